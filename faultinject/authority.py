@@ -1,0 +1,173 @@
+"""Names of hosts: ``host:port`` authorities, target patterns, and `--connect-to` mappings.
+
+Knows nothing of HTTP, DNS or sockets; it only reads and compares text.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from attrs import field, frozen
+
+HTTPS_PORT = 443
+HTTP_PORT = 80
+
+# RFC 1123 names, with the underscore that internal DNS uses. Anything else (spaces, control
+# characters, "%") is refused before it can reach a certificate, a log line or a resolver.
+_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
+_MAX_NAME_CHARACTERS = 253
+
+
+def normal_host(text: str) -> str:
+    """Return a host name or IP literal in one spelling: lower case, no root dot, no brackets.
+
+    Raises `ValueError` if it is neither.
+    """
+    literal = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    try:
+        return str(ipaddress.ip_address(literal))
+    except ValueError:
+        pass
+    if len(text) > _MAX_NAME_CHARACTERS + 1 or not _NAME.fullmatch(text):
+        raise ValueError(f"{text!r} is not a host name or an IP address")
+    return text.lower().removesuffix(".")
+
+
+def is_ip(host: str) -> bool:
+    """Say whether a normal host is an IP literal."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def bracketed(host: str) -> str:
+    """Return the host as it is written before ``:port`` (IPv6 in brackets, RFC 3986)."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) < 65536:
+        raise ValueError(f"{text!r} is not a port (1 to 65535)")
+    return int(text)
+
+
+def _split_port(text: str) -> tuple[str, str | None]:
+    """Split ``host:port``; a bare IPv6 address without brackets has no port."""
+    if text.startswith("["):
+        host, bracket, rest = text.partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise ValueError(f"{text!r} has unmatched brackets")
+        return host + "]", rest[1:] if rest else None
+    if text.count(":") > 1:
+        return text, None
+    host, colon, port = text.partition(":")
+    return host, port if colon else None
+
+
+@frozen
+class Authority:
+    """A host and a port: from CONNECT, a URL, the Host header or SNI."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str, default_port: int | None = None) -> Authority:
+        """Read ``host:port`` or ``[v6]:port``. Raises `ValueError` with the reason."""
+        host, port = _split_port(text)
+        if port is None:
+            if default_port is None:
+                raise ValueError(f"{text!r} has no port; write host:port")
+            return cls(normal_host(host), default_port)
+        return cls(normal_host(host), _port(port))
+
+    def __str__(self) -> str:
+        return f"{bracketed(self.host)}:{self.port}"
+
+
+@frozen
+class TargetPattern:
+    """Which hosts are targets: ``api.example.com``, ``*.example.com``, either with ``:port``.
+
+    Without a port any port matches. ``*.example.com`` stands for every name below
+    ``example.com``, at any depth, and not for ``example.com`` itself. ``*`` is every host.
+    """
+
+    host: str
+    port: int | None = None
+    _suffix: str | None = field(init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        suffix = self.host[1:] if self.host.startswith("*") else None
+        object.__setattr__(self, "_suffix", suffix)
+
+    @classmethod
+    def parse(cls, text: str) -> TargetPattern:
+        """Read one pattern. Raises `ValueError` with the reason."""
+        if "://" in text or "/" in text:
+            raise ValueError(f"{text!r} is not a host; write it without scheme and path")
+        if text.startswith("*"):
+            name, colon, port = text.partition(":")
+            rest = name[1:]
+            if rest and not rest.startswith("."):
+                raise ValueError(f"{text!r}: '*' stands only for whole labels, as in *.example.com")
+            host = "*" + ("." + normal_host(rest[1:]) if rest else "")
+            return cls(host, _port(port) if colon else None)
+        name, port_text = _split_port(text)
+        return cls(normal_host(name), None if port_text is None else _port(port_text))
+
+    @property
+    def exact(self) -> bool:
+        """Whether the pattern names one host."""
+        return self._suffix is None
+
+    def matches(self, host: str, port: int) -> bool:
+        """Say whether a normal host and its port belong to the targets."""
+        if self.port is not None and self.port != port:
+            return False
+        if self._suffix is None:
+            return self.host == host
+        return host.endswith(self._suffix)
+
+    def __str__(self) -> str:
+        host = self.host if self._suffix is not None else bracketed(self.host)
+        return host if self.port is None else f"{host}:{self.port}"
+
+
+@frozen
+class ConnectTo:
+    """Connect somewhere else, as curl's option of that name: ``HOST:PORT:ADDRESS:PORT``.
+
+    An empty HOST or PORT on the left matches any; an empty ADDRESS or PORT on the right keeps
+    what was asked for.
+    """
+
+    host: str | None
+    port: int | None
+    to_host: str | None
+    to_port: int | None
+
+    @classmethod
+    def parse(cls, text: str) -> ConnectTo:
+        """Read one mapping. Raises `ValueError` with the reason."""
+        parts = re.fullmatch(
+            r"(\[[^\]]*\]|[^:\[\]]*):([^:]*):(\[[^\]]*\]|[^:\[\]]*):([^:]*)", text
+        )
+        if parts is None:
+            raise ValueError(f"{text!r} is not HOST:PORT:ADDRESS:PORT (IPv6 in brackets)")
+        host, port, to_host, to_port = parts.groups()
+        return cls(
+            normal_host(host) if host else None,
+            _port(port) if port else None,
+            normal_host(to_host) if to_host else None,
+            _port(to_port) if to_port else None,
+        )
+
+    def apply(self, authority: Authority) -> Authority | None:
+        """Return where to connect for an authority, or None if the mapping is not for it."""
+        if self.host not in (None, authority.host) or self.port not in (None, authority.port):
+            return None
+        return Authority(self.to_host or authority.host, self.to_port or authority.port)

@@ -1,0 +1,63 @@
+"""The exceptions of the package.
+
+Knows nothing of where they are raised or of who shows them. Exceptions of libraries are
+translated into these at the edge where they arise; what is not here is a defect.
+"""
+
+from __future__ import annotations
+
+
+class FaultinjectError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class SettingsError(FaultinjectError):
+    """Something the user gave (option, variable, file, certificate) cannot be used.
+
+    The message is one line and says what, where, and what would be right. Exit code 2.
+    """
+
+
+class StartError(FaultinjectError):
+    """The settings are good, but the machine says no (a port in use, say). Exit code 1."""
+
+
+class PeerProtocolError(FaultinjectError):
+    """A peer broke HTTP/1.1.
+
+    ``status`` is the answer that fits when the peer is the client (RFC 9110 section 15).
+    """
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class PeerDisconnectedError(FaultinjectError):
+    """A peer's connection ended in the middle of a message."""
+
+
+class UpstreamError(FaultinjectError):
+    """The upstream could not be asked or did not answer properly.
+
+    ``status`` is the gateway error for the client: 502 or 504 (RFC 9110 sections 15.6.3 and
+    15.6.5). ``kind`` is a stable word for programs: ``dns``, ``connect``, ``tls``,
+    ``certificate``, ``timeout``, ``disconnected``, ``protocol``, ``loop``.
+    """
+
+    def __init__(self, kind: str, message: str, status: int = 502) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.status = status
+
+
+class HandshakeError(FaultinjectError):
+    """The TLS handshake with a client failed.
+
+    ``refused`` is true if the client said by an alert that it does not trust our certificate.
+    """
+
+    def __init__(self, reason: str, *, refused: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.refused = refused

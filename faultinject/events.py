@@ -1,0 +1,232 @@
+"""What happened, as immutable values; the only source of log lines.
+
+Knows nothing of who listens. Each event has a ``NAME`` for programs; the fields are promises
+(see docs/events.md), and no field ever holds a header, a body or a query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
+
+from attrs import asdict, field, frozen
+
+VERSION = 1
+"""Version of the events' fields; it changes when one is renamed or changes its meaning."""
+
+Level = Literal["debug", "info", "warning", "error"]
+Outcome = Literal[
+    "injected",  # answered by a rule
+    "forwarded",  # the upstream's own answer, whole
+    "upgraded",  # 101: the connection became a relay
+    "upstream-error",  # no whole answer: our own 502 or 504, or the answer broke off
+    "client-gone",  # the client left before the answer's end
+    "refused",  # the request was not acceptable: our own 4xx
+]
+
+
+@frozen(kw_only=True)
+class Event:
+    """Something that happened, at ``time`` (seconds since the epoch)."""
+
+    NAME: ClassVar[str]
+    LEVEL: ClassVar[Level] = "info"
+
+    time: float
+
+    @property
+    def level(self) -> Level:
+        """How much it matters."""
+        return self.LEVEL
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the event as JSON has it: name and version first, then the fields."""
+        return {"event": self.NAME, "v": VERSION, "level": self.level} | asdict(self)
+
+
+@frozen(kw_only=True)
+class ProxyStarted(Event):
+    """The proxy listens."""
+
+    NAME = "proxy-started"
+
+    version: str
+    url: str
+    """What clients use as proxy or base URL."""
+    host: str
+    port: int
+    targets: tuple[str, ...]
+    error_probability: float
+    status_code: int
+    seed: int
+    ca_cert: str
+    """Path of the certificate that clients must trust."""
+    fake_upstream: bool
+
+
+@frozen(kw_only=True)
+class ProxyStopped(Event):
+    """The proxy does not listen any more and every session has ended."""
+
+    NAME = "proxy-stopped"
+
+    reason: str
+
+
+@frozen(kw_only=True)
+class SessionStarted(Event):
+    """A client connected."""
+
+    NAME = "session-started"
+    LEVEL = "debug"
+
+    session: int
+    client: str
+    """The client's address and port."""
+
+
+@frozen(kw_only=True)
+class ClientHelloRead(Event):
+    """A client began TLS inside its tunnel."""
+
+    NAME = "client-hello"
+    LEVEL = "debug"
+
+    session: int
+    authority: str
+    server_name: str | None
+    alpn: tuple[str, ...]
+    """Protocols that the client offers; empty if it offers none."""
+
+
+@frozen(kw_only=True)
+class HandshakeCompleted(Event):
+    """TLS with a client is up."""
+
+    NAME = "handshake-completed"
+    LEVEL = "debug"
+
+    session: int
+    host: str
+    """The name that our leaf was minted for."""
+    tls_version: str
+    alpn: str | None
+    milliseconds: float
+
+
+@frozen(kw_only=True)
+class HandshakeFailed(Event):
+    """TLS with a client did not come up."""
+
+    NAME = "handshake-failed"
+    LEVEL = "warning"
+
+    session: int
+    client: str
+    host: str
+    reason: str
+    refused: bool
+    """The client said that it does not trust our certificate."""
+
+
+@frozen(kw_only=True)
+class ExchangeEnded(Event):
+    """A request was answered, or not."""
+
+    NAME = "exchange"
+
+    session: int
+    exchange: int
+    """Counts the exchanges of the session from 1."""
+    client: str
+    target: str
+    """The target pattern that the upstream matched, or its host if it is no target."""
+    method: str
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    path: str
+    """Without the query, which may hold keys."""
+    outcome: Outcome
+    rule: str | None
+    """The id of the rule that fired."""
+    status: int | None
+    """The status that the client got; None if it got none."""
+    request_bytes: int
+    """Bytes of the request's body that were read."""
+    response_bytes: int
+    """Bytes of the response's body that were sent."""
+    milliseconds: float
+    """From the request's head to the end of the answer."""
+    error: str | None = None
+    """What went wrong, in words."""
+
+    @property
+    def level(self) -> Level:
+        """A warning if the answer is not what upstream or a rule meant."""
+        return "warning" if self.outcome in ("upstream-error", "refused") else "info"
+
+
+@frozen(kw_only=True)
+class RelayEnded(Event):
+    """A tunnel was passed on untouched, and has ended."""
+
+    NAME = "relay"
+
+    session: int
+    client: str
+    host: str
+    port: int
+    reason: str
+    """Why it was not looked into: ``not a target``, ``not HTTP``, …"""
+    sent_bytes: int
+    """From the client to the upstream."""
+    received_bytes: int
+    """From the upstream to the client."""
+    milliseconds: float
+    error: str | None = None
+
+    @property
+    def level(self) -> Level:
+        """A warning if the tunnel did not come up or broke."""
+        return "warning" if self.error else "info"
+
+
+@frozen(kw_only=True)
+class SessionEnded(Event):
+    """A client connection is over."""
+
+    NAME = "session-ended"
+    LEVEL = "debug"
+
+    session: int
+    reason: str
+    exchanges: int
+    milliseconds: float
+
+
+@frozen(kw_only=True)
+class SessionFailed(Event):
+    """A defect of ours ended a session; the others go on."""
+
+    NAME = "session-failed"
+    LEVEL = "error"
+
+    session: int
+    client: str
+    error: str
+    traceback: str = field(repr=False)
+
+
+@frozen(kw_only=True)
+class Warned(Event):
+    """Something the user should know that concerns no single session."""
+
+    NAME = "warning"
+    LEVEL = "warning"
+
+    message: str
+
+
+Listener = Callable[[Event], None]
+"""Gets every event, at once, in the event loop: it must not block and must not raise."""

@@ -1,0 +1,87 @@
+"""HTTP messages and their parts, as values.
+
+A message is a head, then any number of body parts, then `End`. Knows nothing of I/O, and
+nothing of how a part looks on the wire, except for the text of a head: names and values are
+kept exactly as their sender wrote them, so that a head can be passed on unchanged.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+Headers = tuple[tuple[bytes, bytes], ...]
+"""Names and values in order, each name in its sender's case."""
+
+
+def find_header(headers: Headers, name: bytes) -> bytes | None:
+    """Return the value of the first header of that (lower-case) name."""
+    for key, value in headers:
+        if key.lower() == name:
+            return value
+    return None
+
+
+def header_tokens(headers: Headers, name: bytes) -> set[bytes]:
+    """Return the comma-separated words of every header of that name, in lower case."""
+    return {
+        token.strip().lower()
+        for key, value in headers
+        if key.lower() == name
+        for token in value.split(b",")
+    }
+
+
+def without_headers(headers: Headers, *names: bytes) -> Headers:
+    """Return the headers less those of the given (lower-case) names."""
+    return tuple(item for item in headers if item[0].lower() not in names)
+
+
+def _header_lines(headers: Headers) -> bytes:
+    return b"".join(b"%s: %s\r\n" % item for item in headers) + b"\r\n"
+
+
+@frozen
+class RequestHead:
+    """A request without its body."""
+
+    method: bytes
+    target: bytes
+    headers: Headers
+    http_version: bytes = b"1.1"
+
+    def encode(self) -> bytes:
+        """Return the head as it stands on the wire (RFC 9112 section 3)."""
+        line = b"%s %s HTTP/%s\r\n" % (self.method, self.target, self.http_version)
+        return line + _header_lines(self.headers)
+
+
+@frozen(cache_hash=True)
+class ResponseHead:
+    """A response, or an interim one (1xx), without its body."""
+
+    status: int
+    reason: bytes
+    headers: Headers
+    http_version: bytes = b"1.1"
+
+    @property
+    def interim(self) -> bool:
+        """Whether another head follows for the same request (RFC 9110 section 15.2)."""
+        return self.status < 200
+
+    def encode(self) -> bytes:
+        """Return the head as it stands on the wire (RFC 9112 section 4)."""
+        line = b"HTTP/%s %d %s\r\n" % (self.http_version, self.status, self.reason)
+        return line + _header_lines(self.headers)
+
+
+@frozen
+class End:
+    """The end of a message, with its trailers."""
+
+    trailers: Headers = ()
+
+
+BodyPart = bytes | End
+Head = RequestHead | ResponseHead
+Part = Head | BodyPart

@@ -1,0 +1,50 @@
+"""The bounds of everything that a stranger could make large or long, with their defaults.
+
+Knows nothing of what happens at a limit: whoever holds the resource answers for that.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+
+@frozen(kw_only=True)
+class Limits:
+    """Bounds in bytes, seconds and numbers. Each default is meant to be met by no honest peer."""
+
+    head_bytes: int = 64 * 1024
+    """Longest request or response head, and longest trailers. Node allows 16 KiB, nginx 32."""
+    head_seconds: float = 30.0
+    """Longest time from a request's first byte to the end of its head, and for CONNECT."""
+    handshake_seconds: float = 10.0
+    """Longest TLS handshake with a client, its ClientHello included."""
+    client_hello_bytes: int = 32 * 1024
+    """Longest ClientHello. Post-quantum ones have some 2 KiB."""
+    silent_tunnel_seconds: float = 0.5
+    """How long a new tunnel to a target may be silent until the upstream is asked to speak first
+    (as SMTP or SSH servers do)."""
+    idle_seconds: float = 3600.0
+    """How long a client connection or a relay may be without a byte in either direction."""
+    body_idle_seconds: float = 60.0
+    """Longest pause within a request body that is read to be thrown away."""
+    drained_body_bytes: int = 32 * 1024 * 1024
+    """Largest request body that is read to its end before an injected answer. The Messages API
+    itself takes 32 MB; after a longer one the connection is closed with the answer."""
+    dial_seconds: float = 20.0
+    """Longest time to reach an upstream: name look-up, TCP and TLS together."""
+    send_seconds: float = 300.0
+    """How long a peer may leave our bytes unread until it is given up."""
+    pool_idle_seconds: float = 60.0
+    """How long an upstream connection that no client uses is kept."""
+    pool_connections: int = 64
+    """Largest number of such connections."""
+    early_bytes: int = 64 * 1024
+    """Most bytes held that a client sent before their turn (pipelined requests)."""
+    sessions: int = 10_000
+    """Largest number of client connections at once."""
+    leaves: int = 1_000
+    """Largest number of leaf certificates kept ready, the least recently used goes first."""
+    drain_seconds: float = 5.0
+    """How long open exchanges may go on after the first Ctrl-C or SIGTERM."""
+    queued_events: int = 10_000
+    """Most events that wait for a slow terminal or file; further ones are dropped and counted."""
