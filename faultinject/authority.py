@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from contextlib import suppress
 
 from attrs import field, frozen
 
@@ -25,10 +26,11 @@ def normal_host(text: str) -> str:
     Raises `ValueError` if it is neither.
     """
     literal = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-    try:
-        return str(ipaddress.ip_address(literal))
-    except ValueError:
-        pass
+    # An IPv6 zone ("fe80::1%eth0") means something on one machine only, and Python accepts any
+    # character in it, line ends included.
+    if "%" not in literal:
+        with suppress(ValueError):
+            return str(ipaddress.ip_address(literal))
     if len(text) > _MAX_NAME_CHARACTERS + 1 or not _NAME.fullmatch(text):
         raise ValueError(f"{text!r} is not a host name or an IP address")
     return text.lower().removesuffix(".")
@@ -153,9 +155,7 @@ class ConnectTo:
     @classmethod
     def parse(cls, text: str) -> ConnectTo:
         """Read one mapping. Raises `ValueError` with the reason."""
-        parts = re.fullmatch(
-            r"(\[[^\]]*\]|[^:\[\]]*):([^:]*):(\[[^\]]*\]|[^:\[\]]*):([^:]*)", text
-        )
+        parts = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*):([^:]*):(\[[^\]]*\]|[^:\[\]]*):([^:]*)", text)
         if parts is None:
             raise ValueError(f"{text!r} is not HOST:PORT:ADDRESS:PORT (IPv6 in brackets)")
         host, port, to_host, to_port = parts.groups()

@@ -1,0 +1,102 @@
+"""Can these two files be our certificate authority? If not: which file, why, and what mends it.
+
+Imports `cryptography`; `looks_usable` in `faultinject.tls.ca_files` answers the common case
+without. Knows nothing of how the files came to be.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from faultinject.errors import SettingsError
+from faultinject.tls.ca_files import CaFiles
+from faultinject.tls.issuing import Issuer, IssuerKey
+
+_LEAST_RSA_BITS = 2048  # what OpenSSL's default security level and Apple ask for
+_ANOTHER = "use the certificate of a certificate authority, or leave the choice to faultinject"
+
+
+def read_issuer(files: CaFiles) -> Issuer:
+    """Parse and check a certificate authority. Raises `SettingsError` with the mend."""
+    certificates = _certificates(files)
+    key = _key(files)
+    if certificates[0].public_key() != key.public_key():
+        raise SettingsError(
+            f"{files.key}: is not the private key of {files.certificate}; name two files that"
+            " were made together"
+        )
+    _check_authority(files.certificate, certificates[0])
+    issuer = Issuer(certificates, key)
+    check_dates(files, issuer)
+    return issuer
+
+
+def _certificates(files: CaFiles) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(files.certificate_pem)
+    except ValueError as error:
+        raise SettingsError(
+            f"{files.certificate}: is not a PEM certificate; it should start with"
+            " '-----BEGIN CERTIFICATE-----'"
+        ) from error
+
+
+def _key(files: CaFiles) -> IssuerKey:
+    try:
+        key = load_pem_private_key(files.key_pem, password=None)
+    except TypeError as error:  # what cryptography raises for a key that wants a password
+        raise SettingsError(
+            f"{files.key}: the private key is encrypted; write it without a passphrase"
+            " ('openssl pkey -in KEY -out NEWKEY')"
+        ) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise SettingsError(
+            f"{files.key}: is not a PEM private key; it should start with"
+            " '-----BEGIN PRIVATE KEY-----'"
+        ) from error
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size >= _LEAST_RSA_BITS:
+        return key
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return key
+    raise SettingsError(
+        f"{files.key}: clients do not accept such a key; use an EC key (P-256, say) or an RSA key"
+        f" of at least {_LEAST_RSA_BITS} bits"
+    )
+
+
+def _check_authority(path: Path, certificate: x509.Certificate) -> None:
+    try:
+        extensions = certificate.extensions
+    except ValueError as error:
+        raise SettingsError(f"{path}: has unreadable extensions; {_ANOTHER}") from error
+    constraints = [e.value for e in extensions if isinstance(e.value, x509.BasicConstraints)]
+    if not any(value.ca for value in constraints):
+        raise SettingsError(
+            f"{path}: is not a certificate authority (no basic constraint CA:TRUE); {_ANOTHER}"
+        )
+    usages = [e.value for e in extensions if isinstance(e.value, x509.KeyUsage)]
+    if not all(value.key_cert_sign for value in usages):
+        raise SettingsError(
+            f"{path}: may not sign certificates (its key usage lacks keyCertSign); {_ANOTHER}"
+        )
+
+
+def check_dates(files: CaFiles, issuer: Issuer) -> None:
+    """Raise `SettingsError` unless the authority is valid now."""
+    path, certificate, now = files.certificate, issuer.certificates[0], datetime.now(UTC)
+    if now < certificate.not_valid_before_utc:
+        raise SettingsError(
+            f"{path}: is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC;"
+            " set the clock right, or use another one"
+        )
+    if now >= certificate.not_valid_after_utc:
+        raise SettingsError(
+            f"{path}: expired on {certificate.not_valid_after_utc:%Y-%m-%d}; use another one (one"
+            " that faultinject made is made anew if both its files are removed)"
+        )

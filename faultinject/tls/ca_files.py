@@ -1,0 +1,106 @@
+"""The certificate authority's two files: reading them, and a first look that costs little.
+
+Knows nothing of `cryptography`: importing that would double the time a proxy takes to start.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+import stat
+import time
+from pathlib import Path
+
+from attrs import field, frozen
+
+from faultinject.errors import SettingsError
+
+_FIRST_CERTIFICATE = re.compile(
+    rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL
+)
+_BASIC_CONSTRAINTS_DER = b"\x06\x03\x55\x1d\x13"  # the object identifier 2.5.29.19
+_EC_KEY_DER = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"  # id-ecPublicKey
+_RSA_KEY_DER = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"  # rsaEncryption
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
+
+
+@frozen
+class CaFiles:
+    """The two files and what was in them."""
+
+    certificate: Path
+    key: Path
+    certificate_pem: bytes
+    key_pem: bytes = field(repr=False)
+    key_readable_by_others: bool
+    """Whether the file's mode lets users other than its owner read the key."""
+
+
+def read_ca_files(certificate: Path, key: Path) -> CaFiles:
+    """Read both files; nothing is written or changed.
+
+    A key that others may *write* is refused, since they could swap what clients trust. One that
+    others may only read is accepted and marked: mounted secrets often are so, and the modes of
+    files that the user named are the user's.
+    Raises `SettingsError`.
+    """
+    certificate_pem, key_pem = _read(certificate), _read(key)
+    mode = key.stat().st_mode if os.name == "posix" else 0
+    if mode & _OTHERS_WRITE:
+        raise SettingsError(
+            f"{key}: users other than its owner may write the private key; run 'chmod 600' on it"
+        )
+    return CaFiles(certificate, key, certificate_pem, key_pem, bool(mode & _OTHERS_READ))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"{path}: there is no such file; name the PEM files of an existing certificate"
+            " authority, certificate and key"
+        ) from error
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: cannot be read ({error.strerror}); name a PEM file that this user may read"
+        ) from error
+
+
+def looks_usable(files: CaFiles) -> bool:
+    """Say whether OpenSSL takes the pair, as a certificate authority that is valid now.
+
+    A no says nothing of the reason, and may be wrong; `faultinject.tls.ca_checks` looks closer.
+    """
+    block = _FIRST_CERTIFICATE.search(files.certificate_pem)
+    if block is None:
+        return False
+    try:
+        pem = block.group().decode("ascii")
+        return _is_authority_now(pem) and _is_pair(files)
+    except (ValueError, OSError):  # ssl.SSLError is an OSError
+        return False
+
+
+def _is_authority_now(pem: str) -> bool:
+    # `get_ca_certs` lists what OpenSSL's X509_check_ca accepts: it reads the key usage and the
+    # basic constraints, and lets very old certificates pass that have none.
+    store = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    store.load_verify_locations(cadata=pem)
+    der = ssl.PEM_cert_to_DER_cert(pem)
+    known_key = _EC_KEY_DER in der or _RSA_KEY_DER in der
+    authorities = store.get_ca_certs()
+    if not authorities or not known_key or _BASIC_CONSTRAINTS_DER not in der:
+        return False
+    start, end = str(authorities[0]["notBefore"]), str(authorities[0]["notAfter"])
+    return ssl.cert_time_to_seconds(start) <= time.time() < ssl.cert_time_to_seconds(end)
+
+
+def _is_pair(files: CaFiles) -> bool:
+    # The password stops OpenSSL from asking for one on the terminal. Short RSA keys fail here too.
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+        files.certificate, files.key, password=""
+    )
+    return True

@@ -1,0 +1,116 @@
+"""The certificate authority that signs what intercepted clients see.
+
+Knows nothing of who asks for leaves. What it is made of stands in four small modules, two of
+which import `cryptography` and are therefore imported only when something is signed or wrong.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from faultinject.errors import SettingsError
+from faultinject.tls.ca_files import CaFiles, looks_usable, read_ca_files
+
+if TYPE_CHECKING:
+    from faultinject.tls.issuing import Issuer
+    from faultinject.tls.issuing import Leaf as Leaf
+
+CERTIFICATE_NAME = "fault-ca.crt"
+KEY_NAME = "fault-ca.key"
+
+
+def default_data_dir() -> Path:
+    """Return the user's data directory of this program, which may not exist yet."""
+    from platformdirs import user_data_path
+
+    return user_data_path("faultinject", appauthor=False)
+
+
+@define
+class CertificateAuthority:
+    """A certificate and its key, with which leaves are minted.
+
+    Made by `load` or `open_or_create`, which check it; the key itself is parsed at the first
+    `mint`, because starting should not wait for it.
+    """
+
+    _files: CaFiles
+    _issuer: Issuer | None = field(default=None, init=False, repr=False)
+
+    @classmethod
+    def load(cls, certificate: Path, key: Path) -> CertificateAuthority:
+        """Open files that the user named; RSA and EC keys. Nothing is ever created.
+
+        The certificate's file may continue with the certificates that lead to its root.
+        Raises `SettingsError`, which names the file and the mend, if a file is missing,
+        unreadable or no PEM, the key is encrypted, too weak or another certificate's, or the
+        certificate is no authority, may not sign certificates, or is not valid now.
+        """
+        authority = cls(read_ca_files(certificate, key))
+        if not looks_usable(authority._files):
+            authority._loaded_issuer()  # finds out what is wrong, if anything
+        return authority
+
+    @classmethod
+    def open_or_create(cls, directory: Path) -> CertificateAuthority:
+        """Open our own authority in a directory; make directory and authority at first use.
+
+        Programs that start at once share one authority. An existing one is opened without
+        writing anything, so the directory may be read-only then.
+        Raises `SettingsError` as `load` does, and if the directory cannot be written.
+        """
+        certificate, key = directory / CERTIFICATE_NAME, directory / KEY_NAME
+        if not certificate.exists():
+            from faultinject.tls.ca_creation import create_files
+            from faultinject.tls.issuing import new_authority
+
+            create_files(certificate, key, new_authority)
+        if not key.exists():
+            raise SettingsError(
+                f"{key}: is missing beside {certificate.name}; put it back, or remove"
+                f" {certificate.name} to have a new pair made, which clients must then trust"
+            )
+        return cls.load(certificate, key)
+
+    @property
+    def certificate_path(self) -> Path:
+        """The file that clients are told to trust."""
+        return self._files.certificate
+
+    @property
+    def certificate_pem(self) -> bytes:
+        """What that file holds."""
+        return self._files.certificate_pem
+
+    @property
+    def key_path(self) -> Path:
+        """The private key's file."""
+        return self._files.key
+
+    @property
+    def key_readable_by_others(self) -> bool:
+        """Whether other users of this machine may read the private key.
+
+        That deserves a warning: they could pass for any site towards whoever trusts the
+        certificate.
+        """
+        return self._files.key_readable_by_others
+
+    def mint(self, host: str) -> Leaf:
+        """Sign a leaf for a normal host (see `faultinject.authority.normal_host`).
+
+        Raises `SettingsError` if the authority has expired since it was opened.
+        """
+        return self._loaded_issuer().mint(host)
+
+    def _loaded_issuer(self) -> Issuer:
+        from faultinject.tls import ca_checks
+
+        if self._issuer is None:
+            self._issuer = ca_checks.read_issuer(self._files)
+        else:
+            ca_checks.check_dates(self._files, self._issuer)
+        return self._issuer

@@ -1,0 +1,242 @@
+"""The first bytes of a connection: whether they are TLS, for which host, and what is offered.
+
+Does no I/O and no cryptography, and knows nothing of what happens next: it reads a ClientHello
+that has arrived so far (RFC 8446 section 4.1.2) and writes alerts (section 6) for connections on
+which no TLS library has taken over yet.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from attrs import frozen
+
+from faultinject.authority import normal_host
+
+_ALERT_RECORD = 0x15
+_HANDSHAKE_RECORD = 0x16
+_CLIENT_HELLO = 1
+_RECORD_HEADER_BYTES = 5
+_MAX_RECORD_BYTES = 2**14  # RFC 8446 section 5.1; more is allowed only once records are encrypted
+_MAX_SESSION_ID_BYTES = 32
+
+_SERVER_NAME = 0  # RFC 6066 section 3
+_ALPN = 16  # RFC 7301 section 3.1
+_SUPPORTED_VERSIONS = 43  # RFC 8446 section 4.2.1
+_HOST_NAME = 0
+
+
+@frozen
+class ClientHello:
+    """What a client says before anything is encrypted."""
+
+    server_name: str | None
+    """The normal host that the client asks for (SNI); None if it names none, or none that can be
+    a host."""
+    alpn: tuple[str, ...]
+    """The protocols offered, in the client's order; a name that is not printable as ``0x…``."""
+    max_version: int
+    """The highest version offered: 0x0304 is TLS 1.3, 0x0303 TLS 1.2; 0 if none is known."""
+
+
+class Unread(enum.Enum):
+    """Why there is no ClientHello."""
+
+    INCOMPLETE = enum.auto()
+    """All is well so far; read again with more bytes. The caller bounds how many."""
+    NOT_TLS = enum.auto()
+    """The client speaks something else."""
+    MALFORMED = enum.auto()
+    """A ClientHello that no TLS library would accept: answer with ``DECODE_ERROR``."""
+
+
+class AlertDescription(enum.IntEnum):
+    """Alerts that are sent instead of a handshake (RFC 8446 section 6.2)."""
+
+    HANDSHAKE_FAILURE = 40
+    DECODE_ERROR = 50
+    PROTOCOL_VERSION = 70
+    INTERNAL_ERROR = 80
+    UNRECOGNIZED_NAME = 112
+    NO_APPLICATION_PROTOCOL = 120
+
+
+def fatal_alert(description: int, record_version: int = 0x0303) -> bytes:
+    """Return the record of an unencrypted fatal alert.
+
+    ``record_version`` is at most TLS 1.2's (RFC 8446 section 5.1). To a client that knows only
+    older versions send its own: some drop an alert whose record looks too new without reading it.
+    """
+    fatal = 2
+    version = min(record_version, 0x0303).to_bytes(2)
+    return bytes((_ALERT_RECORD, *version, 0, 2, fatal, description))
+
+
+def read_client_hello(data: bytes) -> ClientHello | Unread:
+    """Read the ClientHello at the start of a connection, however it is cut into records.
+
+    Never raises. From the moment the handshake type is seen to be ClientHello the peer counts as
+    a TLS client: what is wrong before it is `Unread.NOT_TLS`, after it `Unread.MALFORMED`.
+    Bytes after the hello are ignored.
+    """
+    message, sound = _handshake_bytes(data)
+    if message and message[0] != _CLIENT_HELLO:
+        return Unread.NOT_TLS
+    if len(message) >= 4:
+        end = 4 + int.from_bytes(message[1:4])
+        if len(message) >= end:
+            return _read_body(message[4:end])
+    if sound:
+        return Unread.INCOMPLETE
+    return Unread.MALFORMED if message else Unread.NOT_TLS
+
+
+def _handshake_bytes(data: bytes) -> tuple[bytes, bool]:
+    """Join the fragments in the handshake records; say whether all records so far are sound."""
+    fragments: list[bytes] = []
+    position = 0
+    while position < len(data):
+        header = data[position : position + _RECORD_HEADER_BYTES]
+        if not _is_sound(header):
+            return b"".join(fragments), False
+        start = position + _RECORD_HEADER_BYTES
+        position = start + int.from_bytes(header[3:5])
+        fragments.append(data[start:position])
+        if len(header) < _RECORD_HEADER_BYTES:
+            break
+    return b"".join(fragments), True
+
+
+def _is_sound(header: bytes) -> bool:
+    """Say whether a record's header, perhaps cut short, can belong to a ClientHello.
+
+    The minor version is not looked at: RFC 8446 section 5.1 says to ignore it.
+    """
+    if header[0] != _HANDSHAKE_RECORD or header[1:2] not in (b"", b"\x03"):
+        return False
+    # 0x4000 is the most; its first byte alone may already be too much.
+    if len(header) >= 4 and header[3] > _MAX_RECORD_BYTES >> 8:
+        return False
+    # Handshake fragments must not be empty (RFC 8446 section 5.1).
+    return len(header) < 5 or 0 < int.from_bytes(header[3:5]) <= _MAX_RECORD_BYTES
+
+
+class _MalformedError(Exception):
+    """A length points outside its vector, or a value is outside its bounds."""
+
+
+class _Reader:
+    """Takes integers and vectors (RFC 8446 section 3) off the front of some bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._position = 0
+
+    def __bool__(self) -> bool:
+        return self._position < len(self._data)
+
+    def take(self, length: int) -> bytes:
+        end = self._position + length
+        if end > len(self._data):
+            raise _MalformedError
+        taken = self._data[self._position : end]
+        self._position = end
+        return taken
+
+    def integer(self, length: int) -> int:
+        return int.from_bytes(self.take(length))
+
+    def vector(self, length_bytes: int, least: int = 0, most: int = 2**16) -> bytes:
+        length = self.integer(length_bytes)
+        if not least <= length <= most:
+            raise _MalformedError
+        return self.take(length)
+
+    def end(self) -> None:
+        if self:
+            raise _MalformedError
+
+
+def _read_body(body: bytes) -> ClientHello | Unread:
+    try:
+        reader = _Reader(body)
+        legacy_version = reader.integer(2)
+        reader.take(32)  # random
+        reader.vector(1, most=_MAX_SESSION_ID_BYTES)
+        reader.vector(2, least=2)  # cipher suites
+        reader.vector(1, least=1)  # compression methods
+        # TLS 1.2 allows a hello to end here (RFC 5246 section 7.4.1.2).
+        extensions = _extensions(reader.vector(2)) if reader else {}
+        reader.end()
+        return ClientHello(
+            _server_name(extensions), _alpn(extensions), _max_version(extensions, legacy_version)
+        )
+    except _MalformedError:
+        return Unread.MALFORMED
+
+
+def _extensions(block: bytes) -> dict[int, bytes]:
+    extensions: dict[int, bytes] = {}
+    reader = _Reader(block)
+    while reader:
+        kind = reader.integer(2)
+        if kind in extensions:  # RFC 8446 section 4.2 forbids it, and which one would count?
+            raise _MalformedError
+        extensions[kind] = reader.vector(2)
+    return extensions
+
+
+def _only_vector(extension: bytes, length_bytes: int) -> bytes:
+    """Return the content of an extension that consists of one vector, which is not empty."""
+    reader = _Reader(extension)
+    content = reader.vector(length_bytes, least=1)
+    reader.end()
+    return content
+
+
+def _server_name(extensions: dict[int, bytes]) -> str | None:
+    if _SERVER_NAME not in extensions:
+        return None
+    names = _Reader(_only_vector(extensions[_SERVER_NAME], 2))
+    host = None
+    while names:
+        kind, name = names.integer(1), names.vector(2, least=1)
+        if kind == _HOST_NAME and host is None:
+            host = name
+    return None if host is None else _host(host)
+
+
+def _host(name: bytes) -> str | None:
+    try:
+        return normal_host(name.decode("ascii"))
+    except ValueError:
+        return None
+
+
+def _alpn(extensions: dict[int, bytes]) -> tuple[str, ...]:
+    if _ALPN not in extensions:
+        return ()
+    reader = _Reader(_only_vector(extensions[_ALPN], 2))
+    names = []
+    while reader:
+        names.append(_protocol_name(reader.vector(1, least=1)))
+    return tuple(names)
+
+
+def _protocol_name(name: bytes) -> str:
+    """Return the name as text fit for a log line: GREASE (RFC 8701) puts any bytes here."""
+    if all(0x20 < byte < 0x7F for byte in name):
+        return name.decode("ascii")
+    return f"0x{name.hex()}"
+
+
+def _max_version(extensions: dict[int, bytes], legacy_version: int) -> int:
+    if _SUPPORTED_VERSIONS not in extensions:
+        return legacy_version
+    reader = _Reader(_only_vector(extensions[_SUPPORTED_VERSIONS], 1))
+    versions = [0]
+    while reader:
+        version = reader.integer(2)
+        if version >> 8 == 3:  # GREASE and drafts have other first bytes
+            versions.append(version)
+    return max(versions)
