@@ -40,8 +40,24 @@ def _header_lines(headers: Headers) -> bytes:
     return b"".join(b"%s: %s\r\n" % item for item in headers) + b"\r\n"
 
 
+class _Head:
+    """What heads of requests and responses share."""
+
+    __slots__ = ()
+    headers: Headers
+
+    def has_header(self, name: bytes) -> bool:
+        """Say whether there is a header of that (lower-case) name."""
+        return find_header(self.headers, name) is not None
+
+    @property
+    def chunked(self) -> bool:
+        """Whether the body comes in chunks (RFC 9112 section 6.1)."""
+        return b"chunked" in header_tokens(self.headers, b"transfer-encoding")
+
+
 @frozen
-class RequestHead:
+class RequestHead(_Head):
     """A request without its body."""
 
     method: bytes
@@ -56,7 +72,7 @@ class RequestHead:
 
 
 @frozen(cache_hash=True)
-class ResponseHead:
+class ResponseHead(_Head):
     """A response, or an interim one (1xx), without its body."""
 
     status: int

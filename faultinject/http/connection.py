@@ -1,0 +1,298 @@
+"""HTTP/1.1 over a Trio stream, in both roles; the only module that knows h11.
+
+h11 checks and keeps the state of both directions. What goes out is written here from the
+sender's own head and in its own framing, because h11 re-orders and re-cases some headers and
+turns a close-delimited body into a chunked one; h11 is told all the same, so that a message
+that breaks the protocol cannot leave.
+
+Knows nothing of rules, TLS or who the peer is, and has no clock: whoever waits sets the limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any, cast
+
+import h11
+import trio
+
+from faultinject.errors import PeerDisconnectedError, PeerProtocolError
+from faultinject.http.message import (
+    BodyPart,
+    End,
+    Head,
+    Headers,
+    Part,
+    RequestHead,
+    ResponseHead,
+    header_tokens,
+    without_headers,
+)
+
+READ_NUM_BYTES = 64 * 1024
+"""As much as one read returns; a TLS record holds 16 KiB, a socket's buffer usually more."""
+
+CONTINUE = ResponseHead(100, b"Continue", ())
+
+
+class HttpConnection:
+    """What both roles share: reading parts, writing parts, and the end of the connection.
+
+    Cancellation: a cancelled `receive` loses nothing and may be called again; after a cancelled
+    `send` the peer's view is unknown and the connection can only be closed.
+    """
+
+    _OUR_ROLE: type[h11.CLIENT] | type[h11.SERVER]
+
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        *,
+        head_bytes: int,
+        on_partial_read: Callable[[], None] | None = None,
+    ) -> None:
+        """Speak over a stream, which stays its owner's to close.
+
+        ``head_bytes`` bounds a head. ``on_partial_read`` is called when a read has brought only
+        a part of a message, before the next one waits.
+        """
+        self.stream = stream
+        self.body_bytes_received = 0
+        self.body_bytes_sent = 0
+        self._h11 = h11.Connection(self._OUR_ROLE, max_incomplete_event_size=head_bytes)
+        self._on_partial_read = on_partial_read
+        self._at_eof = False
+        self._sending_chunks = False
+
+    # Reading
+
+    def buffered_parts(self) -> list[Part]:
+        """Return the parts that have arrived and were not yet returned, without waiting.
+
+        Ends after an `End`, so that the next message stays where it is. Raises
+        `PeerProtocolError`, `PeerDisconnectedError`.
+        """
+        parts: list[Part] = []
+        while True:
+            try:
+                event = self._h11.next_event()
+            except h11.RemoteProtocolError as error:
+                raise self._blame_peer(error) from error
+            match event:
+                case h11.Data():
+                    self.body_bytes_received += len(event.data)
+                    parts.append(bytes(event.data))
+                case h11.EndOfMessage():
+                    parts.append(End(_raw(event.headers)))
+                    return parts
+                case h11.NEED_DATA | h11.PAUSED | h11.ConnectionClosed():
+                    return parts
+                case _:
+                    parts.append(_head_of(cast("h11.Request | h11.Response", event)))
+
+    async def receive(self) -> list[Part]:
+        """Return the next parts: all that one read brought, at least one.
+
+        An empty list means that the peer has ended its side between two messages.
+        """
+        while not (parts := self.buffered_parts()):
+            if self._at_eof:
+                return []
+            await self.read_more()
+        return parts
+
+    async def read_more(self) -> bool:
+        """Wait for bytes from the peer and keep them; return whether there were any.
+
+        Parts are not looked at, so this also watches a peer whose turn it is not.
+        """
+        if self._at_eof:
+            return False
+        if self._on_partial_read is not None and self._within_message():
+            self._on_partial_read()
+        try:
+            data = await self.stream.receive_some(READ_NUM_BYTES)
+        except trio.BrokenResourceError as error:
+            raise PeerDisconnectedError(_reason(error)) from error
+        self._at_eof = not data
+        try:
+            self._h11.receive_data(bytes(data))
+        except h11.RemoteProtocolError as error:
+            raise self._blame_peer(error) from error
+        return not self._at_eof
+
+    def _within_message(self) -> bool:
+        return self._h11.their_state is h11.SEND_BODY or bool(self._h11.trailing_data[0])
+
+    def _blame_peer(self, error: h11.RemoteProtocolError) -> Exception:
+        if self._at_eof:
+            return PeerDisconnectedError("the connection ended within a message")
+        return PeerProtocolError(str(error), error.error_status_hint)
+
+    @property
+    def unread_bytes(self) -> int:
+        """How many bytes have arrived that belong to no returned part."""
+        return len(self._h11.trailing_data[0])
+
+    def take_unread(self) -> bytes:
+        """Return those bytes, for whoever speaks another protocol from here on."""
+        return bytes(self._h11.trailing_data[0])
+
+    # Writing
+
+    async def send(self, *parts: Part) -> None:
+        """Send parts of a message, together in one write.
+
+        Raises `PeerDisconnectedError` if the peer is gone, and `h11.LocalProtocolError` (a
+        defect of ours) if the parts are not a message.
+        """
+        data = b"".join(self._encoded(parts))
+        if data:
+            await self.send_raw(data)
+
+    async def send_raw(self, data: bytes) -> None:
+        """Send bytes as they are. Raises `PeerDisconnectedError`."""
+        try:
+            await self.stream.send_all(data)
+        except trio.BrokenResourceError as error:
+            raise PeerDisconnectedError(_reason(error)) from error
+
+    def _encoded(self, parts: Iterable[Part]) -> Iterable[bytes]:
+        for part in parts:
+            if isinstance(part, bytes):
+                yield self._encoded_data(part)
+            elif isinstance(part, End):
+                self._h11.send(_end_event(part))
+                if self._sending_chunks:
+                    yield _chunked_end(part.trailers)
+            else:
+                yield self._encoded_head(part)
+
+    def _encoded_data(self, data: bytes) -> bytes:
+        self._h11.send_with_data_passthrough(h11.Data(data=data))
+        self.body_bytes_sent += len(data)
+        if self._sending_chunks and data:
+            return b"%x\r\n%b\r\n" % (len(data), data)
+        return data
+
+    def _encoded_head(self, head: Any) -> bytes:
+        raise NotImplementedError
+
+    # The end
+
+    @property
+    def reusable(self) -> bool:
+        """Whether both messages are over and another pair may follow."""
+        return self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
+
+    def start_next_cycle(self) -> None:
+        """Get ready for the next request. Only if `reusable`."""
+        self._h11.start_next_cycle()
+        self.body_bytes_received = self.body_bytes_sent = 0
+
+
+class ClientConnection(HttpConnection):
+    """The connection to a client: it asks, we answer."""
+
+    _OUR_ROLE = h11.SERVER
+
+    @property
+    def waits_for_continue(self) -> bool:
+        """Whether the client holds its body back until a 100 (RFC 9110 section 10.1.1)."""
+        return bool(self._h11.they_are_waiting_for_100_continue)
+
+    @property
+    def request_ended(self) -> bool:
+        """Whether the request was received to its end."""
+        return self._h11.their_state not in (h11.IDLE, h11.SEND_BODY)
+
+    @property
+    def response_started(self) -> bool:
+        """Whether a response to the request in hand has begun, so that no other can."""
+        return self._h11.our_state not in (h11.IDLE, h11.SEND_RESPONSE)
+
+    def _encoded_head(self, head: ResponseHead) -> bytes:
+        http_1_0 = self._h11.their_http_version == b"1.0"
+        has_body = self._h11._request_method != b"HEAD" and head.status not in (204, 304)
+        self._sending_chunks = head.chunked and has_body and not http_1_0
+        self._h11.send(_response_event(head, has_body))
+        if head.chunked and http_1_0:
+            # It cannot read chunks (RFC 9112 section 6.1): the body ends with the connection.
+            head = _unframed(head)
+        return head.encode()
+
+
+class UpstreamConnection(HttpConnection):
+    """The connection to an upstream: we ask, it answers."""
+
+    _OUR_ROLE = h11.CLIENT
+
+    def _encoded_head(self, head: RequestHead) -> bytes:
+        self._sending_chunks = head.chunked
+        self._h11.send(_request_event(head))
+        return head.encode()
+
+
+# Between our values and h11's
+
+
+def _raw(headers: h11._headers.Headers) -> Headers:
+    return tuple(headers.raw_items())
+
+
+def _head_of(event: h11.Request | h11.Response | h11.InformationalResponse) -> Head:
+    headers = _raw(event.headers)
+    if isinstance(event, h11.Request):
+        return RequestHead(event.method, event.target, headers, event.http_version)
+    return ResponseHead(event.status_code, event.reason, headers, event.http_version)
+
+
+def _request_event(head: RequestHead) -> h11.Request:
+    """Return a request as h11 will send it: 1.1, which needs a Host header."""
+    headers = list(head.headers)
+    if not head.has_header(b"host"):
+        headers.append((b"host", b"-"))
+    return h11.Request(method=head.method, target=head.target, headers=headers)
+
+
+@lru_cache(maxsize=256)
+def _response_event(
+    head: ResponseHead, has_body: bool
+) -> h11.Response | h11.InformationalResponse:
+    """Return a response as h11 will send it: 1.1, and closing if its body ends by closing.
+
+    Cached because an injected answer is the same for as long as its Date is.
+    """
+    if head.interim:
+        return h11.InformationalResponse(
+            status_code=head.status, headers=list(head.headers), reason=head.reason
+        )
+    headers = list(head.headers)
+    framed = head.chunked or head.has_header(b"content-length")
+    if head.http_version < b"1.1" or (has_body and not framed):
+        headers.append((b"connection", b"close"))
+    return h11.Response(status_code=head.status, headers=headers, reason=head.reason)
+
+
+_END = h11.EndOfMessage()
+
+
+def _end_event(end: End) -> h11.EndOfMessage:
+    return h11.EndOfMessage(headers=list(end.trailers)) if end.trailers else _END
+
+
+def _chunked_end(trailers: Headers) -> bytes:
+    """Return the last chunk and the trailer section (RFC 9112 section 7.1)."""
+    return b"0\r\n" + b"".join(b"%s: %s\r\n" % item for item in trailers) + b"\r\n"
+
+
+def _unframed(head: ResponseHead) -> ResponseHead:
+    headers = without_headers(head.headers, b"transfer-encoding", b"connection")
+    return ResponseHead(
+        head.status, head.reason, (*headers, (b"Connection", b"close")), head.http_version
+    )
+
+
+def _reason(error: trio.BrokenResourceError) -> str:
+    return str(error.__cause__ or error) or "the connection broke"

@@ -1,0 +1,100 @@
+"""Small additions to Trio's streams.
+
+Knows nothing of TLS, HTTP, or whose stream it is.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable
+
+import trio
+from attrs import define
+
+LINGER_SECONDS = 2.0
+"""How long a peer may still send after our last byte. It is enough for a peer that reads our
+answer and closes; one that goes on sending is cut off."""
+
+
+@define
+class PrefixedStream(trio.abc.HalfCloseableStream):
+    """A stream some of whose bytes were already read: they are read again first."""
+
+    _prefix: bytes
+    _stream: trio.abc.Stream
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """Receive the prefix, then what the stream brings."""
+        if self._prefix:
+            await trio.lowlevel.checkpoint()
+            data, self._prefix = self._prefix[:max_bytes], self._prefix[max_bytes or len(self._prefix):]
+            return data
+        return await self._stream.receive_some(max_bytes)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send on the stream."""
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until the stream might take bytes."""
+        await self._stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        """Half-close the stream, if it can be."""
+        await half_close(self._stream)
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+        await self._stream.aclose()
+
+
+async def half_close(stream: trio.abc.Stream) -> None:
+    """Say that nothing more will be sent, if the stream has a way to; a gone peer is fine."""
+    if isinstance(stream, trio.abc.HalfCloseableStream):
+        try:
+            await stream.send_eof()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+
+
+async def close_after_answer(stream: trio.abc.Stream) -> None:
+    """Close a stream so that the peer can still read what was sent.
+
+    Bytes of the peer that are unread when a TCP socket closes make it a reset, which may
+    destroy our answer on its way (RFC 9112 section 9.6).
+    """
+    await half_close(stream)
+    with trio.move_on_after(LINGER_SECONDS):
+        try:
+            while await stream.receive_some(64 * 1024):
+                pass
+        except trio.BrokenResourceError:
+            pass
+    await stream.aclose()
+
+
+def quick_acknowledgement(stream: trio.SocketStream) -> Callable[[], None] | None:
+    """Return a call that acknowledges at once what the socket has received, where there is one.
+
+    Clients whose socket has Nagle's algorithm on send a request's body only when its head was
+    acknowledged, which Linux else delays by 40 ms. The kernel forgets the wish (tcp(7)), so it
+    is to be repeated.
+    """
+    option = getattr(socket, "TCP_QUICKACK", None)
+    if option is None:
+        return None
+
+    def acknowledge() -> None:
+        try:
+            stream.setsockopt(socket.IPPROTO_TCP, option, 1)
+        except OSError:
+            pass  # the socket is gone: the next read says so
+
+    return acknowledge
+
+
+def reset(stream: trio.SocketStream) -> None:
+    """Make the socket's close a reset (RST) instead of a FIN, and close it."""
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    stream.socket.close()
