@@ -1,0 +1,226 @@
+"""What the proxies are asked to do, and what is measured of it.
+
+Each workload's function takes one sample and returns its measures by name. Knows nothing of
+rounds, medians and floors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+import ssl
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import requests
+from attrs import evolve, frozen
+
+from tests.bench.client import BODY, Address, Tunnel, WrongAnswerError, headers, post
+from tests.bench.contestants import Mode
+from tests.bench.machine import cpu_seconds, resident_bytes
+from tests.bench.running import Running
+
+CONNECTIONS = 32
+BLIND_TUNNELS = 4
+BLIND_STEP_BYTES = 16 * 1024 * 1024
+EVENT_GAP_MICROSECONDS = 2000
+SETTLE_SECONDS = 0.05
+"""Lets a proxy finish what the last client left behind before its CPU time is read."""
+SENT = re.compile(rb'"sent": (\d+)')
+
+Measures = dict[str, float]
+
+
+@frozen
+class Effort:
+    """How much a sample does."""
+
+    seconds: float = 1.0
+    events: int = 200
+    posts: int = 15
+    tunnels: int = 500
+
+
+@frozen
+class Workload:
+    """A way to use a proxy, and how to take one sample of it."""
+
+    title: str
+    mode: Mode
+    sample: Callable[[Running, Effort], Measures]
+    fresh: bool = False
+    """Whether each sample wants a newly started proxy."""
+
+
+def new_connections(proxy: Running, effort: Effort) -> Measures:
+    """W1: each request on a connection of its own."""
+    address, tls = proxy.target(), proxy.tls()
+    request = post(address.authority)
+
+    def step() -> None:
+        with Tunnel(address, tls) as tunnel:
+            tunnel.ask(request, 429)
+
+    return load(proxy, [step] * CONNECTIONS, effort.seconds)
+
+
+def keep_alive(proxy: Running, effort: Effort) -> Measures:
+    """W2: requests one after another on open tunnels, answered by the proxy."""
+    return on_open_tunnels(proxy, effort, 429)
+
+
+def passed_on(proxy: Running, effort: Effort) -> Measures:
+    """W4: the same, answered by the origin."""
+    return on_open_tunnels(proxy, effort, 200)
+
+
+def on_open_tunnels(proxy: Running, effort: Effort, status: int) -> Measures:
+    """Open the tunnels and use each once, then measure requests on them."""
+    address, tls = proxy.target(), proxy.tls()
+    request = post(address.authority)
+    with contextlib.ExitStack() as stack:
+        tunnels = [stack.enter_context(Tunnel(address, tls)) for _ in range(CONNECTIONS)]
+        for tunnel in tunnels:
+            tunnel.ask(request, status)
+        steps = [functools.partial(tunnel.ask, request, status) for tunnel in tunnels]
+        return load(proxy, steps, effort.seconds)
+
+
+def load(proxy: Running, steps: Sequence[Callable[[], None]], seconds: float) -> Measures:
+    """Repeat each step in a thread of its own until the time is up."""
+    with ThreadPoolExecutor(len(steps)) as pool:
+        cpu_before, began = cpu_seconds(proxy.pid), time.monotonic()
+
+        def repeat(step: Callable[[], None]) -> int:
+            count = 0
+            while time.monotonic() < began + seconds:
+                step()
+                count += 1
+            return count
+
+        requests_done = sum(pool.map(repeat, steps))
+        took_seconds = time.monotonic() - began
+        time.sleep(SETTLE_SECONDS)
+        cpu = cpu_seconds(proxy.pid) - cpu_before
+    return {
+        "cpu_us_per_request": cpu / requests_done * 1e6,
+        "requests_per_second": requests_done / took_seconds,
+        "busy_percent": min(100.0, cpu / took_seconds * 100),
+    }
+
+
+def blind_tunnels(proxy: Running, effort: Effort) -> Measures:
+    """W3: bytes from the source through tunnels that the proxy does not look into."""
+
+    def drain(_: int) -> int:
+        got_bytes, buffer = 0, bytearray(1024 * 1024)
+        while time.monotonic() < began + effort.seconds:
+            with Tunnel(proxy.source(), None) as tunnel:
+                tunnel.stream.sendall(BLIND_STEP_BYTES.to_bytes(8, "big"))
+                left_bytes = BLIND_STEP_BYTES
+                while left_bytes > 0:
+                    if not (count := tunnel.stream.recv_into(buffer)):
+                        raise WrongAnswerError("the tunnel ended early")
+                    left_bytes -= count
+            got_bytes += BLIND_STEP_BYTES
+        return got_bytes
+
+    with ThreadPoolExecutor(BLIND_TUNNELS) as pool:
+        cpu_before, began = cpu_seconds(proxy.pid), time.monotonic()
+        megabytes = sum(pool.map(drain, range(BLIND_TUNNELS))) / 1e6
+        took_seconds = time.monotonic() - began
+        time.sleep(SETTLE_SECONDS)
+        cpu = cpu_seconds(proxy.pid) - cpu_before
+    return {
+        "cpu_us_per_megabyte": cpu / megabytes * 1e6,
+        "megabytes_per_second": megabytes / took_seconds,
+        "busy_percent": min(100.0, cpu / took_seconds * 100),
+    }
+
+
+def event_stream(proxy: Running, effort: Effort) -> Measures:
+    """SSE: time from the origin's send to the client's receive, with the proxy and without."""
+    through = proxy.target()
+    straight = evolve(through, proxy_port=None)
+    direct_us = median_delay_us(straight, proxy.origin.tls, effort.events)
+    via_us = median_delay_us(through, proxy.tls(), effort.events)
+    return {"added_us": via_us - direct_us, "through_us": via_us, "direct_us": direct_us}
+
+
+def median_delay_us(address: Address, tls: ssl.SSLContext, events: int) -> float:
+    """Read an event stream; the median age of its events on arrival."""
+    path = f"/events/{events}/{EVENT_GAP_MICROSECONDS}"
+    request = f"GET {path} HTTP/1.1\r\nHost: {address.authority}\r\n\r\n".encode()
+    delays: list[int] = []
+    with Tunnel(address, tls) as tunnel:
+        tunnel.stream.sendall(request)
+        pending = b""
+        while len(delays) < events:
+            received = tunnel.stream.recv(65536)
+            now = time.monotonic_ns()
+            if not received:
+                raise WrongAnswerError("the event stream ended early")
+            *lines, pending = (pending + received).split(b"\n")
+            delays += [now - int(sent) for sent in SENT.findall(b"\n".join(lines))]
+    return statistics.median(delays) / 1e3
+
+
+def library_posts(proxy: Running, effort: Effort) -> Measures:
+    """A POST by ``requests`` on a new connection, which sends head and body apart."""
+    address = proxy.target()
+    url = f"https://{address.authority}/v1/messages"
+    delays = []
+    for _ in range(effort.posts):
+        began = time.monotonic()
+        with requests.Session() as session:
+            session.trust_env = False
+            session.verify = str(proxy.ca_file)
+            session.proxies = {"https": f"http://127.0.0.1:{proxy.port}"}
+            answer = session.post(url, BODY, headers=headers(address.authority))
+        delays.append(time.monotonic() - began)
+        if answer.status_code != 429:
+            raise WrongAnswerError(f"{answer.status_code} where 429 was due")
+    return {"median_ms": statistics.median(delays) * 1e3}
+
+
+def idle_tunnels(proxy: Running, effort: Effort) -> Measures:
+    """Memory that tunnels hold which were intercepted, served one request and now wait."""
+    address, tls = proxy.target(), proxy.tls()
+    request = post(address.authority)
+
+    def open_one(stack: contextlib.ExitStack) -> None:
+        tunnel = stack.enter_context(Tunnel(address, tls))
+        tunnel.ask(request, 429)
+
+    with contextlib.ExitStack() as stack:
+        for _ in range(CONNECTIONS):
+            open_one(stack)
+        before_bytes = resident_bytes(proxy.pid)
+        for _ in range(effort.tunnels):
+            open_one(stack)
+        time.sleep(SETTLE_SECONDS)
+        grown_bytes = resident_bytes(proxy.pid) - before_bytes
+    return {
+        "kib_per_tunnel": grown_bytes / effort.tunnels / 1024,
+        "mib_before": before_bytes / 2**20,
+    }
+
+
+def start_up(proxy: Running, effort: Effort) -> Measures:
+    """From the start of the command to the first accepted connection."""
+    return {"listening_ms": proxy.start_seconds * 1e3}
+
+
+WORKLOADS: dict[str, Workload] = {
+    "W1": Workload("new connection, injected 429", "inject", new_connections),
+    "W2": Workload("keep-alive, injected 429", "inject", keep_alive),
+    "W3": Workload("blind tunnel", "blind", blind_tunnels),
+    "W4": Workload("intercepted, passed on, keep-alive", "pass", passed_on),
+    "SSE": Workload("event stream, passed on", "pass", event_stream),
+    "requests": Workload("POST by requests, new connection", "inject", library_posts),
+    "idle": Workload("idle intercepted tunnels", "inject", idle_tunnels, fresh=True),
+    "start": Workload("start-up", "inject", start_up, fresh=True),
+}
