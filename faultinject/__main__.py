@@ -1,0 +1,7 @@
+"""Lets ``python -m faultinject`` do what the command does."""
+
+import sys
+
+from faultinject.cli import main
+
+sys.exit(main())

@@ -1,0 +1,115 @@
+"""``faultinject ca``: where the certificate authority is, and how to make clients trust it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from faultinject.cli.commands import HelpfulGroup, table_options, texts_given
+from faultinject.cli.platforms import PLATFORMS, this_platform
+from faultinject.config import CA_OPTIONS, load_settings
+from faultinject.errors import SettingsError, StartError
+from faultinject.settings import Settings
+
+if TYPE_CHECKING:
+    from faultinject.tls.certificate_authority import CertificateAuthority
+
+_PEM_START = b"-----BEGIN CERTIFICATE-----"
+_EPILOG = """\
+What a Python program needs:
+
+  export HTTPS_PROXY=http://127.0.0.1:8080
+  SSL_CERT_FILE=$(faultinject ca path) python app.py
+"""
+
+
+@click.group("ca", cls=HelpfulGroup, epilog=_EPILOG)
+def ca() -> None:
+    """Show, export and trust the certificate authority.
+
+    Clients see certificates that this authority signs, so they have to trust it. It is made on
+    first use, on this machine, and its key never leaves it.
+    """
+
+
+@ca.command("path", params=table_options(CA_OPTIONS))
+def path(**given: Any) -> int:
+    """Print the path of the certificate, which is made if there is none yet."""
+    click.echo(str(_authority(_settings(given)).certificate_path))
+    return 0
+
+
+@ca.command("export", params=table_options(CA_OPTIONS))
+@click.argument("file", type=click.Path(path_type=Path))
+def export(file: Path, **given: Any) -> int:
+    """Write the certificate (PEM) to FILE; '-' is standard output."""
+    return export_and_install(_settings(given), file, install=False)
+
+
+@ca.command("instructions", params=table_options(CA_OPTIONS))
+@click.option(
+    "--platform",
+    type=click.Choice([*PLATFORMS, "all"]),
+    help="Whose instructions to print; by default those of this system.",
+)
+def instructions(platform: str | None, **given: Any) -> int:
+    """Print how to install, verify and remove the certificate, and clients' variables."""
+    from faultinject.cli.instructions import instructions_for
+
+    authority = _authority(_settings(given))
+    names = tuple(PLATFORMS) if platform == "all" else (platform or this_platform(),)
+    text = instructions_for(names, authority.certificate_path, authority.certificate_pem)
+    click.echo(text)
+    return 0
+
+
+def export_and_install(settings: Settings, file: Path | None, *, install: bool) -> int:
+    """Do what ``--export-ca`` and ``--install-ca`` ask for; return the exit code."""
+    authority = _authority(settings)
+    if file is not None:
+        export_certificate(authority.certificate_pem, file)
+    if not install:
+        return 0
+    from faultinject.cli.trust import install_certificate
+
+    return install_certificate(authority.certificate_path)
+
+
+def export_certificate(pem: bytes, file: Path) -> None:
+    """Write a certificate to a file, or to standard output for ``-``.
+
+    Raises `SettingsError` if there is something else in the file, `StartError` if it cannot be
+    written.
+    """
+    if str(file) == "-":
+        click.echo(pem, nl=False)
+        return
+    try:
+        if file.exists() and not _holds_certificate(file):
+            raise SettingsError(f"{file}: is there and is no certificate; name another file")
+        file.write_bytes(pem)
+    except OSError as error:
+        raise StartError(f"cannot write {file}: {error.strerror or error}") from None
+
+
+def _holds_certificate(file: Path) -> bool:
+    """Say whether a file begins as we would write it (or is empty, as mktemp makes them)."""
+    with file.open("rb") as stream:
+        start = stream.read(len(_PEM_START))
+    return start in (b"", _PEM_START)
+
+
+def _settings(given: dict[str, Any]) -> Settings:
+    return load_settings(texts_given(given), os.environ, CA_OPTIONS)
+
+
+def _authority(settings: Settings) -> CertificateAuthority:
+    """Open the certificate authority that the settings mean."""
+    from faultinject.tls.certificate_authority import CertificateAuthority, default_data_dir
+
+    if settings.ca_cert is not None and settings.ca_key is not None:
+        return CertificateAuthority.load(settings.ca_cert, settings.ca_key)
+    return CertificateAuthority.open_or_create(settings.data_dir or default_data_dir())

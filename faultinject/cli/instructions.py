@@ -1,0 +1,121 @@
+"""The words of ``faultinject ca instructions``: who must trust the certificate, and how.
+
+Knows nothing of the command line. Which variables the clients of Python, Node, curl, Go and aws
+read was measured (httpx 0.28, requests 2.34, boto3 1.44, curl 7.88, Node 20 and 24); the commands
+of the trust stores, Firefox and Java are from their manuals.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+
+from faultinject.cli.platforms import PLATFORMS
+from faultinject.cli.trust import ANCHOR_NAME, shown, trust_commands
+
+_SECTIONS = {
+    "macos": """\
+Install (for your user; asks for your password):
+  $install
+Verify:
+  security verify-cert -c $cert
+Remove:
+  security delete-certificate -t -Z $sha1""",
+    "debian": """\
+Install:
+  $install
+Verify (it says OK):
+  openssl verify -CApath /etc/ssl/certs $cert
+Remove:
+  sudo rm /usr/local/share/ca-certificates/$anchor && sudo update-ca-certificates --fresh""",
+    "fedora": """\
+Install:
+  $install
+Verify (it says OK):
+  openssl verify -CAfile /etc/pki/tls/certs/ca-bundle.crt $cert
+Remove:
+  sudo trust anchor --remove $cert""",
+    "windows": """\
+Install (for your user; asks once whether you mean it):
+  $install
+Verify:
+  certutil -user -verifystore Root $sha1
+Remove:
+  certutil -user -delstore Root $sha1""",
+    "firefox": """\
+Install: Settings, Privacy & Security, Certificates, View Certificates, Authorities, Import;
+choose $cert
+and tick "Trust this CA to identify websites". On macOS and Windows Firefox can use the system's
+store instead: set security.enterprise_roots.enabled to true in about:config.
+Verify: the certificate is in that list, and a page of a target host opens through the proxy.
+Remove: select it in that list, then Delete or Distrust.""",
+}
+
+_VARIABLES = """\
+For one program, without touching the system
+These take effect when a program starts. All but NODE_EXTRA_CA_CERTS replace what the program
+trusts, so that hosts other than the targets need the bundle that the last lines make.
+
+  The proxy       export HTTPS_PROXY=http://127.0.0.1:8080
+  Python: httpx, urllib, aiohttp; the SDKs of anthropic, openai, google-genai, mistralai, cohere
+                  export SSL_CERT_FILE=$cert
+                  (aiohttp needs trust_env=True to use the proxy)
+  Python: requests
+                  export REQUESTS_CA_BUNDLE=$cert
+  aws, boto3      export AWS_CA_BUNDLE=$cert
+  curl            export CURL_CA_BUNDLE=$cert
+  Node            export NODE_EXTRA_CA_CERTS=$cert
+                  Node 24 and later: export NODE_USE_ENV_PROXY=1
+                  Node 20: fetch ignores HTTPS_PROXY; use undici's ProxyAgent, or the base URL
+  Go              export SSL_CERT_FILE=$cert
+                  (on Linux; on macOS and Windows Go asks the system's store)
+  Java            keytool -importcert -cacerts -storepass changeit -noprompt \\
+                    -alias faultinject -file $cert
+                  verify: keytool -list -cacerts -storepass changeit -alias faultinject
+                  remove: keytool -delete -cacerts -storepass changeit -alias faultinject
+                  the proxy: -Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=8080
+
+  A bundle with the system's roots (Debian's file; elsewhere: python3 -m certifi prints one)
+                  cat /etc/ssl/certs/ca-certificates.crt $cert > bundle.pem
+
+Clients that let you set their base URL need none of this:
+  ANTHROPIC_BASE_URL=http://127.0.0.1:8080"""
+
+
+def instructions_for(platforms: Sequence[str], certificate: Path, pem: bytes) -> str:
+    """Return the platforms' sections and the environment variables, for a certificate."""
+    sections = [_section(name, certificate, pem) for name in platforms]
+    variables = _filled(_VARIABLES, cert=_quoted(certificate, "posix"))
+    return "\n\n".join([f"The certificate: {certificate}", *sections, variables])
+
+
+def _section(platform: str, certificate: Path, pem: bytes) -> str:
+    known = {
+        "cert": str(certificate) if platform == "firefox" else _quoted(certificate, platform),
+        "sha1": sha1_fingerprint(pem),
+        "anchor": ANCHOR_NAME,
+        "install": ""
+        if platform == "firefox"
+        else shown(platform, trust_commands(platform, certificate)),
+    }
+    return f"{PLATFORMS[platform]}\n" + _filled(_SECTIONS[platform], **known)
+
+
+def _quoted(path: Path, platform: str) -> str:
+    return f'"{path}"' if platform == "windows" else shlex.quote(str(path))
+
+
+def _filled(template: str, **known: str) -> str:
+    return Template(template).substitute(known)
+
+
+def sha1_fingerprint(pem: bytes) -> str:
+    """Return the SHA-1 of the first certificate, by which macOS and Windows name it."""
+    end = b"-----END CERTIFICATE-----"
+    first = pem.partition(end)[0] + end
+    der = ssl.PEM_cert_to_DER_cert(first.decode("ascii", "replace"))
+    return hashlib.sha1(der, usedforsecurity=False).hexdigest().upper()

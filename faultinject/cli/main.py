@@ -1,0 +1,62 @@
+"""The entry of the console script: runs the root command and turns errors into exit codes.
+
+0: fine. 1: the machine said no (a port in use). 2: the user's choices cannot be used. 130: the
+user interrupted something that does not end by Ctrl-C. Every error is one line on stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from faultinject.cli.old_forms import current_form
+from faultinject.cli.root import PROGRAM, root
+from faultinject.errors import FaultinjectError, SettingsError
+
+START_ERROR = 1
+USAGE_ERROR = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = root.main(current_form(typed), prog_name=PROGRAM, standalone_mode=False)
+    except click.ClickException as error:
+        return _say(_with_help(error), error.exit_code)
+    except click.Abort:
+        return INTERRUPTED
+    except (FaultinjectError, BaseExceptionGroup) as error:
+        return _say_failure(error)
+    return code if isinstance(code, int) else 0
+
+
+def only_cause(error: BaseException) -> BaseException:
+    """Return the exception that a group of one (of one ...) stands for, or the group itself."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _say_failure(error: BaseException) -> int:
+    cause = only_cause(error)
+    if isinstance(cause, FaultinjectError):
+        return _say(str(cause), USAGE_ERROR if isinstance(cause, SettingsError) else START_ERROR)
+    raise error
+
+
+def _say(message: str, code: int) -> int:
+    if message:
+        click.echo(f"{PROGRAM}: {message}", err=True)
+    return code
+
+
+def _with_help(error: click.ClickException) -> str:
+    """Return Click's message, with the command whose help says more."""
+    message = error.format_message().rstrip(".")
+    if not isinstance(error, click.UsageError) or error.ctx is None:
+        return message
+    return f"{message} (see '{error.ctx.command_path} --help')"

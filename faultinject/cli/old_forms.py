@@ -1,0 +1,59 @@
+"""The forms in which the Go program of the same name was called.
+
+``faultinject --standalone ...`` still runs the proxy; the other forms without a command get an
+error that shows the new one. Knows only the names of options, not what they do.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+import click
+
+from faultinject.config import PROXY_OPTIONS
+
+_STANDALONE = "--standalone"
+_PLUGIN = "--plugin"
+_NAMES = {option.flag for option in PROXY_OPTIONS}
+_UNSHOWN = {"--header", "--error-body"}  # their values may be secrets
+
+
+def current_form(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments as they are given today.
+
+    Raises `click.UsageError` for a form that is no more.
+    """
+    if not arguments or not arguments[0].startswith("-"):
+        return list(arguments)
+    words = [_two_dashes(word) for word in arguments]
+    names = [_name(word) for word in words]
+    if _STANDALONE in names:
+        return ["proxy", *(word for word in words if _name(word) != _STANDALONE)]
+    if names[0] == _PLUGIN or names[0].startswith(_PLUGIN + "-"):
+        raise click.UsageError("the plugin is a command of its own now: faultinject plugin")
+    if names[0] in _NAMES:
+        raise click.UsageError(f"the proxy is a command now: faultinject proxy {_shown(words)}")
+    return list(arguments)
+
+
+def _two_dashes(word: str) -> str:
+    """Return ``-name`` as ``--name`` (Go's flags take both) if that is an option's name."""
+    doubled = "-" + word
+    known = _name(doubled) in _NAMES | {_STANDALONE, _PLUGIN}
+    return doubled if known and not word.startswith("--") else word
+
+
+def _name(word: str) -> str:
+    return word.partition("=")[0]
+
+
+def _shown(words: Sequence[str]) -> str:
+    """Return the words as a shell takes them, less what may be secret."""
+    shown = []
+    for previous, word in zip(("", *words), words, strict=False):
+        if _name(word) in _UNSHOWN and "=" in word:
+            shown.append(_name(word) + "=...")
+        else:
+            shown.append("..." if previous in _UNSHOWN else shlex.quote(word))
+    return " ".join(shown)

@@ -1,0 +1,91 @@
+"""Runs the proxy as a program: events on stdout, a summary at the end, warnings on stderr.
+
+Knows nothing of options; it is handed `Settings`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from faultinject.errors import StartError
+from faultinject.events import Event
+from faultinject.settings import Settings
+
+_WANTED_FILES = 65_536  # where the system's own bound is "unlimited", which macOS does not take
+
+
+def run_proxy(settings: Settings) -> int:
+    """Run until stopped by a signal; return the exit code."""
+    import trio
+
+    from faultinject.cli.stopping import serve_until_stopped
+    from faultinject.output import EventOutput, Summary, wants_color
+
+    raise_open_files_limit()
+    if not is_loopback(settings.host):
+        _warn(
+            f"listening on {settings.host}: whoever can reach this address can use the proxy to"
+            " connect anywhere from here; 127.0.0.1 is for this machine alone"
+        )
+    summary = Summary()
+    with EventOutput(
+        stream=sys.stdout,
+        fmt=settings.log_format,
+        level=settings.log_level,
+        color=wants_color(sys.stdout),
+        limit=settings.limits.queued_events,
+    ) as output:
+
+        def listener(event: Event) -> None:
+            summary.listen(event)
+            output.listen(event)
+
+        trio.run(serve_until_stopped, settings, listener)
+    # JSON lines stay JSON lines: there the summary for people goes to stderr.
+    stream = sys.stdout if settings.log_format == "text" else sys.stderr
+    summary.render(stream, color=wants_color(stream))
+    if settings.summary is not None:
+        write_summary(settings.summary, summary.as_dict())
+    return 0
+
+
+def write_summary(path: Path, summary: Mapping[str, object]) -> None:
+    """Write the summary as JSON. Raises `StartError` if the file cannot be written."""
+    try:
+        path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StartError(f"cannot write the summary {path}: {error.strerror or error}") from None
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach an address to listen on."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")  # RFC 6761 section 6.3
+
+
+def raise_open_files_limit() -> None:
+    """Allow as many open files, and so connections, as the system lets us."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _WANTED_FILES if hard == resource.RLIM_INFINITY else hard
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (OSError, ValueError):
+        return  # the limit that there is has to do
+
+
+def _warn(message: str) -> None:
+    click.echo(f"faultinject: warning: {message}", err=True)

@@ -1,0 +1,109 @@
+"""Makes this system trust the certificate authority, with the system's own commands.
+
+Knows nothing of how the authority was made. Says what it runs before it runs it; never asks for
+rights itself: without them it prints the command to run.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from faultinject.cli.platforms import PLATFORMS, this_platform
+
+Command = tuple[str, ...]
+Run = Callable[[Sequence[str]], int]
+
+ANCHOR_NAME = "faultinject.crt"  # Debian takes only *.crt
+_TIMEOUT_SECONDS = 120.0  # macOS asks for a password meanwhile
+
+
+def trust_commands(platform: str, certificate: Path) -> tuple[Command, ...]:
+    """Return what makes a platform trust a certificate, command by command.
+
+    macOS and Windows: the user's own store. Debian and Fedora: the system's, which needs root.
+    """
+    file = str(certificate)
+    if platform == "macos":
+        keychain = str(Path.home() / "Library/Keychains/login.keychain-db")
+        return (("security", "add-trusted-cert", "-r", "trustRoot", "-k", keychain, file),)
+    if platform == "windows":
+        return (("certutil", "-user", "-addstore", "Root", file),)
+    if platform == "fedora":
+        return (("trust", "anchor", "--store", file),)
+    anchor = f"/usr/local/share/ca-certificates/{ANCHOR_NAME}"
+    return (("install", "-m", "0644", file, anchor), ("update-ca-certificates",))
+
+
+def shown(platform: str, commands: Sequence[Command]) -> str:
+    """Return commands as the user would type them, with the rights that they need."""
+    if platform == "windows":
+        return " && ".join(subprocess.list2cmdline(command) for command in commands)
+    rights = "sudo " if needs_root(platform) else ""
+    return " && ".join(rights + shlex.join(command) for command in commands)
+
+
+def needs_root(platform: str) -> bool:
+    """Say whether the platform's store is the system's."""
+    return platform in ("debian", "fedora")
+
+
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def _run(command: Sequence[str]) -> int:
+    # The command is ours and takes no text but the certificate's path; no shell reads it.
+    return subprocess.run(command, check=False, timeout=_TIMEOUT_SECONDS).returncode  # noqa: S603
+
+
+def install_certificate(
+    certificate: Path,
+    platform: str | None = None,
+    *,
+    run: Run = _run,
+    has_rights: Callable[[], bool] = _is_root,
+) -> int:
+    """Install the certificate; return the exit code: 0, or 1 after saying what to run instead."""
+    platform = this_platform() if platform is None else platform
+    commands = trust_commands(platform, certificate)
+    if reason := _obstacle(platform, commands, has_rights):
+        return _leave_to_user(platform, commands, reason)
+    for command in commands:
+        click.echo(f"running: {shown('', [command])}", err=True)
+        if reason := _failure(command, run):
+            return _leave_to_user(platform, commands, reason)
+    click.echo(f"{PLATFORMS[platform]} trusts {certificate} now", err=True)
+    click.echo("how to verify and to remove it: faultinject ca instructions", err=True)
+    return 0
+
+
+def _obstacle(
+    platform: str, commands: Sequence[Command], has_rights: Callable[[], bool]
+) -> str | None:
+    missing = [command[0] for command in commands if shutil.which(command[0]) is None]
+    if missing:
+        return f"there is no {missing[0]} here"
+    if needs_root(platform) and not has_rights():
+        return "this needs the rights of root"
+    return None
+
+
+def _failure(command: Command, run: Run) -> str | None:
+    try:
+        code = run(command)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{command[0]} did not run: {error}"
+    return f"{command[0]} ended with code {code}" if code else None
+
+
+def _leave_to_user(platform: str, commands: Sequence[Command], reason: str) -> int:
+    click.echo(f"faultinject: not installed: {reason}; run it yourself:", err=True)
+    click.echo(f"  {shown(platform, commands)}", err=True)
+    return 1

@@ -1,0 +1,9 @@
+"""Reads and checks what the user chose, into `faultinject.settings.Settings`."""
+
+from __future__ import annotations
+
+from faultinject.config.kinds import Kind
+from faultinject.config.load import load_settings, nearest
+from faultinject.config.options import CA_OPTIONS, PROXY_OPTIONS, Option
+
+__all__ = ["CA_OPTIONS", "PROXY_OPTIONS", "Kind", "Option", "load_settings", "nearest"]

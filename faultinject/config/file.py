@@ -1,0 +1,96 @@
+"""Reads a configuration file, JSON or TOML, into plain values.
+
+Knows nothing of which keys there are. Every way in which a file can be no configuration file
+becomes a `SettingsError` of one line that begins with the file's name.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NoReturn
+
+from faultinject.config.wording import one_line, shown_text
+from faultinject.errors import SettingsError
+
+_MAX_BYTES = 16 * 1024 * 1024  # /dev/zero, or the wrong file, should not fill the memory
+
+
+def shown_path(path: Path) -> str:
+    """Return a path for messages."""
+    return one_line(str(path))
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """Return what the file holds: an object (JSON) or a document (TOML).
+
+    JSON if the name ends with ``.json``, TOML if it ends with ``.toml``, else by the first
+    character. Raises `SettingsError`.
+    """
+    try:
+        values = _decoded(_text(path), path.suffix.lower())
+    except SettingsError as error:
+        raise SettingsError(f"{shown_path(path)}: {error}") from None
+    if not isinstance(values, dict):
+        raise SettingsError(
+            f"{shown_path(path)}: it is not an object with options in it, as in"
+            ' {"error_probability": 0.3}'
+        )
+    return values
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise SettingsError(f"cannot read it: {error.strerror or error}") from None
+    if len(data) > _MAX_BYTES:
+        raise SettingsError(f"it has more than {_MAX_BYTES} bytes; is it a configuration file?")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SettingsError(f"line {line} is not UTF-8 text") from None
+
+
+def _decoded(text: str, suffix: str) -> object:
+    is_json = suffix == ".json" or (suffix != ".toml" and text.lstrip()[:1] == "{")
+    try:
+        return _from_json(text) if is_json else _from_toml(text)
+    except RecursionError:
+        raise SettingsError("its values are nested too deeply") from None
+
+
+def _from_json(text: str) -> object:
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise SettingsError(
+            f"line {error.lineno}, column {error.colno}: not JSON: {error.msg}"
+        ) from None
+    except ValueError as error:  # a number of too many digits
+        raise SettingsError(f"not JSON that can be read: {error}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object, but do not let one of two values of a key vanish."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise SettingsError(f"the key {shown_text(twice)} is there twice; keep one")
+    return values
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise SettingsError(f"{word} is not JSON; write a number")
+
+
+def _from_toml(text: str) -> object:
+    import tomllib  # not on the way of those who have no file
+
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:  # TOMLDecodeError says the line itself
+        raise SettingsError(f"not TOML: {one_line(str(error))}") from None

@@ -1,0 +1,127 @@
+"""Makes `Settings` of what the command line, the environment and a configuration file say.
+
+Option over environment over file over default. Knows nothing of Click: it is handed the texts of
+the options that were given, by name. Every mistake is a `SettingsError` of one line that names
+the option, the variable or the file's key.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from faultinject.config.file import read_config_file, shown_path
+from faultinject.config.kinds import Kind
+from faultinject.config.options import CA_CERT, CA_KEY, CONFIG, FILE_OPTIONS, Option
+from faultinject.config.wording import shown_text
+from faultinject.errors import SettingsError
+from faultinject.settings import Settings
+
+Texts = Mapping[str, Sequence[str]]
+"""The options given on the command line: their texts in order, by `Option.parameter`."""
+
+
+@frozen
+class _Found:
+    """A value and the place where the user wrote it."""
+
+    place: str
+    kind: Kind
+    value: Any
+
+
+_Layer = dict[str, _Found]
+"""What one source, or several merged, say: by `Option.name`."""
+
+
+def load_settings(
+    given: Texts, environment: Mapping[str, str], options: Iterable[Option]
+) -> Settings:
+    """Return the checked settings.
+
+    Only the given options (and their variables) count, but a file is checked as a whole: one file
+    serves every command. Raises `SettingsError`.
+    """
+    options = tuple(options)
+    typed = _merged(_from_environment(environment, options), _from_command_line(given, options))
+    found = _merged(_from_file(typed), typed)
+    _check_pair(found)
+    return Settings(
+        **{
+            option.setting: found[option.name].value
+            for option in (*FILE_OPTIONS.values(), *options)
+            if option.setting and option.name in found
+        }
+    )
+
+
+def _read(place: str, kind: Kind, read: Callable[[Any], Any], raw: object) -> _Found:
+    try:
+        return _Found(place, kind, read(raw))
+    except ValueError as error:
+        raise SettingsError(f"{place}: {error}") from None
+
+
+def _from_command_line(given: Texts, options: Iterable[Option]) -> _Layer:
+    return {
+        option.name: _read(
+            option.flag, option.kind, option.kind.from_arguments, given[option.parameter]
+        )
+        for option in options
+        if option.parameter in given
+    }
+
+
+def _from_environment(environment: Mapping[str, str], options: Iterable[Option]) -> _Layer:
+    """Read the variables; an empty one is as good as none."""
+    return {
+        option.name: _read(variable, option.kind, option.kind.from_environment, text)
+        for option in options
+        if (variable := option.variable) and (text := environment.get(variable))
+    }
+
+
+def _from_file(found: _Layer) -> _Layer:
+    if CONFIG.name not in found:
+        return {}
+    path: Path = found[CONFIG.name].value
+    layer = {}
+    for key, value in read_config_file(path).items():
+        option = FILE_OPTIONS.get(key)
+        if option is None:
+            raise SettingsError(f"{shown_path(path)}: {_unknown_key(key)}")
+        place = f"{shown_path(path)}: {key}"
+        layer[option.name] = _read(place, option.kind, option.kind.from_file, value)
+    return layer
+
+
+def _unknown_key(key: str) -> str:
+    near = nearest(key.lower().replace("-", "_"), FILE_OPTIONS)
+    mend = f"did you mean {near}?" if near else "the keys are " + ", ".join(sorted(FILE_OPTIONS))
+    return f"unknown key {shown_text(key)}; {mend}"
+
+
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """Return the word most like the given one, if any is like it at all."""
+    return next(iter(difflib.get_close_matches(word, list(words), n=1)), None)
+
+
+def _merged(lower: _Layer, upper: _Layer) -> _Layer:
+    merged = lower | upper
+    for name in lower.keys() & upper.keys():
+        place, kind = upper[name].place, upper[name].kind
+        merged[name] = _Found(place, kind, kind.merged(lower[name].value, upper[name].value))
+    return merged
+
+
+def _check_pair(found: _Layer) -> None:
+    for one, other in ((CA_CERT, CA_KEY), (CA_KEY, CA_CERT)):
+        if one.name in found and other.name not in found:
+            raise SettingsError(
+                f"{found[one.name].place}: {shown_path(found[one.name].value)} is given without"
+                f" {other.flag}; give both or neither"
+            )

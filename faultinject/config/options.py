@@ -1,0 +1,277 @@
+"""The options: one table, of which all that knows options is made.
+
+That is the command line, the environment, the configuration file and the documentation.
+Knows nothing of how an option gets from its source into `Settings` (see `faultinject.config.load`),
+and nothing of Click.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from faultinject.config.kinds import (
+    BODY,
+    DIRECTORY,
+    FILE,
+    FLAG,
+    HEADERS,
+    LISTENING_HOST,
+    MAPPINGS,
+    NEGATED_FLAG,
+    PROBABILITY,
+    TARGETS,
+    Kind,
+    choice,
+    whole_number,
+)
+
+FAILS = "What fails"
+HOSTS = "Which hosts"
+LISTENING = "Listening"
+CERTIFICATES = "Certificates"
+UPSTREAM = "Upstream"
+OUTPUT = "Output"
+CONFIGURATION = "Configuration"
+
+
+@frozen(kw_only=True)
+class Option:
+    """One thing that the user can choose."""
+
+    name: str
+    """As on the command line, without the dashes."""
+    kind: Kind
+    group: str
+    help: str
+    default: str | None = None
+    """The default as the command line would have it; None if the help says what happens."""
+    field: str | None = None
+    """The field of `Settings`, if it is not ``key``; empty if the option is no setting."""
+    file_key: str | None = None
+    """The key in a file, if it is not the name with underscores."""
+    command_line_only: bool = False
+    """Whether neither the environment nor a file may have it."""
+
+    @property
+    def flag(self) -> str:
+        """The option as it is typed."""
+        return "--" + self.name
+
+    @property
+    def key(self) -> str:
+        """The option's key in a configuration file."""
+        return self.file_key or self.parameter
+
+    @property
+    def parameter(self) -> str:
+        """The option's name as an identifier."""
+        return self.name.replace("-", "_")
+
+    @property
+    def variable(self) -> str | None:
+        """The option's environment variable, if it has one."""
+        return None if self.command_line_only else "FAULTINJECT_" + self.parameter.upper()
+
+    @property
+    def setting(self) -> str:
+        """The field of `Settings` that it fills; empty if none."""
+        return self.key if self.field is None else self.field
+
+    @property
+    def in_file(self) -> bool:
+        """Whether a configuration file may have it."""
+        return bool(self.setting)
+
+
+CONFIG = Option(
+    name="config",
+    kind=FILE,
+    group=CONFIGURATION,
+    field="",
+    help="Read options from this file (JSON or TOML).",
+)
+ERROR_PROBABILITY = Option(
+    name="error-probability",
+    kind=PROBABILITY,
+    group=FAILS,
+    default="0.1",
+    help="The chance that a request to a target is answered with the error.",
+)
+STATUS_CODE = Option(
+    name="status-code",
+    kind=whole_number(200, 599, "200-599"),
+    group=FAILS,
+    default="500",
+    help="The status of the error: 429 and 529 are what a busy API sends.",
+)
+ERROR_BODY = Option(
+    name="error-body",
+    kind=BODY,
+    group=FAILS,
+    help="The body of the error, instead of the API's own words for the status.",
+)
+HEADER = Option(
+    name="header",
+    kind=HEADERS,
+    group=FAILS,
+    file_key="headers",
+    help="A header that the error carries, as in 'Retry-After: 1'. Replaces the file's header of"
+    " that name.",
+)
+SEED = Option(
+    name="seed",
+    kind=whole_number(0, 2**64 - 1, "NUMBER"),
+    group=FAILS,
+    help="Repeat the draws of an earlier run. Without it a seed is drawn, and printed at start.",
+)
+NO_MARKER = Option(
+    name="no-marker",
+    kind=NEGATED_FLAG,
+    group=FAILS,
+    default="false",
+    field="marker",
+    help="Leave out the header x-faultinject, which says that an answer was injected.",
+)
+TARGET_HOST = Option(
+    name="target-host",
+    kind=TARGETS,
+    group=HOSTS,
+    default="api.anthropic.com",
+    help="A host to look into; *.example.com is every name below example.com. Without a port, any"
+    " port. Everything else is relayed untouched.",
+)
+HOST = Option(
+    name="host",
+    kind=LISTENING_HOST,
+    group=LISTENING,
+    default="127.0.0.1",
+    help="The address to listen on. Anyone who can reach it can use the proxy.",
+)
+PROXY_PORT = Option(
+    name="proxy-port",
+    kind=whole_number(0, 65535, "PORT"),
+    group=LISTENING,
+    default="8080",
+    help="The port to listen on; 0 picks a free one.",
+)
+READY_FILE = Option(
+    name="ready-file",
+    kind=FILE,
+    group=LISTENING,
+    help="Write how to reach the proxy to this file (JSON) once it listens, and remove it at exit.",
+)
+CA_CERT = Option(
+    name="ca-cert",
+    kind=FILE,
+    group=CERTIFICATES,
+    help="Certificate (PEM) of a certificate authority of yours; needs --ca-key. Without the two,"
+    " faultinject makes an authority of its own on first use.",
+)
+CA_KEY = Option(
+    name="ca-key",
+    kind=FILE,
+    group=CERTIFICATES,
+    help="Private key (PEM) of that certificate authority.",
+)
+DATA_DIR = Option(
+    name="data-dir",
+    kind=DIRECTORY,
+    group=CERTIFICATES,
+    help="Where faultinject keeps its certificate authority, instead of your data directory.",
+)
+EXPORT_CA = Option(
+    name="export-ca",
+    kind=FILE,
+    group=CERTIFICATES,
+    field="",
+    command_line_only=True,
+    help="Write the authority's certificate (PEM) to this file ('-' is standard output) and exit.",
+)
+INSTALL_CA = Option(
+    name="install-ca",
+    kind=FLAG,
+    group=CERTIFICATES,
+    field="",
+    command_line_only=True,
+    help="Make this system trust the authority, and exit. Says first what it will run.",
+)
+CONNECT_TO = Option(
+    name="connect-to",
+    kind=MAPPINGS,
+    group=UPSTREAM,
+    help="Connect to ADDRESS:PORT instead of HOST:PORT, as curl's option does. Empty parts match"
+    " all, or keep what was asked for; IPv6 in brackets.",
+)
+UPSTREAM_CA = Option(
+    name="upstream-ca",
+    kind=FILE,
+    group=UPSTREAM,
+    help="Certificates (PEM) to verify upstreams with, besides the system's.",
+)
+INSECURE_UPSTREAM = Option(
+    name="insecure-upstream",
+    kind=FLAG,
+    group=UPSTREAM,
+    default="false",
+    help="Accept any certificate from an upstream.",
+)
+FAKE_UPSTREAM = Option(
+    name="fake-upstream",
+    kind=FLAG,
+    group=UPSTREAM,
+    default="false",
+    help="Answer for the targets with a small API inside faultinject: no key, no network.",
+)
+LOG_LEVEL = Option(
+    name="log-level",
+    kind=choice("debug", "info", "warning", "error"),
+    group=OUTPUT,
+    default="info",
+    help="Print events of this level and above.",
+)
+LOG_FORMAT = Option(
+    name="log-format",
+    kind=choice("text", "json"),
+    group=OUTPUT,
+    default="text",
+    help="Print events as text, or as a JSON object a line.",
+)
+SUMMARY = Option(
+    name="summary",
+    kind=FILE,
+    group=OUTPUT,
+    help="Write the summary to this file (JSON) at exit.",
+)
+
+PROXY_OPTIONS = (
+    ERROR_PROBABILITY,
+    STATUS_CODE,
+    ERROR_BODY,
+    HEADER,
+    SEED,
+    NO_MARKER,
+    TARGET_HOST,
+    HOST,
+    PROXY_PORT,
+    READY_FILE,
+    CA_CERT,
+    CA_KEY,
+    DATA_DIR,
+    EXPORT_CA,
+    INSTALL_CA,
+    CONNECT_TO,
+    UPSTREAM_CA,
+    INSECURE_UPSTREAM,
+    FAKE_UPSTREAM,
+    LOG_LEVEL,
+    LOG_FORMAT,
+    SUMMARY,
+    CONFIG,
+)
+"""The options of ``faultinject proxy``, in the order of its help."""
+
+CA_OPTIONS = (CA_CERT, CA_KEY, DATA_DIR, CONFIG)
+"""The options of ``faultinject ca``: which certificate authority is meant."""
+
+FILE_OPTIONS = {option.key: option for option in PROXY_OPTIONS if option.in_file}
+"""What a configuration file may have, by key."""
