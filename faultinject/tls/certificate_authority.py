@@ -29,6 +29,13 @@ def default_data_dir() -> Path:
     return user_data_path("faultinject", appauthor=False)
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return True  # as far as we may know; reading it gives the reason
+
+
 @define
 class CertificateAuthority:
     """A certificate and its key, with which leaves are minted.
@@ -63,12 +70,12 @@ class CertificateAuthority:
         Raises `SettingsError` as `load` does, and if the directory cannot be written.
         """
         certificate, key = directory / CERTIFICATE_NAME, directory / KEY_NAME
-        if not certificate.exists():
+        if not _is_there(certificate):
             from faultinject.tls.ca_creation import create_files
             from faultinject.tls.issuing import new_authority
 
             create_files(certificate, key, new_authority)
-        if not key.exists():
+        if not _is_there(key):
             raise SettingsError(
                 f"{key}: is missing beside {certificate.name}; put it back, or remove"
                 f" {certificate.name} to have a new pair made, which clients must then trust"

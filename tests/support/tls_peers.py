@@ -1,0 +1,69 @@
+"""Real TLS peers in memory: ClientHellos as OpenSSL writes them, and whole handshakes."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+
+from attrs import frozen
+
+
+def client_context(
+    *,
+    ca_pem: str | None = None,
+    alpn: Sequence[str] = (),
+    version: ssl.TLSVersion | None = None,
+    strict: bool = True,
+) -> ssl.SSLContext:
+    """Return a client's context that trusts `ca_pem` only, and verifies strictly by RFC 5280."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if strict:
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+    if ca_pem is not None:
+        context.load_verify_locations(cadata=ca_pem)
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    if version is not None:
+        context.minimum_version = context.maximum_version = version
+    return context
+
+
+def client_hello(context: ssl.SSLContext, server_name: str | None) -> bytes:
+    """Return the first flight of a client: a ClientHello in one record."""
+    if server_name is None:
+        context.check_hostname = False
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(incoming, outgoing, server_hostname=server_name)
+    try:
+        client.do_handshake()
+    except ssl.SSLWantReadError:
+        return outgoing.read()
+    raise AssertionError("a handshake without a peer cannot succeed")
+
+
+@frozen
+class Handshake:
+    """Both ends after a handshake that succeeded."""
+
+    client: ssl.SSLObject
+    server: ssl.SSLObject
+
+
+def handshake(
+    server_context: ssl.SSLContext, client_context: ssl.SSLContext, host: str
+) -> Handshake:
+    """Shake hands in memory. Raises `ssl.SSLError` as the client or the server does."""
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context.wrap_bio(to_client, to_server, server_hostname=host)
+    server = server_context.wrap_bio(to_server, to_client, server_side=True)
+    waiting = [client, server]
+    for _ in range(8):  # more flights than any handshake has
+        for peer in tuple(waiting):
+            try:
+                peer.do_handshake()
+                waiting.remove(peer)
+            except ssl.SSLWantReadError:
+                pass
+        if not waiting:
+            return Handshake(client, server)
+    raise AssertionError("the handshake does not end")
