@@ -16,9 +16,7 @@ from attrs import field, frozen
 
 from faultinject.errors import SettingsError
 
-_FIRST_CERTIFICATE = re.compile(
-    rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL
-)
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _BASIC_CONSTRAINTS_DER = b"\x06\x03\x55\x1d\x13"  # the object identifier 2.5.29.19
 _EC_KEY_DER = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"  # id-ecPublicKey
 _RSA_KEY_DER = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"  # rsaEncryption
@@ -33,6 +31,8 @@ class CaFiles:
     certificate: Path
     key: Path
     certificate_pem: bytes
+    """The certificates in the first file and nothing else: some people keep the key there too,
+    and this is what gets exported."""
     key_pem: bytes = field(repr=False)
     key_readable_by_others: bool
     """Whether the file's mode lets users other than its owner read the key."""
@@ -46,7 +46,8 @@ def read_ca_files(certificate: Path, key: Path) -> CaFiles:
     files that the user named are the user's.
     Raises `SettingsError`.
     """
-    certificate_pem, key_pem = _read(certificate), _read(key)
+    blocks, key_pem = _CERTIFICATE.findall(_read(certificate)), _read(key)
+    certificate_pem = b"".join(block + b"\n" for block in blocks)
     mode = key.stat().st_mode if os.name == "posix" else 0
     if mode & _OTHERS_WRITE:
         raise SettingsError(
@@ -74,7 +75,7 @@ def looks_usable(files: CaFiles) -> bool:
 
     A no says nothing of the reason, and may be wrong; `faultinject.tls.ca_checks` looks closer.
     """
-    block = _FIRST_CERTIFICATE.search(files.certificate_pem)
+    block = _CERTIFICATE.search(files.certificate_pem)
     if block is None:
         return False
     try:

@@ -89,7 +89,7 @@ class CertificateAuthority:
 
     @property
     def certificate_pem(self) -> bytes:
-        """What that file holds."""
+        """The certificates in that file, never a key."""
         return self._files.certificate_pem
 
     @property

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from faultinject.errors import SettingsError
+from faultinject.tls.ca_files import looks_usable, read_ca_files
 from faultinject.tls.certificate_authority import CertificateAuthority, default_data_dir
 from tests.support.authorities import AuthorityFiles
 
@@ -67,6 +68,7 @@ def test_load_takes_ec_and_rsa(tmp_path: Path, key: ec.EllipticCurvePrivateKey) 
     """Both kinds of key sign."""
     certificate, key_path = AuthorityFiles(key=key).write(tmp_path)
     authority = CertificateAuthority.load(certificate, key_path)
+    assert looks_usable(read_ca_files(certificate, key_path)), "the quick look finds it good"
     assert authority.certificate_path == certificate
     assert authority.key_path == key_path
     assert authority.certificate_pem == certificate.read_bytes()
@@ -84,6 +86,21 @@ def test_load_creates_nothing(tmp_path: Path, missing: str) -> None:
     assert not (tmp_path / missing).exists()
 
 
+def test_one_file_for_both(tmp_path: Path) -> None:
+    """Certificate and key may share a file, with text around; the key never leaves with it."""
+    files = AuthorityFiles()
+    both = tmp_path / "both.pem"
+    both.write_bytes(b"Subject: me\n" + files.key_pem() + files.certificate_pem() + b"end\n")
+    both.chmod(0o600)
+    authority = CertificateAuthority.load(both, both)
+    authority.mint("a.example")
+    lines = authority.certificate_pem.splitlines()
+    assert lines[0] == b"-----BEGIN CERTIFICATE-----"
+    assert lines[-1] == b"-----END CERTIFICATE-----"
+    assert b"PRIVATE KEY" not in authority.certificate_pem
+
+
+@posix_only
 def test_load_refuses_a_directory(tmp_path: Path) -> None:
     """What cannot be read is named, with the system's reason."""
     certificate, _ = AuthorityFiles().write(tmp_path)
@@ -383,6 +400,12 @@ def test_directory_that_cannot_be_made(tmp_path: Path) -> None:
     taken.write_text("")
     with pytest.raises(SettingsError, match=r"taken: the certificate authority cannot be written"):
         CertificateAuthority.open_or_create(taken)
+
+
+def test_directory_that_cannot_be_looked_at(tmp_path: Path) -> None:
+    """The system's reason is passed on."""
+    with pytest.raises(SettingsError, match=r"\(File name too long\);"):
+        CertificateAuthority.open_or_create(tmp_path / ("a" * 300))
 
 
 def test_lock_that_another_program_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

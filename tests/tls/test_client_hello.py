@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ssl
 import warnings
+from contextlib import suppress
 
 import pytest
+import trustme
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -41,6 +43,9 @@ HELLOS = {
 }
 EACH_HELLO = pytest.mark.parametrize(("data", "expected"), HELLOS.values(), ids=HELLOS)
 PLAIN = HELLOS["ALPN"][0]
+
+SERVER = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+trustme.CA().issue_cert("api.example.com").configure_cert(SERVER)
 
 
 def in_records(message: bytes, size: int) -> bytes:
@@ -244,6 +249,31 @@ def test_mutated_hellos(data: bytes, changes: list[tuple[int, int]], size: int) 
     split = read_client_hello(in_records(bytes(mutated[5:]), size))
     if isinstance(result, ClientHello):
         assert split == result
+
+
+def openssl_goes_on(context: ssl.SSLContext, data: bytes) -> bool:
+    """Say whether OpenSSL's server answers these first bytes with a ServerHello."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = context.wrap_bio(incoming, outgoing, server_side=True)
+    incoming.write(data)
+    with suppress(ssl.SSLError):
+        server.do_handshake()
+    return outgoing.read(1) == b"\x16"
+
+
+@given(
+    st.sampled_from([data for data, _ in HELLOS.values()]),
+    st.integers(0, 600),
+    st.integers(0, 255),
+    st.integers(20, 700),
+)
+def test_never_stricter_than_openssl(data: bytes, position: int, byte: int, size: int) -> None:
+    """What OpenSSL would shake hands with is never turned away here."""
+    mutated = bytearray(data)
+    mutated[position % len(data)] = byte
+    for tried in (bytes(mutated), in_records(bytes(mutated[5:]), size)):
+        if openssl_goes_on(SERVER, tried):
+            assert isinstance(read_client_hello(tried), ClientHello)
 
 
 @pytest.mark.parametrize(
