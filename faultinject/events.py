@@ -7,9 +7,11 @@ Knows nothing of who listens. Each event has a ``NAME`` for programs; the fields
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
-from attrs import asdict, field, frozen
+from attrs import field, fields, frozen
 
 VERSION = 1
 """Version of the events' fields; it changes when one is renamed or changes its meaning."""
@@ -25,14 +27,31 @@ Outcome = Literal[
 ]
 
 
+@lru_cache(maxsize=1)  # most events fall into the second of the one before
+def _utc_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def rfc3339(seconds: float) -> str:
+    """Return seconds since the epoch as UTC with milliseconds (RFC 3339 section 5.6)."""
+    second, milliseconds = divmod(round(seconds * 1000), 1000)
+    return f"{_utc_second(second)}.{milliseconds:03d}Z"
+
+
 @frozen(kw_only=True)
 class Event:
     """Something that happened, at ``time`` (seconds since the epoch)."""
 
     NAME: ClassVar[str]
     LEVEL: ClassVar[Level] = "info"
+    _names: ClassVar[tuple[str, ...]]
 
     time: float
+
+    @classmethod
+    def __attrs_init_subclass__(cls) -> None:
+        # Once a class, since `as_dict` is on the path of every request.
+        cls._names = tuple(each.name for each in fields(cls) if each.name != "time")
 
     @property
     def level(self) -> Level:
@@ -40,8 +59,16 @@ class Event:
         return self.LEVEL
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the event as JSON has it: name and version first, then the fields."""
-        return {"event": self.NAME, "v": VERSION, "level": self.level} | asdict(self)
+        """Return the event as JSON has it: name, version, level and time, then the fields.
+
+        ``time`` is text (`rfc3339`). Not `attrs.asdict`: that looks into every value for nested
+        classes, which takes longer than all the rest of an event.
+        """
+        values: dict[str, Any] = {"event": self.NAME, "v": VERSION, "level": self.level}
+        values["time"] = rfc3339(self.time)
+        for name in self._names:
+            values[name] = getattr(self, name)
+        return values
 
 
 @frozen(kw_only=True)
@@ -226,6 +253,17 @@ class Warned(Event):
     LEVEL = "warning"
 
     message: str
+
+
+@frozen(kw_only=True)
+class EventsDropped(Event):
+    """Events were dropped, because whoever takes the output was too slow or could not take it."""
+
+    NAME = "events-dropped"
+    LEVEL = "warning"
+
+    count: int
+    """How many since the last such event."""
 
 
 Listener = Callable[[Event], None]

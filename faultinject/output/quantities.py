@@ -1,0 +1,29 @@
+"""Numbers as a person reads them.
+
+Knows nothing of events.
+"""
+
+from __future__ import annotations
+
+_EXACT_BYTES = 10_000
+_BYTE_UNITS = ("kB", "MB", "GB")
+
+
+def byte_count(number: int) -> str:
+    """Return a number of bytes: exact if it is short, else in decimal units."""
+    if number < _EXACT_BYTES:
+        return f"{number} B"
+    size, unit = number / 1000, 0
+    while size >= 1000 and unit < len(_BYTE_UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{size:.1f} {_BYTE_UNITS[unit]}"
+
+
+def percent(probability: float) -> str:
+    """Return a probability in per cent, with three digits at most."""
+    return f"{probability * 100:.3g} %"
+
+
+def times(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun; ``many`` is for nouns that need more than an s."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,180 @@
+"""The summary in a person's words: a table, a row a target, and what to check if it is empty.
+
+Knows nothing of events. The only module that loads rich, which takes a while: import it late.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from faultinject.events import Outcome
+from faultinject.output.escape import brief
+from faultinject.output.quantities import percent, times
+from faultinject.output.summary import Summary, TargetCounts
+
+MAX_NAMED_HOSTS = 3
+"""Most hosts that one sentence names."""
+MAX_ROWS = 30
+"""Most hosts without a target that get a row; `--summary` has them all."""
+MAX_HOST_CHARACTERS = 60
+
+_COLUMNS: dict[Outcome, tuple[str, str]] = {
+    "injected": ("injected", "magenta"),
+    "forwarded": ("forwarded", "green"),
+    "upstream-error": ("upstream\nerrors", "red"),
+}
+_RARE: tuple[Outcome, ...] = ("upgraded", "client-gone", "refused")
+"""Outcomes that share a column, so that the table fits 80 characters; a line tells them apart."""
+
+
+def _number(number: int, style: str = "") -> Text:
+    return Text(str(number), style=style if number else "dim")
+
+
+def _rate(rate: float | None) -> Text:
+    return Text("-" if rate is None else percent(rate))
+
+
+def _name(counts: TargetCounts) -> Text:
+    name = Text(brief(counts.target, MAX_HOST_CHARACTERS))
+    return name if counts.rate_asked is not None else name.append(" (no target)", style="dim")
+
+
+def _rows(summary: Summary) -> list[TargetCounts]:
+    targets = [counts for counts in summary.targets.values() if counts.rate_asked is not None]
+    others = [counts for counts in summary.targets.values() if counts.rate_asked is None]
+    others.sort(key=lambda counts: -counts.requests)
+    return targets + others[:MAX_ROWS]
+
+
+def _rare(counts: TargetCounts) -> int:
+    return sum(counts.outcomes[outcome] for outcome in _RARE)
+
+
+def _cells(counts: TargetCounts) -> list[Text]:
+    return [
+        _number(counts.requests),
+        _rate(counts.rate_asked),
+        _rate(counts.rate_seen),
+        *(_number(counts.outcomes[outcome], style) for outcome, (_, style) in _COLUMNS.items()),
+    ]
+
+
+def _table(rows: list[TargetCounts]) -> Table:
+    titles = ["requests", "rate\nasked", "rate\nseen", *(title for title, _ in _COLUMNS.values())]
+    any_rare = any(map(_rare, rows))
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
+    table.add_column("target", overflow="fold")
+    for title in [*titles, "other"] if any_rare else titles:
+        table.add_column(title, justify="right", no_wrap=True, vertical="bottom")
+    for counts in rows:
+        rare = [_number(_rare(counts), "yellow")] if any_rare else []
+        table.add_row(_name(counts), *_cells(counts), *rare)
+    return table
+
+
+def _top(table: dict[str, int]) -> str:
+    """Name the largest entries, with their numbers."""
+    names = sorted(table, key=lambda name: -table[name])
+    words = [f"{brief(name, MAX_HOST_CHARACTERS)} ({table[name]})" for name in names]
+    more = len(words) - MAX_NAMED_HOSTS
+    return ", ".join(words[:MAX_NAMED_HOSTS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _facts(summary: Summary) -> list[str]:
+    """Say what happened besides exchanges."""
+    relays = sum(summary.relayed.values())
+    refusals = sum(summary.refused_handshakes.values())
+    facts = [
+        f"{times(number, 'request')}: {outcome.replace('-', ' ')}."
+        for outcome in _RARE
+        if (number := sum(counts.outcomes[outcome] for counts in summary.targets.values()))
+    ]
+    if relays:
+        tunnels = times(relays, "tunnel was", "tunnels were")
+        facts.append(f"{tunnels} relayed untouched: {_top(summary.relayed)}.")
+    if refusals:
+        handshakes = times(refusals, "handshake was", "handshakes were")
+        facts.append(
+            f"{handshakes} refused by clients that do not trust our CA: "
+            f"{_top(summary.refused_handshakes)}. See `faultinject ca instructions`."
+        )
+    if summary.handshake_failures:
+        facts.append(f"{times(summary.handshake_failures, 'other TLS handshake')} failed.")
+    if summary.session_failures:
+        facts.append(
+            f"{times(summary.session_failures, 'session')} ended by a defect of faultinject; "
+            "please report it, with the traceback that --log-level debug shows."
+        )
+    if summary.events_dropped:
+        facts.append(
+            f"{times(summary.events_dropped, 'event')} missing above: the output was too slow."
+        )
+    return facts
+
+
+def _url(summary: Summary) -> str:
+    return "the proxy" if summary.started is None else summary.started.url
+
+
+def _checks(summary: Summary) -> list[str]:
+    """Say what to look at after a run without one request to a target."""
+    if summary.refused_handshakes:
+        mend = "Make the client trust our CA (`faultinject ca instructions`), or give it "
+        return [f"{mend}{_url(summary)} as base URL: that needs no certificate."]
+    others = [name for name, counts in summary.targets.items() if counts.rate_asked is None]
+    if summary.relayed or others:
+        reasons = _top(summary.relay_reasons) or "not a target"
+        return [
+            f"The client uses the proxy, but nothing was looked into: {reasons}.",
+            "If one of those hosts should be, name it with --target-host.",
+        ]
+    if summary.handshake_failures:
+        return ["Clients connected, but TLS with them failed: the lines above say why."]
+    if summary.sessions:
+        return [
+            "Clients connected, but no request to a target ended: do they speak HTTP?",
+            f"They must use {_url(summary)} as an HTTP proxy (not SOCKS), as http:// (not https://).",
+        ]
+    return [
+        f"No client connected. Is HTTPS_PROXY={_url(summary)} set where the client runs?",
+        "Does the client heed it? Not all do, and NO_PROXY may exclude the host.",
+        f"A client with a base URL can be given {_url(summary)} as that.",
+    ]
+
+
+def _print(console: Console, summary: Summary) -> None:
+    console.print()
+    seconds = f"{summary.seconds:.1f} s"
+    seed = "" if summary.started is None else f", seed {summary.started.seed}"
+    console.print(Text(f"Summary ({seconds}{seed})", style="bold"))
+    rows = _rows(summary)
+    if rows:
+        console.print(_table(rows))
+        console.print()
+    for fact in _facts(summary):
+        console.print(Text(f"- {fact}"), soft_wrap=True)
+    if not summary.requests:
+        console.print(Text("No request to a target arrived. What to check:", style="bold yellow"))
+        for check in _checks(summary):
+            console.print(Text(f"- {check}"), soft_wrap=True)
+
+
+def report(summary: Summary, *, color: bool = False) -> str:
+    """Return the whole report, as wide as the terminal (80 columns if there is none)."""
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        legacy_windows=False,
+        width=shutil.get_terminal_size().columns,
+    )
+    _print(console, summary)
+    return out.getvalue()

@@ -1,0 +1,198 @@
+"""What a run came to: requests by target and outcome, and what was not looked into.
+
+Knows nothing of where the events come from; it has no clock of its own either, and takes the
+times from the events. `report` words it for a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from attrs import define, field
+
+from faultinject.events import (
+    Event,
+    ExchangeEnded,
+    HandshakeFailed,
+    Outcome,
+    ProxyStarted,
+    RelayEnded,
+    SessionFailed,
+    SessionStarted,
+    rfc3339,
+)
+
+VERSION = 1
+"""Version of the summary's fields; it changes when one is renamed or changes its meaning."""
+MAX_HOSTS = 1000
+"""Most hosts that one table keeps by their names; strangers choose those names."""
+OTHER = "(other)"
+"""Stands for every further host. The parentheses keep it apart from a host of that name."""
+
+_V = TypeVar("_V")
+
+
+class TextSink(Protocol):
+    """What a summary can be written to: a text file, or an `EventOutput`."""
+
+    def write(self, text: str, /) -> object:
+        """Take the text."""
+        ...
+
+
+@define
+class TargetCounts:
+    """The exchanges with one target, or with one host that is none."""
+
+    target: str
+    rate_asked: float | None
+    """The probability that was asked for; None for a host that is no target."""
+    outcomes: dict[Outcome, int] = field(
+        factory=lambda: {
+            "injected": 0,
+            "forwarded": 0,
+            "upgraded": 0,
+            "upstream-error": 0,
+            "client-gone": 0,
+            "refused": 0,
+        }
+    )
+
+    @property
+    def requests(self) -> int:
+        """How many exchanges ended, whatever their outcome."""
+        return sum(self.outcomes.values())
+
+    @property
+    def rate_seen(self) -> float | None:
+        """The injected part of the requests; None without requests."""
+        return self.outcomes["injected"] / self.requests if self.requests else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts as JSON has them."""
+        return {
+            "target": self.target,
+            "requests": self.requests,
+            "injected": self.outcomes["injected"],
+            "rate_asked": self.rate_asked,
+            "rate_seen": None if self.rate_seen is None else round(self.rate_seen, 6),
+            "forwarded": self.outcomes["forwarded"],
+            "upgraded": self.outcomes["upgraded"],
+            "upstream_errors": self.outcomes["upstream-error"],
+            "client_gone": self.outcomes["client-gone"],
+            "refused": self.outcomes["refused"],
+        }
+
+
+def _key(table: dict[str, _V], name: str) -> str:
+    return name if name in table or len(table) < MAX_HOSTS else OTHER
+
+
+def _count(table: dict[str, int], name: str) -> None:
+    key = _key(table, name)
+    table[key] = table.get(key, 0) + 1
+
+
+class Summary:
+    """Counts events; ``listen`` is the listener.
+
+    ``events_dropped`` tells how many events were not written (`EventOutput.dropped`).
+    """
+
+    def __init__(self, events_dropped: Callable[[], int] = lambda: 0) -> None:
+        self._events_dropped = events_dropped
+        self._last_time = 0.0
+        self.started: ProxyStarted | None = None
+        self.sessions = 0
+        self.targets: dict[str, TargetCounts] = {}
+        self.relayed: dict[str, int] = {}
+        self.relay_reasons: dict[str, int] = {}
+        self.refused_handshakes: dict[str, int] = {}
+        self.handshake_failures = 0
+        self.session_failures = 0
+        self._counts: dict[type[Event], Callable[[Any], None]] = {
+            ProxyStarted: self._start,
+            SessionStarted: self._session,
+            ExchangeEnded: self._exchange,
+            RelayEnded: self._relay,
+            HandshakeFailed: self._handshake_failure,
+            SessionFailed: self._session_failure,
+        }
+
+    def listen(self, event: Event) -> None:
+        """Count an event."""
+        self._last_time = event.time
+        count = self._counts.get(type(event))
+        if count is not None:
+            count(event)
+
+    @property
+    def requests(self) -> int:
+        """How many requests to targets there were."""
+        return sum(
+            counts.requests for counts in self.targets.values() if counts.rate_asked is not None
+        )
+
+    @property
+    def seconds(self) -> float:
+        """From the start to the last event."""
+        return 0.0 if self.started is None else max(0.0, self._last_time - self.started.time)
+
+    @property
+    def events_dropped(self) -> int:
+        """How many events the output did not write."""
+        return self._events_dropped()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the summary as JSON has it (docs/events.md)."""
+        started = self.started
+        return {
+            "v": VERSION,
+            "started": None if started is None else rfc3339(started.time),
+            "seconds": round(self.seconds, 3),
+            "seed": None if started is None else started.seed,
+            "targets": [counts.as_dict() for counts in self.targets.values()],
+            "sessions": self.sessions,
+            "relayed": dict(self.relayed),
+            "refused_handshakes": dict(self.refused_handshakes),
+            "handshake_failures": self.handshake_failures,
+            "session_failures": self.session_failures,
+            "events_dropped": self.events_dropped,
+        }
+
+    def render(self, stream: TextSink, *, color: bool = False) -> None:
+        """Write the summary for a person, as a table and, where there is need, advice."""
+        from faultinject.output.report import report  # rich takes a while to load
+
+        stream.write(report(self, color=color))
+
+    # --- events ---
+
+    def _start(self, event: ProxyStarted) -> None:
+        self.started = event
+        for target in event.targets:
+            self.targets[target] = TargetCounts(target, event.error_probability)
+
+    def _session(self, _: SessionStarted) -> None:
+        self.sessions += 1
+
+    def _exchange(self, event: ExchangeEnded) -> None:
+        counts = self.targets.get(event.target)
+        if counts is None:
+            key = _key(self.targets, event.target)
+            counts = self.targets.setdefault(key, TargetCounts(key, None))
+        counts.outcomes[event.outcome] += 1
+
+    def _relay(self, event: RelayEnded) -> None:
+        _count(self.relayed, event.host)
+        _count(self.relay_reasons, event.reason)
+
+    def _handshake_failure(self, event: HandshakeFailed) -> None:
+        if event.refused:
+            _count(self.refused_handshakes, event.host)
+        else:
+            self.handshake_failures += 1
+
+    def _session_failure(self, _: SessionFailed) -> None:
+        self.session_failures += 1
