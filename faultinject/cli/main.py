@@ -43,6 +43,8 @@ def only_cause(error: BaseException) -> BaseException:
 
 def _say_failure(error: BaseException) -> int:
     cause = only_cause(error)
+    if isinstance(cause, KeyboardInterrupt):
+        return INTERRUPTED
     if isinstance(cause, FaultinjectError):
         return _say(str(cause), USAGE_ERROR if isinstance(cause, SettingsError) else START_ERROR)
     raise error

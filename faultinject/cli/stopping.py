@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 import trio
 from attrs import define
@@ -20,12 +21,17 @@ from faultinject.events import Listener
 from faultinject.proxy import RunningProxy, serve
 from faultinject.settings import Settings
 
+Serve = Callable[..., Awaitable[None]]
+"""`serve`, or what stands for it."""
+
 # On Windows nobody can send a SIGTERM that a program would receive.
 _WINDOWS = os.name == "nt"
 STOP_SIGNALS = (signal.SIGINT,) if _WINDOWS else (signal.SIGINT, signal.SIGTERM)
 
 
-async def serve_until_stopped(settings: Settings, listener: Listener) -> None:
+async def serve_until_stopped(
+    settings: Settings, listener: Listener, serve: Serve = serve
+) -> None:
     """Serve, with a ready file if one is wanted, until told to stop and drained.
 
     Raises what `serve` raises when it cannot start, and `StartError` if the ready file cannot be
@@ -36,15 +42,15 @@ async def serve_until_stopped(settings: Settings, listener: Listener) -> None:
         async with trio.open_nursery() as nursery:
             stop = _Stop(nursery.cancel_scope)
             nursery.start_soon(stop.watch, signals)
-            await _serve(settings, listener, stop)
+            await _serve(partial(serve, settings, listener=listener), settings.ready_file, stop)
             nursery.cancel_scope.cancel()
 
 
-async def _serve(settings: Settings, listener: Listener, stop: _Stop) -> None:
+async def _serve(serve: Serve, ready: Path | None, stop: _Stop) -> None:
     with ExitStack() as while_serving:
         async with trio.open_nursery() as nursery:
-            running = await nursery.start(partial(serve, settings, listener=listener))
-            while_serving.enter_context(ready_file(settings.ready_file, contents(running)))
+            running: RunningProxy = await nursery.start(serve)
+            while_serving.enter_context(ready_file(ready, contents(running)))
             stop.running = running
 
 

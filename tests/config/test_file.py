@@ -1,0 +1,81 @@
+"""Tests of reading configuration files."""
+
+import os
+
+import pytest
+
+from faultinject.config import file
+from faultinject.config.file import read_config_file
+from faultinject.errors import SettingsError
+
+
+def written(tmp_path, name, content):
+    """Write a file; return its path."""
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", '{"seed": 1}'),
+        ("a.JSON", '\ufeff{"seed": 1}'),
+        ("a.toml", "seed = 1"),
+        ("a.conf", ' \n{"seed": 1}'),
+        ("a", "# a comment\nseed = 1\n"),
+    ],
+)
+def test_json_and_toml_are_told_apart(tmp_path, name, content):
+    """By the suffix, else by the first character."""
+    assert read_config_file(written(tmp_path, name, content)) == {"seed": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.json", '{\n "seed": }', "line 2, column 10: not JSON: Expecting value"),
+        ("a.json", "", "line 1, column 1: not JSON: Expecting value"),
+        ("a.json", "seed = 1", "line 1, column 1: not JSON"),
+        ("a.toml", "seed = 1\nhost = oops", "not TOML: Invalid value (at line 2, column 8)"),
+        ("a.toml", '{"seed": 1}', "not TOML: "),
+        ("a.json", "[1]", "it is not an object with options in it"),
+        ("a.json", "null", "it is not an object with options in it"),
+        ("a.json", '{"seed": 1, "host": "a", "seed": 2}', "the key 'seed' is there twice"),
+        ("a.json", '{"headers": {"A\\n": "1", "A\\n": "2"}}', r"the key 'A\n' is there twice"),
+        ("a.toml", "seed = 1\nseed = 2", "not TOML: Cannot overwrite a value"),
+        ("a.json", '{"seed": NaN}', "NaN is not JSON"),
+        ("a.json", '{"seed": -Infinity}', "-Infinity is not JSON"),
+        ("a.json", '{"seed": ' + "9" * 5000 + "}", "not JSON that can be read: Exceeds the limit"),
+        ("a.json", "[" * 200_000, "its values are nested too deeply"),
+        ("a.json", b'{"host":\n"\xff"}', "line 2 is not UTF-8 text"),
+    ],
+)
+def test_what_is_no_configuration_is_one_line(tmp_path, name, content, message):
+    """The line begins with the file and says where in it the trouble is."""
+    path = written(tmp_path, name, content)
+    with pytest.raises(SettingsError) as caught:
+        read_config_file(path)
+    assert str(caught.value).startswith(f"{path}: {message}")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_missing_file_is_named(tmp_path):
+    """The system's own reason is enough."""
+    with pytest.raises(SettingsError, match=r"none\.json: cannot read it: No such file"):
+        read_config_file(tmp_path / "none.json")
+
+
+def test_a_directory_is_no_file(tmp_path):
+    """The same for other reasons."""
+    with pytest.raises(SettingsError, match="cannot read it: Is a directory"):
+        read_config_file(tmp_path)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="needs a file without end")  # noqa: PTH110
+def test_a_file_without_end_is_given_up(tmp_path, monkeypatch):
+    """The wrong file does not fill the memory."""
+    monkeypatch.setattr(file, "_MAX_BYTES", 100)
+    path = written(tmp_path, "a.json", '{"error_body": "' + "x" * 100 + '"}')
+    with pytest.raises(SettingsError, match="it has more than 100 bytes"):
+        read_config_file(path)
