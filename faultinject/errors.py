@@ -22,22 +22,23 @@ class StartError(FaultinjectError):
     """The settings are good, but the machine says no (a port in use, say). Exit code 1."""
 
 
-class PeerProtocolError(FaultinjectError):
-    """A peer broke HTTP/1.1.
+class PeerError(FaultinjectError):
+    """A peer made it impossible to go on. The subclass says which."""
 
-    ``status`` is the answer that fits when the peer is the client (RFC 9110 section 15).
-    """
+
+class ClientGoneError(PeerError):
+    """The client's connection ended where it should not have."""
+
+
+class ClientProtocolError(PeerError):
+    """The client broke HTTP/1.1. ``status`` is the answer that fits (RFC 9110 section 15.5)."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
         self.status = status
 
 
-class PeerDisconnectedError(FaultinjectError):
-    """A peer's connection ended in the middle of a message."""
-
-
-class UpstreamError(FaultinjectError):
+class UpstreamError(PeerError):
     """The upstream could not be asked or did not answer properly.
 
     ``status`` is the gateway error for the client: 502 or 504 (RFC 9110 sections 15.6.3 and

@@ -5,8 +5,9 @@ Knows nothing of TLS, HTTP, or whose stream it is.
 
 from __future__ import annotations
 
+import contextlib
+import enum
 import socket
-import struct
 from collections.abc import Callable
 
 import trio
@@ -28,7 +29,10 @@ class PrefixedStream(trio.abc.HalfCloseableStream):
         """Receive the prefix, then what the stream brings."""
         if self._prefix:
             await trio.lowlevel.checkpoint()
-            data, self._prefix = self._prefix[:max_bytes], self._prefix[max_bytes or len(self._prefix):]
+            data, self._prefix = (
+                self._prefix[:max_bytes],
+                self._prefix[max_bytes or len(self._prefix) :],
+            )
             return data
         return await self._stream.receive_some(max_bytes)
 
@@ -52,26 +56,46 @@ class PrefixedStream(trio.abc.HalfCloseableStream):
 async def half_close(stream: trio.abc.Stream) -> None:
     """Say that nothing more will be sent, if the stream has a way to; a gone peer is fine."""
     if isinstance(stream, trio.abc.HalfCloseableStream):
-        try:
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await stream.send_eof()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass
 
 
-async def close_after_answer(stream: trio.abc.Stream) -> None:
-    """Close a stream so that the peer can still read what was sent.
+class Ending(enum.Enum):
+    """How a peer's connection shall end."""
 
-    Bytes of the peer that are unread when a TCP socket closes make it a reset, which may
-    destroy our answer on its way (RFC 9112 section 9.6).
-    """
-    await half_close(stream)
+    WHOLE = enum.auto()
+    """All was said and read."""
+    UNREAD = enum.auto()
+    """All was said, but the peer may still be sending."""
+    BROKEN = enum.auto()
+    """Something is missing, and the peer shall see that."""
+
+
+async def close(stream: trio.abc.Stream, ending: Ending) -> None:
+    """End a connection. Takes at most `LINGER_SECONDS`, and always closes the stream."""
+    if ending is Ending.BROKEN:
+        await trio.aclose_forcefully(stream)
+        return
     with trio.move_on_after(LINGER_SECONDS):
         try:
-            while await stream.receive_some(64 * 1024):
-                pass
-        except trio.BrokenResourceError:
+            if ending is Ending.UNREAD:
+                await _read_away(stream)
+        finally:
+            await stream.aclose()
+
+
+async def _read_away(stream: trio.abc.Stream) -> None:
+    """Half-close, and read until the peer does.
+
+    Bytes of the peer that are unread when a TCP socket closes make its end a reset, which may
+    destroy our last words on their way (RFC 9112 section 9.6).
+    """
+    await half_close(stream)
+    try:
+        while await stream.receive_some(64 * 1024):
             pass
-    await stream.aclose()
+    except trio.BrokenResourceError:
+        pass
 
 
 def quick_acknowledgement(stream: trio.SocketStream) -> Callable[[], None] | None:
@@ -86,15 +110,7 @@ def quick_acknowledgement(stream: trio.SocketStream) -> Callable[[], None] | Non
         return None
 
     def acknowledge() -> None:
-        try:
+        with contextlib.suppress(OSError):  # a socket that is gone: the next read says so
             stream.setsockopt(socket.IPPROTO_TCP, option, 1)
-        except OSError:
-            pass  # the socket is gone: the next read says so
 
     return acknowledge
-
-
-def reset(stream: trio.SocketStream) -> None:
-    """Make the socket's close a reset (RST) instead of a FIN, and close it."""
-    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    stream.socket.close()

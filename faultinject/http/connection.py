@@ -17,16 +17,14 @@ from typing import Any, cast
 import h11
 import trio
 
-from faultinject.errors import PeerDisconnectedError, PeerProtocolError
+from faultinject.errors import ClientGoneError, ClientProtocolError, PeerError, UpstreamError
 from faultinject.http.message import (
-    BodyPart,
     End,
     Head,
     Headers,
     Part,
     RequestHead,
     ResponseHead,
-    header_tokens,
     without_headers,
 )
 
@@ -70,26 +68,31 @@ class HttpConnection:
     def buffered_parts(self) -> list[Part]:
         """Return the parts that have arrived and were not yet returned, without waiting.
 
-        Ends after an `End`, so that the next message stays where it is. Raises
-        `PeerProtocolError`, `PeerDisconnectedError`.
+        Ends after an `End`, so that the next message stays where it is. Raises the peer's
+        `PeerError`.
         """
         parts: list[Part] = []
-        while True:
-            try:
-                event = self._h11.next_event()
-            except h11.RemoteProtocolError as error:
-                raise self._blame_peer(error) from error
-            match event:
-                case h11.Data():
-                    self.body_bytes_received += len(event.data)
-                    parts.append(bytes(event.data))
-                case h11.EndOfMessage():
-                    parts.append(End(_raw(event.headers)))
-                    return parts
-                case h11.NEED_DATA | h11.PAUSED | h11.ConnectionClosed():
-                    return parts
-                case _:
-                    parts.append(_head_of(cast("h11.Request | h11.Response", event)))
+        while (part := self._next_part()) is not None:
+            parts.append(part)
+            if isinstance(part, End):
+                break
+        return parts
+
+    def _next_part(self) -> Part | None:
+        try:
+            event = self._h11.next_event()
+        except h11.RemoteProtocolError as error:
+            raise self._blame_peer(error) from error
+        match event:
+            case h11.NEED_DATA | h11.PAUSED | h11.ConnectionClosed():
+                return None
+            case h11.Data():
+                self.body_bytes_received += len(event.data)
+                return bytes(event.data)
+            case h11.EndOfMessage():
+                return End(_raw(event.headers))
+            case _:
+                return _head_of(cast("h11.Request | h11.Response", event))
 
     async def receive(self) -> list[Part]:
         """Return the next parts: all that one read brought, at least one.
@@ -114,7 +117,7 @@ class HttpConnection:
         try:
             data = await self.stream.receive_some(READ_NUM_BYTES)
         except trio.BrokenResourceError as error:
-            raise PeerDisconnectedError(_reason(error)) from error
+            raise self._gone(_reason(error)) from error
         self._at_eof = not data
         try:
             self._h11.receive_data(bytes(data))
@@ -125,15 +128,26 @@ class HttpConnection:
     def _within_message(self) -> bool:
         return self._h11.their_state is h11.SEND_BODY or bool(self._h11.trailing_data[0])
 
-    def _blame_peer(self, error: h11.RemoteProtocolError) -> Exception:
+    def _blame_peer(self, error: h11.RemoteProtocolError) -> PeerError:
         if self._at_eof:
-            return PeerDisconnectedError("the connection ended within a message")
-        return PeerProtocolError(str(error), error.error_status_hint)
+            return self._gone("the connection ended within a message")
+        return self._broke_protocol(str(error), error.error_status_hint)
+
+    def _gone(self, reason: str) -> PeerError:
+        raise NotImplementedError
+
+    def _broke_protocol(self, reason: str, status: int) -> PeerError:
+        raise NotImplementedError
 
     @property
     def unread_bytes(self) -> int:
         """How many bytes have arrived that belong to no returned part."""
         return len(self._h11.trailing_data[0])
+
+    @property
+    def ended(self) -> bool:
+        """Whether the peer has ended its side, and nothing of it is left to read."""
+        return self._at_eof and not self.unread_bytes
 
     def take_unread(self) -> bytes:
         """Return those bytes, for whoever speaks another protocol from here on."""
@@ -144,7 +158,7 @@ class HttpConnection:
     async def send(self, *parts: Part) -> None:
         """Send parts of a message, together in one write.
 
-        Raises `PeerDisconnectedError` if the peer is gone, and `h11.LocalProtocolError` (a
+        Raises the peer's `PeerError` if it is gone, and `h11.LocalProtocolError` (a
         defect of ours) if the parts are not a message.
         """
         data = b"".join(self._encoded(parts))
@@ -152,11 +166,11 @@ class HttpConnection:
             await self.send_raw(data)
 
     async def send_raw(self, data: bytes) -> None:
-        """Send bytes as they are. Raises `PeerDisconnectedError`."""
+        """Send bytes as they are. Raises the peer's `PeerError` if it is gone."""
         try:
             await self.stream.send_all(data)
         except trio.BrokenResourceError as error:
-            raise PeerDisconnectedError(_reason(error)) from error
+            raise self._gone(_reason(error)) from error
 
     def _encoded(self, parts: Iterable[Part]) -> Iterable[bytes]:
         for part in parts:
@@ -181,21 +195,47 @@ class HttpConnection:
 
     # The end
 
-    @property
-    def reusable(self) -> bool:
-        """Whether both messages are over and another pair may follow."""
-        return self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
+    def next_cycle(self) -> bool:
+        """Get ready for the next request, if both messages are over and another pair may follow.
 
-    def start_next_cycle(self) -> None:
-        """Get ready for the next request. Only if `reusable`."""
+        Returns whether it may.
+        """
+        if not (self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE):
+            return False
         self._h11.start_next_cycle()
         self.body_bytes_received = self.body_bytes_sent = 0
+        return True
+
+    @property
+    def half_closeable(self) -> bool:
+        """Whether the peer can end its sending and still read."""
+        return isinstance(self.stream, trio.abc.HalfCloseableStream)
 
 
 class ClientConnection(HttpConnection):
     """The connection to a client: it asks, we answer."""
 
     _OUR_ROLE = h11.SERVER
+
+    def _gone(self, reason: str) -> PeerError:
+        return ClientGoneError(reason)
+
+    def _broke_protocol(self, reason: str, status: int) -> PeerError:
+        return ClientProtocolError(reason, status)
+
+    def buffered_request(self) -> RequestHead | None:
+        """Return the next request's head if it has arrived. Raises `ClientProtocolError`."""
+        return cast("RequestHead | None", self._next_part())
+
+    async def receive_request(self) -> RequestHead | None:
+        """Wait for the next request's head; None if the client ends its side before one begins.
+
+        Raises `ClientGoneError`, `ClientProtocolError`.
+        """
+        while (request := self.buffered_request()) is None:
+            if not await self.read_more() and self.ended:
+                return None
+        return request
 
     @property
     def waits_for_continue(self) -> bool:
@@ -228,10 +268,33 @@ class UpstreamConnection(HttpConnection):
 
     _OUR_ROLE = h11.CLIENT
 
+    def _gone(self, reason: str) -> PeerError:
+        return UpstreamError("disconnected", reason)
+
+    def _broke_protocol(self, reason: str, status: int) -> PeerError:
+        return UpstreamError("protocol", f"the answer is not HTTP/1.1: {reason}")
+
     def _encoded_head(self, head: RequestHead) -> bytes:
         self._sending_chunks = head.chunked
         self._h11.send(_request_event(head))
         return head.encode()
+
+    @property
+    def idle(self) -> bool:
+        """Whether it may be asked for the next thing, as far as is known."""
+        return self.alive and self._h11.our_state is h11.IDLE
+
+    @property
+    def alive(self) -> bool:
+        """Whether the upstream has neither ended the connection nor spoken out of turn."""
+        return not self._at_eof and not self.unread_bytes
+
+    async def wait_until_not_idle(self) -> None:
+        """Return when the upstream ends an idle connection, or says anything on it."""
+        try:
+            await self.read_more()
+        except UpstreamError:
+            self._at_eof = True
 
 
 # Between our values and h11's
@@ -257,9 +320,7 @@ def _request_event(head: RequestHead) -> h11.Request:
 
 
 @lru_cache(maxsize=256)
-def _response_event(
-    head: ResponseHead, has_body: bool
-) -> h11.Response | h11.InformationalResponse:
+def _response_event(head: ResponseHead, has_body: bool) -> h11.Response | h11.InformationalResponse:
     """Return a response as h11 will send it: 1.1, and closing if its body ends by closing.
 
     Cached because an injected answer is the same for as long as its Date is.

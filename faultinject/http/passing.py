@@ -10,34 +10,36 @@ from urllib.parse import urlsplit
 
 from attrs import evolve
 
-from faultinject.authority import HTTP_PORT, Authority
-from faultinject.errors import PeerProtocolError
-from faultinject.http.message import Headers, RequestHead, ResponseHead, without_headers
+from faultinject.authority import HTTP_PORT, HTTPS_PORT, Authority
+from faultinject.errors import ClientProtocolError
+from faultinject.http.message import RequestHead, ResponseHead, without_headers
 
 # Meant for the proxy itself: the first two are how old clients ask a proxy to keep alive, the
 # last holds the user's password for it.
 _FOR_THE_PROXY = (b"proxy-connection", b"proxy-authorization")
 
+_DEFAULT_PORTS = {"http": HTTP_PORT, "https": HTTPS_PORT}
 
-def split_absolute(head: RequestHead) -> tuple[Authority, RequestHead]:
-    """Return where an absolute-form request goes, and the request in origin form.
 
-    Raises `PeerProtocolError` if the target is no ``http://`` URL of a usable host.
+def split_absolute(head: RequestHead) -> tuple[bool, Authority, RequestHead]:
+    """Return whether an absolute-form request wants TLS, where it goes, and its origin form.
+
+    Raises `ClientProtocolError` if the target is no ``http`` or ``https`` URL of a usable host.
     """
     try:
         url = urlsplit(head.target.decode("ascii"))
-        if url.scheme.lower() != "http" or not url.netloc:
-            raise ValueError("only http:// URLs can be asked for without CONNECT")
-        authority = Authority.parse(url.netloc.rpartition("@")[2], HTTP_PORT)
+        default_port = _DEFAULT_PORTS.get(url.scheme.lower())
+        if default_port is None or not url.netloc:
+            raise ValueError("only http:// and https:// URLs can be asked for")
+        authority = Authority.parse(url.netloc.rpartition("@")[2], default_port)
     except ValueError as error:
-        raise PeerProtocolError(f"the request target cannot be used: {error}") from None
-    path = (url.path or ("*" if head.method == b"OPTIONS" else "/")).encode()
-    target = path + (b"?" + url.query.encode() if url.query else b"")
-    return authority, evolve(head, target=target, headers=_less_proxy_headers(head.headers))
-
-
-def _less_proxy_headers(headers: Headers) -> Headers:
-    return without_headers(headers, *_FOR_THE_PROXY)
+        raise ClientProtocolError(f"the request target cannot be used: {error}") from None
+    path = url.path or ("*" if head.method == b"OPTIONS" else "/")
+    target = f"{path}?{url.query}" if url.query else path
+    headers = without_headers(head.headers, *_FOR_THE_PROXY)
+    origin_form = evolve(head, target=target.encode(), headers=headers)
+    tls = default_port == HTTPS_PORT
+    return tls, authority, addressed_to(origin_form, authority, default_port)
 
 
 def addressed_to(head: RequestHead, authority: Authority, default_port: int) -> RequestHead:
@@ -45,6 +47,8 @@ def addressed_to(head: RequestHead, authority: Authority, default_port: int) -> 
     host = str(authority)
     if authority.port == default_port:
         host = host.rpartition(":")[0]
+    if not head.has_header(b"host"):  # HTTP/1.0, where it was no duty
+        return evolve(head, headers=((b"Host", host.encode()), *head.headers))
     headers = tuple(
         (name, host.encode() if name.lower() == b"host" else value) for name, value in head.headers
     )

@@ -5,6 +5,7 @@ Knows nothing of HTTP, and nothing of which certificate is shown.
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 
 import trio
@@ -63,7 +64,5 @@ async def _failure(transport: trio.abc.Stream, cause: BaseException | None) -> H
 
 async def _send_alert(transport: trio.abc.Stream, description: AlertDescription) -> None:
     """Say why: OpenSSL has made the alert too, but `trio.SSLStream` keeps it to itself."""
-    try:
+    with contextlib.suppress(trio.BrokenResourceError):
         await transport.send_all(fatal_alert(description))
-    except trio.BrokenResourceError:
-        pass

@@ -1,0 +1,186 @@
+"""The requests of one client connection, one after another (HTTP/1.1).
+
+The only place that knows that requests come in turn. Knows nothing of TLS or sockets.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import trio
+from attrs import define, frozen
+
+from faultinject.beside import beside
+from faultinject.dial import Origin
+from faultinject.errors import ClientGoneError, ClientProtocolError
+from faultinject.events import ExchangeEnded
+from faultinject.exchange import Exchange
+from faultinject.facts import Facts
+from faultinject.http.connection import ClientConnection
+from faultinject.http.message import RequestHead
+from faultinject.rules import decide
+from faultinject.session import Session, milliseconds_since
+from faultinject.streams import Ending
+
+
+@frozen
+class Routed:
+    """A request as its origin shall see it."""
+
+    request: RequestHead
+    origin: Origin
+
+
+Route = Callable[[RequestHead], Routed]
+"""Says where a request goes; raises `ClientProtocolError` if it can go nowhere."""
+
+
+@define(eq=False)
+class Conversation:
+    """Answers a client's requests until it leaves, or one of them is a CONNECT."""
+
+    session: Session
+    client: ClientConnection
+    route: Route
+    _started: float = 0.0
+    _broken: bool = False
+
+    @property
+    def ending(self) -> Ending:
+        """How the client's connection shall end, once `run` has returned None."""
+        if self._broken:
+            return Ending.BROKEN
+        return Ending.WHOLE if self.client.request_ended else Ending.UNREAD
+
+    async def run(self) -> RequestHead | None:
+        """Answer requests. Returns a CONNECT's head if one came, else None at the end."""
+        while True:
+            request = await self._next_request()
+            if request is None or request.method == b"CONNECT":
+                return request
+            await self._exchange(request)
+            if self.session.services.draining or not self.client.next_cycle():
+                return None
+
+    # Waiting for a request
+
+    async def _next_request(self) -> RequestHead | None:
+        """Return the next request's head, or None if there is none and the session is over."""
+        limits = self.session.services.limits
+        self.session.patience.expect("a request", limits.idle_seconds)
+        try:
+            if (request := self.client.buffered_request()) is None:
+                if not await self._stays_idle():
+                    return None
+                request = await self._rest_of_head(limits.head_seconds)
+        except ClientGoneError:
+            return None
+        except ClientProtocolError as error:
+            await self._refuse(None, error)
+            return None
+        self.session.patience.expect("the exchange", limits.idle_seconds)
+        return request
+
+    async def _stays_idle(self) -> bool:
+        """Wait for the client's next bytes; return False if the session shall end instead."""
+        if self.client.unread_bytes:
+            return True
+        with trio.CancelScope() as scope:
+            self.session.idle_scope = scope
+            try:
+                return await self._client_speaks()
+            finally:
+                self.session.idle_scope = None
+        return False
+
+    async def _client_speaks(self) -> bool:
+        upstream = self.session.lease.idle_connection
+        if upstream is None:
+            return await self.client.read_more()
+
+        async def watch(ended: trio.CancelScope) -> None:
+            # A client sees its origin close an idle connection; so shall ours.
+            await upstream.wait_until_not_idle()
+            ended.cancel()
+
+        return bool(await beside(watch, self.client.read_more))
+
+    async def _rest_of_head(self, head_seconds: float) -> RequestHead | None:
+        if (request := self.client.buffered_request()) is not None:
+            return request
+        with trio.move_on_after(head_seconds):
+            return await self.client.receive_request()
+        raise ClientProtocolError(f"the request's head did not end within {head_seconds:g} s", 408)
+
+    # One exchange
+
+    async def _exchange(self, request: RequestHead) -> None:
+        try:
+            routed = self.route(request)
+        except ClientProtocolError as error:
+            await self._refuse(request, error)
+            return
+        services = self.session.services
+        facts = Facts(routed.origin.authority.host, routed.origin.authority.port, routed.request)
+        plan = decide(services.rule_set, services.counters, facts)
+        exchange = self._new_exchange()
+        try:
+            if plan.source is None:
+                await exchange.forward(routed.request, routed.origin)
+            else:
+                await exchange.inject(routed.request, plan.source)
+        finally:
+            self._broken = exchange.outcome in ("client-gone", "upstream-error")
+            self._tell(exchange, routed.request, routed.origin, plan.rule_id)
+
+    async def _refuse(self, request: RequestHead | None, error: ClientProtocolError) -> None:
+        exchange = self._new_exchange()
+        try:
+            await exchange.refuse(request.method if request else b"GET", error)
+        finally:
+            self._tell(exchange, request, None, None)
+
+    def _new_exchange(self) -> Exchange:
+        session = self.session
+        session.exchanges += 1
+        self._started = time.perf_counter()
+        return Exchange(self.client, session.lease, session.patience, session.services.limits)
+
+    def _tell(
+        self,
+        exchange: Exchange,
+        request: RequestHead | None,
+        origin: Origin | None,
+        rule_id: str | None,
+    ) -> None:
+        session = self.session
+        host, port = (origin.authority.host, origin.authority.port) if origin else ("", 0)
+        target = session.services.target_of(host, port)
+        session.emit(
+            ExchangeEnded(
+                time=time.time(),
+                session=session.id,
+                exchange=session.exchanges,
+                client=session.client,
+                target=str(target or host),
+                method=request.method.decode("ascii") if request else "",
+                scheme=origin.scheme if origin else "http",
+                host=host,
+                port=port,
+                path=_path(request) if request else "",
+                outcome=exchange.outcome,
+                rule=rule_id,
+                status=exchange.status,
+                request_bytes=self.client.body_bytes_received,
+                response_bytes=self.client.body_bytes_sent,
+                milliseconds=milliseconds_since(self._started),
+                error=exchange.error,
+            )
+        )
+
+
+def _path(request: RequestHead) -> str:
+    """Return a request's path for the log: without the query, and without a URL's user."""
+    path = request.target.partition(b"?")[0].decode("ascii", "backslashreplace")
+    return path if path.startswith("/") or path == "*" else ""

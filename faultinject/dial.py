@@ -1,0 +1,144 @@
+"""Opening connections to upstreams: name, TCP, TLS.
+
+Knows nothing of HTTP and of who will use the connection. Every failure is an `UpstreamError`
+whose words are for the user.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import trio
+from attrs import define, frozen
+
+from faultinject.authority import Authority, ConnectTo
+from faultinject.errors import UpstreamError
+
+
+@frozen
+class Origin:
+    """Where requests go: what it is called, and where it is."""
+
+    authority: Authority
+    """The name for the Host header, for rules, and for the certificate."""
+    address: Authority
+    """What to dial, before `--connect-to`; differs if a client named an address in CONNECT."""
+    tls: bool = True
+
+    @property
+    def scheme(self) -> Literal["http", "https"]:
+        """The URL scheme of its resources."""
+        return "https" if self.tls else "http"
+
+
+@define
+class Dialer:
+    """Dials upstreams over the network."""
+
+    connect_to: tuple[ConnectTo, ...]
+    upstream_ca: Path | None
+    insecure: bool
+    limit_seconds: float
+    is_ourselves: Callable[[trio.socket.SocketType], bool]
+    """Says of a connected socket whether it leads back to the proxy itself."""
+
+    async def dial(self, origin: Origin) -> trio.abc.Stream:
+        """Open a connection that is ready for HTTP. Raises `UpstreamError`."""
+        with _time_limit(origin.address, self.limit_seconds):
+            stream = await self._dial_tcp(origin.address)
+            return await self._start_tls(stream, origin) if origin.tls else stream
+
+    async def dial_blind(self, address: Authority) -> trio.SocketStream:
+        """Open a connection for bytes as they come. Raises `UpstreamError`."""
+        with _time_limit(address, self.limit_seconds):
+            return await self._dial_tcp(address)
+
+    async def _dial_tcp(self, asked: Authority) -> trio.SocketStream:
+        address = self._mapped(asked)
+        try:
+            stream = await trio.open_tcp_stream(address.host, address.port)
+        except socket.gaierror as error:
+            raise UpstreamError(
+                "dns", f"cannot look up {address.host}: {error.strerror}"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise UpstreamError(
+                "connect", f"cannot connect to {address}: {_cause(error)}"
+            ) from error
+        if self.is_ourselves(stream.socket):
+            await stream.aclose()
+            raise UpstreamError("loop", f"{address} is this proxy itself")
+        return stream
+
+    def _mapped(self, asked: Authority) -> Authority:
+        for mapping in self.connect_to:
+            if (address := mapping.apply(asked)) is not None:
+                return address
+        return asked
+
+    async def _start_tls(self, transport: trio.SocketStream, origin: Origin) -> trio.abc.Stream:
+        stream = trio.SSLStream(
+            transport,
+            self._tls_context,
+            server_hostname=origin.authority.host,
+            https_compatible=True,
+        )
+        try:
+            await stream.do_handshake()
+        except trio.BrokenResourceError as error:
+            await trio.aclose_forcefully(stream)
+            raise _tls_error(origin.authority, error.__cause__ or error) from error
+        except BaseException:
+            await trio.aclose_forcefully(stream)
+            raise
+        return stream
+
+    @cached_property
+    def _tls_context(self) -> ssl.SSLContext:
+        """The settings of every upstream handshake. Built once: it reads the system's roots."""
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        if self.upstream_ca is not None:
+            context.load_verify_locations(self.upstream_ca)
+        if self.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+@contextmanager
+def _time_limit(address: Authority, seconds: float) -> Iterator[None]:
+    with trio.move_on_after(seconds) as scope:
+        yield
+    if scope.cancelled_caught:
+        message = f"{address} did not take the connection within {seconds:g} s"
+        raise UpstreamError("timeout", message, status=504)
+
+
+def _cause(error: BaseException) -> str:
+    """Return the innermost reason in words: Trio wraps one error an address that it tried."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(sorted({_cause(inner) for inner in error.exceptions}))
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _tls_error(authority: Authority, cause: BaseException) -> UpstreamError:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        hint = "; if it is meant to be so, give --upstream-ca FILE or --insecure-upstream"
+        if replaced := os.environ.get("SSL_CERT_FILE"):
+            hint += (
+                f" (the proxy itself runs with SSL_CERT_FILE={replaced}, which replaces the roots)"
+            )
+        words = f"the certificate of {authority} is not trusted: {cause.verify_message}{hint}"
+        return UpstreamError("certificate", words)
+    reason = cause.reason if isinstance(cause, ssl.SSLError) and cause.reason else str(cause)
+    return UpstreamError("tls", f"no TLS with {authority}: {reason or 'the connection ended'}")

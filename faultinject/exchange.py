@@ -1,0 +1,165 @@
+"""One request and its response: performs the plan.
+
+Knows nothing of rules, of how the client's bytes arrive, or of what comes before and after on
+the connection.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from email.utils import formatdate
+from functools import lru_cache
+
+from attrs import define
+
+from faultinject.dial import Origin
+from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
+from faultinject.events import Outcome
+from faultinject.faults.respond import InjectedResponse
+from faultinject.forwarding import Forwarding
+from faultinject.http.connection import CONTINUE, ClientConnection
+from faultinject.http.message import End, Part, RequestHead
+from faultinject.limits import Limits
+from faultinject.patience import Patience
+from faultinject.providers.anthropic import reason_phrase
+from faultinject.relay import Relayed, relay
+from faultinject.upstream import Lease
+
+ERROR_MARKER = b"X-Faultinject-Error"
+"""Header of our own answers that no rule made: the word for what went wrong."""
+
+
+def own_response(status: int, kind: str, message: str) -> InjectedResponse:
+    """Make an answer of our own that says what went wrong; it never looks like an API's."""
+    error = {"type": "faultinject_error", "kind": kind, "message": message}
+    body = json.dumps({"error": error}).encode()
+    headers = (
+        (b"Content-Type", b"application/json"),
+        (b"Content-Length", b"%d" % len(body)),
+        (ERROR_MARKER, kind.encode()),
+    )
+    return InjectedResponse(status, reason_phrase(status).encode(), headers, body)
+
+
+def dated(response: InjectedResponse, *, close: bool) -> tuple[Part, ...]:
+    """Return an answer of ours as it is sent now; with ``close`` it is the connection's last."""
+    return response.parts(_date(int(time.time())), close=close)
+
+
+@define(eq=False)
+class Exchange:
+    """One request and its response, on borrowed connections.
+
+    ``outcome``, ``status`` and ``error`` say afterwards how it went. Whether the client
+    connection can serve another request is for `ClientConnection.next_cycle` to say.
+    """
+
+    client: ClientConnection
+    lease: Lease
+    patience: Patience
+    limits: Limits
+    outcome: Outcome = "client-gone"
+    status: int | None = None
+    error: str | None = None
+
+    async def inject(self, request: RequestHead, response: InjectedResponse) -> None:
+        """Answer with a rule's response, once the request is in."""
+        await self._answer("injected", request.method, response)
+
+    async def refuse(self, method: bytes, problem: ClientProtocolError) -> None:
+        """Answer a request that cannot be dealt with; the connection ends with it."""
+        self.error = str(problem)
+        response = own_response(problem.status, "request", str(problem))
+        await self._answer("refused", method, response, last=True)
+
+    async def forward(self, request: RequestHead, origin: Origin) -> None:
+        """Ask the upstream and pass on what it says, as it comes."""
+        forwarding = Forwarding(self.client, self.lease, self.patience, self.limits)
+        try:
+            await forwarding.run(request, origin)
+            await self._after_answer(forwarding)
+        except UpstreamError as error:
+            await self._gateway_error(request.method, error)
+        except ClientGoneError as error:
+            self.outcome, self.error = "client-gone", str(error)
+        except ClientProtocolError as error:
+            await self.refuse(request.method, error)
+        finally:
+            self.status = self.status or forwarding.status
+            if self.outcome != "forwarded" or not self.lease.borrowed.next_cycle():
+                await self.lease.discard()
+
+    async def _after_answer(self, forwarding: Forwarding) -> None:
+        if forwarding.status == 101:
+            self.outcome = "upgraded"
+            await self._relay_upgraded()
+            return
+        self.outcome = "forwarded"
+        try:
+            await self._read_away()
+        except (ClientGoneError, ClientProtocolError):
+            pass  # it has its answer; the connection ends
+
+    async def _relay_upgraded(self) -> None:
+        """Pass bytes both ways from here on: the two speak another protocol now."""
+        upstream, relayed = self.lease.borrowed, Relayed()
+        try:
+            await upstream.send_raw(self.client.take_unread())
+            await self.client.send_raw(upstream.take_unread())
+        except (ClientGoneError, UpstreamError) as error:
+            self.error = str(error)
+            return
+        await relay(
+            self.client.stream, upstream.stream, relayed, self.patience, self.limits.idle_seconds
+        )
+        self.client.body_bytes_received += relayed.sent_bytes
+        self.client.body_bytes_sent += relayed.received_bytes
+        self.error = relayed.error
+
+    async def _gateway_error(self, method: bytes, error: UpstreamError) -> None:
+        self.error = str(error)
+        if self.client.response_started:
+            self.outcome = "upstream-error"
+            return  # all that is left is to break off as the upstream did
+        response = own_response(error.status, error.kind, str(error))
+        await self._answer("upstream-error", method, response)
+
+    async def _answer(
+        self, outcome: Outcome, method: bytes, response: InjectedResponse, *, last: bool = False
+    ) -> None:
+        """Send a whole response after reading the request's body.
+
+        A body that is unread when its connection ends makes the end a reset, which may destroy
+        the answer; and a client that is still sending may not look for one.
+        """
+        try:
+            whole = last or await self._read_away()
+            parts = dated(response, close=last or not whole)
+            await self.client.send(*((parts[0], End()) if method == b"HEAD" else parts))
+        except (ClientGoneError, ClientProtocolError) as error:
+            self.outcome, self.error = "client-gone", self.error or str(error)
+        else:
+            self.outcome, self.status = outcome, response.status
+
+    async def _read_away(self) -> bool:
+        """Read the rest of the request's body and forget it; say whether that came to its end."""
+        if not self.client.request_ended:
+            self.client.buffered_parts()
+        if self.client.waits_for_continue:
+            if self.client.response_started:
+                return False  # it will not send what it was not told to
+            await self.client.send(CONTINUE)
+        while not self.client.request_ended:
+            if self.client.body_bytes_received > self.limits.drained_body_bytes:
+                return False
+            self.patience.expect("the request's body", self.limits.body_idle_seconds)
+            await self.client.receive()
+        self.patience.expect("the client to read its answer", self.limits.idle_seconds)
+        return True
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> bytes:
+    """Return a time as Date has it (RFC 9110 section 6.6.1)."""
+    return formatdate(second, usegmt=True).encode()

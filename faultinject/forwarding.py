@@ -1,0 +1,143 @@
+"""One request carried to the upstream and its answer carried back, both as they come.
+
+Two tasks: one carries the request up and then watches the client, so that a client that leaves
+ends the upstream's work at once; the other carries the response down. Nothing is gathered.
+
+Knows nothing of rules, and nothing of what comes before and after on either connection.
+"""
+
+from __future__ import annotations
+
+import trio
+from attrs import define, field
+
+from faultinject.beside import beside
+from faultinject.dial import Origin
+from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
+from faultinject.http.connection import ClientConnection, UpstreamConnection
+from faultinject.http.message import End, Part, RequestHead, ResponseHead
+from faultinject.http.passing import unambiguous
+from faultinject.limits import Limits
+from faultinject.patience import Patience
+from faultinject.upstream import Lease
+
+_REMEMBERED_BYTES = 1024 * 1024
+"""How much of a request is kept while it may have to be sent again on another connection."""
+
+
+@define(eq=False)
+class _Sent:
+    """What was sent of a request that may have to be sent again; forgets all of it if too much."""
+
+    parts: list[Part] | None
+    size: int = 0
+
+    def add(self, parts: tuple[Part, ...]) -> None:
+        if self.parts is None:
+            return
+        self.parts.extend(parts)
+        self.size += sum(len(part) for part in parts if isinstance(part, bytes))
+        if self.size > _REMEMBERED_BYTES:
+            self.parts = None
+
+
+@define(eq=False)
+class Forwarding:
+    """Forwards one request. The connections are borrowed; the upstream's ends up in the lease."""
+
+    client: ClientConnection
+    lease: Lease
+    patience: Patience
+    limits: Limits
+    status: int | None = None
+    """The status that the client was sent."""
+    _sent: _Sent = field(factory=lambda: _Sent(None))
+    _upstream_deaf: bool = False
+    _client_failure: ClientGoneError | ClientProtocolError | None = None
+
+    async def run(self, request: RequestHead, origin: Origin) -> None:
+        """Ask the origin and pass on what it says until its answer is whole, or is a 101.
+
+        Raises `UpstreamError`, `ClientGoneError`, `ClientProtocolError`; whether an answer has
+        begun by then is for the client connection to say.
+        """
+        reused = await self.lease.acquire(origin)
+        self._sent = _Sent([] if reused else None)
+        first = (unambiguous(request), *self.client.buffered_parts())
+        try:
+            await self._exchange(first)
+        except UpstreamError as error:
+            if error.kind != "disconnected" or self._sent.parts is None:
+                raise
+            # An old connection may have been ended by the upstream while our request was on its
+            # way (RFC 9112 section 9.3.1): nothing was answered, so a new one is asked, once.
+            again, self._sent = tuple(self._sent.parts), _Sent(None)
+            await self.lease.acquire(origin, fresh=True)
+            await self._exchange(again)
+
+    async def _exchange(self, first: tuple[Part, ...]) -> None:
+        upstream = self.lease.borrowed
+        self._upstream_deaf = False
+        await beside(
+            lambda ended: self._carry_request(upstream, first, ended),
+            lambda: self._carry_response(upstream),
+        )
+        if self._client_failure is not None:
+            raise self._client_failure
+
+    # The request's way
+
+    async def _carry_request(
+        self, upstream: UpstreamConnection, parts: tuple[Part, ...], ended: trio.CancelScope
+    ) -> None:
+        try:
+            while True:
+                await self._send_up(upstream, parts)
+                if isinstance(parts[-1], End):
+                    break
+                parts = tuple(await self.client.receive())
+            await self._watch_client()
+        except (ClientGoneError, ClientProtocolError) as error:
+            self._client_failure = error
+            ended.cancel()
+
+    async def _send_up(self, upstream: UpstreamConnection, parts: tuple[Part, ...]) -> None:
+        self._sent.add(parts)
+        if self._upstream_deaf:
+            return
+        self.patience.expect("the upstream to answer", self.limits.idle_seconds)
+        try:
+            await upstream.send(*parts)
+        except UpstreamError:
+            # It may have answered before it stopped listening, as for a body that is too large:
+            # the answer decides. The rest of the body is read and thrown away.
+            self._upstream_deaf = True
+
+    async def _watch_client(self) -> None:
+        """Return only when there is nothing more to watch for; raise if the client left."""
+        while len(self.client.take_unread()) < self.limits.early_bytes:
+            if not await self.client.read_more():
+                if self.client.half_closeable:
+                    return  # it has said all it will say, and may well be reading
+                raise ClientGoneError("the client closed the connection before the answer's end")
+
+    # The response's way
+
+    async def _carry_response(self, upstream: UpstreamConnection) -> None:
+        while True:
+            parts = await upstream.receive()
+            if not parts:
+                raise UpstreamError("disconnected", "the upstream ended the connection unasked")
+            self._sent = _Sent(None)
+            self.patience.expect("the upstream to go on", self.limits.idle_seconds)
+            await self.client.send(*(self._passed_on(part) for part in parts))
+            last = parts[-1]
+            if isinstance(last, End) or self.status == 101:
+                return
+
+    def _passed_on(self, part: Part) -> Part:
+        if not isinstance(part, ResponseHead):
+            return part
+        if not part.interim or part.status == 101:
+            self.status = part.status
+        return unambiguous(part)

@@ -1,0 +1,87 @@
+"""What a client may ask of the forward proxy.
+
+Three things: CONNECT, which opens a tunnel; a request with an absolute URL; and a request as to
+an origin ("base-URL mode"), which goes to the first target that is a single host. Knows nothing
+of how clients come to be connected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+from attrs import define
+
+from faultinject.authority import HTTPS_PORT, Authority
+from faultinject.conversation import Conversation, Routed
+from faultinject.dial import Origin
+from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
+from faultinject.exchange import dated, own_response
+from faultinject.faults.respond import InjectedResponse
+from faultinject.http.connection import ClientConnection
+from faultinject.http.message import RequestHead
+from faultinject.http.passing import addressed_to, split_absolute
+from faultinject.session import Session
+from faultinject.streams import Ending, PrefixedStream, close
+from faultinject.tunnel import Tunnel
+
+_TUNNEL_IS_UP = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+
+@define(eq=False)
+class FrontDoor:
+    """Serves one client on its own connection to the proxy."""
+
+    stream: trio.abc.Stream
+    on_partial_read: Callable[[], None] | None = None
+
+    async def serve(self, session: Session) -> None:
+        """Answer what the client asks, until it leaves. Closes the stream if all went well."""
+        head_bytes = session.services.limits.head_bytes
+        client = ClientConnection(
+            self.stream, head_bytes=head_bytes, on_partial_read=self.on_partial_read
+        )
+        conversation = Conversation(session, client, lambda head: _route(session, head))
+        connect = await conversation.run()
+        if connect is None:
+            await close(self.stream, conversation.ending)
+        else:
+            await self._connect(session, client, connect)
+
+    async def _connect(
+        self, session: Session, client: ClientConnection, request: RequestHead
+    ) -> None:
+        """Open the tunnel that a CONNECT asks for, and serve it (RFC 9110 section 9.3.6)."""
+        try:
+            authority = Authority.parse(request.target.decode("ascii"))
+            tunnel = Tunnel(session, self.stream, authority, self.on_partial_read)
+            await tunnel.dial_if_relayed()
+        except ValueError as error:
+            await self._decline(client, own_response(400, "request", str(error)))
+        except UpstreamError as error:
+            await self._decline(client, own_response(error.status, error.kind, str(error)))
+        else:
+            await client.send_raw(_TUNNEL_IS_UP)
+            tunnel.stream = PrefixedStream(client.take_unread(), self.stream)
+            await tunnel.serve()
+
+    async def _decline(self, client: ClientConnection, response: InjectedResponse) -> None:
+        client.buffered_parts()
+        try:
+            await client.send(*dated(response, close=True))
+        except ClientGoneError:
+            return
+        await close(self.stream, Ending.UNREAD)
+
+
+def _route(session: Session, head: RequestHead) -> Routed:
+    if not head.target.startswith((b"/", b"*")):
+        tls, authority, request = split_absolute(head)
+        return Routed(request, Origin(authority, authority, tls=tls))
+    target = next((target for target in session.services.targets if target.exact), None)
+    if target is None:
+        raise ClientProtocolError(
+            "this is a proxy; to use it as a base URL, give a --target-host that is a single host"
+        )
+    authority = Authority(target.host, target.port or HTTPS_PORT)
+    return Routed(addressed_to(head, authority, HTTPS_PORT), Origin(authority, authority))

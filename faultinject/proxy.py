@@ -1,0 +1,244 @@
+"""The forward proxy: listens, and makes a session of each connection.
+
+Knows nothing of signals, terminals and files of its own: whoever calls `serve` does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+import trio
+from attrs import define, field, frozen
+
+import faultinject
+from faultinject.authority import bracketed
+from faultinject.dial import Dialer
+from faultinject.errors import ClientGoneError, StartError
+from faultinject.events import Event, Listener, ProxyStarted, ProxyStopped
+from faultinject.exchange import dated, own_response
+from faultinject.faults.respond import Respond
+from faultinject.front_door import FrontDoor
+from faultinject.http.connection import ClientConnection
+from faultinject.rules import Counters, Match, Rule, RuleSet, When
+from faultinject.session import Services, Session
+from faultinject.settings import Settings
+from faultinject.streams import Ending, close, quick_acknowledgement
+from faultinject.tls.certificate_authority import CertificateAuthority, default_data_dir
+from faultinject.tls.leaves import LeafCache
+from faultinject.upstream import Pool
+
+_ANY = ("0.0.0.0", "::")  # noqa: S104 - addresses that stand for every one of the machine's
+
+
+def _ignore(_event: Event) -> None:
+    pass
+
+
+@frozen
+class RunningProxy:
+    """A proxy that listens."""
+
+    host: str
+    port: int
+    ca_cert: Path
+    """The certificate that clients must trust."""
+    _told_to_drain: trio.Event
+
+    @property
+    def url(self) -> str:
+        """What clients use as their proxy, or as base URL."""
+        return f"http://{bracketed(self.host)}:{self.port}"
+
+    def drain(self) -> None:
+        """Stop accepting, close idle connections, and end once open exchanges have.
+
+        They get ``limits.drain_seconds``; then `serve` returns.
+        """
+        self._told_to_drain.set()
+
+
+async def serve(
+    settings: Settings,
+    *,
+    listener: Listener = _ignore,
+    task_status: trio.TaskStatus[RunningProxy] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run the proxy until cancelled, or told to drain by the started value.
+
+    ``listener`` gets every event. Raises `StartError`, `SettingsError` before it has started;
+    afterwards only cancellation ends it early.
+    """
+    authority = _open_authority(settings)
+    async with AsyncExitStack() as owned:
+        listeners = await _listen(settings)
+        for tcp in listeners:
+            await owned.enter_async_context(tcp)
+        pool_nursery = await owned.enter_async_context(trio.open_nursery())
+        acceptor = _Acceptor(_services(settings, listener, authority, listeners, pool_nursery))
+        port = listeners[0].socket.getsockname()[1]
+        told_to_drain = trio.Event()
+        running = RunningProxy(settings.host, port, authority.certificate_path, told_to_drain)
+        listener(_started(settings, running))
+        task_status.started(running)
+        try:
+            await acceptor.run(listeners, told_to_drain)
+        finally:
+            pool_nursery.cancel_scope.cancel()
+            reason = "told to stop" if told_to_drain.is_set() else "cancelled"
+            listener(ProxyStopped(time=time.time(), reason=reason))
+
+
+def rule_set_of(settings: Settings) -> RuleSet:
+    """Return the options as what they are: one rule."""
+    body = None if settings.error_body is None else settings.error_body.encode()
+    headers = tuple((name.encode(), value.encode()) for name, value in settings.headers)
+    rule = Rule.of(
+        "options",
+        Match(settings.target_host),
+        When(settings.error_probability),
+        Respond(settings.status_code, body, headers),
+        marker=settings.marker,
+    )
+    return RuleSet((rule,), settings.seed)
+
+
+def _services(
+    settings: Settings,
+    listener: Listener,
+    authority: CertificateAuthority,
+    listeners: list[trio.SocketListener],
+    pool_nursery: trio.Nursery,
+) -> Services:
+    dialer = Dialer(
+        settings.connect_to,
+        settings.upstream_ca,
+        settings.insecure_upstream,
+        settings.limits.dial_seconds,
+        _leads_back(listeners),
+    )
+    return Services(
+        limits=settings.limits,
+        targets=settings.target_host,
+        rule_set=rule_set_of(settings),
+        counters=Counters(),
+        leaves=LeafCache(authority, settings.limits.leaves),
+        dialer=dialer,
+        pool=Pool(pool_nursery, dialer.dial, settings.limits),
+        listener=listener,
+    )
+
+
+def _started(settings: Settings, running: RunningProxy) -> ProxyStarted:
+    return ProxyStarted(
+        time=time.time(),
+        version=faultinject.__version__,
+        url=running.url,
+        host=running.host,
+        port=running.port,
+        targets=tuple(str(target) for target in settings.target_host),
+        error_probability=settings.error_probability,
+        status_code=settings.status_code,
+        seed=settings.seed,
+        ca_cert=str(running.ca_cert),
+        fake_upstream=settings.fake_upstream,
+    )
+
+
+def _open_authority(settings: Settings) -> CertificateAuthority:
+    if settings.ca_cert is not None and settings.ca_key is not None:
+        return CertificateAuthority.load(settings.ca_cert, settings.ca_key)
+    return CertificateAuthority.open_or_create(settings.data_dir or default_data_dir())
+
+
+async def _listen(settings: Settings) -> list[trio.SocketListener]:
+    try:
+        return await trio.open_tcp_listeners(settings.proxy_port, host=settings.host)
+    except OSError as error:
+        cause = error.__cause__ or error
+        reason = getattr(cause, "strerror", None) or str(cause)
+        raise StartError(
+            f"cannot listen on {bracketed(settings.host)}:{settings.proxy_port}: {reason};"
+            " choose another with --proxy-port (0 picks a free one)"
+        ) from error
+
+
+def _leads_back(
+    listeners: list[trio.SocketListener],
+) -> Callable[[trio.socket.SocketType], bool]:
+    """Return a test whether a connected socket's peer is one of these listeners."""
+    ours = [listener.socket.getsockname()[:2] for listener in listeners]
+
+    def is_ourselves(connected: trio.socket.SocketType) -> bool:
+        host, port = connected.getpeername()[:2]
+        local = connected.getsockname()[0]
+        return any(
+            port == our_port and (host == our_host or (our_host in _ANY and host == local))
+            for our_host, our_port in ours
+        )
+
+    return is_ourselves
+
+
+@define(eq=False)
+class _Acceptor:
+    """Turns accepted sockets into sessions, and ends them when it is time."""
+
+    services: Services
+    sessions: set[Session] = field(factory=set)
+
+    async def run(self, listeners: list[trio.SocketListener], told_to_drain: trio.Event) -> None:
+        """Accept clients until told to drain; return when every session has ended."""
+        async with trio.open_nursery() as sessions:
+            async with trio.open_nursery() as accepting:
+                serve = partial(trio.serve_listeners, handler_nursery=sessions)
+                accepting.start_soon(serve, self.serve_connection, listeners)
+                await told_to_drain.wait()
+                accepting.cancel_scope.cancel()
+            for tcp in listeners:
+                await tcp.aclose()
+            sessions.cancel_scope.deadline = (
+                trio.current_time() + self.services.limits.drain_seconds
+            )
+            self._drain()
+
+    async def serve_connection(self, stream: trio.SocketStream) -> None:
+        """Serve one client; the stream is closed afterwards, whatever happens."""
+        async with stream:
+            if len(self.sessions) >= self.services.limits.sessions:
+                await self._turn_away(stream)
+                return
+            session = Session(self.services, self.services.next_session_id(), _peer(stream))
+            self.sessions.add(session)
+            try:
+                door = FrontDoor(stream, quick_acknowledgement(stream))
+                await session.run(door.serve)
+            finally:
+                self.sessions.discard(session)
+
+    async def _turn_away(self, stream: trio.SocketStream) -> None:
+        words = f"the proxy already serves {len(self.sessions)} connections"
+        head, *rest = dated(own_response(503, "busy", words), close=True)
+        client = ClientConnection(stream, head_bytes=self.services.limits.head_bytes)
+        try:
+            await client.send(head, *rest)
+        except ClientGoneError:
+            return
+        await close(stream, Ending.UNREAD)
+
+    def _drain(self) -> None:
+        """End the sessions that have nothing under way, and the others when they are done."""
+        self.services.draining = True
+        for session in tuple(self.sessions):
+            session.drain()
+
+
+def _peer(stream: trio.SocketStream) -> str:
+    try:
+        host, port = stream.socket.getpeername()[:2]
+    except OSError:
+        return "unknown"  # it has left already
+    return f"{bracketed(host)}:{port}"

@@ -1,0 +1,123 @@
+"""One client connection, its whole life: what it shares, and what is told of it.
+
+Knows nothing of where the client's stream came from.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+
+import trio
+from attrs import define, field
+
+from faultinject.authority import TargetPattern
+from faultinject.dial import Dialer
+from faultinject.events import Event, Listener, SessionEnded, SessionFailed, SessionStarted
+from faultinject.limits import Limits
+from faultinject.patience import Patience, PatienceEndedError
+from faultinject.rules import Counters, RuleSet
+from faultinject.tls.leaves import LeafCache
+from faultinject.upstream import Lease, Pool
+
+
+@define(eq=False)
+class Services:
+    """What every session of a run uses."""
+
+    limits: Limits
+    targets: tuple[TargetPattern, ...]
+    rule_set: RuleSet
+    """Taken anew by each exchange, so that it can be swapped whole."""
+    counters: Counters
+    leaves: LeafCache
+    dialer: Dialer
+    pool: Pool
+    listener: Listener
+    draining: bool = False
+    """Whether sessions should end as soon as their exchange in hand is over."""
+    _session_ids: itertools.count[int] = field(factory=lambda: itertools.count(1))
+
+    def target_of(self, host: str, port: int) -> TargetPattern | None:
+        """Return the first target pattern that a host and port match."""
+        return next((target for target in self.targets if target.matches(host, port)), None)
+
+    def next_session_id(self) -> int:
+        """Return the number of a new session, from 1."""
+        return next(self._session_ids)
+
+
+@define(eq=False)
+class Session:
+    """One client connection."""
+
+    services: Services
+    id: int
+    client: str
+    """The client's address and port."""
+    patience: Patience = field(factory=Patience)
+    exchanges: int = 0
+    idle_scope: trio.CancelScope | None = None
+    """Set while neither side owes the other anything; cancelling it ends the session."""
+    lease: Lease = field(init=False)
+    _ended_because: str = "the client closed the connection"
+
+    def __attrs_post_init__(self) -> None:
+        self.lease = Lease(self.services.pool)
+
+    def emit(self, event: Event) -> None:
+        """Tell what happened."""
+        self.services.listener(event)
+
+    def drain(self) -> None:
+        """End as soon as nothing is under way."""
+        if self.idle_scope is not None:
+            self.idle_scope.cancel()
+
+    async def run(self, serve: Callable[[Session], Awaitable[None]]) -> None:
+        """Serve the client; whatever goes wrong ends this session alone.
+
+        Every defect of ours ends here, is told with its traceback, and lets the neighbours live.
+        """
+        started = time.perf_counter()
+        self.emit(SessionStarted(time=time.time(), session=self.id, client=self.client))
+        try:
+            async with self.lease:
+                with self.patience:
+                    await serve(self)
+        except PatienceEndedError as error:
+            self._ended_because = str(error)
+        except Exception as error:  # noqa: BLE001
+            self._ended_because = "a defect in faultinject"
+            self._tell_defect(error)
+        finally:
+            self._tell_end(started)
+
+    def _tell_defect(self, error: Exception) -> None:
+        self.emit(
+            SessionFailed(
+                time=time.time(),
+                session=self.id,
+                client=self.client,
+                error=f"{type(error).__name__}: {error}",
+                traceback="".join(traceback.format_exception(error)),
+            )
+        )
+
+    def _tell_end(self, started: float) -> None:
+        self.emit(
+            SessionEnded(
+                time=time.time(),
+                session=self.id,
+                reason=self._ended_because,
+                exchanges=self.exchanges,
+                milliseconds=milliseconds_since(started),
+            )
+        )
+
+
+def milliseconds_since(started: float) -> float:
+    """Return how long ago a `time.perf_counter` reading was."""
+    return round((time.perf_counter() - started) * 1000, 3)

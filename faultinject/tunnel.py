@@ -1,0 +1,269 @@
+"""What happens in a tunnel: it is looked into, or passed on untouched.
+
+A tunnel is looked into if the client names a target (in CONNECT or by SNI) and speaks TLS with
+HTTP/1.1, or plain HTTP. Knows nothing of where the client's stream came from.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import trio
+from attrs import define, field
+
+from faultinject.authority import Authority
+from faultinject.beside import beside
+from faultinject.conversation import Conversation, Routed
+from faultinject.dial import Origin
+from faultinject.errors import ClientProtocolError, HandshakeError, UpstreamError
+from faultinject.events import (
+    ClientHelloRead,
+    HandshakeCompleted,
+    HandshakeFailed,
+    RelayEnded,
+    Warned,
+)
+from faultinject.http.connection import ClientConnection
+from faultinject.http.message import RequestHead
+from faultinject.opening import Speech, read_opening
+from faultinject.relay import READ_NUM_BYTES, Relayed, relay
+from faultinject.session import Session, milliseconds_since
+from faultinject.streams import Ending, PrefixedStream, close
+from faultinject.tls.accepting import accept_tls
+from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
+
+_TLS_1_2 = 0x0303
+_HTTP_1_1 = "http/1.1"
+
+
+@define(eq=False)
+class Tunnel:
+    """One tunnel of a session.
+
+    The client's stream stays its owner's to close. ``upstream`` is the connection for a relay,
+    which is the tunnel's own.
+    """
+
+    session: Session
+    stream: trio.abc.Stream
+    authority: Authority
+    on_partial_read: Callable[[], None] | None = None
+    upstream: trio.abc.Stream | None = None
+    _started: float = field(factory=time.perf_counter)
+
+    async def dial_if_relayed(self) -> None:
+        """Dial the upstream now if the host is no target, so that a failure can still be told.
+
+        Raises `UpstreamError`, after telling of the end.
+        """
+        if self._is_target(self.authority.host):
+            return
+        try:
+            self.upstream = await self._dial()
+        except UpstreamError as error:
+            self._tell_relay(Relayed(error=str(error)), "not a target")
+            raise
+
+    async def serve(self) -> None:
+        """Serve the tunnel to its end."""
+        try:
+            await self._serve()
+        finally:
+            if self.upstream is not None:
+                await trio.aclose_forcefully(self.upstream)
+
+    async def _serve(self) -> None:
+        limits = self.session.services.limits
+        self.session.patience.expect("the tunnel's first bytes", limits.idle_seconds)
+        data = await self._opening_bytes()
+        opening = read_opening(data)
+        stream = PrefixedStream(data, self.stream) if data else self.stream
+        match opening:
+            case ClientHello():
+                await self._serve_tls(stream, opening)
+            case Speech.BROKEN_TLS:
+                self._tell_failure(self.authority.host, HandshakeError("a malformed ClientHello"))
+                await self._alert(AlertDescription.DECODE_ERROR)
+            case Speech.HTTP if self._is_target(self.authority.host):
+                await self._converse(stream, Origin(self.authority, self.authority, tls=False))
+            case _:
+                target = self._is_target(self.authority.host)
+                await self._relay(stream, "neither TLS nor HTTP" if target else "not a target")
+
+    def _is_target(self, host: str) -> bool:
+        return self.session.services.target_of(host, self.authority.port) is not None
+
+    # The first bytes
+
+    async def _opening_bytes(self) -> bytes:
+        """Return the client's first bytes, as many as it takes to tell what they are.
+
+        Returns what there is, perhaps nothing, if the upstream speaks first or the client ends.
+        """
+        limits = self.session.services.limits
+        buffer = bytearray()
+        if self.upstream is None:
+            with trio.move_on_after(limits.silent_tunnel_seconds):
+                await self._read_opening(buffer)
+                return bytes(buffer)
+            if not buffer:  # perhaps it waits for the other side to greet
+                self.upstream = await self._dial_greeter()
+        await beside(self._watch_upstream, lambda: self._read_opening(buffer))
+        return bytes(buffer)
+
+    async def _watch_upstream(self, ended: trio.CancelScope) -> None:
+        """End the wait for the client when the upstream says something, or ends."""
+        if self.upstream is None:
+            return
+        try:
+            data = await self.upstream.receive_some(READ_NUM_BYTES)
+        except trio.BrokenResourceError:
+            data = b""
+        self.upstream = PrefixedStream(bytes(data), self.upstream)
+        ended.cancel()
+
+    async def _read_opening(self, buffer: bytearray) -> None:
+        """Add the client's bytes to the buffer until it can be told what they are."""
+        limits = self.session.services.limits
+        while read_opening(bytes(buffer)) is Speech.UNDECIDED:
+            if len(buffer) > limits.client_hello_bytes:
+                return
+            try:
+                data = await self.stream.receive_some(limits.client_hello_bytes)
+            except trio.BrokenResourceError:
+                return
+            if not data:
+                return
+            buffer += data
+            self.session.patience.expect("the rest of the handshake", limits.handshake_seconds)
+
+    # Looking into it
+
+    async def _serve_tls(self, stream: trio.abc.Stream, hello: ClientHello) -> None:
+        self._tell_hello(hello)
+        name = hello.server_name or self.authority.host
+        host = next((host for host in (name, self.authority.host) if self._is_target(host)), None)
+        if host is None:
+            await self._relay(stream, "not a target")
+        elif hello.alpn and _HTTP_1_1 not in hello.alpn:
+            await self._relay(stream, f"the client offers only {', '.join(hello.alpn)}", warn=True)
+        elif hello.max_version < _TLS_1_2:
+            self._tell_failure(name, HandshakeError("the client offers no TLS 1.2 or later"))
+            await self._alert(AlertDescription.PROTOCOL_VERSION)
+        else:
+            origin = Origin(Authority(host, self.authority.port), self.authority)
+            await self._intercept(stream, name, origin)
+
+    async def _intercept(self, stream: trio.abc.Stream, name: str, origin: Origin) -> None:
+        started = time.perf_counter()
+        services = self.session.services
+        context = services.leaves.context_for(name)
+        try:
+            tls = await accept_tls(stream, context, services.limits.handshake_seconds)
+        except HandshakeError as error:
+            self._tell_failure(name, error)
+            return
+        self.session.emit(
+            HandshakeCompleted(
+                time=time.time(),
+                session=self.session.id,
+                host=name,
+                tls_version=tls.version() or "",
+                alpn=tls.selected_alpn_protocol(),
+                milliseconds=milliseconds_since(started),
+            )
+        )
+        await self._converse(tls, origin)
+
+    async def _converse(self, stream: trio.abc.Stream, origin: Origin) -> None:
+        client = ClientConnection(
+            stream,
+            head_bytes=self.session.services.limits.head_bytes,
+            on_partial_read=self.on_partial_read,
+        )
+
+        def route(request: RequestHead) -> Routed:
+            if request.method == b"CONNECT":
+                raise ClientProtocolError("CONNECT inside a tunnel", 405)
+            return Routed(request, origin)
+
+        conversation = Conversation(self.session, client, route)
+        await conversation.run()
+        await close(stream, conversation.ending)
+
+    # Passing it on
+
+    async def _relay(self, stream: trio.abc.Stream, reason: str, *, warn: bool = False) -> None:
+        if warn:
+            self.session.emit(
+                Warned(time=time.time(), message=f"{self.authority} is relayed: {reason}")
+            )
+        relayed = Relayed()
+        try:
+            if self.upstream is None:
+                self.upstream = await self._dial()
+            idle_seconds = self.session.services.limits.idle_seconds
+            await relay(stream, self.upstream, relayed, self.session.patience, idle_seconds)
+        except UpstreamError as error:
+            relayed.error = str(error)
+        finally:
+            self._tell_relay(relayed, reason)
+
+    async def _dial_greeter(self) -> trio.abc.Stream | None:
+        """Dial an upstream that may want to speak first; if that fails the client may yet."""
+        try:
+            return await self._dial()
+        except UpstreamError:
+            return None
+
+    async def _dial(self) -> trio.abc.Stream:
+        return await self.session.services.dialer.dial_blind(self.authority)
+
+    async def _alert(self, description: AlertDescription) -> None:
+        try:
+            await self.stream.send_all(fatal_alert(description))
+        except trio.BrokenResourceError:
+            return
+        await close(self.stream, Ending.UNREAD)
+
+    # Telling
+
+    def _tell_hello(self, hello: ClientHello) -> None:
+        self.session.emit(
+            ClientHelloRead(
+                time=time.time(),
+                session=self.session.id,
+                authority=str(self.authority),
+                server_name=hello.server_name,
+                alpn=hello.alpn,
+            )
+        )
+
+    def _tell_failure(self, host: str, error: HandshakeError) -> None:
+        self.session.emit(
+            HandshakeFailed(
+                time=time.time(),
+                session=self.session.id,
+                client=self.session.client,
+                host=host,
+                reason=error.reason,
+                refused=error.refused,
+            )
+        )
+
+    def _tell_relay(self, relayed: Relayed, reason: str) -> None:
+        self.session.emit(
+            RelayEnded(
+                time=time.time(),
+                session=self.session.id,
+                client=self.session.client,
+                host=self.authority.host,
+                port=self.authority.port,
+                reason=reason,
+                sent_bytes=relayed.sent_bytes,
+                received_bytes=relayed.received_bytes,
+                milliseconds=milliseconds_since(self._started),
+                error=relayed.error,
+            )
+        )

@@ -1,0 +1,150 @@
+"""Upstream connections: one client's own, and the pool of those whose client is gone.
+
+An upstream connection serves its client connection first: that way it lives as long as the
+client's does, as if there were no proxy. When the client is gone, others may have it.
+
+Knows nothing of how a connection is dialled or what is asked on it.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol
+
+import trio
+from attrs import define, field
+
+from faultinject.dial import Origin
+from faultinject.http.connection import UpstreamConnection
+from faultinject.limits import Limits
+
+
+class Dial(Protocol):
+    """What opens a connection that is ready for HTTP; raises `UpstreamError`."""
+
+    async def __call__(self, origin: Origin) -> trio.abc.Stream:
+        """Open a connection to an origin."""
+        ...
+
+
+@define(eq=False)
+class _Idle:
+    """A connection that waits in the pool, and the watch over it."""
+
+    origin: Origin
+    connection: UpstreamConnection
+    scope: trio.CancelScope = field(factory=trio.CancelScope)
+    released: trio.Event = field(factory=trio.Event)
+
+
+class Pool:
+    """Upstream connections that wait for a client.
+
+    Each is watched: when the upstream ends it, says anything, or nobody wants it for
+    ``pool_idle_seconds``, it is closed. The watches run in the nursery that is given.
+    """
+
+    def __init__(self, nursery: trio.Nursery, dial: Dial, limits: Limits) -> None:
+        self._nursery = nursery
+        self._dial = dial
+        self._limits = limits
+        self._idle: list[_Idle] = []
+
+    async def acquire(self, origin: Origin, *, fresh: bool) -> tuple[UpstreamConnection, bool]:
+        """Return a connection and whether it was used before. Raises `UpstreamError`.
+
+        With ``fresh`` it is a new one. The caller owns it from here on.
+        """
+        while not fresh:
+            idle = next((idle for idle in reversed(self._idle) if idle.origin == origin), None)
+            if idle is None:
+                break
+            self._idle.remove(idle)
+            idle.scope.cancel()
+            await idle.released.wait()
+            if idle.connection.alive:
+                return idle.connection, True
+            await trio.aclose_forcefully(idle.connection.stream)
+        stream = await self._dial(origin)
+        return UpstreamConnection(stream, head_bytes=self._limits.head_bytes), False
+
+    def give_back(self, origin: Origin, connection: UpstreamConnection) -> None:
+        """Keep a connection that waits for its next request; the pool owns it from here on."""
+        idle = _Idle(origin, connection)
+        self._idle.append(idle)
+        self._nursery.start_soon(self._watch, idle)
+        if len(self._idle) > self._limits.pool_connections:
+            self._idle[0].scope.deadline = trio.current_time()
+
+    async def _watch(self, idle: _Idle) -> None:
+        idle.scope.deadline = trio.current_time() + self._limits.pool_idle_seconds
+        try:
+            with idle.scope:
+                await idle.connection.wait_until_not_idle()
+        finally:
+            idle.released.set()
+            if idle in self._idle:  # nobody has taken it
+                self._idle.remove(idle)
+                await trio.aclose_forcefully(idle.connection.stream)
+
+
+class Lease:
+    """The upstream connection of one client connection; a context manager that owns it."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._origin: Origin | None = None
+        self._connection: UpstreamConnection | None = None
+
+    @property
+    def borrowed(self) -> UpstreamConnection:
+        """The connection. Only between `acquire` and `discard`."""
+        if self._connection is None:
+            raise RuntimeError("nothing was acquired")
+        return self._connection
+
+    @property
+    def idle_connection(self) -> UpstreamConnection | None:
+        """The connection that the client's last request used, if it waits for the next one."""
+        return self._connection
+
+    async def acquire(self, origin: Origin, *, fresh: bool = False) -> bool:
+        """Have a connection to an origin, ready for a request; say whether it was used before.
+
+        Raises `UpstreamError`. With ``fresh`` it is a new one.
+        """
+        if self._connection is not None and origin == self._origin and not fresh:
+            if self._connection.idle:
+                return True
+            await self.discard()
+        await self._end_use()
+        self._connection, reused = await self._pool.acquire(origin, fresh=fresh)
+        self._origin = origin
+        return reused
+
+    async def discard(self) -> None:
+        """Close the connection, if there is one: it is not good for another request."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await trio.aclose_forcefully(connection.stream)
+
+    async def _end_use(self) -> None:
+        """Let others have the connection if it is good for another request."""
+        if self._connection is None or self._origin is None:
+            return
+        if self._connection.idle:
+            self._pool.give_back(self._origin, self._connection)
+            self._connection = None
+        else:
+            await self.discard()
+
+    async def __aenter__(self) -> Lease:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._end_use()
