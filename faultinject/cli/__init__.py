@@ -7,6 +7,6 @@ cryptography only by the command that needs them.
 
 from __future__ import annotations
 
-from faultinject.cli.main import main
+from faultinject.cli.entry import main
 
 __all__ = ["main"]

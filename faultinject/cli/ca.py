@@ -88,18 +88,23 @@ def export_certificate(pem: bytes, file: Path) -> None:
         click.echo(pem, nl=False)
         return
     try:
-        if file.exists() and not _holds_certificate(file):
-            raise SettingsError(f"{file}: is there and is no certificate; name another file")
+        if file.exists() and not _may_be_replaced(file, pem):
+            raise SettingsError(f"{file}: is there and is not one certificate; name another file")
         file.write_bytes(pem)
     except OSError as error:
         raise StartError(f"cannot write {file}: {error.strerror or error}") from None
 
 
-def _holds_certificate(file: Path) -> bool:
-    """Say whether a file begins as we would write it (or is empty, as mktemp makes them)."""
-    with file.open("rb") as stream:
-        start = stream.read(len(_PEM_START))
-    return start in (b"", _PEM_START)
+def _may_be_replaced(file: Path, pem: bytes) -> bool:
+    """Say whether a file holds one certificate and nothing else (or is empty, from mktemp).
+
+    The system's bundle starts like a certificate too, and a key may follow one.
+    """
+    if not file.is_file():
+        return file.is_char_device()  # /dev/stdout, /dev/null
+    held = file.read_bytes()
+    one = held.lstrip().startswith(_PEM_START) and held.count(b"-----BEGIN ") == 1
+    return one or held in (b"", pem)
 
 
 def _settings(given: dict[str, Any]) -> Settings:

@@ -29,9 +29,7 @@ _WINDOWS = os.name == "nt"
 STOP_SIGNALS = (signal.SIGINT,) if _WINDOWS else (signal.SIGINT, signal.SIGTERM)
 
 
-async def serve_until_stopped(
-    settings: Settings, listener: Listener, serve: Serve = serve
-) -> None:
+async def serve_until_stopped(settings: Settings, listener: Listener, serve: Serve = serve) -> None:
     """Serve, with a ready file if one is wanted, until told to stop and drained.
 
     Raises what `serve` raises when it cannot start, and `StartError` if the ready file cannot be

@@ -1,0 +1,117 @@
+"""Tests of the entry: what a user sees of the root command and of errors."""
+
+# ruff: noqa: E501  (tables of messages are read best a line each)
+
+import runpy
+import sys
+
+import click
+import pytest
+
+from faultinject import __version__
+from faultinject.cli import commands, entry
+from faultinject.cli.entry import only_cause
+from faultinject.cli.root import root
+from faultinject.errors import SettingsError, StartError
+
+
+def test_the_version(run):
+    """The name and the number."""
+    assert run("--version") == (0, f"faultinject {__version__}\n", "")
+
+
+def test_help_names_every_command(run):
+    """With its first sentence."""
+    code, out, _ = run("--help")
+    assert code == 0
+    for name in root.list_commands(click.Context(root)):
+        assert f" {name} " in out
+
+
+def test_nothing_typed_gets_the_help_as_an_error(run):
+    """A script that calls the program with nothing should notice."""
+    code, out, err = run()
+    assert (code, out) == (2, "")
+    assert "Usage: faultinject [OPTIONS] COMMAND" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["prox"], "no such command 'prox'; did you mean 'proxy'? (see 'faultinject --help')"),
+        (["qqq"], "no such command 'qqq'; the commands are proxy, ca, completion"),
+        (["ca", "pth"], "no such command 'pth'; did you mean 'path'? (see 'faultinject ca --help')"),
+        (["proxy", "--sed", "1"], "No such option"),
+        (["proxy", "--seed"], "Option '--seed' requires an argument"),
+        (["proxy", "more"], "Got unexpected extra argument (more) (see 'faultinject proxy --help')"),
+        (["proxy", "--seed", "x"], "--seed: 'x' is not a whole number"),
+        (["--nonsense"], "No such option"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_and_exit_code_2(run, arguments, line):
+    """On stderr, with the mend."""
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"faultinject: {line}")
+    assert err.count("\n") == 1
+
+
+def raising(error):
+    """Return a root command that fails."""
+
+    @click.command()
+    def command():
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (StartError("no"), 1, "faultinject: no\n"),
+        (SettingsError("no"), 2, "faultinject: no\n"),
+        (ExceptionGroup("", [ExceptionGroup("", [StartError("no")])]), 1, "faultinject: no\n"),
+        (BaseExceptionGroup("", [KeyboardInterrupt()]), 130, ""),
+        (KeyboardInterrupt(), 130, "\n"),
+        (click.ClickException("no."), 1, "faultinject: no\n"),
+    ],
+)
+def test_errors_become_exit_codes(run, monkeypatch, error, code, line):
+    """Groups of one stand for that one."""
+    monkeypatch.setattr(entry, "root", raising(error))
+    assert run() == (code, "", line)
+
+
+def test_defects_are_not_hidden(monkeypatch):
+    """A group of anything else is raised, with its traceback."""
+    error = ExceptionGroup("", [StartError("a"), ZeroDivisionError()])
+    monkeypatch.setattr(entry, "root", raising(error))
+    with pytest.raises(ExceptionGroup) as caught:
+        entry.main([])
+    assert only_cause(caught.value) is error
+
+
+def test_the_arguments_are_the_programs_own_by_default(monkeypatch, capsys):
+    """`python -m faultinject` is the command."""
+    monkeypatch.setattr(sys, "argv", ["faultinject", "--version"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("faultinject", run_name="__main__")
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"faultinject {__version__}\n"
+
+
+def test_an_unknown_option_of_a_group_is_clicks_to_refuse(run):
+    """Not taken for a command."""
+    code, _, err = run("ca", "--nonsense")
+    assert (code, err.count("\n")) == (2, 1)
+
+
+def test_a_command_is_imported_when_it_is_named(monkeypatch):
+    """The others cost no time at start."""
+    named = []
+    monkeypatch.setattr(
+        commands, "import_module", lambda name: named.append(name) or pytest.importorskip(name)
+    )
+    root.get_command(click.Context(root), "completion")
+    assert named == ["faultinject.cli.completion"]

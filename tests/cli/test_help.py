@@ -1,0 +1,75 @@
+"""Tests of the help: complete, grouped, and rendered only when asked for."""
+
+import subprocess
+import sys
+
+import pytest
+
+from faultinject.config import PROXY_OPTIONS
+from faultinject.config.options import CA_OPTIONS
+
+
+def flattened(text):
+    """Return the words of help as one string, without the panels' lines."""
+    return "".join(text.replace("│", "").split())
+
+
+@pytest.mark.parametrize("option", PROXY_OPTIONS, ids=lambda option: option.name)
+def test_help_has_each_option_with_its_default_and_variable(run, option):
+    """All that the table says of it."""
+    code, out, err = run("proxy", "--help")
+    assert (code, err) == (0, "")
+    shown = flattened(out)
+    assert option.flag in shown
+    if not option.kind.choices:
+        assert flattened(option.help) in shown
+    if option.variable:
+        assert f"[envvar:{option.variable}]" in shown
+    if option.default and not option.kind.is_flag:
+        assert f"[default:{option.default}]" in shown
+
+
+def test_options_stand_in_their_groups(run):
+    """In the order of the table, and none is left over."""
+    _, out, _ = run("proxy", "--help")
+    groups = list(dict.fromkeys(option.group for option in PROXY_OPTIONS))
+    titles = [line.strip("╭─╮ ") for line in out.splitlines() if line.startswith("╭")]
+    assert titles == [*groups, "Options"]
+
+
+def test_examples_keep_their_lines(run):
+    """They can be copied."""
+    _, out, _ = run("proxy", "--help")
+    lines = [line.strip() for line in out.splitlines()]
+    assert "faultinject proxy --status-code 429 --error-probability 0.33 --seed 1" in lines
+    assert "ANTHROPIC_BASE_URL=http://127.0.0.1:8080 python app.py" in lines
+
+
+def test_short_form_of_help(run):
+    """-h is --help, also below the root."""
+    assert run("proxy", "-h") == run("proxy", "--help")
+
+
+def test_help_of_the_commands_about_the_authority(run):
+    """They show the options that say which authority is meant."""
+    _, out, _ = run("ca", "path", "--help")
+    assert all(option.flag in out for option in CA_OPTIONS)
+    assert "--error-probability" not in out
+
+
+def test_help_is_plain_where_it_is_not_read_on_a_terminal(run):
+    """No colour codes in a file."""
+    assert "\x1b" not in run("proxy", "--help")[1]
+
+
+def test_a_run_without_help_imports_neither_rich_nor_trio_nor_cryptography():
+    """What the start does not need must not slow it."""
+    code = """
+import sys
+from faultinject.cli import main
+assert main(["proxy", "--seed", "x"]) == 2
+print(sorted({name.partition(".")[0] for name in sys.modules}
+             & {"rich", "rich_click", "trio", "cryptography", "tomllib", "h11"}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
