@@ -120,7 +120,7 @@ def _facts(summary: Summary) -> list[str]:
 
 
 def _url(summary: Summary) -> str:
-    return "the proxy" if summary.started is None else summary.started.url
+    return "the proxy's URL" if summary.started is None else summary.started.url
 
 
 def _checks(summary: Summary) -> list[str]:

@@ -44,7 +44,7 @@ def start_block(event: ProxyStarted, *, bold: str = "", plain: str = "") -> str:
     answer = " (answered by the built-in fake API)" if event.fake_upstream else ""
     rate = percent(event.error_probability)
     lines = [
-        f"{bold}faultinject {event.version} listens on {url}{plain}",
+        f"{bold}faultinject {safe(event.version)} listens on {url}{plain}",
         f"  targets  {targets}{answer}",
         f"  errors   {rate} of requests get status {event.status_code}",
         f"  seed     {event.seed}",

@@ -199,8 +199,7 @@ class TextFormat:
 
     def _any_other(self, event: Event) -> str:
         """Show name and fields: the form of debug events, and of kinds not known here."""
-        values = {
-            name: value for name, value in event.as_dict().items() if name not in _COMMON_FIELDS
-        }
-        words = " ".join(f"{name}={_value(value)}" for name, value in values.items())
+        values = event.as_dict()
+        names = [name for name in values if name not in _COMMON_FIELDS]
+        words = " ".join(f"{name}={_value(values[name])}" for name in names)
         return f"{self._time(event.time)} {event.NAME:<{_WORD_COLUMN}} {words}\n"

@@ -107,7 +107,10 @@ class EventOutput:
         self._given_up = self._queued - self._finished
 
     def listen(self, event: Event) -> None:
-        """Take an event to be written. Never blocks and never raises."""
+        """Take an event to be written. Never blocks and never raises.
+
+        Like all of this class, it is for one thread: that of the event loop.
+        """
         if _LEVELS[event.level] < self._least_level:
             return
         if self._closed or self._queue.qsize() >= self._limit:
@@ -140,15 +143,12 @@ class EventOutput:
             go_on = self._write_batch(sink, batch) and batch[-1] is not _STOP
 
     def _next_batch(self) -> list[_Item]:
-        """Wait for something to write, then take what is there; `_STOP` can only be last."""
+        """Wait for something to write, then take what is there; nothing follows `_STOP`."""
         batch = [self._queue.get()]
         if self._queue.qsize() < BATCH_EVENTS:
             self._stopping.wait(GATHER_SECONDS)
-        for _ in range(min(self._queue.qsize(), BATCH_EVENTS - 1)):
-            if batch[-1] is _STOP:
-                break
-            batch.append(self._queue.get())
-        return batch
+        more = min(self._queue.qsize(), BATCH_EVENTS - 1)
+        return batch + [self._queue.get() for _ in range(more)]
 
     def _write_batch(self, sink: Sink, batch: list[_Item]) -> bool:
         """Write it if the stream lets us; say whether there is any use in going on."""

@@ -1,0 +1,159 @@
+"""The report shows the numbers and, where nothing came, what to check."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from faultinject.events import (
+    Event,
+    ExchangeEnded,
+    HandshakeFailed,
+    ProxyStarted,
+    RelayEnded,
+    SessionFailed,
+    SessionStarted,
+    Warned,
+)
+from faultinject.output import Summary
+from faultinject.output.report import MAX_ROWS, report
+from tests.support.sample_events import TIME, sample
+
+CHECK = "No request to a target arrived"
+
+
+@pytest.fixture(autouse=True)
+def _width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every terminal 80 columns wide."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def report_of(*events: Event, dropped: int = 0, **options: Any) -> str:
+    """Return the report of a run with some events."""
+    summary = Summary(events_dropped=lambda: dropped)
+    for event in (sample(ProxyStarted), *events):
+        summary.listen(event)
+    return report(summary, **options)
+
+
+def row(text: str, name: str) -> list[str]:
+    """Return the cells of the row that begins with a name."""
+    return next(line for line in text.splitlines() if line.startswith(name)).split()
+
+
+def test_a_row_a_target() -> None:
+    """Requests, rates asked and seen, injected, forwarded and upstream errors."""
+    text = report_of(
+        sample(ExchangeEnded),
+        sample(ExchangeEnded, outcome="forwarded"),
+        sample(ExchangeEnded, outcome="upstream-error"),
+        sample(Warned, time=TIME + 2),
+    )
+    assert "Summary (2.0 s, seed 42)" in text
+    assert row(text, "api.anthropic.com") == [
+        *("api.anthropic.com", "3", "10", "%", "33.3", "%", "1", "1", "1"),
+    ]
+    assert row(text, "*.example.com")[1:] == ["0", "10", "%", "-", "0", "0", "0"]
+    assert "other" not in text
+    assert CHECK not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_rare_outcomes_share_a_column_and_are_told_apart() -> None:
+    """The table stays narrow, and nothing is hidden."""
+    text = report_of(
+        sample(ExchangeEnded, outcome="client-gone"),
+        sample(ExchangeEnded, outcome="client-gone"),
+        sample(ExchangeEnded, outcome="upgraded", target="*.example.com"),
+    )
+    assert row(text, "*.example.com")[-1] == "1"
+    assert "- 2 requests: client gone.\n" in text
+    assert "- 1 request: upgraded.\n" in text
+    assert "refused" not in text
+
+
+def test_other_hosts_are_marked_and_bounded() -> None:
+    """Hosts that are no target follow, the busiest first, and not all of them."""
+    others = [
+        sample(ExchangeEnded, target=f"h{number}.example")
+        for number in range(MAX_ROWS + 5)
+        for _ in range(number)
+    ]
+    text = report_of(sample(ExchangeEnded), *others)
+    rows = [line for line in text.splitlines() if "(no target)" in line]
+    assert len(rows) == MAX_ROWS
+    assert rows[0].startswith(f"h{MAX_ROWS + 4}.example")
+
+
+def test_what_happened_besides() -> None:
+    """Relays, refusals, failures and drops are sentences."""
+    text = report_of(
+        sample(ExchangeEnded),
+        *(sample(RelayEnded, host=f"h{number}.example") for number in range(5)),
+        sample(RelayEnded, host="h4.example"),
+        sample(HandshakeFailed),
+        sample(HandshakeFailed, refused=False),
+        sample(SessionFailed),
+        dropped=3,
+    )
+    assert (
+        "- 6 tunnels were relayed untouched: "
+        "h4.example (2), h0.example (1), h1.example (1) and 2 more.\n"
+    ) in text
+    assert "- 1 handshake was refused by clients that do not trust our CA: " in text
+    assert "- 1 other TLS handshake failed.\n" in text
+    assert "- 1 session ended by a defect of faultinject" in text
+    assert "- 3 events missing above" in text
+
+
+@pytest.mark.parametrize(
+    ("events", "advice"),
+    [
+        ([], "No client connected. Is HTTPS_PROXY=http://127.0.0.1:8080 set"),
+        ([sample(SessionStarted)], "as an HTTP proxy (not SOCKS), as http:// (not https://)"),
+        ([sample(HandshakeFailed, refused=False)], "TLS with them failed"),
+        ([sample(RelayEnded)], "nothing was looked into: not a target (1)"),
+        ([sample(ExchangeEnded, target="o.example")], "nothing was looked into: not a target"),
+        ([sample(HandshakeFailed), sample(RelayEnded)], "Make the client trust our CA"),
+    ],
+    ids=["no client", "no request", "failed", "relayed", "no target", "refused"],
+)
+def test_advice_follows_what_was_seen(events: list[Event], advice: str) -> None:
+    """A run without requests to targets says what to check first."""
+    text = report_of(*events)
+    assert CHECK in text
+    assert advice in text.split(CHECK)[1]
+
+
+def test_without_a_start() -> None:
+    """A summary that saw no start is still a report."""
+    text = report(Summary())
+    assert "Summary (0.0 s)" in text
+    assert "HTTPS_PROXY=the proxy's URL set" in text
+
+
+def test_hostile_names_and_markup() -> None:
+    """Names from the network are neither control characters nor rich's markup."""
+    text = report_of(
+        sample(ExchangeEnded, target="[red]x\x1b[31m"),
+        sample(RelayEnded, host="[bold]y\x07", reason="z\n"),
+        sample(HandshakeFailed, host="w\x9b"),
+    )
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert r"[red]x\x1b[31m" in text
+    assert r"[bold]y\x07" in text
+
+
+def test_color() -> None:
+    """Colours come if they are asked for, whatever the environment."""
+    assert "\x1b[35m" in report_of(sample(ExchangeEnded), color=True)
+    assert "\x1b[" not in report_of(sample(ExchangeEnded), color=False)
+
+
+def test_render_writes_the_report() -> None:
+    """`Summary.render` is the report, written."""
+    stream, summary = io.StringIO(), Summary()
+    summary.render(stream)
+    assert stream.getvalue() == report(summary)

@@ -1,0 +1,52 @@
+"""The block that opens a run says all that is needed to use it."""
+
+from faultinject.events import ProxyStarted
+from faultinject.output.start import start_block
+from tests.support.sample_events import sample
+
+
+def test_everything_is_there() -> None:
+    """Address, targets, probability, status, seed, CA and both ways to point a client."""
+    text = start_block(sample(ProxyStarted))
+    assert text.startswith("faultinject 1.2.3 listens on http://127.0.0.1:8080\n")
+    assert "  targets  api.anthropic.com, *.example.com\n" in text
+    assert "  errors   10 % of requests get status 429\n" in text
+    assert "  seed     42\n" in text
+    assert "  CA       /data/fault-ca.crt\n" in text
+    assert "export HTTPS_PROXY=http://127.0.0.1:8080 SSL_CERT_FILE=/data/fault-ca.crt\n" in text
+    assert "export ANTHROPIC_BASE_URL=http://127.0.0.1:8080\n" in text
+
+
+def test_base_url_stands_for_the_first_exact_target() -> None:
+    """Patterns cannot be meant by a base URL; some SDKs want a path in theirs."""
+    text = start_block(sample(ProxyStarted, targets=("*.example.com", "api.openai.com")))
+    assert "it stands for api.openai.com" in text
+    assert "export OPENAI_BASE_URL=http://127.0.0.1:8080/v1\n" in text
+
+
+def test_base_url_of_an_api_without_a_variable() -> None:
+    """The URL alone is shown for other targets."""
+    text = start_block(sample(ProxyStarted, targets=("api.example.com:8443",)))
+    assert "it stands for api.example.com:8443):\n    http://127.0.0.1:8080\n" in text
+
+
+def test_no_base_url_without_an_exact_target() -> None:
+    """The base-URL way is not offered where it would not work."""
+    assert "base URL" not in start_block(sample(ProxyStarted, targets=("*.example.com",)))
+
+
+def test_fake_upstream_is_named() -> None:
+    """No one should take the built-in API's answers for the real ones."""
+    assert "built-in fake API" in start_block(sample(ProxyStarted, fake_upstream=True))
+
+
+def test_paths_are_quoted_for_the_shell() -> None:
+    """The line can be pasted even if the path has a space."""
+    text = start_block(sample(ProxyStarted, ca_cert="/my data/ca.crt"))
+    assert "SSL_CERT_FILE='/my data/ca.crt'" in text
+
+
+def test_looks() -> None:
+    """The title's looks are switched on and off around it."""
+    title = start_block(sample(ProxyStarted), bold="<b>", plain="</b>").splitlines()[0]
+    assert title == "<b>faultinject 1.2.3 listens on http://127.0.0.1:8080</b>"

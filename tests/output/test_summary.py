@@ -1,0 +1,157 @@
+"""The summary's numbers are what happened, in bounded memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from faultinject.events import (
+    Event,
+    ExchangeEnded,
+    HandshakeFailed,
+    ProxyStarted,
+    ProxyStopped,
+    RelayEnded,
+    SessionFailed,
+    SessionStarted,
+    Warned,
+)
+from faultinject.output import Summary
+from faultinject.output import summary as summary_module
+from tests.support.sample_events import TIME, sample
+
+
+def summary_of(*events: Event) -> Summary:
+    """Return the summary of some events."""
+    summary = Summary()
+    for event in events:
+        summary.listen(event)
+    return summary
+
+
+def exchanges(number: int, **changes: Any) -> list[Event]:
+    """Return some exchanges."""
+    return [sample(ExchangeEnded, **changes)] * number
+
+
+def test_run() -> None:
+    """Every field of a run with all outcomes."""
+    summary = summary_of(
+        sample(ProxyStarted),
+        sample(SessionStarted),
+        *exchanges(2),
+        *exchanges(3, outcome="forwarded"),
+        *exchanges(1, outcome="upgraded"),
+        *exchanges(4, outcome="upstream-error"),
+        *exchanges(5, outcome="client-gone"),
+        *exchanges(6, outcome="refused"),
+        sample(RelayEnded),
+        sample(RelayEnded),
+        sample(HandshakeFailed),
+        sample(HandshakeFailed, refused=False),
+        sample(SessionFailed),
+        sample(Warned),
+        sample(ProxyStopped, time=TIME + 1.5),
+    )
+    assert summary.as_dict() == {
+        "v": 1,
+        "started": "2027-01-15T08:00:00.250Z",
+        "seconds": 1.5,
+        "seed": 42,
+        "targets": [
+            {
+                "target": "api.anthropic.com",
+                "requests": 21,
+                "injected": 2,
+                "rate_asked": 0.1,
+                "rate_seen": 0.095238,
+                "forwarded": 3,
+                "upgraded": 1,
+                "upstream_errors": 4,
+                "client_gone": 5,
+                "refused": 6,
+            },
+            {
+                "target": "*.example.com",
+                "requests": 0,
+                "injected": 0,
+                "rate_asked": 0.1,
+                "rate_seen": None,
+                "forwarded": 0,
+                "upgraded": 0,
+                "upstream_errors": 0,
+                "client_gone": 0,
+                "refused": 0,
+            },
+        ],
+        "sessions": 1,
+        "relayed": {"pypi.org": 2},
+        "refused_handshakes": {"api.anthropic.com": 1},
+        "handshake_failures": 1,
+        "session_failures": 1,
+        "events_dropped": 0,
+    }
+    assert summary.requests == 21
+    json.dumps(summary.as_dict())
+
+
+def test_nothing_happened() -> None:
+    """A summary without a start is empty, not an error."""
+    values = summary_of().as_dict()
+    assert (values["started"], values["seconds"], values["seed"]) == (None, 0.0, None)
+    assert values["targets"] == []
+
+
+def test_clock_that_was_set_back() -> None:
+    """No run takes less than no time."""
+    assert summary_of(sample(ProxyStarted), sample(Warned, time=TIME - 9)).seconds == 0
+
+
+def test_hosts_that_are_no_target() -> None:
+    """They have a row without a rate that was asked for, and are no requests to targets."""
+    summary = summary_of(sample(ProxyStarted), *exchanges(2, target="other.example"))
+    assert summary.as_dict()["targets"][-1]["target"] == "other.example"
+    assert summary.as_dict()["targets"][-1]["rate_asked"] is None
+    assert summary.requests == 0
+
+
+def test_names_from_the_network_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts beyond the bound share an entry."""
+    monkeypatch.setattr(summary_module, "MAX_HOSTS", 3)
+    summary = summary_of(sample(ProxyStarted))
+    for number in range(9):
+        for kind in (RelayEnded, HandshakeFailed):
+            summary.listen(sample(kind, host=f"h{number}.example"))
+        summary.listen(sample(ExchangeEnded, target=f"h{number}.example"))
+    summary.listen(sample(RelayEnded, host="h0.example"))
+    values = summary.as_dict()
+    assert values["relayed"] == {"h0.example": 2, "h1.example": 1, "h2.example": 1, "(other)": 6}
+    assert values["refused_handshakes"]["(other)"] == 6
+    assert [row["target"] for row in values["targets"]] == [
+        "api.anthropic.com",
+        "*.example.com",
+        "h0.example",
+        "(other)",
+    ]
+    assert values["targets"][-1]["requests"] == 8
+
+
+def test_dropped_events_are_asked_for() -> None:
+    """The number is the output's at the time of asking."""
+    dropped = 0
+    summary = Summary(events_dropped=lambda: dropped)
+    dropped = 7
+    assert summary.as_dict()["events_dropped"] == 7
+
+
+def test_rich_is_loaded_only_for_people() -> None:
+    """Start-up does not pay for the table at the end."""
+    program = "import sys, faultinject.output; print('rich' in sys.modules)"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "False\n"

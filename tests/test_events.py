@@ -1,0 +1,68 @@
+"""Events are plain values that JSON can hold."""
+
+from __future__ import annotations
+
+import json
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faultinject.events import VERSION, Event, ExchangeEnded, RelayEnded, rfc3339
+from tests.support.sample_events import SAMPLES, sample
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1_800_000_000.25, "2027-01-15T08:00:00.250Z"),
+        (1_800_000_000.0004, "2027-01-15T08:00:00.000Z"),
+        (1_800_000_000.9996, "2027-01-15T08:00:01.000Z"),
+    ],
+)
+def test_rfc3339(seconds: float, text: str) -> None:
+    """UTC, rounded to milliseconds; the seconds carry."""
+    assert rfc3339(seconds) == text
+
+
+@given(st.lists(st.floats(0, 4e9), min_size=2))
+def test_rfc3339_has_no_memory(many: list[float]) -> None:
+    """What is kept of one time never shows in another: order does not matter."""
+    assert [rfc3339(each) for each in many] == [rfc3339(each) for each in reversed(many)][::-1]
+
+
+@pytest.mark.parametrize("kind", list(SAMPLES), ids=lambda kind: kind.NAME)
+def test_as_dict(kind: type[Event]) -> None:
+    """Name, version, level and time, then every field as it is."""
+    event = sample(kind)
+    values = event.as_dict()
+    assert list(values)[:4] == ["event", "v", "level", "time"]
+    assert (values["event"], values["v"], values["level"]) == (kind.NAME, VERSION, event.level)
+    assert values["time"] == "2027-01-15T08:00:00.250Z"
+    own = attrs.asdict(event, recurse=False)
+    assert {name: values[name] for name in list(values)[4:]} == {
+        name: value for name, value in own.items() if name != "time"
+    }
+    json.dumps(values)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "level"),
+    [
+        ("injected", "info"),
+        ("client-gone", "info"),
+        ("upstream-error", "warning"),
+        ("refused", "warning"),
+    ],
+)
+def test_level_of_an_exchange(outcome: str, level: str) -> None:
+    """It matters more if the answer is not what upstream or a rule meant."""
+    assert sample(ExchangeEnded, outcome=outcome).level == level
+
+
+@pytest.mark.parametrize(("error", "level"), [(None, "info"), ("reset", "warning")])
+def test_level_of_a_relay(error: str | None, level: str) -> None:
+    """It matters more if it broke."""
+    assert sample(RelayEnded, error=error).level == level
