@@ -31,9 +31,10 @@ def normal_host(text: str) -> str:
     if "%" not in literal:
         with suppress(ValueError):
             return str(ipaddress.ip_address(literal))
-    if len(text) > _MAX_NAME_CHARACTERS + 1 or not _NAME.fullmatch(text):
+    name = text.lower().removesuffix(".")
+    if len(name) > _MAX_NAME_CHARACTERS or not _NAME.fullmatch(text):
         raise ValueError(f"{text!r} is not a host name or an IP address")
-    return text.lower().removesuffix(".")
+    return name
 
 
 def is_ip(host: str) -> bool:

@@ -68,7 +68,7 @@ def content_type(body: bytes) -> bytes:
     """Say what a body is by looking at it: JSON, HTML, or plain text."""
     try:
         json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for brackets nested by the thousand
         html = body.lstrip()[:1] == b"<"
         return b"text/html; charset=utf-8" if html else b"text/plain; charset=utf-8"
     return b"application/json"

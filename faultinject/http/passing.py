@@ -14,8 +14,8 @@ from faultinject.authority import HTTP_PORT, HTTPS_PORT, Authority
 from faultinject.errors import ClientProtocolError
 from faultinject.http.message import RequestHead, ResponseHead, without_headers
 
-# Meant for the proxy itself: the first two are how old clients ask a proxy to keep alive, the
-# last holds the user's password for it.
+# Meant for the proxy itself: the first is how old clients ask a proxy to keep alive, the other
+# holds the user's password for it.
 _FOR_THE_PROXY = (b"proxy-connection", b"proxy-authorization")
 
 _DEFAULT_PORTS = {"http": HTTP_PORT, "https": HTTPS_PORT}
@@ -34,12 +34,22 @@ def split_absolute(head: RequestHead) -> tuple[bool, Authority, RequestHead]:
         authority = Authority.parse(url.netloc.rpartition("@")[2], default_port)
     except ValueError as error:
         raise ClientProtocolError(f"the request target cannot be used: {error}") from None
-    path = url.path or ("*" if head.method == b"OPTIONS" else "/")
-    target = f"{path}?{url.query}" if url.query else path
     headers = without_headers(head.headers, *_FOR_THE_PROXY)
-    origin_form = evolve(head, target=target.encode(), headers=headers)
+    origin_form = evolve(head, target=_origin_target(head, len(url.netloc)), headers=headers)
     tls = default_port == HTTPS_PORT
     return tls, authority, addressed_to(origin_form, authority, default_port)
+
+
+def _origin_target(head: RequestHead, authority_length: int) -> bytes:
+    """Return what follows the authority in an absolute-form target, to the byte.
+
+    Taken from the bytes and not put together from the URL's parts, which do not tell an empty
+    query from none.
+    """
+    rest = head.target.partition(b"://")[2][authority_length:]
+    if not rest and head.method == b"OPTIONS":
+        return b"*"  # RFC 9112 section 3.2.4
+    return rest if rest.startswith(b"/") else b"/" + rest
 
 
 def addressed_to(head: RequestHead, authority: Authority, default_port: int) -> RequestHead:
