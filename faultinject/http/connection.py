@@ -119,10 +119,7 @@ class HttpConnection:
         except trio.BrokenResourceError as error:
             raise self._gone(_reason(error)) from error
         self._at_eof = not data
-        try:
-            self._h11.receive_data(bytes(data))
-        except h11.RemoteProtocolError as error:
-            raise self._blame_peer(error) from error
+        self._h11.receive_data(bytes(data))
         return not self._at_eof
 
     def _within_message(self) -> bool:
