@@ -51,8 +51,7 @@ def _say_failure(error: BaseException) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    if message:
-        click.echo(f"{PROGRAM}: {message}", err=True)
+    click.echo(f"{PROGRAM}: {message}", err=True)
     return code
 
 

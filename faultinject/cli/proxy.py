@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import click
@@ -38,12 +39,12 @@ def proxy(**given: Any) -> int:
 
     Events are printed until Ctrl-C, which lets open requests finish; a second one ends them.
     """
-    export_to, install = given["export_ca"], given["install_ca"]
     settings = load_settings(texts_given(given), os.environ, PROXY_OPTIONS)
-    if export_to is not None or install:
+    if given["export_ca"] is not None or given["install_ca"]:
         from faultinject.cli.ca import export_and_install
 
-        return export_and_install(settings, export_to, install=bool(install))
+        file = Path(given["export_ca"]).expanduser() if given["export_ca"] else None
+        return export_and_install(settings, file, install=bool(given["install_ca"]))
     from faultinject.cli.running import run_proxy
 
     return run_proxy(settings)

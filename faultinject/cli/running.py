@@ -33,23 +33,24 @@ def run_proxy(settings: Settings) -> int:
             f"listening on {settings.host}: whoever can reach this address can use the proxy to"
             " connect anywhere from here; 127.0.0.1 is for this machine alone"
         )
-    summary = Summary()
-    with EventOutput(
+    colored = wants_color(sys.stdout)
+    output = EventOutput(
         stream=sys.stdout,
         fmt=settings.log_format,
         level=settings.log_level,
-        color=wants_color(sys.stdout),
+        color=colored,
         limit=settings.limits.queued_events,
-    ) as output:
+    )
+    summary = Summary(events_dropped=lambda: output.dropped)
 
-        def listener(event: Event) -> None:
-            summary.listen(event)
-            output.listen(event)
+    def listener(event: Event) -> None:
+        summary.listen(event)
+        output.listen(event)
 
+    with output:
         trio.run(serve_until_stopped, settings, listener)
-    # JSON lines stay JSON lines: there the summary for people goes to stderr.
-    stream = sys.stdout if settings.log_format == "text" else sys.stderr
-    summary.render(stream, color=wants_color(stream))
+        if settings.log_format == "text":  # JSON lines stay JSON lines; programs have --summary
+            summary.render(output, color=colored)
     if settings.summary is not None:
         write_summary(settings.summary, summary.as_dict())
     return 0

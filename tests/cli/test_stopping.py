@@ -1,0 +1,164 @@
+"""Tests of what signals do, with a proxy that only waits."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+from attrs import define, field
+
+from faultinject.cli.entry import only_cause
+from faultinject.cli.stopping import STOP_SIGNALS, serve_until_stopped
+from faultinject.errors import StartError
+from faultinject.settings import Settings
+
+
+@define
+class Waiting:
+    """Stands for `serve` and for the running proxy: drains when `drained` is set."""
+
+    host: str = "127.0.0.1"
+    port: int = 5
+    url: str = "http://127.0.0.1:5"
+    ca_cert: Path = Path("ca.crt")
+    drains: int = 0
+    cancelled: bool = False
+    starting: trio.Event = field(factory=trio.Event)
+    may_start: trio.Event = field(factory=trio.Event)
+    started: trio.Event = field(factory=trio.Event)
+    drained: trio.Event = field(factory=trio.Event)
+    told_to_drain: trio.Event = field(factory=trio.Event)
+
+    def drain(self):
+        """Count, and note."""
+        self.drains += 1
+        self.told_to_drain.set()
+
+    async def serve(self, settings, *, listener, task_status):
+        """Wait for the drain's end."""
+        self.starting.set()
+        try:
+            await self.may_start.wait()
+            task_status.started(self)
+            self.started.set()
+            await self.drained.wait()
+        except trio.Cancelled:
+            self.cancelled = True
+            raise
+
+
+@pytest.fixture
+def proxy():
+    """Return a proxy that starts at once."""
+    waiting = Waiting()
+    waiting.may_start.set()
+    return waiting
+
+
+@pytest.fixture
+def ready(tmp_path):
+    """Return a ready file's path."""
+    return tmp_path / "ready.json"
+
+
+def begin(nursery, proxy, ready):
+    """Start to serve in the background."""
+    settings = Settings(ready_file=ready)
+    nursery.start_soon(serve_until_stopped, settings, lambda event: None, proxy.serve)
+
+
+async def all_settled():
+    """Let every task come to its next wait."""
+    await trio.testing.wait_all_tasks_blocked()
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+async def test_the_first_signal_drains(proxy, ready, number):
+    """Open exchanges end by themselves; the ready file is gone then."""
+    async with trio.open_nursery() as nursery:
+        begin(nursery, proxy, ready)
+        await proxy.started.wait()
+        await all_settled()
+        assert json.loads(ready.read_text()) == {
+            "proxy": "http://127.0.0.1:5",
+            "host": "127.0.0.1",
+            "port": 5,
+            "ca_cert": "ca.crt",
+            "pid": os.getpid(),
+        }
+        signal.raise_signal(number)
+        await proxy.told_to_drain.wait()
+        assert ready.exists()
+        proxy.drained.set()
+    assert (proxy.drains, proxy.cancelled) == (1, False)
+    assert not ready.exists()
+
+
+async def test_the_second_signal_ends_it_now(proxy, ready):
+    """Whatever is open."""
+    async with trio.open_nursery() as nursery:
+        begin(nursery, proxy, ready)
+        await proxy.started.wait()
+        await all_settled()
+        signal.raise_signal(signal.SIGINT)
+        await proxy.told_to_drain.wait()
+        signal.raise_signal(STOP_SIGNALS[-1])
+    assert (proxy.drains, proxy.cancelled) == (1, True)
+    assert not ready.exists()
+
+
+async def test_a_signal_before_it_listens_ends_it(ready):
+    """There is nothing to drain."""
+    proxy = Waiting()
+    async with trio.open_nursery() as nursery:
+        begin(nursery, proxy, ready)
+        await proxy.starting.wait()
+        signal.raise_signal(signal.SIGINT)
+    assert (proxy.drains, proxy.cancelled) == (0, True)
+
+
+async def test_a_proxy_that_ends_by_itself_ends_all(proxy, ready):
+    """Nothing waits for signals then."""
+    async with trio.open_nursery() as nursery:
+        begin(nursery, proxy, ready)
+        await proxy.started.wait()
+        proxy.drained.set()
+    assert not ready.exists()
+
+
+async def test_a_failure_removes_the_ready_file(ready):
+    """The proxy's error comes out."""
+
+    async def serve(settings, *, listener, task_status):
+        task_status.started(Waiting())
+        await all_settled()
+        assert ready.exists()
+        raise StartError("broke")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await serve_until_stopped(Settings(ready_file=ready), lambda event: None, serve)
+    assert str(only_cause(caught.value)) == "broke"
+    assert not ready.exists()
+
+
+async def test_a_ready_file_that_cannot_be_written_ends_it(proxy, tmp_path):
+    """Who waits for it would wait for ever."""
+    settings = Settings(ready_file=tmp_path / "none" / "r")
+    with pytest.raises(ExceptionGroup) as caught:
+        await serve_until_stopped(settings, lambda event: None, proxy.serve)
+    assert isinstance(only_cause(caught.value), StartError)
+    assert proxy.cancelled
+
+
+async def test_a_stale_ready_file_is_gone_before_the_start(ready):
+    """It would send clients to a proxy that is no more."""
+    ready.write_text("stale")
+    proxy = Waiting()
+    async with trio.open_nursery() as nursery:
+        begin(nursery, proxy, ready)
+        await proxy.starting.wait()
+        assert not ready.exists()
+        nursery.cancel_scope.cancel()
