@@ -33,7 +33,9 @@ class _Idle:
 
     origin: Origin
     connection: UpstreamConnection
-    scope: trio.CancelScope = field(factory=trio.CancelScope)
+    scope: trio.CancelScope
+    taken: bool = False
+    """Whether a client has it, so that it is no longer the watch's to close."""
     released: trio.Event = field(factory=trio.Event)
 
 
@@ -59,32 +61,38 @@ class Pool:
             idle = next((idle for idle in reversed(self._idle) if idle.origin == origin), None)
             if idle is None:
                 break
-            self._idle.remove(idle)
-            idle.scope.cancel()
-            await idle.released.wait()
+            await self._take(idle)
             if idle.connection.alive:
                 return idle.connection, True
             await trio.aclose_forcefully(idle.connection.stream)
         stream = await self._dial(origin)
         return UpstreamConnection(stream, head_bytes=self._limits.head_bytes), False
 
+    async def _take(self, idle: _Idle) -> None:
+        self._idle.remove(idle)
+        idle.taken = True
+        idle.scope.cancel()
+        with trio.CancelScope(shield=True):  # it is nobody's until the watch lets go, at once
+            await idle.released.wait()
+
     def give_back(self, origin: Origin, connection: UpstreamConnection) -> None:
         """Keep a connection that waits for its next request; the pool owns it from here on."""
-        idle = _Idle(origin, connection)
+        deadline = trio.current_time() + self._limits.pool_idle_seconds
+        idle = _Idle(origin, connection, trio.CancelScope(deadline=deadline))
         self._idle.append(idle)
         self._nursery.start_soon(self._watch, idle)
         if len(self._idle) > self._limits.pool_connections:
-            self._idle[0].scope.deadline = trio.current_time()
+            self._idle.pop(0).scope.cancel()
 
     async def _watch(self, idle: _Idle) -> None:
-        idle.scope.deadline = trio.current_time() + self._limits.pool_idle_seconds
         try:
             with idle.scope:
                 await idle.connection.wait_until_not_idle()
         finally:
             idle.released.set()
-            if idle in self._idle:  # nobody has taken it
-                self._idle.remove(idle)
+            if not idle.taken:
+                if idle in self._idle:
+                    self._idle.remove(idle)
                 await trio.aclose_forcefully(idle.connection.stream)
 
 
