@@ -2,124 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import platform
 import ssl
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 import platformdirs
-import psutil
-from attrs import evolve, frozen
 from rich.console import Console
 
 from tests.bench.certificates import make_certificates
-from tests.bench.client import WrongAnswerError
-from tests.bench.contestants import CONTESTANTS, Contestant, Site
-from tests.bench.machine import Cores, allow_many_files, choose_cores, pin
-from tests.bench.results import SUBJECT, Outcome, Results, as_json, judge
-from tests.bench.running import (
-    Origin,
-    Running,
-    StartFailedError,
-    last_words,
-    running_origin,
-    running_proxy,
-    warm_up,
-)
+from tests.bench.contestants import CONTESTANTS, Site
+from tests.bench.machine import allow_many_files, choose_cores, pin
+from tests.bench.results import SUBJECT, as_json, judge
+from tests.bench.rounds import Bench, run_all
+from tests.bench.running import running_origin
 from tests.bench.table import show
-from tests.bench.workloads import WORKLOADS, Effort, Measures, Workload
+from tests.bench.workloads import WORKLOADS, Effort
 
-FULL, QUICK = Effort(), Effort(seconds=0.4, events=80, posts=5, tunnels=150)
+FULL, QUICK = Effort(), Effort(seconds=0.4, events=80, posts=5, tunnels=100)
 FULL_ROUNDS, QUICK_ROUNDS = 5, 2
-MEMORY_ROUNDS = 2
-"""Memory repeats closely, and 500 handshakes take their time."""
-
 TABLE_COLUMNS = 120
-
-
-@frozen
-class Bench:
-    """What all samples of a run share."""
-
-    site: Site
-    origin: Origin
-    cores: Cores
-    effort: Effort
-    rounds: int
-    console: Console
-
-    def site_of(self, contestant: Contestant) -> Site:
-        """The proxy's own directory, the same at every start."""
-        return evolve(self.site, directory=self.site.directory / contestant.name)
-
-
-def measure(bench: Bench, key: str, contestants: list[Contestant]) -> dict[str, Outcome]:
-    """One workload: the proxies take turns within each round, each round in another order."""
-    workload = WORKLOADS[key]
-    outcomes = {contestant.name: Outcome() for contestant in contestants}
-    with contextlib.ExitStack() as stack:
-        proxies: dict[str, Running] = {}
-        for turn in turns(bench, key, contestants):
-            name = turn.name
-            if outcomes[name].failure:
-                continue
-            try:
-                if name not in proxies:
-                    proxies[name] = start(bench, workload, turn, stack)
-                outcomes[name].samples.append(sample(bench, workload, turn, proxies[name]))
-            except StartFailedError as error:
-                outcomes[name] = Outcome(failure=str(error))
-            except (WrongAnswerError, OSError, psutil.Error) as error:
-                said = last_words(bench.site_of(turn).directory)
-                outcomes[name] = Outcome(failure=f"{error!r}; the proxy said: {said}")
-    return outcomes
-
-
-def turns(bench: Bench, key: str, contestants: list[Contestant]) -> list[Contestant]:
-    """Who is sampled when."""
-    rounds = min(bench.rounds, MEMORY_ROUNDS) if key == "idle" else bench.rounds
-    starts = [number % len(contestants) for number in range(rounds)]
-    return [name for first in starts for name in contestants[first:] + contestants[:first]]
-
-
-def start(
-    bench: Bench, workload: Workload, contestant: Contestant, stack: contextlib.ExitStack
-) -> Running:
-    """Start a proxy and use it once; it stays until the workload is done."""
-    site = bench.site_of(contestant)
-    proxy = stack.enter_context(
-        running_proxy(contestant, workload.mode, site, bench.origin, bench.cores)
-    )
-    warm_up(proxy, workload.mode)
-    return proxy
-
-
-def sample(bench: Bench, workload: Workload, contestant: Contestant, proxy: Running) -> Measures:
-    """One sample, from the running proxy or from a fresh one."""
-    bench.console.print(f"  {workload.title}: {contestant.name} ...", style="dim")
-    if not workload.fresh:
-        return workload.sample(proxy, bench.effort)
-    with running_proxy(
-        contestant, workload.mode, bench.site_of(contestant), bench.origin, bench.cores
-    ) as fresh:
-        return workload.sample(fresh, bench.effort)
-
-
-def run_all(bench: Bench, keys: list[str], contestants: list[Contestant]) -> Results:
-    """Every workload in turn."""
-    return {key: measure(bench, key, contestants) for key in keys}
 
 
 def describe_run(bench: Bench, versions: dict[str, str]) -> dict[str, Any]:
     """How and where it was measured."""
+    build = sysconfig.get_config_var("CONFIG_ARGS") or ""
     return {
         "versions": versions,
         "python": platform.python_version(),
+        "python_optimized": "--enable-optimizations" in build,
         "openssl": ssl.OPENSSL_VERSION,
         "system": platform.platform(),
         "cores": bench.cores.describe(),

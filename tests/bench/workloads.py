@@ -217,10 +217,11 @@ def start_up(proxy: Running, effort: Effort) -> Measures:
 WORKLOADS: dict[str, Workload] = {
     "W1": Workload("new connection, injected 429", "inject", new_connections),
     "W2": Workload("keep-alive, injected 429", "inject", keep_alive),
+    "requests": Workload("POST by requests, new connection", "inject", library_posts),
     "W3": Workload("blind tunnel", "blind", blind_tunnels),
     "W4": Workload("intercepted, passed on, keep-alive", "pass", passed_on),
     "SSE": Workload("event stream, passed on", "pass", event_stream),
-    "requests": Workload("POST by requests, new connection", "inject", library_posts),
     "idle": Workload("idle intercepted tunnels", "inject", idle_tunnels, fresh=True),
     "start": Workload("start-up", "inject", start_up, fresh=True),
 }
+"""In the order in which they are run: those that can share running proxies stand together."""

@@ -1,0 +1,37 @@
+"""The order in which the benchmark lets the proxies take turns."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+pytest.importorskip("psutil", reason="the benchmark's own libraries are installed by nox -s bench")
+pytest.importorskip(
+    "requests", reason="the benchmark's own libraries are installed by nox -s bench"
+)
+
+from tests.bench.contestants import Contestant, Faultinject, Mitmproxy, ProxyPy
+from tests.bench.rounds import MEMORY_ROUNDS, stand_kind, turns
+from tests.bench.workloads import WORKLOADS
+
+ALL: list[Contestant] = [Faultinject(), Mitmproxy(), ProxyPy()]
+
+
+def test_every_round_begins_with_another_proxy() -> None:
+    """What disturbs the first of a round does not always disturb the same one."""
+    names = [turn.name for turn in turns(3, "W1", ALL)]
+    assert names[::3] == ["faultinject", "mitmproxy", "proxy.py"]
+    assert all(set(names[first : first + 3]) == set(names) for first in (0, 3, 6))
+
+
+def test_memory_is_sampled_less_often() -> None:
+    """It takes long and repeats closely."""
+    assert len(turns(9, "idle", ALL)) == MEMORY_ROUNDS * len(ALL)
+    assert len(turns(1, "idle", ALL)) == len(ALL)
+
+
+def test_workloads_that_can_share_running_proxies_stand_together() -> None:
+    """Else proxies would be started more often than need be."""
+    kinds = [kind for kind, _ in itertools.groupby(map(stand_kind, WORKLOADS.values()))]
+    assert len(kinds) == len(set(kinds))
