@@ -22,7 +22,7 @@ from faultinject.config.wording import shown_text, shown_value
 T = TypeVar("T")
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Kind:
     """Base of the kinds."""
 
@@ -58,7 +58,7 @@ class Kind:
         return upper
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Single(Kind, Generic[T]):
     """One value."""
 
@@ -78,7 +78,7 @@ class Single(Kind, Generic[T]):
         return self.check(value)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Flag(Single[bool]):
     """True or false; alone on the command line."""
 
@@ -88,7 +88,7 @@ class Flag(Single[bool]):
         return True
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Listed(Kind, Generic[T]):
     """Any number of values: repeated, comma-separated in the environment, a list in a file."""
 
@@ -119,7 +119,7 @@ class Listed(Kind, Generic[T]):
         return self.from_arguments(texts)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class HeaderLines(Kind):
     """Headers: ``Name: value`` texts, or an object in a file; merged by name."""
 
