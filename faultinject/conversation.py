@@ -77,22 +77,20 @@ class Conversation:
         except ClientGoneError:
             return None
         except ClientProtocolError as error:
-            await self._refuse(None, error)
+            await self.refuse(None, error)
             return None
         self.session.patience.expect("the exchange", limits.idle_seconds)
         return request
 
     async def _stays_idle(self) -> bool:
         """Wait for the client's next bytes; return False if the session shall end instead."""
-        if self.client.unread_bytes:
+        if self.client.unread:
             return True
-        with trio.CancelScope() as scope:
-            self.session.idle_scope = scope
-            try:
-                return await self._client_speaks()
-            finally:
-                self.session.idle_scope = None
-        return False
+        self.session.idle = True
+        try:
+            return await self._client_speaks()
+        finally:
+            self.session.idle = False
 
     async def _client_speaks(self) -> bool:
         upstream = self.session.lease.idle_connection
@@ -119,7 +117,7 @@ class Conversation:
         try:
             routed = self.route(request)
         except ClientProtocolError as error:
-            await self._refuse(request, error)
+            await self.refuse(request, error)
             return
         services = self.session.services
         facts = Facts(routed.origin.authority.host, routed.origin.authority.port, routed.request)
@@ -134,7 +132,8 @@ class Conversation:
             self._broken = exchange.outcome in ("client-gone", "upstream-error")
             self._tell(exchange, routed.request, routed.origin, plan.rule_id)
 
-    async def _refuse(self, request: RequestHead | None, error: ClientProtocolError) -> None:
+    async def refuse(self, request: RequestHead | None, error: ClientProtocolError) -> None:
+        """Answer with our own error, and tell of it; the connection shall end then."""
         exchange = self._new_exchange()
         try:
             await exchange.refuse(request.method if request else b"GET", error)
@@ -172,8 +171,8 @@ class Conversation:
                 outcome=exchange.outcome,
                 rule=rule_id,
                 status=exchange.status,
-                request_bytes=self.client.body_bytes_received,
-                response_bytes=self.client.body_bytes_sent,
+                request_bytes=self.client.body_bytes_received + exchange.relayed.sent_bytes,
+                response_bytes=self.client.body_bytes_sent + exchange.relayed.received_bytes,
                 milliseconds=milliseconds_since(self._started),
                 error=exchange.error,
             )

@@ -20,6 +20,7 @@ from attrs import define, frozen
 
 from faultinject.authority import Authority, ConnectTo
 from faultinject.errors import UpstreamError
+from faultinject.tls.stream import TlsStream
 
 
 @frozen
@@ -84,11 +85,11 @@ class Dialer:
         return asked
 
     async def _start_tls(self, transport: trio.SocketStream, origin: Origin) -> trio.abc.Stream:
-        stream = trio.SSLStream(
+        stream = TlsStream(
             transport,
             self._tls_context,
+            server_side=False,
             server_hostname=origin.authority.host,
-            https_compatible=True,
         )
         try:
             await stream.do_handshake()

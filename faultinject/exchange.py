@@ -11,7 +11,7 @@ import time
 from email.utils import formatdate
 from functools import lru_cache
 
-from attrs import define
+from attrs import define, field
 
 from faultinject.dial import Origin
 from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
@@ -62,6 +62,8 @@ class Exchange:
     outcome: Outcome = "client-gone"
     status: int | None = None
     error: str | None = None
+    relayed: Relayed = field(factory=Relayed)
+    """What passed after an upgrade."""
 
     async def inject(self, request: RequestHead, response: InjectedResponse) -> None:
         """Answer with a rule's response, once the request is in."""
@@ -103,18 +105,16 @@ class Exchange:
 
     async def _relay_upgraded(self) -> None:
         """Pass bytes both ways from here on: the two speak another protocol now."""
-        upstream, relayed = self.lease.borrowed, Relayed()
+        upstream, relayed = self.lease.borrowed, self.relayed
         try:
-            await upstream.send_raw(self.client.take_unread())
-            await self.client.send_raw(upstream.take_unread())
+            await upstream.send_raw(self.client.unread)
+            await self.client.send_raw(upstream.unread)
         except (ClientGoneError, UpstreamError) as error:
             self.error = str(error)
             return
         await relay(
             self.client.stream, upstream.stream, relayed, self.patience, self.limits.idle_seconds
         )
-        self.client.body_bytes_received += relayed.sent_bytes
-        self.client.body_bytes_sent += relayed.received_bytes
         self.error = relayed.error
 
     async def _gateway_error(self, method: bytes, error: UpstreamError) -> None:

@@ -115,7 +115,7 @@ class Forwarding:
 
     async def _watch_client(self) -> None:
         """Return only when there is nothing more to watch for; raise if the client left."""
-        while len(self.client.take_unread()) < self.limits.early_bytes:
+        while len(self.client.unread) < self.limits.early_bytes:
             if not await self.client.read_more():
                 if self.client.half_closeable:
                     return  # it has said all it will say, and may well be reading

@@ -11,7 +11,7 @@ import trio
 
 
 class PatienceEndedError(Exception):
-    """A peer took too long; the message says for what. Comes out of the ``with`` block."""
+    """The wait is over before its time; the message says why. Comes out of the ``with`` block."""
 
 
 class Patience:
@@ -24,11 +24,20 @@ class Patience:
     def __init__(self) -> None:
         self._scope = trio.CancelScope()
         self._waiting_for = ""
+        self._told_why: str | None = None
 
     def expect(self, waiting_for: str, within_seconds: float) -> None:
-        """From now on wait this long, for this."""
+        """From now on wait this long, for this; up to a hundredth less is as good."""
         self._waiting_for = waiting_for
-        self._scope.deadline = trio.current_time() + within_seconds
+        deadline = trio.current_time() + within_seconds
+        # Each change costs a sorted insertion, and there are several a request.
+        if not 0 <= deadline - self._scope.deadline < within_seconds / 100:
+            self._scope.deadline = deadline
+
+    def end(self, reason: str) -> None:
+        """Wait no longer, for this reason."""
+        self._told_why = reason
+        self._scope.cancel()
 
     def __enter__(self) -> Patience:
         self._scope.__enter__()
@@ -42,7 +51,6 @@ class Patience:
     ) -> bool:
         swallowed = bool(self._scope.__exit__(kind, error, traceback))
         if self._scope.cancelled_caught:
-            raise PatienceEndedError(
-                f"nothing came for too long while waiting for {self._waiting_for}"
-            )
+            waited = f"nothing came for too long while waiting for {self._waiting_for}"
+            raise PatienceEndedError(self._told_why or waited)
         return swallowed

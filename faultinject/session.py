@@ -10,7 +10,6 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 
-import trio
 from attrs import define, field
 
 from faultinject.authority import TargetPattern
@@ -59,8 +58,8 @@ class Session:
     """The client's address and port."""
     patience: Patience = field(factory=Patience)
     exchanges: int = 0
-    idle_scope: trio.CancelScope | None = None
-    """Set while neither side owes the other anything; cancelling it ends the session."""
+    idle: bool = False
+    """Whether neither side owes the other anything, so that the session may end."""
     lease: Lease = field(init=False)
     _ended_because: str = "the client closed the connection"
 
@@ -73,8 +72,8 @@ class Session:
 
     def drain(self) -> None:
         """End as soon as nothing is under way."""
-        if self.idle_scope is not None:
-            self.idle_scope.cancel()
+        if self.idle:
+            self.patience.end("the proxy stops")
 
     async def run(self, serve: Callable[[Session], Awaitable[None]]) -> None:
         """Serve the client; whatever goes wrong ends this session alone.

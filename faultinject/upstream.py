@@ -62,7 +62,7 @@ class Pool:
             if idle is None:
                 break
             await self._take(idle)
-            if idle.connection.alive:
+            if idle.connection.idle:
                 return idle.connection, True
             await trio.aclose_forcefully(idle.connection.stream)
         stream = await self._dial(origin)

@@ -7,6 +7,8 @@ kept exactly as their sender wrote them, so that a head can be passed on unchang
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import frozen
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -101,3 +103,8 @@ class End:
 BodyPart = bytes | End
 Head = RequestHead | ResponseHead
 Part = Head | BodyPart
+
+
+def body_size(parts: Iterable[Part]) -> int:
+    """Return how many bytes of body there are in some parts of a message."""
+    return sum([len(part) for part in parts if isinstance(part, bytes)])

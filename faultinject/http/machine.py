@@ -1,0 +1,374 @@
+"""The state of an HTTP/1.1 connection: bytes to parts and parts to bytes, in both roles.
+
+The only module that knows h11, which checks what comes in and keeps the state of both
+directions. What goes out is written here from the sender's own head and in its own framing,
+because h11 re-orders and re-cases some headers and turns a close-delimited body into a chunked
+one; h11 is told all the same, so that a message that breaks the protocol cannot leave.
+
+A request and its answer that are each whole and plain (`faultinject.http.whole`) leave no state
+behind, so h11 is spared them. As soon as one of the two turns out not to be, h11 is told what
+went before and judges the rest of the pair: it is *engaged*.
+
+Does no I/O, and knows nothing of who the peer is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, cast
+
+import h11
+
+from faultinject.http import whole
+from faultinject.http.message import (
+    End,
+    Head,
+    Headers,
+    Part,
+    RequestHead,
+    ResponseHead,
+    body_size,
+    without_headers,
+)
+
+
+class MessageError(Exception):
+    """The peer broke the protocol. ``status`` fits as an answer, if the peer is a client."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Machine:
+    """What both roles share."""
+
+    _OUR_ROLE: type[h11.CLIENT] | type[h11.SERVER]
+
+    def __init__(self, head_bytes: int) -> None:
+        """Start before the first request; ``head_bytes`` bounds a head."""
+        self.body_bytes_received = 0
+        self.body_bytes_sent = 0
+        self.at_eof = False
+        """Whether the peer has ended its side."""
+        self._h11 = h11.Connection(self._OUR_ROLE, max_incomplete_event_size=head_bytes)
+        self._engaged = False
+        self._buffer = bytearray()  # what has arrived and was not read; empty if h11 is engaged
+        self._ready: list[Part] = []  # parts of a whole message that were not returned yet
+        self._pair_is_over = False  # both messages of a pair were whole and plain, and are over
+        self._sending_chunks = False
+
+    # From the peer
+
+    def receive_data(self, data: bytes | bytearray) -> None:
+        """Take what has arrived; nothing means that the peer has ended its side."""
+        self.at_eof = not data
+        self._buffer += data
+        if self._engaged:
+            self._feed()
+
+    def next_part(self) -> Part | None:
+        """Return the next part if it has arrived. Raises `MessageError`."""
+        if self._ready:
+            return self._ready.pop(0)
+        if self._engaged:
+            return self._part_by_h11()
+        if not self._buffer and not self.at_eof:
+            return None
+        return self._first_part()
+
+    def _first_part(self) -> Part | None:
+        """Return the head of a message that begins; h11 is not engaged, and something is there."""
+        raise NotImplementedError
+
+    def _take_whole(self, message: whole.Whole) -> Part:
+        del self._buffer[: message.size]
+        self.body_bytes_received = message.body_bytes
+        head, *self._ready = message.parts
+        return head
+
+    def _engage(self) -> None:
+        """Leave the pair of messages in hand to h11, which is told what went before."""
+        self._engaged = True
+        self._tell_what_went_before()
+        self._feed()
+
+    def _tell_what_went_before(self) -> None:
+        raise NotImplementedError
+
+    def _feed(self) -> None:
+        if self._buffer:
+            self._h11.receive_data(bytes(self._buffer))
+            self._buffer.clear()
+        if self.at_eof:
+            self._h11.receive_data(b"")
+
+    def _part_by_h11(self) -> Part | None:
+        try:
+            event = self._h11.next_event()
+        except h11.RemoteProtocolError as error:
+            raise MessageError(str(error), error.error_status_hint) from error
+        match event:
+            case h11.NEED_DATA | h11.PAUSED | h11.ConnectionClosed():
+                return None
+            case h11.Data():
+                self.body_bytes_received += len(event.data)
+                return bytes(event.data)
+            case h11.EndOfMessage():
+                return End(_raw(event.headers))
+            case _:
+                return _head_of(cast("h11.Request | h11.Response", event))
+
+    @property
+    def unread(self) -> bytes:
+        """What has arrived and belongs to no returned part."""
+        early = self._h11.trailing_data[0] if self._engaged else b""
+        return bytes(early) + self._buffer
+
+    @property
+    def within_message(self) -> bool:
+        """Whether a message has begun to arrive, as far as is known, and has not ended."""
+        return bool(self._buffer) or (self._engaged and self._h11.their_state is h11.SEND_BODY)
+
+    # To the peer
+
+    def encode(self, *parts: Part) -> bytes:
+        """Return the parts as they stand on the wire.
+
+        Raises `h11.LocalProtocolError` (a defect of ours) if they are not what is due.
+        """
+        if not self._engaged:
+            if (data := self._written_whole(parts)) is not None:
+                self.body_bytes_sent = body_size(parts)
+                return data
+            self._engage()
+        self.body_bytes_sent += body_size(parts)
+        return b"".join(self._written_by_h11(parts))
+
+    def _written_whole(self, parts: tuple[Part, ...]) -> bytes | None:
+        """Return the bytes of the parts if they are a whole, plain message that is due."""
+        raise NotImplementedError
+
+    def _written_by_h11(self, parts: tuple[Part, ...]) -> Iterator[bytes]:
+        for part in parts:
+            if isinstance(part, bytes):
+                self._h11.send_with_data_passthrough(h11.Data(data=part))
+                yield _chunk(part) if self._sending_chunks and part else part
+            elif isinstance(part, End):
+                # Trailers have a place behind chunks only (RFC 9112 section 7.1.2).
+                self._h11.send(_end_event(part) if self._sending_chunks else _END)
+                if self._sending_chunks:
+                    yield _last_chunk(part.trailers)
+            else:
+                yield self._written_head(part)
+
+    def _written_head(self, head: Any) -> bytes:
+        raise NotImplementedError
+
+    # The end
+
+    def next_cycle(self) -> bool:
+        """Get ready for the next pair, if both messages are over and another pair may follow.
+
+        Returns whether it may.
+        """
+        if self._engaged:
+            if not (self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE):
+                return False
+            self._h11.start_next_cycle()
+            # What came early is h11's already, and so is the end.
+            self._engaged = self.at_eof or bool(self._h11.trailing_data[0])
+        elif not self._pair_is_over:
+            return False
+        self._pair_is_over = False
+        self.body_bytes_received = self.body_bytes_sent = 0
+        return True
+
+
+class ServingMachine(Machine):
+    """The side that is asked."""
+
+    _OUR_ROLE = h11.SERVER
+    _request: bytes | None = None
+    """A whole, plain request that waits for its answer, as it came."""
+    _last = False
+    """Whether no request may follow, whatever its headers say."""
+
+    @property
+    def waits_for_continue(self) -> bool:
+        """Whether the client holds its body back until a 100 (RFC 9110 section 10.1.1)."""
+        return bool(self._h11.they_are_waiting_for_100_continue)
+
+    @property
+    def request_ended(self) -> bool:
+        """Whether the request has been received to its end."""
+        if not self._engaged:
+            return self._request is not None
+        return self._h11.their_state not in (h11.IDLE, h11.SEND_BODY)
+
+    @property
+    def response_started(self) -> bool:
+        """Whether a response to the request in hand has begun, so that no other can."""
+        if not self._engaged:
+            return self._pair_is_over
+        return self._h11.our_state not in (h11.IDLE, h11.SEND_RESPONSE)
+
+    def next_cycle(self) -> bool:
+        """Get ready for the next request; see the base class."""
+        if self._last or not super().next_cycle():
+            return False
+        self._request = None
+        return True
+
+    def _first_part(self) -> Part | None:
+        if self._request is not None:
+            return None  # what follows waits until this one is answered
+        if (message := whole.read_request(self._buffer)) is None:
+            self._engage()
+            return self._part_by_h11()
+        self._request = bytes(self._buffer[: message.size])
+        return self._take_whole(message)
+
+    def _part_by_h11(self) -> Part | None:
+        part = super()._part_by_h11()
+        if isinstance(part, RequestHead):
+            if not part.http_version.startswith(b"1."):
+                version = part.http_version.decode()
+                raise MessageError(f"HTTP/{version} is not spoken here, HTTP/1.1 is", 505)
+            # Two framings in one message may be an attempt to hide a second request from whoever
+            # reads the other one (RFC 9112 section 6.1): what follows is not looked at.
+            self._last = part.chunked and part.has_header(b"content-length")
+        return part
+
+    def _tell_what_went_before(self) -> None:
+        if self._request is None:
+            return
+        self._h11.receive_data(self._request)
+        while self._h11.next_event() not in (h11.NEED_DATA, h11.PAUSED):
+            pass  # these parts have been returned
+
+    def _written_whole(self, parts: tuple[Part, ...]) -> bytes | None:
+        if self._request is None or self._ready or self._pair_is_over:
+            return None
+        data = whole.write_response(parts)
+        self._pair_is_over = data is not None
+        return data
+
+    def _written_head(self, head: ResponseHead) -> bytes:
+        http_1_0 = self._h11.their_http_version == b"1.0"
+        if http_1_0 and head.interim and head.status != 101:
+            return b""  # it would take it for the answer (RFC 9110 section 15.2)
+        has_body = self._h11._request_method != b"HEAD" and head.status not in (204, 304)
+        self._sending_chunks = head.chunked and has_body and not http_1_0
+        self._h11.send(_response_event(head, has_body))
+        # An HTTP/1.0 client cannot read chunks (RFC 9112 section 6.1).
+        return (_unframed(head) if head.chunked and http_1_0 else head).encode()
+
+
+class AskingMachine(Machine):
+    """The side that asks."""
+
+    _OUR_ROLE = h11.CLIENT
+    _request: tuple[Part, ...] = ()
+    """A whole, plain request that waits for its answer."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether it may ask for the next thing, as far as is known."""
+        fresh = not self._engaged and not self._request
+        return fresh and not self.at_eof and not self.unread
+
+    def next_cycle(self) -> bool:
+        """Get ready for the next request; see the base class."""
+        if not super().next_cycle():
+            return False
+        self._request = ()
+        return True
+
+    def _first_part(self) -> Part | None:
+        if self._request and not self._pair_is_over:
+            message = whole.read_response(self._buffer)
+            if message is not None:
+                self._pair_is_over = True
+                return self._take_whole(message)
+        self._engage()
+        return self._part_by_h11()
+
+    def _tell_what_went_before(self) -> None:
+        for _ in self._written_by_h11(self._request):
+            pass  # these bytes have been sent
+
+    def _written_whole(self, parts: tuple[Part, ...]) -> bytes | None:
+        if self._request:
+            return None
+        data = whole.write_request(parts)
+        if data is not None:
+            self._request = parts
+        return data
+
+    def _written_head(self, head: RequestHead) -> bytes:
+        self._sending_chunks = head.chunked
+        self._h11.send(_request_event(head))
+        return head.encode()
+
+
+# Between our values and h11's
+
+
+def _raw(headers: h11._headers.Headers) -> Headers:
+    return tuple(headers.raw_items())
+
+
+def _head_of(event: h11.Request | h11.Response | h11.InformationalResponse) -> Head:
+    headers = _raw(event.headers)
+    if isinstance(event, h11.Request):
+        return RequestHead(event.method, event.target, headers, event.http_version)
+    return ResponseHead(event.status_code, event.reason, headers, event.http_version)
+
+
+def _request_event(head: RequestHead) -> h11.Request:
+    """Return a request as h11 will send it: 1.1, which needs a Host header."""
+    headers = list(head.headers)
+    if not head.has_header(b"host"):
+        headers.append((b"host", b"-"))
+    return h11.Request(method=head.method, target=head.target, headers=headers)
+
+
+@lru_cache(maxsize=64)
+def _response_event(head: ResponseHead, has_body: bool) -> h11.Response | h11.InformationalResponse:
+    """Return a response as h11 will send it: 1.1, and closing if its body ends by closing."""
+    if head.interim:
+        return h11.InformationalResponse(
+            status_code=head.status, headers=list(head.headers), reason=head.reason
+        )
+    headers = list(head.headers)
+    framed = head.chunked or head.has_header(b"content-length")
+    if head.http_version < b"1.1" or (has_body and not framed):
+        headers.append((b"connection", b"close"))
+    return h11.Response(status_code=head.status, headers=headers, reason=head.reason)
+
+
+_END = h11.EndOfMessage()
+
+
+def _end_event(end: End) -> h11.EndOfMessage:
+    return h11.EndOfMessage(headers=list(end.trailers)) if end.trailers else _END
+
+
+def _chunk(data: bytes) -> bytes:
+    """Return a chunk (RFC 9112 section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def _last_chunk(trailers: Headers) -> bytes:
+    """Return the last chunk and the trailer section (RFC 9112 section 7.1)."""
+    return b"0\r\n" + b"".join(b"%s: %s\r\n" % item for item in trailers) + b"\r\n"
+
+
+def _unframed(head: ResponseHead) -> ResponseHead:
+    """Return the head of a response whose body ends with the connection."""
+    headers = without_headers(head.headers, b"transfer-encoding", b"connection")
+    return ResponseHead(
+        head.status, head.reason, (*headers, (b"Connection", b"close")), head.http_version
+    )

@@ -1,0 +1,146 @@
+"""Messages that have arrived whole and are plain: read and written without a state machine.
+
+Most traffic is a short request, whole in one read, and a short answer, whole in one write. Such
+a pair needs no state: nothing is left over when it is done. What counts as plain is a strict
+part of what h11 accepts (HTTP/1.1, tokens and visible characters, at most one Content-Length, no
+Transfer-Encoding, nothing that changes what the connection is): for all else each function
+returns None and h11 decides. Tests hold the two against each other, message by message, because
+two parsers that differ are how requests are smuggled.
+
+Does no I/O and knows nothing of connections.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from attrs import frozen
+
+from faultinject.http.message import End, Headers, Part, RequestHead, ResponseHead
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_VALUE = rb"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?"
+_FIELDS = rb"((?:" + _TOKEN + rb":[ \t]*(?:" + _VALUE + rb")?[ \t]*\r\n)*)\r\n"
+_REQUEST = re.compile(rb"([A-Z]+) ([\x21-\x7e]+) HTTP/1\.1\r\n" + _FIELDS)
+_RESPONSE = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([\x20-\x7e]*)\r\n" + _FIELDS)
+_LENGTH = re.compile(rb"[0-9]{1,15}")
+
+# Fields that change how a message is framed, how it is answered, or what follows it.
+_DECISIVE = frozenset(
+    {b"transfer-encoding", b"connection", b"upgrade", b"expect", b"content-length", b"host"}
+)
+_BODYLESS_STATUSES = (204, 304)
+
+_END = End()
+
+
+@frozen
+class Whole:
+    """A message and how many bytes it took."""
+
+    parts: tuple[Part, ...]
+    body_bytes: int
+    size: int
+
+
+def read_request(data: bytes | bytearray) -> Whole | None:
+    """Read a whole, plain request at the start of the data; None if there is none."""
+    match = _REQUEST.match(data)
+    if match is None:
+        return None
+    method, target, block = match.groups()
+    headers = _headers(block)
+    length = _body_length(headers, needs_host=True)
+    if length is None or (method == b"CONNECT" and length):
+        return None
+    return _whole(RequestHead(method, target, headers), data, match.end(), length)
+
+
+def read_response(data: bytes | bytearray) -> Whole | None:
+    """Read a whole, plain response that is all of the data; None if it is not that."""
+    match = _RESPONSE.match(data)
+    if match is None:
+        return None
+    status, reason, block = match.groups()
+    headers = _headers(block)
+    length = _body_length(headers, needs_host=False)
+    if length is None or int(status) in _BODYLESS_STATUSES or not _has_length(headers):
+        return None
+    whole = _whole(ResponseHead(int(status), reason, headers), data, match.end(), length)
+    return whole if whole is not None and whole.size == len(data) else None
+
+
+def write_request(parts: tuple[Part, ...]) -> bytes | None:
+    """Return a request's bytes if the parts are a whole, plain one, else None."""
+    head = parts[0]
+    if not isinstance(head, RequestHead) or head.http_version != b"1.1":
+        return None
+    if head.method in (b"CONNECT", b"HEAD"):  # their answers are framed in another way
+        return None
+    length = _body_length(head.headers, needs_host=True)
+    return _joined(head.encode(), parts[1:], length)
+
+
+def write_response(parts: tuple[Part, ...]) -> bytes | None:
+    """Return a response's bytes if the parts are a whole, plain one, else None."""
+    head = parts[0]
+    if not isinstance(head, ResponseHead):
+        return None
+    encoded, length = _plain_response(head)
+    return _joined(encoded, parts[1:], length)
+
+
+def _joined(head: bytes, rest: tuple[Part, ...], length: int | None) -> bytes | None:
+    """Return head and body in one piece if the rest is a body of just that length, and its end."""
+    if length is None or not rest or rest[-1] != _END:
+        return None
+    body = b"".join([part for part in rest[:-1] if isinstance(part, bytes)])
+    return head + body if len(body) == length else None
+
+
+def _headers(block: bytes) -> Headers:
+    fields = (line.partition(b":") for line in block.split(b"\r\n")[:-1])
+    return tuple((name, value.strip(b" \t")) for name, _, value in fields)
+
+
+def _has_length(headers: Headers) -> bool:
+    return any(name.lower() == b"content-length" for name, _ in headers)
+
+
+def _body_length(headers: Headers, *, needs_host: bool) -> int | None:
+    """Return how many bytes follow a plain head (0 if it does not say); None if not plain."""
+    length, hosts = None, 0
+    for name, value in headers:
+        lower = name.lower()
+        if lower not in _DECISIVE:
+            continue
+        if lower == b"host":
+            hosts += 1
+        elif lower == b"content-length" and length is None and _LENGTH.fullmatch(value):
+            length = int(value)
+        elif lower != b"connection" or value.lower() != b"keep-alive":
+            return None
+    return None if needs_host and hosts != 1 else length or 0
+
+
+def _whole(
+    head: RequestHead | ResponseHead, data: bytes | bytearray, start: int, length: int
+) -> Whole | None:
+    end = start + length
+    if len(data) < end:
+        return None
+    parts: tuple[Part, ...] = (head, bytes(data[start:end]), End()) if length else (head, End())
+    return Whole(parts, length, end)
+
+
+@lru_cache(maxsize=64)
+def _plain_response(head: ResponseHead) -> tuple[bytes, int | None]:
+    # Cached: an injected answer is the same for as long as its Date is.
+    plain = (
+        head.http_version == b"1.1"
+        and head.status >= 200
+        and head.status not in _BODYLESS_STATUSES
+        and _has_length(head.headers)
+    )
+    return head.encode(), _body_length(head.headers, needs_host=False) if plain else None
