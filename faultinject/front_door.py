@@ -46,27 +46,27 @@ class FrontDoor:
         if connect is None:
             await close(self.stream, conversation.ending)
         else:
-            await self._connect(session, client, connect)
+            await self._connect(conversation, connect)
 
-    async def _connect(
-        self, session: Session, client: ClientConnection, request: RequestHead
-    ) -> None:
+    async def _connect(self, conversation: Conversation, request: RequestHead) -> None:
         """Open the tunnel that a CONNECT asks for, and serve it (RFC 9110 section 9.3.6)."""
         try:
             authority = Authority.parse(request.target.decode("ascii"))
-            tunnel = Tunnel(session, self.stream, authority, self.on_partial_read)
-            await tunnel.dial_if_relayed()
         except ValueError as error:
-            await self._decline(client, own_response(400, "request", str(error)))
+            await conversation.refuse(request, ClientProtocolError(str(error)))
+            await close(self.stream, Ending.UNREAD)
+            return
+        client = conversation.client
+        tunnel = Tunnel(conversation.session, self.stream, authority, self.on_partial_read)
+        try:
+            await tunnel.dial_if_relayed()
         except UpstreamError as error:
             await self._decline(client, own_response(error.status, error.kind, str(error)))
-        else:
-            await client.send_raw(_TUNNEL_IS_UP)
-            tunnel.stream = PrefixedStream(client.take_unread(), self.stream)
-            await tunnel.serve()
+            return
+        tunnel.stream = PrefixedStream(client.take_unread(), self.stream)
+        await tunnel.serve(_TUNNEL_IS_UP)
 
     async def _decline(self, client: ClientConnection, response: InjectedResponse) -> None:
-        client.buffered_parts()
         try:
             await client.send(*dated(response, close=True))
         except ClientGoneError:

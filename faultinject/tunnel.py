@@ -25,7 +25,6 @@ from faultinject.events import (
     Warned,
 )
 from faultinject.http.connection import ClientConnection
-from faultinject.http.message import RequestHead
 from faultinject.opening import Speech, read_opening
 from faultinject.relay import READ_NUM_BYTES, Relayed, relay
 from faultinject.session import Session, milliseconds_since
@@ -65,10 +64,11 @@ class Tunnel:
             self._tell_relay(Relayed(error=str(error)), "not a target")
             raise
 
-    async def serve(self) -> None:
-        """Serve the tunnel to its end."""
+    async def serve(self, confirmation: bytes) -> None:
+        """Tell the client that its tunnel is up, and serve it to its end."""
         try:
-            await self._serve()
+            if await self._say(confirmation):
+                await self._serve()
         finally:
             if self.upstream is not None:
                 await trio.aclose_forcefully(self.upstream)
@@ -183,14 +183,13 @@ class Tunnel:
             on_partial_read=self.on_partial_read,
         )
 
-        def route(request: RequestHead) -> Routed:
-            if request.method == b"CONNECT":
-                raise ClientProtocolError("CONNECT inside a tunnel", 405)
-            return Routed(request, origin)
-
-        conversation = Conversation(self.session, client, route)
-        await conversation.run()
-        await close(stream, conversation.ending)
+        conversation = Conversation(self.session, client, lambda head: Routed(head, origin))
+        connect = await conversation.run()
+        if connect is None:
+            await close(stream, conversation.ending)
+        else:
+            await conversation.refuse(connect, ClientProtocolError("CONNECT inside a tunnel", 405))
+            await close(stream, Ending.UNREAD)
 
     # Passing it on
 
@@ -221,11 +220,16 @@ class Tunnel:
         return await self.session.services.dialer.dial_blind(self.authority)
 
     async def _alert(self, description: AlertDescription) -> None:
+        if await self._say(fatal_alert(description)):
+            await close(self.stream, Ending.UNREAD)
+
+    async def _say(self, data: bytes) -> bool:
+        """Send bytes of our own on the bare tunnel; return False if the client is gone."""
         try:
-            await self.stream.send_all(fatal_alert(description))
+            await self.stream.send_all(data)
         except trio.BrokenResourceError:
-            return
-        await close(self.stream, Ending.UNREAD)
+            return False
+        return True
 
     # Telling
 
