@@ -1,0 +1,291 @@
+"""The proxy's sessions in memory: clients on one side, scripted upstreams on the other.
+
+A test opens a bench, says what upstreams do, connects clients, and compares what comes out. Each
+bench that is left asserts that nothing was left behind: no task, no open connection, no
+`SessionFailed`. Only the dialler is a fake; everything between the two streams is the real code.
+"""
+
+from __future__ import annotations
+
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import trio
+from attrs import define, field
+
+from faultinject.authority import Authority, TargetPattern
+from faultinject.dial import Dialer, Origin
+from faultinject.errors import UpstreamError
+from faultinject.events import Event, ExchangeEnded, SessionEnded, SessionFailed
+from faultinject.front_door import FrontDoor
+from faultinject.limits import Limits
+from faultinject.proxy import rule_set_of
+from faultinject.rules import Counters
+from faultinject.session import Services, Session
+from faultinject.settings import Settings
+from faultinject.tls.certificate_authority import CertificateAuthority
+from faultinject.tls.leaves import LeafCache
+from faultinject.upstream import Pool
+from tests.support.peer import Message, Peer
+from tests.support.pipes import Pipe, pipe_pair
+from tests.support.tls_peers import client_context
+
+TARGET = "api.example.com"
+GIVEN_UP_SECONDS = 10_000.0
+"""Longer than any limit: whoever still waits then waits for ever. Tests have a clock that jumps."""
+
+Script = Callable[[Peer], Awaitable[None]]
+E = TypeVar("E", bound=Event)
+
+
+@cache
+def authority() -> CertificateAuthority:
+    """The certificate authority of all benches."""
+    with tempfile.TemporaryDirectory() as folder:
+        return CertificateAuthority.open_or_create(Path(folder))
+
+
+@cache
+def leaves() -> LeafCache:
+    """The leaves of all benches: minting takes longer than most tests."""
+    return LeafCache(authority(), 100)
+
+
+def trusting_context(**more: Any) -> ssl.SSLContext:
+    """Return a client's context that trusts `authority`."""
+    return client_context(ca_pem=authority().certificate_pem.decode(), **more)
+
+
+def ok(body: bytes, *headers: bytes) -> bytes:
+    """Return a plain 200."""
+    lines = b"".join(line + b"\r\n" for line in headers)
+    return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (lines, len(body), body)
+
+
+def get(path: str, host: str = TARGET, *headers: bytes) -> bytes:
+    """Return a GET."""
+    lines = b"".join(line + b"\r\n" for line in headers)
+    return b"GET %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (path.encode(), host.encode(), lines)
+
+
+def post(path: str, body: bytes, *headers: bytes, host: str = TARGET) -> bytes:
+    """Return a POST with its length."""
+    lines = b"".join(line + b"\r\n" for line in headers)
+    head = b"POST %b HTTP/1.1\r\nHost: %b\r\n%bContent-Length: %d\r\n\r\n"
+    return head % (path.encode(), host.encode(), lines, len(body)) + body
+
+
+async def echoes(upstream: Peer) -> None:
+    """Answer each request with its request line and the length of its body."""
+    while request := await upstream.read_message():
+        await upstream.send(ok(b"%b %d" % (request.line, len(request.body))))
+
+
+def answers(*pieces: bytes) -> Script:
+    """Return a script that answers a request by these writes, ends the connection then."""
+
+    async def script(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(*pieces)
+
+    return script
+
+
+async def stays_open(upstream: Peer) -> None:
+    """Wait until the proxy ends the connection."""
+    await upstream.rest()
+
+
+@define(eq=False)
+class ScriptedDialer:
+    """Dials upstreams that follow a script; the connection ends when the script does."""
+
+    bench: Bench
+    failure: UpstreamError | None = None
+    dialled: list[Origin | Authority] = field(factory=list)
+    pipes: list[Pipe] = field(factory=list)
+    """The proxy's ends of the connections."""
+
+    async def dial(self, origin: Origin) -> trio.abc.Stream:
+        """Stand for `Dialer.dial`."""
+        return await self._open(origin)
+
+    async def dial_blind(self, address: Authority) -> trio.abc.Stream:
+        """Stand for `Dialer.dial_blind`."""
+        return await self._open(address)
+
+    async def _open(self, where: Origin | Authority) -> trio.abc.Stream:
+        self.dialled.append(where)
+        await trio.lowlevel.checkpoint()
+        if self.failure is not None:
+            raise self.failure
+        ours, theirs = pipe_pair()
+        self.pipes.append(ours)
+        self.bench.nursery.start_soon(self._play, self.bench.upstream, theirs)
+        return ours
+
+    async def _play(self, script: Script, pipe: Pipe) -> None:
+        try:
+            await script(Peer(pipe))
+        except trio.BrokenResourceError:
+            pass  # the proxy has left
+        finally:
+            await trio.aclose_forcefully(pipe)
+
+
+@define(eq=False)
+class Bench:
+    """A proxy without sockets."""
+
+    nursery: trio.Nursery
+    settings: Settings
+    upstream: Script
+    events: list[Event] = field(factory=list)
+    sessions: list[Session] = field(factory=list)
+    dialer: ScriptedDialer = field(init=False)
+    services: Services = field(init=False)
+    _clients: list[Pipe] = field(factory=list)
+    _doors: list[Pipe] = field(factory=list)
+    _running: int = 0
+
+    def start(self, pool_nursery: trio.Nursery) -> None:
+        """Get ready for clients."""
+        settings, self.dialer = self.settings, ScriptedDialer(self)
+        self.services = Services(
+            limits=settings.limits,
+            targets=settings.target_host,
+            rule_set=rule_set_of(settings),
+            counters=Counters(),
+            leaves=leaves(),
+            dialer=cast("Dialer", self.dialer),
+            pool=Pool(pool_nursery, self.dialer.dial, settings.limits),
+            listener=self.events.append,
+        )
+
+    # Clients
+
+    def connect(self) -> Peer:
+        """Return a client of the front door."""
+        ours, theirs = pipe_pair()
+        self._clients.append(ours)
+        self._doors.append(theirs)
+        self.nursery.start_soon(self._serve, theirs)
+        return Peer(ours)
+
+    async def tunnel(self, authority: str = f"{TARGET}:443") -> Peer:
+        """Return a client whose CONNECT was answered 200."""
+        client = self.connect()
+        connect = b"CONNECT %b HTTP/1.1\r\nHost: x\r\n\r\n" % authority.encode()
+        assert (await client.ask(connect)).line == b"HTTP/1.1 200 Connection established"
+        return client
+
+    async def tls(self, authority: str = f"{TARGET}:443", name: str = TARGET) -> Peer:
+        """Return a client that speaks TLS through a tunnel."""
+        client = await self.tunnel(authority)
+        await client.start_tls(trusting_context(alpn=["http/1.1"]), name)
+        return client
+
+    async def _serve(self, stream: Pipe) -> None:
+        self._running += 1
+        session = Session(self.services, self.services.next_session_id(), "127.0.0.1:50000")
+        self.sessions.append(session)
+        try:
+            async with stream:
+                await session.run(FrontDoor(stream).serve)
+        finally:
+            self._running -= 1
+
+    # What happened
+
+    def of(self, kind: type[E]) -> list[E]:
+        """Return the events of a kind so far."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    async def ended(self) -> SessionEnded:
+        """Return the last session's end, once all sessions are over."""
+        with trio.fail_after(GIVEN_UP_SECONDS):
+            while self._running:
+                await trio.testing.wait_all_tasks_blocked()
+                if self._running:
+                    await trio.sleep(1)
+        return self.of(SessionEnded)[-1]
+
+    async def exchange(self) -> ExchangeEnded:
+        """Return the only exchange so far, once nothing moves any more."""
+        await trio.testing.wait_all_tasks_blocked()
+        [exchange] = self.of(ExchangeEnded)
+        return exchange
+
+    @property
+    def outcomes(self) -> list[str]:
+        """How the exchanges so far ended."""
+        return [exchange.outcome for exchange in self.of(ExchangeEnded)]
+
+    def inject(self, probability: float, **more: Any) -> None:
+        """From the next request on inject with this probability."""
+        import attrs
+
+        settings = attrs.evolve(self.settings, error_probability=probability, **more)
+        self.services.rule_set = rule_set_of(settings)
+
+    # The end
+
+    async def leave(self) -> None:
+        """End all clients and wait for their sessions."""
+        for pipe in self._clients:
+            await trio.aclose_forcefully(pipe)
+        await self.ended()
+
+    def check_nothing_is_left(self) -> None:
+        """Assert that every connection was closed."""
+        assert all(pipe.closed for pipe in self._doors), "a client's connection is open"
+        assert all(pipe.closed for pipe in self.dialer.pipes), "an upstream's connection is open"
+
+
+@asynccontextmanager
+async def open_bench(
+    *,
+    probability: float = 0.0,
+    upstream: Script = echoes,
+    limits: Limits | None = None,
+    targets: tuple[str, ...] = (TARGET,),
+    defects: bool = False,
+    **options: Any,
+) -> AsyncIterator[Bench]:
+    """Open a bench; when it is left, all is checked that a run must not leave behind.
+
+    ``defects`` says that the test means to see `SessionFailed`.
+    """
+    settings = Settings(
+        target_host=tuple(TargetPattern.parse(target) for target in targets),
+        error_probability=probability,
+        status_code=options.pop("status_code", 429),
+        seed=options.pop("seed", 1),
+        limits=limits or Limits(),
+        **options,
+    )
+    async with trio.open_nursery() as nursery:
+        bench = Bench(nursery, settings, upstream)
+        async with trio.open_nursery() as pool_nursery:
+            bench.start(pool_nursery)
+            try:
+                yield bench
+            except BaseException as error:
+                error.add_note("\n".join(map(str, bench.events[-20:])))
+                for failed in bench.of(SessionFailed):
+                    error.add_note(failed.traceback)
+                raise
+            await bench.leave()
+            pool_nursery.cancel_scope.cancel()
+        nursery.cancel_scope.cancel()
+    bench.check_nothing_is_left()
+    failures = [event.traceback for event in bench.of(SessionFailed)]
+    assert defects or not failures, "\n".join(failures)
+
+
+__all__ = ["Bench", "Message", "Peer", "open_bench"]

@@ -1,0 +1,262 @@
+"""What clients may ask of the proxy's own port."""
+
+from __future__ import annotations
+
+import pytest
+
+from faultinject.authority import Authority
+from faultinject.dial import Origin
+from faultinject.errors import UpstreamError
+from faultinject.events import ExchangeEnded, RelayEnded
+from tests.support.bench import TARGET, answers, echoes, get, ok, open_bench, post
+from tests.support.peer import Peer
+
+API = Authority(TARGET, 443)
+
+
+async def shows_head(upstream: Peer) -> None:
+    """Answer each request with its own head."""
+    while request := await upstream.read_message():
+        await upstream.send(ok(request.head))
+
+
+async def test_a_connection_mixes_injected_and_forwarded_answers(autojump_clock):
+    """Each request of a keep-alive connection is decided on its own."""
+    async with open_bench() as bench:
+        client = await bench.tls()
+        seen = []
+        for probability in (1, 0, 1, 0, 0, 1):
+            bench.inject(probability)
+            seen.append((await client.ask(get("/v1/messages"))).status)
+        assert seen == [429, 200, 429, 200, 200, 429]
+        told = [{200: "forwarded", 429: "injected"}[status] for status in seen]
+        assert bench.outcomes == told
+        assert [exchange.exchange for exchange in bench.of(ExchangeEnded)] == [1, 2, 3, 4, 5, 6]
+        assert bench.dialer.dialled == [Origin(API, API)]
+
+
+# Absolute-form requests
+
+
+async def test_an_absolute_http_request_goes_to_its_origin(autojump_clock):
+    """The origin gets the path alone, its own Host, and nothing that was meant for a proxy."""
+    async with open_bench(upstream=shows_head) as bench:
+        client = bench.connect()
+        answer = await client.ask(
+            b"GET http://user:pw@other.example:8000/a?b=c HTTP/1.1\r\nHost: wrong\r\n"
+            b"Proxy-Authorization: Basic eA==\r\nProxy-Connection: keep-alive\r\nX-Own: 1\r\n\r\n"
+        )
+        assert answer.body == b"GET /a?b=c HTTP/1.1\r\nHost: other.example:8000\r\nX-Own: 1\r\n\r\n"
+        other = Authority("other.example", 8000)
+        assert bench.dialer.dialled == [Origin(other, other, tls=False)]
+        exchange = await bench.exchange()
+        assert (exchange.target, exchange.path, exchange.scheme) == ("other.example", "/a", "http")
+
+
+async def test_an_absolute_https_request_is_asked_over_tls(autojump_clock):
+    """A proxy is asked for https URLs by clients that leave TLS to it."""
+    async with open_bench(upstream=shows_head) as bench:
+        client = bench.connect()
+        answer = await client.ask(b"GET https://api.example.com HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert answer.body == b"GET / HTTP/1.1\r\nHost: api.example.com\r\n\r\n"
+        assert bench.dialer.dialled == [Origin(API, API)]
+        assert (await bench.exchange()).scheme == "https"
+
+
+async def test_only_targets_are_injected(autojump_clock):
+    """One client connection may ask for targets and others by turns."""
+    async with open_bench(probability=1) as bench:
+        client = bench.connect()
+        for host, status in (("other.example", 200), (TARGET, 429), ("other.example", 200)):
+            request = b"GET http://%b/ HTTP/1.1\r\nHost: x\r\n\r\n" % host.encode()
+            assert (await client.ask(request)).status == status
+
+
+@pytest.mark.parametrize("target", [b"ftp://x/", b"http://", b"http://a b/", b"http://x:0/", b"x:1"])
+async def test_what_is_no_url_is_refused(autojump_clock, target):
+    """The answer is our own 400 and says what is wrong."""
+    async with open_bench(probability=1) as bench:
+        client = bench.connect()
+        answer = await client.ask(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % target)
+        assert answer.status == 400
+        assert answer.header(b"x-faultinject-error") == b"request"
+        assert answer.header(b"x-faultinject") is None
+        assert answer.header(b"connection") == b"close"
+        assert await client.rest() == b""
+        assert bench.outcomes == ["refused"]
+
+
+# Base-URL mode
+
+
+async def test_a_request_as_to_an_origin_goes_to_the_first_single_target(autojump_clock):
+    """Its Host is rewritten, and TLS is used, so that clients need no certificate of ours."""
+    targets = ("*.example.net", "api.example.com:8443", "second.example")
+    async with open_bench(upstream=shows_head, targets=targets) as bench:
+        client = bench.connect()
+        answer = await client.ask(get("/v1/messages?beta=true", "127.0.0.1:8080", b"X: y"))
+        assert answer.body == (
+            b"GET /v1/messages?beta=true HTTP/1.1\r\nHost: api.example.com:8443\r\nX: y\r\n\r\n"
+        )
+        origin = Authority(TARGET, 8443)
+        assert bench.dialer.dialled == [Origin(origin, origin)]
+        assert (await bench.exchange()).target == "api.example.com:8443"
+
+
+async def test_base_url_mode_injects_and_keeps_the_connection(autojump_clock):
+    """The rules see such requests as the target's."""
+    async with open_bench(probability=1) as bench:
+        client = bench.connect()
+        assert (await client.ask(post("/v1/messages", b"{}", host="127.0.0.1"))).status == 429
+        bench.inject(0)
+        answer = await client.ask(post("/v1/messages", b"{}", host="127.0.0.1"))
+        assert answer.body == b"POST /v1/messages HTTP/1.1 2"
+
+
+async def test_options_of_everything_goes_to_the_target_too(autojump_clock):
+    """``*`` is what OPTIONS may ask for (RFC 9112 section 3.2.4)."""
+    async with open_bench() as bench:
+        answer = await bench.connect().ask(b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert answer.body == b"OPTIONS * HTTP/1.1 0"
+        assert (await bench.exchange()).path == "*"
+
+
+async def test_without_a_single_target_there_is_no_base_url_mode(autojump_clock):
+    """The answer says what would be right, even while the client is sending a body."""
+    async with open_bench(targets=("*.example.com",)) as bench:
+        client = bench.connect()
+        answer = await client.ask(post("/v1/messages", b"x" * 100_000))
+        assert answer.status == 400
+        assert "--target-host" in answer.json()["error"]["message"]
+        assert await client.rest() == b""
+        assert (await bench.exchange()).path == "/v1/messages"
+
+
+# CONNECT
+
+
+async def test_connect_ignores_connection_close(autojump_clock):
+    """Some clients send ``Connection: close`` with CONNECT; the tunnel is up all the same."""
+    async with open_bench(upstream=echoes) as bench:
+        client = bench.connect()
+        head = b"CONNECT api.example.com:443 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        assert (await client.ask(head)).status == 200
+        assert (await client.ask(get("/one"))).body == b"GET /one HTTP/1.1 0"
+        assert (await client.ask(get("/two"))).body == b"GET /two HTTP/1.1 0"
+
+
+async def test_connect_by_http_1_0(autojump_clock):
+    """HTTP/1.0 knew no CONNECT, but clients send it."""
+    async with open_bench() as bench:
+        client = bench.connect()
+        await client.send(b"CONNECT api.example.com:443 HTTP/1.0\r\n\r\n")
+        assert await client.read_until(b"\r\n\r\n") == (
+            b"HTTP/1.1 200 Connection established\r\n\r\n"
+        )
+        assert (await client.ask(get("/"))).status == 200
+
+
+@pytest.mark.parametrize(
+    "target", [b"api.example.com", b"api.example.com:0", b"api.example.com:99999", b":443", b"/",
+               b"http://api.example.com:443/", b"[::1:443", b"a..b:443", b"a%0d:443", b"*:443",
+               b"\"x:1"],
+)  # fmt: skip
+async def test_connect_to_nonsense_is_refused(autojump_clock, target):
+    """Our own 400, an event, and the end of the connection."""
+    async with open_bench(probability=1) as bench:
+        client = bench.connect()
+        answer = await client.ask(b"CONNECT %b HTTP/1.1\r\nHost: x\r\n\r\n" % target)
+        assert answer.status == 400
+        assert answer.header(b"x-faultinject-error") == b"request"
+        assert await client.rest() == b""
+        exchange = await bench.exchange()
+        assert (exchange.outcome, exchange.method, exchange.status) == ("refused", "CONNECT", 400)
+        assert bench.dialer.dialled == []
+
+
+async def test_connect_to_nonsense_with_a_broken_body_is_refused(autojump_clock):
+    """What follows the head is not looked at."""
+    async with open_bench() as bench:
+        client = bench.connect()
+        await client.send(
+            b"CONNECT x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno chunk\r\n"
+        )
+        assert (await client.answer()).status == 400
+        assert await client.rest() == b""
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"),
+    [
+        (UpstreamError("dns", "cannot look up other.example"), 502),
+        (UpstreamError("timeout", "other.example did not take it", status=504), 504),
+    ],
+)
+async def test_connect_to_a_host_that_cannot_be_reached(autojump_clock, failure, status):
+    """A tunnel that is not looked into is dialled before it is confirmed."""
+    async with open_bench() as bench:
+        bench.dialer.failure = failure
+        client = bench.connect()
+        answer = await client.ask(b"CONNECT other.example:443 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert answer.status == status
+        assert answer.header(b"x-faultinject-error") == failure.kind.encode()
+        assert answer.json()["error"]["message"] == str(failure)
+        assert await client.rest() == b""
+        [relay] = bench.of(RelayEnded)
+        assert (relay.reason, relay.error) == ("not a target", str(failure))
+
+
+async def test_a_client_that_leaves_before_its_refusal(autojump_clock):
+    """There is nobody to tell."""
+    async with open_bench() as bench:
+        client = bench.connect()
+        await client.send(b"CONNECT nonsense HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.stream.deafen()
+        assert (await bench.ended()).exchanges == 1
+
+
+async def test_a_client_that_leaves_before_its_tunnel_is_up(autojump_clock):
+    """The upstream that was dialled for it is closed, and nothing failed."""
+    async with open_bench(upstream=answers()) as bench:
+        client = bench.connect()
+        await client.send(b"CONNECT other.example:443 HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.stream.deafen()
+        await bench.ended()
+
+
+async def test_connect_twice(autojump_clock):
+    """Within a tunnel there is no other: 405."""
+    async with open_bench() as bench:
+        client = await bench.tunnel()
+        answer = await client.ask(b"CONNECT other.example:443 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert answer.status == 405
+        assert await client.rest() == b""
+        assert bench.outcomes == ["refused"]
+
+
+async def test_connect_within_tls(autojump_clock):
+    """Nor is there one within the tunnel's TLS."""
+    async with open_bench() as bench:
+        client = await bench.tls()
+        answer = await client.ask(b"CONNECT other.example:443 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert answer.status == 405
+        assert await client.rest() == b""
+
+
+async def test_connect_after_other_requests(autojump_clock):
+    """A connection may be used for requests first and become a tunnel then."""
+    async with open_bench(probability=1) as bench:
+        client = bench.connect()
+        assert (await client.ask(get("/v1/models"))).status == 429
+        connect = b"CONNECT api.example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n"
+        assert (await client.ask(connect)).status == 200
+        assert (await client.ask(get("/v1/models"))).status == 429
+
+
+async def test_what_is_sent_right_behind_connect_belongs_to_the_tunnel(autojump_clock):
+    """A client in a hurry does not wait for the 200."""
+    async with open_bench() as bench:
+        client = bench.connect()
+        await client.send(b"CONNECT api.example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n" + get("/now"))
+        assert (await client.answer(method=b"CONNECT")).status == 200
+        assert (await client.answer()).body == b"GET /now HTTP/1.1 0"
