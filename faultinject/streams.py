@@ -72,15 +72,16 @@ class Ending(enum.Enum):
 
 
 async def close(stream: trio.abc.Stream, ending: Ending) -> None:
-    """End a connection. Takes at most `LINGER_SECONDS`, and always closes the stream."""
+    """End a connection. Takes at most twice `LINGER_SECONDS`, and always closes the stream."""
     if ending is Ending.BROKEN:
         await trio.aclose_forcefully(stream)
         return
-    with trio.move_on_after(LINGER_SECONDS):
-        try:
-            if ending is Ending.UNREAD:
+    try:
+        if ending is Ending.UNREAD:
+            with trio.move_on_after(LINGER_SECONDS):
                 await _read_away(stream)
-        finally:
+    finally:
+        with trio.move_on_after(LINGER_SECONDS):  # of its own: TLS has a last word to say
             await stream.aclose()
 
 
