@@ -129,7 +129,9 @@ class Machine:
     @property
     def within_message(self) -> bool:
         """Whether a message has begun to arrive, as far as is known, and has not ended."""
-        return bool(self._buffer) or (self._engaged and self._h11.their_state is h11.SEND_BODY)
+        if not self._engaged:
+            return bool(self._buffer)
+        return self._h11.their_state is h11.SEND_BODY or bool(self._h11.trailing_data[0])
 
     # To the peer
 
@@ -173,6 +175,8 @@ class Machine:
 
         Returns whether it may.
         """
+        if self._ready:
+            return False
         if self._engaged:
             if not (self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE):
                 return False
@@ -202,7 +206,9 @@ class ServingMachine(Machine):
 
     @property
     def request_ended(self) -> bool:
-        """Whether the request has been received to its end."""
+        """Whether the request has been returned to its end."""
+        if self._ready:
+            return False
         if not self._engaged:
             return self._request is not None
         return self._h11.their_state not in (h11.IDLE, h11.SEND_BODY)
