@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from faultinject.config.kinds import (
+from faultinject.config.kinds import Kind
+from faultinject.config.values import (
     BODY,
     DIRECTORY,
     FILE,
@@ -20,7 +21,6 @@ from faultinject.config.kinds import (
     NEGATED_FLAG,
     PROBABILITY,
     TARGETS,
-    Kind,
     choice,
     whole_number,
 )

@@ -1,0 +1,188 @@
+"""What the values of options may be: numbers, words, paths, hosts, the body.
+
+Each is a kind (see `faultinject.config.kinds`) that reads text, and what a file has, into the
+value that `Settings` wants. Knows nothing of which option has it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from faultinject.authority import ConnectTo, TargetPattern, normal_host
+from faultinject.config.kinds import Flag, HeaderLines, Listed, Single, refusal
+from faultinject.config.wording import shown_text, shown_value
+
+T = TypeVar("T")
+
+
+# -- numbers ------------------------------------------------------------------------------------
+
+
+def whole_number(lowest: int, highest: int, metavar: str) -> Single[int]:
+    """Return the kind of whole numbers from lowest to highest."""
+    expected = f"a whole number from {lowest} to {highest}"
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,20}", text) or not lowest <= int(text) <= highest:
+            raise refusal(shown_text(text), expected)
+        return int(text)
+
+    def check(value: object) -> int:
+        if type(value) is not int or not lowest <= value <= highest:
+            raise refusal(shown_value(value), expected)
+        return value
+
+    return Single(parse, check, metavar=metavar)
+
+
+_PROBABILITY = "a number from 0 to 1"
+
+
+def _probability(number: float, shown: str) -> float:
+    if not 0 <= number <= 1:  # NaN is not, either
+        raise refusal(shown, _PROBABILITY)
+    return float(number)
+
+
+def _parse_probability(text: str) -> float:
+    try:
+        return _probability(float(text), shown_text(text))
+    except ValueError:
+        raise refusal(shown_text(text), _PROBABILITY) from None
+
+
+def _check_probability(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise refusal(shown_value(value), _PROBABILITY)
+    return _probability(value, shown_value(value))
+
+
+PROBABILITY = Single(_parse_probability, _check_probability, metavar="0-1")
+
+
+# -- words --------------------------------------------------------------------------------------
+
+
+def _text_only(parse: Callable[[str], T], expected: str, metavar: str, **more: Any) -> Single[T]:
+    """Return the kind of values that a file has as strings."""
+
+    def check(value: object) -> T:
+        if not isinstance(value, str):
+            raise refusal(shown_value(value), f"a string ({expected})")
+        return parse(value)
+
+    return Single(parse, check, metavar=metavar, **more)
+
+
+def choice(*words: str) -> Single[str]:
+    """Return the kind of one of these words."""
+    expected = "one of " + ", ".join(words)
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise refusal(shown_text(text), expected)
+        return text
+
+    return _text_only(parse, expected, "|".join(words), choices=words)
+
+
+def _path(text: str) -> Path:
+    if not text or "\0" in text:
+        raise refusal(shown_text(text), "the name of a file or directory")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{shown_text(text)}: {error}") from None
+
+
+FILE = _text_only(_path, "a path", "FILE", is_path=True)
+DIRECTORY = _text_only(_path, "a path", "DIR", is_path=True)
+
+
+def _without_user(text: str) -> str:
+    if "@" in text:  # what stands before it may be a password: do not repeat it
+        raise ValueError("it holds an '@'; write the host alone, without user and password")
+    return text
+
+
+def _listening_host(text: str) -> str:
+    try:
+        return normal_host(_without_user(text))
+    except ValueError as error:
+        raise ValueError(f"{error}, as 127.0.0.1, ::1 or localhost are") from None
+
+
+LISTENING_HOST = _text_only(_listening_host, "an address or host name", "ADDRESS")
+
+
+def _target(text: str) -> TargetPattern:
+    return TargetPattern.parse(_without_user(text))
+
+
+def _connect_to(text: str) -> ConnectTo:
+    return ConnectTo.parse(_without_user(text))
+
+
+TARGETS = Listed(_target, may_be_empty=False, metavar="HOST[:PORT]")
+MAPPINGS = Listed(_connect_to, metavar="HOST:PORT:ADDRESS:PORT")
+HEADERS = HeaderLines(metavar="'NAME: VALUE'")
+
+
+# -- flags --------------------------------------------------------------------------------------
+
+_TRUE = ("1", "true", "yes", "on")
+_FALSE = ("0", "false", "no", "off")
+
+
+def _parse_flag(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in _TRUE + _FALSE:
+        raise refusal(shown_text(text), "true or false (1 or 0)")
+    return word in _TRUE
+
+
+def _check_flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise refusal(shown_value(value), "true or false")
+    return value
+
+
+FLAG = Flag(_parse_flag, _check_flag)
+
+
+def _negated(kind: Single[bool]) -> Flag:
+    return Flag(lambda text: not kind.parse(text), lambda value: not kind.check(value))
+
+
+NEGATED_FLAG = _negated(FLAG)
+
+
+# -- the body -----------------------------------------------------------------------------------
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("the body holds what is no Unicode text (half a surrogate pair)") from None
+    return text
+
+
+def _check_body(value: object) -> str:
+    if isinstance(value, str):
+        return _encodable(value)
+    if not isinstance(value, dict):
+        raise ValueError("the body is neither a string nor an object")  # noqa: TRY004
+    try:
+        return _encodable(
+            json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        )
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"the body cannot be written as JSON: {error}") from None
+
+
+BODY = Single(_encodable, _check_body, metavar="TEXT")
