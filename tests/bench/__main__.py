@@ -24,7 +24,7 @@ from tests.bench.running import running_origin
 from tests.bench.table import show
 from tests.bench.workloads import WORKLOADS, Effort
 
-FULL, QUICK = Effort(), Effort(seconds=0.4, events=80, posts=5, tunnels=100)
+FULL, QUICK = Effort(), Effort(seconds=0.3, events=60, posts=4, tunnels=80)
 FULL_ROUNDS, QUICK_ROUNDS = 5, 2
 TABLE_COLUMNS = 120
 

@@ -122,11 +122,21 @@ def warm_up(proxy: Running, mode: Mode) -> None:
     """Use a proxy once, so that its certificate exists and its code is loaded."""
     if mode == "blind":
         return
+    wait_for_file(proxy.ca_file)
     status = 429 if mode == "inject" else 200
     tls = proxy.tls()
     for _ in range(5):
         with Tunnel(proxy.target(), tls) as tunnel:
             tunnel.ask(post(proxy.target().authority), status)
+
+
+def wait_for_file(path: Path) -> None:
+    """Wait until a file is there: at its first start mitmproxy listens before it has its CA."""
+    deadline = time.monotonic() + START_SECONDS
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise StartFailedError(f"did not write its certificate: {last_words(path.parent)}")
+        time.sleep(PROBE_SECONDS)
 
 
 def wait_until_listening(program: subprocess.Popen[bytes], port: int, directory: Path) -> None:

@@ -187,22 +187,27 @@ def library_posts(proxy: Running, effort: Effort) -> Measures:
 
 
 def idle_tunnels(proxy: Running, effort: Effort) -> Measures:
-    """Memory that tunnels hold which were intercepted, served one request and now wait."""
+    """Memory that tunnels hold which were intercepted, served one request and now wait.
+
+    That they still wait is checked: each must answer once more after the memory was read.
+    """
     address, tls = proxy.target(), proxy.tls()
     request = post(address.authority)
-
-    def open_one(stack: contextlib.ExitStack) -> None:
-        tunnel = stack.enter_context(Tunnel(address, tls))
-        tunnel.ask(request, 429)
-
+    tunnels: list[Tunnel] = []
     with contextlib.ExitStack() as stack:
-        for _ in range(CONNECTIONS):
-            open_one(stack)
+
+        def open_some(count: int) -> None:
+            for _ in range(count):
+                tunnels.append(stack.enter_context(Tunnel(address, tls)))
+                tunnels[-1].ask(request, 429)
+
+        open_some(CONNECTIONS)
         before_bytes = resident_bytes(proxy.pid)
-        for _ in range(effort.tunnels):
-            open_one(stack)
+        open_some(effort.tunnels)
         time.sleep(SETTLE_SECONDS)
         grown_bytes = resident_bytes(proxy.pid) - before_bytes
+        for tunnel in tunnels:
+            tunnel.ask(request, 429)
     return {
         "kib_per_tunnel": grown_bytes / effort.tunnels / 1024,
         "mib_before": before_bytes / 2**20,
