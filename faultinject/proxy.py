@@ -15,7 +15,7 @@ import trio
 from attrs import define, field, frozen
 
 import faultinject
-from faultinject.authority import bracketed
+from faultinject.authority import Authority, bracketed
 from faultinject.dial import Dialer
 from faultinject.errors import ClientGoneError, StartError
 from faultinject.events import Event, Listener, ProxyStarted, ProxyStopped
@@ -29,7 +29,7 @@ from faultinject.settings import Settings
 from faultinject.streams import Ending, close, quick_acknowledgement
 from faultinject.tls.certificate_authority import CertificateAuthority, default_data_dir
 from faultinject.tls.leaves import LeafCache
-from faultinject.upstream import Pool
+from faultinject.upstream import Dial, Pool
 
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - addresses that stand for every one of the machine's
 
@@ -120,6 +120,9 @@ def _services(
         settings.limits.dial_seconds,
         _leads_back(listeners),
     )
+    dial: Dial = dialer.dial
+    if settings.fake_upstream:
+        dial = _dial_fake_upstream(settings, listener, dial, pool_nursery)
     return Services(
         limits=settings.limits,
         targets=settings.target_host,
@@ -127,9 +130,22 @@ def _services(
         counters=Counters(),
         leaves=LeafCache(authority, settings.limits.leaves),
         dialer=dialer,
-        pool=Pool(pool_nursery, dialer.dial, settings.limits),
+        pool=Pool(pool_nursery, dial, settings.limits),
         listener=listener,
+        relays_targets=not settings.fake_upstream,
     )
+
+
+def _dial_fake_upstream(
+    settings: Settings, listener: Listener, dial_other: Dial, nursery: trio.Nursery
+) -> Dial:
+    """Return what dials the fake API for targets."""
+    from faultinject.demo.upstream import FakeUpstream
+
+    def is_target(authority: Authority) -> bool:
+        return any(t.matches(authority.host, authority.port) for t in settings.target_host)
+
+    return FakeUpstream(nursery, is_target, dial_other, listener).dial
 
 
 def _started(settings: Settings, running: RunningProxy) -> ProxyStarted:

@@ -35,6 +35,9 @@ class Services:
     dialer: Dialer
     pool: Pool
     listener: Listener
+    relays_targets: bool = True
+    """Whether a target's tunnel that is not looked into is passed on to the target. Not with the
+    fake upstream: what is meant for a target must not reach the network."""
     draining: bool = False
     """Whether sessions should end as soon as their exchange in hand is over."""
     _session_ids: itertools.count[int] = field(factory=lambda: itertools.count(1))

@@ -147,13 +147,24 @@ class Tunnel:
         if host is None:
             await self._relay(stream, "not a target")
         elif hello.alpn and _HTTP_1_1 not in hello.alpn:
-            await self._relay(stream, f"the client offers only {', '.join(hello.alpn)}", warn=True)
+            await self._without_http_1_1(stream, name, hello)
         elif hello.max_version < _TLS_1_2:
             self._tell_failure(name, HandshakeError("the client offers no TLS 1.2 or later"))
             await self._alert(AlertDescription.PROTOCOL_VERSION)
         else:
             origin = Origin(Authority(host, self.authority.port), self.authority)
             await self._intercept(stream, name, origin)
+
+    async def _without_http_1_1(
+        self, stream: trio.abc.Stream, name: str, hello: ClientHello
+    ) -> None:
+        """Deal with a client of a target that offers other protocols only."""
+        offered = f"the client offers only {', '.join(hello.alpn)}"
+        if self.session.services.relays_targets:
+            await self._relay(stream, offered, warn=True)
+            return
+        self._tell_failure(name, HandshakeError(f"{offered}; the fake API speaks HTTP/1.1"))
+        await self._alert(AlertDescription.NO_APPLICATION_PROTOCOL)
 
     async def _intercept(self, stream: trio.abc.Stream, name: str, origin: Origin) -> None:
         started = time.perf_counter()
@@ -169,8 +180,8 @@ class Tunnel:
                 time=time.time(),
                 session=self.session.id,
                 host=name,
-                tls_version=tls.version() or "",
-                alpn=tls.selected_alpn_protocol(),
+                tls_version=tls.version or "",
+                alpn=tls.alpn,
                 milliseconds=milliseconds_since(started),
             )
         )
@@ -217,7 +228,11 @@ class Tunnel:
             return None
 
     async def _dial(self) -> trio.abc.Stream:
-        return await self.session.services.dialer.dial_blind(self.authority)
+        services = self.session.services
+        if not services.relays_targets and self._is_target(self.authority.host):
+            words = f"{self.authority} is answered by the fake API, which speaks HTTP only"
+            raise UpstreamError("protocol", words)
+        return await services.dialer.dial_blind(self.authority)
 
     async def _alert(self, description: AlertDescription) -> None:
         if await self._say(fatal_alert(description)):

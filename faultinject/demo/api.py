@@ -1,0 +1,187 @@
+"""A fake API, served over any stream: what a program gets when nothing fails.
+
+It answers Anthropic's Messages API and, as far as clients need it, OpenAI's Chat Completions and
+Responses, whole or streamed. No model is asked: it always says the same. Knows nothing of the
+proxy and of where its streams come from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Any, Protocol
+
+import trio
+from attrs import define, field, frozen
+
+from faultinject.demo import messages, openai
+from faultinject.demo.answer import Answer, Whole, identifier
+from faultinject.errors import ClientGoneError, ClientProtocolError
+from faultinject.http.connection import CONTINUE, ClientConnection
+from faultinject.http.message import End, Headers, RequestHead, ResponseHead
+from faultinject.limits import Limits
+from faultinject.providers.anthropic import reason_phrase
+from faultinject.streams import Ending, close
+
+TEXT = (
+    "This is the fake API of faultinject: no model was asked, and nothing left this machine."
+    " Your program gets this answer when nothing fails."
+)
+GAP_SECONDS = 0.04
+"""A pace at which a reader sees a stream come, as that of a quick model."""
+
+
+class _ErrorShape(Protocol):
+    def __call__(self, status: int, message: str, request_id: str) -> Whole: ...
+
+
+@frozen
+class _Page:
+    """A path that is served: how it answers, words its errors, and calls its request ids."""
+
+    answer: Callable[[dict[str, Any], str, int], Answer]
+    error: _ErrorShape
+    id_header: bytes
+
+
+_PAGES = {
+    b"/v1/messages": _Page(messages.answer, messages.error, b"request-id"),
+    b"/v1/chat/completions": _Page(openai.chat_completion, openai.error, b"x-request-id"),
+    b"/v1/responses": _Page(openai.response, openai.error, b"x-request-id"),
+}
+_NO_PAGE = _PAGES[b"/v1/messages"]
+"""Whose errors are for what is not served at all."""
+# The edge in front of Anthropic's API says this, in a shape of its own and without an id.
+_TOO_LARGE = Whole(
+    b'{"error":{"type":"request_too_large","message":"Request exceeds the maximum size"}}', 413
+)
+
+
+@define(eq=False)
+class FakeApi:
+    """Serves the API; one value may serve any number of streams."""
+
+    text: str = TEXT
+    """What it says."""
+    gap_seconds: float = GAP_SECONDS
+    """The time between two events of a stream."""
+    limits: Limits = field(factory=Limits)
+    asked: int = 0
+    """How many requests have come so far."""
+
+    async def serve(self, stream: trio.abc.Stream) -> None:
+        """Answer a client's requests until it leaves or breaks HTTP. Closes the stream."""
+        async with stream:
+            client = ClientConnection(stream, head_bytes=self.limits.head_bytes)
+            try:
+                await self._serve(client)
+            except ClientGoneError:
+                return
+            await close(stream, Ending.WHOLE if client.request_ended else Ending.UNREAD)
+
+    async def _serve(self, client: ClientConnection) -> None:
+        try:
+            while (request := await client.receive_request()) is not None:
+                await self._exchange(client, request)
+                if not client.next_cycle():
+                    return
+        except ClientProtocolError as error:
+            exchange = _Exchange(client, self._next_number())
+            await exchange.refuse(error.status, str(error), last=True)
+
+    async def _exchange(self, client: ClientConnection, request: RequestHead) -> None:
+        page = _PAGES.get(request.target.partition(b"?")[0])
+        exchange = _Exchange(client, self._next_number(), page or _NO_PAGE, request.method)
+        body = await exchange.body(self.limits.drained_body_bytes)
+        if body is None:
+            await exchange.send(_TOO_LARGE, last=True)
+        elif page is None:
+            await exchange.refuse(404, "The requested resource could not be found.")
+        elif request.method != b"POST":
+            await exchange.refuse(405, "Method Not Allowed")
+        else:
+            await self._answer(exchange, body)
+
+    async def _answer(self, exchange: _Exchange, body: bytes) -> None:
+        try:
+            request = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            await exchange.refuse(400, f"The request body is not valid JSON: {error}")
+            return
+        if not isinstance(request, dict):
+            await exchange.refuse(400, "The request body is not a JSON object")
+            return
+        answer = exchange.page.answer(request, self.text, exchange.number)
+        await exchange.send(answer, self.gap_seconds)
+
+    def _next_number(self) -> int:
+        self.asked += 1
+        return self.asked
+
+
+@define(eq=False)
+class _Exchange:
+    """One request, and its answer on the client's connection."""
+
+    client: ClientConnection
+    number: int
+    page: _Page = _NO_PAGE
+    method: bytes = b""
+
+    async def body(self, most_bytes: int) -> bytes | None:
+        """Read the request's body; None if it is larger."""
+        body = bytearray()
+        if self.client.waits_for_continue:
+            await self.client.send(CONTINUE)
+        while len(body) <= most_bytes:
+            parts = await self.client.receive()
+            body += b"".join(part for part in parts if isinstance(part, bytes))
+            if isinstance(parts[-1], End):
+                return bytes(body)
+        return None
+
+    async def refuse(self, status: int, message: str, *, last: bool = False) -> None:
+        """Answer with an error; ``last`` makes it the connection's last."""
+        await self.send(self.page.error(status, message, self._request_id), last=last)
+
+    async def send(self, answer: Answer, gap_seconds: float = 0.0, *, last: bool = False) -> None:
+        """Send an answer; ``last`` makes it the connection's last."""
+        head = _head(answer, (self.page.id_header, self._request_id.encode()), close=last)
+        if isinstance(answer, Whole):
+            body = () if self.method == b"HEAD" else (answer.body,)
+            await self.client.send(head, *body, End())
+            return
+        await self.client.send(head)
+        for number, event in enumerate(answer.events):
+            if number:
+                await trio.sleep(gap_seconds)
+            await self.client.send(event)
+        await self.client.send(End())
+
+    @property
+    def _request_id(self) -> str:
+        return identifier("req_011C", self.number, 20)
+
+
+def _head(answer: Answer, request_id: tuple[bytes, bytes], *, close: bool) -> ResponseHead:
+    """Return the head of an answer, its headers in the API's own order and case."""
+    status = answer.status if isinstance(answer, Whole) else 200
+    headers = [
+        (b"Date", formatdate(usegmt=True).encode()),
+        *_body_headers(answer),
+        (b"Connection", b"close" if close else b"keep-alive"),
+        (b"Cache-Control", b"no-cache"),
+        request_id,
+        (b"X-Robots-Tag", b"none"),
+        (b"Server", b"faultinject"),
+    ]
+    return ResponseHead(status, reason_phrase(status).encode(), tuple(headers))
+
+
+def _body_headers(answer: Answer) -> Headers:
+    if isinstance(answer, Whole):
+        length = b"%d" % len(answer.body)
+        return ((b"Content-Type", b"application/json"), (b"Content-Length", length))
+    stream = b"text/event-stream; charset=utf-8"
+    return ((b"Content-Type", stream), (b"Transfer-Encoding", b"chunked"))
