@@ -257,6 +257,8 @@ class ServingMachine(Machine):
     def _written_whole(self, parts: tuple[Part, ...]) -> bytes | None:
         if self._request is None or self._ready or self._pair_is_over:
             return None
+        if self._request.startswith(b"HEAD "):
+            return None  # its answer has a length and no body
         data = whole.write_response(parts)
         self._pair_is_over = data is not None
         return data

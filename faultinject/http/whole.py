@@ -78,8 +78,11 @@ def write_request(parts: tuple[Part, ...]) -> bytes | None:
         return None
     if head.method in (b"CONNECT", b"HEAD"):  # their answers are framed in another way
         return None
+    encoded = head.encode()
+    if b" " in head.target or not _is_one_head(encoded, head.headers):
+        return None
     length = _body_length(head.headers, needs_host=True)
-    return _joined(head.encode(), parts[1:], length)
+    return _joined(encoded, parts[1:], length)
 
 
 def write_response(parts: tuple[Part, ...]) -> bytes | None:
@@ -91,12 +94,18 @@ def write_response(parts: tuple[Part, ...]) -> bytes | None:
     return _joined(encoded, parts[1:], length)
 
 
+def _is_one_head(encoded: bytes, headers: Headers) -> bool:
+    """Whether no value smuggles in a line of its own; h11, which is left the others, refuses it."""
+    return encoded.count(b"\n") == encoded.count(b"\r") == len(headers) + 2
+
+
 def _joined(head: bytes, rest: tuple[Part, ...], length: int | None) -> bytes | None:
     """Return head and body in one piece if the rest is a body of just that length, and its end."""
     if length is None or not rest or rest[-1] != _END:
         return None
-    body = b"".join([part for part in rest[:-1] if isinstance(part, bytes)])
-    return head + body if len(body) == length else None
+    pieces = [part for part in rest[:-1] if isinstance(part, bytes)]
+    body = b"".join(pieces)
+    return head + body if len(body) == length and len(pieces) == len(rest) - 1 else None
 
 
 def _headers(block: bytes) -> Headers:
@@ -137,10 +146,12 @@ def _whole(
 @lru_cache(maxsize=64)
 def _plain_response(head: ResponseHead) -> tuple[bytes, int | None]:
     # Cached: an injected answer is the same for as long as its Date is.
+    encoded = head.encode()
     plain = (
-        head.http_version == b"1.1"
+        _is_one_head(encoded, head.headers)
+        and head.http_version == b"1.1"
         and head.status >= 200
         and head.status not in _BODYLESS_STATUSES
         and _has_length(head.headers)
     )
-    return head.encode(), _body_length(head.headers, needs_host=False) if plain else None
+    return encoded, _body_length(head.headers, needs_host=False) if plain else None
