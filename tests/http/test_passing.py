@@ -1,0 +1,154 @@
+"""Heads on their way through a proxy: what changes, and that nothing else does."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faultinject.authority import Authority
+from faultinject.errors import ClientProtocolError
+from faultinject.http.message import RequestHead, ResponseHead
+from faultinject.http.passing import addressed_to, split_absolute, unambiguous
+
+VISIBLE = bytes(range(0x21, 0x7F))
+
+
+def get(target: bytes, *headers: tuple[bytes, bytes], method: bytes = b"GET") -> RequestHead:
+    return RequestHead(method, target, headers or ((b"Host", b"x"),))
+
+
+@pytest.mark.parametrize(
+    ("target", "tls", "authority", "origin_form"),
+    [
+        (b"http://h/", False, "h:80", b"/"),
+        (b"http://h", False, "h:80", b"/"),
+        (b"HTTP://H.Example./A;b=1?c=/d?e", False, "h.example:80", b"/A;b=1?c=/d?e"),
+        (b"https://h/a", True, "h:443", b"/a"),
+        (b"https://h:8443/a", True, "h:8443", b"/a"),
+        (b"http://h:443/a", False, "h:443", b"/a"),
+        (b"http://h?", False, "h:80", b"/?"),
+        (b"http://h?q=http://x/", False, "h:80", b"/?q=http://x/"),
+        (b"http://h/a?", False, "h:80", b"/a?"),
+        (b"http://h//a/../b", False, "h:80", b"//a/../b"),
+        (b"http://[2001:DB8::0:1]:81/", False, "[2001:db8::1]:81", b"/"),
+        (b"http://user:pa%40ss@h/a", False, "h:80", b"/a"),
+        (b"http://us@er@h:1/a", False, "h:1", b"/a"),
+    ],
+)
+def test_an_absolute_target_is_split(
+    target: bytes, tls: bool, authority: str, origin_form: bytes
+) -> None:
+    """Where it goes, and to the byte what the origin is asked for (RFC 9112 section 3.2.2)."""
+    got_tls, got_authority, head = split_absolute(get(target))
+    assert (got_tls, str(got_authority), head.target) == (tls, authority, origin_form)
+
+
+@pytest.mark.parametrize(
+    ("target", "origin_form"),
+    [(b"http://h", b"*"), (b"http://h/", b"/"), (b"http://h?q", b"/?q"), (b"http://h/a", b"/a")],
+)
+def test_options_about_a_whole_host_becomes_an_asterisk(target: bytes, origin_form: bytes) -> None:
+    """Only without any path and query (RFC 9112 section 3.2.4)."""
+    assert split_absolute(get(target, method=b"OPTIONS"))[2].target == origin_form
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"ftp://h/",
+        b"h:80",
+        b"example",
+        b"http:///a",
+        b"http:/a",
+        b"http://h:0/",
+        b"http://h:port/",
+        b"http://h:70000/",
+        b"http://[::1/",
+        b"http://[::g]/",
+        b"http://[fe80::1%25eth0]/",
+        b"http://a b/",
+        b"http://a%20b/",
+        b"http://\xff/",
+        b"://h/",
+    ],
+)
+def test_a_target_that_names_no_usable_host_is_the_clients_fault(target: bytes) -> None:
+    """It is answered with 400 and the reason."""
+    with pytest.raises(ClientProtocolError, match="the request target cannot be used") as caught:
+        split_absolute(get(target))
+    assert caught.value.status == 400
+    assert "\n" not in str(caught.value)
+
+
+@given(st.binary(max_size=40).map(lambda tail: bytes(byte for byte in tail if byte in VISIBLE)))
+def test_no_target_does_anything_else(tail: bytes) -> None:
+    """Whatever follows the scheme: an origin-form target that keeps the bytes, or a 400."""
+    target = b"http://" + tail
+    try:
+        _, _, head = split_absolute(get(target))
+    except ClientProtocolError:
+        return
+    assert head.target.startswith(b"/")
+    assert target.endswith(head.target) or target.endswith(head.target[1:])
+
+
+def test_what_was_meant_for_the_proxy_stays_here() -> None:
+    """The user's password for the proxy above all; the rest keeps order and case."""
+    head = get(
+        b"http://h/a",
+        (b"Proxy-Authorization", b"Basic secret"),
+        (b"aCCept", b"*/*"),
+        (b"hOST", b"other"),
+        (b"Proxy-Connection", b"keep-alive"),
+        (b"Authorization", b"Bearer its-own"),
+        (b"Connection", b"close"),
+    )
+    assert split_absolute(head)[2].headers == (
+        (b"aCCept", b"*/*"),
+        (b"hOST", b"h"),
+        (b"Authorization", b"Bearer its-own"),
+        (b"Connection", b"close"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("authority", "default_port", "host"),
+    [
+        ("h:443", 443, b"h"),
+        ("h:8443", 443, b"h:8443"),
+        ("h:80", 443, b"h:80"),
+        ("h:80", 80, b"h"),
+        ("[::1]:443", 443, b"[::1]"),
+        ("[::1]:1", 443, b"[::1]:1"),
+    ],
+)
+def test_host_is_written_as_clients_write_it(
+    authority: str, default_port: int, host: bytes
+) -> None:
+    """Without the scheme's own port."""
+    head = addressed_to(get(b"/", (b"A", b"1"), (b"HOST", b"old")), Authority.parse(authority),
+                        default_port)  # fmt: skip
+    assert head.headers == ((b"A", b"1"), (b"HOST", host))
+
+
+def test_an_http_1_0_request_without_host_gets_one() -> None:
+    """In front, as RFC 9110 section 7.2 advises."""
+    head = RequestHead(b"GET", b"/", ((b"A", b"1"),), b"1.0")
+    assert addressed_to(head, Authority("h", 443), 443).headers == ((b"Host", b"h"), (b"A", b"1"))
+
+
+def test_a_length_beside_chunks_is_removed() -> None:
+    """Chunks win, and nobody behind us may think otherwise (RFC 9112 section 6.3)."""
+    both = ((b"Content-LENGTH", b"3"), (b"Transfer-Encoding", b"chunked"), (b"A", b"b"))
+    assert unambiguous(get(b"/", *both)).headers == both[1:]
+    assert unambiguous(ResponseHead(200, b"OK", both)).headers == both[1:]
+
+
+@pytest.mark.parametrize(
+    "headers", [(), ((b"Content-Length", b"3"),), ((b"Transfer-Encoding", b"chunked"),)]
+)
+def test_a_head_with_one_framing_passes_as_it_is(headers: tuple[tuple[bytes, bytes], ...]) -> None:
+    """The very same value."""
+    head = ResponseHead(200, b"OK", headers)
+    assert unambiguous(head) is head
