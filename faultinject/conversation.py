@@ -84,15 +84,13 @@ class Conversation:
 
     async def _stays_idle(self) -> bool:
         """Wait for the client's next bytes; return False if the session shall end instead."""
-        if self.client.unread_bytes:
+        if self.client.unread:
             return True
-        with trio.CancelScope() as scope:
-            self.session.idle_scope = scope
-            try:
-                return await self._client_speaks()
-            finally:
-                self.session.idle_scope = None
-        return False
+        self.session.idle = True
+        try:
+            return await self._client_speaks()
+        finally:
+            self.session.idle = False
 
     async def _client_speaks(self) -> bool:
         upstream = self.session.lease.idle_connection
@@ -173,8 +171,8 @@ class Conversation:
                 outcome=exchange.outcome,
                 rule=rule_id,
                 status=exchange.status,
-                request_bytes=self.client.body_bytes_received,
-                response_bytes=self.client.body_bytes_sent,
+                request_bytes=self.client.body_bytes_received + exchange.relayed.sent_bytes,
+                response_bytes=self.client.body_bytes_sent + exchange.relayed.received_bytes,
                 milliseconds=milliseconds_since(self._started),
                 error=exchange.error,
             )

@@ -63,7 +63,7 @@ class FrontDoor:
         except UpstreamError as error:
             await self._decline(client, own_response(error.status, error.kind, str(error)))
             return
-        tunnel.stream = PrefixedStream(client.take_unread(), self.stream)
+        tunnel.stream = PrefixedStream(client.unread, self.stream)
         await tunnel.serve(_TUNNEL_IS_UP)
 
     async def _decline(self, client: ClientConnection, response: InjectedResponse) -> None:
