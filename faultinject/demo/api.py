@@ -134,12 +134,12 @@ class _Exchange:
         body = bytearray()
         if self.client.waits_for_continue:
             await self.client.send(CONTINUE)
-        while len(body) <= most_bytes:
+        ended = False
+        while not ended and len(body) <= most_bytes:
             parts = await self.client.receive()
             body += b"".join(part for part in parts if isinstance(part, bytes))
-            if isinstance(parts[-1], End):
-                return bytes(body)
-        return None
+            ended = isinstance(parts[-1], End)
+        return bytes(body) if len(body) <= most_bytes else None
 
     async def refuse(self, status: int, message: str, *, last: bool = False) -> None:
         """Answer with an error; ``last`` makes it the connection's last."""

@@ -1,0 +1,334 @@
+"""The fake API: what clients get, to the byte where bytes matter, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from faultinject.demo.api import GAP_SECONDS, TEXT, FakeApi
+from faultinject.limits import Limits
+from faultinject.memory_stream import memory_stream_pair
+from tests.support.peer import Message, Peer
+
+MESSAGES = "/v1/messages"
+COMPLETIONS = "/v1/chat/completions"
+RESPONSES = "/v1/responses"
+ASKING = {"model": "some-model", "messages": [{"role": "user", "content": "How are you?"}]}
+
+
+def post(path: str, body: bytes, *headers: str) -> bytes:
+    """Return a POST."""
+    lines = "".join(f"{line}\r\n" for line in headers)
+    head = f"POST {path} HTTP/1.1\r\nHost: api\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+@asynccontextmanager
+async def served(api: FakeApi) -> AsyncIterator[Peer]:
+    """Serve the API to one client; the API must end by itself once the client has left."""
+    near, far = memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(api.serve, far)
+        try:
+            yield Peer(near)
+        finally:
+            await near.aclose()
+
+
+async def ask(path: str, document: Any, api: FakeApi | None = None) -> Message:
+    """Ask once."""
+    async with served(api or FakeApi(gap_seconds=0)) as client:
+        return await client.ask(post(path, json.dumps(document).encode()))
+
+
+def events_of(answer: Message) -> list[tuple[str | None, str]]:
+    """Return the names and data of an answer's server-sent events."""
+    blocks = answer.body.decode().split("\n\n")
+    assert blocks.pop() == ""
+    events = []
+    for block in blocks:
+        *name, data = block.split("\n")
+        events.append((name[0].removeprefix("event: ") if name else None, data))
+    assert all(data.startswith("data: ") for _, data in events)
+    return [(name, data.removeprefix("data: ")) for name, data in events]
+
+
+# Anthropic
+
+
+async def test_a_message() -> None:
+    """A plain request gets a message, with the headers that the API sends."""
+    answer = await ask(MESSAGES, ASKING)
+    assert answer.line == b"HTTP/1.1 200 OK"
+    assert answer.header(b"content-type") == b"application/json"
+    assert (answer.header(b"request-id") or b"").startswith(b"req_011C")
+    message = answer.json()
+    assert message["id"].startswith("msg_01")
+    assert message | {"id": ""} == {
+        "id": "",
+        "type": "message",
+        "role": "assistant",
+        "model": "some-model",
+        "content": [{"type": "text", "text": TEXT}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 4, "output_tokens": len(TEXT.split())},
+    }
+
+
+async def test_a_streamed_message() -> None:
+    """The events come in the API's order, framed and padded as the API does it."""
+    answer = await ask(MESSAGES, ASKING | {"stream": True}, FakeApi("Well, thanks!", 0))
+    assert answer.header(b"content-type") == b"text/event-stream; charset=utf-8"
+    assert answer.header(b"transfer-encoding") == b"chunked"
+    events = events_of(answer)
+    assert [name for name, _ in events] == [
+        "message_start",
+        "content_block_start",
+        "ping",
+        "content_block_delta",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    ]
+    documents = [json.loads(data) for _, data in events]
+    assert [document["type"] for document in documents] == [name for name, _ in events]
+    assert documents[0]["message"]["content"] == []
+    assert documents[3]["delta"] == {"type": "text_delta", "text": "Well,"}
+    assert documents[4]["delta"] == {"type": "text_delta", "text": " thanks!"}
+    assert documents[6]["delta"]["stop_reason"] == "end_turn"
+    assert documents[6]["usage"] == {"output_tokens": 2}
+
+
+async def test_padding() -> None:
+    """Every event but the ping has 0 to 15 spaces before its last brace, and no other spaces."""
+    answer = await ask(MESSAGES, ASKING | {"stream": True}, FakeApi("one two three", 0))
+    paddings = set()
+    for name, data in events_of(answer):
+        if name == "ping":
+            assert data == '{"type": "ping"}'
+            continue
+        content = data.removesuffix("}").rstrip(" ")
+        assert content + "}" == json.dumps(json.loads(data), separators=(",", ":"))
+        paddings.add(len(data) - len(content) - 1)
+    assert paddings <= set(range(16))
+    assert len(paddings) > 3
+
+
+async def test_each_event_is_a_chunk_of_its_own() -> None:
+    """Chunks and events coincide, and the end is a proper last chunk."""
+    answer = await ask(MESSAGES, ASKING | {"stream": True}, FakeApi("one two", 0))
+    chunks, rest = [], answer.raw_body
+    while rest:
+        size, _, rest = rest.partition(b"\r\n")
+        chunks.append(rest[: int(size, 16)])
+        rest = rest[int(size, 16) + 2 :]
+    assert chunks.pop() == b""
+    assert len(chunks) == 8
+    assert all(chunk.startswith(b"event: ") and chunk.endswith(b"\n\n") for chunk in chunks)
+
+
+async def test_events_are_spaced_in_time(autojump_clock: trio.testing.MockClock) -> None:
+    """A streamed event arrives as it is said, not with the last one."""
+    async with served(FakeApi("one two")) as client:
+        await client.send(post(MESSAGES, b'{"stream":true}'))
+        began, arrivals = trio.current_time(), []
+        await client.read_until(b"\r\n\r\n")
+        while b"message_stop" not in await client.read_until(b"\n\n"):
+            arrivals.append(trio.current_time() - began)
+        assert arrivals == pytest.approx([GAP_SECONDS * number for number in range(7)])
+
+
+# OpenAI
+
+
+async def test_a_chat_completion() -> None:
+    """A plain request gets a completion, with OpenAI's request id."""
+    answer = await ask(COMPLETIONS, ASKING)
+    assert answer.status == 200
+    assert answer.header(b"x-request-id")
+    completion = answer.json()
+    assert completion["object"] == "chat.completion"
+    assert completion["model"] == "some-model"
+    [choice] = completion["choices"]
+    assert choice["message"]["content"] == TEXT
+    assert choice["finish_reason"] == "stop"
+    assert completion["usage"]["prompt_tokens"] == 4
+
+
+async def test_a_streamed_chat_completion() -> None:
+    """The chunks hold the text in order and end with [DONE]; their events have no name."""
+    answer = await ask(COMPLETIONS, ASKING | {"stream": True}, FakeApi("one two", 0))
+    events = events_of(answer)
+    assert {name for name, _ in events} == {None}
+    assert events.pop() == (None, "[DONE]")
+    chunks = [json.loads(data) for _, data in events]
+    assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+    assert [chunk["choices"][0]["delta"] for chunk in chunks] == [
+        {"role": "assistant", "content": ""},
+        {"content": "one"},
+        {"content": " two"},
+        {},
+    ]
+    assert [c["choices"][0]["finish_reason"] for c in chunks] == [None, None, None, "stop"]
+
+
+async def test_a_response() -> None:
+    """A plain request gets a completed response."""
+    answer = await ask(RESPONSES, {"model": "some-model", "input": "Hello there"})
+    response = answer.json()
+    assert response["status"] == "completed"
+    assert response["output"][0]["content"][0]["text"] == TEXT
+    assert response["usage"]["input_tokens"] == 2
+
+
+async def test_a_streamed_response() -> None:
+    """The events are numbered, hold the text in order, and end with the whole response."""
+    answer = await ask(RESPONSES, {"input": "Hello", "stream": True}, FakeApi("one two", 0))
+    events = [(name, json.loads(data)) for name, data in events_of(answer)]
+    assert [name for name, _ in events] == [document["type"] for _, document in events]
+    documents = [document for _, document in events]
+    assert [document["sequence_number"] for document in documents] == list(range(len(events)))
+    deltas = [d["delta"] for d in documents if d["type"] == "response.output_text.delta"]
+    assert deltas == ["one", " two"]
+    assert documents[0]["response"]["status"] == "in_progress"
+    assert documents[-1]["type"] == "response.completed"
+    assert documents[-1]["response"]["output"][0]["content"][0]["text"] == "one two"
+
+
+# What is refused
+
+
+async def test_a_path_that_is_not_served() -> None:
+    """Other paths get the API's own 404, whatever the method."""
+    async with served(FakeApi()) as client:
+        answer = await client.ask(post("/v1/complete?beta=true", b"{}"))
+        assert answer.status == 404
+        assert answer.json()["error"]["type"] == "not_found_error"
+        assert answer.json()["request_id"].encode() == answer.header(b"request-id")
+        head = await client.ask(b"HEAD / HTTP/1.1\r\nHost: api\r\n\r\n")
+        assert (head.status, head.body) == (404, b"")
+        assert (await client.ask(post(MESSAGES + "?beta=true", b"{}"))).status == 200
+
+
+async def test_a_method_that_is_not_served() -> None:
+    """A GET on a path that takes a POST gets a 405."""
+    async with served(FakeApi()) as client:
+        answer = await client.ask(b"GET /v1/messages HTTP/1.1\r\nHost: api\r\n\r\n")
+        assert answer.status == 405
+        assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"\xff", b"[]", b'"text"', b"[" * 200_000],
+    ids=["empty", "cut", "no UTF-8", "a list", "a text", "deep"],
+)
+@pytest.mark.parametrize("path", [MESSAGES, COMPLETIONS, RESPONSES])
+async def test_bad_json(path: str, body: bytes) -> None:
+    """A body that is no JSON object gets a 400 in the API's shape; the connection goes on."""
+    async with served(FakeApi()) as client:
+        answer = await client.ask(post(path, body))
+        assert answer.status == 400
+        error = answer.json()["error"]
+        assert error["type"] == "invalid_request_error"
+        assert error["message"].startswith("The request body is not")
+        assert ("param" in error) == (path != MESSAGES)
+        assert (await client.ask(post(path, b"{}"))).status == 200
+
+
+async def test_a_deep_body_is_counted() -> None:
+    """The words of nested texts count as the request's tokens, however deep they are."""
+    deep: Any = "two words"
+    for _ in range(300):
+        deep = [{"content": deep, "number": 1}]
+    answer = await ask(MESSAGES, {"messages": deep, "model": 5})
+    assert answer.json()["usage"]["input_tokens"] == 2
+    assert answer.json()["model"] == "fake-model"
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+async def test_a_body_that_is_too_large(framing: str) -> None:
+    """It gets a 413 as the API's edge words it, and the connection ends."""
+    body = b"x" * 2000
+    request = post(MESSAGES, body)
+    if framing == "chunks":
+        head = b"POST /v1/messages HTTP/1.1\r\nHost: api\r\nTransfer-Encoding: chunked\r\n\r\n"
+        request = head + b"%x\r\n%b\r\n" % (len(body), body)
+    async with served(FakeApi(limits=Limits(drained_body_bytes=1000))) as client:
+        answer = await client.ask(request)
+        assert answer.status == 413
+        assert answer.json()["error"]["type"] == "request_too_large"
+        assert answer.header(b"connection") == b"close"
+        assert await client.rest() == b""
+
+
+async def test_a_client_that_waits_for_a_100() -> None:
+    """It gets one, then its answer."""
+    async with served(FakeApi()) as client:
+        request = post(MESSAGES, b"{}", "Expect: 100-continue")
+        await client.send(request[:-2])
+        assert (await client.answer()).status == 100
+        await client.send(request[-2:])
+        assert (await client.answer()).status == 200
+
+
+async def test_what_is_not_http() -> None:
+    """It gets a 400, and the connection ends."""
+    api = FakeApi()
+    async with served(api) as client:
+        await client.send(b"EHLO mail\r\n\r\n")
+        answer = await client.answer()
+        assert answer.status == 400
+        assert answer.header(b"connection") == b"close"
+        assert await client.rest() == b""
+
+
+# Connections
+
+
+async def test_requests_on_one_connection() -> None:
+    """A connection serves request after request; each has an id of its own and is counted."""
+    api = FakeApi()
+    async with served(api) as client:
+        answers = [await client.ask(post(MESSAGES, b"{}")) for _ in range(3)]
+    assert len({answer.header(b"request-id") for answer in answers}) == 3
+    assert len({answer.json()["id"] for answer in answers}) == 3
+    assert api.asked == 3
+
+
+async def test_the_same_run_gives_the_same_answers() -> None:
+    """Ids come from a count, not from a random source."""
+    first, second = await ask(MESSAGES, ASKING), await ask(MESSAGES, ASKING)
+    assert first.body == second.body
+
+
+async def test_connection_close_is_obeyed() -> None:
+    """A client that asks for the connection's end gets it."""
+    async with served(FakeApi()) as client:
+        assert (await client.ask(post(MESSAGES, b"{}", "Connection: close"))).status == 200
+        assert await client.rest() == b""
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [post(MESSAGES, b"{}")[:-1], post(MESSAGES, b'{"stream":true}')],
+    ids=["in its request", "in its answer"],
+)
+async def test_a_client_that_leaves(
+    request_bytes: bytes, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A client that leaves within its request or its answer ends its own connection only."""
+    near, far = memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(FakeApi().serve, far)
+        await near.send_all(request_bytes)
+        await trio.testing.wait_all_tasks_blocked()
+        await near.aclose()
