@@ -17,7 +17,7 @@ class Limits:
     head_seconds: float = 30.0
     """Longest time from a request's first byte to the end of its head, and for CONNECT."""
     handshake_seconds: float = 10.0
-    """Longest TLS handshake with a client, its ClientHello included."""
+    """Longest time for a client's ClientHello, and then for the rest of the TLS handshake."""
     client_hello_bytes: int = 32 * 1024
     """Longest ClientHello. Post-quantum ones have some 2 KiB."""
     silent_tunnel_seconds: float = 0.5

@@ -30,7 +30,13 @@ from faultinject.relay import READ_NUM_BYTES, Relayed, relay
 from faultinject.session import Session, milliseconds_since
 from faultinject.streams import Ending, PrefixedStream, close
 from faultinject.tls.accepting import accept_tls
-from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
+from faultinject.tls.client_hello import (
+    AlertDescription,
+    ClientHello,
+    Unread,
+    fatal_alert,
+    read_client_hello,
+)
 
 _TLS_1_2 = 0x0303
 _HTTP_1_1 = "http/1.1"
@@ -70,8 +76,13 @@ class Tunnel:
             if await self._say(confirmation):
                 await self._serve()
         finally:
-            if self.upstream is not None:
-                await trio.aclose_forcefully(self.upstream)
+            await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        """Close the connection for a relay, if there is one."""
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            await trio.aclose_forcefully(upstream)
 
     async def _serve(self) -> None:
         limits = self.session.services.limits
@@ -82,7 +93,7 @@ class Tunnel:
         match opening:
             case ClientHello():
                 await self._serve_tls(stream, opening)
-            case Speech.BROKEN_TLS:
+            case Speech.BROKEN_TLS if self._is_target(self.authority.host):
                 self._tell_failure(self.authority.host, HandshakeError("a malformed ClientHello"))
                 await self._alert(AlertDescription.DECODE_ERROR)
             case Speech.HTTP if self._is_target(self.authority.host):
@@ -126,7 +137,7 @@ class Tunnel:
     async def _read_opening(self, buffer: bytearray) -> None:
         """Add the client's bytes to the buffer until it can be told what they are."""
         limits = self.session.services.limits
-        while read_opening(bytes(buffer)) is Speech.UNDECIDED:
+        while self._undecided(bytes(buffer)):
             if len(buffer) > limits.client_hello_bytes:
                 return
             try:
@@ -135,8 +146,14 @@ class Tunnel:
                 return
             if not data:
                 return
+            if not buffer:
+                self.session.patience.expect("the rest of the ClientHello", limits.handshake_seconds)
             buffer += data
-            self.session.patience.expect("the rest of the handshake", limits.handshake_seconds)
+
+    def _undecided(self, data: bytes) -> bool:
+        if self._is_target(self.authority.host):
+            return read_opening(data) is Speech.UNDECIDED
+        return read_client_hello(data) is Unread.INCOMPLETE  # only SNI may name a target yet
 
     # Looking into it
 
@@ -170,8 +187,11 @@ class Tunnel:
         started = time.perf_counter()
         services = self.session.services
         context = services.leaves.context_for(name)
+        limit_seconds = services.limits.handshake_seconds
+        # Longer than the limit itself, which has an event to tell.
+        self.session.patience.expect("the handshake", 2 * limit_seconds)
         try:
-            tls = await accept_tls(stream, context, services.limits.handshake_seconds)
+            tls = await accept_tls(stream, context, limit_seconds)
         except HandshakeError as error:
             self._tell_failure(name, error)
             return
@@ -188,6 +208,7 @@ class Tunnel:
         await self._converse(tls, origin)
 
     async def _converse(self, stream: trio.abc.Stream, origin: Origin) -> None:
+        await self._hang_up()  # requests have connections of their own
         client = ClientConnection(
             stream,
             head_bytes=self.session.services.limits.head_bytes,
