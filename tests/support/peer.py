@@ -89,6 +89,22 @@ class Peer:
         self.stream = stream
         return stream
 
+    async def fail_tls(self, context: ssl.SSLContext, name: str) -> ssl.SSLError:
+        """Shake hands, which must fail; send the alert, as browsers do, and return the reason."""
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = context.wrap_bio(incoming, outgoing, server_hostname=name)
+        while True:
+            try:
+                client.do_handshake()
+            except ssl.SSLWantReadError:
+                await self.send(outgoing.read())
+                incoming.write(await self.receive())
+            except ssl.SSLError as error:
+                await self.send(outgoing.read())
+                return error
+            else:
+                raise AssertionError("the handshake succeeded")
+
     # Receiving
 
     async def receive(self) -> bytes:

@@ -1,0 +1,147 @@
+"""Handshakes with clients that succeed, are refused, break off or never end."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+import trio
+import trio.testing
+
+from faultinject.errors import HandshakeError
+from faultinject.tls.accepting import accept_tls
+from tests.support.bench import TARGET, leaves, trusting_context
+from tests.support.peer import Peer
+from tests.support.pipes import Pipe, pipe_pair
+from tests.support.tls_peers import client_context, client_hello
+
+HANDSHAKE_FAILURE, PROTOCOL_VERSION = 40, 70
+
+
+async def failed_with(client: Pipe, ours: Pipe, context: ssl.SSLContext) -> HandshakeError:
+    """Let a client with this context fail, and return what we have of it."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Peer(client).fail_tls, context, TARGET)
+        with pytest.raises(HandshakeError) as caught:
+            await accept_tls(ours, leaves().context_for(TARGET), 10)
+    return caught.value
+
+
+async def test_a_handshake(autojump_clock):
+    """What is said afterwards is encrypted, and the stream is the caller's."""
+    client, ours = pipe_pair()
+    theirs = trio.SSLStream(client, trusting_context(), server_hostname=TARGET)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(theirs.do_handshake)
+        tls = await accept_tls(ours, leaves().context_for(TARGET), 10)
+    async with tls:
+        await tls.send_all(b"hello")
+        assert await theirs.receive_some(100) == b"hello"
+        assert b"hello" not in ours.sent
+    assert ours.closed
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_client_that_does_not_trust_us(autojump_clock, version):
+    """Its alert says so; the transport stays its owner's."""
+    client, ours = pipe_pair()
+    error = await failed_with(client, ours, client_context(version=version))
+    assert error.refused
+    assert error.reason == "the client does not trust the certificate (unknown ca)"
+    assert not ours.closed
+
+
+async def test_a_client_that_checks_another_name(autojump_clock):
+    """A certificate for another host is refused too."""
+    client, ours = pipe_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Peer(client).fail_tls, trusting_context(), "other.example")
+        with pytest.raises(HandshakeError) as caught:
+            await accept_tls(ours, leaves().context_for(TARGET), 10)
+    assert caught.value.refused
+
+
+@pytest.mark.parametrize("sent", [0, 50, None])
+async def test_a_client_that_leaves_within_its_handshake(autojump_clock, sent):
+    """That is no refusal: many clients leave for reasons of their own."""
+    client, ours = pipe_pair()
+    await client.send_all(client_hello(trusting_context(), TARGET)[:sent])
+    await client.aclose()
+    with pytest.raises(HandshakeError) as caught:
+        await accept_tls(ours, leaves().context_for(TARGET), 10)
+    assert not caught.value.refused
+    assert caught.value.reason
+
+
+async def test_a_client_that_resets_within_its_handshake(autojump_clock):
+    """The reason is the system's."""
+    client, ours = pipe_pair()
+    client.reset()
+    with pytest.raises(HandshakeError, match="reset") as caught:
+        await accept_tls(ours, leaves().context_for(TARGET), 10)
+    assert not caught.value.refused
+
+
+async def test_a_handshake_that_never_finishes(autojump_clock):
+    """It ends at the limit, and the words name it."""
+    client, ours = pipe_pair()
+    await client.send_all(client_hello(trusting_context(), TARGET))
+    started = trio.current_time()
+    with pytest.raises(HandshakeError, match="did not finish its handshake within 2.5 s"):
+        await accept_tls(ours, leaves().context_for(TARGET), 2.5)
+    assert trio.current_time() - started == pytest.approx(2.5)
+
+
+async def test_no_cipher_in_common(autojump_clock):
+    """The client is told by an alert."""
+    client, ours = pipe_pair()
+    context = trusting_context(version=ssl.TLSVersion.TLSv1_2)
+    context.set_ciphers("AES128-SHA")
+    error = await failed_with(client, ours, context)
+    assert (error.reason, error.refused) == ("no shared cipher", False)
+    assert ours.sent[-1] == HANDSHAKE_FAILURE
+
+
+async def test_a_version_that_is_too_old(autojump_clock):
+    """The client is told by the alert of that name."""
+    client, ours = pipe_pair()
+    context = trusting_context()
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning):
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    error = await failed_with(client, ours, context)
+    assert (error.reason, error.refused) == ("unsupported protocol", False)
+    assert ours.sent[-1] == PROTOCOL_VERSION
+
+
+async def test_what_is_no_tls(autojump_clock):
+    """Bytes that no TLS library reads are an error, whatever they are."""
+    client, ours = pipe_pair()
+    await client.send_all(b"GET / HTTP/1.1\r\n\r\n")
+    with pytest.raises(HandshakeError) as caught:
+        await accept_tls(ours, leaves().context_for(TARGET), 10)
+    assert not caught.value.refused
+
+
+async def test_an_alert_about_something_else(autojump_clock):
+    """A client that gives up for another reason does not refuse our certificate."""
+    client, ours = pipe_pair()
+    hello = client_hello(trusting_context(), TARGET)
+    internal_error = bytes((0x15, 3, 3, 0, 2, 2, 80))
+    await client.send_all(hello + internal_error)
+    with pytest.raises(HandshakeError) as caught:
+        await accept_tls(ours, leaves().context_for(TARGET), 10)
+    assert not caught.value.refused
+    assert "internal error" in caught.value.reason.lower().replace("_", " ")
+
+
+async def test_a_client_that_cannot_be_told(autojump_clock):
+    """The alert finds nobody, and the reason is the same."""
+    client, ours = pipe_pair()
+    context = trusting_context(version=ssl.TLSVersion.TLSv1_2)
+    context.set_ciphers("AES128-SHA")
+    await client.send_all(client_hello(context, TARGET))
+    client.deafen()
+    with pytest.raises(HandshakeError, match="no shared cipher"):
+        await accept_tls(ours, leaves().context_for(TARGET), 10)
