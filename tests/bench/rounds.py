@@ -27,7 +27,7 @@ from tests.bench.running import (
 from tests.bench.workloads import WORKLOADS, Effort, Measures, Workload
 
 MEMORY_ROUNDS = 2
-"""Memory repeats closely, and 500 handshakes take their time."""
+"""Memory repeats closely, and hundreds of handshakes take their time."""
 
 
 @frozen

@@ -40,8 +40,8 @@ class Effort:
 
     seconds: float = 1.0
     events: int = 200
-    posts: int = 15
-    tunnels: int = 500
+    posts: int = 9
+    tunnels: int = 300
 
 
 @frozen
