@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 import trio
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from faultinject.beside import beside
 from faultinject.dial import Origin
@@ -43,15 +43,9 @@ class Conversation:
     session: Session
     client: ClientConnection
     route: Route
+    ending: Ending = field(default=Ending.WHOLE, init=False)
+    """How the client's connection shall end, once `run` has returned None."""
     _started: float = 0.0
-    _broken: bool = False
-
-    @property
-    def ending(self) -> Ending:
-        """How the client's connection shall end, once `run` has returned None."""
-        if self._broken:
-            return Ending.BROKEN
-        return Ending.WHOLE if self.client.request_ended else Ending.UNREAD
 
     async def run(self) -> RequestHead | None:
         """Answer requests. Returns a CONNECT's head if one came, else None at the end."""
@@ -129,11 +123,17 @@ class Conversation:
             else:
                 await exchange.inject(routed.request, plan.source)
         finally:
-            self._broken = exchange.outcome in ("client-gone", "upstream-error")
+            self.ending = self._ending_after(exchange)
             self._tell(exchange, routed.request, routed.origin, plan.rule_id)
+
+    def _ending_after(self, exchange: Exchange) -> Ending:
+        if not exchange.answered:
+            return Ending.BROKEN
+        return Ending.WHOLE if self.client.request_ended else Ending.UNREAD
 
     async def refuse(self, request: RequestHead | None, error: ClientProtocolError) -> None:
         """Answer with our own error, and tell of it; the connection shall end then."""
+        self.ending = Ending.UNREAD
         exchange = self._new_exchange()
         try:
             await exchange.refuse(request.method if request else b"GET", error)

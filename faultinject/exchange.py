@@ -62,6 +62,8 @@ class Exchange:
     outcome: Outcome = "client-gone"
     status: int | None = None
     error: str | None = None
+    answered: bool = False
+    """Whether the client got an answer, and got it whole."""
     relayed: Relayed = field(factory=Relayed)
     """What passed after an upgrade."""
 
@@ -72,6 +74,9 @@ class Exchange:
     async def refuse(self, method: bytes, problem: ClientProtocolError) -> None:
         """Answer a request that cannot be dealt with; the connection ends with it."""
         self.error = str(problem)
+        if self.client.response_started:
+            self.outcome = "refused"
+            return  # too late to say so
         response = own_response(problem.status, "request", str(problem))
         await self._answer("refused", method, response, last=True)
 
@@ -93,6 +98,7 @@ class Exchange:
                 await self.lease.discard()
 
     async def _after_answer(self, forwarding: Forwarding) -> None:
+        self.answered = True
         if forwarding.status == 101:
             self.outcome = "upgraded"
             await self._relay_upgraded()
@@ -137,10 +143,12 @@ class Exchange:
             whole = last or await self._read_away()
             parts = dated(response, close=last or not whole)
             await self.client.send(*((parts[0], End()) if method == b"HEAD" else parts))
-        except (ClientGoneError, ClientProtocolError) as error:
+        except ClientGoneError as error:
             self.outcome, self.error = "client-gone", self.error or str(error)
+        except ClientProtocolError as error:
+            await self.refuse(method, error)
         else:
-            self.outcome, self.status = outcome, response.status
+            self.outcome, self.status, self.answered = outcome, response.status, True
 
     async def _read_away(self) -> bool:
         """Read the rest of the request's body and forget it; say whether that came to its end."""
