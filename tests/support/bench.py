@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import trio
+import trio.testing
 from attrs import define, field
 
 from faultinject.authority import Authority, TargetPattern
@@ -31,7 +32,7 @@ from faultinject.settings import Settings
 from faultinject.tls.certificate_authority import CertificateAuthority
 from faultinject.tls.leaves import LeafCache
 from faultinject.upstream import Pool
-from tests.support.peer import Message, Peer
+from tests.support.peer import Cut, Message, Peer
 from tests.support.pipes import Pipe, pipe_pair
 from tests.support.tls_peers import client_context
 
@@ -87,11 +88,13 @@ async def echoes(upstream: Peer) -> None:
 
 
 def answers(*pieces: bytes) -> Script:
-    """Return a script that answers a request by these writes, ends the connection then."""
+    """Return a script that answers a request by these, one after another, and ends then."""
 
     async def script(upstream: Peer) -> None:
         await upstream.read_message()
-        await upstream.send(*pieces)
+        for piece in pieces:
+            await upstream.send(piece)
+            await trio.testing.wait_all_tasks_blocked()
 
     return script
 
@@ -132,7 +135,7 @@ class ScriptedDialer:
     async def _play(self, script: Script, pipe: Pipe) -> None:
         try:
             await script(Peer(pipe))
-        except trio.BrokenResourceError:
+        except (trio.BrokenResourceError, Cut):
             pass  # the proxy has left
         finally:
             await trio.aclose_forcefully(pipe)

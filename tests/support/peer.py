@@ -171,12 +171,16 @@ class Peer:
         body, raw = b"", b""
         while True:
             line = await self.read_until(b"\r\n")
+            if not line:
+                raise Cut(raw)
             raw += line
             if not (size := int(line.split(b";")[0], 16)):
                 break
             chunk = await self.read_exactly(size + 2)
             body, raw = body + chunk[:-2], raw + chunk
         while (line := await self.read_until(b"\r\n")) != b"\r\n":
+            if not line:
+                raise Cut(raw)
             raw += line
         return body, raw + line
 

@@ -1,0 +1,456 @@
+"""One request and its answer: injected, forwarded, refused, or broken off."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+
+from faultinject.errors import UpstreamError
+from faultinject.exchange import own_response
+from faultinject.limits import Limits
+from tests.support.bench import TARGET, answers, get, ok, open_bench, post
+from tests.support.peer import Cut, Peer
+
+CHUNKED = (
+    b"POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"5\r\nhello\r\n6;ext=1\r\n world\r\n0\r\nX-Trailer: yes\r\n\r\n"
+)
+EXPECTING = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+UPGRADE = get("/ws", TARGET, b"Connection: Upgrade", b"Upgrade: websocket")
+SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+
+# Injected
+
+
+async def test_an_injected_answer_is_whole(autojump_clock):
+    """A status, the API's body, its length, a date and the marker; the upstream is not dialled."""
+    async with open_bench(probability=1) as bench:
+        client = await bench.tls()
+        answer = await client.ask(post("/v1/messages", b"{}"))
+        assert answer.line == b"HTTP/1.1 429 Too Many Requests"
+        assert answer.json()["error"]["type"] == "rate_limit_error"
+        assert [name for name, _ in answer.headers] == [
+            b"Date", b"Content-Type", b"Content-Length", b"X-Faultinject",
+        ]  # fmt: skip
+        assert bench.dialer.dialled == []
+        exchange = await bench.exchange()
+        assert (exchange.outcome, exchange.status) == ("injected", 429)
+        assert (exchange.request_bytes, exchange.response_bytes) == (2, len(answer.body))
+
+
+async def test_head_gets_no_body(autojump_clock):
+    """The length is that of a GET's answer, and the next answer is where it should be."""
+    async with open_bench(probability=1) as bench:
+        client = bench.connect()
+        answer = await client.ask(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (answer.status, answer.body) == (429, b"")
+        assert int(answer.header(b"content-length") or 0) > 0
+        assert (await client.ask(get("/"))).status == 429
+
+
+@pytest.mark.parametrize("size", [1_000_000, 0])
+async def test_a_body_is_read_before_the_answer(autojump_clock, size):
+    """A client that looks for an answer only after its body gets it, and keeps its connection."""
+    async with open_bench(probability=1) as bench:
+        client = await bench.tls()
+        for _ in range(2):
+            assert (await client.ask(post("/", b"x" * size))).status == 429
+        assert [event.request_bytes for event in bench.events if hasattr(event, "path")] == [
+            size,
+            size,
+        ]
+
+
+async def test_the_answer_waits_for_the_body(autojump_clock):
+    """It is not sent while the client still sends."""
+    async with open_bench(probability=1) as bench:
+        client = bench.connect()
+        request = post("/", b"x" * 100)
+        await client.send(request[:-1])
+        await trio.testing.wait_all_tasks_blocked()
+        assert client.stream.other.sent == b""
+        await client.send(request[-1:])
+        assert (await client.answer()).status == 429
+
+
+async def test_a_chunked_body_is_read_too(autojump_clock):
+    """With extensions and trailers."""
+    async with open_bench(probability=1) as bench:
+        client = bench.connect()
+        for _ in range(2):
+            assert (await client.ask(CHUNKED)).status == 429
+
+
+async def test_a_client_that_expects_100(autojump_clock):
+    """It is told to go on, and answered then."""
+    async with open_bench(probability=1) as bench:
+        client = bench.connect()
+        assert (await client.ask(EXPECTING)).line == b"HTTP/1.1 100 Continue"
+        await client.send(b"hello")
+        assert (await client.answer()).status == 429
+        assert (await client.ask(get("/"))).status == 429
+
+
+async def test_a_client_that_expects_100_and_does_not_wait(autojump_clock):
+    """Its body is there already: no 100 is owed."""
+    async with open_bench(probability=1) as bench:
+        client = bench.connect()
+        assert (await client.ask(EXPECTING + b"hello")).status == 429
+
+
+async def test_a_body_beyond_the_limit(autojump_clock):
+    """The answer comes before its end and says that the connection ends; it still arrives."""
+    async with open_bench(probability=1, limits=Limits(drained_body_bytes=100_000)) as bench:
+        client = await bench.tls()
+        await client.send(post("/", b"x" * 1_000_000)[:300_000])
+        answer = await client.answer()
+        assert answer.status == 429
+        assert answer.header(b"connection") == b"close"
+        await client.send(b"x" * 100_000)
+        assert await client.rest() == b""
+
+
+async def test_a_body_that_stops(autojump_clock):
+    """A client that does not go on is not waited for beyond the limit."""
+    async with open_bench(probability=1, limits=Limits(body_idle_seconds=60)) as bench:
+        client = bench.connect()
+        started = trio.current_time()
+        await client.send(post("/", b"x" * 100)[:-1])
+        assert await client.rest() == b""
+        assert trio.current_time() - started == pytest.approx(60, rel=0.02)
+        assert "the request's body" in (await bench.ended()).reason
+
+
+@pytest.mark.parametrize("probability", [0, 1])
+async def test_a_malformed_body_is_refused(autojump_clock, probability):
+    """Nothing has been answered yet, so the client can be told."""
+    async with open_bench(probability=probability) as bench:
+        client = bench.connect()
+        await client.send(
+            b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nno\r\n"
+        )
+        answer = await client.answer()
+        assert (answer.status, answer.header(b"x-faultinject-error")) == (400, b"request")
+        assert await client.rest() == b""
+        assert bench.outcomes == ["refused"]
+
+
+async def test_a_body_that_turns_out_malformed_beside_an_answer(autojump_clock):
+    """It is too late to tell: the connection breaks off."""
+
+    async def answers_early(upstream: Peer) -> None:
+        await upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+        await upstream.rest()
+
+    async with open_bench(upstream=answers_early) as bench:
+        client = await bench.tls()
+        await client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await client.read_until(b"half")
+        await client.send(b"no\r\n")
+        with pytest.raises(trio.BrokenResourceError):
+            await client.read_exactly(5)
+        exchange = await bench.exchange()
+        assert (exchange.outcome, exchange.status) == ("refused", 200)
+
+
+@pytest.mark.parametrize("probability", [0, 1])
+async def test_a_client_that_leaves_within_its_body(autojump_clock, probability):
+    """Told as that; the upstream's connection is closed."""
+    async with open_bench(probability=probability) as bench:
+        client = bench.connect()
+        await client.send(post("/", b"x" * 100)[:-1])
+        await trio.testing.wait_all_tasks_blocked()
+        await client.close()
+        exchange = await bench.exchange()
+        assert (exchange.outcome, exchange.status) == ("client-gone", None)
+        assert all(pipe.closed for pipe in bench.dialer.pipes)
+
+
+async def test_a_client_that_leaves_before_its_injected_answer(autojump_clock):
+    """Nobody is there to read it."""
+    async with open_bench(probability=1) as bench:
+        client = bench.connect()
+        client.stream.deafen()
+        await client.send(get("/"))
+        assert (await bench.exchange()).outcome == "client-gone"
+
+
+# Upstream failures
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("dns", 502), ("connect", 502), ("tls", 502), ("certificate", 502), ("loop", 502),
+     ("timeout", 504)],
+)  # fmt: skip
+async def test_an_upstream_that_cannot_be_reached(autojump_clock, kind, status):
+    """Our own gateway error says what failed, and cannot be taken for an injected one."""
+    async with open_bench() as bench:
+        bench.dialer.failure = UpstreamError(kind, f"{kind} went wrong", status)
+        client = await bench.tls()
+        answer = await client.ask(post("/", b"x" * 100_000))
+        assert answer.status == status
+        error = {"type": "faultinject_error", "kind": kind, "message": f"{kind} went wrong"}
+        assert answer.json() == {"error": error}
+        assert answer.header(b"x-faultinject-error") == kind.encode()
+        assert answer.header(b"x-faultinject") is None
+        exchange = await bench.exchange()
+        assert (exchange.outcome, exchange.error) == ("upstream-error", f"{kind} went wrong")
+        bench.dialer.failure = None
+        assert (await client.ask(get("/"))).status == 200
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [(b"", b"disconnected"), (b"HTTP/1.1 200 OK\r\nConte", b"disconnected"),
+     (b"SSH-2.0-x\r\n\r\n", b"protocol"), (b"HTTP/1.1 abc\r\n\r\n", b"protocol"),
+     (b"HTTP/2 200\r\n\r\n", b"protocol"),
+     (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", b"protocol"),
+     (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", b"protocol"),
+     (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", b"protocol"),
+     (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000, b"protocol")],
+)  # fmt: skip
+async def test_an_upstream_that_does_not_answer_properly(autojump_clock, said, kind):
+    """502, and the client's connection serves the next request."""
+    async with open_bench(upstream=answers(said)) as bench:
+        client = await bench.tls()
+        answer = await client.ask(get("/"))
+        assert (answer.status, answer.header(b"x-faultinject-error")) == (502, kind)
+        bench.upstream = answers(ok(b"better"))
+        assert (await client.ask(get("/"))).body == b"better"
+
+
+async def test_an_upstream_that_resets(autojump_clock):
+    """The reason is the system's."""
+
+    async def resets(upstream: Peer) -> None:
+        await upstream.read_message()
+        upstream.stream.reset()
+
+    async with open_bench(upstream=resets) as bench:
+        answer = await bench.connect().ask(get("/"))
+        assert answer.status == 502
+        assert answer.json()["error"]["kind"] == "disconnected"
+        assert "reset" in answer.json()["error"]["message"]
+
+
+async def test_a_gateway_error_beside_a_body_beyond_the_limit_arrives(autojump_clock):
+    """The client is still sending; the end is no reset, and in TLS a clean one."""
+    async with open_bench(limits=Limits(drained_body_bytes=100_000)) as bench:
+        bench.dialer.failure = UpstreamError("dns", "no such name")
+        client = await bench.tls()
+        await client.send(post("/", b"x" * 1_000_000)[:300_000])
+        answer = await client.answer()
+        assert (answer.status, answer.header(b"connection")) == (502, b"close")
+        await client.send(b"x" * 100_000)
+        assert await client.rest() == b""
+
+
+async def test_the_end_after_a_gateway_error_is_clean(autojump_clock):
+    """The answer was whole, so nothing is missing."""
+    async with open_bench() as bench:
+        bench.dialer.failure = UpstreamError("dns", "no such name")
+        client = await bench.tls()
+        assert (await client.ask(get("/", TARGET, b"Connection: close"))).status == 502
+        assert await client.rest() == b""
+
+
+@pytest.mark.parametrize(
+    "cut_off",
+    [(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",),
+     (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",),
+     (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", b"nonsense\r\n")],
+)  # fmt: skip
+async def test_an_upstream_that_dies_within_its_answer(autojump_clock, cut_off):
+    """The client gets as much as there was, and then no clean end but a break."""
+    async with open_bench(upstream=answers(*cut_off)) as bench:
+        client = await bench.tls()
+        await client.send(get("/"))
+        with pytest.raises(trio.BrokenResourceError):  # TLS without close_notify
+            await client.rest()
+        exchange = await bench.exchange()
+        assert (exchange.outcome, exchange.status) == ("upstream-error", 200)
+        assert exchange.error
+
+
+async def test_a_plain_answer_that_breaks_off_is_not_completed(autojump_clock):
+    """No last chunk is made up."""
+    half = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"
+    async with open_bench(upstream=answers(half)) as bench:
+        client = bench.connect()
+        with pytest.raises(Cut):
+            await client.ask(get("/"))
+        assert client.stream.other.sent == half
+
+
+# Clients that leave
+
+
+@pytest.mark.parametrize("stage", ["asked", "answering"])
+async def test_a_client_that_leaves_ends_the_upstreams_work(autojump_clock, stage):
+    """At once, and it is told."""
+
+    async def works_for_long(upstream: Peer) -> None:
+        await upstream.read_message()
+        if stage == "answering":
+            await upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        await upstream.rest()
+        ended.append(trio.current_time())
+
+    ended: list[float] = []
+    async with open_bench(upstream=works_for_long) as bench:
+        client = await bench.tls()
+        await client.send(get("/"))
+        await trio.sleep(100)
+        left = trio.current_time()
+        await client.cut()
+        exchange = await bench.exchange()
+        assert (exchange.outcome, exchange.rule) == ("client-gone", None)
+        assert exchange.status == (200 if stage == "answering" else None)
+        assert ended == [left]
+
+
+async def test_a_client_that_does_not_listen_any_more(autojump_clock):
+    """It is seen by the first byte that cannot be sent."""
+
+    async def answers_later(upstream: Peer) -> None:
+        await upstream.read_message()
+        await trio.sleep(10)
+        await upstream.send(ok(b"too late"))
+        await upstream.rest()
+
+    async with open_bench(upstream=answers_later) as bench:
+        client = bench.connect()
+        await client.send(get("/"))
+        client.stream.deafen()
+        await bench.ended()
+        assert bench.outcomes == ["client-gone"]
+
+
+async def test_a_client_that_half_closes_after_its_request(autojump_clock):
+    """It has said all that it will say, and still gets its answer."""
+    async with open_bench(upstream=answers(ok(b"hi"))) as bench:
+        client = bench.connect()
+        await client.send(get("/"))
+        await client.half_close()
+        assert await client.rest() == ok(b"hi")
+        assert bench.outcomes == ["forwarded"]
+
+
+# Upgrades
+
+
+async def test_an_upgrade_becomes_a_relay(autojump_clock):
+    """After the 101 bytes go both ways as they are, those that came with it included."""
+
+    async def websocket(upstream: Peer) -> None:
+        request = await upstream.read_message()
+        assert request is not None
+        assert request.header(b"upgrade") == b"websocket"
+        await upstream.send(SWITCHED + b"\x81\x02hi")
+        heard.append(await upstream.read_exactly(5))
+        await upstream.send(b"\x88\x00")
+        heard.append(await upstream.rest())
+
+    heard: list[bytes] = []
+    async with open_bench(upstream=websocket) as bench:
+        client = bench.connect()
+        await client.send(UPGRADE)
+        assert (await client.answer()).status == 101
+        assert await client.read_exactly(4) == b"\x81\x02hi"
+        await client.send(b"\x82\x03abc")
+        assert await client.read_exactly(2) == b"\x88\x00"
+        await client.half_close()
+        assert await client.rest() == b""
+        exchange = await bench.exchange()
+        assert (exchange.outcome, exchange.status, exchange.error) == ("upgraded", 101, None)
+        assert (exchange.request_bytes, exchange.response_bytes) == (5, 2)
+    assert heard == [b"\x82\x03abc", b""]
+
+
+async def test_an_upgrade_in_tls_with_a_client_in_a_hurry(autojump_clock):
+    """What the client sent before the 101 reaches the upstream."""
+
+    async def echoes_raw(upstream: Peer) -> None:
+        await upstream.read_message()
+        await trio.testing.wait_all_tasks_blocked()
+        await upstream.send(SWITCHED)
+        while data := await upstream.receive():
+            await upstream.send(data)
+
+    async with open_bench(upstream=echoes_raw) as bench:
+        client = await bench.tls()
+        await client.send(UPGRADE, b"early")
+        assert (await client.answer()).status == 101
+        assert await client.read_exactly(5) == b"early"
+        await client.close()
+        await bench.ended()
+        assert bench.outcomes == ["upgraded"]
+
+
+async def test_an_upgrade_that_is_declined(autojump_clock):
+    """It is an answer like any other."""
+    async with open_bench() as bench:
+        client = bench.connect()
+        assert (await client.ask(UPGRADE)).status == 200
+        assert (await client.ask(get("/"))).status == 200
+
+
+async def test_an_upgrade_that_is_injected(autojump_clock):
+    """So is that."""
+    async with open_bench(probability=1) as bench:
+        client = bench.connect()
+        assert (await client.ask(UPGRADE)).status == 429
+        assert (await client.ask(get("/"))).status == 429
+
+
+async def test_an_upgrade_that_breaks(autojump_clock):
+    """The end is told with its reason."""
+
+    async def resets_then(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(SWITCHED)
+        await upstream.receive()
+        upstream.stream.reset()
+
+    async with open_bench(upstream=resets_then) as bench:
+        client = bench.connect()
+        await client.ask(UPGRADE)
+        await client.send(b"x")
+        await client.rest()
+        exchange = await bench.exchange()
+        assert (exchange.outcome, exchange.error) == ("upgraded", "Connection reset by peer")
+
+
+async def test_an_upgrade_whose_upstream_is_gone_at_once(autojump_clock):
+    """Early bytes of the client cannot be passed on."""
+
+    async def switches_and_leaves(upstream: Peer) -> None:
+        await upstream.read_message()
+        await trio.testing.wait_all_tasks_blocked()
+        upstream.stream.deafen()
+        await upstream.send(SWITCHED)
+        await trio.sleep(1)
+
+    async with open_bench(upstream=switches_and_leaves) as bench:
+        client = bench.connect()
+        await client.send(UPGRADE, b"early")
+        await client.answer()
+        await client.rest()
+        exchange = await bench.exchange()
+        assert exchange.outcome == "upgraded"
+        assert exchange.error
+
+
+# Words of our own
+
+
+def test_an_own_response_is_marked_as_such():
+    """Its body is JSON whatever the message holds, and its length is right."""
+    response = own_response(502, "dns", 'no "name" \u2603')
+    headers = dict(response.headers)
+    assert headers[b"X-Faultinject-Error"] == b"dns"
+    assert headers[b"Content-Length"] == b"%d" % len(response.body)
+    assert response.reason == b"Bad Gateway"
