@@ -54,7 +54,9 @@ class Conversation:
             if request is None or request.method == b"CONNECT":
                 return request
             await self._exchange(request)
-            if self.session.services.draining or not self.client.next_cycle():
+            if self.ending is not Ending.WHOLE or self.session.services.draining:
+                return None
+            if not self.client.next_cycle():
                 return None
 
     # Waiting for a request
