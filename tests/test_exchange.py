@@ -323,9 +323,11 @@ async def test_a_client_that_does_not_listen_any_more(autojump_clock):
 
     async with open_bench(upstream=answers_later) as bench:
         client = bench.connect()
+        started = trio.current_time()
         await client.send(get("/"))
         client.stream.deafen()
         await bench.ended()
+        assert trio.current_time() - started == pytest.approx(10)
         assert bench.outcomes == ["client-gone"]
 
 

@@ -155,6 +155,7 @@ class Bench:
     _clients: list[Pipe] = field(factory=list)
     _doors: list[Pipe] = field(factory=list)
     _running: int = 0
+    _one_ended: trio.Event = field(factory=trio.Event)
 
     def start(self, pool_nursery: trio.Nursery) -> None:
         """Get ready for clients."""
@@ -202,6 +203,8 @@ class Bench:
                 await session.run(FrontDoor(stream).serve)
         finally:
             self._running -= 1
+            self._one_ended.set()
+            self._one_ended = trio.Event()
 
     # What happened
 
@@ -213,9 +216,7 @@ class Bench:
         """Return the last session's end, once all sessions are over."""
         with trio.fail_after(GIVEN_UP_SECONDS):
             while self._running:
-                await trio.testing.wait_all_tasks_blocked()
-                if self._running:
-                    await trio.sleep(1)
+                await self._one_ended.wait()
         return self.of(SessionEnded)[-1]
 
     async def exchange(self) -> ExchangeEnded:
