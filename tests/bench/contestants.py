@@ -143,16 +143,17 @@ class ProxyPy:
 def peer_python(cache: Path, requirement: str) -> Path:
     """The Python of a virtual environment that holds just this peer, made on first use.
 
-    A marker file says that the installation went through; without it the environment is made anew.
+    A marker file says that the installation went through, and of which Python it is: proxies are
+    only comparable on the same one. If it does not fit, the environment is made anew.
     """
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     directory = cache / f"{requirement}-python{version}"
     python, marker = directory / "bin" / "python", directory / "installed"
-    if not marker.exists():
+    if not marker.exists() or marker.read_text() != sys.base_prefix:
         venv.create(directory, clear=True, with_pip=True)
         install = [str(python), "-m", "pip", "install", "--quiet", requirement]
         subprocess.run(install, check=True)
-        marker.touch()
+        marker.write_text(sys.base_prefix)
     return python
 
 
