@@ -186,6 +186,7 @@ class Machine:
         elif not self._pair_is_over:
             return False
         self._pair_is_over = False
+        self._ready.clear()  # a body that nobody asked for
         self.body_bytes_received = self.body_bytes_sent = 0
         return True
 
@@ -255,7 +256,7 @@ class ServingMachine(Machine):
             pass  # these parts have been returned
 
     def _written_whole(self, parts: tuple[Part, ...]) -> bytes | None:
-        if self._request is None or self._ready or self._pair_is_over:
+        if self._request is None or self._pair_is_over:
             return None
         if self._request.startswith(b"HEAD "):
             return None  # its answer has a length and no body
