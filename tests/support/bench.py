@@ -152,8 +152,11 @@ class Bench:
     sessions: list[Session] = field(factory=list)
     dialer: ScriptedDialer = field(init=False)
     services: Services = field(init=False)
+    doors: list[Pipe] = field(factory=list)
+    """The proxy's ends of the clients' connections."""
+    cancelled: bool = False
+    _scopes: list[trio.CancelScope] = field(factory=list)
     _clients: list[Pipe] = field(factory=list)
-    _doors: list[Pipe] = field(factory=list)
     _running: int = 0
     _one_ended: trio.Event = field(factory=trio.Event)
 
@@ -177,7 +180,7 @@ class Bench:
         """Return a client of the front door."""
         ours, theirs = pipe_pair()
         self._clients.append(ours)
-        self._doors.append(theirs)
+        self.doors.append(theirs)
         self.nursery.start_soon(self._serve, theirs)
         return Peer(ours)
 
@@ -199,8 +202,12 @@ class Bench:
         session = Session(self.services, self.services.next_session_id(), "127.0.0.1:50000")
         self.sessions.append(session)
         try:
-            async with stream:
-                await session.run(FrontDoor(stream).serve)
+            with trio.CancelScope() as scope:
+                self._scopes.append(scope)
+                if self.cancelled:
+                    scope.cancel()
+                async with stream:
+                    await session.run(FrontDoor(stream).serve)
         finally:
             self._running -= 1
             self._one_ended.set()
@@ -237,6 +244,19 @@ class Bench:
         settings = attrs.evolve(self.settings, error_probability=probability, **more)
         self.services.rule_set = rule_set_of(settings)
 
+    def cancel_sessions(self) -> None:
+        """Cancel all sessions, and those to come."""
+        self.cancelled = True
+        for scope in self._scopes:
+            scope.cancel()
+
+    def start_afresh(self, upstream: Script) -> None:
+        """Go on with new sessions after those that were cancelled."""
+        self.cancelled = False
+        self.upstream = upstream
+        self.dialer.failure = None
+        self.inject(0)
+
     # The end
 
     async def leave(self) -> None:
@@ -247,7 +267,7 @@ class Bench:
 
     def check_nothing_is_left(self) -> None:
         """Assert that every connection was closed."""
-        assert all(pipe.closed for pipe in self._doors), "a client's connection is open"
+        assert all(pipe.closed for pipe in self.doors), "a client's connection is open"
         assert all(pipe.closed for pipe in self.dialer.pipes), "an upstream's connection is open"
 
 

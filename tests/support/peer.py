@@ -171,10 +171,8 @@ class Peer:
         body, raw = b"", b""
         while True:
             line = await self.read_until(b"\r\n")
-            if not line:
-                raise Cut(raw)
             raw += line
-            if not (size := int(line.split(b";")[0], 16)):
+            if not (size := _chunk_size(line)):
                 break
             chunk = await self.read_exactly(size + 2)
             body, raw = body + chunk[:-2], raw + chunk
@@ -195,3 +193,10 @@ class Peer:
         data = bytes(self._buffer[:count])
         del self._buffer[:count]
         return data
+
+
+def _chunk_size(line: bytes) -> int:
+    try:
+        return int(line.split(b";")[0], 16)
+    except ValueError:
+        raise Cut(line) from None

@@ -1,0 +1,428 @@
+"""One request carried to the upstream, and its answer carried back."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+
+from tests.support.bench import Bench, answers, echoes, get, ok, open_bench, post
+from tests.support.peer import Message, Peer
+
+HEAD = b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+# Answers of every kind, to the byte
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/1.1 200 OK\r\ncontent-LENGTH: 2\r\nX-b: 1\r\nX-A: 2\r\nx-b: 3\r\n\r\nhi",
+     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 1\r\n\r\n",
+     b"HTTP/1.1 204 No Content\r\nX: y\r\n\r\n",
+     b"HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\n\r\n",
+     b"HTTP/1.1 404 \r\nContent-Length: 0\r\n\r\n",
+     b"HTTP/1.1 429 Slow Down\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"],
+)  # fmt: skip
+async def test_an_answer_is_passed_on_as_it_is(autojump_clock, answer):
+    """Status, reason, headers, framing, trailers."""
+    async with open_bench(upstream=answers(answer)) as bench:
+        client = bench.connect()
+        await client.send(get("/"))
+        message = await client.answer()
+        assert message.head + message.raw_body == answer
+
+
+async def test_interim_answers_come_as_they_are_sent(autojump_clock):
+    """103 before 200, each at its time."""
+
+    async def hints(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
+        await trio.sleep(5)
+        await upstream.send(b"HTTP/1.1 102 Processing\r\n\r\n" + ok(b"hi"))
+
+    async with open_bench(upstream=hints) as bench:
+        client = bench.connect()
+        first = await client.ask(get("/"))
+        assert (first.status, trio.current_time()) == (103, pytest.approx(0))
+        assert (await client.answer()).status == 102
+        assert (await client.answer()).body == b"hi"
+        assert trio.current_time() == pytest.approx(5)
+        exchange = await bench.exchange()
+        assert exchange.status == 200
+
+
+async def test_the_answer_to_head(autojump_clock):
+    """Its length is of a body that does not come."""
+
+    async def heads(upstream: Peer) -> None:
+        while await upstream.read_message():
+            await upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+
+    async with open_bench(upstream=heads) as bench:
+        client = bench.connect()
+        for _ in range(2):
+            assert (await client.ask(HEAD)).header(b"content-length") == b"1000"
+        assert len(bench.dialer.dialled) == 1
+
+
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+async def test_a_body_that_ends_with_the_connection(autojump_clock, version):
+    """The client's connection ends with it, cleanly, and no framing is invented."""
+    said = b"HTTP/%b 200 OK\r\nX: y\r\n\r\n" % version
+    async with open_bench(upstream=answers(said, b"some", b"thing")) as bench:
+        client = await bench.tls()
+        await client.send(get("/"))
+        assert await client.rest() == said + b"something"
+        assert (await bench.exchange()).response_bytes == 9
+
+
+async def test_an_http_1_0_answer_with_a_length(autojump_clock):
+    """It is whole, and its connection is not used again."""
+    said = b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+    async with open_bench(upstream=answers(said)) as bench:
+        client = bench.connect()
+        await client.send(get("/"))
+        message = await client.answer()
+        assert message.head + message.body == said
+        assert bench.outcomes == ["forwarded"] or await bench.exchange()
+        assert [pipe.closed for pipe in bench.dialer.pipes] == [True]
+
+
+async def test_chunks_for_an_http_1_0_client(autojump_clock):
+    """It cannot read them: the body ends with the connection."""
+    said = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
+    async with open_bench(upstream=answers(said)) as bench:
+        client = bench.connect()
+        await client.send(b"GET http://api.example.com/ HTTP/1.0\r\n\r\n")
+        message = await client.answer()
+        assert (message.header(b"transfer-encoding"), message.body) == (None, b"hi")
+
+
+async def test_a_length_that_chunks_overrule_is_dropped(autojump_clock):
+    """Two lengths in one message are how requests are smuggled (RFC 9112 section 6.3)."""
+    said = (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"2\r\nhi\r\n0\r\n\r\n"
+    )
+    async with open_bench(upstream=answers(said)) as bench:
+        message = await bench.connect().ask(get("/"))
+        assert (message.header(b"content-length"), message.body) == (None, b"hi")
+
+
+async def test_a_stream_is_passed_on_as_it_comes(autojump_clock):
+    """Each event at its time, none gathered."""
+
+    async def streams(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(3):
+            await upstream.send(b"8\r\ndata: x\n\r\n")
+            await trio.sleep(1)
+        await upstream.send(b"0\r\n\r\n")
+        await upstream.rest()
+
+    async with open_bench(upstream=streams) as bench:
+        client = await bench.tls()
+        await client.send(get("/"))
+        await client.read_until(b"\r\n\r\n")
+        for second in range(3):
+            await client.read_until(b"data: x\n\r\n")
+            assert trio.current_time() == pytest.approx(second)
+        assert await client.read_until(b"0\r\n\r\n")
+
+
+# Requests of every kind
+
+
+async def received(bench: Bench, request: bytes) -> Message:
+    """Return what the upstream gets for a request."""
+    got: list[Message] = []
+
+    async def keeps(upstream: Peer) -> None:
+        while message := await upstream.read_message():
+            got.append(message)
+            await upstream.send(ok(b"hi"))
+
+    bench.upstream = keeps
+    client = bench.connect()
+    assert (await client.ask(request)).body == b"hi"
+    return got[0]
+
+
+async def test_a_request_reaches_the_upstream_as_it_is(autojump_clock):
+    """Order, case and values of its headers, and its body."""
+    head = (
+        b"POST http://x.example/a%20b?c=%3d HTTP/1.1\r\naccept: */*\r\nHOST: x.example\r\n"
+        b"X-One: 1\r\nx-one: 2\r\nContent-length: 5\r\n\r\n"
+    )
+    async with open_bench() as bench:
+        message = await received(bench, head + b"hello")
+        assert message.head == head.replace(b"http://x.example", b"")
+        assert message.body == b"hello"
+
+
+async def test_a_chunked_request_stays_chunked(autojump_clock):
+    """Its trailers included."""
+    async with open_bench() as bench:
+        message = await received(
+            bench,
+            b"POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"5\r\nhello\r\n6\r\n world\r\n0\r\nX-Trailer: yes\r\n\r\n",
+        )
+        assert message.body == b"hello world"
+        assert message.raw_body.endswith(b"0\r\nX-Trailer: yes\r\n\r\n")
+
+
+async def test_a_length_beside_chunks_does_not_reach_the_upstream(autojump_clock):
+    """As in answers."""
+    async with open_bench() as bench:
+        message = await received(
+            bench,
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"2\r\nhi\r\n0\r\n\r\n",
+        )
+        assert message.header(b"content-length") is None
+        assert message.body == b"hi"
+
+
+async def test_a_large_body_goes_up_as_it_comes(autojump_clock):
+    """The upstream sees its beginning before its end is sent."""
+
+    async def counts(upstream: Peer) -> None:
+        await upstream.read_until(b"\r\n\r\n")
+        assert await upstream.read_exactly(10) == b"x" * 10
+        first_ten.set()
+        await upstream.read_exactly(999_990)
+        await upstream.send(ok(b"all"))
+        await upstream.rest()
+
+    first_ten = trio.Event()
+    async with open_bench(upstream=counts) as bench:
+        client = await bench.tls()
+        request = post("/", b"x" * 1_000_000)
+        await client.send(request[:500])
+        await first_ten.wait()
+        assert (await client.ask(request[500:])).body == b"all"
+
+
+async def test_expect_100_is_the_upstreams_to_answer(autojump_clock):
+    """Its 100 comes through, and the body goes up then."""
+
+    async def continues(upstream: Peer) -> None:
+        head = await upstream.read_until(b"\r\n\r\n")
+        assert b"Expect: 100-continue\r\n" in head
+        await upstream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        assert await upstream.read_exactly(5) == b"hello"
+        await upstream.send(ok(b"thanks"))
+        await upstream.rest()
+
+    async with open_bench(upstream=continues) as bench:
+        client = bench.connect()
+        first = await client.ask(post("/", b"", b"Expect: 100-continue").replace(b": 0", b": 5"))
+        assert first.status == 100
+        await client.send(b"hello")
+        assert (await client.answer()).body == b"thanks"
+
+
+async def test_expect_100_may_be_declined(autojump_clock):
+    """The body was never sent, so the connection ends with the answer."""
+
+    async def declines(upstream: Peer) -> None:
+        await upstream.read_until(b"\r\n\r\n")
+        await upstream.send(b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n")
+        await upstream.rest()
+
+    async with open_bench(upstream=declines) as bench:
+        client = bench.connect()
+        answer = await client.ask(post("/", b"", b"Expect: 100-continue").replace(b": 0", b": 5"))
+        assert answer.status == 417
+        assert await client.rest() == b""
+        assert bench.outcomes == ["forwarded"]
+
+
+# Early answers
+
+
+@pytest.mark.parametrize("keeps_reading", [True, False])
+async def test_an_answer_before_the_body_is_read(autojump_clock, keeps_reading):
+    """It reaches the client; the rest of the body is read away, and the connection goes on."""
+
+    async def too_large(upstream: Peer) -> None:
+        await upstream.read_until(b"\r\n\r\n")
+        await upstream.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        if keeps_reading:
+            await upstream.rest()
+
+    async with open_bench(upstream=too_large) as bench:
+        client = await bench.tls()
+        request = post("/", b"x" * 300_000)
+        await client.send(request[:100_000])
+        assert (await client.answer()).status == 413
+        await client.send(request[100_000:])
+        bench.upstream = echoes
+        assert (await client.ask(get("/next"))).body == b"GET /next HTTP/1.1 0"
+        assert bench.outcomes[0] == "forwarded"
+
+
+async def test_an_answer_of_an_upstream_that_does_not_listen(autojump_clock):
+    """It said all before it stopped reading: the answer decides, not the failure to send."""
+
+    async def deaf(upstream: Peer) -> None:
+        await upstream.read_until(b"\r\n\r\n")
+        upstream.stream.deafen()
+        heard.set()
+        await trio.sleep(1)
+        await upstream.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        await trio.sleep(1)
+
+    heard = trio.Event()
+    async with open_bench(upstream=deaf) as bench:
+        client = bench.connect()
+        request = post("/", b"x" * 300_000)
+        await client.send(request[:1000])
+        await heard.wait()
+        await client.send(request[1000:200_000])
+        assert (await client.answer()).status == 413
+        await client.send(request[200_000:])
+        await bench.exchange()
+        assert bench.outcomes == ["forwarded"]
+
+
+# Asking once more
+
+
+async def pooled(bench: Bench, then: str) -> Peer:
+    """Return a client whose upstream connection was used, and does this at the next request."""
+
+    async def once(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(ok(b"first"))
+        if then == "reads":
+            await upstream.read_message()
+        elif then == "begins":
+            await upstream.read_message()
+            await upstream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        elif then == "resets":
+            await upstream.read_message()
+            upstream.stream.reset()
+        elif then == "is deaf":
+            upstream.stream.deafen()
+            await trio.testing.wait_all_tasks_blocked()
+            await trio.sleep(100)
+        elif then == "breaks the protocol":
+            await upstream.read_message()
+            await upstream.send(b"nonsense\r\n\r\n")
+
+    bench.upstream = once
+    client = await bench.tls()
+    assert (await client.ask(get("/first"))).body == b"first"
+    bench.upstream = echoes
+    return client
+
+
+@pytest.mark.parametrize("then", ["reads", "resets", "is deaf"])
+async def test_a_used_connection_that_dies_is_replaced_once(autojump_clock, then):
+    """The upstream had ended it while the request was on its way: a new one is asked."""
+    async with open_bench() as bench:
+        client = await pooled(bench, then)
+        assert (await client.ask(post("/again", b"body"))).body == b"POST /again HTTP/1.1 4"
+        assert len(bench.dialer.dialled) == 2
+        assert bench.outcomes[0] == "forwarded"
+
+
+async def test_a_body_that_is_still_coming_is_sent_again_whole(autojump_clock):
+    """What was remembered first, what comes later then."""
+    async with open_bench() as bench:
+        client = await pooled(bench, "reads")
+
+        async def cuts(upstream: Peer) -> None:
+            await upstream.read_message()
+            await upstream.send(ok(b"first"))
+            await upstream.read_until(b"\r\n\r\n")
+            await upstream.read_exactly(10)
+
+        await client.close()
+        await bench.ended()
+        bench.upstream = cuts
+        client = await bench.tls()
+        await client.ask(get("/"))
+        bench.upstream = echoes
+        request = post("/again", b"x" * 100)
+        await client.send(request[:-50])
+        await trio.testing.wait_all_tasks_blocked()
+        assert (await client.ask(request[-50:])).body == b"POST /again HTTP/1.1 100"
+
+
+async def test_a_new_connection_that_dies_is_not_replaced(autojump_clock):
+    """Nothing says that it would be better with another: 502."""
+    async with open_bench(upstream=answers()) as bench:
+        assert (await bench.connect().ask(get("/"))).status == 502
+        assert len(bench.dialer.dialled) == 1
+
+
+async def test_there_is_no_third_try(autojump_clock):
+    """The new connection dies as well: 502."""
+    async with open_bench() as bench:
+        client = await pooled(bench, "reads")
+        bench.upstream = answers()
+        assert (await client.ask(get("/again"))).status == 502
+        assert len(bench.dialer.dialled) == 2
+
+
+@pytest.mark.parametrize("then", ["begins", "breaks the protocol"])
+async def test_what_was_answered_is_not_asked_again(autojump_clock, then):
+    """Even a 100 means that the upstream is at work."""
+    async with open_bench() as bench:
+        client = await pooled(bench, then)
+        await client.send(get("/again"))
+        while (answer := await client.answer()).status == 100:
+            pass
+        assert answer.status == 502
+        assert len(bench.dialer.dialled) == 1
+
+
+async def test_a_body_too_large_to_remember_is_not_sent_again(autojump_clock):
+    """More than a megabyte is gone once it is sent: 502."""
+    async with open_bench() as bench:
+        client = await pooled(bench, "reads")
+        assert (await client.ask(post("/again", b"x" * 1_200_000))).status == 502
+        assert len(bench.dialer.dialled) == 1
+
+
+async def test_the_new_connection_may_fail_to_be_dialled(autojump_clock):
+    """That is its own error."""
+    from faultinject.errors import UpstreamError
+
+    async with open_bench() as bench:
+        client = await pooled(bench, "reads")
+        bench.dialer.failure = UpstreamError("timeout", "nobody there", 504)
+        answer = await client.ask(get("/again"))
+        assert (answer.status, answer.header(b"x-faultinject-error")) == (504, b"timeout")
+
+
+async def test_a_connection_that_was_told_to_close_is_not_used_again(autojump_clock):
+    """``Connection: close`` of the upstream; the client's ends with it."""
+
+    async def closes(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(ok(b"bye", b"Connection: close"))
+
+    async with open_bench(upstream=closes) as bench:
+        client = bench.connect()
+        assert (await client.ask(get("/"))).body == b"bye"
+        assert await client.rest() == b""
+
+
+async def test_an_upstream_that_speaks_out_of_turn_is_not_used_again(autojump_clock):
+    """More than its answer: the next request gets another connection or none."""
+    async with open_bench(upstream=answers(ok(b"hi") + b"HTTP/1.1 200 OK\r\n\r\n")) as bench:
+        client = bench.connect()
+        assert (await client.ask(get("/"))).body == b"hi"
+        bench.upstream = echoes
+        await client.send(get("/2"))
+        assert b"GET /2" in await client.receive()
+        assert len(bench.dialer.dialled) == 2
+
+
