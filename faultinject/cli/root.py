@@ -10,6 +10,7 @@ from faultinject.cli.commands import HelpfulGroup
 PROGRAM = "faultinject"
 
 _COMMANDS = {
+    "demo": "faultinject.cli.demo:demo",
     "proxy": "faultinject.cli.proxy:proxy",
     "ca": "faultinject.cli.ca:ca",
     "completion": "faultinject.cli.completion:completion",
@@ -17,6 +18,10 @@ _COMMANDS = {
 """Where each command is, in the order of the help; a new command is a line here."""
 
 _EPILOG = """\
+See what it does, with nothing to set up:
+
+  faultinject demo
+
 Half of the requests to api.anthropic.com get a 429:
 
   faultinject proxy --error-probability 0.5 --status-code 429
