@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from contextlib import suppress
+from functools import lru_cache
 
 from attrs import field, frozen
 
@@ -20,6 +21,7 @@ _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?
 _MAX_NAME_CHARACTERS = 253
 
 
+@lru_cache(maxsize=1024)
 def normal_host(text: str) -> str:
     """Return a host name or IP literal in one spelling: lower case, no root dot, no brackets.
 

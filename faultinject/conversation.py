@@ -54,6 +54,7 @@ class Conversation:
             if request is None or request.method == b"CONNECT":
                 return request
             await self._exchange(request)
+            del request  # most of a connection's life is spent waiting for the next one
             if self.ending is not Ending.WHOLE or self.session.services.draining:
                 return None
             if not self.client.next_cycle():

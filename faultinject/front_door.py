@@ -21,7 +21,7 @@ from faultinject.faults.respond import InjectedResponse
 from faultinject.http.connection import ClientConnection
 from faultinject.http.message import RequestHead
 from faultinject.http.passing import addressed_to, split_absolute
-from faultinject.session import Session
+from faultinject.session import Session, Stage
 from faultinject.streams import Ending, PrefixedStream, close
 from faultinject.tunnel import Tunnel
 
@@ -35,8 +35,11 @@ class FrontDoor:
     stream: trio.abc.Stream
     on_partial_read: Callable[[], None] | None = None
 
-    async def serve(self, session: Session) -> None:
-        """Answer what the client asks, until it leaves. Closes the stream if all went well."""
+    async def serve(self, session: Session) -> Stage | None:
+        """Answer what the client asks, until it leaves or wants a tunnel, which follows then.
+
+        Closes the stream if all went well.
+        """
         head_bytes = session.services.limits.head_bytes
         client = ClientConnection(
             self.stream, head_bytes=head_bytes, on_partial_read=self.on_partial_read
@@ -45,26 +48,27 @@ class FrontDoor:
         connect = await conversation.run()
         if connect is None:
             await close(self.stream, conversation.ending)
-        else:
-            await self._connect(conversation, connect)
+            return None
+        return await self._connect(conversation, connect)
 
-    async def _connect(self, conversation: Conversation, request: RequestHead) -> None:
-        """Open the tunnel that a CONNECT asks for, and serve it (RFC 9110 section 9.3.6)."""
+    async def _connect(self, conversation: Conversation, request: RequestHead) -> Stage | None:
+        """Open the tunnel that a CONNECT asks for (RFC 9110 section 9.3.6); return its service."""
         try:
             authority = Authority.parse(request.target.decode("ascii"))
         except ValueError as error:
             await conversation.refuse(request, ClientProtocolError(str(error)))
             await close(self.stream, Ending.UNREAD)
-            return
+            return None
         client = conversation.client
         tunnel = Tunnel(conversation.session, self.stream, authority, self.on_partial_read)
         try:
             await tunnel.dial_if_relayed()
         except UpstreamError as error:
             await self._decline(client, own_response(error.status, error.kind, str(error)))
-            return
-        tunnel.stream = PrefixedStream(client.unread, self.stream)
-        await tunnel.serve(_TUNNEL_IS_UP)
+            return None
+        if early := client.unread:
+            tunnel.stream = PrefixedStream(early, self.stream)
+        return lambda _session: tunnel.serve(_TUNNEL_IS_UP)
 
     async def _decline(self, client: ClientConnection, response: InjectedResponse) -> None:
         try:

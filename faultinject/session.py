@@ -8,7 +8,8 @@ from __future__ import annotations
 import itertools
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
+from typing import Protocol
 
 from attrs import define, field
 
@@ -51,6 +52,18 @@ class Services:
         return next(self._session_ids)
 
 
+class Stage(Protocol):
+    """A part of a session's life; returns what follows it, or None at the end.
+
+    Stages follow each other instead of calling each other: what a stage held is gone when the
+    next begins, and most of a session is spent waiting in the last.
+    """
+
+    def __call__(self, session: Session, /) -> Awaitable[Stage | None]:
+        """Serve the session's client."""
+        ...
+
+
 @define(eq=False)
 class Session:
     """One client connection."""
@@ -78,8 +91,8 @@ class Session:
         if self.idle:
             self.patience.end("the proxy stops")
 
-    async def run(self, serve: Callable[[Session], Awaitable[None]]) -> None:
-        """Serve the client; whatever goes wrong ends this session alone.
+    async def run(self, serve: Stage) -> None:
+        """Serve the client, stage by stage; whatever goes wrong ends this session alone.
 
         Every defect of ours ends here, is told with its traceback, and lets the neighbours live.
         """
@@ -88,7 +101,9 @@ class Session:
         try:
             async with self.lease:
                 with self.patience:
-                    await serve(self)
+                    stage: Stage | None = serve
+                    while stage is not None:
+                        stage = await stage(self)
         except PatienceEndedError as error:
             self._ended_because = str(error)
         except Exception as error:  # noqa: BLE001

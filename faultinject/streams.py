@@ -78,7 +78,7 @@ async def close(stream: trio.abc.Stream, ending: Ending) -> None:
         return
     try:
         if ending is Ending.UNREAD:
-            with trio.move_on_after(LINGER_SECONDS):
+            with trio.CancelScope(deadline=trio.current_time() + LINGER_SECONDS):
                 await _read_away(stream)
     finally:
         with trio.move_on_after(LINGER_SECONDS):  # of its own: TLS has a last word to say

@@ -14,22 +14,18 @@ from attrs import define, field
 
 from faultinject.authority import Authority
 from faultinject.beside import beside
-from faultinject.conversation import Conversation, Routed
 from faultinject.dial import Origin
-from faultinject.errors import ClientProtocolError, HandshakeError, UpstreamError
+from faultinject.errors import HandshakeError, UpstreamError
 from faultinject.events import (
     ClientHelloRead,
-    HandshakeCompleted,
-    HandshakeFailed,
     RelayEnded,
     Warned,
 )
-from faultinject.http.connection import ClientConnection
+from faultinject.interception import Interception, tell_failure
 from faultinject.opening import Speech, read_opening
 from faultinject.relay import READ_NUM_BYTES, Relayed, relay
-from faultinject.session import Session, milliseconds_since
+from faultinject.session import Session, Stage, milliseconds_since
 from faultinject.streams import Ending, PrefixedStream, close
-from faultinject.tls.accepting import accept_tls
 from faultinject.tls.client_hello import (
     AlertDescription,
     ClientHello,
@@ -56,6 +52,7 @@ class Tunnel:
     on_partial_read: Callable[[], None] | None = None
     upstream: trio.abc.Stream | None = None
     _started: float = field(factory=time.perf_counter)
+    _opening: ClientHello | Speech = Speech.UNDECIDED
 
     async def dial_if_relayed(self) -> None:
         """Dial the upstream now if the host is no target, so that a failure can still be told.
@@ -70,11 +67,13 @@ class Tunnel:
             self._tell_relay(Relayed(error=str(error)), "not a target")
             raise
 
-    async def serve(self, confirmation: bytes) -> None:
-        """Tell the client that its tunnel is up, and serve it to its end."""
+    async def serve(self, confirmation: bytes) -> Stage | None:
+        """Tell the client that its tunnel is up, and serve it.
+
+        Returns what follows if it is looked into, else at its end.
+        """
         try:
-            if await self._say(confirmation):
-                await self._serve()
+            return await self._serve() if await self._say(confirmation) else None
         finally:
             await self._hang_up()
 
@@ -84,23 +83,25 @@ class Tunnel:
         if upstream is not None:
             await trio.aclose_forcefully(upstream)
 
-    async def _serve(self) -> None:
+    async def _serve(self) -> Stage | None:
         limits = self.session.services.limits
         self.session.patience.expect("the tunnel's first bytes", limits.idle_seconds)
         data = await self._opening_bytes()
-        opening = read_opening(data)
         stream = PrefixedStream(data, self.stream) if data else self.stream
-        match opening:
-            case ClientHello():
-                await self._serve_tls(stream, opening)
-            case Speech.BROKEN_TLS if self._is_target(self.authority.host):
-                self._tell_failure(self.authority.host, HandshakeError("a malformed ClientHello"))
-                await self._alert(AlertDescription.DECODE_ERROR)
-            case Speech.HTTP if self._is_target(self.authority.host):
-                await self._converse(stream, Origin(self.authority, self.authority, tls=False))
-            case _:
-                target = self._is_target(self.authority.host)
-                await self._relay(stream, "neither TLS nor HTTP" if target else "not a target")
+        if isinstance(self._opening, ClientHello):
+            return await self._serve_tls(stream, self._opening)
+        if not self._is_target(self.authority.host):
+            await self._relay(stream, "not a target")
+            return None
+        if self._opening is Speech.BROKEN_TLS:
+            error = HandshakeError("a malformed ClientHello")
+            await self._fail(self.authority.host, error, AlertDescription.DECODE_ERROR)
+            return None
+        if self._opening is Speech.HTTP:
+            origin = Origin(self.authority, self.authority, tls=False)
+            return Interception(stream, origin, self.on_partial_read).converse
+        await self._relay(stream, "neither TLS nor HTTP")
+        return None
 
     def _is_target(self, host: str) -> bool:
         return self.session.services.target_of(host, self.authority.port) is not None
@@ -115,7 +116,8 @@ class Tunnel:
         limits = self.session.services.limits
         buffer = bytearray()
         if self.upstream is None:
-            with trio.move_on_after(limits.silent_tunnel_seconds):
+            silent_until = trio.current_time() + limits.silent_tunnel_seconds
+            with trio.CancelScope(deadline=silent_until):
                 await self._read_opening(buffer)
                 return bytes(buffer)
             if not buffer:  # perhaps it waits for the other side to greet
@@ -147,17 +149,22 @@ class Tunnel:
             if not data:
                 return
             if not buffer:
-                self.session.patience.expect("the rest of the ClientHello", limits.handshake_seconds)
+                self.session.patience.expect(
+                    "the rest of the ClientHello", limits.handshake_seconds
+                )
             buffer += data
 
     def _undecided(self, data: bytes) -> bool:
+        self._opening = read_opening(data)
+        if self._opening is not Speech.UNDECIDED:
+            return False
         if self._is_target(self.authority.host):
-            return read_opening(data) is Speech.UNDECIDED
+            return True
         return read_client_hello(data) is Unread.INCOMPLETE  # only SNI may name a target yet
 
     # Looking into it
 
-    async def _serve_tls(self, stream: trio.abc.Stream, hello: ClientHello) -> None:
+    async def _serve_tls(self, stream: trio.abc.Stream, hello: ClientHello) -> Stage | None:
         self._tell_hello(hello)
         name = hello.server_name or self.authority.host
         host = next((host for host in (name, self.authority.host) if self._is_target(host)), None)
@@ -166,11 +173,13 @@ class Tunnel:
         elif hello.alpn and _HTTP_1_1 not in hello.alpn:
             await self._without_http_1_1(stream, name, hello)
         elif hello.max_version < _TLS_1_2:
-            self._tell_failure(name, HandshakeError("the client offers no TLS 1.2 or later"))
-            await self._alert(AlertDescription.PROTOCOL_VERSION)
+            error = HandshakeError("the client offers no TLS 1.2 or later")
+            await self._fail(name, error, AlertDescription.PROTOCOL_VERSION)
         else:
             origin = Origin(Authority(host, self.authority.port), self.authority)
-            await self._intercept(stream, name, origin)
+            interception = Interception(stream, origin, self.on_partial_read)
+            return lambda session: interception.serve_tls(session, name)
+        return None
 
     async def _without_http_1_1(
         self, stream: trio.abc.Stream, name: str, hello: ClientHello
@@ -180,48 +189,14 @@ class Tunnel:
         if self.session.services.relays_targets:
             await self._relay(stream, offered, warn=True)
             return
-        self._tell_failure(name, HandshakeError(f"{offered}; the fake API speaks HTTP/1.1"))
-        await self._alert(AlertDescription.NO_APPLICATION_PROTOCOL)
+        error = HandshakeError(f"{offered}; the fake API speaks HTTP/1.1")
+        await self._fail(name, error, AlertDescription.NO_APPLICATION_PROTOCOL)
 
-    async def _intercept(self, stream: trio.abc.Stream, name: str, origin: Origin) -> None:
-        started = time.perf_counter()
-        services = self.session.services
-        context = services.leaves.context_for(name)
-        limit_seconds = services.limits.handshake_seconds
-        # Longer than the limit itself, which has an event to tell.
-        self.session.patience.expect("the handshake", 2 * limit_seconds)
-        try:
-            tls = await accept_tls(stream, context, limit_seconds)
-        except HandshakeError as error:
-            self._tell_failure(name, error)
-            return
-        self.session.emit(
-            HandshakeCompleted(
-                time=time.time(),
-                session=self.session.id,
-                host=name,
-                tls_version=tls.version or "",
-                alpn=tls.alpn,
-                milliseconds=milliseconds_since(started),
-            )
-        )
-        await self._converse(tls, origin)
-
-    async def _converse(self, stream: trio.abc.Stream, origin: Origin) -> None:
-        await self._hang_up()  # requests have connections of their own
-        client = ClientConnection(
-            stream,
-            head_bytes=self.session.services.limits.head_bytes,
-            on_partial_read=self.on_partial_read,
-        )
-
-        conversation = Conversation(self.session, client, lambda head: Routed(head, origin))
-        connect = await conversation.run()
-        if connect is None:
-            await close(stream, conversation.ending)
-        else:
-            await conversation.refuse(connect, ClientProtocolError("CONNECT inside a tunnel", 405))
-            await close(stream, Ending.UNREAD)
+    async def _fail(self, host: str, error: HandshakeError, alert: AlertDescription) -> None:
+        """End a handshake that cannot begin."""
+        tell_failure(self.session, host, error)
+        if await self._say(fatal_alert(alert)):
+            await close(self.stream, Ending.UNREAD)
 
     # Passing it on
 
@@ -255,10 +230,6 @@ class Tunnel:
             raise UpstreamError("protocol", words)
         return await services.dialer.dial_blind(self.authority)
 
-    async def _alert(self, description: AlertDescription) -> None:
-        if await self._say(fatal_alert(description)):
-            await close(self.stream, Ending.UNREAD)
-
     async def _say(self, data: bytes) -> bool:
         """Send bytes of our own on the bare tunnel; return False if the client is gone."""
         try:
@@ -277,18 +248,6 @@ class Tunnel:
                 authority=str(self.authority),
                 server_name=hello.server_name,
                 alpn=hello.alpn,
-            )
-        )
-
-    def _tell_failure(self, host: str, error: HandshakeError) -> None:
-        self.session.emit(
-            HandshakeFailed(
-                time=time.time(),
-                session=self.session.id,
-                client=self.session.client,
-                host=host,
-                reason=error.reason,
-                refused=error.refused,
             )
         )
 

@@ -15,7 +15,7 @@ Does no I/O, and knows nothing of who the peer is.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, cast
 
 import h11
@@ -52,12 +52,17 @@ class Machine:
         self.body_bytes_sent = 0
         self.at_eof = False
         """Whether the peer has ended its side."""
-        self._h11 = h11.Connection(self._OUR_ROLE, max_incomplete_event_size=head_bytes)
+        self._head_bytes = head_bytes
         self._engaged = False
         self._buffer = bytearray()  # what has arrived and was not read; empty if h11 is engaged
         self._ready: list[Part] = []  # parts of a whole message that were not returned yet
         self._pair_is_over = False  # both messages of a pair were whole and plain, and are over
         self._sending_chunks = False
+
+    @cached_property
+    def _h11(self) -> h11.Connection:
+        """Made when first needed: a tunnel that is idle or plain does without."""
+        return h11.Connection(self._OUR_ROLE, max_incomplete_event_size=self._head_bytes)
 
     # From the peer
 
@@ -203,7 +208,7 @@ class ServingMachine(Machine):
     @property
     def waits_for_continue(self) -> bool:
         """Whether the client holds its body back until a 100 (RFC 9110 section 10.1.1)."""
-        return bool(self._h11.they_are_waiting_for_100_continue)
+        return self._engaged and bool(self._h11.they_are_waiting_for_100_continue)
 
     @property
     def request_ended(self) -> bool:

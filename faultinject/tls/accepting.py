@@ -34,7 +34,7 @@ async def accept_tls(
     The transport stays its owner's to close if this fails. Raises `HandshakeError`.
     """
     stream = TlsStream(transport, context, server_side=True)
-    with trio.move_on_after(limit_seconds) as scope:
+    with trio.CancelScope(deadline=trio.current_time() + limit_seconds) as scope:
         try:
             await stream.do_handshake()
         except trio.BrokenResourceError as error:

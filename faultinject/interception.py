@@ -1,0 +1,86 @@
+"""The inside of a tunnel to a target: our TLS, and the conversation within.
+
+Knows nothing of how it was decided that the tunnel is looked into.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import trio
+from attrs import frozen
+
+from faultinject.conversation import Conversation, Routed
+from faultinject.dial import Origin
+from faultinject.errors import ClientProtocolError, HandshakeError
+from faultinject.events import HandshakeCompleted, HandshakeFailed
+from faultinject.http.connection import ClientConnection
+from faultinject.session import Session, Stage, milliseconds_since
+from faultinject.streams import Ending, close
+from faultinject.tls.accepting import accept_tls
+
+
+@frozen(eq=False)
+class Interception:
+    """A client that shall talk to us as if we were the origin."""
+
+    stream: trio.abc.Stream
+    origin: Origin
+    on_partial_read: Callable[[], None] | None
+
+    async def serve_tls(self, session: Session, name: str) -> Stage | None:
+        """Do the handshake, with a leaf for a name; what follows is the conversation."""
+        started = time.perf_counter()
+        services = session.services
+        context = services.leaves.context_for(name)
+        limit_seconds = services.limits.handshake_seconds
+        # Longer than the limit itself, which has an event to tell.
+        session.patience.expect("the handshake", 2 * limit_seconds)
+        try:
+            tls = await accept_tls(self.stream, context, limit_seconds)
+        except HandshakeError as error:
+            tell_failure(session, name, error)
+            return None
+        if self.on_partial_read is not None:
+            self.on_partial_read()  # the client's last words of the handshake wait for it
+        session.emit(
+            HandshakeCompleted(
+                time=time.time(),
+                session=session.id,
+                host=name,
+                tls_version=tls.version or "",
+                alpn=tls.alpn,
+                milliseconds=milliseconds_since(started),
+            )
+        )
+        return Interception(tls, self.origin, self.on_partial_read).converse
+
+    async def converse(self, session: Session) -> None:
+        """Answer the client's requests to its end."""
+        client = ClientConnection(
+            self.stream,
+            head_bytes=session.services.limits.head_bytes,
+            on_partial_read=self.on_partial_read,
+        )
+        conversation = Conversation(session, client, lambda head: Routed(head, self.origin))
+        connect = await conversation.run()
+        if connect is None:
+            await close(self.stream, conversation.ending)
+        else:
+            await conversation.refuse(connect, ClientProtocolError("CONNECT inside a tunnel", 405))
+            await close(self.stream, Ending.UNREAD)
+
+
+def tell_failure(session: Session, host: str, error: HandshakeError) -> None:
+    """Tell that a client's TLS did not come up."""
+    session.emit(
+        HandshakeFailed(
+            time=time.time(),
+            session=session.id,
+            client=session.client,
+            host=host,
+            reason=error.reason,
+            refused=error.refused,
+        )
+    )
