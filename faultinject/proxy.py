@@ -189,7 +189,10 @@ def _leads_back(
     ours = [listener.socket.getsockname()[:2] for listener in listeners]
 
     def is_ourselves(connected: trio.socket.SocketType) -> bool:
-        host, port = connected.getpeername()[:2]
+        try:
+            host, port = connected.getpeername()[:2]
+        except OSError:
+            return False  # reset already: what is sent next says so
         local = connected.getsockname()[0]
         return any(
             port == our_port and (host == our_host or (our_host in _ANY and host == local))
