@@ -1,0 +1,466 @@
+"""The proxy on real sockets: start and stop, limits, resets, many clients."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from functools import partial
+from pathlib import Path
+
+import attrs
+import pytest
+import trio
+import trio.testing
+
+from faultinject.authority import TargetPattern
+from faultinject.errors import SettingsError, StartError
+from faultinject.events import (
+    Event,
+    ExchangeEnded,
+    HandshakeFailed,
+    ProxyStarted,
+    ProxyStopped,
+    RelayEnded,
+    SessionEnded,
+    SessionStarted,
+)
+from faultinject.limits import Limits
+from faultinject.proxy import RunningProxy, rule_set_of, serve
+from faultinject.rules import Match
+from faultinject.settings import Settings
+from tests.support.authorities import AuthorityFiles
+from tests.support.bench import TARGET, echoes, get, ok, open_bench, post, stays_open, trusting_context
+from tests.support.certificates import Certificates
+from tests.support.peer import Cut, Peer
+from tests.support.running import leads_to, loopback_clock, reset, running, upstream
+from tests.support.tls_peers import client_hello
+
+
+@pytest.fixture
+def clock():
+    """A clock that waits for sockets before it jumps."""
+    return loopback_clock()
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory) -> Path:
+    """A data directory whose certificate authority is made once."""
+    return tmp_path_factory.mktemp("data")
+
+
+# Start
+
+
+async def test_the_start_is_told(clock, data_dir):
+    """With all that a client needs, and a summary of the settings."""
+    async with running(data_dir, error_probability=0.25, seed=7, target="*.example.com") as run:
+        [started] = run.of(ProxyStarted)
+        assert started.url == run.proxy.url == f"http://127.0.0.1:{run.proxy.port}"
+        assert (started.targets, started.error_probability) == (("*.example.com",), 0.25)
+        assert (started.status_code, started.seed, started.fake_upstream) == (429, 7, False)
+        assert started.ca_cert == str(run.proxy.ca_cert) == str(data_dir / "fault-ca.crt")
+        client = await run.connect()
+        assert (await client.ask(b"nonsense\r\n\r\n")).status == 400
+        assert run.of(SessionStarted)[0].client.startswith("127.0.0.1:")
+
+
+async def test_a_certificate_authority_of_ones_own(clock, tmp_path):
+    """Its files are used, and nothing is created."""
+    certificate, key = AuthorityFiles().write(tmp_path)
+    options = {"ca_cert": certificate, "ca_key": key, "error_probability": 1.0}
+    async with running(tmp_path / "unused", **options) as run:
+        assert run.proxy.ca_cert == certificate
+        assert (await (await run.tls()).ask(get("/"))).status == 429
+    assert not (tmp_path / "unused").exists()
+
+
+async def test_settings_that_cannot_be_used(tmp_path):
+    """They are found before anything listens."""
+    missing = tmp_path / "missing.crt"
+    with pytest.raises(SettingsError, match="missing.crt"):
+        await serve(Settings(ca_cert=missing, ca_key=missing))
+
+
+async def test_a_port_in_use(data_dir):
+    """One line that says what would be right."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(StartError) as caught:
+            await serve(Settings(proxy_port=port, data_dir=data_dir))
+    assert str(caught.value) == (
+        f"cannot listen on 127.0.0.1:{port}: Address already in use;"
+        " choose another with --proxy-port (0 picks a free one)"
+    )
+
+
+async def test_an_address_that_is_not_ours(data_dir):
+    """The same for an address that no interface has."""
+    with pytest.raises(StartError, match=r"cannot listen on 192\.0\.2\.1:"):
+        await serve(Settings(host="192.0.2.1", proxy_port=0, data_dir=data_dir))
+
+
+def test_the_options_are_one_rule():
+    """Today's options as the value that the next ones will add to."""
+    settings = Settings(
+        target_host=(TargetPattern("x.example"),), error_probability=0.5, status_code=503,
+        error_body="caf\u00e9", headers=(("Retry-After", "7"),), seed=9, marker=False,
+    )  # fmt: skip
+    rule_set = rule_set_of(settings)
+    [rule] = rule_set.rules
+    assert (rule_set.seed, rule.id, rule.when.probability) == (9, "options", 0.5)
+    assert rule.response.body == "caf\u00e9".encode()
+    assert (b"Retry-After", b"7") in rule.response.headers
+    assert b"X-Faultinject" not in dict(rule.response.headers)
+
+
+def test_the_url_of_a_proxy_on_ipv6():
+    """The address stands in brackets."""
+    proxy = RunningProxy("::1", 8080, Path("ca.crt"), trio.Event())
+    assert proxy.url == "http://[::1]:8080"
+
+
+# Upstreams over the network
+
+
+async def test_a_target_is_asked_over_verified_tls(clock, data_dir, tmp_path):
+    """The whole way, with ``--connect-to`` and ``--upstream-ca``."""
+    certificates = Certificates()
+    ca_file = certificates.write_authority(tmp_path / "origin.pem")
+    target = "api.anthropic.com"
+    async with upstream(echoes, certificates.origin_context()) as port:
+        options = {"connect_to": (leads_to(port, target),), "upstream_ca": ca_file}
+        async with running(data_dir, target=target, **options) as run:
+            client = await run.tls(f"{target}:443")
+            assert (await client.ask(get("/v1", target))).body == b"GET /v1 HTTP/1.1 0"
+            base_url = await run.connect()
+            assert (await base_url.ask(get("/v2", "127.0.0.1"))).body == b"GET /v2 HTTP/1.1 0"
+
+
+async def test_a_certificate_that_is_not_trusted(clock, data_dir):
+    """502, and what to do about it."""
+    target = "api.anthropic.com"
+    async with (
+        upstream(echoes, Certificates().origin_context()) as port,
+        running(data_dir, target=target, connect_to=(leads_to(port, target),)) as run,
+    ):
+        answer = await (await run.tls(f"{target}:443")).ask(get("/", target))
+        assert (answer.status, answer.header(b"x-faultinject-error")) == (502, b"certificate")
+        assert "--upstream-ca" in answer.json()["error"]["message"]
+
+
+async def test_connect_to_holds_for_relays_too(clock, data_dir):
+    """A host that is no target is found where the option says."""
+    async with (
+        upstream(echoes) as port,
+        running(data_dir, connect_to=(leads_to(port, "other.example", 80),)) as run,
+    ):
+        client = await run.tunnel("other.example:80")
+        assert (await client.ask(get("/"))).body == b"GET / HTTP/1.1 0"
+        await client.half_close()
+        assert await client.rest() == b""
+        assert (await run.wait_for(RelayEnded))[0].error is None
+
+
+async def test_nobody_listens_there(clock, data_dir):
+    """502 for a tunnel, and for a request."""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    async with running(data_dir) as run:
+        client = await run.connect()
+        answer = await client.ask(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\nHost: x\r\n\r\n" % port)
+        assert (answer.status, answer.header(b"x-faultinject-error")) == (502, b"connect")
+        client = await run.connect()
+        answer = await client.ask(b"GET http://127.0.0.1:%d/ HTTP/1.1\r\nHost: x\r\n\r\n" % port)
+        assert (answer.status, answer.header(b"x-faultinject-error")) == (502, b"connect")
+
+
+async def test_an_upstream_that_resets_at_once(clock, data_dir):
+    """Whenever the reset is seen, it is a 502."""
+
+    async def resets(peer: Peer) -> None:
+        reset(peer.stream)
+
+    async with upstream(resets) as port, running(data_dir) as run:
+        for _ in range(5):
+            client = await run.connect()
+            request = b"GET http://127.0.0.1:%d/ HTTP/1.1\r\nHost: x\r\n\r\n" % port
+            assert (await client.ask(request)).status == 502
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+async def test_a_request_for_the_proxy_itself_is_refused(clock, data_dir, host):
+    """It would come back for ever: as a tunnel, as a URL, and as a base URL's target."""
+    async with running(data_dir, host=host) as run:
+        port = run.proxy.port
+        for request in (
+            b"CONNECT 127.0.0.1:%d HTTP/1.1\r\nHost: x\r\n\r\n" % port,
+            b"GET http://127.0.0.1:%d/ HTTP/1.1\r\nHost: x\r\n\r\n" % port,
+        ):
+            client = await run.connect()
+            answer = await client.ask(request)
+            assert (answer.status, answer.header(b"x-faultinject-error")) == (502, b"loop")
+
+
+async def test_a_target_that_leads_to_the_proxy_itself(clock, data_dir):
+    """By ``--connect-to``, say."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    options = {"proxy_port": port, "connect_to": (leads_to(port),)}
+    async with running(data_dir, **options) as run:
+        answer = await (await run.connect()).ask(get("/"))
+        assert answer.json()["error"]["kind"] == "loop"
+
+
+# Sockets
+
+
+async def test_a_body_beyond_the_limit_does_not_destroy_the_answer(clock, data_dir):
+    """The client sends on and on; what we leave unread would make our close a reset."""
+    limits = Limits(drained_body_bytes=100_000)
+    async with running(data_dir, error_probability=1.0, limits=limits) as run:
+        client = await run.tls()
+        await client.send(post("/", b"x" * 3_000_000))
+        answer = await client.answer()
+        assert (answer.status, answer.header(b"connection")) == (429, b"close")
+        await client.close()
+
+
+@pytest.mark.parametrize(
+    ("flood", "status"), [(b"garbage\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nX: ", 431)]
+)
+async def test_a_flood_does_not_destroy_the_refusal(clock, data_dir, flood, status):
+    """The same for what is no request."""
+    async with running(data_dir) as run:
+        client = await run.connect()
+        await client.send(flood + b"x" * 1_000_000)
+        assert (await client.answer()).status == status
+        await client.half_close()
+        assert await client.rest() == b""
+
+
+async def test_a_client_that_resets_ends_the_upstreams_work(clock, data_dir):
+    """Mid-request, mid-answer, and in a relay."""
+    gone = []
+
+    async def works(peer: Peer) -> None:
+        await peer.receive()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+        at_work.release()
+        try:
+            await peer.rest()
+        finally:
+            gone.append(1)
+            at_work.release()
+
+    at_work = trio.Semaphore(0)
+    async with upstream(works) as port, running(data_dir) as run:
+        url = b"http://127.0.0.1:%d/" % port
+        whole = b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % url
+        part = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n" % url
+        clients = [await run.connect(), await run.connect()]
+        clients.append(await run.tunnel(f"127.0.0.1:{port}"))
+        for client, said in zip(clients, (whole, part, b"x"), strict=True):
+            await client.send(said)
+            await at_work.acquire()
+            reset(client.stream)
+            await at_work.acquire()
+        assert gone == [1, 1, 1]
+        await run.wait_for(SessionEnded, 3)
+        assert [event.outcome for event in run.of(ExchangeEnded)] == ["client-gone"] * 2
+        assert run.of(RelayEnded)[0].error
+
+
+async def test_an_upstream_that_resets_mid_answer_breaks_the_clients_connection(clock, data_dir):
+    """In a tunnel's TLS there is no close_notify."""
+
+    async def half(peer: Peer) -> None:
+        await peer.read_message()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        await told.wait()
+        reset(peer.stream)
+
+    told = trio.Event()
+    async with upstream(half) as port, running(data_dir) as run:
+        client = await run.connect()
+        await client.send(b"GET http://127.0.0.1:%d/ HTTP/1.1\r\nHost: x\r\n\r\n" % port)
+        await client.read_until(b"half")
+        told.set()
+        with pytest.raises((Cut, trio.BrokenResourceError)):
+            await client.read_exactly(96)
+            raise Cut(b"")
+        assert (await run.wait_for(ExchangeEnded))[0].outcome == "upstream-error"
+
+
+# Limits and draining
+
+
+async def test_one_client_too_many(clock, data_dir):
+    """It gets a 503 that says so, whatever it was about to send; others are served on."""
+    async with running(data_dir, error_probability=1.0, limits=Limits(sessions=2)) as run:
+        one, two = await run.connect(), await run.connect()
+        for client in (one, two):
+            assert (await client.ask(get("/"))).status == 429
+        three = await run.connect()
+        answer = await three.answer()
+        assert (answer.status, answer.header(b"x-faultinject-error")) == (503, b"busy")
+        assert answer.header(b"connection") == b"close"
+        await three.send(get("/"))
+        await three.half_close()
+        assert await three.rest() == b""
+        await one.close()
+        await run.wait_for(SessionEnded)
+        assert (await (await run.connect()).ask(get("/"))).status == 429
+        assert len(run.of(SessionStarted)) == 3
+
+
+async def test_one_client_too_many_that_leaves_at_once(clock, data_dir):
+    """Nobody is there to be told."""
+    async with running(data_dir, limits=Limits(sessions=0)) as run:
+        for _ in range(5):
+            client = await run.connect()
+            reset(client.stream)
+        client = await run.connect()
+        assert (await client.answer()).status == 503
+
+
+async def test_draining(clock, data_dir):
+    """No new clients, idle ones end at once, an open exchange finishes; then `serve` returns."""
+
+    async def slowly(peer: Peer) -> None:
+        await peer.read_message()
+        asked.set()
+        await trio.sleep(3)
+        await peer.send(ok(b"in time"))
+        await peer.rest()
+
+    asked = trio.Event()
+    async with upstream(slowly) as port, running(data_dir) as run:
+        idle, busy = await run.connect(), await run.connect()
+        await busy.send(b"GET http://127.0.0.1:%d/ HTTP/1.1\r\nHost: x\r\n\r\n" % port)
+        await asked.wait()
+        run.proxy.drain()
+        assert await idle.rest() == b""
+        with pytest.raises(OSError):
+            await run.connect()
+        assert (await busy.answer()).body == b"in time"
+        assert await busy.rest() == b""
+        [stopped] = await run.wait_for(ProxyStopped)
+        assert stopped.reason == "told to stop"
+        assert {event.outcome for event in run.of(ExchangeEnded)} == {"forwarded"}
+
+
+async def test_draining_does_not_last(clock, data_dir):
+    """What is not done in time is cut."""
+    async with upstream(stays_open) as port, running(data_dir, limits=Limits(drain_seconds=5)) as run:
+        client = await run.connect()
+        tunnel = await run.tunnel(f"127.0.0.1:{port}")
+        await client.send(b"GET http://127.0.0.1:%d/ HTTP/1.1\r\nHost: x\r\n\r\n" % port)
+        await trio.sleep(1)
+        started = trio.current_time()
+        run.proxy.drain()
+        for peer in (client, tunnel):
+            with pytest.raises((Cut, trio.BrokenResourceError)):
+                await peer.read_exactly(1)
+                raise Cut(b"")
+        await run.wait_for(ProxyStopped)
+        assert trio.current_time() - started == pytest.approx(5, abs=0.2)
+
+
+async def test_cancelling_ends_all_at_once(clock, data_dir):
+    """Nothing is waited for."""
+    async with trio.open_nursery() as nursery:
+        events: list[Event] = []
+        settings = Settings(proxy_port=0, data_dir=data_dir)
+        proxy = await nursery.start(partial(serve, settings, listener=events.append))
+        async with await trio.open_tcp_stream("127.0.0.1", proxy.port) as client:
+            await client.send_all(get("/")[:10])
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                assert await client.receive_some() == b""
+    assert [event.reason for event in events if isinstance(event, ProxyStopped)] == ["cancelled"]
+
+
+async def test_a_listener_is_optional(clock, data_dir):
+    """Events nobody wants are dropped."""
+    async with trio.open_nursery() as nursery:
+        proxy = await nursery.start(serve, Settings(proxy_port=0, data_dir=data_dir))
+        proxy.drain()
+
+
+# Many
+
+
+def open_files() -> int:
+    """How many descriptors this program has open."""
+    folder = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
+    return len(os.listdir(folder))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="descriptors are counted by a file system")
+async def test_500_handshakes_that_never_finish(clock, data_dir):
+    """They hold up nobody, end at their limit, and leave no task and no descriptor behind."""
+    hello = client_hello(trusting_context(), TARGET)
+    async with running(data_dir, error_probability=1.0) as run:
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        tasks = trio.lowlevel.current_statistics().tasks_living
+        files = open_files()
+        hanging = []
+        for number in range(500):
+            client = await run.tunnel()
+            await client.send(hello if number % 2 else hello[: number % len(hello)])
+            hanging.append(client)
+        assert trio.lowlevel.current_statistics().tasks_living >= tasks + 500
+        neighbour = await run.tls()
+        assert (await neighbour.ask(get("/"))).status == 429
+        await neighbour.close()
+        await run.wait_for(SessionEnded, 501)
+        for client in hanging:
+            await client.cut()
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert trio.lowlevel.current_statistics().tasks_living == tasks
+        assert open_files() == files
+        assert len(run.of(HandshakeFailed)) == 250
+
+
+@attrs.frozen
+class Noting(Match):
+    """Notes the paths of the requests in the order in which they reach the rule."""
+
+    reached: list[str] = attrs.field(factory=list, eq=False)
+
+    def accepts(self, facts):
+        """Note it, and accept as ever."""
+        self.reached.append(facts.path)
+        return super().accepts(facts)
+
+
+async def decisions(clients: int) -> list[int]:
+    """Return the status of the k-th request, for each k, of 320 from so many clients at once."""
+    statuses: dict[str, int] = {}
+    async with open_bench(probability=0.3, seed=11) as bench:
+        [rule] = bench.services.rule_set.rules
+        noting = Noting(rule.match.hosts)
+        bench.services.rule_set = attrs.evolve(
+            bench.services.rule_set, rules=(attrs.evolve(rule, match=noting),)
+        )
+
+        async def ask(number: int) -> None:
+            client = bench.connect()
+            for turn in range(320 // clients):
+                path = f"/{number}/{turn}"
+                statuses[path] = (await client.ask(get(path))).status
+
+        async with trio.open_nursery() as nursery:
+            for number in range(clients):
+                nursery.start_soon(ask, number)
+    return [statuses[path] for path in noting.reached]
+
+
+async def test_the_kth_request_gets_the_kth_decision(autojump_clock):
+    """The same for one client and for 64 at once; only who is the k-th differs."""
+    alone, together = await decisions(1), await decisions(64)
+    assert len(alone) == 320
+    assert alone == together
+    assert 0.2 < alone.count(429) / 320 < 0.4
