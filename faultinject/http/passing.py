@@ -27,17 +27,22 @@ def split_absolute(head: RequestHead) -> tuple[bool, Authority, RequestHead]:
     Raises `ClientProtocolError` if the target is no ``http`` or ``https`` URL of a usable host.
     """
     try:
-        url = urlsplit(head.target.decode("ascii"))
-        default_port = _DEFAULT_PORTS.get(url.scheme.lower())
-        if default_port is None or not url.netloc:
-            raise ValueError("only http:// and https:// URLs can be asked for")
-        authority = Authority.parse(url.netloc.rpartition("@")[2], default_port)
+        default_port, netloc = _split_url(head.target.decode("ascii"))
+        authority = Authority.parse(netloc.rpartition("@")[2], default_port)
     except ValueError as error:
         raise ClientProtocolError(f"the request target cannot be used: {error}") from None
     headers = without_headers(head.headers, *_FOR_THE_PROXY)
-    origin_form = evolve(head, target=_origin_target(head, len(url.netloc)), headers=headers)
+    origin_form = evolve(head, target=_origin_target(head, len(netloc)), headers=headers)
     tls = default_port == HTTPS_PORT
     return tls, authority, addressed_to(origin_form, authority, default_port)
+
+
+def _split_url(target: str) -> tuple[int, str]:
+    url = urlsplit(target)
+    default_port = _DEFAULT_PORTS.get(url.scheme)
+    if default_port is None or not url.netloc:
+        raise ValueError("only http:// and https:// URLs can be asked for")
+    return default_port, url.netloc
 
 
 def _origin_target(head: RequestHead, authority_length: int) -> bytes:

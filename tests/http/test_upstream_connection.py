@@ -28,6 +28,12 @@ async def asking(
     return upstream, peer
 
 
+async def read_all(upstream: UpstreamConnection) -> None:
+    """Read an answer to its end."""
+    while not isinstance((await upstream.receive())[-1], End):
+        pass
+
+
 # Requests
 
 
@@ -48,8 +54,10 @@ async def asking(
                 b"hi",
                 End(((b"X-Sum", b"1"),)),
             ),
-            b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-            b"2\r\nhi\r\n0\r\nX-Sum: 1\r\n\r\n",
+            (
+                b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+                b"2\r\nhi\r\n0\r\nX-Sum: 1\r\n\r\n"
+            ),
         ),
         ((RequestHead(b"GET", b"/", (), b"1.0"), End()), b"GET / HTTP/1.0\r\n\r\n"),
     ],
@@ -111,7 +119,10 @@ async def test_a_second_request_does_not_leave_before_its_turn() -> None:
             True,
         ),
         (
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nhi\r\n0\r\nT: 1\r\n\r\n",
+            (
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                b"2;x=y\r\nhi\r\n0\r\nT: 1\r\n\r\n"
+            ),
             [
                 ResponseHead(200, b"OK", ((b"Transfer-Encoding", b"chunked"),)),
                 b"hi",
@@ -219,8 +230,7 @@ async def test_what_is_no_response_is_a_protocol_error(answer: bytes) -> None:
     """Which becomes our 502."""
     upstream, _ = await asking(answer)
     with pytest.raises(UpstreamError, match=r"the answer is not HTTP/1\.1: ") as caught:
-        await upstream.receive()
-        await upstream.receive()
+        await read_all(upstream)
     assert (caught.value.kind, caught.value.status) == ("protocol", 502)
 
 
@@ -230,8 +240,7 @@ async def test_an_upstream_that_ends_within_its_answer_is_disconnected(said: byt
     upstream, peer = await asking(said)
     peer.ends()
     with pytest.raises(UpstreamError, match="ended within a message") as caught:
-        await upstream.receive()
-        await upstream.receive()
+        await read_all(upstream)
     assert caught.value.kind == "disconnected"
 
 
