@@ -20,6 +20,7 @@ from attrs import define, frozen
 
 from faultinject.authority import Authority, ConnectTo
 from faultinject.errors import UpstreamError
+from faultinject.socket_stream import SocketStream
 from faultinject.tls.stream import TlsStream
 
 
@@ -56,12 +57,12 @@ class Dialer:
             stream = await self._dial_tcp(origin.address)
             return await self._start_tls(stream, origin) if origin.tls else stream
 
-    async def dial_blind(self, address: Authority) -> trio.SocketStream:
+    async def dial_blind(self, address: Authority) -> SocketStream:
         """Open a connection for bytes as they come. Raises `UpstreamError`."""
         with _time_limit(address, self.limit_seconds):
             return await self._dial_tcp(address)
 
-    async def _dial_tcp(self, asked: Authority) -> trio.SocketStream:
+    async def _dial_tcp(self, asked: Authority) -> SocketStream:
         address = self._mapped(asked)
         try:
             stream = await trio.open_tcp_stream(address.host, address.port)
@@ -76,7 +77,7 @@ class Dialer:
         if self.is_ourselves(stream.socket):
             await stream.aclose()
             raise UpstreamError("loop", f"{address} is this proxy itself")
-        return stream
+        return SocketStream(stream)
 
     def _mapped(self, asked: Authority) -> Authority:
         for mapping in self.connect_to:
@@ -84,7 +85,7 @@ class Dialer:
                 return address
         return asked
 
-    async def _start_tls(self, transport: trio.SocketStream, origin: Origin) -> trio.abc.Stream:
+    async def _start_tls(self, transport: SocketStream, origin: Origin) -> trio.abc.Stream:
         stream = TlsStream(
             transport,
             self._tls_context,

@@ -26,7 +26,8 @@ from faultinject.http.connection import ClientConnection
 from faultinject.rules import Counters, Match, Rule, RuleSet, When
 from faultinject.session import Services, Session
 from faultinject.settings import Settings
-from faultinject.streams import Ending, close, quick_acknowledgement
+from faultinject.socket_stream import SocketStream
+from faultinject.streams import Ending, close
 from faultinject.tls.certificate_authority import CertificateAuthority, default_data_dir
 from faultinject.tls.leaves import LeafCache
 from faultinject.upstream import Dial, Pool
@@ -128,7 +129,7 @@ def _services(
         targets=settings.target_host,
         rule_set=rule_set_of(settings),
         counters=Counters(),
-        leaves=LeafCache(authority, settings.limits.leaves),
+        leaves=LeafCache(authority, settings.limits.leaves, num_tickets=0),
         dialer=dialer,
         pool=Pool(pool_nursery, dial, settings.limits),
         listener=listener,
@@ -224,21 +225,21 @@ class _Acceptor:
             )
             self._drain()
 
-    async def serve_connection(self, stream: trio.SocketStream) -> None:
+    async def serve_connection(self, accepted: trio.SocketStream) -> None:
         """Serve one client; the stream is closed afterwards, whatever happens."""
-        async with stream:
+        async with SocketStream(accepted) as stream:
             if len(self.sessions) >= self.services.limits.sessions:
                 await self._turn_away(stream)
                 return
             session = Session(self.services, self.services.next_session_id(), _peer(stream))
             self.sessions.add(session)
             try:
-                door = FrontDoor(stream, quick_acknowledgement(stream))
+                door = FrontDoor(stream, stream.acknowledge)
                 await session.run(door.serve)
             finally:
                 self.sessions.discard(session)
 
-    async def _turn_away(self, stream: trio.SocketStream) -> None:
+    async def _turn_away(self, stream: SocketStream) -> None:
         words = f"the proxy already serves {len(self.sessions)} connections"
         head, *rest = dated(own_response(503, "busy", words), close=True)
         client = ClientConnection(stream, head_bytes=self.services.limits.head_bytes)
@@ -255,7 +256,7 @@ class _Acceptor:
             session.drain()
 
 
-def _peer(stream: trio.SocketStream) -> str:
+def _peer(stream: SocketStream) -> str:
     try:
         host, port = stream.socket.getpeername()[:2]
     except OSError:

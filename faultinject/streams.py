@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import socket
-from collections.abc import Callable
 
 import trio
 from attrs import define
@@ -97,21 +95,3 @@ async def _read_away(stream: trio.abc.Stream) -> None:
             pass
     except trio.BrokenResourceError:
         pass
-
-
-def quick_acknowledgement(stream: trio.SocketStream) -> Callable[[], None] | None:
-    """Return a call that acknowledges at once what the socket has received, where there is one.
-
-    Clients whose socket has Nagle's algorithm on send a request's body only when its head was
-    acknowledged, which Linux else delays by 40 ms. The kernel forgets the wish (tcp(7)), so it
-    is to be repeated.
-    """
-    option = getattr(socket, "TCP_QUICKACK", None)
-    if option is None:
-        return None
-
-    def acknowledge() -> None:
-        with contextlib.suppress(OSError):  # a socket that is gone: the next read says so
-            stream.setsockopt(socket.IPPROTO_TCP, option, 1)
-
-    return acknowledge

@@ -145,6 +145,10 @@ class Machine:
 
         Raises `h11.LocalProtocolError` (a defect of ours) if they are not what is due.
         """
+        if self._pair_is_over:
+            raise h11.LocalProtocolError("both messages are over, and no next one has begun")
+        if self._pair_is_over:
+            raise h11.LocalProtocolError("both messages are over")
         if not self._engaged:
             if (data := self._written_whole(parts)) is not None:
                 self.body_bytes_sent = body_size(parts)

@@ -44,7 +44,8 @@ class TlsStream(trio.abc.Stream):
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
         )
-        self._receiving = self._sending = self._closed = False
+        self._receiving = self._sending = False
+        self._closed = self._peer_is_gone = False
         # Sending is the sender's business, but a receiver may have to answer a key update.
         self._transport_lock = trio.Lock()
 
@@ -115,8 +116,10 @@ class TlsStream(trio.abc.Stream):
         except ssl.SSLWantReadError:
             if not data:
                 raise
-        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+        except ssl.SSLZeroReturnError:
             pass
+        except ssl.SSLEOFError:
+            self._peer_is_gone = True
         except ssl.SSLError as error:
             raise trio.BrokenResourceError(str(error)) from error
         return data
@@ -181,7 +184,8 @@ class TlsStream(trio.abc.Stream):
             return
         self._closed = True
         try:
-            await self._send_close_notify()
+            if not self._peer_is_gone:  # else to say anything more would only earn a reset
+                await self._send_close_notify()
         finally:
             await self.transport.aclose()
 
