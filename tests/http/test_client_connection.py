@@ -365,6 +365,26 @@ async def test_a_response_is_written_in_its_senders_own_way(
     assert client.next_cycle() is goes_on
 
 
+async def test_a_second_answer_does_not_leave() -> None:
+    """It would be taken for the next request's."""
+    client, peer = await asked(GET)
+    await client.send(OK, End())
+    peer.told()
+    with pytest.raises(h11.LocalProtocolError):
+        await client.send(OK, End())
+    assert peer.told() == b""
+
+
+async def test_a_client_can_be_turned_away_before_it_has_asked() -> None:
+    """Whatever it would have asked."""
+    peer = ScriptedPeer()
+    busy = ResponseHead(503, b"Busy", (*OK.headers, (b"Connection", b"close")))
+    client = client_of(peer)
+    await client.send(busy, End())
+    assert peer.told() == busy.encode()
+    assert not client.next_cycle()
+
+
 @pytest.mark.parametrize("framing", [*OK.headers, *CHUNKED_OK.headers, (b"Content-Length", b"9")])
 async def test_an_answer_to_head_has_the_head_alone(framing: tuple[bytes, bytes]) -> None:
     """Whatever it says of the body that a GET would get."""
@@ -503,6 +523,7 @@ async def test_pipelined_requests_wait_for_their_turn() -> None:
         assert head.target == target
         assert await client.receive() == [*body, End()]
         assert client.unread == unread
+        assert client.buffered_request() is None
         assert not client.next_cycle()
         await client.send(OK, End())
         assert client.next_cycle()

@@ -27,6 +27,7 @@ ASK_HEAD = RequestHead(b"HEAD", b"/", ((b"Host", b"h"),))
 REQUESTS = {
     "plain": b"GET /a HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\n",
     "length": b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello",
+    "keep-alive": b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Keep-Alive\r\n\r\n",
     "chunks": b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"5;a=b\r\nhello\r\nb\r\n wide wor\r\n\r\n0\r\nT: 1\r\n\r\n",
     "old": b"POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi",
@@ -40,6 +41,7 @@ REQUESTS = {
 }
 RESPONSES = {
     "length": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+    "keep-alive": b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\na",
     "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"5\r\nhello\r\n0\r\nT: 1\r\nU:\r\n\r\n",
     "interim": b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n"

@@ -296,6 +296,7 @@ async def test_an_idle_connection_that_says_something_is_not_idle() -> None:
     upstream = upstream_of(peer)
     await upstream.wait_until_not_idle()
     assert not upstream.idle
+    assert await upstream.receive() == [ResponseHead(408, b"Request Timeout", ())]
 
 
 async def test_an_idle_connection_that_breaks_is_no_more_alive() -> None:
