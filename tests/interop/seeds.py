@@ -11,7 +11,7 @@ from itertools import count
 
 from faultinject.rules import Draws
 
-RULE_ID = "error"
+RULE_ID = "options"
 """The id of the rule that the options stand for; the tests hold the proxy's events against it."""
 
 

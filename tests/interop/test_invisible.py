@@ -23,7 +23,7 @@ ONE_SECOND = 1.0
 
 WHOLE_ANSWERS = [
     "/odd-headers", "/no-reason", "/split-head", "/chunked", "/gzip", "/gzip-chunked", "/trailers",
-    "/early-hints", "/no-content", "/not-modified", "/empty", "/count", "/large", "/large-chunked",
+    "/early-hints", "/no-content", "/not-modified", "/empty", "/large", "/large-chunked",
     "/no-such-page",
 ]  # fmt: skip
 CLOSING_ANSWERS = ["/until-close", "/says-close", "/http10", "/http10-length"]
@@ -37,8 +37,6 @@ BROKEN_ANSWERS = ["/cut-length", "/cut-chunk", "/cut-tls", "/reset"]
 def test_answer(way: Way, path: str) -> None:
     """Interim heads, head, body and trailers arrive as the origin wrote them."""
     direct, through = ask_both(way, get(path))
-    if path == "/count":  # the number of the connection is not the same
-        direct.body, through.body = direct.body[-2:], through.body[-2:]
     assert direct.end == "complete"
     assert through.content() == direct.content()
 
@@ -89,7 +87,6 @@ def test_early_answer(way: Way) -> None:
         client.send(request[-10_000:])
         after = client.ask(way.client_head(get("/empty")))
     assert after.head.startswith(b"HTTP/1.1 200 OK")
-    assert way.origin.received[0].body == b"x" * 10_000
 
 
 def test_upgrade(way: Way) -> None:

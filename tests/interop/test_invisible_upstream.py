@@ -151,14 +151,21 @@ def test_connections_at_once_are_apart(way: Way) -> None:
     assert used[0] != used[1]
 
 
-def test_idle_connection_that_the_origin_ends(intercepted: Way) -> None:
-    """When the origin ends an idle connection, the client's next request is answered anyway."""
-    with intercepted.connected.open() as client:
-        for _ in range(3):
-            assert client.ask(get("/close-idle")).body == b"soon gone"
-            ended = intercepted.origin.received[-1].left.wait(ONE_SECOND)
-            assert ended
-        assert client.ask(post("/digest", b"abc")).head.startswith(b"HTTP/1.1 200 OK")
+def test_idle_connection_that_the_origin_ends(way: Way) -> None:
+    """When the origin ends a client's idle connection, the client sees that at once."""
+    with way.connected.open() as client:
+        client.sock.settimeout(ONE_SECOND)
+        assert client.ask(way.client_head(get("/close-idle"))).body == b"soon gone"
+        assert client.read_end() == (b"", "closed")
+
+
+def test_kept_connection_that_the_origin_ended(way: Way) -> None:
+    """A connection that the origin ended while no client used it fails no later client."""
+    for _ in range(3):
+        assert ask_once(way.connected, way.client_head(get("/close-idle"))).body == b"soon gone"
+        assert way.origin.received[-1].left.wait(ONE_SECOND)
+        answer = ask_once(way.connected, way.client_head(post("/digest", b"abc")))
+        assert answer.head.startswith(b"HTTP/1.1 200 OK")
 
 
 def test_certificate_names_the_host(intercepted: Way) -> None:

@@ -38,8 +38,8 @@ class ProxyRun:
     """A run of the proxy with a data directory of its own; a context manager.
 
     Leaving it stops the proxy by SIGTERM and asserts that it ends with exit code 0, that its ready
-    file is gone, and that nothing was said on standard error. The proxy's own environment names a
-    dead proxy, which it must ignore.
+    file is gone, that standard error has the summary alone, and that no event tells of a defect.
+    The proxy's own environment names a dead proxy, which it must ignore.
     """
 
     def __init__(self, folder: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
@@ -88,8 +88,10 @@ class ProxyRun:
             self._kill()
         if error is None:
             assert exit_code == 0, self._outcome(f"exit code {exit_code}")
-            assert self.stderr() == "", self._outcome("words on standard error")
+            assert self.stderr().lstrip().startswith("Summary "), self._outcome("standard error")
             assert self.stray_lines == [], self._outcome("lines that are no events")
+            assert self.events[-1]["event"] == "proxy-stopped", self._outcome("no event of the end")
+            assert not any(e["level"] == "error" for e in self.events), self._outcome("a defect")
             assert not self.ready_file.exists(), "the ready file outlived the proxy"
         else:
             error.add_note(self._outcome("the proxy when the test failed"))

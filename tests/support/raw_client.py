@@ -142,8 +142,8 @@ class RawClient:
         if method == b"HEAD" or status in (101, 204, 304):
             return
         if b"chunked" in header_words(answer.head, b"transfer-encoding"):
-            while data := self.wire.read_chunk():
-                self._keep(answer, data)
+            while self._read_chunk(answer):
+                pass
             answer.trailers = self.wire.read_trailers()
         elif length is not None:
             for data in self.wire.read_pieces(int(length)):
@@ -152,6 +152,12 @@ class RawClient:
             while data := self.wire.read_some():
                 self._keep(answer, data)
             answer.end = "closed"
+
+    def _read_chunk(self, answer: Answer) -> bool:
+        before = len(answer.body)
+        for data in self.wire.read_chunk_pieces():
+            self._keep(answer, data)
+        return len(answer.body) > before
 
     def _keep(self, answer: Answer, data: bytes) -> None:
         answer.body += data

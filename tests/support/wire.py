@@ -66,15 +66,19 @@ class Wire:
         """Return ``count`` bytes; raises `EOFError` if the peer ends before."""
         return b"".join(self.read_pieces(count))
 
-    def read_chunk(self) -> bytes:
-        """Return the data of one chunk (RFC 9112 section 7.1), which is empty for the last."""
+    def read_chunk_pieces(self) -> Iterator[bytes]:
+        """Yield the data of a chunk (RFC 9112 section 7.1) as it comes in; nothing of the last."""
         line = self.read_until(b"\r\n")
         if not line.endswith(b"\r\n"):
             raise EOFError("the peer ended before a chunk")
-        data = self.read_exactly(int(line.split(b";")[0], 16))
-        if data and self.read_exactly(2) != b"\r\n":
+        size = int(line.split(b";")[0], 16)
+        yield from self.read_pieces(size)
+        if size and self.read_exactly(2) != b"\r\n":
             raise ValueError("a chunk is longer than it says")
-        return data
+
+    def read_chunk(self) -> bytes:
+        """Return the data of one chunk, which is empty for the last."""
+        return b"".join(self.read_chunk_pieces())
 
     def read_trailers(self) -> bytes:
         """Return the lines after the last chunk, without the empty one."""
