@@ -265,7 +265,7 @@ class ServingMachine(Machine):
             pass  # these parts have been returned
 
     def _written_whole(self, parts: tuple[Part, ...]) -> bytes | None:
-        if self._request is None or self._pair_is_over:
+        if self._request is None:
             return None
         if self._request.startswith(b"HEAD "):
             return None  # its answer has a length and no body
