@@ -147,8 +147,6 @@ class Machine:
         """
         if self._pair_is_over:
             raise h11.LocalProtocolError("both messages are over, and no next one has begun")
-        if self._pair_is_over:
-            raise h11.LocalProtocolError("both messages are over")
         if not self._engaged:
             if (data := self._written_whole(parts)) is not None:
                 self.body_bytes_sent = body_size(parts)
