@@ -6,6 +6,7 @@ the connection.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from email.utils import formatdate
@@ -104,10 +105,8 @@ class Exchange:
             await self._relay_upgraded()
             return
         self.outcome = "forwarded"
-        try:
+        with contextlib.suppress(ClientGoneError, ClientProtocolError):  # it has its answer
             await self._read_away()
-        except (ClientGoneError, ClientProtocolError):
-            pass  # it has its answer; the connection ends
 
     async def _relay_upgraded(self) -> None:
         """Pass bytes both ways from here on: the two speak another protocol now."""
@@ -154,9 +153,7 @@ class Exchange:
         """Read the rest of the request's body and forget it; say whether that came to its end."""
         if not self.client.request_ended:
             self.client.buffered_parts()
-        if self.client.waits_for_continue:
-            if self.client.response_started:
-                return False  # it will not send what it was not told to
+        if self.client.waits_for_continue:  # not so once an answer has begun
             await self.client.send(CONTINUE)
         while not self.client.request_ended:
             if self.client.body_bytes_received > self.limits.drained_body_bytes:
