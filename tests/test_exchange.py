@@ -155,6 +155,25 @@ async def test_a_body_that_turns_out_malformed_beside_an_answer(autojump_clock):
         assert (exchange.outcome, exchange.status) == ("refused", 200)
 
 
+@pytest.mark.parametrize("end", ["malformed", "missing"])
+async def test_a_body_that_ends_badly_behind_a_whole_answer(autojump_clock, end):
+    """The client has its answer; the exchange is told as forwarded, and the connection ends."""
+
+    async def answers_early(upstream: Peer) -> None:
+        await upstream.send(ok(b"early"))
+        await upstream.rest()
+
+    async with open_bench(upstream=answers_early) as bench:
+        client = bench.connect()
+        head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        assert (await client.ask(head)).body == b"early"
+        if end == "malformed":
+            await client.send(b"no\r\n")
+        await client.half_close()
+        assert await client.rest() == b""
+        assert bench.outcomes == ["forwarded"]
+
+
 @pytest.mark.parametrize("probability", [0, 1])
 async def test_a_client_that_leaves_within_its_body(autojump_clock, probability):
     """Told as that; the upstream's connection is closed."""

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 import trio
 import trio.testing
 
-from tests.support.bench import Bench, answers, echoes, get, ok, open_bench, post
+from faultinject.errors import UpstreamError
+from faultinject.forwarding import Forwarding
+from faultinject.http.connection import ClientConnection, UpstreamConnection
+from faultinject.limits import Limits
+from faultinject.patience import Patience
+from faultinject.upstream import Lease
+from tests.support.bench import (
+    Bench,
+    answers,
+    echoes,
+    get,
+    ok,
+    open_bench,
+    post,
+)
 from tests.support.peer import Message, Peer
+from tests.support.pipes import pipe_pair
 
 HEAD = b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -290,6 +307,17 @@ async def test_an_answer_of_an_upstream_that_does_not_listen(autojump_clock):
         assert bench.outcomes == ["forwarded"]
 
 
+async def test_an_upstream_that_has_ended_before_it_was_asked(autojump_clock):
+    """Whoever waits for its answer is told so."""
+    ours, theirs = pipe_pair()
+    await theirs.send_eof()
+    client = ClientConnection(pipe_pair()[0], head_bytes=1000)
+    forwarding = Forwarding(client, cast("Lease", None), Patience(), Limits())
+    with pytest.raises(UpstreamError, match="ended the connection unasked") as caught:
+        await forwarding._carry_response(UpstreamConnection(ours, head_bytes=1000))
+    assert caught.value.kind == "disconnected"
+
+
 # Asking once more
 
 
@@ -393,8 +421,6 @@ async def test_a_body_too_large_to_remember_is_not_sent_again(autojump_clock):
 
 async def test_the_new_connection_may_fail_to_be_dialled(autojump_clock):
     """That is its own error."""
-    from faultinject.errors import UpstreamError
-
     async with open_bench() as bench:
         client = await pooled(bench, "reads")
         bench.dialer.failure = UpstreamError("timeout", "nobody there", 504)
@@ -424,5 +450,3 @@ async def test_an_upstream_that_speaks_out_of_turn_is_not_used_again(autojump_cl
         await client.send(get("/2"))
         assert b"GET /2" in await client.receive()
         assert len(bench.dialer.dialled) == 2
-
-

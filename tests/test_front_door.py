@@ -72,7 +72,9 @@ async def test_only_targets_are_injected(autojump_clock):
             assert (await client.ask(request)).status == status
 
 
-@pytest.mark.parametrize("target", [b"ftp://x/", b"http://", b"http://a b/", b"http://x:0/", b"x:1"])
+@pytest.mark.parametrize(
+    "target", [b"ftp://x/", b"http://", b"http://a b/", b"http://x:0/", b"x:1"]
+)
 async def test_what_is_no_url_is_refused(autojump_clock, target):
     """The answer is our own 400 and says what is wrong."""
     async with open_bench(probability=1) as bench:
@@ -206,13 +208,15 @@ async def test_connect_to_a_host_that_cannot_be_reached(autojump_clock, failure,
         assert (relay.reason, relay.error) == ("not a target", str(failure))
 
 
-async def test_a_client_that_leaves_before_its_refusal(autojump_clock):
+@pytest.mark.parametrize("authority", [b"nonsense", b"other.example:443"])
+async def test_a_client_that_leaves_before_its_refusal(autojump_clock, authority):
     """There is nobody to tell."""
     async with open_bench() as bench:
+        bench.dialer.failure = UpstreamError("dns", "no such name")
         client = bench.connect()
-        await client.send(b"CONNECT nonsense HTTP/1.1\r\nHost: x\r\n\r\n")
         client.stream.deafen()
-        assert (await bench.ended()).exchanges == 1
+        await client.send(b"CONNECT %b HTTP/1.1\r\nHost: x\r\n\r\n" % authority)
+        assert (await bench.ended()).reason == "the client closed the connection"
 
 
 async def test_a_client_that_leaves_before_its_tunnel_is_up(autojump_clock):

@@ -359,5 +359,3 @@ def test_no_bytes_of_an_upstream_are_a_defect(said, asked):
             await talk(bench, bench.connect(), [asked])
 
     run_with_clock(main)
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 
 import pytest
@@ -19,14 +20,23 @@ from faultinject.events import (
     Warned,
 )
 from faultinject.limits import Limits
-from tests.support.bench import TARGET, answers, get, ok, open_bench, stays_open, trusting_context
+from tests.support.bench import (
+    TARGET,
+    answers,
+    get,
+    ok,
+    open_bench,
+    outdated_context,
+    stays_open,
+    trusting_context,
+)
 from tests.support.peer import Peer
 from tests.support.tls_peers import client_context, client_hello
 
 IP = "192.0.2.7:443"
 OTHER = "other.example:443"
 
-PROTOCOL_VERSION, DECODE_ERROR = 70, 50
+PROTOCOL_VERSION, DECODE_ERROR, NO_APPLICATION_PROTOCOL = 70, 50, 120
 
 
 def alert(description: int) -> bytes:
@@ -191,7 +201,9 @@ async def test_an_upstream_that_half_closes_first(autojump_clock):
     assert heard == [b"and I"]
 
 
-@pytest.mark.parametrize("opening", [b"SSH-2.0-x\r\n", b"\x00\x01\x02", b"get / HTTP/1.1\r\n", b"PRI"])
+@pytest.mark.parametrize(
+    "opening", [b"SSH-2.0-x\r\n", b"\x00\x01\x02", b"get / HTTP/1.1\r\n", b"PRI"]
+)
 async def test_another_host_speaks_what_it_likes(autojump_clock, opening):
     """Nothing is expected of it, not even a whole word before the other side answers."""
     async with open_bench(upstream=repeats) as bench:
@@ -339,24 +351,40 @@ async def test_a_client_with_h2_and_http_1_1_is_looked_into(autojump_clock):
         assert (await client.ask(get("/"))).status == 429
 
 
+# Where targets are answered by the fake API
+
+
+async def test_the_fake_api_is_no_place_for_a_relay(autojump_clock):
+    """It speaks HTTP only, and no target reaches the network."""
+    async with open_bench() as bench:
+        bench.services.relays_targets = False
+        client = await bench.tunnel()
+        await client.send(b"SSH-2.0-x\r\n")
+        assert await client.rest() == b""
+        [relay] = bench.of(RelayEnded)
+        assert relay.error == f"{TARGET}:443 is answered by the fake API, which speaks HTTP only"
+        assert bench.dialer.dialled == []
+
+
+async def test_the_fake_api_does_not_speak_http_2(autojump_clock):
+    """A client without http/1.1 is told by the alert for it, as there is nobody to relay to."""
+    async with open_bench() as bench:
+        bench.services.relays_targets = False
+        client = await bench.tunnel()
+        await client.send(client_hello(trusting_context(alpn=["h2"]), TARGET))
+        assert await client.rest() == alert(NO_APPLICATION_PROTOCOL)
+        [failed] = bench.of(HandshakeFailed)
+        assert failed.reason == "the client offers only h2; the fake API speaks HTTP/1.1"
+
+
 # Refused
-
-
-def old_context() -> ssl.SSLContext:
-    """A client that knows TLS 1.1 at most."""
-    context = client_context()
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning):
-        context.minimum_version = ssl.TLSVersion.TLSv1
-        context.maximum_version = ssl.TLSVersion.TLSv1_1
-    return context
 
 
 async def test_tls_1_1_is_told_that_it_is_too_old(autojump_clock):
     """By the alert that TLS has for it (RFC 8446 section 6.2)."""
     async with open_bench() as bench:
         client = await bench.tunnel()
-        await client.send(client_hello(old_context(), TARGET))
+        await client.send(client_hello(outdated_context(), TARGET))
         assert (await client.receive())[-1] == PROTOCOL_VERSION
         await client.rest()
         await bench.ended()
@@ -428,7 +456,7 @@ async def test_a_hello_that_drips(autojump_clock):
     async with open_bench(limits=Limits(handshake_seconds=7)) as bench:
         client = await bench.tunnel()
         started = trio.current_time()
-        with pytest.raises(trio.BrokenResourceError):
+        with contextlib.suppress(trio.BrokenResourceError):
             for byte in client_hello(trusting_context(), TARGET):
                 await client.send(bytes((byte,)))
                 await trio.sleep(1)

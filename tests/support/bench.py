@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ssl
 import tempfile
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cache
@@ -17,7 +18,7 @@ from typing import Any, TypeVar, cast
 
 import trio
 import trio.testing
-from attrs import define, field
+from attrs import define, evolve, field
 
 from faultinject.authority import Authority, TargetPattern
 from faultinject.dial import Dialer, Origin
@@ -60,6 +61,17 @@ def leaves() -> LeafCache:
 def trusting_context(**more: Any) -> ssl.SSLContext:
     """Return a client's context that trusts `authority`."""
     return client_context(ca_pem=authority().certificate_pem.decode(), **more)
+
+
+def outdated_context() -> ssl.SSLContext:
+    """Return a client's context that knows TLS 1.1 at most."""
+    context = client_context()
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that is the point
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    return context
 
 
 def ok(body: bytes, *headers: bytes) -> bytes:
@@ -239,9 +251,7 @@ class Bench:
 
     def inject(self, probability: float, **more: Any) -> None:
         """From the next request on inject with this probability."""
-        import attrs
-
-        settings = attrs.evolve(self.settings, error_probability=probability, **more)
+        settings = evolve(self.settings, error_probability=probability, **more)
         self.services.rule_set = rule_set_of(settings)
 
     def cancel_sessions(self) -> None:

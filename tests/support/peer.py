@@ -6,6 +6,7 @@ faultinject.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import ssl
 from typing import Any
@@ -117,6 +118,12 @@ class Peer:
         """Return everything up to the end of the connection, which must be a clean one."""
         while data := await self.stream.receive_some():
             self._buffer += data
+        return self._take(len(self._buffer))
+
+    async def end(self) -> bytes:
+        """Return everything up to the end of the connection, however that comes."""
+        with contextlib.suppress(trio.BrokenResourceError):
+            return await self.rest()
         return self._take(len(self._buffer))
 
     async def read_until(self, mark: bytes) -> bytes:

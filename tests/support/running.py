@@ -88,7 +88,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(data_dir: Path, *, target: str = TARGET, **options: Any) -> AsyncIterator[Running]:
+async def running(
+    data_dir: Path, *, target: str = TARGET, **options: Any
+) -> AsyncIterator[Running]:
     """Run the proxy on a free port; when left, it is cancelled, and no session may have failed."""
     defaults: dict[str, Any] = {
         "proxy_port": 0,
