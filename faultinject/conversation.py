@@ -90,9 +90,12 @@ class Conversation:
             self.session.idle = False
 
     async def _client_speaks(self) -> bool:
-        upstream = self.session.lease.idle_connection
+        lease = self.session.lease
+        upstream = lease.idle_connection
         if upstream is None:
             return await self.client.read_more()
+        with trio.CancelScope(deadline=trio.current_time() + lease.watch_after_seconds):
+            return await self.client.read_more()  # mostly the next request follows at once
 
         async def watch(ended: trio.CancelScope) -> None:
             # A client sees its origin close an idle connection; so shall ours.

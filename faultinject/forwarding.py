@@ -78,24 +78,41 @@ class Forwarding:
     async def _exchange(self, first: tuple[Part, ...]) -> None:
         upstream = self.lease.borrowed
         self._upstream_deaf = False
+        await self._send_up(upstream, first)
+        if isinstance(first[-1], End) and await self._answered_at_once(upstream):
+            return
         await beside(
-            lambda ended: self._carry_request(upstream, first, ended),
+            lambda ended: self._carry_request(upstream, first[-1], ended),
             lambda: self._carry_response(upstream),
         )
         if self._client_failure is not None:
             raise self._client_failure
 
+    async def _answered_at_once(self, upstream: UpstreamConnection) -> bool:
+        """Carry the response; return False if its end takes long enough to watch the client for.
+
+        A task beside this one costs as much as the rest of a short exchange.
+        """
+        deadline = trio.current_time() + self.lease.watch_after_seconds
+        while True:
+            with trio.CancelScope(deadline=deadline) as scope:
+                parts = await upstream.receive()
+            if scope.cancelled_caught:
+                return False
+            if await self._pass_on(parts):
+                return True
+
     # The request's way
 
     async def _carry_request(
-        self, upstream: UpstreamConnection, parts: tuple[Part, ...], ended: trio.CancelScope
+        self, upstream: UpstreamConnection, last: Part, ended: trio.CancelScope
     ) -> None:
+        """Carry what follows the last part that was sent, then watch the client."""
         try:
-            while True:
-                await self._send_up(upstream, parts)
-                if isinstance(parts[-1], End):
-                    break
+            while not isinstance(last, End):
                 parts = tuple(await self.client.receive())
+                await self._send_up(upstream, parts)
+                last = parts[-1]
             await self._watch_client()
         except (ClientGoneError, ClientProtocolError) as error:
             self._client_failure = error
@@ -124,16 +141,17 @@ class Forwarding:
     # The response's way
 
     async def _carry_response(self, upstream: UpstreamConnection) -> None:
-        while True:
-            parts = await upstream.receive()
-            if not parts:
-                raise UpstreamError("disconnected", "the upstream ended the connection unasked")
-            self._sent = _Sent(None)
-            self.patience.expect("the upstream to go on", self.limits.idle_seconds)
-            await self.client.send(*(self._passed_on(part) for part in parts))
-            last = parts[-1]
-            if isinstance(last, End) or self.status == 101:
-                return
+        while not await self._pass_on(await upstream.receive()):
+            pass
+
+    async def _pass_on(self, parts: list[Part]) -> bool:
+        """Send parts of the response to the client; return whether they were its last."""
+        if not parts:
+            raise UpstreamError("disconnected", "the upstream ended the connection unasked")
+        self._sent = _Sent(None)
+        self.patience.expect("the upstream to go on", self.limits.idle_seconds)
+        await self.client.send(*(self._passed_on(part) for part in parts))
+        return isinstance(parts[-1], End) or self.status == 101
 
     def _passed_on(self, part: Part) -> Part:
         if not isinstance(part, ResponseHead):

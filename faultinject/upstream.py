@@ -99,6 +99,9 @@ class Pool:
 class Lease:
     """The upstream connection of one client connection; a context manager that owns it."""
 
+    watch_after_seconds = 0.05
+    """How long one peer is waited for alone; then the other is watched too, for its leaving."""
+
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._origin: Origin | None = None
