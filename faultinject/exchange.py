@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from email.utils import formatdate
 from functools import lru_cache
 
+import trio
 from attrs import define, field
 
 from faultinject.dial import Origin
@@ -93,6 +93,10 @@ class Exchange:
             self.outcome, self.error = "client-gone", str(error)
         except ClientProtocolError as error:
             await self.refuse(request.method, error)
+        except trio.Cancelled:
+            if not self.answered:
+                self.outcome, self.error = "upstream-error", "its time was over before the answer's"
+            raise
         finally:
             self.status = self.status or forwarding.status
             if self.outcome != "forwarded" or not self.lease.borrowed.next_cycle():
@@ -160,11 +164,11 @@ class Exchange:
                 return False
             self.patience.expect("the request's body", self.limits.body_idle_seconds)
             await self.client.receive()
-        self.patience.expect("the client to read its answer", self.limits.idle_seconds)
+        self.patience.expect("the client to read its answer", self.limits.send_seconds)
         return True
 
 
 @lru_cache(maxsize=2)
 def _date(second: int) -> bytes:
     """Return a time as Date has it (RFC 9110 section 6.6.1)."""
-    return formatdate(second, usegmt=True).encode()
+    return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(second)).encode()

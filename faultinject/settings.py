@@ -6,7 +6,7 @@ and checks those. Code that embeds the proxy builds a `Settings` directly.
 
 from __future__ import annotations
 
-import secrets
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -42,7 +42,7 @@ class Settings:
     """PEM private key of that certificate authority."""
     data_dir: Path | None = None
     """Where our own certificate authority lives; None stands for the user's data directory."""
-    seed: int = field(factory=lambda: secrets.randbits(32))
+    seed: int = field(factory=lambda: int.from_bytes(os.urandom(4)))
     """Makes the draws of a run repeatable; drawn if not given."""
     connect_to: tuple[ConnectTo, ...] = ()
     """Where to really connect for an authority; the first that fits counts."""

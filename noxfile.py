@@ -1,0 +1,75 @@
+"""The project's chores. ``nox`` alone runs what CI runs; ``nox -l`` lists all."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["lint", "types", "tests", "interop", "docs"]
+
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+FOUND = [python for python in PYTHONS if shutil.which(f"python{python}")]
+OURS = f"{sys.version_info.major}.{sys.version_info.minor}"
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the package and the groups of pyproject.toml that a session needs."""
+    requirements = nox.project.dependency_groups(PROJECT, *groups) if groups else ()
+    session.install("-e", ".", *requirements)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Formatting and lint."""
+    session.install(*nox.project.dependency_groups(PROJECT, "lint"))
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Complete and right types."""
+    install(session, "types")
+    session.run("mypy")
+
+
+@nox.session(python=FOUND or [OURS])
+def tests(session: nox.Session) -> None:
+    """The unit tests with coverage, on every Python found."""
+    install(session, "test")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "report")
+
+
+@nox.session
+def interop(session: nox.Session) -> None:
+    """Real clients against the proxy as a process of its own."""
+    install(session, "test", "interop")
+    if shutil.which("npm"):
+        session.run(
+            "npm", "install", "--no-audit", "--no-fund", "--prefix", "tests/interop/node",
+            external=True, silent=True,
+        )  # fmt: skip
+    else:
+        session.log("npm is not installed: the clients in Node are skipped")
+    session.run("pytest", "tests/interop", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, without warnings."""
+    install(session, "docs")
+    session.run("mkdocs", "build", "--strict", "--site-dir", session.create_tmp())
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Speed, beside mitmproxy and proxy.py. Not for CI: it wants a quiet machine."""
+    install(session, "bench")
+    session.run("python", "-m", "tests.bench", *session.posargs)
