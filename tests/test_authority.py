@@ -129,7 +129,8 @@ def test_an_authority_is_read(text: str, host: str, port: int, again: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "authority"), [("a", "a:80"), ("[::1]", "[::1]:80"), ("::1", "[::1]:80"), ("a:1", "a:1")]
+    ("text", "authority"),
+    [("a", "a:80"), ("[::1]", "[::1]:80"), ("::1", "[::1]:80"), ("a:1", "a:1")],
 )
 def test_an_authority_may_have_a_default_port(text: str, authority: str) -> None:
     """An IPv6 address without brackets can have no port of its own."""
@@ -170,10 +171,9 @@ def test_no_text_does_anything_but_parse_or_be_refused(text: str) -> None:
     for parse in (Authority.parse, TargetPattern.parse, ConnectTo.parse):
         try:
             parsed = parse(text)
-        except ValueError as error:
-            assert str(error)
-        else:
-            assert isinstance(parsed, ConnectTo) or parse(str(parsed)) == parsed
+        except ValueError:
+            continue
+        assert isinstance(parsed, ConnectTo) or parse(str(parsed)) == parsed
 
 
 # Target patterns
