@@ -49,16 +49,15 @@ class Conversation:
 
     async def run(self) -> RequestHead | None:
         """Answer requests. Returns a CONNECT's head if one came, else None at the end."""
-        while True:
+        while not self.session.services.draining:
             request = await self._next_request()
             if request is None or request.method == b"CONNECT":
                 return request
             await self._exchange(request)
             del request  # most of a connection's life is spent waiting for the next one
-            if self.ending is not Ending.WHOLE or self.session.services.draining:
-                return None
-            if not self.client.next_cycle():
-                return None
+            if self.ending is not Ending.WHOLE or not self.client.next_cycle():
+                break
+        return None
 
     # Waiting for a request
 

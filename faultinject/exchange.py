@@ -11,7 +11,6 @@ import json
 import time
 from functools import lru_cache
 
-import trio
 from attrs import define, field
 
 from faultinject.dial import Origin
@@ -93,11 +92,9 @@ class Exchange:
             self.outcome, self.error = "client-gone", str(error)
         except ClientProtocolError as error:
             await self.refuse(request.method, error)
-        except trio.Cancelled:
-            if not self.answered:
-                self.outcome, self.error = "upstream-error", "its time was over before the answer's"
-            raise
         finally:
+            if self.error is None and not self.answered:  # a time limit, or the proxy stops
+                self.outcome, self.error = "upstream-error", "broken off before the answer's end"
             self.status = self.status or forwarding.status
             if self.outcome != "forwarded" or not self.lease.borrowed.next_cycle():
                 await self.lease.discard()

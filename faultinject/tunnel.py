@@ -142,10 +142,13 @@ class Tunnel:
         while self._undecided(bytes(buffer)):
             if len(buffer) > limits.client_hello_bytes:
                 return
+            self.session.idle = not buffer
             try:
                 data = await self.stream.receive_some(limits.client_hello_bytes)
             except trio.BrokenResourceError:
                 return
+            finally:
+                self.session.idle = False
             if not data:
                 return
             if not buffer:
