@@ -9,7 +9,7 @@ import trio.testing
 from faultinject.errors import UpstreamError
 from faultinject.exchange import own_response
 from faultinject.limits import Limits
-from tests.support.bench import TARGET, answers, get, ok, open_bench, post
+from tests.support.bench import TARGET, answers, get, ok, open_bench, post, stays_open
 from tests.support.peer import Cut, Peer
 
 CHUNKED = (
@@ -302,6 +302,34 @@ async def test_a_plain_answer_that_breaks_off_is_not_completed(autojump_clock):
         with pytest.raises(Cut):
             await client.ask(get("/"))
         assert client.stream.other.sent == half
+
+
+async def test_an_upstream_that_never_answers(autojump_clock):
+    """After the longest silence there may be the connection ends, and it is told why."""
+    async with open_bench(upstream=stays_open, limits=Limits(idle_seconds=100)) as bench:
+        client = bench.connect()
+        await client.send(get("/"))
+        assert await client.rest() == b""
+        assert trio.current_time() == pytest.approx(100, rel=0.02)
+        exchange = await bench.exchange()
+        assert (exchange.outcome, exchange.status) == ("upstream-error", None)
+        assert exchange.error == "broken off before the answer's end"
+        assert "waiting for the upstream to answer" in (await bench.ended()).reason
+
+
+async def test_an_upgrade_that_is_silent_for_too_long(autojump_clock):
+    """It had its answer."""
+
+    async def switches(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(SWITCHED)
+        await upstream.rest()
+
+    async with open_bench(upstream=switches, limits=Limits(idle_seconds=100)) as bench:
+        client = bench.connect()
+        await client.ask(UPGRADE)
+        await client.rest()
+        assert bench.outcomes == ["upgraded"]
 
 
 # Clients that leave

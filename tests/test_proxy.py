@@ -299,6 +299,27 @@ async def test_an_upstream_that_resets_mid_answer_breaks_the_clients_connection(
         assert (await run.wait_for(ExchangeEnded))[0].outcome == "upstream-error"
 
 
+async def test_a_client_that_reads_slowly_slows_its_upstream_down(clock, data_dir):
+    """Nothing is gathered in between: a large answer waits where it comes from."""
+
+    async def pours(peer: Peer) -> None:
+        await peer.read_message()
+        await peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        for _ in range(1000):
+            await peer.send(b"x" * 100_000)
+            poured.append(100_000)
+
+    poured: list[int] = []
+    async with upstream(pours) as port, running(data_dir) as run:
+        client = await run.connect()
+        await client.send(b"GET http://127.0.0.1:%d/ HTTP/1.1\r\nHost: x\r\n\r\n" % port)
+        await trio.sleep(1)
+        assert 0 < sum(poured) < 50_000_000  # what four buffers of the system hold at most
+        await client.cut()
+        await run.wait_for(SessionEnded)
+        assert run.of(ExchangeEnded)[0].outcome == "client-gone"
+
+
 # Limits and draining
 
 
@@ -395,6 +416,7 @@ async def test_draining_does_not_last(clock, data_dir):
             assert await peer.end() == b""
         await run.wait_for(ProxyStopped)
         assert trio.current_time() - started == pytest.approx(5, abs=0.2)
+        assert [event.outcome for event in run.of(ExchangeEnded)] == ["upstream-error"]
 
 
 async def test_cancelling_ends_all_at_once(clock, data_dir):

@@ -90,6 +90,20 @@ async def test_draining_ends_what_is_idle_and_lets_the_rest_finish(autojump_cloc
         assert await busy.rest() == b""
 
 
+async def test_draining_ends_what_becomes_idle_later(autojump_clock):
+    """A silent tunnel at once; one that speaks TLS when its handshake is done."""
+    async with open_bench() as bench:
+        silent, speaking = await bench.tunnel(), await bench.tunnel()
+        await trio.testing.wait_all_tasks_blocked()
+        bench.services.draining = True
+        bench.sessions[0].drain()
+        assert await silent.rest() == b""
+        await speaking.start_tls(trusting_context(), TARGET)
+        assert await speaking.rest() == b""
+        assert trio.current_time() == pytest.approx(0)
+        assert bench.of(SessionEnded)[0].reason == "the proxy stops"
+
+
 # Cancellation
 
 
