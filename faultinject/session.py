@@ -97,8 +97,8 @@ class Session:
         Every defect of ours ends here, is told with its traceback, and lets the neighbours live.
         """
         started = time.perf_counter()
-        self.emit(SessionStarted(time=time.time(), session=self.id, client=self.client))
         try:
+            self.emit(SessionStarted(time=time.time(), session=self.id, client=self.client))
             async with self.lease:
                 with self.patience:
                     stage: Stage | None = serve
