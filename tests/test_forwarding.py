@@ -360,6 +360,17 @@ async def test_a_used_connection_that_dies_is_replaced_once(autojump_clock, then
         assert bench.outcomes[0] == "forwarded"
 
 
+async def test_a_pooled_connection_that_dies_is_replaced_once(autojump_clock):
+    """The same when another client had used it."""
+    async with open_bench() as bench:
+        one = await pooled(bench, "reads")
+        await one.close()
+        await bench.ended()
+        two = bench.connect()
+        assert (await two.ask(get("/two"))).body == b"GET /two HTTP/1.1 0"
+        assert len(bench.dialer.dialled) == 2
+
+
 async def test_a_body_that_is_still_coming_is_sent_again_whole(autojump_clock):
     """What was remembered first, what comes later then."""
     async with open_bench() as bench:

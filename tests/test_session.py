@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 import trio
@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faultinject.errors import UpstreamError
-from faultinject.events import SessionEnded, SessionFailed, SessionStarted
+from faultinject.events import (
+    ClientHelloRead,
+    Event,
+    ExchangeEnded,
+    SessionEnded,
+    SessionFailed,
+    SessionStarted,
+)
 from faultinject.limits import Limits
 from tests.support.bench import TARGET, Bench, echoes, get, ok, open_bench, post, trusting_context
 from tests.support.peer import Cut, Peer
@@ -66,6 +73,25 @@ async def test_a_defect_ends_its_session_alone(autojump_clock):
         assert "Traceback" in failed.traceback
         assert bench.of(SessionEnded)[0].reason == "a defect in faultinject"
         assert (await neighbour.answer()).body == b"unharmed"
+
+
+@pytest.mark.parametrize("kind", [SessionStarted, ClientHelloRead, ExchangeEnded])
+async def test_a_listener_that_breaks_ends_its_session_alone(autojump_clock, kind):
+    """A listener must not raise; if it does, that costs one session."""
+    async with open_bench(probability=1, defects=True) as bench:
+
+        def breaks(event: Event) -> None:
+            bench.events.append(event)
+            if isinstance(event, kind) and event.session == 1:
+                raise ZeroDivisionError("a defect")
+
+        bench.services.listener = breaks
+        with suppress(trio.BrokenResourceError, Cut):  # at the latest, its answer is on its way
+            await (await bench.tls()).ask(get("/"))
+        await bench.ended()
+        [failed] = bench.of(SessionFailed)
+        assert failed.error == "ZeroDivisionError: a defect"
+        assert (await (await bench.tls()).ask(get("/"))).status == 429
 
 
 async def test_draining_ends_what_is_idle_and_lets_the_rest_finish(autojump_clock):

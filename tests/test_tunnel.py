@@ -34,6 +34,7 @@ from tests.support.peer import Peer
 from tests.support.tls_peers import client_context, client_hello
 
 IP = "192.0.2.7:443"
+IP6 = "[2001:db8::7]:443"
 OTHER = "other.example:443"
 
 PROTOCOL_VERSION, DECODE_ERROR, NO_APPLICATION_PROTOCOL = 70, 50, 120
@@ -91,11 +92,12 @@ async def test_the_connection_dialled_blindly_is_not_kept_once_sni_names_a_targe
         assert [pipe.closed for pipe in bench.dialer.pipes] == [True]
 
 
-async def test_a_target_without_sni(autojump_clock):
+@pytest.mark.parametrize(("host", "authority"), [("192.0.2.7", IP), ("2001:db8::7", IP6)])
+async def test_a_target_without_sni(autojump_clock, host, authority):
     """The leaf is minted for what CONNECT named, an address as well."""
-    async with open_bench(targets=("192.0.2.7",), probability=1) as bench:
-        client = await bench.tunnel(IP)
-        await client.start_tls(trusting_context(), "192.0.2.7")
+    async with open_bench(targets=(host,), probability=1) as bench:
+        client = await bench.tunnel(authority)
+        await client.start_tls(trusting_context(), host)
         assert (await client.ask(get("/"))).status == 429
         [hello] = bench.of(ClientHelloRead)
         assert hello.server_name is None
@@ -162,6 +164,15 @@ async def test_a_clean_end_is_answered_by_one(autojump_clock):
 
 
 # Passed on
+
+
+async def test_another_port_of_a_target_is_no_target(autojump_clock):
+    """If the target was given with its port."""
+    async with open_bench(targets=(f"{TARGET}:443",), upstream=repeats) as bench:
+        client = await bench.tunnel(f"{TARGET}:8443")
+        hello = client_hello(trusting_context(), TARGET)
+        await client.send(hello)
+        assert await client.read_exactly(len(hello)) == hello
 
 
 async def test_another_host_is_relayed_untouched(autojump_clock):
