@@ -53,6 +53,8 @@ class Caller:
     host: ClassVar[str] = "api.anthropic.com"
     path: ClassVar[str] = "/v1/messages"
     sdk: ClassVar[bool] = False
+    stream_outcomes: ClassVar[frozenset[str]] = frozenset({"forwarded"})
+    """What the proxy may say of a streamed success."""
     errors: ClassVar[dict[int, str]]
     """The exception for 429 and for 529."""
 

@@ -100,6 +100,8 @@ class _OpenAICaller(_SdkCaller):
 class ChatCompletionsCaller(_OpenAICaller):
     name = "openai"
     path = "/v1/chat/completions"
+    # The SDK closes the connection at [DONE], often before the last chunk, which is empty.
+    stream_outcomes = frozenset({"forwarded", "client-gone"})
 
     def _text(self, prompt: str, stream: bool) -> str:
         create = self.client.chat.completions.create

@@ -35,15 +35,22 @@ class Connected:
     def open(self) -> RawClient:
         """Connect; the client is a context manager."""
         sock = socket.create_connection(("127.0.0.1", self.port), ANSWER_SECONDS)
+        try:
+            return RawClient(self._prepared(sock))
+        except BaseException:
+            sock.close()
+            raise
+
+    def _prepared(self, sock: socket.socket) -> socket.socket:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.connect:
             self._connect(sock)
-        if self.ca_file is not None:
-            context = ssl.create_default_context(cafile=str(self.ca_file))
-            context.set_alpn_protocols(["http/1.1"])
-            name = self.authority.rpartition(":")[0]
-            sock = context.wrap_socket(sock, server_hostname=name, suppress_ragged_eofs=False)
-        return RawClient(sock)
+        if self.ca_file is None:
+            return sock
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        context.set_alpn_protocols(["http/1.1"])
+        name = self.authority.rpartition(":")[0]
+        return context.wrap_socket(sock, server_hostname=name, suppress_ragged_eofs=False)
 
     def _connect(self, sock: socket.socket) -> None:
         name = self.authority.encode()
