@@ -1,0 +1,1 @@
+"""What protoc made of plugin.proto; see tests/plugin/generate_proto.py."""
