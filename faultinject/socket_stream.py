@@ -93,10 +93,9 @@ class SocketStream(trio.abc.HalfCloseableStream):
         """Wait until the kernel would take bytes."""
         if self._sending:
             raise trio.BusyResourceError("another task is sending")
-        try:
-            await trio.lowlevel.wait_writable(self.socket)
-        except OSError as error:
-            raise self._translated(error) from error
+        if self.socket.fileno() < 0:
+            raise trio.ClosedResourceError("the socket was closed here")
+        await trio.lowlevel.wait_writable(self.socket)
 
     async def send_eof(self) -> None:
         """Half-close: send FIN."""

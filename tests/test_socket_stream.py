@@ -1,0 +1,162 @@
+"""The socket as a stream: Trio's contract but for one thing, and what is about sockets alone."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+import trio
+import trio.testing
+
+from faultinject.socket_stream import SocketStream
+
+Pair = tuple[SocketStream, SocketStream]
+
+
+async def connected() -> Pair:
+    """Connect two streams over loopback."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener:
+        port = listener.socket.getsockname()[1]
+        ours = await trio.open_tcp_stream("127.0.0.1", port)
+        theirs = await listener.accept()
+    return SocketStream(ours), SocketStream(theirs)
+
+
+@pytest.fixture
+async def pair() -> AsyncIterator[Pair]:
+    """Two connected streams."""
+    ours, theirs = await connected()
+    async with ours, theirs:
+        yield ours, theirs
+
+
+async def test_bytes_go_both_ways_in_order_to_the_half_closed_ends(pair: Pair) -> None:
+    """Much is sent both ways at once, arrives as sent, and ends when its sender ends."""
+    sent = bytes(range(256)) * 8192
+
+    async def send(stream: SocketStream) -> None:
+        await stream.send_all(sent)
+        await stream.send_eof()
+        await stream.send_eof()  # saying it twice is fine
+
+    async def receive(stream: SocketStream) -> None:
+        received = bytearray()
+        while data := await stream.receive_some():
+            received += data
+        assert received == sent
+
+    async with trio.open_nursery() as nursery:
+        for stream in pair:
+            nursery.start_soon(send, stream)
+            nursery.start_soon(receive, stream)
+
+
+async def test_a_receive_gives_others_their_turn_though_it_need_not_wait(pair: Pair) -> None:
+    """A task that finds bytes at every receive does not keep the loop to itself."""
+    ours, theirs = pair
+    await theirs.send_all(b"ab")
+    await ours.wait_send_all_might_not_block()
+    with trio.testing.assert_checkpoints():
+        assert await ours.receive_some(1) == b"a"
+    with trio.testing.assert_checkpoints():
+        assert await ours.receive_some(1) == b"b"
+
+
+async def test_a_send_can_be_cancelled_though_it_need_not_wait(pair: Pair) -> None:
+    """The one deviation from the contract is a missing turn, not a missing cancellation."""
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await pair[0].send_all(b"x")
+    assert scope.cancelled_caught
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await pair[0].receive_some()
+    assert scope.cancelled_caught
+
+
+async def test_a_receive_that_was_cancelled_loses_nothing(
+    pair: Pair, autojump_clock: trio.abc.Clock
+) -> None:
+    """Bytes that come later are there for the next receive."""
+    ours, theirs = pair
+    with trio.move_on_after(1):
+        await ours.receive_some()
+    await theirs.send_all(b"later")
+    assert await ours.receive_some() == b"later"
+
+
+async def test_two_receivers_or_senders_at_once_are_told(pair: Pair) -> None:
+    """The second one raises; the first one goes on."""
+    ours, theirs = pair
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ours.receive_some)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(trio.BusyResourceError):
+            await ours.receive_some()
+        await theirs.send_all(b"x")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ours.send_all, bytes(64 * 1024 * 1024))
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(trio.BusyResourceError):
+            await ours.send_all(b"x")
+        with pytest.raises(trio.BusyResourceError):
+            await ours.wait_send_all_might_not_block()
+        nursery.cancel_scope.cancel()
+
+
+async def test_closing_wakes_whoever_waits(pair: Pair) -> None:
+    """A receive in progress ends with ClosedResourceError, and so does every later call."""
+    ours, _ = pair
+
+    async def receive() -> None:
+        with pytest.raises(trio.ClosedResourceError):
+            await ours.receive_some()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receive)
+        await trio.testing.wait_all_tasks_blocked()
+        await ours.aclose()
+    await ours.aclose()
+    ours.acknowledge()  # harmless
+    for call in (
+        ours.receive_some,
+        lambda: ours.send_all(b"x"),
+        ours.wait_send_all_might_not_block,
+        ours.send_eof,
+    ):
+        with pytest.raises(trio.ClosedResourceError):
+            await call()
+
+
+async def test_nothing_is_sent_after_the_end(pair: Pair) -> None:
+    """A sender that has said its end is told."""
+    await pair[0].send_eof()
+    with pytest.raises(trio.ClosedResourceError):
+        await pair[0].send_all(b"x")
+
+
+async def test_a_reset_breaks_both_directions(pair: Pair) -> None:
+    """A peer's RST is a broken resource, with the system's words for it."""
+    ours, theirs = pair
+    theirs.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    await theirs.aclose()
+    with pytest.raises(trio.BrokenResourceError, match="reset"):
+        await ours.receive_some()
+    with pytest.raises(trio.BrokenResourceError):
+        await ours.send_all(b"x")
+
+
+async def test_a_read_of_no_bytes_is_a_mistake(pair: Pair) -> None:
+    """It could not be told from the peer's end."""
+    with pytest.raises(ValueError, match="at least 1"):
+        await pair[0].receive_some(0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux delays by choice")
+async def test_what_was_received_is_acknowledged_at_once(pair: Pair) -> None:
+    """The kernel is told so, and says so as long as nothing has changed its mind."""
+    pair[0].acknowledge()
+    assert pair[0].socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 1

@@ -1,0 +1,198 @@
+"""TLS over a Trio stream: Trio's contract, and what is done in another way than SSLStream does."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable
+
+import pytest
+import trio
+import trio.testing
+
+from faultinject.memory_stream import MemoryStream, memory_stream_pair
+from faultinject.tls.stream import TlsStream
+from tests.support.bench import TARGET, leaves, trusting_context
+
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+Pair = tuple[TlsStream, TlsStream]
+
+
+def wrapped(client: trio.abc.Stream, server: trio.abc.Stream) -> Pair:
+    """Put TLS on both ends of a pipe, without a handshake yet."""
+    ours = TlsStream(server, leaves().context_for(TARGET), server_side=True)
+    theirs = TlsStream(client, trusting_context(), server_side=False, server_hostname=TARGET)
+    return theirs, ours
+
+
+async def connected(limit_bytes: int = 64 * 1024) -> Pair:
+    """Make two ends that have shaken hands."""
+    pair = wrapped(*memory_stream_pair(limit_bytes))
+    async with trio.open_nursery() as nursery:
+        for stream in pair:
+            nursery.start_soon(stream.do_handshake)
+    return pair
+
+
+async def test_the_contract() -> None:
+    """Trio's own checks of two-way streams pass."""
+
+    async def clogged() -> Pair:
+        pair = await connected(1000)
+        for stream in pair:
+            with trio.move_on_after(0.01):
+                await stream.send_all(bytes(100_000))
+        return pair
+
+    await trio.testing.check_two_way_stream(connected, clogged)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_much_is_sent_both_ways_at_once(version: ssl.TLSVersion) -> None:
+    """Megabytes arrive as they were sent, through a pipe that holds little, in either version."""
+    client, server = memory_stream_pair(5000)
+    context = trusting_context()
+    context.minimum_version = context.maximum_version = version
+    theirs = TlsStream(client, context, server_side=False, server_hostname=TARGET)
+    ours = TlsStream(server, leaves().context_for(TARGET), server_side=True)
+    sent = bytes(range(256)) * 4096
+
+    async def talk(stream: TlsStream) -> None:
+        await stream.do_handshake()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream.send_all, sent)
+            received = bytearray()
+            while len(received) < len(sent):
+                received += await stream.receive_some()
+        assert received == sent
+
+    async with theirs, ours:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(talk, theirs)
+            nursery.start_soon(talk, ours)
+        assert ours.version == theirs.version
+
+
+async def test_one_receive_returns_all_records_that_have_arrived() -> None:
+    """What came in several records is decrypted at once, up to what is asked for."""
+    theirs, ours = await connected()
+    await theirs.send_all(b"a" * 10)
+    await theirs.send_all(b"b" * 10)
+    assert await ours.receive_some(15) == b"a" * 10 + b"b" * 5
+    with trio.testing.assert_checkpoints():
+        assert await ours.receive_some() == b"b" * 5
+    await theirs.send_all(b"c")
+    assert await ours.receive_some() == b"c"
+
+
+async def test_the_end_after_bytes_is_told_by_the_next_receive() -> None:
+    """Bytes that arrive with the peer's close_notify are returned before the end is."""
+    theirs, ours = await connected()
+    await theirs.send_all(b"bye")
+    await theirs.aclose()
+    assert await ours.receive_some() == b"bye"
+    assert await ours.receive_some() == b""
+
+
+async def test_a_peer_that_just_ends_has_ended() -> None:
+    """Without close_notify too, as HTTP clients have it; nothing is then said to it."""
+    client, server = memory_stream_pair()
+    theirs, ours = wrapped(client, server)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(theirs.do_handshake)
+        nursery.start_soon(ours.do_handshake)
+    await client.receive_some()  # tickets for another handshake
+    await client.send_eof()
+    assert await ours.receive_some() == b""
+    await ours.aclose()
+    assert await client.receive_some() == b""
+
+
+async def test_our_own_end_is_said() -> None:
+    """The peer reads close_notify, and need not guess whether something is missing."""
+    theirs, ours = await connected()
+    await ours.aclose()
+    assert await theirs.receive_some() == b""
+    await ours.aclose()  # twice is fine
+    for call in (ours.receive_some, lambda: ours.send_all(b"x")):
+        with pytest.raises(trio.ClosedResourceError):
+            await call()
+
+
+async def test_closing_while_another_task_sends() -> None:
+    """The transport is closed at once; the sender is told."""
+    theirs, ours = await connected(1000)
+
+    async def send() -> None:
+        with pytest.raises((trio.ClosedResourceError, trio.BrokenResourceError)):
+            await ours.send_all(bytes(1_000_000))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.move_on_after(0) as scope:
+            await ours.aclose()
+    assert scope.cancelled_caught
+    await theirs.aclose()
+
+
+async def test_garbage_breaks_the_stream() -> None:
+    """Bytes that are no record are a broken resource whose cause says so."""
+    client, server = memory_stream_pair()
+    theirs, ours = wrapped(client, server)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(theirs.do_handshake)
+        nursery.start_soon(ours.do_handshake)
+    await client.send_all(b"GET / HTTP/1.1\r\n\r\n")
+    with pytest.raises(trio.BrokenResourceError) as caught:
+        await ours.receive_some()
+    assert isinstance(caught.value.__cause__, ssl.SSLError)
+    with pytest.raises(trio.BrokenResourceError):
+        await ours.send_all(b"x")
+
+
+async def test_a_failed_handshake_sends_its_alert() -> None:
+    """The peer learns why, as the client that speaks no TLS does here."""
+    client, server = memory_stream_pair()
+    ours = TlsStream(server, leaves().context_for(TARGET), server_side=True)
+    await client.send_all(b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00")
+    with pytest.raises(trio.BrokenResourceError):
+        await ours.do_handshake()
+    assert (await client.receive_some())[:1] == b"\x15"
+
+
+@pytest.mark.parametrize("end", [MemoryStream.send_eof, MemoryStream.aclose])
+async def test_a_handshake_whose_peer_is_gone(
+    end: Callable[[MemoryStream], Awaitable[None]],
+) -> None:
+    """It fails, whether or not there is anybody to send an alert to."""
+    client, server = memory_stream_pair()
+    ours = TlsStream(server, leaves().context_for(TARGET), server_side=True)
+    await client.send_all(b"\x16\x03\x01")
+    await end(client)
+    with pytest.raises(trio.BrokenResourceError):
+        await ours.do_handshake()
+
+
+async def test_a_read_of_no_bytes_is_a_mistake() -> None:
+    """It could not be told from the peer's end."""
+    _, ours = await connected()
+    with pytest.raises(ValueError, match="at least 1"):
+        await ours.receive_some(0)
+
+
+async def test_a_receiver_that_has_to_answer_waits_for_the_sender() -> None:
+    """A key update makes the receiving task send; it takes its turn behind the sending task."""
+    theirs, ours = await connected(20_000)
+    done = trio.Event()
+
+    async def send() -> None:
+        await ours.send_all(bytes(200_000))
+        done.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(ours._flush)
+        await trio.testing.wait_all_tasks_blocked()
+        while not done.is_set():
+            await theirs.receive_some()
