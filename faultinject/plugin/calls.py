@@ -1,0 +1,69 @@
+"""What a host asks about the bytes of a tunnel, and what it may be answered.
+
+Values only. Knows nothing of gRPC, of what the bytes are, or of who answers. The words of
+``plugin.proto`` end where its messages are turned into these.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Protocol
+
+from attrs import frozen
+
+
+class Side(enum.Enum):
+    """The peer whose connection a registration of the plugin is wrapped around."""
+
+    CLIENT = enum.auto()
+    UPSTREAM = enum.auto()
+
+
+class Direction(enum.Enum):
+    """Which way a chunk travels over that peer's connection."""
+
+    FROM_PEER = enum.auto()
+    """The peer's own bytes, just received (0 in ``plugin.proto``)."""
+    TO_PEER = enum.auto()
+    """Bytes that are about to be written to the peer (1)."""
+
+
+@frozen
+class Replace:
+    """These bytes go on in the chunk's direction instead of it; none swallow it.
+
+    In direction TO_PEER Fault asks again at once if there are none.
+    """
+
+    data: bytes = b""
+
+
+@frozen
+class PassThrough:
+    """The chunk goes on as it is; ``data`` is that chunk."""
+
+    data: bytes
+
+
+@frozen
+class Close:
+    """The direction ends here: FROM_PEER with an end of stream, TO_PEER with an error."""
+
+    reason: str
+
+
+Reply = Replace | PassThrough | Close
+
+
+class TunnelPlugin(Protocol):
+    """What a host calls. Calls about one side and direction of a tunnel come one at a time."""
+
+    async def process(
+        self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
+    ) -> Reply:
+        """Say what shall become of a chunk.
+
+        May take as long as it likes: only that direction of that tunnel waits. Is cancelled when
+        the tunnel is over.
+        """
+        ...
