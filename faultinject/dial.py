@@ -130,7 +130,9 @@ def _cause(error: BaseException) -> str:
         error = error.__cause__
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(sorted({_cause(inner) for inner in error.exceptions}))
-    return getattr(error, "strerror", None) or str(error)
+    # By its number: the text is Trio's, and repeats the address.
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else str(error)
 
 
 def _tls_error(authority: Authority, cause: BaseException) -> UpstreamError:
@@ -140,7 +142,8 @@ def _tls_error(authority: Authority, cause: BaseException) -> UpstreamError:
             hint += (
                 f" (the proxy itself runs with SSL_CERT_FILE={replaced}, which replaces the roots)"
             )
-        words = f"the certificate of {authority} is not trusted: {cause.verify_message}{hint}"
+        reason = cause.verify_message.rstrip(".")
+        words = f"the certificate of {authority} is not trusted: {reason}{hint}"
         return UpstreamError("certificate", words)
-    reason = cause.reason if isinstance(cause, ssl.SSLError) and cause.reason else str(cause)
-    return UpstreamError("tls", f"no TLS with {authority}: {reason or 'the connection ended'}")
+    reason = getattr(cause, "reason", None) or getattr(cause, "strerror", None) or str(cause)
+    return UpstreamError("tls", f"no TLS with {authority}: {reason}")
