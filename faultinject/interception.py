@@ -29,8 +29,11 @@ class Interception:
     origin: Origin
     on_partial_read: Callable[[], None] | None
 
-    async def serve_tls(self, session: Session, name: str) -> Stage | None:
-        """Do the handshake, with a leaf for a name; what follows is the conversation."""
+    async def serve_tls(self, session: Session, name: str, received: bytes) -> Stage | None:
+        """Do the handshake, with a leaf for a name; what follows is the conversation.
+
+        ``received`` is the client's first bytes, which are not read again.
+        """
         started = time.perf_counter()
         services = session.services
         context = services.leaves.context_for(name)
@@ -38,7 +41,7 @@ class Interception:
         # Longer than the limit itself, which has an event to tell.
         session.patience.expect("the handshake", 2 * limit_seconds)
         try:
-            tls = await accept_tls(self.stream, context, limit_seconds)
+            tls = await accept_tls(self.stream, received, context, limit_seconds)
         except HandshakeError as error:
             tell_failure(session, name, error)
             return None

@@ -27,6 +27,9 @@ class SocketStream(trio.abc.HalfCloseableStream):
     `receive_some` loses nothing, a cancelled `send_all` may have sent a part.
     """
 
+    # Most of what a proxy holds in memory are connections that are idle.
+    __slots__ = ("_ended", "_receiving", "_sending", "socket")
+
     def __init__(self, stream: trio.SocketStream) -> None:
         """Take the socket out of a stream of Trio's, which is of no use afterwards."""
         theirs = stream.socket

@@ -87,11 +87,10 @@ class Tunnel:
         limits = self.session.services.limits
         self.session.patience.expect("the tunnel's first bytes", limits.idle_seconds)
         data = await self._opening_bytes()
-        stream = PrefixedStream(data, self.stream) if data else self.stream
         if isinstance(self._opening, ClientHello):
-            return await self._serve_tls(stream, self._opening)
+            return await self._serve_tls(data, self._opening)
         if not self._is_target(self.authority.host):
-            await self._relay(stream, "not a target")
+            await self._relay(data, "not a target")
             return None
         if self._opening is Speech.BROKEN_TLS:
             error = HandshakeError("a malformed ClientHello")
@@ -99,8 +98,9 @@ class Tunnel:
             return None
         if self._opening is Speech.HTTP:
             origin = Origin(self.authority, self.authority, tls=False)
+            stream = PrefixedStream(data, self.stream)
             return Interception(stream, origin, self.on_partial_read).converse
-        await self._relay(stream, "neither TLS nor HTTP")
+        await self._relay(data, "neither TLS nor HTTP")
         return None
 
     def _is_target(self, host: str) -> bool:
@@ -167,30 +167,28 @@ class Tunnel:
 
     # Looking into it
 
-    async def _serve_tls(self, stream: trio.abc.Stream, hello: ClientHello) -> Stage | None:
+    async def _serve_tls(self, data: bytes, hello: ClientHello) -> Stage | None:
         self._tell_hello(hello)
         name = hello.server_name or self.authority.host
         host = next((host for host in (name, self.authority.host) if self._is_target(host)), None)
         if host is None:
-            await self._relay(stream, "not a target")
+            await self._relay(data, "not a target")
         elif hello.alpn and _HTTP_1_1 not in hello.alpn:
-            await self._without_http_1_1(stream, name, hello)
+            await self._without_http_1_1(data, name, hello)
         elif hello.max_version < _TLS_1_2:
             error = HandshakeError("the client offers no TLS 1.2 or later")
             await self._fail(name, error, AlertDescription.PROTOCOL_VERSION)
         else:
             origin = Origin(Authority(host, self.authority.port), self.authority)
-            interception = Interception(stream, origin, self.on_partial_read)
-            return lambda session: interception.serve_tls(session, name)
+            interception = Interception(self.stream, origin, self.on_partial_read)
+            return lambda session: interception.serve_tls(session, name, data)
         return None
 
-    async def _without_http_1_1(
-        self, stream: trio.abc.Stream, name: str, hello: ClientHello
-    ) -> None:
+    async def _without_http_1_1(self, data: bytes, name: str, hello: ClientHello) -> None:
         """Deal with a client of a target that offers other protocols only."""
         offered = f"the client offers only {', '.join(hello.alpn)}"
         if self.session.services.relays_targets:
-            await self._relay(stream, offered, warn=True)
+            await self._relay(data, offered, warn=True)
             return
         error = HandshakeError(f"{offered}; the fake API speaks HTTP/1.1")
         await self._fail(name, error, AlertDescription.NO_APPLICATION_PROTOCOL)
@@ -203,12 +201,13 @@ class Tunnel:
 
     # Passing it on
 
-    async def _relay(self, stream: trio.abc.Stream, reason: str, *, warn: bool = False) -> None:
+    async def _relay(self, data: bytes, reason: str, *, warn: bool = False) -> None:
         if warn:
             self.session.emit(
                 Warned(time=time.time(), message=f"{self.authority} is relayed: {reason}")
             )
         relayed = Relayed()
+        stream = PrefixedStream(data, self.stream) if data else self.stream
         try:
             if self.upstream is None:
                 self.upstream = await self._dial()

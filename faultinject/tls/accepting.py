@@ -27,13 +27,13 @@ _REFUSALS = frozenset(
 
 
 async def accept_tls(
-    transport: trio.abc.Stream, context: ssl.SSLContext, limit_seconds: float
+    transport: trio.abc.Stream, received: bytes, context: ssl.SSLContext, limit_seconds: float
 ) -> TlsStream:
-    """Do the handshake as the serving side.
+    """Do the handshake as the serving side, the first bytes of which were read already.
 
     The transport stays its owner's to close if this fails. Raises `HandshakeError`.
     """
-    stream = TlsStream(transport, context, server_side=True)
+    stream = TlsStream(transport, context, server_side=True, received=received)
     with trio.CancelScope(deadline=trio.current_time() + limit_seconds) as scope:
         try:
             await stream.do_handshake()

@@ -29,6 +29,18 @@ class TlsStream(trio.abc.Stream):
     sends.
     """
 
+    __slots__ = (
+        "_closed",
+        "_incoming",
+        "_outgoing",
+        "_peer_is_gone",
+        "_receiving",
+        "_sending",
+        "_tls",
+        "_transport_lock",
+        "transport",
+    )
+
     def __init__(
         self,
         transport: trio.abc.Stream,
@@ -36,11 +48,16 @@ class TlsStream(trio.abc.Stream):
         *,
         server_side: bool,
         server_hostname: str | None = None,
+        received: bytes = b"",
     ) -> None:
-        """Wrap a transport; nothing is sent until `do_handshake`."""
+        """Wrap a transport; nothing is sent until `do_handshake`.
+
+        ``received`` is what was read of the transport already.
+        """
         self.transport = transport
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
+        self._incoming.write(received)
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
         )

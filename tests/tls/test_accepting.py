@@ -23,7 +23,7 @@ async def failed_with(client: Pipe, ours: Pipe, context: ssl.SSLContext) -> Hand
     async with trio.open_nursery() as nursery:
         nursery.start_soon(Peer(client).fail_tls, context, TARGET)
         with pytest.raises(HandshakeError) as caught:
-            await accept_tls(ours, leaves().context_for(TARGET), 10)
+            await accept_tls(ours, b"", leaves().context_for(TARGET), 10)
     return caught.value
 
 
@@ -33,7 +33,7 @@ async def test_a_handshake(autojump_clock):
     theirs = trio.SSLStream(client, trusting_context(), server_hostname=TARGET)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(theirs.do_handshake)
-        tls = await accept_tls(ours, leaves().context_for(TARGET), 10)
+        tls = await accept_tls(ours, b"", leaves().context_for(TARGET), 10)
     async with tls:
         await tls.send_all(b"hello")
         assert await theirs.receive_some(100) == b"hello"
@@ -57,7 +57,7 @@ async def test_a_client_that_checks_another_name(autojump_clock):
     async with trio.open_nursery() as nursery:
         nursery.start_soon(Peer(client).fail_tls, trusting_context(), "other.example")
         with pytest.raises(HandshakeError) as caught:
-            await accept_tls(ours, leaves().context_for(TARGET), 10)
+            await accept_tls(ours, b"", leaves().context_for(TARGET), 10)
     assert caught.value.refused
 
 
@@ -68,7 +68,7 @@ async def test_a_client_that_leaves_within_its_handshake(autojump_clock, sent):
     await client.send_all(client_hello(trusting_context(), TARGET)[:sent])
     await client.aclose()
     with pytest.raises(HandshakeError) as caught:
-        await accept_tls(ours, leaves().context_for(TARGET), 10)
+        await accept_tls(ours, b"", leaves().context_for(TARGET), 10)
     assert not caught.value.refused
     assert caught.value.reason
 
@@ -78,7 +78,7 @@ async def test_a_client_that_resets_within_its_handshake(autojump_clock):
     client, ours = pipe_pair()
     client.reset()
     with pytest.raises(HandshakeError, match="reset") as caught:
-        await accept_tls(ours, leaves().context_for(TARGET), 10)
+        await accept_tls(ours, b"", leaves().context_for(TARGET), 10)
     assert not caught.value.refused
 
 
@@ -88,7 +88,7 @@ async def test_a_handshake_that_never_finishes(autojump_clock):
     await client.send_all(client_hello(trusting_context(), TARGET))
     started = trio.current_time()
     with pytest.raises(HandshakeError, match=r"did not finish its handshake within 2\.5 s"):
-        await accept_tls(ours, leaves().context_for(TARGET), 2.5)
+        await accept_tls(ours, b"", leaves().context_for(TARGET), 2.5)
     assert trio.current_time() - started == pytest.approx(2.5)
 
 
@@ -115,7 +115,7 @@ async def test_what_is_no_tls(autojump_clock):
     client, ours = pipe_pair()
     await client.send_all(b"GET / HTTP/1.1\r\n\r\n")
     with pytest.raises(HandshakeError) as caught:
-        await accept_tls(ours, leaves().context_for(TARGET), 10)
+        await accept_tls(ours, b"", leaves().context_for(TARGET), 10)
     assert not caught.value.refused
 
 
@@ -126,7 +126,7 @@ async def test_an_alert_about_something_else(autojump_clock):
     internal_error = bytes((0x15, 3, 3, 0, 2, 2, 80))
     await client.send_all(hello + internal_error)
     with pytest.raises(HandshakeError) as caught:
-        await accept_tls(ours, leaves().context_for(TARGET), 10)
+        await accept_tls(ours, b"", leaves().context_for(TARGET), 10)
     assert not caught.value.refused
     assert "internal error" in caught.value.reason.lower().replace("_", " ")
 
@@ -139,4 +139,4 @@ async def test_a_client_that_cannot_be_told(autojump_clock):
     await client.send_all(client_hello(context, TARGET))
     client.deafen()
     with pytest.raises(HandshakeError, match="no shared cipher"):
-        await accept_tls(ours, leaves().context_for(TARGET), 10)
+        await accept_tls(ours, b"", leaves().context_for(TARGET), 10)
