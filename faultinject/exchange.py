@@ -154,7 +154,9 @@ class Exchange:
         """Read the rest of the request's body and forget it; say whether that came to its end."""
         if not self.client.request_ended:
             self.client.buffered_parts()
-        if self.client.waits_for_continue:  # not so once an answer has begun
+        if self.client.waits_for_continue:
+            if self.client.response_started:
+                return False  # it will not send what it was not told to
             await self.client.send(CONTINUE)
         while not self.client.request_ended:
             if self.client.body_bytes_received > self.limits.drained_body_bytes:

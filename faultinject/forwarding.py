@@ -131,10 +131,16 @@ class Forwarding:
             self._upstream_deaf = True
 
     async def _watch_client(self) -> None:
-        """Return only when there is nothing more to watch for; raise if the client left."""
+        """Return only when there is nothing more to watch for; raise if the client left.
+
+        A client that has announced its last request may end its side of a TCP connection and
+        still read. One that has not means by its end that it does not want the answer: the
+        upstream shall stop working on it.
+        """
+        may_half_close = self.client.half_closeable and self.client.announced_last
         while len(self.client.unread) < self.limits.early_bytes:
             if not await self.client.read_more():
-                if self.client.half_closeable:
+                if may_half_close:
                     return  # it has said all it will say, and may well be reading
                 raise ClientGoneError("the client closed the connection before the answer's end")
 

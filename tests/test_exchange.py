@@ -382,7 +382,7 @@ async def test_a_client_that_does_not_listen_any_more(autojump_clock):
 
 @pytest.mark.parametrize("pause", [0, 1])
 async def test_a_client_that_half_closes_after_its_request(autojump_clock, pause):
-    """It has said all that it will say, and still gets its answer."""
+    """It has said that this is its last request, and still gets its answer."""
 
     async def answers_later(upstream: Peer) -> None:
         await upstream.read_message()
@@ -391,10 +391,29 @@ async def test_a_client_that_half_closes_after_its_request(autojump_clock, pause
 
     async with open_bench(upstream=answers_later) as bench:
         client = bench.connect()
-        await client.send(get("/"))
+        await client.send(get("/", TARGET, b"Connection: close"))
         await client.half_close()
         assert await client.rest() == ok(b"hi")
         assert bench.outcomes == ["forwarded"]
+
+
+async def test_a_client_that_ends_without_a_word_does_not_want_its_answer(autojump_clock):
+    """On a bare TCP connection too the upstream learns of it at once."""
+    left = trio.Event()
+
+    async def never_answers(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.rest()
+        left.set()
+
+    async with open_bench(upstream=never_answers) as bench:
+        client = bench.connect()
+        await client.send(get("/"))
+        await client.half_close()
+        with trio.fail_after(1):
+            await left.wait()
+        await bench.ended()
+        assert bench.outcomes == ["client-gone"]
 
 
 # Upgrades

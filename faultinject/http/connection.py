@@ -183,6 +183,11 @@ class ClientConnection(HttpConnection):
         return self._machine.waits_for_continue
 
     @property
+    def announced_last(self) -> bool:
+        """Whether the request in hand is the client's last, by its own words or its age."""
+        return self._machine.announced_last
+
+    @property
     def request_ended(self) -> bool:
         """Whether the request was received to its end."""
         return self._machine.request_ended

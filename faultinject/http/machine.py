@@ -204,13 +204,25 @@ class ServingMachine(Machine):
     _OUR_ROLE = h11.SERVER
     _request: bytes | None = None
     """A whole, plain request that waits for its answer, as it came."""
+    _withholds = False
+    """Whether the final answer came before the body that waited for a 100."""
     _last = False
     """Whether no request may follow, whatever its headers say."""
 
     @property
     def waits_for_continue(self) -> bool:
-        """Whether the client holds its body back until a 100 (RFC 9110 section 10.1.1)."""
-        return self._engaged and bool(self._h11.they_are_waiting_for_100_continue)
+        """Whether the client holds its body back until a 100 (RFC 9110 section 10.1.1).
+
+        A final answer in place of the 100 leaves it so: the body may never come.
+        """
+        if not self._engaged:
+            return False
+        return self._withholds or bool(self._h11.they_are_waiting_for_100_continue)
+
+    @property
+    def announced_last(self) -> bool:
+        """Whether the request in hand is the client's last, by its own words or its age."""
+        return self._engaged and self._h11.their_state is h11.MUST_CLOSE
 
     @property
     def request_ended(self) -> bool:
@@ -272,6 +284,7 @@ class ServingMachine(Machine):
         return data
 
     def _written_head(self, head: ResponseHead) -> bytes:
+        self._withholds = self.waits_for_continue and not head.interim  # h11 forgets it now
         http_1_0 = self._h11.their_http_version == b"1.0"
         if http_1_0 and head.interim and head.status != 101:
             return b""  # it would take it for the answer (RFC 9110 section 15.2)

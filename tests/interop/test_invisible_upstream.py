@@ -30,7 +30,7 @@ ODD_REQUEST = (
     b"TE: trailers\r\nX_Under.score~: ok\r\nAccept-Encoding: gzip;q=1.0, br\r\nzz: 1\r\n\r\nabc"
 )
 CHUNKED_REQUEST = (
-    b"PUT /digest HTTP/1.1\r\nHost: api.anthropic.com\r\ntransfer-encoding: Chunked\r\n"
+    b"PUT /digest HTTP/1.1\r\nHost: api.anthropic.com\r\ntransfer-encoding: chunked\r\n"
     b"Trailer: X-Sum\r\n\r\n1\r\na\r\n1a\r\nabcdefghijklmnopqrstuvwxyz\r\n5\r\n0\r\n\r\n\r\n"
     b"0\r\nX-Sum: 12\r\nx-second: zwei\r\n\r\n"
 )
