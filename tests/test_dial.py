@@ -450,3 +450,21 @@ async def test_a_dial_that_is_cancelled_leaves_nothing_open() -> None:
             await dialer().dial(origin(f"{NAME}:{port}"))
         assert scope.cancelled_caught
         await ended.wait()
+
+
+async def test_a_defect_leaves_nothing_open_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes out as it is; the upstream sees the end."""
+
+    async def wait(stream: trio.SocketStream) -> None:
+        assert await stream.receive_some() == b""
+        ended.set()
+
+    async def fail(_stream: TlsStream) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(TlsStream, "do_handshake", fail)
+    ended = trio.Event()
+    async with listening(wait) as port:
+        with pytest.raises(ZeroDivisionError):
+            await dialer().dial(origin(f"{NAME}:{port}"))
+        await ended.wait()

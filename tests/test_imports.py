@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -104,8 +105,13 @@ def room_of(module: str) -> str:
     return max(fitting, key=len)
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Yield the full names of what a module imports, at its top or anywhere in it."""
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """Return the full names of what a module imports, at its top or anywhere in it."""
+    return frozenset(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -177,7 +177,7 @@ def harmed(message: bytes, place: int, removed: int, put: bytes) -> bytes:
 
 @given(st.sampled_from(sorted(REQUESTS.values())), harm)
 @example(REQUESTS["length"], (70, 0, b"\r\n\r\n"))
-@settings(max_examples=300)
+@settings(max_examples=200)
 async def test_a_harmed_request_reads_as_h11_reads_it(
     request: bytes, harm: tuple[int, int, bytes]
 ) -> None:
@@ -187,7 +187,7 @@ async def test_a_harmed_request_reads_as_h11_reads_it(
 
 
 @given(st.sampled_from(sorted([*RESPONSES.values(), UNFRAMED])), harm)
-@settings(max_examples=300)
+@settings(max_examples=200)
 async def test_a_harmed_response_reads_as_h11_reads_it(
     response: bytes, harm: tuple[int, int, bytes]
 ) -> None:
