@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import nox
 
@@ -13,9 +16,25 @@ nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["lint", "types", "tests", "interop", "docs"]
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
-FOUND = [python for python in PYTHONS if shutil.which(f"python{python}")]
-OURS = f"{sys.version_info.major}.{sys.version_info.minor}"
 PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def works(python: str) -> bool:
+    """Say whether a command is a Python that runs; pyenv's stand-ins often are not."""
+    try:
+        return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def interpreters(version: str) -> list[str]:
+    """Return the command of one Python version, from PATH or else from pyenv's folder, if any."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    candidates = [f"python{version}", *map(str, sorted(pyenv.glob(f"{version}.*/bin/python")))]
+    return [python for python in candidates if works(python)][:1]
+
+
+FOUND = [python for version in PYTHONS for python in interpreters(version)]
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -39,7 +58,7 @@ def types(session: nox.Session) -> None:
     session.run("mypy")
 
 
-@nox.session(python=FOUND or [OURS])
+@nox.session(python=FOUND or [sys.executable])
 def tests(session: nox.Session) -> None:
     """The unit tests with coverage, on every Python found."""
     install(session, "test")
