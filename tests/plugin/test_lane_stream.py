@@ -1,0 +1,273 @@
+"""The streams of a tunnel: Trio's contract, and when they ask."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+import trio
+import trio.testing
+
+from faultinject.plugin.calls import Close, Direction, Replace, Reply, Side
+from faultinject.plugin.lane_stream import LanePair, LaneStream
+from faultinject.plugin.lanes import FILLER
+from tests.support.ferry import joined
+
+A_INPUT = (Side.CLIENT, Direction.FROM_PEER)
+A_SLOT = (Side.CLIENT, Direction.TO_PEER)
+B_INPUT = (Side.UPSTREAM, Direction.FROM_PEER)
+B_SLOT = (Side.UPSTREAM, Direction.TO_PEER)
+
+
+class Calls:
+    """Makes the host's calls, and keeps their answers."""
+
+    def __init__(self, nursery: trio.Nursery, pair: LanePair) -> None:
+        self.nursery = nursery
+        self.pair = pair
+
+    async def __call__(self, call: tuple[Side, Direction], chunk: bytes = FILLER) -> list[Reply]:
+        """Make a call; its answer appears in the list."""
+        answers: list[Reply] = []
+
+        async def make() -> None:
+            answers.append(await self.pair.process(*call, chunk))
+
+        self.nursery.start_soon(make)
+        await trio.testing.wait_all_tasks_blocked()
+        return answers
+
+
+@pytest.fixture
+def pair() -> LanePair:
+    """A tunnel."""
+    return LanePair()
+
+
+@pytest.fixture
+def call(nursery: trio.Nursery, pair: LanePair) -> Calls:
+    """The host of the tunnel."""
+    return Calls(nursery, pair)
+
+
+@pytest.mark.parametrize("limit_bytes", [1000, 2**16])
+async def test_the_contract(limit_bytes: int, nursery: trio.Nursery) -> None:
+    """Trio's own checks of two-way streams pass, with both ends in tunnels."""
+
+    async def make() -> tuple[LaneStream, LaneStream]:
+        return await joined(nursery, limit_bytes)
+
+    await trio.testing.check_two_way_stream(make, None)
+    nursery.cancel_scope.cancel()
+
+
+async def test_the_contract_where_it_is_clogged(nursery: trio.Nursery) -> None:
+    """A sender at the limit waits, is woken by a reader, a close, or a cancellation."""
+
+    async def make() -> tuple[LaneStream, LaneStream]:
+        return await joined(nursery, 1000)
+
+    async def clogged() -> tuple[LaneStream, LaneStream]:
+        ends = await make()
+        for end in ends:
+            with trio.move_on_after(0.01):
+                while True:
+                    await end.send_all(b"x" * 100)
+        return ends
+
+    await trio.testing.check_two_way_stream(make, clogged)
+    nursery.cancel_scope.cancel()
+
+
+def test_there_is_no_half_close() -> None:
+    """Neither to be done nor to be seen, so the type does not promise it."""
+    assert not issubclass(LaneStream, trio.abc.HalfCloseableStream)
+
+
+async def test_the_four_calls_meet_the_right_streams(pair: LanePair, call: Calls) -> None:
+    """A client's bytes are read from the client's stream and buy slots to the upstream."""
+    from_client = await call(A_INPUT, b"request")
+    assert await pair.client.receive_some() == b"request"
+    await pair.upstream.send_all(b"REQUEST")
+    assert from_client == []
+    with trio.move_on_after(0.001):
+        await pair.client.receive_some()
+    assert from_client == [Replace(FILLER)]
+    assert await call(B_SLOT) == [Replace(b"REQUEST")]
+
+    from_upstream = await call(B_INPUT, b"response")
+    assert await pair.upstream.receive_some() == b"response"
+    await pair.client.send_all(b"RESPONSE")
+    pair.client.end_turn()
+    await trio.testing.wait_all_tasks_blocked()
+    assert from_upstream == [Replace(FILLER)]
+    assert await call(A_SLOT) == [Replace(b"RESPONSE")]
+
+
+async def test_asking_is_reading_with_nothing_left(pair: LanePair, call: Calls) -> None:
+    """Reading the rest of an input does not ask, and an ask stays made when it is cancelled."""
+    answer = await call(A_INPUT, b"abc")
+    assert await pair.client.receive_some(2) == b"ab"
+    assert await pair.client.receive_some(2) == b"c"
+    await trio.testing.wait_all_tasks_blocked()
+    assert answer == []
+    with trio.move_on_after(0.001):
+        await pair.client.receive_some()
+    assert answer == [Replace(b"")]
+
+
+async def test_an_ask_is_judged_when_it_is_made(pair: LanePair, call: Calls) -> None:
+    """What is written while the session waits goes with the next input."""
+    answers: list[bytearray] = []
+
+    async def read() -> None:
+        answers.append(await pair.client.receive_some())
+        answers.append(await pair.client.receive_some())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        first = await call(A_INPUT, b"one")
+        assert first == [Replace(b"")]
+        await pair.upstream.send_all(b"too late")
+        second = await call(A_INPUT, b"two")
+    assert answers == [b"one", b"two"]
+    assert second == []
+    pair.upstream.end_turn()
+    await trio.testing.wait_all_tasks_blocked()
+    assert second == [Replace(FILLER)]
+
+
+async def test_a_cancelled_read_loses_nothing(pair: LanePair, call: Calls) -> None:
+    """Bytes that come in the same step as the cancellation are there for the next read."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pair.client.receive_some)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+        pair.up.input(b"precious")
+    assert bytes(await pair.client.receive_some()) == b"precious"
+
+
+async def test_write_through_fills_promised_slots(pair: LanePair, call: Calls) -> None:
+    """In a handshake every write goes at once, where a slot is out for it."""
+    hello = await call(A_INPUT, b"ClientHello")
+    pair.upstream.write_through = True
+    await pair.upstream.send_all(b"our ClientHello")
+    assert hello == []
+    pair.upstream.end_turn(promised=1)
+    assert await call(B_SLOT) == [Replace(b"our ClientHello")]
+    held = await call(B_SLOT)
+    assert held == []
+    await pair.upstream.send_all(b"Finished")
+    await trio.testing.wait_all_tasks_blocked()
+    assert held == [Replace(b"Finished")]
+
+
+async def test_a_cancelled_call_ends_the_tunnel(pair: LanePair) -> None:
+    """The streams are at their end, after what had come before."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pair.process, *A_INPUT, b"last")
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert pair.over.is_set()
+    assert pair.ended_because == "the host ended the tunnel"
+    assert await pair.client.receive_some() == b"last"
+    assert await pair.client.receive_some() == b""
+    assert await pair.upstream.receive_some() == b""
+    for stream in (pair.client, pair.upstream):
+        with pytest.raises(trio.BrokenResourceError, match="the host ended the tunnel"):
+            await stream.send_all(b"x")
+    assert await pair.process(*B_INPUT, b"x") == Close("the host ended the tunnel")
+
+
+@pytest.mark.parametrize("lane", [B_SLOT, A_SLOT])
+async def test_a_broken_scheme_ends_the_tunnel_as_an_error(
+    pair: LanePair, call: Calls, lane: tuple[Side, Direction]
+) -> None:
+    """Every call is closed with the reason, and whoever reads or writes hears it."""
+    held = await call(A_INPUT, b"held")
+    (answer,) = await call(lane, b"bytes that are no filler")
+    assert isinstance(answer, Close)
+    assert "both of its ports must be registered" in answer.reason
+    assert held == [answer]
+    assert pair.ended_because == answer.reason
+    assert await pair.client.receive_some() == b"held"
+    for stream in (pair.client, pair.upstream):
+        with pytest.raises(trio.BrokenResourceError, match="both of its ports"):
+            await stream.receive_some()
+
+
+async def test_only_the_first_end_counts(pair: LanePair) -> None:
+    """What comes after it is a consequence."""
+    pair.end("first")
+    pair.end("second", broken=True)
+    assert pair.ended_because == "first"
+    assert await pair.client.receive_some() == b""
+
+
+async def test_a_write_that_belies_a_release_breaks_the_stream(pair: LanePair, call: Calls) -> None:
+    """The peer was told that a record of application data follows."""
+    await call(B_INPUT, b"x")
+    pair.client.end_turn(promised=1)
+    slot = await call(A_SLOT)
+    pair.down.release()
+    await trio.testing.wait_all_tasks_blocked()
+    assert slot == [Replace(b"\x17")]
+    with pytest.raises(trio.BrokenResourceError, match="another kind followed"):
+        await pair.client.send_all(b"\x15alert")
+
+
+async def test_both_streams_closed_serve_what_is_left(pair: LanePair, call: Calls) -> None:
+    """close_notify goes out both ways, then the calls in hand are closed."""
+    from_client, from_upstream = await call(A_INPUT, b"bye"), await call(B_INPUT, b"bye")
+    await pair.client.send_all(b"client's close_notify")
+    await pair.client.aclose()
+    assert from_client == from_upstream == []
+    await pair.upstream.send_all(b"upstream's close_notify")
+    await pair.upstream.aclose()
+    await trio.testing.wait_all_tasks_blocked()
+    assert from_client == from_upstream == [Replace(FILLER)]
+    assert await call(A_SLOT) == [Replace(b"client's close_notify")]
+    assert await call(B_SLOT) == [Replace(b"upstream's close_notify")]
+    for side in (A_INPUT, B_INPUT):
+        assert await call(side, b"x") == [Close("the session is over")]
+
+
+async def test_views_of_other_items_are_sent_as_bytes(pair: LanePair, call: Calls) -> None:
+    """A view is measured in bytes, whatever its items are."""
+    await call(A_INPUT, b"x")
+    await pair.upstream.send_all(memoryview(b"abcdefgh").cast("I"))
+    pair.upstream.end_turn()
+    assert await call(B_SLOT) == [Replace(b"abcdefgh")]
+
+
+async def test_a_full_turn_is_let_go_and_waits(call: Calls, nursery: trio.Nursery) -> None:
+    """A write beyond the limit ends the turn, and goes on as slots and inputs make room."""
+    call.pair = pair = LanePair(limit_bytes=10)
+    first = await call(A_INPUT, b"x")
+    async with trio.open_nursery() as writing:
+        writing.start_soon(pair.upstream.send_all, b"0123456789abc")
+        await trio.testing.wait_all_tasks_blocked()
+        assert first == [Replace(FILLER)]
+        assert await call(B_SLOT) == [Replace(b"0123456789")]
+    await call(A_INPUT, b"x")
+    pair.upstream.end_turn()
+    assert await call(B_SLOT) == [Replace(b"abc")]
+
+
+Check = Callable[[LaneStream], Awaitable[object]]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda stream: stream.send_all(b"x"),
+        lambda stream: stream.receive_some(),
+        lambda stream: stream.wait_send_all_might_not_block(),
+    ],
+)
+async def test_a_closed_stream_says_so(pair: LanePair, use: Check) -> None:
+    """Even where there is something to read."""
+    pair.up.input(b"unread")
+    await pair.client.aclose()
+    with pytest.raises(trio.ClosedResourceError):
+        await use(pair.client)

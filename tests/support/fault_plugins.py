@@ -1,0 +1,41 @@
+"""Small plugins for the simulated host. Knows nothing of the lanes."""
+
+from __future__ import annotations
+
+import trio
+from attrs import define, field
+
+from faultinject.plugin.calls import Direction, PassThrough, Replace, Reply, Side
+from faultinject.plugin.lane_stream import LanePair
+
+SLOW_SECONDS = 0.01
+"""How long a plugin may think: longer than a paced sender's pause."""
+
+
+@define
+class Echo:
+    """Answers every chunk with itself, after a while."""
+
+    write_seconds: float = SLOW_SECONDS
+    reply: type[PassThrough] | type[Replace] = Replace
+
+    async def process(
+        self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
+    ) -> Reply:
+        """Say the chunk again."""
+        if direction is Direction.TO_PEER:
+            await trio.sleep(self.write_seconds)
+        return self.reply(chunk)
+
+
+@define
+class OneTunnel:
+    """Takes all calls for one tunnel's lanes, and keeps them."""
+
+    pair: LanePair = field(factory=LanePair)
+
+    async def process(
+        self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
+    ) -> Reply:
+        """Let the lanes answer."""
+        return await self.pair.process(side, direction, chunk)
