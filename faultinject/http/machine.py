@@ -245,6 +245,7 @@ class ServingMachine(Machine):
         if self._last or not super().next_cycle():
             return False
         self._request = None
+        self._withholds = False
         return True
 
     def _first_part(self) -> Part | None:
