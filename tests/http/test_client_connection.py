@@ -566,6 +566,39 @@ async def test_a_client_may_wait_for_a_100() -> None:
         assert client.next_cycle()
 
 
+async def test_a_final_answer_leaves_a_client_waiting_for_its_100() -> None:
+    """It may never send the body; if it does, the next request has nothing to do with that."""
+    peer = ScriptedPeer(
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    )
+    client = client_of(peer)
+    await client.receive_request()
+    await client.send(OK, End())
+    assert client.waits_for_continue
+    assert not client.request_ended
+    assert not client.next_cycle()
+    peer.says(b"hi" + b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+    assert await client.receive() == [b"hi", End()]
+    assert client.next_cycle()
+    await client.receive_request()
+    assert not client.waits_for_continue
+
+
+@pytest.mark.parametrize(
+    ("head", "last"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", True),
+        (b"GET / HTTP/1.0\r\n\r\n", True),
+        (GET, False),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", False),
+    ],
+)
+async def test_a_client_may_announce_its_last_request(head: bytes, last: bool) -> None:
+    """By its own words, or by its age."""
+    client, _ = await asked(head)
+    assert client.announced_last is last
+
+
 async def test_most_clients_do_not_wait_for_a_100() -> None:
     """And those of HTTP/1.0 cannot."""
     for version, more in [(b"1.1", b""), (b"1.0", b"Expect: 100-continue\r\n")]:
