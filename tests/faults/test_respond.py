@@ -145,9 +145,9 @@ def test_the_type_is_what_the_body_looks_like(body: bytes, kind: bytes) -> None:
     assert content_type(body) == kind
 
 
-@pytest.mark.parametrize("status", range(200, 600))
-def test_every_status_that_can_be_chosen_has_an_answer(status: int) -> None:
+def test_every_status_that_can_be_chosen_has_an_answer() -> None:
     """With words in its status line, and JSON where it has a body."""
-    response = injected_response(Respond(status), "r")
-    assert response.reason
-    assert response.body == b"" or json.loads(response.body)["type"] == "error"
+    for status in range(200, 600):
+        response = injected_response(Respond(status), "r")
+        assert response.reason, status
+        assert response.body == b"" or json.loads(response.body)["type"] == "error", status
