@@ -61,7 +61,9 @@ async def test_the_contract(limit_bytes: int, nursery: trio.Nursery) -> None:
     nursery.cancel_scope.cancel()
 
 
-async def test_the_contract_where_it_is_clogged(nursery: trio.Nursery) -> None:
+async def test_the_contract_where_it_is_clogged(
+    nursery: trio.Nursery, autojump_clock: trio.abc.Clock
+) -> None:
     """A sender at the limit waits, is woken by a reader, a close, or a cancellation."""
 
     async def make() -> tuple[LaneStream, LaneStream]:
@@ -84,7 +86,9 @@ def test_there_is_no_half_close() -> None:
     assert not issubclass(LaneStream, trio.abc.HalfCloseableStream)
 
 
-async def test_the_four_calls_meet_the_right_streams(pair: LanePair, call: Calls) -> None:
+async def test_the_four_calls_meet_the_right_streams(
+    pair: LanePair, call: Calls, autojump_clock: trio.abc.Clock
+) -> None:
     """A client's bytes are read from the client's stream and buy slots to the upstream."""
     from_client = await call(A_INPUT, b"request")
     assert await pair.client.receive_some() == b"request"
@@ -104,7 +108,9 @@ async def test_the_four_calls_meet_the_right_streams(pair: LanePair, call: Calls
     assert await call(A_SLOT) == [Replace(b"RESPONSE")]
 
 
-async def test_asking_is_reading_with_nothing_left(pair: LanePair, call: Calls) -> None:
+async def test_asking_is_reading_with_nothing_left(
+    pair: LanePair, call: Calls, autojump_clock: trio.abc.Clock
+) -> None:
     """Reading the rest of an input does not ask, and an ask stays made when it is cancelled."""
     answer = await call(A_INPUT, b"abc")
     assert await pair.client.receive_some(2) == b"ab"
@@ -116,7 +122,9 @@ async def test_asking_is_reading_with_nothing_left(pair: LanePair, call: Calls) 
     assert answer == [Replace(b"")]
 
 
-async def test_an_ask_is_judged_when_it_is_made(pair: LanePair, call: Calls) -> None:
+async def test_an_ask_is_judged_when_it_is_made(
+    pair: LanePair, call: Calls, autojump_clock: trio.abc.Clock
+) -> None:
     """What is written while the session waits goes with the next input."""
     answers: list[bytearray] = []
 
@@ -137,7 +145,9 @@ async def test_an_ask_is_judged_when_it_is_made(pair: LanePair, call: Calls) -> 
     assert second == [Replace(FILLER)]
 
 
-async def test_a_cancelled_read_loses_nothing(pair: LanePair, call: Calls) -> None:
+async def test_a_cancelled_read_loses_nothing(
+    pair: LanePair, call: Calls, autojump_clock: trio.abc.Clock
+) -> None:
     """Bytes that come in the same step as the cancellation are there for the next read."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pair.client.receive_some)
@@ -147,7 +157,9 @@ async def test_a_cancelled_read_loses_nothing(pair: LanePair, call: Calls) -> No
     assert bytes(await pair.client.receive_some()) == b"precious"
 
 
-async def test_write_through_fills_promised_slots(pair: LanePair, call: Calls) -> None:
+async def test_write_through_fills_promised_slots(
+    pair: LanePair, call: Calls, autojump_clock: trio.abc.Clock
+) -> None:
     """In a handshake every write goes at once, where a slot is out for it."""
     hello = await call(A_INPUT, b"ClientHello")
     pair.upstream.write_through = True
@@ -204,7 +216,9 @@ async def test_only_the_first_end_counts(pair: LanePair) -> None:
     assert await pair.client.receive_some() == b""
 
 
-async def test_a_write_that_belies_a_release_breaks_the_stream(pair: LanePair, call: Calls) -> None:
+async def test_a_write_that_belies_a_release_breaks_the_stream(
+    pair: LanePair, call: Calls, autojump_clock: trio.abc.Clock
+) -> None:
     """The peer was told that a record of application data follows."""
     await call(B_INPUT, b"x")
     pair.client.end_turn(promised=1)
@@ -216,7 +230,9 @@ async def test_a_write_that_belies_a_release_breaks_the_stream(pair: LanePair, c
         await pair.client.send_all(b"\x15alert")
 
 
-async def test_both_streams_closed_serve_what_is_left(pair: LanePair, call: Calls) -> None:
+async def test_both_streams_closed_serve_what_is_left(
+    pair: LanePair, call: Calls, autojump_clock: trio.abc.Clock
+) -> None:
     """close_notify goes out both ways, then the calls in hand are closed."""
     from_client, from_upstream = await call(A_INPUT, b"bye"), await call(B_INPUT, b"bye")
     await pair.client.send_all(b"client's close_notify")
@@ -232,7 +248,9 @@ async def test_both_streams_closed_serve_what_is_left(pair: LanePair, call: Call
         assert await call(side, b"x") == [Close("the session is over")]
 
 
-async def test_views_of_other_items_are_sent_as_bytes(pair: LanePair, call: Calls) -> None:
+async def test_views_of_other_items_are_sent_as_bytes(
+    pair: LanePair, call: Calls, autojump_clock: trio.abc.Clock
+) -> None:
     """A view is measured in bytes, whatever its items are."""
     await call(A_INPUT, b"x")
     await pair.upstream.send_all(memoryview(b"abcdefgh").cast("I"))
