@@ -62,6 +62,8 @@ async def test_more_than_the_limit_of_early_bytes_is_not_read(autojump_clock):
         await trio.sleep(1)
         for _ in range(30):
             await client.send(get("/more"))
+            await trio.testing.wait_all_tasks_blocked()
+        assert client.stream.other.received_bytes < 1200
         assert (await client.answer()).body == b"GET /1 HTTP/1.1"
         for _ in range(30):
             assert (await client.answer()).body == b"GET /more HTTP/1.1"

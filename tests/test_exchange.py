@@ -8,7 +8,11 @@ import trio.testing
 
 from faultinject.errors import UpstreamError
 from faultinject.exchange import own_response
+from faultinject.front_door import FrontDoor
 from faultinject.limits import Limits
+from faultinject.memory_stream import memory_stream_pair
+from faultinject.session import Session
+from faultinject.upstream import PooledLease
 from tests.support.bench import TARGET, answers, get, ok, open_bench, post, stays_open
 from tests.support.peer import Cut, Peer
 
@@ -532,3 +536,23 @@ def test_an_own_response_is_marked_as_such():
     assert headers[b"X-Faultinject-Error"] == b"dns"
     assert headers[b"Content-Length"] == b"%d" % len(response.body)
     assert response.reason == b"Bad Gateway"
+
+
+# The way of our own answers
+
+
+async def test_an_answer_that_has_no_way_is_an_upstream_error(autojump_clock):
+    """Where the answer needs the upstream's help, its failure is told as such."""
+
+    class NoWay(PooledLease):
+        async def make_way(self) -> None:
+            raise UpstreamError("disconnected", "no way")
+
+    async with open_bench(probability=1.0) as bench:
+        ours, theirs = memory_stream_pair()
+        session = Session(bench.services, 99, "client", NoWay(bench.services.pool))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(session.run, FrontDoor(ours).serve)
+            await theirs.send_all(get("/"))
+            assert await theirs.receive_some() == b""
+        assert bench.outcomes == ["upstream-error"]

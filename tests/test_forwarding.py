@@ -13,7 +13,7 @@ from faultinject.forwarding import Forwarding
 from faultinject.http.connection import ClientConnection, UpstreamConnection
 from faultinject.limits import Limits
 from faultinject.patience import Patience
-from faultinject.upstream import Lease
+from faultinject.lease import Lease
 from tests.support.bench import (
     Bench,
     answers,

@@ -236,8 +236,11 @@ async def test_a_body_beyond_the_limit_does_not_destroy_the_answer(clock, data_d
 
 
 @pytest.mark.parametrize(
-    ("flood", "status"), [(b"garbage\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nX: ", 431)]
-)
+    ("flood", "status"),
+    [(b"garbage\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nX: ", 431),
+     (b"CONNECT x HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+     (b"CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: x\r\n\r\n", 502)],
+)  # fmt: skip
 async def test_a_flood_does_not_destroy_the_refusal(clock, data_dir, flood, status):
     """The same for what is no request."""
     async with running(data_dir) as run:
@@ -389,14 +392,17 @@ async def test_draining(clock, data_dir):
         idle, busy = await run.connect(), await run.connect()
         await busy.send(b"GET http://127.0.0.1:%d/ HTTP/1.1\r\nHost: x\r\n\r\n" % port)
         await asked.wait()
+        started = trio.current_time()
         run.proxy.drain()
         assert await idle.rest() == b""
+        assert trio.current_time() - started < 1
         with pytest.raises(OSError):
             await run.connect()
         assert (await busy.answer()).body == b"in time"
         assert await busy.rest() == b""
         [stopped] = await run.wait_for(ProxyStopped)
         assert stopped.reason == "told to stop"
+        assert trio.current_time() - started < 4  # as long as the exchange, not as the limit
         assert {event.outcome for event in run.of(ExchangeEnded)} == {"forwarded"}
 
 

@@ -24,6 +24,8 @@ class Pipe(trio.abc.HalfCloseableStream):
         """Whether the other end has reset the connection."""
         self.sent = bytearray()
         """Every byte that was sent from this end."""
+        self.received_bytes = 0
+        """How many bytes were read at this end."""
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send; `trio.BrokenResourceError` after a reset."""
@@ -39,6 +41,7 @@ class Pipe(trio.abc.HalfCloseableStream):
         """Receive; `trio.BrokenResourceError` after a reset, whatever had arrived before."""
         data = await self._inner.receive_some(max_bytes)
         self._check_reset()
+        self.received_bytes += len(data)
         return data
 
     async def send_eof(self) -> None:
