@@ -14,6 +14,7 @@ Does no I/O, and knows nothing of who the peer is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from typing import Any, cast
@@ -113,7 +114,7 @@ class Machine:
         try:
             event = self._h11.next_event()
         except h11.RemoteProtocolError as error:
-            raise MessageError(str(error), error.error_status_hint) from error
+            raise MessageError(_reason(error), error.error_status_hint) from error
         match event:
             case h11.NEED_DATA | h11.PAUSED | h11.ConnectionClosed():
                 return None
@@ -344,6 +345,13 @@ class AskingMachine(Machine):
 
 
 # Between our values and h11's
+
+_QUOTED = re.compile(r""": (?:bytearray\()?b['"]""")
+
+
+def _reason(error: h11.RemoteProtocolError) -> str:
+    """Return what is wrong without the bytes that h11 quotes: they may hold a key or a token."""
+    return _QUOTED.split(str(error), maxsplit=1)[0]
 
 
 def _raw(headers: h11._headers.Headers) -> Headers:

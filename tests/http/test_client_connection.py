@@ -132,6 +132,20 @@ async def test_what_is_no_request_is_refused(request_bytes: bytes, status: int) 
     assert not client.next_cycle()
 
 
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET / HTTP/1.1\r\nHost: h\r\nX-Api-Key : secret\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\nX-Api-Key: 'secret\x00\r\n\r\n",
+        b"GET /?key='secret' HTTP/1.1\x00\r\nHost: h\r\n\r\n",
+    ],
+)
+async def test_what_is_wrong_is_said_without_what_was_sent(request_bytes: bytes) -> None:
+    """A line that cannot be read may hold a key, and the words end up in the log."""
+    with pytest.raises(ClientProtocolError, match=r"^illegal (header|request) line$"):
+        await client_of(ScriptedPeer(request_bytes)).receive_request()
+
+
 async def test_a_broken_chunk_is_refused_where_it_is() -> None:
     """The body before it was good."""
     client = client_of(
