@@ -19,7 +19,7 @@ import trio
 from attrs import define, frozen
 
 from faultinject.authority import Authority, ConnectTo
-from faultinject.errors import UpstreamError
+from faultinject.errors import SettingsError, UpstreamError
 from faultinject.socket_stream import SocketStream
 from faultinject.tls.stream import TlsStream
 
@@ -50,6 +50,11 @@ class Dialer:
     limit_seconds: float
     is_ourselves: Callable[[trio.socket.SocketType], bool]
     """Says of a connected socket whether it leads back to the proxy itself."""
+
+    def __attrs_post_init__(self) -> None:
+        """Raise `SettingsError` if the certificates that the user named cannot be used."""
+        if self.upstream_ca is not None:
+            _ = self._tls_context  # else it is made when it is needed, for that takes a while
 
     async def dial(self, origin: Origin) -> trio.abc.Stream:
         """Open a connection that is ready for HTTP. Raises `UpstreamError`."""
@@ -108,11 +113,26 @@ class Dialer:
         context = ssl.create_default_context()
         context.set_alpn_protocols(["http/1.1"])
         if self.upstream_ca is not None:
-            context.load_verify_locations(self.upstream_ca)
+            _add_roots(context, self.upstream_ca)
         if self.insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+def _add_roots(context: ssl.SSLContext, file: Path) -> None:
+    try:
+        context.load_verify_locations(file)
+    except ssl.SSLError:
+        raise SettingsError(
+            f"{file}: has no PEM certificate to verify upstreams with; it should start with"
+            " '-----BEGIN CERTIFICATE-----'"
+        ) from None
+    except OSError as error:
+        raise SettingsError(
+            f"{file}: cannot be read ({error.strerror}); name a PEM file of certificates to verify"
+            " upstreams with"
+        ) from None
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from trio.testing import MockClock
 
 from faultinject.authority import Authority, ConnectTo
 from faultinject.dial import Dialer, Origin
-from faultinject.errors import UpstreamError
+from faultinject.errors import SettingsError, UpstreamError
 from faultinject.tls.stream import TlsStream
 
 NAME = "api.example"
@@ -226,6 +226,19 @@ async def test_many_connections_share_what_was_read_of_the_roots(
         await assert_echoes(await the_dialer.dial(origin(f"{NAME}:{port}")))
         copy.unlink()
         await assert_echoes(await the_dialer.dial(origin(f"{NAME}:{port}")))
+
+
+@pytest.mark.parametrize(("content", "says"), [(None, "cannot be read"), (b"?", "no PEM")])
+async def test_an_authority_that_cannot_be_read(
+    tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    """That is the user's mistake and told before anybody is dialled."""
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingsError, match=says) as caught:
+        dialer(upstream_ca=file)
+    assert str(file) in str(caught.value)
 
 
 # --connect-to
