@@ -1,0 +1,72 @@
+"""Opens the plugin's two registrations.
+
+Knows nothing of what the tunnels do, and of asyncio only which module to load for it, and when.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from attrs import frozen
+
+from faultinject.authority import bracketed
+from faultinject.events import Warned
+from faultinject.plugin import wire
+from faultinject.plugin.calls import Side, TunnelPlugin
+from faultinject.plugin.guard import TunnelGuard
+from faultinject.plugin.http_calls import HttpCalls
+from faultinject.plugin.registrations import Registrations, TunnelMode
+from faultinject.plugin.service import PluginService
+from faultinject.session import Services
+
+
+@frozen(kw_only=True)
+class FrontSettings:
+    """Where and how the plugin is called. Fields carry the names of the options."""
+
+    host: str = "127.0.0.1"
+    port: int = 50051
+    """The port of the registration on the client's side; 0 lets the system pick a free one."""
+    upstream_port: int = 50052
+    """The same on the upstream's side."""
+    tunnel: TunnelMode = "duplex"
+    http_forward: bool = False
+    """Whether requests that come outside of tunnels are harmed too."""
+
+
+@asynccontextmanager
+async def open_front(
+    settings: FrontSettings, services: Services, tunnels: TunnelPlugin
+) -> AsyncIterator[Registrations]:
+    """Listen for the host for as long as the block runs; the value says where.
+
+    Leaving the block cancels every call under way and closes the host's connections. Tunnels
+    that shall be told better (`Close`) must end inside of it. Raises `StartError` if this
+    Python has no trio-asyncio, or a port cannot be had.
+    """
+    # Late, for loading it takes a while, changes asyncio, and fails on some Pythons.
+    from faultinject.plugin.bridge import Endpoint, open_grpc
+
+    registrations = Registrations(settings.tunnel)
+    guarded = TunnelGuard(tunnels, services.listener)
+    http = HttpCalls(services, settings.http_forward)
+    ports = {
+        Side.CLIENT: (settings.port, "--port"),
+        Side.UPSTREAM: (settings.upstream_port, "--upstream-port"),
+    }
+    endpoints = []
+    for side, (port, option) in ports.items():
+        service = PluginService(side, registrations, guarded, http)
+        calls = service.calls()
+        endpoints.append(Endpoint(settings.host, port, option, wire.SERVICE, calls))
+
+    def tell(problem: str) -> None:
+        services.listener(Warned(time=time.time(), message=problem))
+
+    async with open_grpc(endpoints, tell) as bound_ports:
+        host = bracketed(settings.host)
+        for side, bound_port in zip(ports, bound_ports, strict=True):
+            registrations.urls[side] = f"http://{host}:{bound_port}"
+        yield registrations

@@ -1,0 +1,70 @@
+"""Calls about tunnels, with a defect kept to the tunnel that it is in.
+
+Knows nothing of gRPC, and nothing of what the tunnels do with the bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import trio
+from attrs import define, field
+
+from faultinject.events import Listener
+from faultinject.plugin.calls import Close, Direction, Reply, Side, TunnelPlugin
+from faultinject.plugin.defects import tell_defect
+
+REMEMBERED = 10_000
+"""How many tunnels with a defect are remembered: the host soon ends a tunnel that was closed, but
+does not say so."""
+CLOSED_BY_DEFECT = Close("a defect in faultinject")
+
+
+@define(eq=False)
+class TunnelGuard:
+    """A `TunnelPlugin` that raises nothing.
+
+    A call that raises something is answered by `Close`, and so is every other call about the
+    same tunnel, at once if it is under way (which cancels it) and when it comes otherwise.
+    """
+
+    tunnels: TunnelPlugin
+    listener: Listener
+    _under_way: dict[str, set[trio.CancelScope]] = field(factory=dict, init=False)
+    _broken: dict[str, None] = field(factory=dict, init=False)
+
+    async def process(
+        self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
+    ) -> Reply:
+        """Ask the tunnel."""
+        reply: Reply = CLOSED_BY_DEFECT
+        if tunnel_id in self._broken:
+            return reply
+        with self._cancellable(tunnel_id):
+            try:
+                reply = await self.tunnels.process(side, direction, tunnel_id, chunk)
+            except Exception as error:  # noqa: BLE001 - the other tunnels go on
+                self.failed(tunnel_id, error)
+        return reply
+
+    def failed(self, tunnel_id: str, error: Exception) -> None:
+        """Tell of a defect and close its tunnel."""
+        tell_defect(self.listener, f"tunnel {tunnel_id}", error)
+        self._broken[tunnel_id] = None
+        if len(self._broken) > REMEMBERED:
+            del self._broken[next(iter(self._broken))]
+        for scope in self._under_way.get(tunnel_id, ()):
+            scope.cancel()
+
+    @contextmanager
+    def _cancellable(self, tunnel_id: str) -> Iterator[None]:
+        scopes = self._under_way.setdefault(tunnel_id, set())
+        with trio.CancelScope() as scope:
+            scopes.add(scope)
+            try:
+                yield
+            finally:
+                scopes.discard(scope)
+                if not scopes:
+                    self._under_way.pop(tunnel_id, None)

@@ -1,0 +1,109 @@
+"""The six calls of one registration, answered.
+
+Knows nothing of how calls arrive. What goes wrong in a call is told, and answered so that it
+harms neither the host nor any tunnel but its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from attrs import define
+
+from faultinject.plugin import wire
+from faultinject.plugin._generated import plugin_pb2 as pb
+from faultinject.plugin.calls import Close, Reply, Side
+from faultinject.plugin.defects import tell_defect
+from faultinject.plugin.guard import CLOSED_BY_DEFECT, TunnelGuard
+from faultinject.plugin.http_calls import CLIENT_UNKNOWN, HttpCalls
+from faultinject.plugin.registrations import Registrations
+
+
+@define(eq=False)
+class PluginService:
+    """What one registration, that on ``side``, answers."""
+
+    side: Side
+    registrations: Registrations
+    tunnels: TunnelGuard
+    http: HttpCalls
+
+    def calls(self) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
+        """Return the calls of the contract by their names there."""
+        return {
+            "HealthCheck": self.health,
+            "GetPluginInfo": self.info,
+            "GetPluginCapabilities": self.capabilities,
+            "ProcessHttpRequest": self.http_request,
+            "ProcessHttpResponse": self.http_response,
+            "ProcessTunnelData": self.tunnel_data,
+        }
+
+    # What the host asks to know. Never waits, for the host does nothing else meanwhile.
+
+    async def health(self, _request: pb.HealthCheckRequest) -> pb.HealthCheckResponse:
+        """Say whether tunnels can be dealt with."""
+        self.registrations.called(self.side)
+        return wire.health(self.registrations.problem())
+
+    async def info(self, _request: pb.GetPluginInfoRequest) -> pb.GetPluginInfoResponse:
+        """Say who we are."""
+        self.registrations.called(self.side)
+        return wire.info(self.side)
+
+    async def capabilities(
+        self, _request: pb.GetPluginCapabilitiesRequest
+    ) -> pb.GetPluginCapabilitiesResponse:
+        """Say what we can do."""
+        self.registrations.called(self.side)
+        return wire.capabilities(http_forward=self._decides_on_http)
+
+    # Tunnels
+
+    async def tunnel_data(
+        self, request: pb.ProcessTunnelDataRequest
+    ) -> pb.ProcessTunnelDataResponse:
+        """Hand a chunk to its tunnel, for as long as that takes."""
+        self.registrations.called(self.side)
+        reply = await self._reply(request)
+        try:
+            return wire.tunnel_reply(reply)
+        except ValueError as error:
+            self.tunnels.failed(request.id, error)
+            return wire.tunnel_reply(CLOSED_BY_DEFECT)
+
+    async def _reply(self, request: pb.ProcessTunnelDataRequest) -> Reply:
+        side, direction = wire.side_of(request), wire.direction_of(request)
+        # A host that answers the sender needs one registration only, for both of its sides.
+        expected = self.registrations.mode == "reply" or side is self.side
+        if side is None or direction is None or not expected:
+            return Close(f"no call for side {request.side:d}, direction {request.direction:d} here")
+        return await self.tunnels.process(side, direction, request.id, request.chunk)
+
+    # HTTP
+
+    @property
+    def _decides_on_http(self) -> bool:
+        """Whether this registration harms requests: none must be decided on twice."""
+        return self.http.enabled and self.side is Side.CLIENT
+
+    async def http_request(
+        self, request: pb.ProcessHttpRequestRequest
+    ) -> pb.ProcessHttpRequestResponse:
+        """Answer a request in the upstream's place, or let it go on."""
+        try:
+            if self._decides_on_http:
+                head, body_bytes = wire.request_head(request.request), len(request.request.body)
+                response = self.http.answer(head, body_bytes)
+                if response is not None:
+                    return wire.injected(response)
+        except Exception as error:  # noqa: BLE001 - the request shall be none the worse for it
+            tell_defect(self.http.services.listener, CLIENT_UNKNOWN, error)
+        return wire.passed_request(request.request)
+
+    async def http_response(
+        self, request: pb.ProcessHttpResponseRequest
+    ) -> pb.ProcessHttpResponseResponse:
+        """Let a response go on."""
+        return wire.passed_response(request.response)

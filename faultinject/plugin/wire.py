@@ -1,0 +1,181 @@
+"""Messages of ``plugin.proto`` to and from our own values: its words stop here.
+
+What an answer must look like so that the host does not fail over it is said in ``plugin.proto``
+and kept here. Knows nothing of when a message is sent.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+import faultinject
+from faultinject.exchange import own_response
+from faultinject.faults.respond import InjectedResponse
+from faultinject.http.message import Headers, RequestHead
+from faultinject.plugin._generated import plugin_pb2 as pb
+from faultinject.plugin.calls import Close, Direction, Reply, Side
+
+SERVICE = pb.DESCRIPTOR.services_by_name["PluginService"]
+
+MAX_REPLY_BYTES = 4_000_000
+"""Largest answer. The host's gRPC library takes 4 MiB."""
+
+_INFO_SIDES = {
+    Side.CLIENT: pb.GetPluginInfoResponse.CLIENT,
+    Side.UPSTREAM: pb.GetPluginInfoResponse.SERVER,
+}
+_SIDES: dict[int, Side] = {
+    pb.ProcessTunnelDataRequest.CLIENT: Side.CLIENT,
+    pb.ProcessTunnelDataRequest.SERVER: Side.UPSTREAM,
+}
+_DIRECTIONS: dict[int, Direction] = {
+    pb.ProcessTunnelDataRequest.INGRESS: Direction.FROM_PEER,
+    pb.ProcessTunnelDataRequest.EGRESS: Direction.TO_PEER,
+}
+
+
+# What the plugin is
+
+
+def info(side: Side) -> pb.GetPluginInfoResponse:
+    """Say who we are, and which side this registration is for."""
+    return pb.GetPluginInfoResponse(
+        name="faultinject",
+        version=faultinject.__version__,
+        platform=f"python {sys.version_info.major}.{sys.version_info.minor} {sys.platform}",
+        direction=pb.GetPluginInfoResponse.BOTH,
+        side=_INFO_SIDES[side],
+    )
+
+
+def capabilities(*, http_forward: bool) -> pb.GetPluginCapabilitiesResponse:
+    """Say what we can deal with."""
+    return pb.GetPluginCapabilitiesResponse(
+        can_handle_http_forward=http_forward,
+        can_handle_tunnel=True,
+        protocols=[
+            pb.GetPluginCapabilitiesResponse.HTTP,
+            pb.GetPluginCapabilitiesResponse.HTTPS,
+        ],
+    )
+
+
+def health(problem: str | None) -> pb.HealthCheckResponse:
+    """Say that all is well, or what is not."""
+    return pb.HealthCheckResponse(healthy=problem is None, message=problem or "ready")
+
+
+# Tunnels
+
+
+def side_of(request: pb.ProcessTunnelDataRequest) -> Side | None:
+    """Return whose connection a chunk came or goes over; None if it is neither peer's."""
+    return _SIDES.get(request.side)
+
+
+def direction_of(request: pb.ProcessTunnelDataRequest) -> Direction | None:
+    """Return which way a chunk travels; None if it is neither."""
+    return _DIRECTIONS.get(request.direction)
+
+
+def tunnel_reply(reply: Reply) -> pb.ProcessTunnelDataResponse:
+    """Return the answer to a chunk, always by Replace or Close.
+
+    A chunk that is returned in Replace has the effect that PassThrough promises. Raises
+    `ValueError` if the reply is larger than the host takes.
+    """
+    if isinstance(reply, Close):
+        return pb.ProcessTunnelDataResponse(close=pb.Close(reason=reply.reason))
+    if len(reply.data) > MAX_REPLY_BYTES:
+        raise ValueError(f"a reply of {len(reply.data)} bytes is more than the host takes")
+    return pb.ProcessTunnelDataResponse(replace=pb.Replace(modified_chunk=reply.data))
+
+
+# HTTP
+
+
+def request_head(request: pb.HttpRequest) -> RequestHead:
+    """Return a request's head."""
+    headers = tuple((each.name.encode(), each.value.encode()) for each in request.headers)
+    return RequestHead(request.method.encode(), request.path.encode(), headers)
+
+
+def passed_request(request: pb.HttpRequest) -> pb.ProcessHttpRequestResponse:
+    """Return the answer that lets a request go on as it came."""
+    path, has_query, _ = request.path.partition("?")
+    same = pb.HttpRequest(
+        method=request.method or "GET",
+        path=path or "/",
+        headers=request.headers,
+        body=request.body,
+    )
+    answer = pb.ProcessHttpRequestResponse(
+        action=pb.ProcessHttpRequestResponse.CONTINUE, modified_request=same
+    )
+    if answer.ByteSize() <= MAX_REPLY_BYTES:
+        return answer
+    if not has_query:  # then, and only then, what we do not return goes on unharmed
+        return pb.ProcessHttpRequestResponse(action=pb.ProcessHttpRequestResponse.CONTINUE)
+    return injected(_too_large("request"))
+
+
+def injected(response: InjectedResponse) -> pb.ProcessHttpRequestResponse:
+    """Return the answer that gives the client a response of ours instead of the upstream's."""
+    answer = pb.ProcessHttpRequestResponse(
+        action=pb.ProcessHttpRequestResponse.ABORT,
+        abort_response=pb.HttpResponse(
+            status_code=response.status,
+            headers=_headers(response.headers, but=b"content-length"),
+            body=response.body,
+        ),
+    )
+    return answer if answer.ByteSize() <= MAX_REPLY_BYTES else injected(_too_large("response"))
+
+
+def passed_response(response: pb.HttpResponse) -> pb.ProcessHttpResponseResponse:
+    """Return the answer that lets a response go on as it came."""
+    names = {header.name.lower() for header in response.headers}
+    same = pb.HttpResponse()
+    same.CopyFrom(response)
+    if "content-length" not in names:
+        same.headers.append(_content_length(response.body))
+    answer = _passed(same)
+    if answer.ByteSize() <= MAX_REPLY_BYTES:
+        return answer
+    if "content-length" in names:  # then, and only then, what we do not return goes on unharmed
+        return pb.ProcessHttpResponseResponse(action=pb.ProcessHttpResponseResponse.CONTINUE)
+    return unreadable_response()
+
+
+def unreadable_response() -> pb.ProcessHttpResponseResponse:
+    """Return an answer that puts an error of ours in a response's place, under its status.
+
+    Nothing better is left where the response cannot be returned: the host lets nobody change the
+    status, and fails as a whole over an RPC error.
+    """
+    error = _too_large("response")
+    return _passed(pb.HttpResponse(headers=_headers(error.headers), body=error.body))
+
+
+def _passed(response: pb.HttpResponse) -> pb.ProcessHttpResponseResponse:
+    return pb.ProcessHttpResponseResponse(
+        action=pb.ProcessHttpResponseResponse.CONTINUE, modified_response=response
+    )
+
+
+def _too_large(what: str) -> InjectedResponse:
+    words = f"the {what} is too large to be passed on by a plugin ({MAX_REPLY_BYTES} bytes)"
+    return own_response(502, "limit", words)
+
+
+def _content_length(body: bytes) -> pb.HttpHeader:
+    return pb.HttpHeader(name="content-length", value=str(len(body)))
+
+
+def _headers(headers: Headers, but: bytes = b"") -> Iterable[pb.HttpHeader]:
+    return [
+        pb.HttpHeader(name=name.decode(), value=value.decode())
+        for name, value in headers
+        if name.lower() != but
+    ]
