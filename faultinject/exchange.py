@@ -20,11 +20,11 @@ from faultinject.faults.respond import InjectedResponse
 from faultinject.forwarding import Forwarding
 from faultinject.http.connection import CONTINUE, ClientConnection
 from faultinject.http.message import End, Part, RequestHead
+from faultinject.lease import Lease
 from faultinject.limits import Limits
 from faultinject.patience import Patience
 from faultinject.providers.anthropic import reason_phrase
 from faultinject.relay import Relayed, relay
-from faultinject.upstream import Lease
 
 ERROR_MARKER = b"X-Faultinject-Error"
 """Header of our own answers that no rule made: the word for what went wrong."""
@@ -141,12 +141,15 @@ class Exchange:
         """
         try:
             whole = last or await self._read_away()
+            await self.lease.make_way()
             parts = dated(response, close=last or not whole)
             await self.client.send(*((parts[0], End()) if method == b"HEAD" else parts))
         except ClientGoneError as error:
             self.outcome, self.error = "client-gone", self.error or str(error)
         except ClientProtocolError as error:
             await self.refuse(method, error)
+        except UpstreamError as error:  # no way for the answer
+            self.outcome, self.error = "upstream-error", str(error)
         else:
             self.outcome, self.status, self.answered = outcome, response.status, True
 

@@ -17,9 +17,9 @@ from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamErr
 from faultinject.http.connection import ClientConnection, UpstreamConnection
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.http.passing import unambiguous
+from faultinject.lease import Lease
 from faultinject.limits import Limits
 from faultinject.patience import Patience
-from faultinject.upstream import Lease
 
 _REMEMBERED_BYTES = 1024 * 1024
 """How much of a request is kept while it may have to be sent again on another connection."""

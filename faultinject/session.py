@@ -11,16 +11,17 @@ import traceback
 from collections.abc import Awaitable
 from typing import Protocol
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from faultinject.authority import TargetPattern
 from faultinject.dial import Dialer
 from faultinject.events import Event, Listener, SessionEnded, SessionFailed, SessionStarted
+from faultinject.lease import Lease
 from faultinject.limits import Limits
 from faultinject.patience import Patience, PatienceEndedError
 from faultinject.rules import Counters, RuleSet
 from faultinject.tls.leaves import LeafCache
-from faultinject.upstream import Lease, Pool
+from faultinject.upstream import Pool, PooledLease
 
 
 @define(eq=False)
@@ -76,11 +77,8 @@ class Session:
     exchanges: int = 0
     idle: bool = False
     """Whether neither side owes the other anything, so that the session may end."""
-    lease: Lease = field(init=False)
+    lease: Lease = Factory(lambda self: PooledLease(self.services.pool), takes_self=True)
     _ended_because: str = "the client closed the connection"
-
-    def __attrs_post_init__(self) -> None:
-        self.lease = Lease(self.services.pool)
 
     def emit(self, event: Event) -> None:
         """Tell what happened."""

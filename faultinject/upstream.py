@@ -16,6 +16,7 @@ from attrs import define, field
 
 from faultinject.dial import Origin
 from faultinject.http.connection import UpstreamConnection
+from faultinject.lease import Lease
 from faultinject.limits import Limits
 
 
@@ -96,34 +97,16 @@ class Pool:
                 await trio.aclose_forcefully(idle.connection.stream)
 
 
-class Lease:
-    """The upstream connection of one client connection; a context manager that owns it."""
-
-    watch_after_seconds = 0.05
-    """How long one peer is waited for alone; then the other is watched too, for its leaving."""
+class PooledLease(Lease):
+    """A lease on a pool's connections."""
 
     def __init__(self, pool: Pool) -> None:
+        super().__init__()
         self._pool = pool
         self._origin: Origin | None = None
-        self._connection: UpstreamConnection | None = None
-
-    @property
-    def borrowed(self) -> UpstreamConnection:
-        """The connection. Only between `acquire` and `discard`."""
-        if self._connection is None:
-            raise RuntimeError("nothing was acquired")
-        return self._connection
-
-    @property
-    def idle_connection(self) -> UpstreamConnection | None:
-        """The connection that the client's last request used, if it waits for the next one."""
-        return self._connection
 
     async def acquire(self, origin: Origin, *, fresh: bool = False) -> bool:
-        """Have a connection to an origin, ready for a request; say whether it was used before.
-
-        Raises `UpstreamError`. With ``fresh`` it is a new one.
-        """
+        """Have a connection; see the base class."""
         if self._connection is not None and origin == self._origin and not fresh:
             if self._connection.idle:
                 return True
@@ -134,7 +117,7 @@ class Lease:
         return reused
 
     async def discard(self) -> None:
-        """Close the connection, if there is one: it is not good for another request."""
+        """Close the connection; see the base class."""
         connection, self._connection = self._connection, None
         if connection is not None:
             await trio.aclose_forcefully(connection.stream)
@@ -148,9 +131,6 @@ class Lease:
             self._connection = None
         else:
             await self.discard()
-
-    async def __aenter__(self) -> Lease:
-        return self
 
     async def __aexit__(
         self,

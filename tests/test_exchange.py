@@ -550,9 +550,8 @@ async def test_an_answer_that_has_no_way_is_an_upstream_error(autojump_clock):
 
     async with open_bench(probability=1.0) as bench:
         ours, theirs = memory_stream_pair()
-        session = Session(bench.services, 99, "client", NoWay(bench.services.pool))
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(session.run, FrontDoor(ours).serve)
-            await theirs.send_all(get("/"))
-            assert await theirs.receive_some() == b""
+        session = Session(bench.services, 99, "client", lease=NoWay(bench.services.pool))
+        await theirs.send_all(get("/"))
+        await session.run(FrontDoor(ours).serve)
+        assert await theirs.receive_some() == b""
         assert bench.outcomes == ["upstream-error"]

@@ -25,6 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("http", "tls", "providers", "patience", "beside", "streams", "socket_stream"),
     ("memory_stream", "settings", "output"),
     ("facts", "faults", "opening", "relay", "dial", "config"),
+    ("lease",),
     # The decision, and the pool.
     ("rules", "upstream"),
     # One client connection, from the whole to the bytes and back.

@@ -15,8 +15,9 @@ from faultinject.dial import Origin
 from faultinject.errors import UpstreamError
 from faultinject.http.connection import UpstreamConnection
 from faultinject.http.message import End, RequestHead
+from faultinject.lease import Lease
 from faultinject.limits import Limits
-from faultinject.upstream import Lease, Pool
+from faultinject.upstream import Pool, PooledLease
 from tests.support.script import ScriptedPeer
 
 
@@ -241,7 +242,7 @@ async def test_a_cancelled_client_leaves_no_connection_behind() -> None:
         await wait_all_tasks_blocked()
         with trio.CancelScope() as scope:
             scope.cancel()
-            async with Lease(pool) as lease:
+            async with PooledLease(pool) as lease:
                 await lease.acquire(A)
         await wait_all_tasks_blocked()
         connection, reused = await pool.acquire(A, fresh=False)
@@ -255,7 +256,7 @@ async def test_a_cancelled_client_leaves_no_connection_behind() -> None:
 
 async def test_a_client_keeps_its_connection_from_request_to_request() -> None:
     """As if there were no proxy."""
-    async with a_pool() as (pool, upstreams), Lease(pool) as lease:
+    async with a_pool() as (pool, upstreams), PooledLease(pool) as lease:
         assert lease.idle_connection is None
         assert not await lease.acquire(A)
         connection = lease.borrowed
@@ -270,16 +271,16 @@ async def test_nothing_is_borrowed_before_it_was_acquired() -> None:
     """To ask for it is a defect."""
     async with a_pool() as (pool, _):
         with pytest.raises(RuntimeError, match="nothing was acquired"):
-            _ = Lease(pool).borrowed
+            _ = PooledLease(pool).borrowed
 
 
 async def test_when_the_client_is_gone_others_may_have_its_connection() -> None:
     """If it is good for another request."""
     async with a_pool() as (pool, upstreams):
-        async with Lease(pool) as first:
+        async with PooledLease(pool) as first:
             await first.acquire(A)
             await exchange(first, upstreams.peer(0))
-        async with Lease(pool) as second:
+        async with PooledLease(pool) as second:
             assert await second.acquire(A)
             await exchange(second, upstreams.peer(0))
         assert upstreams.open == [0]
@@ -288,7 +289,7 @@ async def test_when_the_client_is_gone_others_may_have_its_connection() -> None:
 async def test_a_connection_in_the_middle_of_an_exchange_goes_with_its_client() -> None:
     """It is good for nothing else."""
     async with a_pool() as (pool, upstreams):
-        async with Lease(pool) as lease:
+        async with PooledLease(pool) as lease:
             await lease.acquire(A)
             await lease.borrowed.send(GET, End())
         assert upstreams.open == []
@@ -296,7 +297,7 @@ async def test_a_connection_in_the_middle_of_an_exchange_goes_with_its_client() 
 
 async def test_a_client_that_changes_origins_lets_others_have_the_first() -> None:
     """And gets it back if nobody took it."""
-    async with a_pool() as (pool, upstreams), Lease(pool) as lease:
+    async with a_pool() as (pool, upstreams), PooledLease(pool) as lease:
         await lease.acquire(A)
         await exchange(lease, upstreams.peer(0))
         assert not await lease.acquire(B)
@@ -308,7 +309,7 @@ async def test_a_client_that_changes_origins_lets_others_have_the_first() -> Non
 
 async def test_a_connection_that_ended_meanwhile_is_replaced() -> None:
     """And closed."""
-    async with a_pool() as (pool, upstreams), Lease(pool) as lease:
+    async with a_pool() as (pool, upstreams), PooledLease(pool) as lease:
         await lease.acquire(A)
         await exchange(lease, upstreams.peer(0))
         upstreams.peer(0).ends()
@@ -319,7 +320,7 @@ async def test_a_connection_that_ended_meanwhile_is_replaced() -> None:
 
 async def test_after_a_failure_a_fresh_one_can_be_asked_for() -> None:
     """Not one of those that wait: they may have ended in the same way."""
-    async with a_pool() as (pool, upstreams), Lease(pool) as lease:
+    async with a_pool() as (pool, upstreams), PooledLease(pool) as lease:
         await kept(pool, A)
         await lease.acquire(A)
         await lease.borrowed.send(GET, End())
@@ -329,7 +330,7 @@ async def test_after_a_failure_a_fresh_one_can_be_asked_for() -> None:
 
 async def test_a_connection_can_be_given_up() -> None:
     """Twice is as good as once; and the next request gets a new one."""
-    async with a_pool() as (pool, upstreams), Lease(pool) as lease:
+    async with a_pool() as (pool, upstreams), PooledLease(pool) as lease:
         await lease.discard()
         await lease.acquire(A)
         await lease.discard()
@@ -343,7 +344,7 @@ async def test_a_connection_can_be_given_up() -> None:
 async def test_a_lease_whose_dialling_failed_is_empty() -> None:
     """The connection before it was given back all the same."""
     async with a_pool() as (pool, upstreams):
-        async with Lease(pool) as lease:
+        async with PooledLease(pool) as lease:
             await lease.acquire(A)
             await exchange(lease, upstreams.peer(0))
             with pytest.raises(UpstreamError):

@@ -1,0 +1,63 @@
+"""What an exchange needs of the upstream's side: the interface through which it borrows.
+
+Knows nothing of where connections come from: a pool (`faultinject.upstream`), or the other end
+of the client's own tunnel (`faultinject.plugin`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from types import TracebackType
+
+from faultinject.dial import Origin
+from faultinject.http.connection import UpstreamConnection
+
+
+class Lease(ABC):
+    """The upstream connection of one client connection; a context manager that owns it."""
+
+    watch_after_seconds = 0.05
+    """How long one peer is waited for alone; then the other is watched too, for its leaving."""
+
+    def __init__(self) -> None:
+        self._connection: UpstreamConnection | None = None
+
+    @property
+    def borrowed(self) -> UpstreamConnection:
+        """The connection. Only between `acquire` and `discard`."""
+        if self._connection is None:
+            raise RuntimeError("nothing was acquired")
+        return self._connection
+
+    @property
+    def idle_connection(self) -> UpstreamConnection | None:
+        """The connection that the client's last request used, if it waits for the next one."""
+        return self._connection
+
+    @abstractmethod
+    async def acquire(self, origin: Origin, *, fresh: bool = False) -> bool:
+        """Have a connection to an origin, ready for a request; say whether it was used before.
+
+        Raises `UpstreamError`. With ``fresh`` it is a new one.
+        """
+
+    @abstractmethod
+    async def discard(self) -> None:
+        """End the connection, if there is one: it is not good for another request."""
+
+    async def make_way(self) -> None:  # noqa: B027 - most leases have nothing to do
+        """Do what it takes so that an answer that no upstream gave can reach the client.
+
+        Mostly nothing. Raises `UpstreamError`.
+        """
+
+    async def __aenter__(self) -> Lease:
+        return self
+
+    @abstractmethod
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
