@@ -160,7 +160,7 @@ class Conversation:
     ) -> None:
         session = self.session
         host, port = (origin.authority.host, origin.authority.port) if origin else ("", 0)
-        target = session.services.target_of(host, port)
+        target = session.services.target_of(host, port) if origin else None
         session.emit(
             ExchangeEnded(
                 time=time.time(),

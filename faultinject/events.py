@@ -23,7 +23,7 @@ Outcome = Literal[
     "upgraded",  # 101: the connection became a relay
     "upstream-error",  # no whole answer: our own 502 or 504, or the answer broke off
     "client-gone",  # the client left before the answer's end
-    "refused",  # the request was not acceptable: our own 4xx
+    "refused",  # the request was not acceptable: our own 4xx, 501 or 505
 ]
 
 
@@ -167,7 +167,8 @@ class ExchangeEnded(Event):
     """Counts the exchanges of the session from 1."""
     client: str
     target: str
-    """The target pattern that the upstream matched, or its host if it is no target."""
+    """The target pattern that the upstream matched, or its host if it is no target; empty if the
+    request named no host."""
     method: str
     scheme: Literal["http", "https"]
     host: str
@@ -205,7 +206,7 @@ class RelayEnded(Event):
     host: str
     port: int
     reason: str
-    """Why it was not looked into: ``not a target``, ``not HTTP``, …"""
+    """Why it was not looked into: ``not a target``, ``neither TLS nor HTTP``, …"""
     sent_bytes: int
     """From the client to the upstream."""
     received_bytes: int

@@ -128,6 +128,15 @@ async def test_a_refused_client_may_go_on_sending(autojump_clock):
         await client.send(b"x" * 100_000)
 
 
+async def test_what_names_no_host_is_no_request_to_a_target(autojump_clock):
+    """Even if every host is one."""
+    async with open_bench(targets=("*",)) as bench:
+        client = bench.connect()
+        await client.send(b"garbage\r\n\r\n")
+        assert (await client.answer()).status == 400
+        assert (await bench.exchange()).target == ""
+
+
 async def test_a_head_that_is_too_long(autojump_clock):
     """431, whether it comes at once or in pieces."""
     async with open_bench(limits=Limits(head_bytes=1000)) as bench:

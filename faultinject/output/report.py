@@ -42,7 +42,7 @@ def _rate(rate: float | None) -> Text:
 
 
 def _name(counts: TargetCounts) -> Text:
-    name = Text(brief(counts.target, MAX_HOST_CHARACTERS))
+    name = Text(brief(counts.target or "-", MAX_HOST_CHARACTERS))
     return name if counts.rate_asked is not None else name.append(" (no target)", style="dim")
 
 
@@ -128,8 +128,9 @@ def _checks(summary: Summary) -> list[str]:
     if summary.refused_handshakes:
         mend = "Make the client trust our CA (`faultinject ca instructions`), or give it "
         return [f"{mend}{_url(summary)} as base URL: that needs no certificate."]
+    # What names no host is no request to a proxy: TLS or SOCKS, most likely.
     others = [name for name, counts in summary.targets.items() if counts.rate_asked is None]
-    if summary.relayed or others:
+    if summary.relayed or any(others):
         reasons = _top(summary.relay_reasons) or "not a target"
         return [
             f"The client uses the proxy, but nothing was looked into: {reasons}.",

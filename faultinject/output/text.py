@@ -148,13 +148,13 @@ class TextFormat:
             notes.append(f"session={event.session} exchange={event.exchange}")
         if event.error is not None:
             notes.append(self._error(event.error))
-        default = event.port == _DEFAULT_PORTS.get(event.scheme)
+        default = event.port in (_DEFAULT_PORTS.get(event.scheme), 0)  # 0 if there is no host
         host = bracketed(event.host) if default else f"{bracketed(event.host)}:{event.port}"
         return self._row(
             event,
             event.outcome,
             event.method,
-            host + event.path,
+            host + event.path or "-",
             "-" if event.status is None else event.status,
             event.response_bytes,
             notes,

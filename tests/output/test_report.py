@@ -116,9 +116,13 @@ def test_what_happened_besides() -> None:
         ([sample(HandshakeFailed, refused=False)], "TLS with them failed"),
         ([sample(RelayEnded)], "nothing was looked into: not a target (1)"),
         ([sample(ExchangeEnded, target="o.example")], "nothing was looked into: not a target"),
+        (
+            [sample(SessionStarted), sample(ExchangeEnded, target="", outcome="refused")],
+            "as an HTTP proxy (not SOCKS), as http:// (not https://)",
+        ),
         ([sample(HandshakeFailed), sample(RelayEnded)], "Make the client trust our CA"),
     ],
-    ids=["no client", "no request", "failed", "relayed", "no target", "refused"],
+    ids=["no client", "no request", "failed", "relayed", "no target", "no host", "refused"],
 )
 def test_advice_follows_what_was_seen(events: list[Event], advice: str) -> None:
     """A run without requests to targets says what to check first."""

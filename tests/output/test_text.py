@@ -80,6 +80,12 @@ def test_port_is_shown_if_it_is_not_the_default(
     assert f" {shown} " in line(event)
 
 
+def test_a_request_that_named_no_host() -> None:
+    """It could not be read that far."""
+    event = sample(ExchangeEnded, scheme="http", host="", port=0, method="", path="")
+    assert "         -   " in line(event)
+
+
 def test_columns_grow_with_long_urls() -> None:
     """After a longer one the numbers stand where it put them, up to a bound."""
     lines = TextFormat()
