@@ -94,7 +94,7 @@ class Tunnel:
             return None
         if self._opening is Speech.BROKEN_TLS:
             error = HandshakeError("a malformed ClientHello")
-            await self._fail(self.authority.host, error, AlertDescription.DECODE_ERROR)
+            await self._fail(self.authority.host, error, fatal_alert(AlertDescription.DECODE_ERROR))
             return None
         if self._opening is Speech.HTTP:
             origin = Origin(self.authority, self.authority, tls=False)
@@ -177,7 +177,8 @@ class Tunnel:
             await self._without_http_1_1(data, name, hello)
         elif hello.max_version < _TLS_1_2:
             error = HandshakeError("the client offers no TLS 1.2 or later")
-            await self._fail(name, error, AlertDescription.PROTOCOL_VERSION)
+            alert = fatal_alert(AlertDescription.PROTOCOL_VERSION, hello.max_version)
+            await self._fail(name, error, alert)
         else:
             origin = Origin(Authority(host, self.authority.port), self.authority)
             interception = Interception(self.stream, origin, self.on_partial_read)
@@ -191,12 +192,12 @@ class Tunnel:
             await self._relay(data, offered, warn=True)
             return
         error = HandshakeError(f"{offered}; the fake API speaks HTTP/1.1")
-        await self._fail(name, error, AlertDescription.NO_APPLICATION_PROTOCOL)
+        await self._fail(name, error, fatal_alert(AlertDescription.NO_APPLICATION_PROTOCOL))
 
-    async def _fail(self, host: str, error: HandshakeError, alert: AlertDescription) -> None:
+    async def _fail(self, host: str, error: HandshakeError, alert: bytes) -> None:
         """End a handshake that cannot begin."""
         tell_failure(self.session, host, error)
-        if await self._say(fatal_alert(alert)):
+        if await self._say(alert):
             await close(self.stream, Ending.UNREAD)
 
     # Passing it on

@@ -64,11 +64,12 @@ class AlertDescription(enum.IntEnum):
 def fatal_alert(description: int, record_version: int = 0x0303) -> bytes:
     """Return the record of an unencrypted fatal alert.
 
-    ``record_version`` is at most TLS 1.2's (RFC 8446 section 5.1). To a client that knows only
-    older versions send its own: some drop an alert whose record looks too new without reading it.
+    The record's version is at most TLS 1.2's (RFC 8446 section 5.1). To a client that knows only
+    older versions send its own (`ClientHello.max_version`): some drop an alert whose record looks
+    too new without reading it.
     """
     fatal = 2
-    version = min(record_version, 0x0303).to_bytes(2)
+    version = min(record_version or 0x0303, 0x0303).to_bytes(2)
     return bytes((_ALERT_RECORD, *version, 0, 2, fatal, description))
 
 

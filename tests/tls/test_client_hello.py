@@ -315,3 +315,4 @@ def test_fatal_alert_bytes() -> None:
     """The record is never said to be newer than TLS 1.2 (RFC 8446 section 5.1)."""
     assert fatal_alert(40, 0x0304) == b"\x15\x03\x03\x00\x02\x02\x28"
     assert fatal_alert(50, 0x0301) == b"\x15\x03\x01\x00\x02\x02\x32"
+    assert fatal_alert(50, 0) == b"\x15\x03\x03\x00\x02\x02\x32"  # no version is known
