@@ -32,16 +32,18 @@ LONGEST_WAIT_SECONDS = 0.2
 async def kick_while_unproven(upload: Lane, kicking: Lane) -> None:
     """Kick whenever the upload might be stalled, until cancelled.
 
-    ``kicking`` is the other lane; a promised slot of it must be out, and have nothing to say.
+    ``kicking`` is the other lane; a promised slot of it must be out, and have nothing to say. It
+    is released at the end.
     """
-    upload.proves = True
+    upload.proves = kicking.keeps_slots = True
     try:
         while True:
             while not upload.unproven:
                 await upload.slots_moved.park()
             await _kick_until_proven(upload, kicking)
     finally:
-        upload.proves = False
+        upload.proves = kicking.keeps_slots = False
+        kicking.release()
 
 
 async def _kick_until_proven(upload: Lane, kicking: Lane) -> None:

@@ -74,11 +74,17 @@ class LaneStream(trio.abc.Stream):
             await trio.lowlevel.checkpoint()
             self._check_open()
             if not self._source.unread:
-                self._source.end_turn()
+                self._ask()
             while not (self._source.unread or self._source.over):
                 await self._source.arrived.park()
                 self._check_open()
             return self._take(max_bytes)
+
+    def _ask(self) -> None:
+        try:
+            self._source.ask()
+        except LaneError as error:
+            raise trio.BrokenResourceError(str(error)) from error
 
     def _take(self, max_bytes: int | None) -> bytearray:
         if not self._source.unread and self._source.broken:

@@ -41,8 +41,10 @@ left to buy its slots. So a session writes all that a peer's bytes cause before 
 again. A lane whose slots are out brings no input, so no output is added meanwhile, and all memory
 is one input (4096 bytes with Fault), what one turn writes, and blocks in flight.
 
-**A slot with nothing to say** holds up its lane, and with it the one peer's bytes. `Lane.release`
-fills it with a beginning of the TLS record that comes next, left out of that record afterwards.
+**A slot with nothing to say** holds up its lane, and with it the one peer's bytes. So when the
+session asks for those, it is released: filled with a beginning of the TLS record that comes next,
+which is left out of that record afterwards. At most three bytes can go ahead so, and the other
+peer may notice that something is readable, so slots are not promised in vain.
 
 **Breaking the cycle** (an input while slots are out, a slot that was not bought or whose chunk is
 not the filler) means that bytes would be lost: `LaneError`, and the tunnel ends.
@@ -121,6 +123,8 @@ class Lane:
     the call of that slot proves that the bytes before it were flushed."""
     unproven: bool = False
     """Whether bytes were answered of which it is not known that they were flushed."""
+    keeps_slots: bool = False
+    """Whether slots with nothing to say are kept even though input is asked for (the kicker's)."""
     over: str | None = None
     """Why the tunnel ended, if it did: every call is answered `Close`."""
     broken: bool = False
@@ -222,6 +226,15 @@ class Lane:
         if call is not None:
             self._buy(call, promised)
         self._serve()
+
+    def ask(self) -> None:
+        """End the turn, as the session waits for more input. Slots with no output are released.
+
+        They would keep that input away for ever.
+        """
+        self.end_turn()
+        if not self.keeps_slots:
+            self.release()
 
     def release(self) -> None:
         """Fill the slots that are out and have nothing to say, so that input can come again."""

@@ -230,6 +230,23 @@ async def test_a_write_that_belies_a_release_breaks_the_stream(
         await pair.client.send_all(b"\x15alert")
 
 
+async def test_a_slot_too_many_breaks_the_stream(
+    pair: LanePair, call: Calls, autojump_clock: trio.abc.Clock
+) -> None:
+    """An ask that would need a fourth byte ahead of a record is an error, not a wait for ever."""
+    for released in (b"\x17", b"\x03", b"\x03", None):
+        await call(A_INPUT, b"x")
+        assert await pair.client.receive_some() == b"x"
+        pair.upstream.end_turn(promised=1)
+        slot = await call(B_SLOT)
+        if released:
+            with trio.move_on_after(1):
+                await pair.client.receive_some()
+            assert slot == [Replace(released)]
+    with pytest.raises(trio.BrokenResourceError, match="more slots were promised"):
+        await pair.client.receive_some()
+
+
 async def test_both_streams_closed_serve_what_is_left(
     pair: LanePair, call: Calls, autojump_clock: trio.abc.Clock
 ) -> None:

@@ -209,6 +209,20 @@ def test_a_release_is_over_with_its_slots() -> None:
     assert written(host.last_slot) == b"\x03"
 
 
+@pytest.mark.parametrize("kept", [False, True])
+def test_asking_releases_what_would_keep_the_input_away(kept: bool) -> None:
+    """Unless it is kept on purpose; output that is there goes first in any case."""
+    host = Host()
+    host.lane.keeps_slots = kept
+    host.input()
+    host.lane.write(b"x")
+    host.lane.end_turn(promised=1)
+    assert host.slot() == b"x"
+    assert host.slot() is None
+    host.lane.ask()
+    assert written(host.last_slot) == (None if kept else b"\x17")
+
+
 def test_too_many_releases_are_an_error() -> None:
     """A fourth byte would be a guess."""
     host = Host()

@@ -1,0 +1,243 @@
+"""Tunnels with real TLS on both sides behind the simulated host."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from attrs import define
+
+from faultinject.dial import Origin
+from faultinject.errors import UpstreamError
+from faultinject.events import HandshakeFailed, RelayEnded, SessionFailed
+from faultinject.plugin.lane_stream import LanePair
+from faultinject.plugin.lease import TunnelLease
+from faultinject.plugin.tunnel import DuplexTunnel
+from faultinject.session import Session
+from faultinject.tls.leaves import LeafCache
+from faultinject.tls.stream import TlsStream
+from tests.support.bench import (
+    TARGET,
+    Bench,
+    authority,
+    get,
+    ok,
+    open_bench,
+    post,
+    trusting_context,
+)
+from tests.support.fault_host import FaultTunnel
+from tests.support.fault_plugins import OneTunnel
+from tests.support.peer import Cut, Peer
+from tests.support.tls_peers import client_context
+
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+async def start_tls(stream: trio.abc.Stream, origin: Origin) -> trio.abc.Stream:
+    """Shake hands with an upstream as the dialler does."""
+    context = trusting_context(alpn=["http/1.1"])
+    tls = TlsStream(stream, context, server_side=False, server_hostname=origin.authority.host)
+    try:
+        await tls.do_handshake()
+    except trio.BrokenResourceError as error:
+        raise UpstreamError("tls", str(error)) from error
+    return tls
+
+
+@define
+class World:
+    """A host with one tunnel, and what is at its ends."""
+
+    bench: Bench
+    host: FaultTunnel
+    pair: LanePair
+
+    async def tls(self, **options: Any) -> Peer:
+        """Return a client that has shaken hands."""
+        peer = Peer(self.host.client)
+        options.setdefault("alpn", ["http/1.1"])
+        await peer.start_tls(trusting_context(**options), TARGET)
+        return peer
+
+
+async def serve_upstream(
+    host: FaultTunnel, script: Any, version: ssl.TLSVersion | None, seen: list[bytes]
+) -> None:
+    """Be the upstream of a tunnel, with TLS."""
+    context = LeafCache(authority(), 10, num_tickets=2).context_for(TARGET)
+    if version is not None:
+        context.minimum_version = context.maximum_version = version
+    stream = trio.SSLStream(host.upstream, context, server_side=True)
+    try:
+        await script(Peer(stream))
+    except (trio.BrokenResourceError, Cut):
+        pass
+    finally:
+        with trio.move_on_after(1):
+            await stream.aclose()
+        host.upstream.close()
+
+
+async def answers_all(upstream: Peer) -> None:
+    """Answer HEAD too; everything else as `echoes` does."""
+    while request := await upstream.read_message():
+        if request.line.startswith(b"HEAD"):
+            await upstream.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n")
+        else:
+            await upstream.send(ok(b"%b %d" % (request.line, len(request.body))))
+
+
+@asynccontextmanager
+async def world(
+    *,
+    probability: float = 0.0,
+    script: Any = answers_all,
+    version: ssl.TLSVersion | None = None,
+    raw: bool = False,
+    plain_upstream: bool = False,
+) -> AsyncIterator[World]:
+    """Run a tunnel whose session is the plugin's."""
+    async with open_bench(probability=probability) as bench:
+        plugin = OneTunnel()
+        host = FaultTunnel(plugin, raw=raw)
+        session = Session(bench.services, 1, "fault", lease=TunnelLease())
+        tunnel = DuplexTunnel(plugin.pair, start_tls)
+        async with host.running(), trio.open_nursery() as nursery:
+            nursery.start_soon(tunnel.run, session)
+            if not plain_upstream:
+                nursery.start_soon(serve_upstream, host, script, version, [])
+            yield World(bench, host, plugin.pair)
+            nursery.cancel_scope.cancel()
+        bench._clients.clear()
+        bench._running = 1
+        bench._running = 0
+        assert not bench.of(SessionFailed)
+
+
+@pytest.mark.parametrize("upstream", VERSIONS)
+@pytest.mark.parametrize("client", VERSIONS)
+@pytest.mark.parametrize("raw", [False, True])
+async def test_injected_and_forwarded_requests_on_one_tunnel(
+    client: ssl.TLSVersion, upstream: ssl.TLSVersion, raw: bool, autojump_clock: trio.abc.Clock
+) -> None:
+    """First, later, and many in a row, on TLS 1.2 and 1.3 on either side."""
+    async with world(version=upstream, raw=raw) as here:
+        peer = await here.tls(version=client)
+        for number in range(12):
+            injected = number % 3 == 1 or 5 < number < 9
+            here.bench.inject(1.0 if injected else 0.0)
+            answer = await peer.ask(get(f"/{number}"))
+            assert answer.status == (429 if injected else 200), number
+            assert injected or answer.body == b"GET /%d HTTP/1.1 0" % number
+        assert not here.pair.over.is_set()
+
+
+async def test_the_first_request_is_injected(autojump_clock: trio.abc.Clock) -> None:
+    """Nothing but the carrier reaches the upstream."""
+    seen: list[bytes] = []
+
+    async def remembers(upstream: Peer) -> None:
+        while request := await upstream.read_message():
+            seen.append(request.head)
+            await upstream.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n")
+
+    async with world(probability=1.0, script=remembers) as here:
+        peer = await here.tls()
+        assert (await peer.ask(post("/v1/messages", b"secret" * 100_000))).status == 429
+    assert seen == [b"HEAD / HTTP/1.1\r\nHost: %b\r\n\r\n" % TARGET.encode()]
+
+
+async def test_large_bodies_both_ways(autojump_clock: trio.abc.Clock) -> None:
+    """1 MB up is counted by the upstream, 5 MB down arrive unchanged."""
+    body = bytes(range(256)) * 20_000
+
+    async def large(upstream: Peer) -> None:
+        while request := await upstream.read_message():
+            await upstream.send(ok(b"%d " % len(request.body) + body))
+
+    async with world(script=large) as here:
+        peer = await here.tls()
+        answer = await peer.ask(post("/", b"u" * 1_000_000))
+        assert answer.body == b"1000000 " + body
+
+
+async def test_a_stream_keeps_its_spacing(autojump_clock: trio.abc.Clock) -> None:
+    """Each event arrives when it was sent."""
+
+    async def sse(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for number in range(5):
+            await trio.sleep(1)
+            await upstream.send(b"9\r\ndata: %d\n\n\r\n" % number)
+        await upstream.send(b"0\r\n\r\n")
+
+    async with world(script=sse) as here:
+        peer = await here.tls()
+        started = trio.current_time()
+        await peer.send(get("/"))
+        for number in range(5):
+            await peer.read_until(b"data: %d\n\n" % number)
+            assert trio.current_time() - started == pytest.approx(number + 1, abs=0.1)
+
+
+async def test_a_host_that_is_no_target_is_relayed(autojump_clock: trio.abc.Clock) -> None:
+    """Its own TLS, end to end, unchanged."""
+    async with world(plain_upstream=True) as here:
+        hello = client_context()
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        other = hello.wrap_bio(incoming, outgoing, server_hostname="other.example.com")
+        with pytest.raises(ssl.SSLWantReadError):
+            other.do_handshake()
+        sent = outgoing.read()
+        await here.host.client.send_all(sent)
+        assert await here.host.upstream.receive_bytes(len(sent)) == sent
+        await here.host.upstream.send_all(b"whatever" * 1000)
+        assert await here.host.client.receive_bytes(8000) == b"whatever" * 1000
+
+
+async def test_an_upstream_that_greets_is_relayed(autojump_clock: trio.abc.Clock) -> None:
+    """SMTP or SSH: the upstream's first byte decides."""
+    async with world(plain_upstream=True) as here:
+        await here.host.upstream.send_all(b"220 hello\r\n")
+        assert await here.host.client.receive_bytes(11) == b"220 hello\r\n"
+        await here.host.client.send_all(b"EHLO\r\n")
+        assert await here.host.upstream.receive_bytes(6) == b"EHLO\r\n"
+
+
+async def test_an_upstream_without_tls_is_an_alert(autojump_clock: trio.abc.Clock) -> None:
+    """The client hears at once that there is no TLS, and the reason is told."""
+    async with world(plain_upstream=True) as here:
+        async with trio.open_nursery() as nursery:
+
+            async def refuse() -> None:
+                await here.host.upstream.receive_some()
+                await here.host.upstream.send_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+            nursery.start_soon(refuse)
+            error = await Peer(here.host.client).fail_tls(trusting_context(), TARGET)
+            assert "HANDSHAKE_FAILURE" in str(error).upper().replace(" ", "_")
+        assert len(here.bench.of(HandshakeFailed)) == 1
+        assert not here.bench.of(RelayEnded)
+
+
+async def test_a_client_that_says_goodbye(autojump_clock: trio.abc.Clock) -> None:
+    """close_notify from the client becomes close_notify to the upstream, and back."""
+    ended = trio.Event()
+
+    async def until_the_end(upstream: Peer) -> None:
+        await answers_all(upstream)
+        ended.set()
+
+    async with world(script=until_the_end) as here:
+        peer = await here.tls()
+        assert (await peer.ask(get("/"))).status == 200
+        assert isinstance(peer.stream, trio.SSLStream)
+        await peer.stream.aclose()
+        await ended.wait()
