@@ -28,7 +28,7 @@ from faultinject.session import Services, Session
 from faultinject.settings import Settings
 from faultinject.socket_stream import SocketStream
 from faultinject.streams import Ending, close
-from faultinject.tls.certificate_authority import CertificateAuthority, default_data_dir
+from faultinject.tls.certificate_authority import CertificateAuthority
 from faultinject.tls.leaves import LeafCache
 from faultinject.upstream import Dial, Pool
 
@@ -73,7 +73,7 @@ async def serve(
     ``listener`` gets every event. Raises `StartError`, `SettingsError` before it has started;
     afterwards only cancellation ends it early.
     """
-    authority = _open_authority(settings)
+    authority = CertificateAuthority.chosen(settings.ca_cert, settings.ca_key, settings.data_dir)
     async with AsyncExitStack() as owned:
         listeners = await _listen(settings)
         for tcp in listeners:
@@ -163,12 +163,6 @@ def _started(settings: Settings, running: RunningProxy) -> ProxyStarted:
         ca_cert=str(running.ca_cert),
         fake_upstream=settings.fake_upstream,
     )
-
-
-def _open_authority(settings: Settings) -> CertificateAuthority:
-    if settings.ca_cert is not None and settings.ca_key is not None:
-        return CertificateAuthority.load(settings.ca_cert, settings.ca_key)
-    return CertificateAuthority.open_or_create(settings.data_dir or default_data_dir())
 
 
 async def _listen(settings: Settings) -> list[trio.SocketListener]:

@@ -357,7 +357,7 @@ def test_embedding_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """The example that embeds the proxy runs."""
     (block,) = (b for b in blocks(read("docs/quickstart.md"), "python") if "serve" in b)
     said: list[object] = []
-    monkeypatch.setattr("faultinject.proxy.default_data_dir", lambda: tmp_path)
+    monkeypatch.setattr("faultinject.tls.certificate_authority.default_data_dir", lambda: tmp_path)
     exec(compile(block, "quickstart.md", "exec"), {"print": lambda *words: said.extend(words)})
     assert said[0] == "base URL:"
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", str(said[1]))

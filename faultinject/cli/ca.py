@@ -113,8 +113,6 @@ def _settings(given: dict[str, Any]) -> Settings:
 
 def _authority(settings: Settings) -> CertificateAuthority:
     """Open the certificate authority that the settings mean."""
-    from faultinject.tls.certificate_authority import CertificateAuthority, default_data_dir
+    from faultinject.tls.certificate_authority import CertificateAuthority
 
-    if settings.ca_cert is not None and settings.ca_key is not None:
-        return CertificateAuthority.load(settings.ca_cert, settings.ca_key)
-    return CertificateAuthority.open_or_create(settings.data_dir or default_data_dir())
+    return CertificateAuthority.chosen(settings.ca_cert, settings.ca_key, settings.data_dir)

@@ -48,6 +48,19 @@ class CertificateAuthority:
     _issuer: Issuer | None = field(default=None, init=False, repr=False)
 
     @classmethod
+    def chosen(
+        cls, certificate: Path | None, key: Path | None, directory: Path | None
+    ) -> CertificateAuthority:
+        """Open the two files if the user named them, else our own authority in the directory.
+
+        Without a directory that is the user's data directory. Raises as `load` and
+        `open_or_create` do.
+        """
+        if certificate is not None and key is not None:
+            return cls.load(certificate, key)
+        return cls.open_or_create(directory or default_data_dir())
+
+    @classmethod
     def load(cls, certificate: Path, key: Path) -> CertificateAuthority:
         """Open files that the user named; RSA and EC keys. Nothing is ever created.
 
