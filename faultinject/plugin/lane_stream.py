@@ -190,6 +190,12 @@ class LanePair:
             self.end("the host ended the tunnel")
             raise
 
+    async def served(self) -> None:
+        """Wait until all that was written has gone out, or the tunnel is over."""
+        for lane in (self.up, self.down):
+            while lane.owes:
+                await lane.drained.park()
+
     def end(self, reason: str, *, broken: bool = False) -> None:
         """End the tunnel now: every call is answered `Close`, and the streams are at their end.
 

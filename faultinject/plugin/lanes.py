@@ -198,6 +198,11 @@ class Lane:
         return self._input is not None
 
     @property
+    def owes(self) -> bool:
+        """Whether there is output, or are slots, that were not served yet."""
+        return self.over is None and bool(self._turns or self.slots)
+
+    @property
     def slot_held(self) -> bool:
         """Whether a slot's call waits for output."""
         return self._slot is not None
@@ -298,6 +303,7 @@ class Lane:
         if call is not None:
             self.slots = 0
             call.answer(Close(reason))
+            self.drained.unpark_all()
 
     # The end
 

@@ -52,7 +52,7 @@ class Tunnels:
         try:
             await self.run_session(pair)
             with trio.move_on_after(FAREWELL_SECONDS):
-                await pair.over.wait()
+                await pair.served()
         finally:
             self._forget(tunnel_id, pair)
 

@@ -35,7 +35,10 @@ async def test_each_id_is_a_session_of_its_own(
     for tunnel_id, word in (("1", b"one"), ("2", b"two")):
         assert await tunnels.process(*A_INPUT, tunnel_id, word) == Replace(FILLER)
     for tunnel_id, word in (("2", b"TWO"), ("1", b"ONE")):
+        assert tunnel_id in tunnels._open
         assert await tunnels.process(*B_SLOT, tunnel_id, FILLER) == Replace(word)
+        await trio.testing.wait_all_tasks_blocked()
+        assert tunnel_id not in tunnels._open
 
 
 async def test_a_tunnel_that_is_over_is_forgotten_in_the_end(
@@ -45,7 +48,7 @@ async def test_a_tunnel_that_is_over_is_forgotten_in_the_end(
     tunnels = Tunnels(nursery, Limits(), one_word)
     await tunnels.process(*A_INPUT, "1", b"x")
     assert len(tunnels._open) == 1
-    await trio.sleep(FAREWELL_SECONDS + 1)
+    await trio.sleep(FAREWELL_SECONDS + 1)  # nobody takes its last words
     assert not tunnels._open
     assert await tunnels.process(*A_INPUT, "1", b"x") == Close("the session is over")
     assert not tunnels._open
