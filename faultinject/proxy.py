@@ -20,10 +20,9 @@ from faultinject.dial import Dialer
 from faultinject.errors import ClientGoneError, StartError
 from faultinject.events import Event, Listener, ProxyStarted, ProxyStopped
 from faultinject.exchange import dated, own_response
-from faultinject.faults.respond import Respond
 from faultinject.front_door import FrontDoor
 from faultinject.http.connection import ClientConnection
-from faultinject.rules import Counters, Match, Rule, RuleSet, When
+from faultinject.rules import Counters, rule_set_of
 from faultinject.session import Services, Session
 from faultinject.settings import Settings
 from faultinject.socket_stream import SocketStream
@@ -91,20 +90,6 @@ async def serve(
             pool_nursery.cancel_scope.cancel()
             reason = "told to stop" if told_to_drain.is_set() else "cancelled"
             listener(ProxyStopped(time=time.time(), reason=reason))
-
-
-def rule_set_of(settings: Settings) -> RuleSet:
-    """Return the options as what they are: one rule."""
-    body = None if settings.error_body is None else settings.error_body.encode()
-    headers = tuple((name.encode(), value.encode()) for name, value in settings.headers)
-    rule = Rule.of(
-        "options",
-        Match(settings.target_host),
-        When(settings.error_probability),
-        Respond(settings.status_code, body, headers),
-        marker=settings.marker,
-    )
-    return RuleSet((rule,), settings.seed)
 
 
 def _services(

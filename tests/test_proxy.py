@@ -13,7 +13,6 @@ import pytest
 import trio
 import trio.testing
 
-from faultinject.authority import TargetPattern
 from faultinject.errors import SettingsError, StartError
 from faultinject.events import (
     Event,
@@ -26,7 +25,7 @@ from faultinject.events import (
     SessionStarted,
 )
 from faultinject.limits import Limits
-from faultinject.proxy import RunningProxy, rule_set_of, serve
+from faultinject.proxy import RunningProxy, serve
 from faultinject.rules import Match
 from faultinject.settings import Settings
 from tests.support.authorities import AuthorityFiles
@@ -107,20 +106,6 @@ async def test_an_address_that_is_not_ours(data_dir):
     """The same for an address that no interface has."""
     with pytest.raises(StartError, match=r"cannot listen on 192\.0\.2\.1:"):
         await serve(Settings(host="192.0.2.1", proxy_port=0, data_dir=data_dir))
-
-
-def test_the_options_are_one_rule():
-    """Today's options as the value that the next ones will add to."""
-    settings = Settings(
-        target_host=(TargetPattern("x.example"),), error_probability=0.5, status_code=503,
-        error_body="caf\u00e9", headers=(("Retry-After", "7"),), seed=9, marker=False,
-    )  # fmt: skip
-    rule_set = rule_set_of(settings)
-    [rule] = rule_set.rules
-    assert (rule_set.seed, rule.id, rule.when.probability) == (9, "options", 0.5)
-    assert rule.response.body == "caf\u00e9".encode()
-    assert (b"Retry-After", b"7") in rule.response.headers
-    assert b"X-Faultinject" not in dict(rule.response.headers)
 
 
 def test_the_url_of_a_proxy_on_ipv6():

@@ -8,5 +8,16 @@ between (docs/design.md, property 4).
 from faultinject.rules.decide import Plan, decide
 from faultinject.rules.draws import Counters, Draws
 from faultinject.rules.model import Match, Rule, RuleSet, When
+from faultinject.rules.short_form import rule_set_of
 
-__all__ = ["Counters", "Draws", "Match", "Plan", "Rule", "RuleSet", "When", "decide"]
+__all__ = [
+    "Counters",
+    "Draws",
+    "Match",
+    "Plan",
+    "Rule",
+    "RuleSet",
+    "When",
+    "decide",
+    "rule_set_of",
+]

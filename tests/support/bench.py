@@ -26,8 +26,7 @@ from faultinject.errors import UpstreamError
 from faultinject.events import Event, ExchangeEnded, SessionEnded, SessionFailed
 from faultinject.front_door import FrontDoor
 from faultinject.limits import Limits
-from faultinject.proxy import rule_set_of
-from faultinject.rules import Counters
+from faultinject.rules import Counters, rule_set_of
 from faultinject.session import Services, Session
 from faultinject.settings import Settings
 from faultinject.tls.certificate_authority import CertificateAuthority

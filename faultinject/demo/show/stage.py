@@ -18,8 +18,8 @@ from attrs import evolve, field, frozen
 from faultinject.authority import HTTPS_PORT, Authority, ConnectTo, TargetPattern
 from faultinject.demo.api import FakeApi
 from faultinject.events import Event
-from faultinject.proxy import RunningProxy, rule_set_of, serve
-from faultinject.rules import Draws
+from faultinject.proxy import RunningProxy, serve
+from faultinject.rules import Draws, rule_set_of
 from faultinject.settings import Settings
 from faultinject.tls.certificate_authority import CertificateAuthority
 from faultinject.tls.leaves import LeafCache

@@ -1,0 +1,21 @@
+"""The options are one rule."""
+
+from __future__ import annotations
+
+from faultinject.authority import TargetPattern
+from faultinject.rules import rule_set_of
+from faultinject.settings import Settings
+
+
+def test_the_options_are_one_rule() -> None:
+    """Today's options as the value that the next ones will add to."""
+    settings = Settings(
+        target_host=(TargetPattern("x.example"),), error_probability=0.5, status_code=503,
+        error_body="caf\u00e9", headers=(("Retry-After", "7"),), seed=9, marker=False,
+    )  # fmt: skip
+    rule_set = rule_set_of(settings)
+    [rule] = rule_set.rules
+    assert (rule_set.seed, rule.id, rule.when.probability) == (9, "options", 0.5)
+    assert rule.response.body == "caf\u00e9".encode()
+    assert (b"Retry-After", b"7") in rule.response.headers
+    assert b"X-Faultinject" not in dict(rule.response.headers)
