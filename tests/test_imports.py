@@ -20,7 +20,9 @@ ROOT = Path(faultinject.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     # Words and values: no I/O, no other room.
     ("errors", "authority", "limits", "events", "http.message"),
-    # What knows the ground floor only: an outside protocol, an API's words, a small tool of Trio's,
+    # Codecs.
+    ("framing",),
+    # What knows the floors below only: an outside protocol, an API's words, a small tool of Trio's,
     # the user's choices, how events look.
     ("http", "tls", "providers", "patience", "beside", "streams", "socket_stream"),
     ("memory_stream", "settings", "output"),
@@ -72,6 +74,7 @@ WITHOUT_IO = (
     "http.passing",
     "http.whole",
     "http.machine",
+    "framing",
     "providers",
     "facts",
     "faults",

@@ -1,0 +1,54 @@
+"""Events of a stream as values, and what every decoder of a wire format offers.
+
+Knows nothing of any wire format.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import Any, Protocol
+
+from attrs import field, frozen
+
+
+@frozen
+class StreamEvent:
+    """One piece of a stream: an event, or bytes between events."""
+
+    raw: bytes
+    """The piece exactly as it came, with what separates it from the next."""
+    name: str | None = None
+    """What the event calls itself, if it does."""
+    data: bytes = field(default=b"", repr=False)
+    """What the event says, without its framing."""
+    is_event: bool = True
+    """Whether a reader gets an event from it. If not, only ``raw`` means something: a comment,
+    a blank line, or anything that comes after the decoder gave up."""
+
+    @cached_property
+    def json(self) -> Any:
+        """The data as a JSON value, read at its first use; None if it is not JSON."""
+        try:
+            return json.loads(self.data)
+        except (ValueError, RecursionError):  # the latter for brackets nested by the thousand
+            return None
+
+
+class Decoder(Protocol):
+    """Cuts a stream into events, as its bytes come.
+
+    The ``raw`` of all pieces returned so far, and then `pending`, are always the bytes that were
+    fed, in order.
+    """
+
+    @property
+    def pending(self) -> bytes:
+        """The bytes of an event whose end has not come; at the stream's end they are no event."""
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether an event was larger than the decoder holds: from then on nothing is an event."""
+
+    def feed(self, data: bytes) -> list[StreamEvent]:
+        """Take the next bytes, cut anywhere; return the pieces that they complete."""

@@ -1,0 +1,202 @@
+"""What there is to know of an API in order to fail as it does: the value `Provider` and its parts.
+
+A provider is data and small functions. Whatever looks random in an answer (ids, padding) is drawn
+from a `Uniform` that is handed in, and the time is handed in too, so that the same draws give the
+same bytes. Knows nothing of any one API, of rules, and of connections.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from attrs import field, frozen
+
+from faultinject.framing import Decoder, StreamEvent
+from faultinject.http.message import Headers, ResponseHead, find_header
+
+Uniform = Callable[[], float]
+"""Returns the next random number, from 0 up to and not including 1."""
+
+
+@frozen
+class Asked:
+    """What an answer depends on in its request."""
+
+    path: str
+    """Without the query."""
+    document: Any = field(default=None, repr=False)
+    """The body as a JSON value, or None if it is none."""
+    host: str = "localhost"
+
+    @property
+    def model(self) -> str:
+        """The model that the request names, to be named in the answer."""
+        model = self.get("model")
+        return model if isinstance(model, str) else "unknown-model"
+
+    @property
+    def stream(self) -> bool:
+        """Whether the request wants its answer as a stream."""
+        return self.get("stream") is True
+
+    def get(self, key: str) -> Any:
+        """Return a value of the request's document; None if there is none of that key."""
+        return self.document.get(key) if isinstance(self.document, dict) else None
+
+
+@frozen
+class Fields:
+    """What differs from one answer to the next: drawn once for an answer, used all over it."""
+
+    now_seconds: float
+    """Unix time."""
+    request_id: str
+    ray_id: str
+    """Cloudflare's number of the request, 16 hexadecimal digits."""
+    organization_id: str
+    trace_id: str
+    """32 hexadecimal digits."""
+    host: str = "localhost"
+    model: str = "unknown-model"
+
+
+@frozen
+class Failure:
+    """An error in an API's terms. What is None has the API's own value for the status."""
+
+    status: int = 500
+    """In a stream it chooses the type and the message, and is not sent."""
+    error_type: str | None = None
+    message: str | None = None
+    """May hold the names of `Fields` in braces."""
+    code: str | None = None
+    """Only where the API has one (OpenAI)."""
+    param: str | None = None
+    """Only where the API has one (OpenAI)."""
+    details: Mapping[str, Any] | None = None
+    """More members of the error, where the API has a place for them."""
+    exhausted: str | None = None
+    """Which rate limit is exhausted, in the API's word for it (``input-tokens``)."""
+    retry_after_seconds: float | None = None
+
+
+@frozen
+class Page:
+    """An answer that something in front of the API gives: a gateway or an edge."""
+
+    name: str
+    status: int
+    reason: str
+    content_type: str
+    body: Callable[[Fields], bytes] = field(repr=False)
+    headers: Callable[[Fields], Headers] = field(repr=False)
+    """All but Date, Content-Type, and what frames the body."""
+    evidence: str
+    """Where the bytes are known from, in one line."""
+
+
+@frozen
+class Usage:
+    """The tokens that an answer says it took; None where it says nothing."""
+
+    input_tokens: int | None
+    output_tokens: int | None
+
+
+class Progress(Protocol):
+    """What has passed of one stream, so that it can be ended as its API would end it there."""
+
+    def see(self, event: StreamEvent) -> None:
+        """Take note of an event that was passed on."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens told so far."""
+
+    def error(self, failure: Failure, fields: Fields, uniform: Uniform, form: str = "") -> bytes:
+        """Return the API's error within a stream; the stream then ends properly after it.
+
+        ``form`` is one of the shape's `error_forms`, or empty for the first of them.
+        """
+
+    def end_early(self, uniform: Uniform) -> list[bytes]:
+        """Return the events that end the message here as if the limit of tokens were reached.
+
+        Empty if there is no message to end: it has not begun, or it has ended.
+        """
+
+
+@frozen
+class StreamShape:
+    """How an API writes one kind of stream."""
+
+    name: str
+    decoder: Callable[[], Decoder] = field(repr=False)
+    is_terminator: Callable[[StreamEvent], bool] = field(repr=False)
+    """Says of an event whether it is the last of a whole stream."""
+    progress: Callable[[], Progress] = field(repr=False)
+    minimal: Callable[[Asked, Fields, Uniform], list[bytes]] = field(repr=False)
+    """Makes the smallest valid stream for a request, event by event."""
+    error_forms: tuple[str, ...]
+    """The forms in which an error may come within the stream; the first is the usual one."""
+    ping: bytes | None = None
+    """What the API sends while it has nothing to say; None if it sends nothing."""
+    content_type: str = "text/event-stream; charset=utf-8"
+
+
+@frozen
+class Provider:
+    """One API."""
+
+    name: str
+    hosts: tuple[str, ...]
+    """Its hosts, in lower case."""
+    paths: re.Pattern[str]
+    """Its paths that no other API is known to have; on any host they are taken for its own."""
+    draw_fields: Callable[[Uniform, float, Asked], Fields] = field(repr=False)
+    """Draws the fields of one answer, given the Unix time in seconds; always as many draws."""
+    reason_phrase: Callable[[int], str] = field(repr=False)
+    error_type: Callable[[int], str] = field(repr=False)
+    error_body: Callable[[Failure, Fields], bytes] = field(repr=False)
+    error_content_type: str
+    identity_headers: Callable[[Fields], Headers] = field(repr=False)
+    """Headers that say who answered and under which id: on every answer of the API's own."""
+    rate_limit_headers: Callable[[Failure, Fields], Headers] = field(repr=False)
+    """Headers of the rate limits, those of `Failure.exhausted` with nothing left."""
+    retry_headers: Callable[[Failure], Headers] = field(repr=False)
+    """Headers that tell a client whether and when to try again."""
+    shape: Callable[[str], StreamShape | None] = field(repr=False)
+    """The shape of the streams of a path; None if it is not known to have any."""
+    minimal_response: Callable[[Asked, Fields, Uniform], bytes] = field(repr=False)
+    """Makes the smallest valid document for a request."""
+    usage: Callable[[Any], Usage | None] = field(repr=False)
+    """Reads the tokens that a whole answer (a JSON value) took."""
+    failures: Mapping[str, Failure] = field(repr=False)
+    """Errors of the API's own by name."""
+    pages: Mapping[str, Page] = field(repr=False)
+    """Answers of what stands in front of the API, by name."""
+
+    def recognises(self, host: str, path: str) -> bool:
+        """Say whether a request to a (lower-case) host and a path without its query is for it."""
+        return self.paths.fullmatch(path) is not None or host in self.hosts
+
+    def stream_kind(self, path: str, head: ResponseHead) -> StreamShape | None:
+        """Return the shape of an answer's stream; None if the answer is no stream."""
+        if head.status != 200 or not is_event_stream(head):
+            return None
+        return self.shape(path)
+
+    def error_headers(self, failure: Failure, fields: Fields) -> Headers:
+        """Return all headers of an error but Date, Content-Type, and what frames the body."""
+        limits: Headers = ()
+        if failure.exhausted is not None:
+            limits = self.rate_limit_headers(failure, fields)
+        return (*self.retry_headers(failure), *limits, *self.identity_headers(fields))
+
+
+def is_event_stream(head: ResponseHead) -> bool:
+    """Say whether a response is a stream of server-sent events, by its Content-Type."""
+    value = find_header(head.headers, b"content-type") or b""
+    return value.partition(b";")[0].strip().lower() == b"text/event-stream"
