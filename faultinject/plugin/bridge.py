@@ -76,6 +76,7 @@ async def open_grpc(endpoints: Sequence[Endpoint], tell: Tell) -> AsyncIterator[
     and closes every connection, within some `GOODBYE_SECONDS`. Raises `StartError` if a port
     cannot be had.
     """
+    failure: Exception | None = None
     async with AsyncExitStack() as owned:
         sockets = [owned.enter_context(_listen(endpoint)) for endpoint in endpoints]
         ports = [each.getsockname()[1] for each in sockets]
@@ -88,9 +89,13 @@ async def open_grpc(endpoints: Sequence[Endpoint], tell: Tell) -> AsyncIterator[
             await trio_asyncio.aio_as_trio(server.start)(sock=listening)
         try:
             yield ports
+        except Exception as error:  # noqa: BLE001 - raised below, outside of the loop's nurseries
+            failure = error
         finally:
             with trio.CancelScope(shield=True):
                 await _stop(servers, connections)
+    if failure is not None:
+        raise failure
 
 
 def _listen(endpoint: Endpoint) -> socket.socket:
@@ -98,8 +103,9 @@ def _listen(endpoint: Endpoint) -> socket.socket:
     try:
         return socket.create_server((endpoint.host, endpoint.port), family=family)
     except OSError as error:
+        reason = str(error.strerror).partition(" (while ")[0]  # what follows is the address again
         raise StartError(
-            f"cannot listen on {bracketed(endpoint.host)}:{endpoint.port}: {error.strerror};"
+            f"cannot listen on {bracketed(endpoint.host)}:{endpoint.port}: {reason};"
             f" choose another with {endpoint.option} (0 picks a free one)"
         ) from error
 
