@@ -1,0 +1,131 @@
+"""Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+
+Knows nothing of what events mean, and of HTTP: chunks may end anywhere, within a character too.
+"""
+
+from __future__ import annotations
+
+import re
+
+from faultinject.framing.events import StreamEvent
+
+EVENT_BYTES = 8 * 1024 * 1024
+"""The largest event that is waited for. The largest known ones hold a picture or the text of a
+whole answer, a few megabytes."""
+
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class SseDecoder:
+    """A `Decoder` of server-sent events.
+
+    A block of lines up to its blank line is one piece. It is an event if it has a ``data`` or an
+    ``event`` field: browsers ask for the former, SDKs are content with the latter. Comments
+    before an event's first field belong to that event's block, as the specification has it.
+
+    A lone CR at the end of what has come is held until the next byte, for it may be half of a
+    CRLF; only in a block whose lines end in a lone CR it counts at once. How the input is cut
+    makes no difference to the pieces, except to those after the decoder gave up.
+    """
+
+    def __init__(self, event_bytes: int = EVENT_BYTES) -> None:
+        self._most_bytes = event_bytes
+        self._buffer = bytearray()
+        self._first = True
+        self._gave_up = False
+        self._begin_block()
+
+    def _begin_block(self) -> None:
+        self._line_start = 0
+        self._searched = 0
+        self._bare_cr = False  # the line before this one ended in a CR without LF
+
+    @property
+    def pending(self) -> bytes:
+        """The bytes of an event whose end has not come."""
+        return bytes(self._buffer)
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether an event was larger than the limit."""
+        return self._gave_up
+
+    def feed(self, data: bytes) -> list[StreamEvent]:
+        """Take the next bytes; return the pieces that they complete.
+
+        If an event is larger than the limit, its bytes and all that follow are handed on as they
+        come, as pieces that are no events.
+        """
+        self._buffer += data
+        pieces = []
+        while not self._gave_up and (end := self._block_end()) is not None:
+            if end > self._most_bytes:
+                self._gave_up = True
+            else:
+                pieces.append(self._take(end))
+        if self._gave_up or len(self._buffer) > self._most_bytes:
+            self._gave_up = True
+            pieces.extend(self._take_all())
+        return pieces
+
+    def _block_end(self) -> int | None:
+        """Return the length of the first block, or None if its end has not come."""
+        while found := _LINE_END.search(self._buffer, self._searched):
+            blank = found.start() == self._line_start
+            if blank and self._bare_cr and found[0] != b"\n":
+                return found.start() + 1
+            if found[0] == b"\r" and found.end() == len(self._buffer):
+                self._searched = found.start()
+                return None
+            if blank:
+                return found.end()
+            self._bare_cr = found[0] == b"\r"
+            self._line_start = self._searched = found.end()
+        self._searched = len(self._buffer)
+        return None
+
+    def _take(self, end: int) -> StreamEvent:
+        raw = bytes(self._buffer[:end])
+        del self._buffer[:end]
+        self._begin_block()
+        text = raw.removeprefix(_BYTE_ORDER_MARK) if self._first else raw
+        self._first = False
+        return _piece(raw, text)
+
+    def _take_all(self) -> list[StreamEvent]:
+        raw = bytes(self._buffer)
+        self._buffer.clear()
+        return [StreamEvent(raw, is_event=False)] if raw else []
+
+
+def _piece(raw: bytes, text: bytes) -> StreamEvent:
+    name: bytes | None = None
+    data: list[bytes] = []
+    for line in _LINE_END.split(text):
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value
+    if name is None and not data:
+        return StreamEvent(raw, is_event=False)
+    decoded = None if name is None else name.decode("utf-8", "replace")
+    return StreamEvent(raw, decoded, b"\n".join(data))
+
+
+def encode(name: str | None, data: bytes, separator: bytes = b"\n\n") -> bytes:
+    """Return an event as bytes; each line of its data has a line of its own.
+
+    ``separator`` is what ends the event: a line end, twice.
+    """
+    end = separator[: len(separator) // 2]
+    lines = [] if name is None else [b"event: " + name.encode()]
+    lines += [b"data: " + line for line in _LINE_END.split(data)]
+    return end.join(lines) + separator
+
+
+def comment(text: str) -> bytes:
+    """Return a comment, which keeps a connection busy and says nothing to its reader."""
+    return b": " + text.encode() + b"\n\n"
