@@ -11,6 +11,7 @@ import json
 import time
 from functools import lru_cache
 
+import trio
 from attrs import define, field
 
 from faultinject.dial import Origin
@@ -141,6 +142,7 @@ class Exchange:
         """
         try:
             whole = last or await self._read_away()
+            self.patience.expect("the client to read its answer", self.limits.send_seconds)
             await self.lease.make_way()
             parts = dated(response, close=last or not whole)
             await self.client.send(*((parts[0], End()) if method == b"HEAD" else parts))
@@ -164,9 +166,10 @@ class Exchange:
         while not self.client.request_ended:
             if self.client.body_bytes_received > self.limits.drained_body_bytes:
                 return False
-            self.patience.expect("the request's body", self.limits.body_idle_seconds)
-            await self.client.receive()
-        self.patience.expect("the client to read its answer", self.limits.send_seconds)
+            with trio.move_on_after(self.limits.body_idle_seconds) as pause:
+                await self.client.receive()
+            if pause.cancelled_caught:
+                return False
         return True
 
 

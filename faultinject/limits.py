@@ -33,7 +33,8 @@ class Limits:
     dial_seconds: float = 20.0
     """Longest time to reach an upstream: name look-up, TCP and TLS together."""
     send_seconds: float = 300.0
-    """How long a peer may leave our bytes unread until it is given up."""
+    """How long a client may leave an answer of our own unread until it is given up. One that is
+    passed on may wait as long as anything else, ``idle_seconds``: a debugger stops its reader."""
     pool_idle_seconds: float = 60.0
     """How long an upstream connection that no client uses is kept."""
     pool_connections: int = 64

@@ -117,14 +117,28 @@ async def test_a_body_beyond_the_limit(autojump_clock):
 
 
 async def test_a_body_that_stops(autojump_clock):
-    """A client that does not go on is not waited for beyond the limit."""
+    """A client that does not go on is not waited for beyond the limit, and has its answer then."""
     async with open_bench(probability=1, limits=Limits(body_idle_seconds=60)) as bench:
         client = bench.connect()
         started = trio.current_time()
         await client.send(post("/", b"x" * 100)[:-1])
+        answer = await client.answer()
+        assert trio.current_time() - started == pytest.approx(60)
+        assert (answer.status, answer.header(b"connection")) == (429, b"close")
         assert await client.rest() == b""
-        assert trio.current_time() - started == pytest.approx(60, rel=0.02)
-        assert "the request's body" in (await bench.ended()).reason
+        assert (await bench.exchange()).outcome == "injected"
+
+
+async def test_an_answer_that_is_not_read(autojump_clock):
+    """A client that takes nothing is given up."""
+    limits = Limits(send_seconds=30)
+    async with open_bench(probability=1, limits=limits, error_body="x" * 100_000) as bench:
+        ours, theirs = memory_stream_pair()  # which holds less than that
+        async with ours, theirs:
+            await theirs.send_all(get("/"))
+            await Session(bench.services, 99, "client").run(FrontDoor(ours).serve)
+        assert "the client to read its answer" in (await bench.ended()).reason
+        assert trio.current_time() == pytest.approx(30, rel=0.02)
 
 
 @pytest.mark.parametrize("probability", [0, 1])
