@@ -54,7 +54,7 @@ class FrontDoor:
     async def _connect(self, conversation: Conversation, request: RequestHead) -> Stage | None:
         """Open the tunnel that a CONNECT asks for (RFC 9110 section 9.3.6); return its service."""
         try:
-            authority = Authority.parse(request.target.decode("ascii"))
+            authority = _tunnel_authority(request.target.decode("ascii"))
         except ValueError as error:
             await conversation.refuse(request, ClientProtocolError(str(error)))
             await close(self.stream, Ending.UNREAD)
@@ -76,6 +76,12 @@ class FrontDoor:
         except ClientGoneError:
             return
         await close(self.stream, Ending.UNREAD)
+
+
+def _tunnel_authority(target: str) -> Authority:
+    if "@" in target:  # what stands before it may be a password: it is not repeated
+        raise ValueError("CONNECT takes host:port alone, without user and password")
+    return Authority.parse(target)
 
 
 def _route(session: Session, head: RequestHead) -> Routed:

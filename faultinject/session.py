@@ -78,7 +78,7 @@ class Session:
     idle: bool = False
     """Whether neither side owes the other anything, so that the session may end."""
     lease: Lease = Factory(lambda self: PooledLease(self.services.pool), takes_self=True)
-    _ended_because: str = "the client closed the connection"
+    _ended_because: str = "the client's connection was over"
 
     def emit(self, event: Event) -> None:
         """Tell what happened."""
@@ -107,6 +107,9 @@ class Session:
         except Exception as error:  # noqa: BLE001
             self._ended_because = "a defect in faultinject"
             self._tell_defect(error)
+        except BaseException:  # the whole run ends
+            self._ended_because = "the proxy stopped"
+            raise
         finally:
             self._tell_end(started)
 

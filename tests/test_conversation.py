@@ -223,7 +223,7 @@ async def test_a_client_that_leaves_before_a_request(autojump_clock, said):
         client = bench.connect()
         await client.send(said)
         await client.close()
-        assert (await bench.ended()).reason == "the client closed the connection"
+        assert (await bench.ended()).reason == "the client's connection was over"
         assert bench.outcomes == []
 
 

@@ -133,6 +133,14 @@ async def test_draining_ends_what_becomes_idle_later(autojump_clock):
 # Cancellation
 
 
+async def test_a_session_that_is_cut_off_says_so(autojump_clock):
+    """It was not the client that ended it."""
+    async with open_bench() as bench:
+        await bench.tunnel()
+        bench.cancel_sessions()
+        assert (await bench.ended()).reason == "the proxy stopped"
+
+
 class CancelAtStep(trio.abc.Instrument):
     """Cancels a bench's sessions when the tasks of the run have made so many steps."""
 

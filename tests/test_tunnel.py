@@ -160,7 +160,7 @@ async def test_a_clean_end_is_answered_by_one(autojump_clock):
         client = await bench.tls()
         await client.ask(get("/"))
         await client.close()
-        assert (await bench.ended()).reason == "the client closed the connection"
+        assert (await bench.ended()).reason == "the client's connection was over"
 
 
 # Passed on
