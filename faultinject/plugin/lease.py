@@ -13,13 +13,20 @@ from attrs import evolve
 from faultinject.dial import Origin
 from faultinject.errors import UpstreamError
 from faultinject.http.connection import UpstreamConnection
-from faultinject.http.message import End, RequestHead
+from faultinject.http.message import End, RequestHead, find_header
 from faultinject.lease import Lease
-from faultinject.plugin.lane_stream import LaneStream
+from faultinject.plugin.kicker import kick_while_unproven
+from faultinject.plugin.lane_stream import LanePair
 from faultinject.streams import LINGER_SECONDS
 
 CARRIER = RequestHead(b"HEAD", b"/", ())
 """The harmless request whose response carries an injected answer; a Host is added."""
+
+LONG_BODY_BYTES = 32 * 1024
+"""Up to here a body is not kept going: less than any socket takes at once."""
+MOST_AHEAD = 3
+"""Most requests that are answered of those that came in one piece before their turn; as many
+slots can be released if they turn out to be none."""
 
 
 class TunnelLease(Lease):
@@ -33,14 +40,19 @@ class TunnelLease(Lease):
     # Whoever is not asked holds up what was written to the other.
     watch_after_seconds = 0.0
 
-    def __init__(self, carrier: RequestHead = CARRIER) -> None:
+    def __init__(
+        self, pair: LanePair, nursery: trio.Nursery, carrier: RequestHead = CARRIER
+    ) -> None:
+        """Lend a tunnel's connection. The nursery is for what keeps uploads going."""
         super().__init__()
+        self._pair = pair
+        self._nursery = nursery
         self._carrier = carrier
-        self._lane: LaneStream | None = None
+        self._upload: trio.CancelScope | None = None
 
-    def lend(self, connection: UpstreamConnection, lane: LaneStream, host: str) -> None:
-        """Have a connection to a host from now on; it runs on this stream of the tunnel."""
-        self._connection, self._lane = connection, lane
+    def lend(self, connection: UpstreamConnection, host: str) -> None:
+        """Have a connection to a host from now on; it runs on the tunnel's upstream stream."""
+        self._connection = connection
         if not self._carrier.has_header(b"host"):
             headers = ((b"Host", host.encode("ascii")), *self._carrier.headers)
             self._carrier = evolve(self._carrier, headers=headers)
@@ -52,15 +64,57 @@ class TunnelLease(Lease):
             raise self._gone(origin)
         return False
 
-    async def make_way(self) -> None:
-        """Send the carrier and read its response, the last input of which is left in hand."""
-        if self._connection is None or self._lane is None or not self._connection.idle:
+    async def make_way(self, writes: int = 1, unread: bytes = b"") -> None:
+        """Send the carrier and read its response, the last input of which is left in hand.
+
+        With several ``writes`` each goes out at once: they are promised their slots here. For
+        ``unread`` see `follow`.
+        """
+        if self._connection is None or not self._connection.idle:
             raise UpstreamError("disconnected", "the upstream is gone, and no answer can pass")
         await self._connection.send(self._carrier, End())
-        self._lane.end_turn()
+        self._pair.upstream.end_turn(promised=_requests_in(unread))
         await self._read_response(self._connection)
+        self._pair.client.write_through = writes > 1
+        if writes > 1:
+            self._pair.client.end_turn(promised=writes)
         if not self._connection.next_cycle():
             await self.discard()
+
+    def follow(self, unread: bytes) -> bool:
+        """Say whether the client's next requests are here already, so that it must not be asked.
+
+        They need slots, which nothing but the input in hand can buy. ``unread`` is what the client
+        has sent beyond the request in hand.
+        """
+        requests = _requests_in(unread)
+        if requests:
+            self._pair.upstream.end_turn(promised=requests)
+        return requests > 0
+
+    async def begin_upload(self, request: RequestHead) -> None:
+        """Get ready for a request that is about to be sent, if its body may be long.
+
+        The carrier's response buys the slot with which Fault is woken (see
+        `faultinject.plugin.kicker`). Until `end_upload` nothing can come from the upstream.
+        """
+        if not _may_be_long(request):
+            return
+        await self.make_way()
+        self._pair.client.write_through = False
+        self._pair.client.end_turn(promised=1)
+        self._upload = trio.CancelScope()
+        self._nursery.start_soon(self._keep_going, self._upload)
+
+    async def _keep_going(self, scope: trio.CancelScope) -> None:
+        with scope:
+            await kick_while_unproven(self._pair.up, self._pair.down)
+
+    def end_upload(self) -> None:
+        """Say that the request has been sent to its end."""
+        scope, self._upload = self._upload, None
+        if scope is not None:
+            scope.cancel()
 
     async def _read_response(self, connection: UpstreamConnection) -> None:
         while parts := await connection.receive():
@@ -86,4 +140,20 @@ class TunnelLease(Lease):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.end_upload()
         await self.discard()
+
+
+def _requests_in(unread: bytes) -> int:
+    """Say how many requests that were received ahead of their turn will need a slot, at most.
+
+    Each whole head counts; a body that looks like one costs a slot too many, which is released.
+    """
+    return min(unread.count(b"\r\n\r\n"), MOST_AHEAD)
+
+
+def _may_be_long(request: RequestHead) -> bool:
+    if request.chunked:
+        return True
+    length = find_header(request.headers, b"content-length") or b"0"
+    return not length.isdigit() or int(length) > LONG_BODY_BYTES

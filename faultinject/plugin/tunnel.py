@@ -126,7 +126,7 @@ class DuplexTunnel:
         lease = session.lease
         if isinstance(lease, TunnelLease):
             connection = UpstreamConnection(upstream, head_bytes=limits.head_bytes)
-            lease.lend(connection, self.pair.upstream, name)
+            lease.lend(connection, name)
         return await self._accept(session, data, origin, hello)
 
     async def _start_tls(self, origin: Origin) -> trio.abc.Stream:
