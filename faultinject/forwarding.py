@@ -69,6 +69,8 @@ class Forwarding:
         except UpstreamError as error:
             if error.kind != "disconnected" or self._sent.parts is None:
                 raise
+            if self.lease.borrowed.unread:
+                raise  # it had begun to answer
             # An old connection may have been ended by the upstream while our request was on its
             # way (RFC 9112 section 9.3.1): nothing was answered, so a new one is asked, once.
             again, self._sent = tuple(self._sent.parts), _Sent(None)

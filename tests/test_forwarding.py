@@ -11,9 +11,9 @@ import trio.testing
 from faultinject.errors import UpstreamError
 from faultinject.forwarding import Forwarding
 from faultinject.http.connection import ClientConnection, UpstreamConnection
+from faultinject.lease import Lease
 from faultinject.limits import Limits
 from faultinject.patience import Patience
-from faultinject.lease import Lease
 from tests.support.bench import (
     Bench,
     answers,
@@ -332,6 +332,9 @@ async def pooled(bench: Bench, then: str) -> Peer:
         elif then == "begins":
             await upstream.read_message()
             await upstream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        elif then == "begins a head":
+            await upstream.read_message()
+            await upstream.send(b"HTTP/1.1 200")
         elif then == "resets":
             await upstream.read_message()
             upstream.stream.reset()
@@ -410,7 +413,7 @@ async def test_there_is_no_third_try(autojump_clock):
         assert len(bench.dialer.dialled) == 2
 
 
-@pytest.mark.parametrize("then", ["begins", "breaks the protocol"])
+@pytest.mark.parametrize("then", ["begins", "begins a head", "breaks the protocol"])
 async def test_what_was_answered_is_not_asked_again(autojump_clock, then):
     """Even a 100 means that the upstream is at work."""
     async with open_bench() as bench:
