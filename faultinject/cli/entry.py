@@ -1,7 +1,8 @@
 """The entry of the console script: runs the root command and turns errors into exit codes.
 
 0: fine. 1: the machine said no (a port in use). 2: the user's choices cannot be used. 130: the
-user interrupted something that does not end by Ctrl-C. Every error is one line on stderr.
+user interrupted something that does not end by Ctrl-C. Every error is one line on stderr. A group
+without a command is no error: it prints its help.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = root.main(current_form(typed), prog_name=PROGRAM, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:  # a `click.ClickException` too
+        click.echo(error.format_message())
+        return 0
     except click.ClickException as error:
         return _say(_with_help(error), error.exit_code)
     except click.Abort:
@@ -51,7 +55,8 @@ def _say_failure(error: BaseException) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    click.echo(f"{PROGRAM}: {message}", err=True)
+    if message:
+        click.echo(f"{PROGRAM}: {message}", err=True)
     return code
 
 

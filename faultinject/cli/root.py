@@ -32,18 +32,13 @@ Half of the requests to api.anthropic.com get a 429:
     PROGRAM,
     cls=HelpfulGroup,
     modules=_COMMANDS,
-    invoke_without_command=True,
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
-@click.pass_context
-def root(ctx: click.Context) -> None:
+def root() -> None:
     """See what your program does when an API fails.
 
     A proxy between your program and an API: it answers some of the requests with the failure
     that the real API would send, and passes on the others untouched.
     """
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help(), err=True)
-        ctx.exit(2)

@@ -28,11 +28,11 @@ def test_help_names_every_command(run):
         assert f" {name} " in out
 
 
-def test_nothing_typed_gets_the_help_as_an_error(run):
-    """A script that calls the program with nothing should notice."""
-    code, out, err = run()
-    assert (code, out) == (2, "")
-    assert "Usage: faultinject [OPTIONS] COMMAND" in err
+@pytest.mark.parametrize("arguments", [(), ("ca",)])
+def test_a_group_alone_prints_its_help(run, arguments):
+    """As --help does, and no error: there is nothing wrong in asking."""
+    assert run(*arguments) == run(*arguments, "--help")
+    assert run(*arguments)[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -75,6 +75,8 @@ def raising(error):
         (BaseExceptionGroup("", [KeyboardInterrupt()]), 130, ""),
         (KeyboardInterrupt(), 130, "\n"),
         (click.ClickException("no."), 1, "faultinject: no\n"),
+        (click.ClickException(""), 1, ""),
+        (StartError(), 1, ""),
     ],
 )
 def test_errors_become_exit_codes(run, monkeypatch, error, code, line):
