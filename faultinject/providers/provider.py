@@ -55,9 +55,11 @@ class Fields:
     request_id: str
     ray_id: str
     """Cloudflare's number of the request, 16 hexadecimal digits."""
+    processing_ms: int
+    """How long the API says it took, in milliseconds."""
     organization_id: str
-    trace_id: str
-    """32 hexadecimal digits."""
+    project_id: str
+    """What the API calls a part of an organization: a workspace, a project."""
     host: str = "localhost"
     model: str = "unknown-model"
 
@@ -161,8 +163,11 @@ class Provider:
     error_type: Callable[[int], str] = field(repr=False)
     error_body: Callable[[Failure, Fields], bytes] = field(repr=False)
     error_content_type: str
-    identity_headers: Callable[[Fields], Headers] = field(repr=False)
-    """Headers that say who answered and under which id: on every answer of the API's own."""
+    request_id_header: bytes
+    """In lower case. In a stream's error the id is the one that the stream's head has here."""
+    identity_headers: Callable[[Fields, int], Headers] = field(repr=False)
+    """Headers that say who answered and under which id, for a status: on every answer of the
+    API's own."""
     rate_limit_headers: Callable[[Failure, Fields], Headers] = field(repr=False)
     """Headers of the rate limits, those of `Failure.exhausted` with nothing left."""
     retry_headers: Callable[[Failure], Headers] = field(repr=False)
@@ -193,7 +198,11 @@ class Provider:
         limits: Headers = ()
         if failure.exhausted is not None:
             limits = self.rate_limit_headers(failure, fields)
-        return (*self.retry_headers(failure), *limits, *self.identity_headers(fields))
+        return (
+            *self.retry_headers(failure),
+            *limits,
+            *self.identity_headers(fields, failure.status),
+        )
 
 
 def is_event_stream(head: ResponseHead) -> bool:

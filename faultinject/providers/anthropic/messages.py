@@ -1,0 +1,154 @@
+"""Anthropic's Messages as documents and streams.
+
+https://docs.anthropic.com/en/api/messages and
+https://docs.anthropic.com/en/docs/build-with-claude/streaming. Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from faultinject.framing.sse import encode
+from faultinject.providers.documents import (
+    TEXT,
+    ToolCall,
+    compact,
+    entries,
+    member,
+    pieces,
+    tool_call,
+    words,
+)
+from faultinject.providers.ids import identifier
+from faultinject.providers.provider import (
+    Asked,
+    Fields,
+    Uniform,
+    Usage,
+)
+
+Document = dict[str, Any]
+
+PING = encode("ping", b'{"type": "ping"}')
+"""The only event that is written with a space, and without padding."""
+
+
+def padded(document: Document, uniform: Uniform) -> bytes:
+    """Return an event with the 0 to 15 spaces that the API puts before its last brace.
+
+    They are in captures of 2025 and 2026. How they are chosen is not known.
+    """
+    padding = b" " * int(uniform() * 16)
+    return encode(document["type"], compact(document)[:-1] + padding + b"}")
+
+
+# The smallest answers
+
+
+def minimal_response(asked: Asked, fields: Fields, uniform: Uniform, text: str = TEXT) -> bytes:
+    """Return a message that says a text, and calls a tool if the request lets it."""
+    del fields
+    message, call = _begun(asked, uniform), _called(asked)
+    content: list[Document] = [{"type": "text", "text": text}]
+    if call is not None:
+        content.append(_tool_use(call, uniform) | {"input": call.arguments})
+    told = {
+        "content": content,
+        "stop_reason": _stop_reason(call),
+        "usage": message["usage"] | {"output_tokens": _output_tokens(text, call)},
+    }
+    return compact(message | told)
+
+
+def minimal_stream(asked: Asked, fields: Fields, uniform: Uniform, text: str = TEXT) -> list[bytes]:
+    """Return the same message as a stream, with a ping after the first block's start."""
+    del fields
+    documents = list(_documents(asked, uniform, text))
+    events = [padded(document, uniform) for document in documents]
+    return [*events[:2], PING, *events[2:]]
+
+
+def _documents(asked: Asked, uniform: Uniform, text: str) -> Iterator[Document]:
+    call = _called(asked)
+    yield {"type": "message_start", "message": _begun(asked, uniform)}
+    yield from _block(
+        0,
+        {"type": "text", "text": ""},
+        [{"type": "text_delta", "text": word} for word in pieces(text)],
+    )
+    if call is not None:
+        fragments = ["", *call.fragments]
+        yield from _block(
+            1,
+            _tool_use(call, uniform),
+            [{"type": "input_json_delta", "partial_json": piece} for piece in fragments],
+        )
+    yield from ending(_stop_reason(call), _output_tokens(text, call))
+
+
+def _block(index: int, block: Document, deltas: list[Document]) -> Iterator[Document]:
+    yield {"type": "content_block_start", "index": index, "content_block": block}
+    for delta in deltas:
+        yield {"type": "content_block_delta", "index": index, "delta": delta}
+    yield {"type": "content_block_stop", "index": index}
+
+
+def ending(stop_reason: str, output_tokens: int) -> list[Document]:
+    """Return the events that say why and that a message ends."""
+    delta = {"stop_reason": stop_reason, "stop_sequence": None}
+    usage = {"output_tokens": output_tokens}
+    return [{"type": "message_delta", "delta": delta, "usage": usage}, {"type": "message_stop"}]
+
+
+def _begun(asked: Asked, uniform: Uniform) -> Document:
+    return {
+        "id": identifier("msg_01", uniform(), 22),
+        "type": "message",
+        "role": "assistant",
+        "model": asked.model,
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {"input_tokens": words(asked.get("messages")), "output_tokens": 1},
+    }
+
+
+def _tool_use(call: ToolCall, uniform: Uniform) -> Document:
+    name = call.name
+    return {
+        "type": "tool_use", "id": identifier("toolu_01", uniform(), 22), "name": name, "input": {},
+    }  # fmt: skip
+
+
+def _stop_reason(call: ToolCall | None) -> str:
+    return "end_turn" if call is None else "tool_use"
+
+
+def _output_tokens(text: str, call: ToolCall | None) -> int:
+    return len(pieces(text)) + (0 if call is None else len(call.fragments))
+
+
+def _called(asked: Asked) -> ToolCall | None:
+    """Return a call of the first tool of the client's own.
+
+    None if there is none, if it may not be called, or if the last message answers a call: a
+    client that works until no tool is called comes to an end.
+    """
+    answered = [
+        part.get("type") == "tool_result"
+        for message in entries(asked.get("messages"))[-1:]
+        for part in entries(message.get("content"))
+    ]
+    if any(answered) or member(asked.get("tool_choice"), "type") == "none":
+        return None
+    tools = entries(asked.get("tools"))
+    # Those without a schema are the API's own (web search, say) and are called by it alone.
+    return tool_call((t.get("name"), t["input_schema"]) for t in tools if "input_schema" in t)
+
+
+def usage_of(usage: Any) -> Usage | None:
+    """Read the tokens of a message's ``usage``; None if it says nothing."""
+    told = [member(usage, name) for name in ("input_tokens", "output_tokens")]
+    tokens = [value if isinstance(value, int) else None for value in told]
+    return None if tokens == [None, None] else Usage(*tokens)

@@ -1,0 +1,106 @@
+"""A stream of Anthropic's Messages on its way: what has passed, and how it can end there.
+
+https://docs.anthropic.com/en/docs/build-with-claude/streaming. Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import define
+
+from faultinject.framing import StreamEvent
+from faultinject.framing.sse import SseDecoder
+from faultinject.providers.anthropic.errors import failure_document
+from faultinject.providers.anthropic.messages import (
+    PING,
+    Document,
+    ending,
+    minimal_stream,
+    padded,
+    usage_of,
+)
+from faultinject.providers.documents import member
+from faultinject.providers.provider import Failure, Fields, StreamShape, Uniform, Usage
+
+
+@define
+class Passed:
+    """What has passed of a stream. Reads the data of the few events that open or close."""
+
+    _begun: bool = False
+    _open: int | None = None
+    _deltas: int = 0
+    _stop_told: bool = False
+    _ended: bool = False
+    _input_tokens: int | None = None
+    _output_tokens: int | None = None
+
+    def see(self, event: StreamEvent) -> None:
+        """Take note of an event that was passed on."""
+        match event.name:
+            case "content_block_delta":
+                self._deltas += 1
+            case "content_block_start":
+                index = member(event.json, "index")
+                self._open = index if isinstance(index, int) else 0
+            case "content_block_stop":
+                self._open = None
+            case "message_start":
+                self._begun = True
+                self._count(member(event.json, "message", "usage"))
+            case "message_delta":
+                self._stop_told = True
+                self._count(member(event.json, "usage"))
+            case "message_stop" | "error":
+                self._ended = True
+
+    def _count(self, usage: Any) -> None:
+        told = usage_of(usage)
+        if told is None:
+            return
+        if told.input_tokens is not None:
+            self._input_tokens = told.input_tokens
+        if told.output_tokens is not None:
+            self._output_tokens = told.output_tokens
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens told so far."""
+        if self._input_tokens is None and self._output_tokens is None:
+            return None
+        return Usage(self._input_tokens, self._output_tokens)
+
+    def error(self, failure: Failure, fields: Fields, uniform: Uniform, form: str = "") -> bytes:
+        """Return an error as it comes in a stream: often first of all, never after the end.
+
+        ``details`` comes first there, and is null unless the failure has some (captures).
+        """
+        del form
+        document = failure_document(failure, fields)
+        error = {"details": None} | document["error"]
+        return padded(document | {"error": error}, uniform)
+
+    def end_early(self, uniform: Uniform) -> list[bytes]:
+        """Return the end of a message that reached its ``max_tokens``."""
+        if not self._begun or self._ended:
+            return []
+        documents: list[Document] = []
+        if self._open is not None:
+            documents.append({"type": "content_block_stop", "index": self._open})
+        # A delta is about a token.
+        closing = ending("max_tokens", max(self._deltas, 1))
+        documents += closing[1:] if self._stop_told else closing
+        return [padded(document, uniform) for document in documents]
+
+
+SHAPE = StreamShape(
+    name="messages",
+    decoder=SseDecoder,
+    is_terminator=lambda event: event.name == "message_stop",
+    progress=Passed,
+    minimal=minimal_stream,
+    error_forms=("event",),
+    ping=PING,
+)
+"""A stream of one message."""

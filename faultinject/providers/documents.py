@@ -1,0 +1,159 @@
+"""Small parts of JSON documents and streams that several APIs share.
+
+Knows nothing of any one API.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from attrs import asdict, frozen
+
+from faultinject.framing.sse import encode
+from faultinject.providers.provider import Failure, Fields
+
+TEXT = "This answer was made by faultinject — no model was asked, and nothing left this machine."
+"""What a made answer says. Its dash takes three bytes, so that a stream can be cut within it."""
+_FILLERS: dict[str, Any] = {
+    "string": "example", "integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {},
+}  # fmt: skip
+
+
+def standard_phrase(status: int) -> str:
+    """Return the words registered for a status; "Error" for one that nobody registered."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+def compact(document: Any) -> bytes:
+    """Return a document as JSON without spaces, its text as UTF-8."""
+    return _encoded(lambda ascii_only: json.dumps(
+        document, separators=(",", ":"), ensure_ascii=ascii_only))  # fmt: skip
+
+
+def indented(document: Any) -> bytes:
+    """Return a document as JSON with an indent of two spaces and a line end after it."""
+    return _encoded(lambda ascii_only: json.dumps(
+        document, indent=2, ensure_ascii=ascii_only) + "\n")  # fmt: skip
+
+
+def _encoded(dump: Callable[[bool], str]) -> bytes:
+    try:
+        return dump(False).encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON allows and UTF-8 does not
+        return dump(True).encode()
+
+
+def event(document: Any, name: str | None = None) -> bytes:
+    """Return a document as one server-sent event."""
+    return encode(name, compact(document))
+
+
+def filled(text: str, fields: Fields, **more: object) -> str:
+    """Return a text with the names of fields in braces replaced; other braces stay.
+
+    Beside the fields there is ``{next_month}``, the date of its first day.
+    """
+    values = asdict(fields) | {"next_month": _next_month(fields.now_seconds)} | more
+    return re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), text)
+
+
+def _next_month(unix_seconds: float) -> str:
+    now = datetime.fromtimestamp(unix_seconds, UTC)
+    year, month = divmod(now.year * 12 + now.month, 12)
+    return f"{year:04}-{month + 1:02}-01"
+
+
+def message_of(failure: Failure, fields: Fields, default: str) -> str:
+    """Return the words of a failure: its own, or else the default, filled in."""
+    return filled(default if failure.message is None else failure.message, fields)
+
+
+def pieces(text: str) -> list[str]:
+    """Cut a text as a model's stream does: into words, each with the space before it."""
+    return re.findall(r"\s*\S+", text)
+
+
+def words(value: Any) -> int:
+    """Count the words in all texts of a JSON value: near enough to tokens."""
+    count, rest = 0, [value]
+    while rest:  # a stack, for a stranger decides how deep the value is
+        match rest.pop():
+            case str() as text:
+                count += len(text.split())
+            case list() as items:
+                rest.extend(items)
+            case dict() as fields:
+                rest.extend(fields.values())
+    return count
+
+
+# Tools
+
+
+@frozen
+class ToolCall:
+    """A call of a tool, as a made answer has it."""
+
+    name: str
+    arguments: dict[str, Any]
+
+    @property
+    def json(self) -> str:
+        """The arguments as JSON."""
+        return compact(self.arguments).decode()
+
+    @property
+    def fragments(self) -> list[str]:
+        """The arguments' JSON as a stream gives it, in pieces of a few characters."""
+        text = self.json
+        return [text[at : at + 4] for at in range(0, len(text), 4)]
+
+
+def tool_call(tools: Iterable[tuple[Any, Any]]) -> ToolCall | None:
+    """Call the first tool that has a name, given names and JSON schemas of arguments."""
+    for name, schema in tools:
+        if isinstance(name, str):
+            return ToolCall(name, _arguments(schema))
+    return None
+
+
+def _arguments(schema: Any) -> dict[str, Any]:
+    """Fill in every property that a schema describes at its top.
+
+    An array or object within stays empty. Arguments are never none at all, so that their JSON
+    takes more than one piece of a stream.
+    """
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if not isinstance(properties, dict) or not properties:
+        return {"example": "an argument that no schema asked for"}
+    return {str(name): _filler(inner) for name, inner in properties.items()}
+
+
+def _filler(schema: Any) -> Any:
+    if not isinstance(schema, dict):
+        return _FILLERS["string"]
+    choices = schema.get("enum")
+    if isinstance(choices, list) and choices:
+        return choices[0]
+    kind = schema.get("type")
+    return _FILLERS.get(kind if isinstance(kind, str) else "string")
+
+
+def entries(value: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list; nothing if it is no list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def member(value: Any, *path: str) -> Any:
+    """Return what is at a path of keys in a JSON value; None if there is nothing."""
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
