@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from faultinject.cli.commands import HelpfulGroup, table_options, texts_given
+from faultinject.cli.commands import HelpfulGroup, settings_of, table_options
 from faultinject.cli.platforms import PLATFORMS, this_platform
-from faultinject.config import CA_OPTIONS, load_settings
+from faultinject.config import CA_OPTIONS
 from faultinject.errors import SettingsError, StartError
 from faultinject.settings import Settings
 
@@ -38,7 +37,7 @@ def ca() -> None:
 @ca.command("path", params=table_options(CA_OPTIONS))
 def path(**given: Any) -> int:
     """Print the path of the certificate, which is made if there is none yet."""
-    click.echo(str(_authority(_settings(given)).certificate_path))
+    click.echo(str(_authority(settings_of(given, CA_OPTIONS)).certificate_path))
     return 0
 
 
@@ -46,7 +45,7 @@ def path(**given: Any) -> int:
 @click.argument("file", type=click.Path(path_type=Path))
 def export(file: Path, **given: Any) -> int:
     """Write the certificate (PEM) to FILE; '-' is standard output."""
-    return export_and_install(_settings(given), file, install=False)
+    return export_and_install(settings_of(given, CA_OPTIONS), file, install=False)
 
 
 @ca.command("instructions", params=table_options(CA_OPTIONS))
@@ -59,7 +58,7 @@ def instructions(platform: str | None, **given: Any) -> int:
     """Print how to install, verify and remove the certificate, and clients' variables."""
     from faultinject.cli.instructions import instructions_for
 
-    authority = _authority(_settings(given))
+    authority = _authority(settings_of(given, CA_OPTIONS))
     names = tuple(PLATFORMS) if platform == "all" else (platform or this_platform(),)
     text = instructions_for(names, authority.certificate_path, authority.certificate_pem)
     click.echo(text)
@@ -105,10 +104,6 @@ def _may_be_replaced(file: Path, pem: bytes) -> bool:
     held = file.read_bytes()
     one = held.lstrip().startswith(_PEM_START) and held.count(b"-----BEGIN ") == 1
     return one or held in (b"", pem)
-
-
-def _settings(given: dict[str, Any]) -> Settings:
-    return load_settings(texts_given(given), os.environ, CA_OPTIONS)
 
 
 def _authority(settings: Settings) -> CertificateAuthority:

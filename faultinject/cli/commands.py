@@ -6,6 +6,7 @@ Plain Click when a command runs; its help is rendered by rich-click, which is im
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from faultinject.config import Kind, Option, nearest
+from faultinject.cli.warning import warn
+from faultinject.config import Kind, Option, load_settings, nearest, unknown_variables
+from faultinject.settings import Settings
 
 
 class HelpfulCommand(click.Command):
@@ -110,6 +113,16 @@ def _declaration(option: Option) -> str:
 def table_options(options: Iterable[Option]) -> list[click.Parameter]:
     """Return Click's options for those of the table."""
     return [TableOption(option) for option in options]
+
+
+def settings_of(values: dict[str, Any], options: Iterable[Option]) -> Settings:
+    """Return the settings that a command was given: by options, environment and file.
+
+    Warns of variables that look like options' and are none. Raises `SettingsError`.
+    """
+    for message in unknown_variables(os.environ):
+        warn(message)
+    return load_settings(texts_given(values), os.environ, options)
 
 
 def texts_given(values: dict[str, Any]) -> dict[str, tuple[str, ...]]:

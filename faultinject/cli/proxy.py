@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
-from faultinject.cli.commands import HelpfulCommand, table_options, texts_given
-from faultinject.config import PROXY_OPTIONS, load_settings
+from faultinject.cli.commands import HelpfulCommand, settings_of, table_options
+from faultinject.config import PROXY_OPTIONS
 
 _EPILOG = """\
 A third of the requests fail, each time the same ones:
@@ -39,7 +38,7 @@ def proxy(**given: Any) -> int:
 
     Events are printed until Ctrl-C, which lets open requests finish; a second one ends them.
     """
-    settings = load_settings(texts_given(given), os.environ, PROXY_OPTIONS)
+    settings = settings_of(given, PROXY_OPTIONS)
     if given["export_ca"] is not None or given["install_ca"]:
         from faultinject.cli.ca import export_and_install
 

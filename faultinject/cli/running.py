@@ -13,8 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import click
-
+from faultinject.cli.warning import warn
 from faultinject.errors import StartError
 from faultinject.events import Event
 from faultinject.settings import Settings
@@ -32,7 +31,7 @@ def run_proxy(settings: Settings) -> int:
 
     raise_open_files_limit()
     if not is_loopback(settings.host):
-        _warn(
+        warn(
             f"listening on {settings.host}: whoever can reach this address can use the proxy to"
             " connect anywhere from here; 127.0.0.1 is for this machine alone"
         )
@@ -107,7 +106,3 @@ def raise_open_files_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (OSError, ValueError):
         return  # the limit that there is has to do
-
-
-def _warn(message: str) -> None:
-    click.echo(f"faultinject: warning: {message}", err=True)

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from faultinject.config.kinds import Kind
-from faultinject.config.load import load_settings, nearest
+from faultinject.config.load import load_settings, nearest, unknown_variables
 from faultinject.config.options import CA_OPTIONS, PROXY_OPTIONS, Option
 
-__all__ = ["CA_OPTIONS", "PROXY_OPTIONS", "Kind", "Option", "load_settings", "nearest"]
+__all__ = [
+    "CA_OPTIONS",
+    "PROXY_OPTIONS",
+    "Kind",
+    "Option",
+    "load_settings",
+    "nearest",
+    "unknown_variables",
+]

@@ -16,8 +16,16 @@ from attrs import frozen
 
 from faultinject.config.file import read_config_file, shown_path
 from faultinject.config.kinds import Kind
-from faultinject.config.options import CA_CERT, CA_KEY, CONFIG, FILE_OPTIONS, Option
-from faultinject.config.wording import shown_text
+from faultinject.config.options import (
+    CA_CERT,
+    CA_KEY,
+    CONFIG,
+    FILE_OPTIONS,
+    VARIABLE_PREFIX,
+    VARIABLES,
+    Option,
+)
+from faultinject.config.wording import one_line, shown_text
 from faultinject.errors import SettingsError
 from faultinject.settings import Settings
 
@@ -57,6 +65,22 @@ def load_settings(
             if option.setting and option.name in found
         }
     )
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Say of each variable that looks like an option's and is none what it is perhaps meant to be.
+
+    An empty one counts as none, as everywhere.
+    """
+    words = {name.removeprefix(VARIABLE_PREFIX): name for name in VARIABLES}
+    messages = []
+    for name in sorted(name for name, text in environment.items() if text):
+        if name.startswith(VARIABLE_PREFIX) and name not in VARIABLES:
+            # Without the prefix, by which all are alike.
+            near = nearest(name.removeprefix(VARIABLE_PREFIX), words)
+            mend = f"; did you mean {words[near]}?" if near else ""
+            messages.append(f"{one_line(name)}: no option has this variable, it is ignored{mend}")
+    return messages
 
 
 def _read(place: str, kind: Kind, read: Callable[[Any], Any], raw: object) -> _Found:

@@ -33,6 +33,9 @@ UPSTREAM = "Upstream"
 OUTPUT = "Output"
 CONFIGURATION = "Configuration"
 
+VARIABLE_PREFIX = "FAULTINJECT_"
+"""How the environment variable of an option begins."""
+
 
 @frozen(kw_only=True)
 class Option:
@@ -70,7 +73,7 @@ class Option:
     @property
     def variable(self) -> str | None:
         """The option's environment variable, if it has one."""
-        return None if self.command_line_only else "FAULTINJECT_" + self.parameter.upper()
+        return None if self.command_line_only else VARIABLE_PREFIX + self.parameter.upper()
 
     @property
     def setting(self) -> str:
@@ -275,3 +278,6 @@ CA_OPTIONS = (CA_CERT, CA_KEY, DATA_DIR, CONFIG)
 
 FILE_OPTIONS = {option.key: option for option in PROXY_OPTIONS if option.in_file}
 """What a configuration file may have, by key."""
+
+VARIABLES = frozenset(option.variable for option in PROXY_OPTIONS if option.variable)
+"""Every environment variable that any command reads."""

@@ -152,3 +152,15 @@ def test_instructions_of_all_platforms(run, certificate):
     for title in ("macOS", "Debian and Ubuntu", "Fedora", "Windows", "Firefox"):
         assert f"\n\n{title}" in out
     assert [out.count(f"\n{step}") for step in ("Install", "Verify", "Remove")] == [5, 5, 5]
+
+
+def test_a_variable_that_no_option_has_gets_a_warning(run, environment):
+    """On stderr, a line each; what was asked for is done all the same."""
+    environment.setenv("FAULTINJECT_DATADIR", "x")
+    environment.setenv("FAULTINJECT_STATUS_CODE", "429")
+    code, out, err = run("ca", "path")
+    assert (code, out) == (0, run("ca", "path")[1])
+    assert err == (
+        "faultinject: warning: FAULTINJECT_DATADIR: no option has this variable, it is ignored;"
+        " did you mean FAULTINJECT_DATA_DIR?\n"
+    )

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from faultinject.authority import ConnectTo, TargetPattern
-from faultinject.config import CA_OPTIONS, PROXY_OPTIONS, load_settings
+from faultinject.config import CA_OPTIONS, PROXY_OPTIONS, load_settings, unknown_variables
 from faultinject.config.options import FILE_OPTIONS
 from faultinject.errors import SettingsError
 from faultinject.settings import Settings
@@ -369,3 +369,33 @@ def test_any_text_of_an_option_loads_or_is_one_line(option, text):
     if message is not None:
         assert message.startswith(option.flag + ": ")
         assert len(message.splitlines()) == 1
+
+
+IGNORED = "no option has this variable, it is ignored"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("FAULTINJECT_STATUS", f"{IGNORED}; did you mean FAULTINJECT_STATUS_CODE?"),
+        ("FAULTINJECT_HEADERS", f"{IGNORED}; did you mean FAULTINJECT_HEADER?"),
+        ("FAULTINJECT_PROBABILITY", f"{IGNORED}; did you mean FAULTINJECT_ERROR_PROBABILITY?"),
+        ("FAULTINJECT_QQQ", IGNORED),
+        ("FAULTINJECT_EXPORT_CA", IGNORED),
+    ],
+)
+def test_a_variable_that_no_option_has_is_named_with_the_nearest(name, message):
+    """The prefix, by which all are alike, does not count."""
+    assert unknown_variables({name: "x", "OTHER": "y"}) == [f"{name}: {message}"]
+
+
+def test_known_and_empty_variables_are_not_named():
+    """Those of every command, and what counts as none."""
+    known = {option.variable: "x" for option in PROXY_OPTIONS if option.variable}
+    assert unknown_variables(known | {"FAULTINJECT_OTHER": "", "_FAULTINJECT_COMPLETE": "x"}) == []
+
+
+def test_a_hostile_name_of_a_variable_is_one_line():
+    """The environment is not ours."""
+    [message] = unknown_variables({"FAULTINJECT_A\nB\x1b": "x"})
+    assert message.startswith(r"FAULTINJECT_A\nB\x1b: ")
