@@ -9,6 +9,7 @@ import gc
 import ipaddress
 import json
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +23,12 @@ _WANTED_FILES = 65_536  # where the system's own bound is "unlimited", which mac
 
 
 def run_proxy(settings: Settings) -> int:
-    """Run until stopped by a signal; return the exit code."""
+    """Run until stopped by a signal; return the exit code.
+
+    Raises `StartError` if it cannot start, or a file that was asked for cannot be written.
+    """
+    if settings.summary is not None:
+        check_summary(settings.summary)
     with _no_collection():
         import trio
 
@@ -76,12 +82,35 @@ def _no_collection() -> Iterator[None]:
         gc.enable()
 
 
+def check_summary(path: Path) -> None:
+    """Raise `StartError` if the summary will not find its place: at the end it would be lost.
+
+    Leaves no trace. What stands for a stream, as /dev/stdout does, is left alone.
+    """
+    try:
+        if not path.exists():
+            with tempfile.TemporaryFile(dir=path.parent):
+                return
+        if path.is_file() or path.is_dir():
+            with path.open("ab"):
+                return
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+
+
 def write_summary(path: Path, summary: Mapping[str, object]) -> None:
     """Write the summary as JSON. Raises `StartError` if the file cannot be written."""
     try:
         path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise StartError(f"cannot write the summary {path}: {error.strerror or error}") from None
+        raise _cannot_write(path, error) from None
+
+
+def _cannot_write(path: Path, error: OSError) -> StartError:
+    return StartError(
+        f"cannot write the summary {path}: {error.strerror or error}; name a file in a directory"
+        " that exists and is yours"
+    )
 
 
 def is_loopback(host: str) -> bool:

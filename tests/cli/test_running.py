@@ -8,7 +8,13 @@ import sys
 import pytest
 
 from faultinject.cli import running
-from faultinject.cli.running import is_loopback, raise_open_files_limit, run_proxy, write_summary
+from faultinject.cli.running import (
+    check_summary,
+    is_loopback,
+    raise_open_files_limit,
+    run_proxy,
+    write_summary,
+)
 from faultinject.errors import StartError
 from faultinject.events import Warned
 from faultinject.settings import Settings
@@ -30,6 +36,33 @@ def test_a_summary_that_cannot_be_written_is_a_line(tmp_path):
     """The run itself was fine; exit code 1."""
     with pytest.raises(StartError, match=r"cannot write the summary .*none.*: No such file"):
         write_summary(tmp_path / "none" / "s.json", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("none/s.json", "No such file"), ("", "Is a directory")]
+)
+def test_a_summary_without_a_place_is_told_before_the_run(quick, capsys, tmp_path, name, reason):
+    """Its figures would be lost at the end."""
+    with pytest.raises(StartError, match=f"cannot write the summary .*: {reason}.*; name a file"):
+        run_proxy(Settings(seed=1, summary=tmp_path / name))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_check_of_the_summary_leaves_no_trace(tmp_path):
+    """Who waits for the file must not see it too early; what is in it stays."""
+    file = tmp_path / "s.json"
+    check_summary(file)
+    assert list(tmp_path.iterdir()) == []
+    file.write_text("earlier")
+    check_summary(file)
+    assert file.read_text() == "earlier"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
+def test_the_check_of_the_summary_does_not_open_a_pipe(tmp_path):
+    """It would wait for a reader."""
+    os.mkfifo(tmp_path / "pipe")
+    check_summary(tmp_path / "pipe")
 
 
 class Limits:
