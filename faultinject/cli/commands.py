@@ -103,11 +103,15 @@ def _click_type(kind: Kind) -> click.ParamType[Any]:
 
 
 def _declaration(option: Option) -> str:
-    """Return a flag with its opposite, so that the command line can undo what a file says."""
+    opposite = opposite_flag(option)
+    return f"{option.flag}/{opposite}" if opposite else option.flag
+
+
+def opposite_flag(option: Option) -> str | None:
+    """Return what undoes a flag on the command line, if a file or a variable can set it."""
     if not option.kind.is_flag or option.command_line_only:
-        return option.flag
-    opposite = option.name[3:] if option.name.startswith("no-") else "no-" + option.name
-    return f"{option.flag}/--{opposite}"
+        return None
+    return "--" + (option.name[3:] if option.name.startswith("no-") else "no-" + option.name)
 
 
 def table_options(options: Iterable[Option]) -> list[click.Parameter]:

@@ -14,7 +14,7 @@ from rich.text import Text
 from rich_click import RichCommand, RichContext, RichGroup, RichHelpConfiguration
 from rich_click.rich_panel import RichOptionPanel
 
-from faultinject.cli.commands import TableOption
+from faultinject.cli.commands import TableOption, opposite_flag
 
 _LOOK = RichHelpConfiguration(
     text_markup=None,
@@ -70,11 +70,13 @@ def _shown(param: click.Parameter) -> click.Parameter:
         return param
     option = param.option
     is_flag = option.kind.is_flag
+    # Among the words: beside the flag it would leave them too narrow a column.
+    opposite = f" The opposite is {opposite_flag(option)}." if opposite_flag(option) else ""
     return click.Option(
         [option.flag, option.parameter],
         metavar=param.metavar,
         is_flag=is_flag,
-        help=option.help,
+        help=option.help + opposite,
         default=None if is_flag else option.default,
         show_default=True,
         envvar=option.variable,

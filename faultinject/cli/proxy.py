@@ -27,8 +27,7 @@ Or, where a client's base URL can be set, do without the certificate:
 An option counts before its environment variable, that before the
 configuration file. In the environment lists are comma-separated, and headers
 have a line each. In the file a key is the option's name with underscores,
---header is "headers". --no-fake-upstream, --marker and the like switch off
-what the file switches on.
+--header is "headers".
 """
 
 

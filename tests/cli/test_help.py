@@ -29,6 +29,15 @@ def test_help_has_each_option_with_its_default_and_variable(run, option):
         assert f"[default:{option.default}]" in shown
 
 
+def test_help_has_the_opposite_of_each_flag_that_a_file_may_set(run):
+    """Beside the flag that it undoes; --install-ca has none."""
+    _, out, _ = run("proxy", "--help")
+    shown = flattened(out)
+    for name in ("no-fake-upstream", "no-insecure-upstream", "marker"):
+        assert f"Theoppositeis--{name}." in shown
+    assert shown.count("Theoppositeis") == 3
+
+
 def test_options_stand_in_their_groups(run):
     """In the order of the table, and none is left over."""
     _, out, _ = run("proxy", "--help")
