@@ -133,7 +133,7 @@ class Conversation:
 
     def _ending_after(self, exchange: Exchange) -> Ending:
         if not exchange.answered:
-            return Ending.BROKEN
+            return Ending.RESET if exchange.upstream_was_reset else Ending.CUT
         return Ending.WHOLE if self.client.request_ended else Ending.UNREAD
 
     async def refuse(self, request: RequestHead | None, error: ClientProtocolError) -> None:

@@ -25,6 +25,9 @@ class StartError(FaultinjectError):
 class PeerError(FaultinjectError):
     """A peer made it impossible to go on. The subclass says which."""
 
+    was_reset = False
+    """Whether its connection ended with a reset."""
+
 
 class ClientGoneError(PeerError):
     """The client's connection ended where it should not have."""
@@ -55,10 +58,13 @@ class UpstreamError(PeerError):
 class HandshakeError(FaultinjectError):
     """The TLS handshake with a client failed.
 
-    ``refused`` is true if the client said by an alert that it does not trust our certificate.
+    ``refused`` is true if the client said by an alert that it does not trust our certificate;
+    ``left`` if it ended the connection without an alert, as some clients do in that case too.
+    ``reason`` is in words: those of the alert, if there was one.
     """
 
-    def __init__(self, reason: str, *, refused: bool = False) -> None:
+    def __init__(self, reason: str, *, refused: bool = False, left: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.refused = refused
+        self.left = left

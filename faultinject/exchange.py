@@ -65,6 +65,8 @@ class Exchange:
     error: str | None = None
     answered: bool = False
     """Whether the client got an answer, and got it whole."""
+    upstream_was_reset: bool = False
+    """Whether the answer broke off because the upstream reset its connection."""
     relayed: Relayed = field(factory=Relayed)
     """What passed after an upgrade."""
 
@@ -125,7 +127,7 @@ class Exchange:
         self.error = relayed.error
 
     async def _gateway_error(self, method: bytes, error: UpstreamError) -> None:
-        self.error = str(error)
+        self.error, self.upstream_was_reset = str(error), error.was_reset
         if self.client.response_started:
             self.outcome = "upstream-error"
             return  # all that is left is to break off as the upstream did

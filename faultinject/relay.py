@@ -9,7 +9,7 @@ import trio
 from attrs import define
 
 from faultinject.patience import Patience
-from faultinject.streams import half_close
+from faultinject.streams import half_close, reset, was_reset
 
 READ_NUM_BYTES = 256 * 1024
 
@@ -50,8 +50,13 @@ async def relay(
                 carried(len(data) if upward else 0, 0 if upward else len(data))
         except trio.BrokenResourceError as error:
             relayed.error = str(error.__cause__ or error) or "the connection broke"
+            if was_reset(error):  # the other side shall not take it for an end
+                await reset(sink)
+                await reset(source)
             nursery.cancel_scope.cancel()
             return
+        except trio.ClosedResourceError:
+            return  # the other way broke, and ended both
         if isinstance(sink, trio.abc.HalfCloseableStream):
             await half_close(sink)
         else:  # TLS has no half: its end ends both ways

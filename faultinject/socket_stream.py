@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 
 import trio
 
@@ -121,6 +122,14 @@ class SocketStream(trio.abc.HalfCloseableStream):
         if _QUICK_ACKNOWLEDGEMENT is not None:
             with contextlib.suppress(OSError):  # a socket that is gone: the next read says so
                 self.socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACKNOWLEDGEMENT, 1)
+
+    def reset(self) -> None:
+        """Close at once with a reset (RST): what is unsent is lost, and the peer sees a break."""
+        if self.socket.fileno() >= 0:
+            # On with no time to linger: close(2) then resets (socket(7), SO_LINGER).
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            trio.lowlevel.notify_closing(self.socket)
+            self.socket.close()
 
     async def aclose(self) -> None:
         """Close the socket; whoever waits on it gets `trio.ClosedResourceError`."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+from typing import Protocol, runtime_checkable
 
 import trio
 from attrs import define
@@ -14,6 +15,27 @@ from attrs import define
 LINGER_SECONDS = 2.0
 """How long a peer may still send after our last byte. It is enough for a peer that reads our
 answer and closes; one that goes on sending is cut off."""
+
+
+@runtime_checkable
+class Resettable(Protocol):
+    """A stream that can end as a broken connection does, instead of with a FIN."""
+
+    def reset(self) -> None:
+        """Close at once, with a reset (RST) if there is a TCP connection below."""
+        ...
+
+
+async def reset(stream: trio.abc.Stream) -> None:
+    """Close a stream with a reset if it has a way to, else with nothing but its end."""
+    if isinstance(stream, Resettable):
+        stream.reset()
+    await trio.aclose_forcefully(stream)
+
+
+def was_reset(error: trio.BrokenResourceError) -> bool:
+    """Say whether a stream broke because its peer reset the connection."""
+    return isinstance(error.__cause__, ConnectionResetError)
 
 
 @define
@@ -46,6 +68,11 @@ class PrefixedStream(trio.abc.HalfCloseableStream):
         """Half-close the stream, if it can be."""
         await half_close(self._stream)
 
+    def reset(self) -> None:
+        """Reset the stream, if it can be."""
+        if isinstance(self._stream, Resettable):
+            self._stream.reset()
+
     async def aclose(self) -> None:
         """Close the stream."""
         await self._stream.aclose()
@@ -65,13 +92,18 @@ class Ending(enum.Enum):
     """All was said and read."""
     UNREAD = enum.auto()
     """All was said, but the peer may still be sending."""
-    BROKEN = enum.auto()
-    """Something is missing, and the peer shall see that."""
+    CUT = enum.auto()
+    """Something is missing, and the peer shall see that: no close_notify, no last chunk."""
+    RESET = enum.auto()
+    """As `CUT`, and the connection ends with a reset."""
 
 
 async def close(stream: trio.abc.Stream, ending: Ending) -> None:
     """End a connection. Takes at most twice `LINGER_SECONDS`, and always closes the stream."""
-    if ending is Ending.BROKEN:
+    if ending is Ending.RESET:
+        await reset(stream)
+        return
+    if ending is Ending.CUT:
         await trio.aclose_forcefully(stream)
         return
     try:

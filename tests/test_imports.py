@@ -24,7 +24,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("framing",),
     # What knows the floors below only: an outside protocol, an API's words, a small tool of Trio's,
     # the user's choices, how events look.
-    ("http", "tls", "providers", "patience", "beside", "streams", "socket_stream"),
+    ("streams",),
+    ("http", "tls", "providers", "patience", "beside", "socket_stream"),
     ("memory_stream", "settings", "output"),
     ("facts", "faults", "opening", "relay", "dial", "config"),
     ("lease",),

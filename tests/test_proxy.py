@@ -507,3 +507,33 @@ async def test_the_kth_request_gets_the_kth_decision(autojump_clock):
     assert len(alone) == 320
     assert alone == together
     assert 0.2 < alone.count(429) / 320 < 0.4
+
+
+@pytest.mark.parametrize("how", ["reset", "end"])
+async def test_an_upstream_that_breaks_off_does_so_to_the_client_in_the_same_way(
+    clock, data_dir, how
+):
+    """A reset stays a reset and an end an end: a body that ends with its connection tells."""
+    begun = b"HTTP/1.1 200 OK\r\n\r\nhalf of"
+
+    async def breaks_off(peer: Peer) -> None:
+        await peer.read_message()
+        await peer.send(begun)
+        await answered.wait()
+        if how == "reset":
+            reset(peer.stream)
+
+    answered = trio.Event()
+    async with (
+        upstream(breaks_off) as port,
+        running(data_dir, connect_to=(leads_to(port, "other.example", 80),)) as run,
+    ):
+        client = await run.connect()
+        await client.send(b"GET http://other.example/ HTTP/1.1\r\nHost: other.example\r\n\r\n")
+        assert await client.read_exactly(len(begun)) == begun
+        answered.set()
+        if how == "reset":
+            with pytest.raises(trio.BrokenResourceError, match="reset"):
+                await client.rest()
+        else:
+            assert await client.rest() == b""

@@ -164,7 +164,7 @@ async def test_a_broken_ending_says_nothing_more() -> None:
                 await self.inner.aclose()
 
     peer = ScriptedPeer(b"unread")
-    await close(Talkative(peer), Ending.BROKEN)
+    await close(Talkative(peer), Ending.CUT)
     assert peer.told() == b""
     assert peer.was_closed
 

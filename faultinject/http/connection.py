@@ -14,6 +14,7 @@ import trio
 from faultinject.errors import ClientGoneError, ClientProtocolError, PeerError, UpstreamError
 from faultinject.http.machine import AskingMachine, Machine, MessageError, ServingMachine
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
+from faultinject.streams import was_reset
 
 READ_NUM_BYTES = 64 * 1024
 """As much as one read returns; a TLS record holds 16 KiB, a socket's buffer usually more."""
@@ -85,7 +86,7 @@ class HttpConnection:
         try:
             data = await self.stream.receive_some(READ_NUM_BYTES)
         except trio.BrokenResourceError as error:
-            raise self._gone(_reason(error)) from error
+            raise self._broken(error) from error
         self._machine.receive_data(data)
         return bool(data)
 
@@ -115,7 +116,7 @@ class HttpConnection:
         try:
             await self.stream.send_all(data)
         except trio.BrokenResourceError as error:
-            raise self._gone(_reason(error)) from error
+            raise self._broken(error) from error
 
     @property
     def body_bytes_sent(self) -> int:
@@ -135,6 +136,9 @@ class HttpConnection:
     def half_closeable(self) -> bool:
         """Whether the peer can end its sending and still read."""
         return isinstance(self.stream, trio.abc.HalfCloseableStream)
+
+    def _broken(self, error: trio.BrokenResourceError) -> PeerError:
+        return self._gone(str(error.__cause__ or error) or "the connection broke")
 
     def _gone(self, reason: str) -> PeerError:
         raise NotImplementedError
@@ -228,9 +232,10 @@ class UpstreamConnection(HttpConnection):
     def _gone(self, reason: str) -> PeerError:
         return UpstreamError("disconnected", reason)
 
+    def _broken(self, error: trio.BrokenResourceError) -> PeerError:
+        gone = super()._broken(error)
+        gone.was_reset = was_reset(error)
+        return gone
+
     def _broke_protocol(self, error: MessageError) -> PeerError:
         return UpstreamError("protocol", f"the answer is not HTTP/1.1: {error}")
-
-
-def _reason(error: trio.BrokenResourceError) -> str:
-    return str(error.__cause__ or error) or "the connection broke"

@@ -15,6 +15,8 @@ import ssl
 
 import trio
 
+from faultinject.streams import Resettable
+
 READ_NUM_BYTES = 64 * 1024
 """As much as one read takes from the transport."""
 
@@ -193,6 +195,11 @@ class TlsStream(trio.abc.Stream):
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until the transport might take bytes."""
         await self.transport.wait_send_all_might_not_block()
+
+    def reset(self) -> None:
+        """Reset the transport, if it can be."""
+        if isinstance(self.transport, Resettable):
+            self.transport.reset()
 
     async def aclose(self) -> None:
         """Say close_notify and close the transport."""

@@ -10,6 +10,7 @@ import trio
 import trio.testing
 
 from faultinject.memory_stream import MemoryStream, memory_stream_pair
+from faultinject.streams import reset
 from faultinject.tls.stream import TlsStream
 from tests.support.bench import TARGET, leaves, trusting_context
 
@@ -196,3 +197,13 @@ async def test_a_receiver_that_has_to_answer_waits_for_the_sender() -> None:
         await trio.testing.wait_all_tasks_blocked()
         while not done.is_set():
             await theirs.receive_some()
+
+
+async def test_a_reset_goes_through_to_the_transport() -> None:
+    """Nothing is said; where the transport cannot be reset it is the caller's to close."""
+    theirs, ours = await connected()
+    ours.reset()
+    await reset(ours)
+    with pytest.raises(trio.ClosedResourceError):
+        await ours.receive_some()
+    assert await theirs.receive_some() == b""
