@@ -154,6 +154,8 @@ class HandshakeFailed(Event):
     reason: str
     refused: bool
     """The client said that it does not trust our certificate."""
+    left: bool = False
+    """The client ended the connection without an alert, perhaps because it does not trust it."""
 
 
 @frozen(kw_only=True)

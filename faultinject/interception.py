@@ -85,5 +85,6 @@ def tell_failure(session: Session, host: str, error: HandshakeError) -> None:
             host=host,
             reason=error.reason,
             refused=error.refused,
+            left=error.left,
         )
     )

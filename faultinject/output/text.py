@@ -31,7 +31,7 @@ MAX_METHOD_CHARACTERS = 16
 MAX_WORDS_CHARACTERS = 300
 """Longest error or other value in a line."""
 MAX_REFUSING_HOSTS = 1000
-"""Most hosts that get a line of their own when clients refuse our certificate."""
+"""Most hosts that get a line of their own when clients refuse our certificate, or seem to."""
 _URL_COLUMN = range(34, 50)
 """The column of host and path grows with what it holds, from the first to the last of these."""
 _WORD_COLUMN = 14
@@ -64,6 +64,14 @@ def _value(value: object) -> str:
     return brief(str(value), MAX_WORDS_CHARACTERS)
 
 
+def _is_new(host: str, hosts: set[str]) -> bool:
+    """Say whether a host deserves a line, and note it; the hosts noted are bounded."""
+    if host in hosts or len(hosts) >= MAX_REFUSING_HOSTS:
+        return False
+    hosts.add(host)
+    return True
+
+
 class TextFormat:
     """Turns events into text, one at a time and in order; it remembers the columns' width."""
 
@@ -75,6 +83,7 @@ class TextFormat:
         self._clock = ""
         self._url_column = _URL_COLUMN.start
         self._refusing_hosts: set[str] = set()
+        self._left_hosts: set[str] = set()
         self._forms: dict[type[Event], Callable[[Any], str]] = {
             ProxyStarted: self._started,
             ProxyStopped: lambda event: self._line(event, "stopped", _value(event.reason)),
@@ -170,17 +179,27 @@ class TextFormat:
         return self._row(event, "relayed", "CONNECT", url, "-", event.received_bytes, notes)
 
     def _handshake_failed(self, event: HandshakeFailed) -> str:
+        if event.refused:
+            return self._refused(event)
         host = brief(event.host, MAX_URL_CHARACTERS)
-        if not event.refused:
-            words = f"TLS with {safe(event.client)} for {host} failed: {_value(event.reason)}"
-            return self._line(event, "warning", words)
-        if event.host in self._refusing_hosts or len(self._refusing_hosts) >= MAX_REFUSING_HOSTS:
+        words = f"TLS with {safe(event.client)} for {host} failed: {_value(event.reason)}"
+        if event.left:
+            if not _is_new(event.host, self._left_hosts):
+                return ""
+            words += (
+                "; perhaps it does not trust our certificate: `faultinject ca instructions`. "
+                "Further ones for this host are only counted."
+            )
+        return self._line(event, "warning", words)
+
+    def _refused(self, event: HandshakeFailed) -> str:
+        if not _is_new(event.host, self._refusing_hosts):
             return ""
-        self._refusing_hosts.add(event.host)
         return self._line(
             event,
             "not-trusted",
-            f"{host}: {safe(event.client)} refused our certificate ({_value(event.reason)}). "
+            f"{brief(event.host, MAX_URL_CHARACTERS)}: {safe(event.client)} refused our "
+            f"certificate ({_value(event.reason)}). "
             "Make it trust the CA (`faultinject ca instructions`), or give it the proxy's address "
             "as base URL. Further refusals for this host are only counted.",
         )

@@ -46,9 +46,7 @@ async def accept_tls(
 
 def _failure(cause: BaseException) -> HandshakeError:
     reason = cause.reason if isinstance(cause, ssl.SSLError) else None
-    if reason is None:
-        return HandshakeError(str(cause))
+    if reason is None:  # an end or a reset, not an alert
+        return HandshakeError(str(cause), left=True)
     words = reason.rpartition("ALERT_")[2].replace("_", " ").lower()
-    if reason in _REFUSALS:
-        return HandshakeError(f"the client does not trust the certificate ({words})", refused=True)
-    return HandshakeError(words)
+    return HandshakeError(words, refused=reason in _REFUSALS)

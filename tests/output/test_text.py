@@ -141,12 +141,30 @@ def test_refused_certificate_names_the_mend_once_a_host() -> None:
     assert "other.example" in lines(sample(HandshakeFailed, host="other.example"))
 
 
+def test_clients_that_leave_are_told_the_likely_mend_once_a_host() -> None:
+    """It is a guess, so a sure refusal still has its line, and other failures have theirs."""
+    lines = TextFormat()
+    left = {"refused": False, "left": True, "reason": "the peer ended within the handshake"}
+    first = lines(sample(HandshakeFailed, **left))
+    assert first.endswith(
+        "warning        TLS with 127.0.0.1:53124 for api.anthropic.com failed: the peer ended "
+        "within the handshake; perhaps it does not trust our certificate: `faultinject ca "
+        "instructions`. Further ones for this host are only counted.\n"
+    )
+    assert lines(sample(HandshakeFailed, client="127.0.0.1:9", **left)) == ""
+    assert "other.example" in lines(sample(HandshakeFailed, host="other.example", **left))
+    assert "not-trusted" in lines(sample(HandshakeFailed))
+    assert lines(sample(HandshakeFailed, refused=False))
+
+
 def test_refusing_hosts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names from the network do not fill the memory."""
     monkeypatch.setattr(text_module, "MAX_REFUSING_HOSTS", 1)
     lines = TextFormat()
     assert lines(sample(HandshakeFailed, host="one.example"))
     assert lines(sample(HandshakeFailed, host="two.example")) == ""
+    assert lines(sample(HandshakeFailed, host="one.example", refused=False, left=True))
+    assert lines(sample(HandshakeFailed, host="two.example", refused=False, left=True)) == ""
 
 
 def test_other_handshake_failures_are_all_shown() -> None:
@@ -177,7 +195,7 @@ def test_session_failed_shows_its_traceback_at_debug() -> None:
 def test_short_lines() -> None:
     """Warnings, drops and the stop are a word and a sentence."""
     assert line(sample(Warned)) == "warning        listening on every address"
-    assert line(sample(ProxyStopped)) == "stopped        SIGTERM"
+    assert line(sample(ProxyStopped)) == "stopped        told to stop"
     assert line(sample(EventsDropped, count=1)).startswith("warning        1 event dropped: ")
 
 

@@ -35,7 +35,7 @@ SAMPLES: dict[type[Event], dict[str, Any]] = {
         "ca_cert": "/data/fault-ca.crt",
         "fake_upstream": False,
     },
-    ProxyStopped: {"reason": "SIGTERM"},
+    ProxyStopped: {"reason": "told to stop"},
     SessionStarted: {"session": 3, "client": CLIENT},
     ClientHelloRead: {
         "session": 3,
@@ -56,6 +56,7 @@ SAMPLES: dict[type[Event], dict[str, Any]] = {
         "host": "api.anthropic.com",
         "reason": "unknown ca",
         "refused": True,
+        "left": False,
     },
     ExchangeEnded: {
         "session": 3,

@@ -46,8 +46,7 @@ async def test_a_client_that_does_not_trust_us(autojump_clock, version):
     """Its alert says so; the transport stays its owner's."""
     client, ours = pipe_pair()
     error = await failed_with(client, ours, client_context(version=version))
-    assert error.refused
-    assert error.reason == "the client does not trust the certificate (unknown ca)"
+    assert (error.reason, error.refused, error.left) == ("unknown ca", True, False)
     assert not ours.closed
 
 
@@ -63,13 +62,13 @@ async def test_a_client_that_checks_another_name(autojump_clock):
 
 @pytest.mark.parametrize("sent", [0, 50, None])
 async def test_a_client_that_leaves_within_its_handshake(autojump_clock, sent):
-    """That is no refusal: many clients leave for reasons of their own."""
+    """That is no refusal: many clients leave for reasons of their own. It is told apart."""
     client, ours = pipe_pair()
     await client.send_all(client_hello(trusting_context(), TARGET)[:sent])
     await client.aclose()
     with pytest.raises(HandshakeError) as caught:
         await accept_tls(ours, b"", leaves().context_for(TARGET), 10)
-    assert not caught.value.refused
+    assert (caught.value.refused, caught.value.left) == (False, True)
     assert caught.value.reason
 
 
@@ -79,7 +78,17 @@ async def test_a_client_that_resets_within_its_handshake(autojump_clock):
     client.reset()
     with pytest.raises(HandshakeError, match="reset") as caught:
         await accept_tls(ours, b"", leaves().context_for(TARGET), 10)
-    assert not caught.value.refused
+    assert (caught.value.refused, caught.value.left) == (False, True)
+
+
+async def test_a_client_that_closes_tls_within_its_handshake(autojump_clock):
+    """A close_notify (RFC 8446 section 6.1) is an end too."""
+    client, ours = pipe_pair()
+    close_notify = bytes((0x15, 3, 3, 0, 2, 1, 0))
+    await client.send_all(client_hello(trusting_context(), TARGET) + close_notify)
+    with pytest.raises(HandshakeError) as caught:
+        await accept_tls(ours, b"", leaves().context_for(TARGET), 10)
+    assert (caught.value.refused, caught.value.left) == (False, True)
 
 
 async def test_a_handshake_that_never_finishes(autojump_clock):
@@ -127,7 +136,7 @@ async def test_an_alert_about_something_else(autojump_clock):
     await client.send_all(hello + internal_error)
     with pytest.raises(HandshakeError) as caught:
         await accept_tls(ours, b"", leaves().context_for(TARGET), 10)
-    assert not caught.value.refused
+    assert (caught.value.refused, caught.value.left) == (False, False)
     assert "internal error" in caught.value.reason.lower().replace("_", " ")
 
 
