@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 
+import grpclib.utils
 import trio
 from attrs import define, field, frozen
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -42,6 +43,10 @@ except Exception as error:
         f"the plugin needs trio-asyncio, which cannot be loaded on this Python ({version}):"
         f" {error}; Python 3.11 to 3.13 can"
     ) from error
+
+# trio-asyncio puts its own function in the place of this one, which on Python 3.12 and later fails
+# on Trio. grpclib keeps the one that it found, so what is imported first must not matter.
+grpclib.utils._current_task = asyncio.current_task
 
 CALLS_AT_ONCE = 1_000_000
 """Most calls under way that a connection is allowed: no bound, for at the bound (100 unless one

@@ -48,7 +48,10 @@ WIRE = [
         ),
         "08c801 12060a016e120176 1a0162",
     ),
-    (plugin_pb2.ProcessHttpRequestRequest(request=plugin_pb2.HttpRequest(method="G")), "0a030a0147"),
+    (
+        plugin_pb2.ProcessHttpRequestRequest(request=plugin_pb2.HttpRequest(method="G")),
+        "0a030a0147",
+    ),
     (
         plugin_pb2.ProcessHttpRequestResponse(
             action=plugin_pb2.ProcessHttpRequestResponse.ABORT,
@@ -108,10 +111,11 @@ def test_the_check_notices_what_is_not_current():
     assert differences(classes.replace("healthy", "healthz"), types) == [
         "plugin_pb2.py does not hold the messages of plugin.proto"
     ]
-    assert differences(classes, types.replace("    healthy: bool\n", "    healthz: bool\n")) == [
+    (wrong,) = differences(classes, types.replace("    healthy: bool\n", "    healthz: bool\n"))
+    assert wrong == (
         "plugin_pb2.pyi differs from plugin.proto in"
         " HealthCheckResponse.healthy, HealthCheckResponse.healthz"
-    ]
+    )
 
 
 def test_the_command_says_what_is_wrong(tmp_path, monkeypatch):

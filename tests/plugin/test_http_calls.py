@@ -1,0 +1,104 @@
+"""Which requests that come outside of tunnels get an injected answer, and what is told of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from faultinject.events import ExchangeEnded
+from faultinject.http.message import RequestHead
+from faultinject.plugin.http_calls import HttpCalls
+from tests.plugin.support import make_services
+
+
+def request(host="api.example.com", path=b"/v1/messages?beta=true", method=b"POST"):
+    headers = () if host is None else ((b"Accept", b"*/*"), (b"Host", host.encode()))
+    return RequestHead(method, path, headers)
+
+
+def http_calls(enabled=True, **settings):
+    events = []
+    return HttpCalls(make_services(events, **settings), enabled), events
+
+
+def test_a_target_is_injected():
+    """And told of, without the query."""
+    calls, events = http_calls()
+    response = calls.answer(request(), 5)
+    assert response.status == 429
+    assert (b"X-Faultinject", b"options") in response.headers
+    (told,) = events
+    assert isinstance(told, ExchangeEnded)
+    assert told.milliseconds >= 0
+    fields = told.as_dict()
+    del fields["time"], fields["milliseconds"]
+    assert fields == {
+        "event": "exchange", "v": 1, "level": "info",
+        "session": 1, "exchange": 1, "client": "behind-fault", "target": "api.example.com",
+        "method": "POST", "scheme": "http", "host": "api.example.com", "port": 80,
+        "path": "/v1/messages", "outcome": "injected", "rule": "options", "status": 429,
+        "request_bytes": 5, "response_bytes": len(response.body), "error": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "host", "target"),
+    [
+        ({"probability": 0.0}, "api.example.com", "api.example.com"),
+        ({}, "other.example", "other.example"),
+    ],
+)
+def test_what_is_passed_on(settings, host, target):
+    """A target that no rule hit, and another host; told of without a status."""
+    calls, events = http_calls(**settings)
+    assert calls.answer(request(host), 0) is None
+    (told,) = events
+    assert (told.outcome, told.status, told.rule, told.target) == ("forwarded", None, None, target)
+
+
+def test_without_http_forward():
+    """Nothing is injected, counted or told of."""
+    calls, events = http_calls(enabled=False)
+    assert calls.answer(request(), 0) is None
+    assert events == []
+    assert calls.services.counters.take("options") == 1
+
+
+@pytest.mark.parametrize("host", [None, "", "two words", "[::1", "\N{SNOWMAN}"])
+def test_a_request_without_a_host(host):
+    """Is no target's."""
+    calls, events = http_calls()
+    assert calls.answer(request(host), 0) is None
+    assert events == []
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "port"),
+    [
+        ("api.example.com", "api.example.com", 80),
+        ("api.example.com", "API.example.com:8080", 8080),
+        ("api.example.com:80", "api.example.com", 80),
+        ("api.example.com:443", "api.example.com", 443),  # a mapping to an HTTPS upstream
+        ("api.example.com:443", "api.example.com:443", 443),
+    ],
+)
+def test_the_port(target, host, port):
+    """The Host header's, or the one that makes a target of it."""
+    calls, events = http_calls(target=target)
+    assert calls.answer(request(host), 0) is not None
+    assert (events[0].host, events[0].port, events[0].target) == ("api.example.com", port, target)
+
+
+def test_the_port_of_another():
+    """A target with a port is not met by another port, named or not."""
+    calls, events = http_calls(target="api.example.com:8443")
+    assert calls.answer(request(), 0) is None
+    assert calls.answer(request("api.example.com:443"), 0) is None
+    assert [told.port for told in events] == [80, 443]
+
+
+def test_each_request_is_a_session():
+    """The host does not say which come from one client."""
+    calls, events = http_calls()
+    calls.answer(request(), 0)
+    calls.answer(request(), 0)
+    assert [told.session for told in events] == [1, 2]
