@@ -4,159 +4,159 @@ from google.protobuf import descriptor_pool, message_factory
 
 # A pool of its own, for another package may have a plugin.proto too.
 DESCRIPTOR = descriptor_pool.DescriptorPool().AddSerializedFile(
-    b"\n\x0cplugin.proto\x12\x06plug"
+    b'\n\x0cplugin.proto\x12\x06plug'
     b'in"\x14\n\x12HealthCheckReq'
     b'uest"I\n\x13HealthCheckR'
-    b"esponse\x12\x18\n\x07healthy\x18\x01"
-    b" \x01(\x08R\x07healthy\x12\x18\n\x07mes"
+    b'esponse\x12\x18\n\x07healthy\x18\x01'
+    b' \x01(\x08R\x07healthy\x12\x18\n\x07mes'
     b'sage\x18\x02 \x01(\tR\x07message"'
-    b"\x16\n\x14GetPluginInfoRequ"
+    b'\x16\n\x14GetPluginInfoRequ'
     b'est"\xe3\x02\n\x15GetPluginInf'
-    b"oResponse\x12\x12\n\x04name\x18\x01 "
-    b"\x01(\tR\x04name\x12\x18\n\x07version"
-    b"\x18\x02 \x01(\tR\x07version\x12\x16\n\x06a"
-    b"uthor\x18\x03 \x01(\tR\x06author\x12"
-    b"\x10\n\x03url\x18\x04 \x01(\tR\x03url\x12\x1a\n"
-    b"\x08platform\x18\x05 \x01(\tR\x08pla"
-    b"tform\x12E\n\tdirection\x18\x06"
+    b'oResponse\x12\x12\n\x04name\x18\x01 '
+    b'\x01(\tR\x04name\x12\x18\n\x07version'
+    b'\x18\x02 \x01(\tR\x07version\x12\x16\n\x06a'
+    b'uthor\x18\x03 \x01(\tR\x06author\x12'
+    b'\x10\n\x03url\x18\x04 \x01(\tR\x03url\x12\x1a\n'
+    b'\x08platform\x18\x05 \x01(\tR\x08pla'
+    b'tform\x12E\n\tdirection\x18\x06'
     b" \x01(\x0e2'.plugin.GetPlu"
-    b"ginInfoResponse.Dire"
-    b"ctionR\tdirection\x126\n\x04"
+    b'ginInfoResponse.Dire'
+    b'ctionR\tdirection\x126\n\x04'
     b'side\x18\x07 \x01(\x0e2".plugin.'
-    b"GetPluginInfoRespons"
-    b"e.SideR\x04side\"'\n\x04Side"
-    b"\x12\n\n\x06CLIENT\x10\x00\x12\n\n\x06SERV"
+    b'GetPluginInfoRespons'
+    b'e.SideR\x04side"\'\n\x04Side'
+    b'\x12\n\n\x06CLIENT\x10\x00\x12\n\n\x06SERV'
     b'ER\x10\x01\x12\x07\n\x03ANY\x10\x02".\n\tDir'
-    b"ection\x12\x0b\n\x07INGRESS\x10\x00\x12"
-    b"\n\n\x06EGRESS\x10\x01\x12\x08\n\x04BOTH\x10"
+    b'ection\x12\x0b\n\x07INGRESS\x10\x00\x12'
+    b'\n\n\x06EGRESS\x10\x01\x12\x08\n\x04BOTH\x10'
     b'\x02"\x1e\n\x1cGetPluginCapabi'
     b'litiesRequest"\x9d\x02\n\x1dGe'
-    b"tPluginCapabilitiesR"
-    b"esponse\x125\n\x17can_handl"
-    b"e_http_forward\x18\x01 \x01(\x08"
-    b"R\x14canHandleHttpForwa"
-    b"rd\x12*\n\x11can_handle_tun"
-    b"nel\x18\x02 \x01(\x08R\x0fcanHandle"
-    b"Tunnel\x12U\n\tprotocols\x18"
-    b"\x03 \x03(\x0e27.plugin.GetPl"
-    b"uginCapabilitiesResp"
-    b"onse.SupportedProtoc"
+    b'tPluginCapabilitiesR'
+    b'esponse\x125\n\x17can_handl'
+    b'e_http_forward\x18\x01 \x01(\x08'
+    b'R\x14canHandleHttpForwa'
+    b'rd\x12*\n\x11can_handle_tun'
+    b'nel\x18\x02 \x01(\x08R\x0fcanHandle'
+    b'Tunnel\x12U\n\tprotocols\x18'
+    b'\x03 \x03(\x0e27.plugin.GetPl'
+    b'uginCapabilitiesResp'
+    b'onse.SupportedProtoc'
     b'olR\tprotocols"B\n\x11Sup'
-    b"portedProtocol\x12\x08\n\x04NO"
-    b"NE\x10\x00\x12\x08\n\x04HTTP\x10\x01\x12\t\n\x05HT"
-    b"TPS\x10\x02\x12\x0e\n\nPOSTGRESQL\x10"
+    b'portedProtocol\x12\x08\n\x04NO'
+    b'NE\x10\x00\x12\x08\n\x04HTTP\x10\x01\x12\t\n\x05HT'
+    b'TPS\x10\x02\x12\x0e\n\nPOSTGRESQL\x10'
     b'\x03"6\n\nHttpHeader\x12\x12\n\x04n'
-    b"ame\x18\x01 \x01(\tR\x04name\x12\x14\n\x05v"
+    b'ame\x18\x01 \x01(\tR\x04name\x12\x14\n\x05v'
     b'alue\x18\x02 \x01(\tR\x05value"{\n'
-    b"\x0bHttpRequest\x12\x16\n\x06meth"
-    b"od\x18\x01 \x01(\tR\x06method\x12\x12\n\x04"
-    b"path\x18\x02 \x01(\tR\x04path\x12,\n\x07"
-    b"headers\x18\x03 \x03(\x0b2\x12.plug"
-    b"in.HttpHeaderR\x07heade"
-    b"rs\x12\x12\n\x04body\x18\x04 \x01(\x0cR\x04bo"
+    b'\x0bHttpRequest\x12\x16\n\x06meth'
+    b'od\x18\x01 \x01(\tR\x06method\x12\x12\n\x04'
+    b'path\x18\x02 \x01(\tR\x04path\x12,\n\x07'
+    b'headers\x18\x03 \x03(\x0b2\x12.plug'
+    b'in.HttpHeaderR\x07heade'
+    b'rs\x12\x12\n\x04body\x18\x04 \x01(\x0cR\x04bo'
     b'dy"q\n\x0cHttpResponse\x12\x1f'
-    b"\n\x0bstatus_code\x18\x01 \x01(\rR"
-    b"\nstatusCode\x12,\n\x07heade"
-    b"rs\x18\x02 \x03(\x0b2\x12.plugin.Ht"
-    b"tpHeaderR\x07headers\x12\x12\n"
+    b'\n\x0bstatus_code\x18\x01 \x01(\rR'
+    b'\nstatusCode\x12,\n\x07heade'
+    b'rs\x18\x02 \x03(\x0b2\x12.plugin.Ht'
+    b'tpHeaderR\x07headers\x12\x12\n'
     b'\x04body\x18\x03 \x01(\x0cR\x04body"J\n'
-    b"\x19ProcessHttpRequestR"
-    b"equest\x12-\n\x07request\x18\x01 "
-    b"\x01(\x0b2\x13.plugin.HttpReq"
+    b'\x19ProcessHttpRequestR'
+    b'equest\x12-\n\x07request\x18\x01 '
+    b'\x01(\x0b2\x13.plugin.HttpReq'
     b'uestR\x07request"\xff\x01\n\x1aPr'
-    b"ocessHttpRequestResp"
-    b"onse\x12A\n\x06action\x18\x01 \x01(\x0e"
-    b"2).plugin.ProcessHtt"
-    b"pRequestResponse.Act"
-    b"ionR\x06action\x12>\n\x10modif"
-    b"ied_request\x18\x02 \x01(\x0b2\x13."
-    b"plugin.HttpRequestR\x0f"
-    b"modifiedRequest\x12;\n\x0ea"
-    b"bort_response\x18\x03 \x01(\x0b2"
-    b"\x14.plugin.HttpRespons"
+    b'ocessHttpRequestResp'
+    b'onse\x12A\n\x06action\x18\x01 \x01(\x0e'
+    b'2).plugin.ProcessHtt'
+    b'pRequestResponse.Act'
+    b'ionR\x06action\x12>\n\x10modif'
+    b'ied_request\x18\x02 \x01(\x0b2\x13.'
+    b'plugin.HttpRequestR\x0f'
+    b'modifiedRequest\x12;\n\x0ea'
+    b'bort_response\x18\x03 \x01(\x0b2'
+    b'\x14.plugin.HttpRespons'
     b'eR\rabortResponse"!\n\x06'
-    b"Action\x12\x0c\n\x08CONTINUE\x10\x00"
+    b'Action\x12\x0c\n\x08CONTINUE\x10\x00'
     b'\x12\t\n\x05ABORT\x10\x01"N\n\x1aProce'
-    b"ssHttpResponseReques"
-    b"t\x120\n\x08response\x18\x01 \x01(\x0b2"
-    b"\x14.plugin.HttpRespons"
+    b'ssHttpResponseReques'
+    b't\x120\n\x08response\x18\x01 \x01(\x0b2'
+    b'\x14.plugin.HttpRespons'
     b'eR\x08response"\x84\x02\n\x1bProc'
-    b"essHttpResponseRespo"
-    b"nse\x12B\n\x06action\x18\x01 \x01(\x0e2"
-    b"*.plugin.ProcessHttp"
-    b"ResponseResponse.Act"
-    b"ionR\x06action\x12A\n\x11modif"
-    b"ied_response\x18\x02 \x01(\x0b2\x14"
-    b".plugin.HttpResponse"
-    b"R\x10modifiedResponse\x12;"
-    b"\n\x0eabort_response\x18\x03 \x01"
-    b"(\x0b2\x14.plugin.HttpResp"
+    b'essHttpResponseRespo'
+    b'nse\x12B\n\x06action\x18\x01 \x01(\x0e2'
+    b'*.plugin.ProcessHttp'
+    b'ResponseResponse.Act'
+    b'ionR\x06action\x12A\n\x11modif'
+    b'ied_response\x18\x02 \x01(\x0b2\x14'
+    b'.plugin.HttpResponse'
+    b'R\x10modifiedResponse\x12;'
+    b'\n\x0eabort_response\x18\x03 \x01'
+    b'(\x0b2\x14.plugin.HttpResp'
     b'onseR\rabortResponse"'
-    b"!\n\x06Action\x12\x0c\n\x08CONTINU"
+    b'!\n\x06Action\x12\x0c\n\x08CONTINU'
     b'E\x10\x00\x12\t\n\x05ABORT\x10\x01"\x95\x02\n\x18P'
-    b"rocessTunnelDataRequ"
-    b"est\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12"
-    b"9\n\x04side\x18\x02 \x01(\x0e2%.plug"
-    b"in.ProcessTunnelData"
-    b"Request.SideR\x04side\x12H"
-    b"\n\tdirection\x18\x03 \x01(\x0e2*."
-    b"plugin.ProcessTunnel"
-    b"DataRequest.Directio"
-    b"nR\tdirection\x12\x14\n\x05chun"
+    b'rocessTunnelDataRequ'
+    b'est\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12'
+    b'9\n\x04side\x18\x02 \x01(\x0e2%.plug'
+    b'in.ProcessTunnelData'
+    b'Request.SideR\x04side\x12H'
+    b'\n\tdirection\x18\x03 \x01(\x0e2*.'
+    b'plugin.ProcessTunnel'
+    b'DataRequest.Directio'
+    b'nR\tdirection\x12\x14\n\x05chun'
     b'k\x18\x04 \x01(\x0cR\x05chunk"\x1e\n\x04Si'
-    b"de\x12\n\n\x06CLIENT\x10\x00\x12\n\n\x06SE"
+    b'de\x12\n\n\x06CLIENT\x10\x00\x12\n\n\x06SE'
     b'RVER\x10\x01".\n\tDirection\x12'
-    b"\x0b\n\x07INGRESS\x10\x00\x12\n\n\x06EGRE"
+    b'\x0b\n\x07INGRESS\x10\x00\x12\n\n\x06EGRE'
     b'SS\x10\x01\x12\x08\n\x04BOTH\x10\x02"\xdd\x01\n\x19P'
-    b"rocessTunnelDataResp"
-    b"onse\x128\n\x0cpass_through"
-    b"\x18\x01 \x01(\x0b2\x13.plugin.Pass"
-    b"ThroughH\x00R\x0bpassThrou"
-    b"gh\x12+\n\x07replace\x18\x02 \x01(\x0b2"
-    b"\x0f.plugin.ReplaceH\x00R\x07"
-    b"replace\x12(\n\x06buffer\x18\x03 "
-    b"\x01(\x0b2\x0e.plugin.BufferH"
-    b"\x00R\x06buffer\x12%\n\x05close\x18\x04"
-    b" \x01(\x0b2\r.plugin.CloseH"
+    b'rocessTunnelDataResp'
+    b'onse\x128\n\x0cpass_through'
+    b'\x18\x01 \x01(\x0b2\x13.plugin.Pass'
+    b'ThroughH\x00R\x0bpassThrou'
+    b'gh\x12+\n\x07replace\x18\x02 \x01(\x0b2'
+    b'\x0f.plugin.ReplaceH\x00R\x07'
+    b'replace\x12(\n\x06buffer\x18\x03 '
+    b'\x01(\x0b2\x0e.plugin.BufferH'
+    b'\x00R\x06buffer\x12%\n\x05close\x18\x04'
+    b' \x01(\x0b2\r.plugin.CloseH'
     b'\x00R\x05closeB\x08\n\x06action"#'
-    b"\n\x0bPassThrough\x12\x14\n\x05chu"
+    b'\n\x0bPassThrough\x12\x14\n\x05chu'
     b'nk\x18\x01 \x01(\x0cR\x05chunk"0\n\x07R'
-    b"eplace\x12%\n\x0emodified_c"
-    b"hunk\x18\x01 \x01(\x0cR\rmodified"
+    b'eplace\x12%\n\x0emodified_c'
+    b'hunk\x18\x01 \x01(\x0cR\rmodified'
     b'Chunk"H\n\x06Buffer\x12>\n\x1ce'
-    b"stimated_time_to_rel"
-    b"ease_ms\x18\x01 \x01(\x05R\x18estim"
+    b'stimated_time_to_rel'
+    b'ease_ms\x18\x01 \x01(\x05R\x18estim'
     b'atedTimeToReleaseMs"'
-    b"\x1f\n\x05Close\x12\x16\n\x06reason\x18\x01"
-    b" \x01(\tR\x06reason2\xa2\x04\n\rPlu"
-    b"ginService\x12F\n\x0bHealth"
-    b"Check\x12\x1a.plugin.Healt"
-    b"hCheckRequest\x1a\x1b.plug"
-    b"in.HealthCheckRespon"
-    b"se\x12L\n\rGetPluginInfo\x12"
-    b"\x1c.plugin.GetPluginIn"
-    b"foRequest\x1a\x1d.plugin.G"
-    b"etPluginInfoResponse"
-    b"\x12d\n\x15GetPluginCapabil"
-    b"ities\x12$.plugin.GetPl"
-    b"uginCapabilitiesRequ"
-    b"est\x1a%.plugin.GetPlug"
-    b"inCapabilitiesRespon"
-    b"se\x12[\n\x12ProcessHttpReq"
-    b"uest\x12!.plugin.Proces"
-    b"sHttpRequestRequest\x1a"
+    b'\x1f\n\x05Close\x12\x16\n\x06reason\x18\x01'
+    b' \x01(\tR\x06reason2\xa2\x04\n\rPlu'
+    b'ginService\x12F\n\x0bHealth'
+    b'Check\x12\x1a.plugin.Healt'
+    b'hCheckRequest\x1a\x1b.plug'
+    b'in.HealthCheckRespon'
+    b'se\x12L\n\rGetPluginInfo\x12'
+    b'\x1c.plugin.GetPluginIn'
+    b'foRequest\x1a\x1d.plugin.G'
+    b'etPluginInfoResponse'
+    b'\x12d\n\x15GetPluginCapabil'
+    b'ities\x12$.plugin.GetPl'
+    b'uginCapabilitiesRequ'
+    b'est\x1a%.plugin.GetPlug'
+    b'inCapabilitiesRespon'
+    b'se\x12[\n\x12ProcessHttpReq'
+    b'uest\x12!.plugin.Proces'
+    b'sHttpRequestRequest\x1a'
     b'".plugin.ProcessHttp'
-    b"RequestResponse\x12^\n\x13P"
+    b'RequestResponse\x12^\n\x13P'
     b'rocessHttpResponse\x12"'
-    b".plugin.ProcessHttpR"
-    b"esponseRequest\x1a#.plu"
-    b"gin.ProcessHttpRespo"
-    b"nseResponse\x12X\n\x11Proce"
-    b"ssTunnelData\x12 .plugi"
-    b"n.ProcessTunnelDataR"
-    b"equest\x1a!.plugin.Proc"
-    b"essTunnelDataRespons"
-    b"eb\x06proto3"
+    b'.plugin.ProcessHttpR'
+    b'esponseRequest\x1a#.plu'
+    b'gin.ProcessHttpRespo'
+    b'nseResponse\x12X\n\x11Proce'
+    b'ssTunnelData\x12 .plugi'
+    b'n.ProcessTunnelDataR'
+    b'equest\x1a!.plugin.Proc'
+    b'essTunnelDataRespons'
+    b'eb\x06proto3'
 )
 _messages = DESCRIPTOR.message_types_by_name
 
@@ -164,25 +164,15 @@ HealthCheckRequest = message_factory.GetMessageClass(_messages["HealthCheckReque
 HealthCheckResponse = message_factory.GetMessageClass(_messages["HealthCheckResponse"])
 GetPluginInfoRequest = message_factory.GetMessageClass(_messages["GetPluginInfoRequest"])
 GetPluginInfoResponse = message_factory.GetMessageClass(_messages["GetPluginInfoResponse"])
-GetPluginCapabilitiesRequest = message_factory.GetMessageClass(
-    _messages["GetPluginCapabilitiesRequest"]
-)
-GetPluginCapabilitiesResponse = message_factory.GetMessageClass(
-    _messages["GetPluginCapabilitiesResponse"]
-)
+GetPluginCapabilitiesRequest = message_factory.GetMessageClass(_messages["GetPluginCapabilitiesRequest"])
+GetPluginCapabilitiesResponse = message_factory.GetMessageClass(_messages["GetPluginCapabilitiesResponse"])
 HttpHeader = message_factory.GetMessageClass(_messages["HttpHeader"])
 HttpRequest = message_factory.GetMessageClass(_messages["HttpRequest"])
 HttpResponse = message_factory.GetMessageClass(_messages["HttpResponse"])
 ProcessHttpRequestRequest = message_factory.GetMessageClass(_messages["ProcessHttpRequestRequest"])
-ProcessHttpRequestResponse = message_factory.GetMessageClass(
-    _messages["ProcessHttpRequestResponse"]
-)
-ProcessHttpResponseRequest = message_factory.GetMessageClass(
-    _messages["ProcessHttpResponseRequest"]
-)
-ProcessHttpResponseResponse = message_factory.GetMessageClass(
-    _messages["ProcessHttpResponseResponse"]
-)
+ProcessHttpRequestResponse = message_factory.GetMessageClass(_messages["ProcessHttpRequestResponse"])
+ProcessHttpResponseRequest = message_factory.GetMessageClass(_messages["ProcessHttpResponseRequest"])
+ProcessHttpResponseResponse = message_factory.GetMessageClass(_messages["ProcessHttpResponseResponse"])
 ProcessTunnelDataRequest = message_factory.GetMessageClass(_messages["ProcessTunnelDataRequest"])
 ProcessTunnelDataResponse = message_factory.GetMessageClass(_messages["ProcessTunnelDataResponse"])
 PassThrough = message_factory.GetMessageClass(_messages["PassThrough"])
