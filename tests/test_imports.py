@@ -19,7 +19,7 @@ ROOT = Path(faultinject.__file__).parent
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     # Words and values: no I/O, no other room.
-    ("errors", "authority", "limits", "events", "http.message"),
+    ("errors", "authority", "limits", "events", "http.message", "conditions"),
     # Codecs.
     ("framing",),
     # What knows the floors below only: an outside protocol, an API's words, a small tool of Trio's,
@@ -67,6 +67,7 @@ ONLY_IN = {
 }
 
 WITHOUT_IO = (
+    "conditions",
     "errors",
     "authority",
     "limits",

@@ -7,10 +7,13 @@ sent, by `InjectedResponse.parts`.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from attrs import field, frozen
 
+from faultinject.faults.stage import Ability, Stage
 from faultinject.http.message import End, Headers, Part, ResponseHead, find_header
 from faultinject.providers import anthropic
 
@@ -19,15 +22,60 @@ MARKER = b"X-Faultinject"
 
 
 @frozen
+class RetryAfter:
+    """When a client may try again, as the answer tells it."""
+
+    seconds: float
+    as_date: bool = False
+    """Whether it is told as a date (RFC 9110 section 10.2.3), so long from now."""
+
+
+@frozen
 class Respond:
     """Answer with a status, a body and headers of one's own.
 
-    Without a ``body`` the answer has the API's own error document for the status.
+    Without a ``body`` the answer has the API's own error document for the status, in which
+    ``error``, ``message``, ``code``, ``param`` and ``details`` replace what the API would say.
     """
 
-    status: int
-    body: bytes | None = None
+    status: int | None
+    """None if ``failure`` or ``page`` say it."""
+    body: bytes | None = field(default=None, repr=False)
     headers: Headers = ()
+    filled: bool = False
+    """Whether names of fields in braces, as ``{request_id}``, are replaced in the body and the
+    headers."""
+    error: str | None = None
+    """The type of the error, in the API's own words."""
+    message: str | None = None
+    code: str | None = None
+    param: str | None = None
+    details: Mapping[str, Any] | None = field(default=None, hash=False)
+    failure: str | None = None
+    """Which of the API's own failures it is (`Provider.failures`); the fields above go before."""
+    page: str | None = None
+    """Which answer of a gateway it is (`Provider.pages`)."""
+    retry_after: RetryAfter | None = None
+    request_id: str | None = None
+    """The id of the request, instead of one that looks like the API's."""
+    rate_limit: str | None = None
+    """Which rate limit is exhausted, in the API's word for it; its headers are sent then."""
+    keep_open: bool = True
+    """Whether the connection may serve another request."""
+    at: Stage = Stage.ANSWER
+    """`Stage.ANSWER`, or `Stage.CONNECT`: then it answers the CONNECT."""
+    answered: bool = False
+    """Whether the upstream is asked all the same, and its answer lost."""
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """What a front door must be able to do."""
+        asked = {
+            Ability.CONNECT: self.at is Stage.CONNECT,
+            Ability.ANSWERED: self.answered,
+            Ability.CLOSE_AFTER: not self.keep_open,
+        }
+        return frozenset(ability for ability, needed in asked.items() if needed)
 
 
 @frozen(cache_hash=True)
@@ -45,23 +93,24 @@ class InjectedResponse:
 
 
 def injected_response(fault: Respond, marker: str | None) -> InjectedResponse:
-    """Make the answer that a fault describes.
+    """Make the answer of a fault that has a status, and no more than a body and headers.
 
     ``marker`` is the rule's id for the marker header, or None for none.
     """
-    body = anthropic.error_body(fault.status) if fault.body is None else fault.body
-    if fault.status in (204, 304):
+    status = 500 if fault.status is None else fault.status
+    body = anthropic.error_body(status) if fault.body is None else fault.body
+    if status in (204, 304):
         body = b""  # these statuses have none (RFC 9110 sections 15.3.5 and 15.4.5)
     headers: list[tuple[bytes, bytes]] = []
     if body and find_header(fault.headers, b"content-type") is None:
         headers.append((b"Content-Type", content_type(body)))
     headers.extend(fault.headers)
-    if fault.status not in (204, 304):
+    if status not in (204, 304):
         headers.append((b"Content-Length", b"%d" % len(body)))
     if marker is not None:
         headers.append((MARKER, marker.encode()))
-    reason = anthropic.reason_phrase(fault.status).encode()
-    return InjectedResponse(fault.status, reason, tuple(headers), body)
+    reason = anthropic.reason_phrase(status).encode()
+    return InjectedResponse(status, reason, tuple(headers), body)
 
 
 def content_type(body: bytes) -> bytes:

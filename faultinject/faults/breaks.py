@@ -1,0 +1,80 @@
+"""The fault *break*: end or spoil a connection instead of answering, or within the answer.
+
+Knows nothing of connections.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from attrs import frozen
+
+from faultinject.faults.point import Point
+from faultinject.faults.stage import Ability, Stage
+
+
+class How(Enum):
+    """What breaks."""
+
+    CLOSE = "close"
+    """FIN, both ways."""
+    RESET = "reset"
+    """RST."""
+    HANG = "hang"
+    """Nothing any more, and the connection stays open."""
+    GARBAGE = "garbage"
+    """Bytes that are not what the protocol has there; then FIN."""
+    TLS_ALERT = "tls-alert"
+    """A fatal TLS alert instead of a ServerHello (RFC 8446 section 6.2)."""
+
+
+ALERTS = {
+    "handshake_failure": 40,
+    "bad_certificate": 42,
+    "certificate_expired": 45,
+    "certificate_unknown": 46,
+    "unknown_ca": 48,
+    "access_denied": 49,
+    "protocol_version": 70,
+    "internal_error": 80,
+    "unrecognized_name": 112,
+}
+"""Descriptions of TLS alerts by name (RFC 8446 section 6)."""
+
+
+@frozen
+class Break:
+    """Break the connection."""
+
+    how: How
+    at: Stage = Stage.ANSWER
+    """`Stage.ANSWER` is instead of the answer's head, unless there is a point."""
+    point: Point | None = None
+    """Where in the answer; None if it is before the answer."""
+    seconds: float | None = None
+    """How long it hangs, and then closes; None until the client leaves."""
+    alert: int = ALERTS["handshake_failure"]
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """What a front door must be able to do."""
+        stages = {
+            Stage.CONNECT: Ability.CONNECT,
+            Stage.HANDSHAKE: Ability.HANDSHAKE,
+            Stage.REQUEST: Ability.REQUEST,
+        }
+        needed = {_ABILITIES[self.how]}
+        if self.at in stages:
+            needed.add(stages[self.at])
+        if self.point is not None:
+            needed.add(Ability.ANSWER)
+        return frozenset(needed)
+
+
+_ABILITIES = {
+    How.CLOSE: Ability.CLOSE,
+    How.RESET: Ability.RESET,
+    How.HANG: Ability.HANG,
+    How.GARBAGE: Ability.GARBAGE,
+    How.TLS_ALERT: Ability.ALERT,
+}

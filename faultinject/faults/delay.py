@@ -1,0 +1,136 @@
+"""The fault *delay*: keep somebody waiting.
+
+A delay's length is a distribution: it turns a number that it is handed into seconds. Knows nothing
+of where numbers come from, and of clocks.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+from statistics import NormalDist
+
+from attrs import frozen
+
+from faultinject.faults.stage import Ability
+
+_STANDARD = NormalDist()
+_LEAST = 2.0**-54  # in place of 0, whose normal quantile is not finite
+
+
+class Before(Enum):
+    """What a delay holds up."""
+
+    UPSTREAM = "upstream"
+    """Asking the upstream, or injecting an answer."""
+    HEAD = "head"
+    """The answer's head, when it is there."""
+    BODY = "body"
+    """The first byte of the answer's body; the head has gone."""
+
+
+# Each distribution turns a number from [0, 1), evenly drawn, into seconds: its quantile.
+
+
+@frozen
+class Fixed:
+    """Always as long."""
+
+    seconds: float
+
+    def quantile(self, number: float) -> float:
+        """Return the length."""
+        del number
+        return self.seconds
+
+
+@frozen
+class Range:
+    """Evenly spread between two lengths."""
+
+    least_seconds: float
+    most_seconds: float
+
+    def quantile(self, number: float) -> float:
+        """Return the length for a number."""
+        return self.least_seconds + number * (self.most_seconds - self.least_seconds)
+
+
+@frozen
+class Normal:
+    """The normal distribution; what is below 0 is 0."""
+
+    mean_seconds: float
+    deviation_seconds: float
+    cap_seconds: float = math.inf
+
+    def quantile(self, number: float) -> float:
+        """Return the length for a number."""
+        seconds = self.mean_seconds + self.deviation_seconds * _normal(number)
+        return min(max(0.0, seconds), self.cap_seconds)
+
+
+@frozen
+class LogNormal:
+    """The length's logarithm is normal: most are short, a few are several times the median."""
+
+    median_seconds: float
+    sigma: float
+    """The deviation of the logarithm; at 1, one in six is longer than 2.7 times the median."""
+    cap_seconds: float = math.inf
+
+    def quantile(self, number: float) -> float:
+        """Return the length for a number."""
+        exponent = min(self.sigma * _normal(number), _MOST_EXPONENT)
+        return min(self.median_seconds * math.exp(exponent), self.cap_seconds)
+
+
+_MOST_EXPONENT = 600.0  # exp() of 710 is more than a float holds
+
+
+@frozen
+class Exponential:
+    """What has no memory: waiting for the next of events that come at random."""
+
+    mean_seconds: float
+    cap_seconds: float = math.inf
+
+    def quantile(self, number: float) -> float:
+        """Return the length for a number."""
+        return min(-self.mean_seconds * math.log1p(-number), self.cap_seconds)
+
+
+@frozen
+class Pareto:
+    """A long tail: none is shorter than the least, and a few are very much longer."""
+
+    least_seconds: float
+    shape: float
+    """The lower, the longer the tail; at 1 or less there is no mean."""
+    cap_seconds: float
+
+    def quantile(self, number: float) -> float:
+        """Return the length for a number."""
+        exponent = min(-math.log1p(-number) / self.shape, _MOST_EXPONENT)
+        return min(self.least_seconds * math.exp(exponent), self.cap_seconds)
+
+
+def _normal(number: float) -> float:
+    return _STANDARD.inv_cdf(max(number, _LEAST))
+
+
+Length = Fixed | Range | Normal | LogNormal | Exponential | Pareto
+
+
+@frozen
+class Delay:
+    """Wait before something."""
+
+    length: Length
+    before: Before = Before.UPSTREAM
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """What a front door must be able to do."""
+        needed = {Before.HEAD: Ability.DELAY_HEAD, Before.BODY: Ability.DELAY_BODY}.get(self.before)
+        return frozenset({needed} if needed else ())
