@@ -199,7 +199,7 @@ class ExchangeEnded(Event):
 
 @frozen(kw_only=True)
 class RelayEnded(Event):
-    """A tunnel was passed on untouched, and has ended."""
+    """A tunnel was passed on untouched, and has ended; or there was no upstream to open it to."""
 
     NAME = "relay"
 
@@ -215,6 +215,8 @@ class RelayEnded(Event):
     """From the upstream to the client."""
     milliseconds: float
     error: str | None = None
+    opened: bool = True
+    """Whether the upstream was reached; without it nothing was passed on."""
 
     @property
     def level(self) -> Level:

@@ -267,5 +267,6 @@ class Tunnel:
                 received_bytes=relayed.received_bytes,
                 milliseconds=milliseconds_since(self._started),
                 error=relayed.error,
+                opened=self.upstream is not None,
             )
         )

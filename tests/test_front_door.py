@@ -207,6 +207,7 @@ async def test_connect_to_a_host_that_cannot_be_reached(autojump_clock, failure,
         assert await client.rest() == b""
         [relay] = bench.of(RelayEnded)
         assert (relay.reason, relay.error) == ("not a target", str(failure))
+        assert not relay.opened
 
 
 @pytest.mark.parametrize("authority", [b"nonsense", b"other.example:443"])

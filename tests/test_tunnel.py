@@ -188,7 +188,7 @@ async def test_another_host_is_relayed_untouched(autojump_clock):
         await bench.ended()
         [relay] = bench.of(RelayEnded)
         carried = len(hello) + 256
-        assert (relay.reason, relay.error) == ("not a target", None)
+        assert (relay.reason, relay.error, relay.opened) == ("not a target", None, True)
         assert (relay.sent_bytes, relay.received_bytes) == (carried, carried)
         assert (relay.host, relay.port) == ("other.example", 443)
         assert bench.of(Warned) == []
@@ -326,7 +326,8 @@ async def test_a_target_that_cannot_be_reached_for_a_relay(autojump_clock):
         client = await bench.tunnel()
         await client.send(b"SSH-2.0-x\r\n")
         await bench.ended()
-        assert bench.of(RelayEnded)[0].error == "no such name"
+        [relay] = bench.of(RelayEnded)
+        assert (relay.error, relay.opened) == ("no such name", False)
 
 
 async def test_more_than_a_hello_can_have_is_relayed(autojump_clock):

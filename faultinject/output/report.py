@@ -90,6 +90,7 @@ def _top(table: dict[str, int]) -> str:
 def _facts(summary: Summary) -> list[str]:
     """Say what happened besides exchanges."""
     relays = sum(summary.relayed.values())
+    unopened = sum(summary.unopened_tunnels.values())
     refusals = sum(summary.refused_handshakes.values())
     facts = [
         f"{times(number, 'request')}: {outcome.replace('-', ' ')}."
@@ -99,6 +100,9 @@ def _facts(summary: Summary) -> list[str]:
     if relays:
         tunnels = times(relays, "tunnel was", "tunnels were")
         facts.append(f"{tunnels} relayed untouched: {_top(summary.relayed)}.")
+    if unopened:
+        tunnels = times(unopened, "tunnel")
+        facts.append(f"{tunnels} could not be opened: {_top(summary.unopened_tunnels)}.")
     if refusals:
         handshakes = times(refusals, "handshake was", "handshakes were")
         facts.append(
@@ -130,7 +134,7 @@ def _checks(summary: Summary) -> list[str]:
         return [f"{mend}{_url(summary)} as base URL: that needs no certificate."]
     # What names no host is no request to a proxy: TLS or SOCKS, most likely.
     others = [name for name, counts in summary.targets.items() if counts.rate_asked is None]
-    if summary.relayed or any(others):
+    if summary.relay_reasons or any(others):
         reasons = _top(summary.relay_reasons) or "not a target"
         return [
             f"The client uses the proxy, but nothing was looked into: {reasons}.",

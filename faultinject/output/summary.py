@@ -107,7 +107,9 @@ class Summary:
         self.sessions = 0
         self.targets: dict[str, TargetCounts] = {}
         self.relayed: dict[str, int] = {}
+        self.unopened_tunnels: dict[str, int] = {}
         self.relay_reasons: dict[str, int] = {}
+        """Why tunnels were not looked into, those that could not be opened included."""
         self.refused_handshakes: dict[str, int] = {}
         self.handshake_failures = 0
         self.session_failures = 0
@@ -155,6 +157,7 @@ class Summary:
             "targets": [counts.as_dict() for counts in self.targets.values()],
             "sessions": self.sessions,
             "relayed": dict(self.relayed),
+            "unopened_tunnels": dict(self.unopened_tunnels),
             "refused_handshakes": dict(self.refused_handshakes),
             "handshake_failures": self.handshake_failures,
             "session_failures": self.session_failures,
@@ -185,7 +188,7 @@ class Summary:
         counts.outcomes[event.outcome] += 1
 
     def _relay(self, event: RelayEnded) -> None:
-        _count(self.relayed, event.host)
+        _count(self.relayed if event.opened else self.unopened_tunnels, event.host)
         _count(self.relay_reasons, event.reason)
 
     def _handshake_failure(self, event: HandshakeFailed) -> None:

@@ -176,7 +176,8 @@ class TextFormat:
         if event.error is not None:
             notes.append(self._error(event.error))
         url = f"{bracketed(event.host)}:{event.port}"
-        return self._row(event, "relayed", "CONNECT", url, "-", event.received_bytes, notes)
+        word = "relayed" if event.opened else "upstream-error"
+        return self._row(event, word, "CONNECT", url, "-", event.received_bytes, notes)
 
     def _handshake_failed(self, event: HandshakeFailed) -> str:
         if event.refused:

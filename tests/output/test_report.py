@@ -93,6 +93,7 @@ def test_what_happened_besides() -> None:
         sample(ExchangeEnded),
         *(sample(RelayEnded, host=f"h{number}.example") for number in range(5)),
         sample(RelayEnded, host="h4.example"),
+        sample(RelayEnded, host="closed.example", opened=False),
         sample(HandshakeFailed),
         sample(HandshakeFailed, refused=False),
         sample(SessionFailed),
@@ -102,6 +103,7 @@ def test_what_happened_besides() -> None:
         "- 6 tunnels were relayed untouched: "
         "h4.example (2), h0.example (1), h1.example (1) and 2 more.\n"
     ) in text
+    assert "- 1 tunnel could not be opened: closed.example (1).\n" in text
     assert "- 1 handshake was refused by clients that do not trust our CA: " in text
     assert "- 1 other TLS handshake failed.\n" in text
     assert "- 1 session ended by a defect of faultinject" in text
@@ -115,6 +117,7 @@ def test_what_happened_besides() -> None:
         ([sample(SessionStarted)], "as an HTTP proxy (not SOCKS), as http:// (not https://)"),
         ([sample(HandshakeFailed, refused=False)], "TLS with them failed"),
         ([sample(RelayEnded)], "nothing was looked into: not a target (1)"),
+        ([sample(RelayEnded, opened=False)], "nothing was looked into: not a target (1)"),
         ([sample(ExchangeEnded, target="o.example")], "nothing was looked into: not a target"),
         (
             [sample(SessionStarted), sample(ExchangeEnded, target="", outcome="refused")],
@@ -122,7 +125,16 @@ def test_what_happened_besides() -> None:
         ),
         ([sample(HandshakeFailed), sample(RelayEnded)], "Make the client trust our CA"),
     ],
-    ids=["no client", "no request", "failed", "relayed", "no target", "no host", "refused"],
+    ids=[
+        "no client",
+        "no request",
+        "failed",
+        "relayed",
+        "unopened",
+        "no target",
+        "no host",
+        "refused",
+    ],
 )
 def test_advice_follows_what_was_seen(events: list[Event], advice: str) -> None:
     """A run without requests to targets says what to check first."""

@@ -130,6 +130,13 @@ def test_relay() -> None:
     assert line(sample(RelayEnded, error="reset")).endswith("not a target  reset")
 
 
+def test_a_tunnel_that_could_not_be_opened() -> None:
+    """Nothing was relayed: it is an error of the upstream."""
+    text = line(sample(RelayEnded, opened=False, received_bytes=0, error="cannot connect"))
+    assert text.startswith("upstream-error CONNECT pypi.org:443 ")
+    assert text.endswith("not a target  cannot connect")
+
+
 def test_refused_certificate_names_the_mend_once_a_host() -> None:
     """Each host gets one line, however many clients refuse."""
     lines = TextFormat()

@@ -84,6 +84,7 @@ SAMPLES: dict[type[Event], dict[str, Any]] = {
         "sent_bytes": 517,
         "received_bytes": 1_234_567,
         "milliseconds": 345.6,
+        "opened": True,
     },
     SessionEnded: {"session": 3, "reason": "closed", "exchanges": 5, "milliseconds": 2400.0},
     SessionFailed: {
