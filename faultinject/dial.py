@@ -61,7 +61,7 @@ class Dialer:
         """Open a connection that is ready for HTTP. Raises `UpstreamError`."""
         with _time_limit(origin.address, self.limit_seconds):
             stream = await self._dial_tcp(origin.address)
-            return await self._start_tls(stream, origin) if origin.tls else stream
+            return await self.start_tls(stream, origin) if origin.tls else stream
 
     async def dial_blind(self, address: Authority) -> SocketStream:
         """Open a connection for bytes as they come. Raises `UpstreamError`."""
@@ -91,7 +91,11 @@ class Dialer:
                 return address
         return asked
 
-    async def _start_tls(self, transport: SocketStream, origin: Origin) -> trio.abc.Stream:
+    async def start_tls(self, transport: trio.abc.Stream, origin: Origin) -> trio.abc.Stream:
+        """Do the handshake with an origin over a stream, which is closed if it fails.
+
+        Raises `UpstreamError`.
+        """
         stream = TlsStream(
             transport,
             self._tls_context,

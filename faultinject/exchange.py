@@ -143,9 +143,9 @@ class Exchange:
         the answer; and a client that is still sending may not look for one.
         """
         try:
+            await self._make_way(last)
             whole = last or await self._read_away()
             self.patience.expect("the client to read its answer", self.limits.send_seconds)
-            await self.lease.make_way()
             parts = dated(response, close=last or not whole)
             await self.client.send(*((parts[0], End()) if method == b"HEAD" else parts))
         except ClientGoneError as error:
@@ -156,6 +156,12 @@ class Exchange:
             self.outcome, self.error = "upstream-error", str(error)
         else:
             self.outcome, self.status, self.answered = outcome, response.status, True
+
+    async def _make_way(self, last: bool) -> None:
+        if not last and not self.client.request_ended:
+            self.client.buffered_parts()
+        writes = 2 if self.client.waits_for_continue else 1
+        await self.lease.make_way(writes, self.client.unread if self.client.request_ended else b"")
 
     async def _read_away(self) -> bool:
         """Read the rest of the request's body and forget it; say whether that came to its end."""

@@ -62,6 +62,7 @@ class Forwarding:
         begun by then is for the client connection to say.
         """
         reused = await self.lease.acquire(origin)
+        await self.lease.begin_upload(request)
         self._sent = _Sent([] if reused else None)
         first = (unambiguous(request), *self.client.buffered_parts())
         try:
@@ -81,6 +82,8 @@ class Forwarding:
         upstream = self.lease.borrowed
         self._upstream_deaf = False
         await self._send_up(upstream, first)
+        if isinstance(first[-1], End):
+            self.lease.end_upload()
         if isinstance(first[-1], End) and await self._answered_at_once(upstream):
             return
         await beside(
@@ -115,6 +118,7 @@ class Forwarding:
                 parts = tuple(await self.client.receive())
                 await self._send_up(upstream, parts)
                 last = parts[-1]
+            self.lease.end_upload()
             await self._watch_client()
         except (ClientGoneError, ClientProtocolError) as error:
             self._client_failure = error
@@ -141,6 +145,8 @@ class Forwarding:
         """
         may_half_close = self.client.half_closeable and self.client.announced_last
         while len(self.client.unread) < self.limits.early_bytes:
+            if self.lease.follow(self.client.unread):
+                return  # it is not asked for more than it has said
             if not await self.client.read_more():
                 if may_half_close:
                     return  # it has said all it will say, and may well be reading

@@ -11,6 +11,7 @@ from types import TracebackType
 
 from faultinject.dial import Origin
 from faultinject.http.connection import UpstreamConnection
+from faultinject.http.message import RequestHead
 
 
 class Lease(ABC):
@@ -45,10 +46,24 @@ class Lease(ABC):
     async def discard(self) -> None:
         """End the connection, if there is one: it is not good for another request."""
 
-    async def make_way(self) -> None:  # noqa: B027 - most leases have nothing to do
+    # What a lease must know whose connection is the other end of the client's own tunnel. Where
+    # the two are apart there is nothing to do.
+
+    async def begin_upload(self, request: RequestHead) -> None:  # noqa: B027
+        """Get ready for a request that is about to be sent. Raises `UpstreamError`."""
+
+    def end_upload(self) -> None:  # noqa: B027
+        """Say that the request has been sent to its end."""
+
+    def follow(self, unread: bytes) -> bool:  # noqa: ARG002
+        """Say whether the client must not be asked for more: its next requests are ``unread``."""
+        return False
+
+    async def make_way(self, writes: int = 1, unread: bytes = b"") -> None:  # noqa: B027
         """Do what it takes so that an answer that no upstream gave can reach the client.
 
-        Mostly nothing. Raises `UpstreamError`.
+        It will be sent in that many ``writes``; ``unread`` is what the client has sent beyond its
+        request. Raises `UpstreamError`.
         """
 
     async def __aenter__(self) -> Lease:

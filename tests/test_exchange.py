@@ -560,7 +560,7 @@ async def test_an_answer_that_has_no_way_is_an_upstream_error(autojump_clock):
     """Where the answer needs the upstream's help, its failure is told as such."""
 
     class NoWay(PooledLease):
-        async def make_way(self) -> None:
+        async def make_way(self, writes: int = 1, unread: bytes = b"") -> None:
             raise UpstreamError("disconnected", "no way")
 
     async with open_bench(probability=1.0) as bench:
