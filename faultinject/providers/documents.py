@@ -15,7 +15,7 @@ from typing import Any
 from attrs import asdict, frozen
 
 from faultinject.framing.sse import encode
-from faultinject.providers.provider import Failure, Fields
+from faultinject.providers.provider import Failure, Fields, Usage
 
 TEXT = "This answer was made by faultinject — no model was asked, and nothing left this machine."
 """What a made answer says. Its dash takes three bytes, so that a stream can be cut within it."""
@@ -117,12 +117,14 @@ class ToolCall:
         return [text[at : at + 4] for at in range(0, len(text), 4)]
 
 
-def tool_call(tools: Iterable[tuple[Any, Any]]) -> ToolCall | None:
-    """Call the first tool that has a name, given names and JSON schemas of arguments."""
-    for name, schema in tools:
-        if isinstance(name, str):
-            return ToolCall(name, _arguments(schema))
-    return None
+def tool_call(tools: Iterable[tuple[Any, Any]], wanted: Any = None) -> ToolCall | None:
+    """Call the tool of the wanted name, or else the first that has a name; None if none has.
+
+    ``tools`` are names and the JSON schemas of their arguments.
+    """
+    named = [(name, schema) for name, schema in tools if isinstance(name, str)]
+    chosen = [tool for tool in named if tool[0] == wanted] or named
+    return ToolCall(chosen[0][0], _arguments(chosen[0][1])) if chosen else None
 
 
 def _arguments(schema: Any) -> dict[str, Any]:
@@ -157,3 +159,10 @@ def member(value: Any, *path: str) -> Any:
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+def usage_of(usage: Any, asked: str = "input_tokens", said: str = "output_tokens") -> Usage | None:
+    """Read the tokens of an answer by their names; None if it says nothing of them."""
+    told = [member(usage, name) for name in (asked, said)]
+    tokens = [value if isinstance(value, int) else None for value in told]
+    return None if tokens == [None, None] else Usage(*tokens)

@@ -172,8 +172,8 @@ class Provider:
     """Headers of the rate limits, those of `Failure.exhausted` with nothing left."""
     retry_headers: Callable[[Failure], Headers] = field(repr=False)
     """Headers that tell a client whether and when to try again."""
-    shape: Callable[[str], StreamShape | None] = field(repr=False)
-    """The shape of the streams of a path; None if it is not known to have any."""
+    shape: Callable[[str], StreamShape] = field(repr=False)
+    """The shape of the streams of a path; the plain one where none is known."""
     minimal_response: Callable[[Asked, Fields, Uniform], bytes] = field(repr=False)
     """Makes the smallest valid document for a request."""
     usage: Callable[[Any], Usage | None] = field(repr=False)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from faultinject.providers import gateway
+from faultinject.providers import gateway, plain
 from faultinject.providers.anthropic import errors, headers, messages, stream
 from faultinject.providers.anthropic.errors import error_body, error_type, reason_phrase
-from faultinject.providers.documents import compact, member
+from faultinject.providers.documents import compact, member, usage_of
 from faultinject.providers.gateway import cloudflare_headers
 from faultinject.providers.provider import Page, Provider, StreamShape, Usage
 
@@ -50,12 +50,12 @@ _PAGES = {
 } | gateway.PAGES
 
 
-def _shape(path: str) -> StreamShape | None:
-    return stream.SHAPE if path.endswith("/v1/messages") else None
+def _shape(path: str) -> StreamShape:
+    return stream.SHAPE if path.endswith("/v1/messages") else plain.SHAPE
 
 
 def _usage(document: Any) -> Usage | None:
-    return messages.usage_of(member(document, "usage"))
+    return usage_of(member(document, "usage"))
 
 
 PROVIDER = Provider(

@@ -25,7 +25,6 @@ from faultinject.providers.provider import (
     Asked,
     Fields,
     Uniform,
-    Usage,
 )
 
 Document = dict[str, Any]
@@ -47,8 +46,13 @@ def padded(document: Document, uniform: Uniform) -> bytes:
 
 
 def minimal_response(asked: Asked, fields: Fields, uniform: Uniform, text: str = TEXT) -> bytes:
-    """Return a message that says a text, and calls a tool if the request lets it."""
+    """Return a message that says a text, and calls a tool if the request lets it.
+
+    A request to have tokens counted gets their number.
+    """
     del fields
+    if asked.path.endswith("/count_tokens"):
+        return compact({"input_tokens": words(asked.get("messages"))})
     message, call = _begun(asked, uniform), _called(asked)
     content: list[Document] = [{"type": "text", "text": text}]
     if call is not None:
@@ -140,15 +144,10 @@ def _called(asked: Asked) -> ToolCall | None:
         for message in entries(asked.get("messages"))[-1:]
         for part in entries(message.get("content"))
     ]
-    if any(answered) or member(asked.get("tool_choice"), "type") == "none":
+    choice = asked.get("tool_choice")
+    if any(answered) or member(choice, "type") == "none":
         return None
     tools = entries(asked.get("tools"))
     # Those without a schema are the API's own (web search, say) and are called by it alone.
-    return tool_call((t.get("name"), t["input_schema"]) for t in tools if "input_schema" in t)
-
-
-def usage_of(usage: Any) -> Usage | None:
-    """Read the tokens of a message's ``usage``; None if it says nothing."""
-    told = [member(usage, name) for name in ("input_tokens", "output_tokens")]
-    tokens = [value if isinstance(value, int) else None for value in told]
-    return None if tokens == [None, None] else Usage(*tokens)
+    own = ((t.get("name"), t["input_schema"]) for t in tools if "input_schema" in t)
+    return tool_call(own, wanted=member(choice, "name"))

@@ -18,9 +18,8 @@ from faultinject.providers.anthropic.messages import (
     ending,
     minimal_stream,
     padded,
-    usage_of,
 )
-from faultinject.providers.documents import member
+from faultinject.providers.documents import member, usage_of
 from faultinject.providers.provider import Failure, Fields, StreamShape, Uniform, Usage
 
 

@@ -1,0 +1,56 @@
+"""OpenAI's API: Chat Completions and Responses.
+
+What is known of it, and how, is in docs/providers/openai.md. Other hosts that speak like it are
+recognised by their paths and get OpenAI's own words.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from faultinject.providers import gateway, plain
+from faultinject.providers.documents import member, standard_phrase, usage_of
+from faultinject.providers.openai import chat, errors, headers, responses, responses_stream
+from faultinject.providers.provider import Asked, Fields, Provider, StreamShape, Uniform, Usage
+
+__all__ = ["PROVIDER"]
+
+
+def _shape(path: str) -> StreamShape:
+    if path.endswith("/completions"):
+        return chat.SHAPE
+    return responses_stream.SHAPE if path.endswith("/responses") else plain.SHAPE
+
+
+def _minimal_response(asked: Asked, fields: Fields, uniform: Uniform) -> bytes:
+    of_responses = asked.path.endswith("/responses")
+    minimal = responses.minimal_response if of_responses else chat.minimal_response
+    return minimal(asked, fields, uniform)
+
+
+def _usage(document: Any) -> Usage | None:
+    told = member(document, "usage")
+    return usage_of(told) or usage_of(told, *chat.TOKEN_NAMES)
+
+
+PROVIDER = Provider(
+    name="openai",
+    hosts=("api.openai.com",),
+    paths=re.compile(r".*/chat/completions|.*/(v1|openai)/responses(/.*)?"),
+    draw_fields=headers.draw_fields,
+    reason_phrase=standard_phrase,
+    error_type=errors.error_type,
+    error_body=errors.error_body,
+    error_content_type="application/json",
+    request_id_header=b"x-request-id",
+    identity_headers=headers.identity_headers,
+    rate_limit_headers=headers.rate_limit_headers,
+    retry_headers=headers.retry_headers,
+    shape=_shape,
+    minimal_response=_minimal_response,
+    usage=_usage,
+    failures=errors.FAILURES,
+    pages=gateway.PAGES,
+)
+"""OpenAI's API."""

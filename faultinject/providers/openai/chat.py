@@ -1,0 +1,189 @@
+"""OpenAI's Chat Completions as documents and streams.
+
+https://platform.openai.com/docs/api-reference/chat. As little as clients need: one choice, text,
+and a call of a function. Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import define, field
+
+from faultinject.framing import StreamEvent
+from faultinject.framing.sse import SseDecoder, encode
+from faultinject.providers.documents import (
+    TEXT,
+    ToolCall,
+    compact,
+    entries,
+    event,
+    member,
+    pieces,
+    usage_of,
+    words,
+)
+from faultinject.providers.ids import BASE62, identifier
+from faultinject.providers.openai.errors import failure_error
+from faultinject.providers.openai.tools import called
+from faultinject.providers.provider import Asked, Failure, Fields, StreamShape, Uniform, Usage
+
+Document = dict[str, Any]
+
+TOKEN_NAMES = ("prompt_tokens", "completion_tokens")
+DONE = encode(None, b"[DONE]")
+"""The end of a stream. It is not JSON."""
+
+
+# The smallest answers
+
+
+def minimal_response(asked: Asked, fields: Fields, uniform: Uniform, text: str = TEXT) -> bytes:
+    """Return a completion that says a text or, if the request lets it, calls a function."""
+    call = called(asked)
+    message: Document = {"role": "assistant", "content": text, "refusal": None}
+    if call is not None:
+        message |= {"content": None, "tool_calls": [_tool_call(call, uniform)]}
+    choice = {
+        "index": 0,
+        "message": message,
+        "logprobs": None,
+        "finish_reason": _finish_reason(call),
+    }
+    usage = _usage(words(asked.get("messages")), _completion_tokens(text, call))
+    return compact(_begun(asked, fields, uniform) | {"choices": [choice], "usage": usage})
+
+
+def minimal_stream(asked: Asked, fields: Fields, uniform: Uniform, text: str = TEXT) -> list[bytes]:
+    """Return the same completion as a stream, with its usage if the request wants it."""
+    call = called(asked)
+    chunk = _begun(asked, fields, uniform) | {"object": "chat.completion.chunk"}
+    counted = member(asked.get("stream_options"), "include_usage") is True
+    if counted:
+        chunk["usage"] = None
+    deltas = _text_deltas(text) if call is None else _call_deltas(call, uniform)
+    events = [_chunk(chunk, delta, None) for delta in deltas]
+    events.append(_chunk(chunk, {}, _finish_reason(call)))
+    if counted:
+        usage = _usage(words(asked.get("messages")), _completion_tokens(text, call))
+        events.append(event(chunk | {"choices": [], "usage": usage}))
+    return [*events, DONE]
+
+
+def _text_deltas(text: str) -> list[Document]:
+    return [{"role": "assistant", "content": ""}, *({"content": word} for word in pieces(text))]
+
+
+def _call_deltas(call: ToolCall, uniform: Uniform) -> list[Document]:
+    first = _tool_call(call, uniform)
+    first = {"index": 0, **first, "function": {"name": call.name, "arguments": ""}}
+    opening = {"role": "assistant", "content": None, "tool_calls": [first]}
+    return [
+        opening,
+        *(
+            {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
+            for piece in call.fragments
+        ),
+    ]
+
+
+def _chunk(chunk: Document, delta: Document, reason: str | None, index: int = 0) -> bytes:
+    choice = {"index": index, "delta": delta, "finish_reason": reason}
+    return event(chunk | {"choices": [choice]})
+
+
+def _begun(asked: Asked, fields: Fields, uniform: Uniform) -> Document:
+    return {
+        "id": identifier("chatcmpl-", uniform(), 29, BASE62),
+        "object": "chat.completion",
+        "created": int(fields.now_seconds),
+        "model": asked.model,
+    }
+
+
+def _tool_call(call: ToolCall, uniform: Uniform) -> Document:
+    function = {"name": call.name, "arguments": call.json}
+    return {
+        "id": identifier("call_", uniform(), 24, BASE62), "type": "function", "function": function,
+    }  # fmt: skip
+
+
+def _finish_reason(call: ToolCall | None) -> str:
+    return "stop" if call is None else "tool_calls"
+
+
+def _completion_tokens(text: str, call: ToolCall | None) -> int:
+    return len(pieces(text)) if call is None else len(call.fragments)
+
+
+def _usage(asked: int, said: int) -> Document:
+    return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+
+
+# A stream on its way
+
+
+@define
+class Passed:
+    """What has passed of a stream."""
+
+    usage: Usage | None = None
+    _chunk: Document | None = None
+    """The first chunk without its choices: all chunks of a stream share what is in it."""
+    _open: set[int] = field(factory=set)
+    """The choices that have no reason to have ended yet."""
+    _deltas: int = 0
+    _ended: bool = False
+
+    def see(self, event: StreamEvent) -> None:
+        """Take note of an event that was passed on."""
+        document = event.json
+        if not isinstance(document, dict):
+            self._ended = self._ended or event.data == b"[DONE]"
+            return
+        self._ended = self._ended or "error" in document
+        self.usage = usage_of(document.get("usage"), *TOKEN_NAMES) or self.usage
+        choices = entries(document.get("choices"))
+        if choices and self._chunk is None:
+            self._chunk = {key: value for key, value in document.items() if key != "choices"}
+        for choice in choices:
+            self._see_choice(choice)
+
+    def _see_choice(self, choice: Document) -> None:
+        index = choice.get("index")
+        index = index if isinstance(index, int) else 0
+        self._deltas += 1
+        if choice.get("finish_reason") is None:
+            self._open.add(index)
+        else:
+            self._open.discard(index)
+
+    def error(self, failure: Failure, fields: Fields, uniform: Uniform, form: str = "") -> bytes:
+        """Return an error as it comes in a stream: data without an event's name."""
+        del uniform, form
+        return event({"error": failure_error(failure, fields)})
+
+    def end_early(self, uniform: Uniform) -> list[bytes]:
+        """Return the end of a completion that reached its limit of tokens.
+
+        Where the chunks have a ``usage``, as they do if the request asked for it, the usage is
+        told too; the prompt's tokens are not known here and are told as 0.
+        """
+        del uniform
+        if self._chunk is None or self._ended:
+            return []
+        events = [_chunk(self._chunk, {}, "length", index) for index in sorted(self._open)]
+        if "usage" in self._chunk and self.usage is None:
+            events.append(event(self._chunk | {"choices": [], "usage": _usage(0, self._deltas)}))
+        return [*events, DONE]
+
+
+SHAPE = StreamShape(
+    name="chat",
+    decoder=SseDecoder,
+    is_terminator=lambda event: event.data == b"[DONE]",
+    progress=Passed,
+    minimal=minimal_stream,
+    error_forms=("data",),
+)
+"""A stream of one completion."""

@@ -1,0 +1,139 @@
+"""How OpenAI's API words its failures.
+
+Codes: https://platform.openai.com/docs/guides/error-codes; docs/providers/openai.md says of each
+message whether it is documented, captured or not verified. Knows nothing of headers and streams.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import evolve, frozen
+
+from faultinject.providers.documents import filled, indented, message_of, standard_phrase
+from faultinject.providers.openai.limits import duration, exhausted, wait_seconds
+from faultinject.providers.provider import Failure, Fields
+
+
+@frozen
+class _Words:
+    """The usual error of a status."""
+
+    error_type: str
+    code: str | None
+    message: str
+    param: str | None = None
+
+
+_WORDS = {
+    400: _Words(
+        "invalid_request_error",
+        "context_length_exceeded",
+        "This model's maximum context length is 128000 tokens. However, your messages resulted in"
+        " 131072 tokens. Please reduce the length of the messages.",
+        "messages",
+    ),
+    401: _Words(
+        "invalid_request_error",
+        "invalid_api_key",
+        "Incorrect API key provided: sk-***. You can find your API key at"
+        " https://platform.openai.com/account/api-keys.",
+    ),
+    403: _Words(
+        "request_forbidden",
+        "unsupported_country_region_territory",
+        "Country, region, or territory not supported",
+    ),
+    404: _Words(
+        "invalid_request_error",
+        "model_not_found",
+        "The model `{model}` does not exist or you do not have access to it.",
+    ),
+    429: _Words(
+        "tokens",
+        "rate_limit_exceeded",
+        "Rate limit reached for {model} in organization {organization_id} on {limit}. Please try"
+        " again in {wait}. Visit https://platform.openai.com/account/rate-limits to learn more.",
+    ),
+    500: _Words(
+        "server_error",
+        None,
+        "The server had an error while processing your request. Sorry about that!",
+    ),
+    503: _Words(
+        "service_unavailable_error",
+        "server_is_overloaded",
+        "Our servers are currently overloaded. Please try again later.",
+    ),
+}
+
+
+def error_type(status: int) -> str:
+    """Return the API's name for a status; the general one of its class for others."""
+    return _words(status).error_type
+
+
+def _words(status: int) -> _Words:
+    kind = "invalid_request_error" if 400 <= status < 500 else "server_error"
+    return _WORDS.get(status) or _Words(kind, None, standard_phrase(status))
+
+
+def failure_error(failure: Failure, fields: Fields) -> dict[str, Any]:
+    """Return what an error document and an error in a stream hold: the error itself.
+
+    A failure that says its own type is not given the code of another.
+    """
+    words = _words(failure.status)
+    if failure.status == 429:
+        words = _refusal(words, failure, fields)
+    own = failure.error_type not in (None, words.error_type)
+    return {
+        "message": message_of(failure, fields, words.message),
+        "type": failure.error_type or words.error_type,
+        "param": failure.param or (None if own else words.param),
+        "code": failure.code or (None if own else words.code),
+        **(failure.details or {}),
+    }
+
+
+def _refusal(words: _Words, failure: Failure, fields: Fields) -> _Words:
+    """Return the words of a 429 with the numbers of the limit that it is for."""
+    limit = exhausted(failure)
+    wait = duration(wait_seconds(failure))
+    message = filled(words.message, fields, limit=limit.words, wait=wait)
+    return evolve(words, error_type=limit.kind, message=message)
+
+
+def error_body(failure: Failure, fields: Fields) -> bytes:
+    """Return the error document of a failure, indented as the API sends it; it holds no id."""
+    return indented({"error": failure_error(failure, fields)})
+
+
+_QUOTA = (
+    "You exceeded your current quota, please check your plan and billing details. For more"
+    " information on this error, read the docs:"
+    " https://platform.openai.com/docs/guides/error-codes/api-errors."
+)
+
+FAILURES = {
+    "overloaded": Failure(503),
+    "slow-down": Failure(
+        429,
+        error_type="rate_limit_error",
+        code="slow_down",
+        message="Our servers are currently overloaded. Please try again later.",
+    ),
+    "rate-limited": Failure(429, exhausted="tokens", retry_after_seconds=2),
+    "spend-cap": Failure(
+        429, error_type="insufficient_quota", code="insufficient_quota", message=_QUOTA
+    ),
+    "credit-empty": Failure(
+        429, error_type="insufficient_quota", code="credit_balance_exhausted", message=_QUOTA
+    ),
+    "auth-expired": Failure(401),
+    "prompt-too-long": Failure(400),
+    "unknown-model": Failure(404),
+    "forbidden": Failure(403),
+    "server-error": Failure(500),
+}
+"""Errors by name."""

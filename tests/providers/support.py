@@ -1,0 +1,49 @@
+"""What the tests of providers share: repeatable draws, and a stream read back."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from faultinject.framing import StreamEvent
+from faultinject.framing.sse import SseDecoder
+from faultinject.providers.provider import Asked, Fields, Progress, Provider, Uniform
+
+NOW_SECONDS = 1754179200.25  # 2025-08-03T00:00:00.25Z
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+    "required": ["city"],
+}
+MESSAGES = [{"role": "user", "content": "How is the weather?"}]
+
+
+def uniform(seed: int = 1) -> Uniform:
+    """Return draws that are the same for the same seed."""
+    return Random(seed).random
+
+
+def fields_of(provider: Provider, asked: Asked | None = None) -> Fields:
+    """Return the fields of an answer."""
+    return provider.draw_fields(uniform(), NOW_SECONDS, asked or Asked("/"))
+
+
+def events_of(*pieces: bytes) -> list[StreamEvent]:
+    """Return the events of a stream, each of which must be whole."""
+    decoder = SseDecoder()
+    events = [event for piece in pieces for event in decoder.feed(piece)]
+    assert decoder.pending == b""
+    assert all(event.is_event for event in events)
+    return events
+
+
+def documents_of(*pieces: bytes) -> list[Any]:
+    """Return the data of a stream's events, as JSON where it is."""
+    return [event.json for event in events_of(*pieces)]
+
+
+def passed(progress: Progress, *pieces: bytes) -> Progress:
+    """Let a stream pass."""
+    for event in events_of(*pieces):
+        progress.see(event)
+    return progress
