@@ -156,6 +156,9 @@ class Exchange:
             self.outcome, self.error = "upstream-error", str(error)
         else:
             self.outcome, self.status, self.answered = outcome, response.status, True
+        finally:
+            if self.error is None and not self.answered:  # a time limit, or the proxy stops
+                self.error = "broken off before the answer's end"
 
     async def _make_way(self, last: bool) -> None:
         if not last and not self.client.request_ended:
