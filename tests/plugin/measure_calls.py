@@ -51,13 +51,23 @@ def call(port: int, at_once: int, held: int) -> None:
 
         with ThreadPoolExecutor(at_once) as threads:
             list(threads.map(one, range(100)))
-            print(json.dumps("ready"), flush=True)
+            print("ready", flush=True)
             sys.stdin.readline()
             started = time.perf_counter()
             times = list(threads.map(one, range(CALLS)))
             rate = CALLS / (time.perf_counter() - started)
         print(json.dumps([rate, statistics.median(times)]), flush=True)
         assert not any(each.done() for each in kept)
+
+
+async def line(stream: trio.abc.ReceiveStream) -> bytes:
+    """Read a line, which nothing follows yet."""
+    read = b""
+    while not read.endswith(b"\n"):
+        more = await stream.receive_some()
+        assert more, "the client failed"
+        read += more
+    return read
 
 
 async def measure() -> None:
@@ -75,10 +85,10 @@ async def measure() -> None:
             assert client.stdin is not None
             assert client.stdout is not None
             async with client.stdin, client.stdout:
-                await client.stdout.receive_some()
+                await line(client.stdout)
                 cpu = time.process_time()
                 await client.stdin.send_all(b"\n")
-                rate, seconds = json.loads(await client.stdout.receive_some())
+                rate, seconds = json.loads(await line(client.stdout))
                 cpu = (time.process_time() - cpu) / CALLS
                 await client.wait()
             print(
