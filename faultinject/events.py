@@ -79,8 +79,9 @@ class ProxyStarted(Event):
 
     version: str
     url: str
-    """What clients use as proxy or base URL."""
+    """What clients on this machine use as proxy or base URL."""
     host: str
+    """The address to listen on, as given; 0.0.0.0 and :: stand for every one of the machine's."""
     port: int
     targets: tuple[str, ...]
     error_probability: float

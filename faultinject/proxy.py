@@ -31,7 +31,9 @@ from faultinject.tls.certificate_authority import CertificateAuthority
 from faultinject.tls.leaves import LeafCache
 from faultinject.upstream import Dial, Pool
 
-_ANY = ("0.0.0.0", "::")  # noqa: S104 - addresses that stand for every one of the machine's
+# Addresses that stand for every one of the machine's, and how the machine itself reaches them: to
+# connect to the former means nothing on some systems.
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 def _ignore(_event: Event) -> None:
@@ -50,8 +52,8 @@ class RunningProxy:
 
     @property
     def url(self) -> str:
-        """What clients use as their proxy, or as base URL."""
-        return f"http://{bracketed(self.host)}:{self.port}"
+        """What clients on this machine use as their proxy, or as base URL."""
+        return f"http://{bracketed(_ANY.get(self.host, self.host))}:{self.port}"
 
     def drain(self) -> None:
         """Stop accepting, close idle connections, and end once open exchanges have.

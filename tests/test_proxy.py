@@ -114,6 +114,15 @@ def test_the_url_of_a_proxy_on_ipv6():
     assert proxy.url == "http://[::1]:8080"
 
 
+@pytest.mark.parametrize(
+    ("host", "url"), [("0.0.0.0", "http://127.0.0.1:8080"), ("::", "http://[::1]:8080")]
+)
+def test_the_url_of_a_proxy_on_every_address(host, url):
+    """One that can be connected to."""
+    proxy = RunningProxy(host, 8080, Path("ca.crt"), trio.Event())
+    assert (proxy.url, proxy.host) == (url, host)
+
+
 # Upstreams over the network
 
 

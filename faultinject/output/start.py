@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 
-from faultinject.authority import TargetPattern
+from faultinject.authority import TargetPattern, bracketed
 from faultinject.events import ProxyStarted
 from faultinject.output.escape import safe
 from faultinject.output.quantities import percent
@@ -33,7 +33,7 @@ def _base_url_lines(event: ProxyStarted) -> list[str]:
     url = shlex.quote(safe(event.url) + path)
     return [
         f"  or give it the proxy as base URL, which needs no certificate (it stands for {target}):",
-        f"    export {variable}={url}" if variable else f"    {url}",
+        f"    {variable}={url} python app.py" if variable else f"    {url}",
     ]
 
 
@@ -43,15 +43,20 @@ def start_block(event: ProxyStarted, *, bold: str = "", plain: str = "") -> str:
     targets = ", ".join(map(safe, event.targets))
     answer = " (answered by the built-in fake API)" if event.fake_upstream else ""
     rate = percent(event.error_probability)
+    host = bracketed(safe(event.host))
+    kind = "IPv6" if ":" in host else "IPv4"
+    everywhere = "" if host in url else f" ({host}: on every {kind} address of this machine)"
     lines = [
-        f"{bold}faultinject {safe(event.version)} listens on {url}{plain}",
+        f"{bold}faultinject {safe(event.version)} listens on {url}{plain}{everywhere}",
         f"  targets  {targets}{answer}",
         f"  errors   {rate} of requests get status {event.status_code}",
         f"  seed     {event.seed}",
         f"  CA       {ca_cert}",
         "",
         "  Point a client at it (this is Python's way; more: `faultinject ca instructions`):",
-        f"    export HTTPS_PROXY={shlex.quote(url)} SSL_CERT_FILE={shlex.quote(ca_cert)}",
+        # For one command, not by export: the proxy itself, run from that shell later, would take
+        # the CA for its only root.
+        f"    HTTPS_PROXY={shlex.quote(url)} SSL_CERT_FILE={shlex.quote(ca_cert)} python app.py",
         *_base_url_lines(event),
         "",
     ]

@@ -1,5 +1,7 @@
 """The block that opens a run says all that is needed to use it."""
 
+import pytest
+
 from faultinject.events import ProxyStarted
 from faultinject.output.start import start_block
 from tests.support.sample_events import sample
@@ -13,15 +15,19 @@ def test_everything_is_there() -> None:
     assert "  errors   10 % of requests get status 429\n" in text
     assert "  seed     42\n" in text
     assert "  CA       /data/fault-ca.crt\n" in text
-    assert "export HTTPS_PROXY=http://127.0.0.1:8080 SSL_CERT_FILE=/data/fault-ca.crt\n" in text
-    assert "export ANTHROPIC_BASE_URL=http://127.0.0.1:8080\n" in text
+    assert (
+        "    HTTPS_PROXY=http://127.0.0.1:8080 SSL_CERT_FILE=/data/fault-ca.crt python app.py\n"
+        in text
+    )
+    assert "    ANTHROPIC_BASE_URL=http://127.0.0.1:8080 python app.py\n" in text
+    assert "export" not in text  # it would reach a proxy that the shell runs later
 
 
 def test_base_url_stands_for_the_first_exact_target() -> None:
     """Patterns cannot be meant by a base URL; some SDKs want a path in theirs."""
     text = start_block(sample(ProxyStarted, targets=("*.example.com", "api.openai.com")))
     assert "it stands for api.openai.com" in text
-    assert "export OPENAI_BASE_URL=http://127.0.0.1:8080/v1\n" in text
+    assert "    OPENAI_BASE_URL=http://127.0.0.1:8080/v1 python app.py\n" in text
 
 
 def test_base_url_of_an_api_without_a_variable() -> None:
@@ -44,6 +50,21 @@ def test_paths_are_quoted_for_the_shell() -> None:
     """The line can be pasted even if the path has a space."""
     text = start_block(sample(ProxyStarted, ca_cert="/my data/ca.crt"))
     assert "SSL_CERT_FILE='/my data/ca.crt'" in text
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "shown"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:8080", "0.0.0.0"),
+        ("::", "http://[::1]:8080", "[::]"),
+    ],
+)
+def test_every_address(host: str, url: str, shown: str) -> None:
+    """The URL is one that works here; that others work too is said."""
+    text = start_block(sample(ProxyStarted, host=host, url=url))
+    title = text.splitlines()[0]
+    assert title.endswith(f" listens on {url} ({shown}: on every address of this machine)")
+    assert text.count(shown) == 1
 
 
 def test_looks() -> None:
