@@ -1,18 +1,20 @@
 """What the fake API answers, as values: a whole body, or events that come one by one.
 
-Knows nothing of any API's documents, and nothing of how they are sent.
+The documents are those of `faultinject.providers`. Knows nothing of how they are sent.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from hashlib import blake2b
+from collections.abc import Callable
 from typing import Any
 
 from attrs import frozen
 
-_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+from faultinject.providers.anthropic import PROVIDER as ANTHROPIC
+from faultinject.providers.anthropic import messages
+from faultinject.providers.openai import PROVIDER as OPENAI
+from faultinject.providers.openai import chat, responses
+from faultinject.providers.provider import Asked, Failure, Fields, Provider, Uniform
 
 
 @frozen
@@ -33,47 +35,43 @@ class Streamed:
 Answer = Whole | Streamed
 
 
-def compact(document: Any) -> str:
-    """Return a document as JSON without spaces, as APIs send it."""
-    return json.dumps(document, separators=(",", ":"))
+@frozen
+class Page:
+    """A path that is served: whose it is, and how it answers a request with a text."""
+
+    provider: Provider
+    whole: Callable[[Asked, Fields, Uniform, str], bytes]
+    streamed: Callable[[Asked, Fields, Uniform, str], list[bytes]]
+
+    def answer(
+        self, request: dict[str, Any], fields: Fields, uniform: Uniform, text: str
+    ) -> Answer:
+        """Answer a request with a text, whole or as a stream.
+
+        No tool is called, whatever the request offers: a program would do what the call says.
+        """
+        offered = {key: value for key, value in request.items() if key != "tools"}
+        asked = Asked("", offered)
+        if asked.stream:
+            return Streamed(tuple(self.streamed(asked, fields, uniform, text)))
+        return Whole(self.whole(asked, fields, uniform, text))
+
+    def error(self, status: int, message: str, fields: Fields) -> Whole:
+        """Return an error document in the words of whose page it is."""
+        failure = Failure(status, message=message)
+        return Whole(self.provider.error_body(failure, fields), status)
 
 
-def event(data: str, name: str | None = None) -> bytes:
-    """Return one server-sent event (https://html.spec.whatwg.org/#server-sent-events)."""
-    first = "" if name is None else f"event: {name}\n"
-    return f"{first}data: {data}\n\n".encode()
+PAGES = {
+    b"/v1/messages": Page(ANTHROPIC, messages.minimal_response, messages.minimal_stream),
+    b"/v1/chat/completions": Page(OPENAI, chat.minimal_response, chat.minimal_stream),
+    b"/v1/responses": Page(OPENAI, responses.minimal_response, responses.minimal_stream),
+}
+NO_PAGE = PAGES[b"/v1/messages"]
+"""Whose errors are for what is not served at all."""
 
 
-def pieces(text: str) -> list[str]:
-    """Cut a text as a model's stream does: into words, each with the space before it."""
-    return re.findall(r"\s*\S+", text)
-
-
-def words(value: Any) -> int:
-    """Count the words in all texts of a JSON value: near enough to tokens for a fake."""
-    count, rest = 0, [value]
-    while rest:  # a stack, for a stranger decides how deep the value is
-        match rest.pop():
-            case str() as text:
-                count += len(text.split())
-            case list() as items:
-                rest.extend(items)
-            case dict() as fields:
-                rest.extend(fields.values())
-    return count
-
-
-def identifier(prefix: str, number: int, characters: int) -> str:
-    """Return an id that looks like the API's own: the same for the same number."""
-    digest = int.from_bytes(blake2b(f"{prefix}{number}".encode()).digest())
-    drawn = []
-    for _ in range(characters):
-        digest, digit = divmod(digest, len(_BASE58))
-        drawn.append(_BASE58[digit])
-    return prefix + "".join(drawn)
-
-
-def model_of(request: dict[str, Any]) -> str:
-    """Return the model that a request names."""
-    model = request.get("model")
-    return model if isinstance(model, str) else "fake-model"
+def too_large(fields: Fields) -> Whole:
+    """Return what the edge in front of Anthropic's API says, in a shape of its own."""
+    page = ANTHROPIC.pages["too-large"]
+    return Whole(page.body(fields), page.status)

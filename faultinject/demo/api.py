@@ -8,20 +8,20 @@ proxy and of where its streams come from.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import time
 from email.utils import formatdate
-from typing import Any, Protocol
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
-from faultinject.demo import messages, openai
-from faultinject.demo.answer import Answer, Whole, identifier
+from faultinject.demo.answer import NO_PAGE, PAGES, Answer, Page, Whole, too_large
 from faultinject.errors import ClientGoneError, ClientProtocolError
 from faultinject.http.connection import CONTINUE, ClientConnection
 from faultinject.http.message import End, Headers, RequestHead, ResponseHead
 from faultinject.limits import Limits
 from faultinject.providers.anthropic import reason_phrase
+from faultinject.providers.provider import Asked, Fields, Uniform
+from faultinject.rules import Draws
 from faultinject.streams import Ending, close
 
 TEXT = (
@@ -30,32 +30,6 @@ TEXT = (
 )
 GAP_SECONDS = 0.04
 """A pace at which a reader sees a stream come, as that of a quick model."""
-
-
-class _ErrorShape(Protocol):
-    def __call__(self, status: int, message: str, request_id: str) -> Whole: ...
-
-
-@frozen
-class _Page:
-    """A path that is served: how it answers, words its errors, and calls its request ids."""
-
-    answer: Callable[[dict[str, Any], str, int], Answer]
-    error: _ErrorShape
-    id_header: bytes
-
-
-_PAGES = {
-    b"/v1/messages": _Page(messages.answer, messages.error, b"request-id"),
-    b"/v1/chat/completions": _Page(openai.chat_completion, openai.error, b"x-request-id"),
-    b"/v1/responses": _Page(openai.response, openai.error, b"x-request-id"),
-}
-_NO_PAGE = _PAGES[b"/v1/messages"]
-"""Whose errors are for what is not served at all."""
-# The edge in front of Anthropic's API says this, in a shape of its own and without an id.
-_TOO_LARGE = Whole(
-    b'{"error":{"type":"request_too_large","message":"Request exceeds the maximum size"}}', 413
-)
 
 
 @define(eq=False)
@@ -87,15 +61,15 @@ class FakeApi:
                 if not client.next_cycle():
                     return
         except ClientProtocolError as error:
-            exchange = _Exchange(client, self._next_number())
+            exchange = self._begin(client)
             await exchange.refuse(error.status, str(error), last=True)
 
     async def _exchange(self, client: ClientConnection, request: RequestHead) -> None:
-        page = _PAGES.get(request.target.partition(b"?")[0])
-        exchange = _Exchange(client, self._next_number(), page or _NO_PAGE, request.method)
+        page = PAGES.get(request.target.partition(b"?")[0])
+        exchange = self._begin(client, page or NO_PAGE, request.method)
         body = await exchange.body(self.limits.drained_body_bytes)
         if body is None:
-            await exchange.send(_TOO_LARGE, last=True)
+            await exchange.send(too_large(exchange.fields), last=True)
         elif page is None:
             await exchange.refuse(404, "The requested resource could not be found.")
         elif request.method != b"POST":
@@ -112,12 +86,17 @@ class FakeApi:
         if not isinstance(request, dict):
             await exchange.refuse(400, "The request body is not a JSON object")
             return
-        answer = exchange.page.answer(request, self.text, exchange.number)
+        answer = exchange.page.answer(request, exchange.fields, exchange.uniform, self.text)
         await exchange.send(answer, self.gap_seconds)
 
-    def _next_number(self) -> int:
+    def _begin(
+        self, client: ClientConnection, page: Page = NO_PAGE, method: bytes = b""
+    ) -> _Exchange:
+        """Count a request; its number decides what is drawn for its answer."""
         self.asked += 1
-        return self.asked
+        uniform = Draws(0, "fake API", self.asked).uniform
+        fields = page.provider.draw_fields(uniform, time.time(), Asked(""))
+        return _Exchange(client, page, method, fields, uniform)
 
 
 @define(eq=False)
@@ -125,9 +104,10 @@ class _Exchange:
     """One request, and its answer on the client's connection."""
 
     client: ClientConnection
-    number: int
-    page: _Page = _NO_PAGE
-    method: bytes = b""
+    page: Page
+    method: bytes
+    fields: Fields
+    uniform: Uniform
 
     async def body(self, most_bytes: int) -> bytes | None:
         """Read the request's body; None if it is larger."""
@@ -143,11 +123,12 @@ class _Exchange:
 
     async def refuse(self, status: int, message: str, *, last: bool = False) -> None:
         """Answer with an error; ``last`` makes it the connection's last."""
-        await self.send(self.page.error(status, message, self._request_id), last=last)
+        await self.send(self.page.error(status, message, self.fields), last=last)
 
     async def send(self, answer: Answer, gap_seconds: float = 0.0, *, last: bool = False) -> None:
         """Send an answer; ``last`` makes it the connection's last."""
-        head = _head(answer, (self.page.id_header, self._request_id.encode()), close=last)
+        request_id = (self.page.provider.request_id_header, self.fields.request_id.encode())
+        head = _head(answer, request_id, close=last)
         if isinstance(answer, Whole):
             body = () if self.method == b"HEAD" else (answer.body,)
             await self.client.send(head, *body, End())
@@ -158,10 +139,6 @@ class _Exchange:
                 await trio.sleep(gap_seconds)
             await self.client.send(event)
         await self.client.send(End())
-
-    @property
-    def _request_id(self) -> str:
-        return identifier("req_011C", self.number, 20)
 
 
 def _head(answer: Answer, request_id: tuple[bytes, bytes], *, close: bool) -> ResponseHead:

@@ -34,7 +34,7 @@ class Asked:
     def model(self) -> str:
         """The model that the request names, to be named in the answer."""
         model = self.get("model")
-        return model if isinstance(model, str) else "unknown-model"
+        return model if isinstance(model, str) else "fake-model"
 
     @property
     def stream(self) -> bool:
@@ -61,7 +61,7 @@ class Fields:
     project_id: str
     """What the API calls a part of an organization: a workspace, a project."""
     host: str = "localhost"
-    model: str = "unknown-model"
+    model: str = "fake-model"
 
 
 @frozen

@@ -114,7 +114,7 @@ def test_streams_of_other_paths_are_plain(provider: Provider) -> None:
 def test_a_request_that_says_nothing(document: object) -> None:
     """There are a model's name and an answer for it all the same."""
     asked = Asked("/", document)
-    assert asked.model == "unknown-model"
+    assert asked.model == "fake-model"
     assert not asked.stream
     for provider in PROVIDERS:
         for path in PATHS[provider.name]:

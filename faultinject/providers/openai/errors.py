@@ -22,16 +22,16 @@ class _Words:
     error_type: str
     code: str | None
     message: str
-    param: str | None = None
 
 
 _WORDS = {
     400: _Words(
         "invalid_request_error",
-        "context_length_exceeded",
-        "This model's maximum context length is 128000 tokens. However, your messages resulted in"
-        " 131072 tokens. Please reduce the length of the messages.",
-        "messages",
+        None,
+        "We could not parse the JSON body of your request. (HINT: This likely means you aren't"
+        " using your HTTP library correctly. The OpenAI API expects a JSON payload, but what was"
+        " sent was not valid JSON. If you have trouble figuring out how to fix this, please contact"
+        " us through our help center at help.openai.com.)",
     ),
     401: _Words(
         "invalid_request_error",
@@ -90,7 +90,7 @@ def failure_error(failure: Failure, fields: Fields) -> dict[str, Any]:
     return {
         "message": message_of(failure, fields, words.message),
         "type": failure.error_type or words.error_type,
-        "param": failure.param or (None if own else words.param),
+        "param": failure.param,
         "code": failure.code or (None if own else words.code),
         **(failure.details or {}),
     }
@@ -131,7 +131,13 @@ FAILURES = {
         429, error_type="insufficient_quota", code="credit_balance_exhausted", message=_QUOTA
     ),
     "auth-expired": Failure(401),
-    "prompt-too-long": Failure(400),
+    "prompt-too-long": Failure(
+        400,
+        code="context_length_exceeded",
+        param="messages",
+        message="This model's maximum context length is 128000 tokens. However, your messages"
+        " resulted in 131072 tokens. Please reduce the length of the messages.",
+    ),
     "unknown-model": Failure(404),
     "forbidden": Failure(403),
     "server-error": Failure(500),
