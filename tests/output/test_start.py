@@ -55,15 +55,15 @@ def test_paths_are_quoted_for_the_shell() -> None:
 @pytest.mark.parametrize(
     ("host", "url", "shown"),
     [
-        ("0.0.0.0", "http://127.0.0.1:8080", "0.0.0.0"),
-        ("::", "http://[::1]:8080", "[::]"),
+        ("0.0.0.0", "http://127.0.0.1:8080", "0.0.0.0: on every IPv4"),
+        ("::", "http://[::1]:8080", "[::]: on every IPv6"),
     ],
 )
 def test_every_address(host: str, url: str, shown: str) -> None:
     """The URL is one that works here; that others work too is said."""
     text = start_block(sample(ProxyStarted, host=host, url=url))
     title = text.splitlines()[0]
-    assert title.endswith(f" listens on {url} ({shown}: on every address of this machine)")
+    assert title.endswith(f" listens on {url} ({shown} address of this machine)")
     assert text.count(shown) == 1
 
 
