@@ -7,6 +7,6 @@ Words used here, beside those of the rest:
   client's side of tunnels and one for the upstream's.
 - *input*: bytes that a peer sent; *slot*: an occasion to send bytes to a peer.
 
-`front` opens both registrations; `service` answers their calls; `interface` is what they ask of
-the tunnels; `wire` alone speaks the words of ``plugin.proto``; `bridge` alone knows asyncio.
+`front` opens both registrations; `service` answers their calls; `calls` is what they ask of the
+tunnels; `wire` alone speaks the words of ``plugin.proto``; `bridge` alone knows asyncio.
 """
