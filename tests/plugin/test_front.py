@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
+pytest.importorskip("trio_asyncio", exc_type=Exception)
+
 import faultinject
 from faultinject.errors import StartError
 from faultinject.events import SessionFailed, Warned
