@@ -5,18 +5,24 @@ of its own. The k-th request that reaches a rule gets that rule's k-th draw, wha
 between (docs/design.md, property 4).
 """
 
-from faultinject.rules.decide import Plan, decide
-from faultinject.rules.draws import Counters, Draws
-from faultinject.rules.model import Match, Rule, RuleSet, When
+from faultinject.rules.counters import Counters
+from faultinject.rules.decide import PASS, Plan, Wait, decide
+from faultinject.rules.draws import Draws
+from faultinject.rules.match import Match
+from faultinject.rules.model import Rule, RuleSet, Weighted
 from faultinject.rules.short_form import rule_set_of
+from faultinject.rules.when import When
 
 __all__ = [
+    "PASS",
     "Counters",
     "Draws",
     "Match",
     "Plan",
     "Rule",
     "RuleSet",
+    "Wait",
+    "Weighted",
     "When",
     "decide",
     "rule_set_of",

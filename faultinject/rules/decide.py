@@ -5,34 +5,166 @@ Knows nothing of streams, clocks and random sources; see the package's docstring
 
 from __future__ import annotations
 
-from attrs import frozen
+from collections.abc import Callable
+from itertools import accumulate
+from typing import Literal
+
+from attrs import field, frozen
 
 from faultinject.facts import Facts
-from faultinject.faults.respond import InjectedResponse
-from faultinject.rules.draws import Counters, Draws
-from faultinject.rules.model import RuleSet
+from faultinject.faults.breaks import Break
+from faultinject.faults.delay import Before
+from faultinject.faults.fault import Fault
+from faultinject.faults.respond import InjectedResponse, Respond
+from faultinject.faults.stage import Stage
+from faultinject.faults.stream import StreamFault
+from faultinject.rules.counters import Counters, Slot, Tally
+from faultinject.rules.draws import Draws
+from faultinject.rules.model import Rule, RuleSet
+
+Upstream = Literal["asked", "skipped", "answered"]
+
+
+@frozen
+class Wait:
+    """A delay whose length is drawn."""
+
+    before: Before
+    seconds: float
 
 
 @frozen
 class Plan:
-    """What happens to one request: who answers it."""
+    """What happens to one request."""
 
     source: InjectedResponse | None
-    """The answer to inject, or None if the upstream is asked."""
+    """The answer to inject if it is ready; None if ``respond`` describes it, or there is none."""
     rule_id: str | None = None
     """The rule that fired, if any."""
+    respond: Respond | None = None
+    """The answer to inject, if it must be worded for this request."""
+    waits: tuple[Wait, ...] = ()
+    """At most one before each thing."""
+    breaks: Break | None = None
+    stream: tuple[StreamFault, ...] = ()
+    upstream: Upstream = "asked"
+    """Whether the upstream is asked for the answer, or not at all, or its answer is lost."""
+    marker: str | None = None
+    """What an answer of ours says in its marker; None if it shall not say it."""
+    _draws: Draws | None = field(default=None, eq=False, repr=False)
+    _slot: Slot | None = field(default=None, eq=False, repr=False)
+
+    def numbers(self, purpose: str) -> Callable[[], float]:
+        """Return the random numbers for a purpose (an answer's ids, a garbled byte).
+
+        They belong to this decision: whoever asks for the same purpose gets the same numbers.
+        """
+        draws = self._draws or Draws(0, "", 0)
+        return draws.apart(purpose).uniform
+
+    def end(self) -> None:
+        """Say that the exchange is over, however it ended: a rule may harm so many at a time."""
+        if self._slot is not None:
+            self._slot.give_back()
 
 
 PASS = Plan(source=None)
 """No rule fired: the upstream is asked and its answer passed on."""
 
 
-def decide(rule_set: RuleSet, counters: Counters, facts: Facts) -> Plan:
-    """Return the plan of the first rule that fires; each rule that is reached is counted."""
-    for rule in rule_set.rules:
-        if not rule.match.accepts(facts):
-            continue
-        number = counters.take(rule.id)
-        if Draws(rule_set.seed, rule.id, number).chance(rule.when.probability):
-            return Plan(rule.response, rule.id)
+def decide(
+    rule_set: RuleSet,
+    counters: Counters,
+    facts: Facts,
+    *,
+    now_seconds: float = 0.0,
+    stage: Stage = Stage.ANSWER,
+) -> Plan:
+    """Return the plan of the first rule that fires; each rule that is reached is counted.
+
+    ``now_seconds`` is the time since the start of the run. Ask once at each stage of a request
+    that `RuleSet.has`, and no more once a rule has fired; at `Stage.ANSWER` the body is in the
+    facts if `RuleSet.needs_body`. Call `Plan.end` when the exchange is over.
+    """
+    if not rule_set.rules:
+        return PASS
+    counted = rule_set.counts_attempts and stage is Stage.ANSWER
+    if counted:
+        facts = _counted(counters, facts)
+    for rule in rule_set.matching(stage, facts):
+        plan = _reached(rule_set, counters, rule, facts, now_seconds)
+        if plan is not None:
+            return plan
+    if counted and facts.fingerprint is not None:
+        counters.attempts.passed(facts.fingerprint)
     return PASS
+
+
+def _counted(counters: Counters, facts: Facts) -> Facts:
+    """Return the facts with what can be known of the attempt."""
+    if facts.fingerprint is not None:
+        return facts.counted(*counters.attempts.begin(facts.fingerprint, facts.retry_count))
+    if facts.retry_count is not None:
+        return facts.counted(facts.retry_count + 1, "")
+    return facts
+
+
+def _reached(
+    rule_set: RuleSet, counters: Counters, rule: Rule, facts: Facts, now_seconds: float
+) -> Plan | None:
+    when = rule.when
+    if when.window is not None and not when.window.contains(now_seconds):
+        return None
+    if when.counts_attempts and (facts.attempt is None or (when.needs_call and not facts.call)):
+        return None  # the body was too long to tell
+    number = taken = counters.take(rule.id)
+    tally = counters.tally(rule.id)
+    if when.per is not None:
+        group = when.per.group(facts)
+        number, tally = counters.take(rule.id, group), counters.tally(rule.id, group)
+        if when.counts_attempts and facts.attempt is not None:
+            number = facts.attempt
+    draws = Draws(rule_set.seed, rule.id, taken)
+    if not when.fires(number, tally, draws, now_seconds):
+        return None
+    tally.fired += 1
+    return _plan(rule, draws, _slot(rule, tally), marked=rule_set.marker)
+
+
+def _slot(rule: Rule, tally: Tally) -> Slot | None:
+    limit = rule.when.limit
+    return Slot(tally) if limit is not None and limit.at_a_time is not None else None
+
+
+def _plan(rule: Rule, draws: Draws, slot: Slot | None, *, marked: bool) -> Plan:
+    fault = _chosen(rule, draws)
+    return Plan(
+        rule.response,
+        rule.id,
+        fault.respond if rule.response is None else None,
+        tuple(Wait(each.before, each.length.quantile(draws.uniform())) for each in fault.delays),
+        fault.breaks,
+        fault.stream,
+        _upstream(fault),
+        rule.id if marked else None,
+        draws,
+        slot,
+    )
+
+
+def _chosen(rule: Rule, draws: Draws) -> Fault:
+    if len(rule.faults) == 1:
+        return rule.faults[0].fault
+    sums = list(accumulate(choice.weight for choice in rule.faults))
+    number = draws.uniform() * sums[-1]
+    return next(
+        (choice.fault for choice, sum_ in zip(rule.faults, sums, strict=True) if number < sum_),
+        rule.faults[-1].fault,  # for rounding
+    )
+
+
+def _upstream(fault: Fault) -> Upstream:
+    if fault.respond is not None:
+        return "answered" if fault.respond.answered else "skipped"
+    breaks_before = fault.breaks is not None and fault.breaks.point is None
+    return "skipped" if fault.made_stream or breaks_before else "asked"

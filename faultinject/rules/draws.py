@@ -1,25 +1,11 @@
-"""Counting how often rules were reached, and the random numbers of each time.
+"""The random numbers of a decision.
 
 Knows nothing of what is drawn for.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from hashlib import blake2b
-
-
-class Counters:
-    """How often each rule was reached. Lives as long as the run, outside of any rule set."""
-
-    def __init__(self) -> None:
-        self._taken: Counter[tuple[str, str]] = Counter()
-
-    def take(self, rule_id: str, group: str = "") -> int:
-        """Count one more time that a rule was reached and return its number, from 1."""
-        key = (rule_id, group)
-        self._taken[key] += 1
-        return self._taken[key]
 
 
 class Draws:
@@ -32,6 +18,13 @@ class Draws:
     def __init__(self, seed: int, rule_id: str, number: int) -> None:
         self._key = f"{seed}\0{rule_id}\0{number}".encode()
         self._place = 0
+
+    def apart(self, purpose: str) -> Draws:
+        """Return further numbers of the same decision, from their first, for one purpose."""
+        apart = Draws.__new__(Draws)
+        apart._key = blake2b(self._key + b"\0" + purpose.encode()).digest()
+        apart._place = 0
+        return apart
 
     def uniform(self) -> float:
         """Draw a number from 0 up to, not including, 1; each of 2**53 is as likely."""

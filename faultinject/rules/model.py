@@ -1,50 +1,71 @@
 """Rules as values: match (which requests), when (how often), fault (what happens).
 
-Knows nothing of how a rule is judged against a request beyond what its own fields mean.
+Knows nothing of how a rule is written, and of what its fault does.
 """
 
 from __future__ import annotations
 
-from attrs import frozen
+from collections.abc import Sequence
 
-from faultinject.authority import TargetPattern
+from attrs import field, frozen
+
 from faultinject.facts import Facts
+from faultinject.faults.fault import Fault
 from faultinject.faults.respond import InjectedResponse, Respond, injected_response
+from faultinject.faults.stage import Ability, Stage
+from faultinject.rules.index import Index
+from faultinject.rules.match import Match
+from faultinject.rules.when import When
 
 
 @frozen
-class Match:
-    """Which requests a rule is for. Every condition must hold."""
+class Weighted:
+    """One of the faults that a rule chooses from."""
 
-    hosts: tuple[TargetPattern, ...]
-
-    def accepts(self, facts: Facts) -> bool:
-        """Say whether the facts fulfil every condition."""
-        return any(pattern.matches(facts.host, facts.port) for pattern in self.hosts)
-
-
-@frozen
-class When:
-    """How often a rule fires of the times that it is reached."""
-
-    probability: float
-    """The chance of each time, 0 to 1."""
+    fault: Fault
+    weight: float = 1.0
 
 
 @frozen
 class Rule:
-    """One rule, with the answer that it injects made ready."""
+    """One rule."""
 
     id: str
     match: Match
     when: When
-    fault: Respond
-    response: InjectedResponse
+    faults: tuple[Weighted, ...]
+    """One of them happens; all are decided at the same stage."""
+    response: InjectedResponse | None = None
+    """The answer made ready, if it is the same for every request."""
+    place: str = field(default="", eq=False)
+    """Where the rule is written, for messages."""
 
     @classmethod
     def of(cls, id: str, match: Match, when: When, fault: Respond, *, marker: bool) -> Rule:  # noqa: A002
-        """Make a rule; ``marker`` says whether its answers name it."""
-        return cls(id, match, when, fault, injected_response(fault, id if marker else None))
+        """Make a rule of one answer for all requests; with ``marker`` it names the rule."""
+        response = injected_response(fault, id if marker else None)
+        return cls(id, match, when, (Weighted(Fault(fault)),), response)
+
+    @property
+    def stage(self) -> Stage:
+        """When it must be decided whether the rule fires."""
+        return self.faults[0].fault.stage
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """What a front door must be able to do."""
+        return frozenset().union(*(choice.fault.abilities for choice in self.faults))
+
+    @property
+    def counts_attempts(self) -> bool:
+        """Whether the rule asks which attempt a request is."""
+        return self.match.attempt is not None or self.when.counts_attempts
+
+    def reads_body(self, facts: Facts) -> bool:
+        """Say whether the body of a request must be known, whose head is given."""
+        if self.match.reads_body(facts) or self.when.needs_call:
+            return True
+        return self.when.counts_attempts and facts.retry_count is None
 
 
 @frozen
@@ -53,3 +74,39 @@ class RuleSet:
 
     rules: tuple[Rule, ...]
     seed: int
+    marker: bool = True
+    """Whether injected answers name their rule."""
+    counts_attempts: bool = field(init=False, eq=False, repr=False)
+    _stages: dict[Stage, Index[Rule]] = field(init=False, eq=False, repr=False)
+    _heads: Index[Rule] = field(init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        counts = any(rule.counts_attempts for rule in self.rules)
+        stages = {stage: Index(self._of(stage)) for stage in Stage}
+        object.__setattr__(self, "counts_attempts", counts)
+        object.__setattr__(self, "_stages", stages)
+        object.__setattr__(self, "_heads", Index(self._of(Stage.ANSWER), head_only=True))
+
+    def _of(self, stage: Stage) -> tuple[Rule, ...]:
+        return tuple(rule for rule in self.rules if rule.stage is stage)
+
+    def has(self, stage: Stage) -> bool:
+        """Say whether there is anything to decide at a stage."""
+        return bool(self._stages[stage].rules)
+
+    def matching(self, stage: Stage, facts: Facts) -> Sequence[Rule]:
+        """Return the rules of a stage that match, in order."""
+        return self._stages[stage].matching(facts)
+
+    def needs_body(self, facts: Facts) -> bool:
+        """Say whether a rule that could fire must know the body of a request, whose head is given.
+
+        If so, read it (within a limit) and put it into the facts, before `Stage.ANSWER`. Without
+        a body no such rule matches.
+        """
+        for rule in self._heads.matching(facts):
+            if rule.reads_body(facts):
+                return True
+            if rule.when.always:
+                return False
+        return False

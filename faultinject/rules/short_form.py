@@ -6,7 +6,9 @@ Knows nothing of where the options came from.
 from __future__ import annotations
 
 from faultinject.faults.respond import Respond
-from faultinject.rules.model import Match, Rule, RuleSet, When
+from faultinject.rules.match import Match
+from faultinject.rules.model import Rule, RuleSet
+from faultinject.rules.when import When
 from faultinject.settings import Settings
 
 
@@ -21,4 +23,4 @@ def rule_set_of(settings: Settings) -> RuleSet:
         Respond(settings.status_code, body, headers),
         marker=settings.marker,
     )
-    return RuleSet((rule,), settings.seed)
+    return RuleSet((rule,), settings.seed, settings.marker)

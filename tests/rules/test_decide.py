@@ -57,7 +57,7 @@ def test_a_plan_has_the_answer_and_the_rule() -> None:
     """Made ready when the rule was, not for each request."""
     the_rule = rule("r", "a.example", 1, status=429)
     plan = decide(RuleSet((the_rule,), 1), Counters(), A)
-    assert plan == Plan(the_rule.response, "r")
+    assert plan == Plan(the_rule.response, "r", upstream="skipped", marker="r")
     assert plan.source is the_rule.response
     assert plan.source.status == 429
 

@@ -1,0 +1,134 @@
+"""What is remembered of earlier requests: how often rules were reached and fired, and attempts.
+
+Lives as long as the run, outside of any rule set, by rule id: rules that are loaded anew go on
+where those of the same id stopped. Everything that a stranger could make grow is bounded.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from hashlib import blake2b
+from typing import TypeVar
+
+from attrs import define, field
+
+Kept = TypeVar("Kept")
+
+GROUPS = 10_000
+"""How many groups of a rule, and how many calls, are remembered: the least recently seen of more
+is forgotten, and counted from the start if it comes again."""
+
+_LONGEST_GROUP = 64
+
+
+@define(eq=False)
+class Tally:
+    """What happened to one rule, or to one group of it."""
+
+    taken: int = 0
+    """How often it was reached."""
+    fired: int = 0
+    open: int = 0
+    """How many of the exchanges that it fired for are not over."""
+    stormy: bool = False
+    """The state of its burst."""
+
+
+class Counters:
+    """How often each rule was reached."""
+
+    def __init__(self, groups: int = GROUPS) -> None:
+        self.attempts = Attempts(groups)
+        self._groups = groups
+        self._rules: dict[str, Tally] = {}
+        self._grouped: dict[str, OrderedDict[str, Tally]] = {}
+
+    def take(self, rule_id: str, group: str = "") -> int:
+        """Count one more time that a rule was reached and return its number, from 1."""
+        tally = self.tally(rule_id, group)
+        tally.taken += 1
+        return tally.taken
+
+    def tally(self, rule_id: str, group: str = "") -> Tally:
+        """Return what is known of a rule, or of a group of it."""
+        if group:
+            return self._group(self._grouped.setdefault(rule_id, OrderedDict()), group)
+        tally = self._rules.get(rule_id)
+        if tally is None:
+            tally = self._rules[rule_id] = Tally()
+        return tally
+
+    def _group(self, groups: OrderedDict[str, Tally], group: str) -> Tally:
+        if len(group) > _LONGEST_GROUP:  # a client may write anything into a header
+            group = blake2b(group.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
+        return _remembered(groups, group, Tally, self._groups)
+
+
+@define(eq=False)
+class Slot:
+    """A place among those exchanges that a rule may harm at a time."""
+
+    tally: Tally
+    held: bool = field(default=True, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.tally.open += 1
+
+    def give_back(self) -> None:
+        """Say that the exchange is over; once is enough."""
+        if self.held:
+            self.held = False
+            self.tally.open -= 1
+
+
+# -- attempts -----------------------------------------------------------------------------------
+
+
+@define(eq=False)
+class _Call:
+    number: int = 0
+    """Which call of its fingerprint it is."""
+    attempts: int = 0
+    passed: bool = True
+    """Whether its last attempt passed unharmed: then the next is taken for another call."""
+
+
+class Attempts:
+    """Tells which requests are attempts of the same call, for clients that do not say.
+
+    Requests of one fingerprint (see `Facts.fingerprint`) are attempts of a call until one of them
+    passes unharmed; the next is the first of another call.
+    """
+
+    def __init__(self, calls: int = GROUPS) -> None:
+        self._bound = calls
+        self._calls: OrderedDict[str, _Call] = OrderedDict()
+
+    def begin(self, fingerprint: str, retry_count: int | None) -> tuple[int, str]:
+        """Count an attempt; return its number, from 1, and what its call is known by.
+
+        What the client says of itself (``retry_count``, from 0) goes before what was counted.
+        """
+        call = _remembered(self._calls, fingerprint, _Call, self._bound)
+        if call.passed if retry_count is None else retry_count == 0 or not call.number:
+            call.number += 1
+            call.attempts = 0
+        call.passed = False
+        call.attempts = call.attempts + 1 if retry_count is None else retry_count + 1
+        return call.attempts, f"{fingerprint}.{call.number}"
+
+    def passed(self, fingerprint: str) -> None:
+        """Say that no rule fired for the attempt that was counted last."""
+        if call := self._calls.get(fingerprint):
+            call.passed = True
+
+
+def _remembered(known: OrderedDict[str, Kept], key: str, new: type[Kept], bound: int) -> Kept:
+    kept = known.get(key)
+    if kept is None:
+        kept = known[key] = new()
+        if len(known) > bound:
+            known.popitem(last=False)
+    else:
+        known.move_to_end(key)
+    return kept
