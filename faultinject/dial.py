@@ -11,12 +11,11 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import trio
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from faultinject.authority import Authority, ConnectTo
 from faultinject.errors import SettingsError, UpstreamError
@@ -50,11 +49,14 @@ class Dialer:
     limit_seconds: float
     is_ourselves: Callable[[trio.socket.SocketType], bool]
     """Says of a connected socket whether it leads back to the proxy itself."""
+    _context: ssl.SSLContext | None = field(default=None, init=False)
+    """The settings of every upstream handshake, once there has been one."""
+    _making_context: trio.Lock = field(factory=trio.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Raise `SettingsError` if the certificates that the user named cannot be used."""
         if self.upstream_ca is not None:
-            # Into settings of no use: those with the system's roots take 30 ms and can wait.
+            # Into settings of no use: those with the system's roots take some 50 ms and can wait.
             _add_roots(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self.upstream_ca)
 
     async def dial(self, origin: Origin) -> trio.abc.Stream:
@@ -96,25 +98,33 @@ class Dialer:
 
         Raises `UpstreamError`.
         """
-        stream = TlsStream(
-            transport,
-            self._tls_context,
-            server_side=False,
-            server_hostname=origin.authority.host,
-        )
         try:
+            stream = TlsStream(
+                transport,
+                self._context or await self._make_context(),
+                server_side=False,
+                server_hostname=origin.authority.host,
+            )
             await stream.do_handshake()
         except trio.BrokenResourceError as error:
-            await trio.aclose_forcefully(stream)
+            await trio.aclose_forcefully(transport)
             raise _tls_error(origin.authority, error.__cause__ or error) from error
         except BaseException:
-            await trio.aclose_forcefully(stream)
+            await trio.aclose_forcefully(transport)
             raise
         return stream
 
-    @cached_property
-    def _tls_context(self) -> ssl.SSLContext:
-        """The settings of every upstream handshake. Built once: it reads the system's roots."""
+    async def _make_context(self) -> ssl.SSLContext:
+        """Return the settings of every upstream handshake, made when the first one needs them.
+
+        In a thread, for it reads the system's roots: nobody else waits meanwhile.
+        """
+        async with self._making_context:
+            if self._context is None:
+                self._context = await trio.to_thread.run_sync(self._read_context)
+        return self._context
+
+    def _read_context(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
         context.set_alpn_protocols(["http/1.1"])
         if self.upstream_ca is not None:

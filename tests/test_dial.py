@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -226,6 +227,54 @@ async def test_many_connections_share_what_was_read_of_the_roots(
         await assert_echoes(await the_dialer.dial(origin(f"{NAME}:{port}")))
         copy.unlink()
         await assert_echoes(await the_dialer.dial(origin(f"{NAME}:{port}")))
+
+
+async def test_the_roots_are_read_once_and_the_others_do_not_wait(
+    authority: trustme.CA, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two first connections share them, and whatever else there is goes on meanwhile."""
+    reads = 0
+    reading, may_go_on = trio.Event(), threading.Event()
+    read = ssl.create_default_context
+
+    def read_slowly() -> ssl.SSLContext:
+        nonlocal reads
+        reads += 1
+        trio.from_thread.run_sync(reading.set)
+        assert may_go_on.wait(10)
+        return read()
+
+    monkeypatch.setattr(ssl, "create_default_context", read_slowly)
+    upstream = tls_upstream(authority)
+    the_dialer = dialer(upstream_ca=ca_file)
+
+    async def use(port: int) -> None:
+        await assert_echoes(await the_dialer.dial(origin(f"{NAME}:{port}")))
+
+    async with (
+        listening(upstream.serve) as port,
+        listening(echo) as other,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(use, port)
+        nursery.start_soon(use, port)
+        await reading.wait()
+        await assert_echoes(await the_dialer.dial_blind(Authority("127.0.0.1", other)))
+        may_go_on.set()
+    assert reads == 1
+    assert upstream.names == [NAME, NAME]
+
+
+async def test_an_authority_that_has_gone_before_the_first_connection(ca_file: Path) -> None:
+    """Nothing is left of the connection."""
+    copy = ca_file.with_name("gone.pem")
+    copy.write_bytes(ca_file.read_bytes())
+    the_dialer = dialer(upstream_ca=copy)
+    copy.unlink()
+    ours, theirs = trio.testing.memory_stream_pair()
+    with pytest.raises(SettingsError, match=r"gone\.pem: cannot be read"):
+        await the_dialer.start_tls(ours, origin(f"{NAME}:443"))
+    assert await theirs.receive_some() == b""
 
 
 @pytest.mark.parametrize(("content", "says"), [(None, "cannot be read"), (b"?", "no PEM")])
