@@ -82,7 +82,7 @@ def interop(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation, without warnings."""
+    """Build the documentation, without warnings."""
     install(session, "docs")
     session.run("mkdocs", "build", "--strict", "--site-dir", session.create_tmp())
 
