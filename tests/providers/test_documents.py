@@ -91,7 +91,7 @@ def test_usage() -> None:
 
 def test_which_tool_is_called() -> None:
     """The wanted one, or else the first with a name; none if there is none."""
-    tools = [(None, {}), ("a", {}), ("b", {})]
+    tools: list[tuple[Any, Any]] = [(None, {}), ("a", {}), ("b", {})]
     for wanted, name in [(None, "a"), ("b", "b"), ("c", "a"), (5, "a")]:
         call = tool_call(tools, wanted)
         assert call is not None
