@@ -112,14 +112,10 @@ class AnyOf:
 
     def holds(self, value: object) -> bool:
         """Say whether any does."""
-        return any(test.holds(value) for test in self.tests)
-
-    @property
-    def only(self) -> tuple[Any, ...] | None:
-        """The values that can fulfil it, if those can be listed and looked up; else None."""
-        values = tuple(test.value for test in self.tests if isinstance(test, Equal))
-        plain = all(isinstance(value, (str, int, float)) for value in values)
-        return values if plain and len(values) == len(self.tests) else None
+        for test in self.tests:  # noqa: SIM110 -- a third of the time of any() with a generator
+            if test.holds(value):
+                return True
+        return False
 
 
 # -- paths --------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ class Facts:
         """The request's method, as sent."""
         return self.head.method.decode("ascii")
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The path of the request's target, without its query."""
         return self.head.target.partition(b"?")[0].decode("ascii", "backslashreplace")
@@ -69,8 +69,8 @@ class Facts:
         """The headers by lower-case name; each with its values in order."""
         found: dict[str, tuple[str, ...]] = {}
         for name, value in self.head.headers:
-            key = name.lower().decode("latin-1")
-            found[key] = (*found.get(key, ()), value.decode("latin-1"))
+            key, text = name.lower().decode("latin-1"), value.decode("latin-1")
+            found[key] = (*found[key], text) if key in found else (text,)
         return found
 
     @property

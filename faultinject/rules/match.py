@@ -97,7 +97,7 @@ class Match:
     def _route_conditions(self) -> Iterator[Condition]:
         hosts, methods, path = self.hosts, self.methods, self.path
         if hosts is not None:
-            yield lambda facts: any(host.matches(facts.host, facts.port) for host in hosts)
+            yield _host(hosts)
         if methods is not None:
             yield lambda facts: facts.method in methods
         if path is not None:
@@ -152,6 +152,13 @@ def _hold(conditions: tuple[Condition, ...], facts: Facts) -> bool:
 
 
 # Functions, for a lambda in a loop would see the loop's last value only.
+
+
+def _host(hosts: tuple[TargetPattern, ...]) -> Condition:
+    if len(hosts) == 1:
+        [host] = hosts
+        return lambda facts: host.matches(facts.host, facts.port)
+    return lambda facts: any(host.matches(facts.host, facts.port) for host in hosts)
 
 
 def _header(test: Named) -> Condition:
