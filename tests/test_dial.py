@@ -248,16 +248,16 @@ async def test_the_roots_are_read_once_and_the_others_do_not_wait(
     upstream = tls_upstream(authority)
     the_dialer = dialer(upstream_ca=ca_file)
 
-    async def use(port: int) -> None:
-        await assert_echoes(await the_dialer.dial(origin(f"{NAME}:{port}")))
+    async def use(stream: trio.abc.Stream) -> None:
+        await assert_echoes(await the_dialer.start_tls(stream, origin(f"{NAME}:443")))
 
     async with (
         listening(upstream.serve) as port,
         listening(echo) as other,
         trio.open_nursery() as nursery,
     ):
-        nursery.start_soon(use, port)
-        nursery.start_soon(use, port)
+        for stream in [await the_dialer.dial_blind(Authority("127.0.0.1", port)) for _ in "ab"]:
+            nursery.start_soon(use, stream)
         await reading.wait()
         await assert_echoes(await the_dialer.dial_blind(Authority("127.0.0.1", other)))
         may_go_on.set()
