@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import h11
 import pytest
 import trio
@@ -111,6 +113,7 @@ async def test_a_request_body_comes_in_parts(request_bytes: bytes, parts: list[P
         (b"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: " + b"9" * 30 + b"\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
         (b"GET / HTTP/1.1\r\nHost: h\r\nA: " + b"a" * 1000, 431),
+        (b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
         (b"GET / HTTP/0.9\r\n\r\n", 505),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
@@ -144,6 +147,23 @@ async def test_what_is_wrong_is_said_without_what_was_sent(request_bytes: bytes)
     """A line that cannot be read may hold a key, and the words end up in the log."""
     with pytest.raises(ClientProtocolError, match=r"^illegal (header|request) line$"):
         await client_of(ScriptedPeer(request_bytes)).receive_request()
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"GET / HTTP/1.1\r\nHost: h\r\n",
+        b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+    ],
+    ids=["head", "trailers"],
+)
+async def test_a_field_of_blanks_costs_no_more_than_it_is_long(start: bytes) -> None:
+    """What spoils a field at its end does not make each of its blanks a new beginning."""
+    client = client_of(ScriptedPeer(start + b"A:" + b" " * 30_000 + b"\x00\r\n\r\n"), 64 * 1024)
+    began = time.process_time()
+    with pytest.raises(ClientProtocolError, match="illegal header line"):
+        await read_all(client)
+    assert time.process_time() - began < 1  # it would be several
 
 
 async def test_a_broken_chunk_is_refused_where_it_is() -> None:
