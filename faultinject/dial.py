@@ -122,7 +122,7 @@ class Dialer:
         async with self._making_context:
             if self._context is None:
                 self._context = await trio.to_thread.run_sync(self._read_context)
-        return self._context
+            return self._context
 
     def _read_context(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
