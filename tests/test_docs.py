@@ -33,7 +33,7 @@ from tools.option_table import END, START, page_with, tables
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
-PAGES = [README, *sorted(DOCS.glob("*.md"))]
+PAGES = [README, *sorted(DOCS.rglob("*.md"))]
 EXAMPLE = DOCS / "config.example.json"
 
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
@@ -92,8 +92,8 @@ def test_links(page: Path) -> None:
 
 def test_site_has_all_pages() -> None:
     """The site's index names each page once, and no other."""
-    named = re.findall(r"^  - [^:]+: (\S+\.md)$", read("mkdocs.yml"), flags=re.MULTILINE)
-    assert sorted(named) == sorted(page.name for page in DOCS.glob("*.md"))
+    named = re.findall(r"^ +- [^:]+: (\S+\.md)$", read("mkdocs.yml"), flags=re.MULTILINE)
+    assert sorted(named) == sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
 
 
 # -- commands -----------------------------------------------------------------------------------
