@@ -14,6 +14,7 @@ EVENT_BYTES = 8 * 1024 * 1024
 whole answer, a few megabytes."""
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_CR = 0x0D
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -71,19 +72,31 @@ class SseDecoder:
 
     def _block_end(self) -> int | None:
         """Return the length of the first block, or None if its end has not come."""
-        while found := _LINE_END.search(self._buffer, self._searched):
-            blank = found.start() == self._line_start
-            if blank and self._bare_cr and found[0] != b"\n":
-                return found.start() + 1
-            if found[0] == b"\r" and found.end() == len(self._buffer):
-                self._searched = found.start()
+        while (found := self._line_end()) is not None:
+            start, end = found
+            blank = start == self._line_start
+            begins_with_cr = self._buffer[start] == _CR
+            bare_cr = begins_with_cr and end == start + 1
+            if blank and self._bare_cr and begins_with_cr:
+                return start + 1
+            if bare_cr and end == len(self._buffer):
+                self._searched = start
                 return None
             if blank:
-                return found.end()
-            self._bare_cr = found[0] == b"\r"
-            self._line_start = self._searched = found.end()
+                return end
+            self._bare_cr = bare_cr
+            self._line_start = self._searched = end
         self._searched = len(self._buffer)
         return None
+
+    def _line_end(self) -> tuple[int, int] | None:
+        """Return where the next end of a line begins and ends."""
+        # `find` is some hundred times as fast as a regular expression in long lines.
+        lf = self._buffer.find(b"\n", self._searched)
+        cr = self._buffer.find(b"\r", self._searched, len(self._buffer) if lf < 0 else lf)
+        if cr < 0:
+            return None if lf < 0 else (lf, lf + 1)
+        return cr, lf + 1 if lf == cr + 1 else cr + 1
 
     def _take(self, end: int) -> StreamEvent:
         raw = bytes(self._buffer[:end])
@@ -102,7 +115,7 @@ class SseDecoder:
 def _piece(raw: bytes, text: bytes) -> StreamEvent:
     name: bytes | None = None
     data: list[bytes] = []
-    for line in _LINE_END.split(text):
+    for line in text.splitlines():  # of bytes: at LF, CR and CRLF only
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if field == b"data":
