@@ -1,7 +1,8 @@
 """faultinject: a proxy that answers as an API does when it fails.
 
-`serve` runs the proxy inside a program of yours; `Settings` says how. Everything else is
-reached through the command line and may change.
+`serve` runs the proxy inside a program of yours; `Settings` says how. `serve_plugin` and
+`PluginSettings` do the same for the plugin of Fault's proxy. Everything else is reached through
+the command line and may change.
 """
 
 from __future__ import annotations
@@ -11,20 +12,25 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from faultinject.plugin.serving import serve_plugin as serve_plugin
     from faultinject.proxy import serve as serve
+    from faultinject.settings import PluginSettings as PluginSettings
     from faultinject.settings import Settings as Settings
 
-__all__ = ["Settings", "__version__", "serve"]
+__all__ = ["PluginSettings", "Settings", "__version__", "serve", "serve_plugin"]
+
+_HOMES = {
+    "PluginSettings": "faultinject.settings",
+    "Settings": "faultinject.settings",
+    "serve": "faultinject.proxy",
+    "serve_plugin": "faultinject.plugin.serving",
+}
 
 
 def __getattr__(name: str) -> object:
     """Import the public names when they are asked for: `--version` needs neither Trio nor TLS."""
-    if name == "serve":
-        from faultinject.proxy import serve
+    if name in _HOMES:
+        from importlib import import_module
 
-        return serve
-    if name == "Settings":
-        from faultinject.settings import Settings
-
-        return Settings
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -66,7 +66,7 @@ class Conversation:
     async def _next_request(self) -> RequestHead | None:
         """Return the next request's head, or None if there is none and the session is over."""
         limits = self.session.services.limits
-        self.session.patience.expect("a request", limits.idle_seconds)
+        self.session.patience.expect("a request", self.session.idle_seconds)
         try:
             if (request := self.client.buffered_request()) is None:
                 if not await self._stays_idle():

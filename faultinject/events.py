@@ -102,6 +102,39 @@ class ProxyStopped(Event):
 
 
 @frozen(kw_only=True)
+class PluginStarted(Event):
+    """The plugin listens for Fault."""
+
+    NAME = "plugin-started"
+
+    version: str
+    client_url: str
+    """Where Fault calls about the client's side of tunnels."""
+    upstream_url: str
+    """Where Fault calls about the upstream's side of tunnels."""
+    host: str
+    """The address to listen on, as given."""
+    tunnel: Literal["duplex", "reply"]
+    targets: tuple[str, ...]
+    error_probability: float
+    status_code: int
+    seed: int
+    ca_cert: str
+    """Path of the certificate that clients must trust."""
+    command: str
+    """How Fault is started so that it uses the plugin."""
+
+
+@frozen(kw_only=True)
+class PluginStopped(Event):
+    """The plugin does not listen any more and every session has ended."""
+
+    NAME = "plugin-stopped"
+
+    reason: str
+
+
+@frozen(kw_only=True)
 class SessionStarted(Event):
     """A client connected."""
 

@@ -25,6 +25,9 @@ class Limits:
     (as SMTP or SSH servers do)."""
     idle_seconds: float = 3600.0
     """How long a client connection or a relay may be without a byte in either direction."""
+    idle_tunnel_seconds: float = 900.0
+    """How long a tunnel behind Fault may wait for its next request: Fault does not always tell
+    that one is over. Origins end idle connections earlier."""
     body_idle_seconds: float = 60.0
     """Longest pause within a request body that is read to be thrown away."""
     drained_body_bytes: int = 32 * 1024 * 1024

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from attrs import Factory, define, field
 
-from faultinject.authority import TargetPattern
+from faultinject.authority import HTTPS_PORT, TargetPattern
 from faultinject.dial import Dialer
 from faultinject.events import Event, Listener, SessionEnded, SessionFailed, SessionStarted
 from faultinject.lease import Lease
@@ -48,6 +48,10 @@ class Services:
         """Return the first target pattern that a host and port match."""
         return next((target for target in self.targets if target.matches(host, port)), None)
 
+    def target_named(self, host: str) -> TargetPattern | None:
+        """Return the first target pattern that a host matches on some port."""
+        return next((t for t in self.targets if t.matches(host, t.port or HTTPS_PORT)), None)
+
     def next_session_id(self) -> int:
         """Return the number of a new session, from 1."""
         return next(self._session_ids)
@@ -77,6 +81,8 @@ class Session:
     exchanges: int = 0
     idle: bool = False
     """Whether neither side owes the other anything, so that the session may end."""
+    idle_seconds: float = Factory(lambda self: self.services.limits.idle_seconds, takes_self=True)
+    """How long the client may take to its next request."""
     lease: Lease = Factory(lambda self: PooledLease(self.services.pool), takes_self=True)
     _ended_because: str = "the client's connection was over"
 

@@ -10,12 +10,19 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from faultinject.authority import ConnectTo, TargetPattern
+from faultinject.http.message import RequestHead
 from faultinject.limits import Limits
 
 DEFAULT_TARGETS = (TargetPattern("api.anthropic.com"),)
+CARRIER = RequestHead(b"HEAD", b"/", ())
+"""The harmless request whose response carries an injected answer behind Fault; a Host is added."""
+
+TunnelMode = Literal["duplex", "reply"]
+"""What a plugin's host does with the answer to a chunk: ``duplex`` sends it on in the direction
+in which the chunk was travelling (as Fault does), ``reply`` gives it back to the chunk's sender."""
 
 
 @frozen(kw_only=True)
@@ -62,3 +69,26 @@ class Settings:
     """File that says how to reach the proxy (JSON); there only while it listens."""
     limits: Limits = field(factory=Limits)
     """Bounds of everything that a stranger could make large. Not an option; for embedders."""
+
+
+@frozen(kw_only=True)
+class PluginSettings(Settings):
+    """Everything that a run of the plugin is told; ``proxy_port`` is of no use to it."""
+
+    port: int = 50051
+    """The port of the registration on the client's side; 0 lets the system pick a free one."""
+    upstream_port: int = 50052
+    """The same on the upstream's side."""
+    tunnel: TunnelMode = "duplex"
+    carrier: RequestHead = CARRIER
+    """What is asked of the upstream before an answer of our own, in ``duplex``."""
+    carrier_header: tuple[tuple[str, str], ...] = ()
+    """Headers that the carrier has."""
+    http_forward: bool = False
+    """Whether requests that come outside of tunnels are harmed too."""
+
+    @property
+    def whole_carrier(self) -> RequestHead:
+        """The carrier with its headers."""
+        headers = tuple((name.encode(), value.encode()) for name, value in self.carrier_header)
+        return evolve(self.carrier, headers=(*self.carrier.headers, *headers))

@@ -19,7 +19,7 @@ import faultinject
 from faultinject.cli.commands import TableOption, texts_given
 from faultinject.cli.old_forms import current_form
 from faultinject.cli.root import PROGRAM, root
-from faultinject.config import CA_OPTIONS, PROXY_OPTIONS, load_settings
+from faultinject.config import CA_OPTIONS, PLUGIN_OPTIONS, PROXY_OPTIONS, load_settings
 from faultinject.config.options import FILE_OPTIONS
 from faultinject.errors import FaultinjectError
 from faultinject.faults.respond import Respond, injected_response
@@ -155,7 +155,8 @@ def parse(arguments: list[str]) -> None:
 
 def check_values(command: click.Command, given: dict[str, Any]) -> None:
     """Check the values of the table's options. Raises `SettingsError`."""
-    options = PROXY_OPTIONS if command.name == "proxy" else CA_OPTIONS
+    by_command = {"proxy": PROXY_OPTIONS, "plugin": PLUGIN_OPTIONS}
+    options = by_command.get(command.name or "", CA_OPTIONS)
     known = {option.parameter for option in options} - {"config"}  # files are tested by themselves
     load_settings(
         texts_given({name: value for name, value in given.items() if name in known}), {}, options

@@ -7,10 +7,9 @@ A test holds the page against what this makes. Knows nothing of the page but its
 
 from __future__ import annotations
 
-from itertools import groupby
 from pathlib import Path
 
-from faultinject.config import PROXY_OPTIONS, Option
+from faultinject.config import ALL_OPTIONS, Option
 
 PAGE = Path(__file__).parents[1] / "docs" / "options.md"
 START = "<!-- tables: start (made by tools/option_table.py) -->"
@@ -23,9 +22,11 @@ _HEAD = """\
 
 def tables() -> str:
     """Return a heading and a table for each group of options, as Markdown."""
+    groups: dict[str, list[Option]] = {}
+    for option in ALL_OPTIONS:
+        groups.setdefault(option.group, []).append(option)
     return "\n".join(
-        f"### {group}\n\n{_HEAD}" + "".join(map(_row, options))
-        for group, options in groupby(PROXY_OPTIONS, key=lambda option: option.group)
+        f"### {group}\n\n{_HEAD}" + "".join(map(_row, options)) for group, options in groups.items()
     )
 
 

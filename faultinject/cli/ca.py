@@ -65,6 +65,12 @@ def instructions(platform: str | None, **given: Any) -> int:
     return 0
 
 
+def export_as_asked(settings: Settings, given: dict[str, Any]) -> int:
+    """Do what the options ``--export-ca`` and ``--install-ca`` ask for; return the exit code."""
+    file = Path(given["export_ca"]).expanduser() if given["export_ca"] else None
+    return export_and_install(settings, file, install=bool(given["install_ca"]))
+
+
 def export_and_install(settings: Settings, file: Path | None, *, install: bool) -> int:
     """Do what ``--export-ca`` and ``--install-ca`` ask for; return the exit code."""
     authority = _authority(settings)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from faultinject.cli.warning import warn
-from faultinject.config import Kind, Option, load_settings, nearest, unknown_variables
+from faultinject.config import Kind, Option, load_settings_as, nearest, unknown_variables
 from faultinject.settings import Settings
 
 
@@ -119,14 +119,22 @@ def table_options(options: Iterable[Option]) -> list[click.Parameter]:
     return [TableOption(option) for option in options]
 
 
+S = TypeVar("S", bound=Settings)
+
+
 def settings_of(values: dict[str, Any], options: Iterable[Option]) -> Settings:
+    """Return the settings of the proxy that a command was given; see `settings_as`."""
+    return settings_as(Settings, values, options)
+
+
+def settings_as(kind: type[S], values: dict[str, Any], options: Iterable[Option]) -> S:
     """Return the settings that a command was given: by options, environment and file.
 
     Warns of variables that look like options' and are none. Raises `SettingsError`.
     """
     for message in unknown_variables(os.environ):
         warn(message)
-    return load_settings(texts_given(values), os.environ, options)
+    return load_settings_as(kind, texts_given(values), os.environ, options)
 
 
 def texts_given(values: dict[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -39,10 +38,9 @@ def proxy(**given: Any) -> int:
     """
     settings = settings_of(given, PROXY_OPTIONS)
     if given["export_ca"] is not None or given["install_ca"]:
-        from faultinject.cli.ca import export_and_install
+        from faultinject.cli.ca import export_as_asked
 
-        file = Path(given["export_ca"]).expanduser() if given["export_ca"] else None
-        return export_and_install(settings, file, install=bool(given["install_ca"]))
+        return export_as_asked(settings, given)
     from faultinject.cli.running import run_proxy
 
     return run_proxy(settings)

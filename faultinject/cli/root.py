@@ -12,6 +12,7 @@ PROGRAM = "faultinject"
 _COMMANDS = {
     "demo": "faultinject.cli.demo:demo",
     "proxy": "faultinject.cli.proxy:proxy",
+    "plugin": "faultinject.cli.plugin:plugin",
     "ca": "faultinject.cli.ca:ca",
     "completion": "faultinject.cli.completion:completion",
 }

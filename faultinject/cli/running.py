@@ -1,4 +1,4 @@
-"""Runs the proxy as a program: events on stdout, a summary at the end, warnings on stderr.
+"""Runs the proxy or the plugin: events on stdout, a summary at the end, warnings on stderr.
 
 Knows nothing of options; it is handed `Settings`.
 """
@@ -17,29 +17,41 @@ from pathlib import Path
 from faultinject.cli.warning import warn
 from faultinject.errors import StartError
 from faultinject.events import Event
-from faultinject.settings import Settings
+from faultinject.settings import PluginSettings, Settings
 
 _WANTED_FILES = 65_536  # where the system's own bound is "unlimited", which macOS does not take
 
 
 def run_proxy(settings: Settings) -> int:
+    """Run the proxy until stopped by a signal; return the exit code. See `_run`."""
+    return _run(settings, "serve_until_stopped", "use the proxy to connect anywhere from here")
+
+
+def run_plugin(settings: PluginSettings) -> int:
+    """Run the plugin until stopped by a signal; return the exit code. See `_run`."""
+    return _run(settings, "serve_plugin_until_stopped", "call the plugin in Fault's place")
+
+
+def _run(settings: Settings, serving: str, danger: str) -> int:
     """Run until stopped by a signal; return the exit code.
 
-    Raises `StartError` if it cannot start, or a file that was asked for cannot be written.
+    ``serving`` names the function of `faultinject.cli.stopping`, ``danger`` what anyone can do
+    who reaches the address. Raises `StartError` if it cannot start, or a file that was asked for
+    cannot be written.
     """
     if settings.summary is not None:
         check_summary(settings.summary)
     with _no_collection():
         import trio
 
-        from faultinject.cli.stopping import serve_until_stopped
+        from faultinject.cli import stopping
         from faultinject.output import EventOutput, Summary, wants_color
 
     raise_open_files_limit()
     if not is_loopback(settings.host):
         warn(
-            f"listening on {settings.host}: whoever can reach this address can use the proxy to"
-            " connect anywhere from here; 127.0.0.1 is for this machine alone"
+            f"listening on {settings.host}: whoever can reach this address can {danger};"
+            " 127.0.0.1 is for this machine alone"
         )
     colored = wants_color(sys.stdout)
     output = EventOutput(
@@ -56,7 +68,7 @@ def run_proxy(settings: Settings) -> int:
         output.listen(event)
 
     with output:
-        trio.run(serve_until_stopped, settings, listener)
+        trio.run(getattr(stopping, serving), settings, listener)
         if settings.log_format == "text":
             summary.render(output, color=colored)
     if settings.log_format == "json" and sys.stderr is not None:

@@ -1,7 +1,7 @@
-"""Runs the proxy until a signal says that it should end.
+"""Runs the proxy or the plugin until a signal says that it should end.
 
 The first Ctrl-C or SIGTERM lets open exchanges finish, the second ends them. Knows nothing of
-where settings come from or of how events are shown; `faultinject.proxy.serve` does the work.
+where settings come from or of how events are shown; `serve` and `serve_plugin` do the work.
 """
 
 from __future__ import annotations
@@ -11,28 +11,59 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 from attrs import define
 
 from faultinject.cli.ready_file import forget_ready_file, ready_file
 from faultinject.events import Listener
-from faultinject.proxy import RunningProxy, serve
-from faultinject.settings import Settings
+from faultinject.settings import PluginSettings, Settings
+
+if TYPE_CHECKING:  # each is loaded by the command that runs it
+    from faultinject.plugin.serving import RunningPlugin
+    from faultinject.proxy import RunningProxy
 
 Serve = Callable[..., Awaitable[None]]
-"""`serve`, or what stands for it."""
+"""`serve`, `serve_plugin`, or what stands for them."""
+
+
+class Running(Protocol):
+    """What serves."""
+
+    def drain(self) -> None:
+        """End as soon as nothing is under way."""
+        ...
+
+
+Contents = Callable[[Any], dict[str, object]]
+"""Makes what the ready file says of what serves."""
 
 # On Windows nobody can send a SIGTERM that a program would receive.
 _WINDOWS = os.name == "nt"
 STOP_SIGNALS = (signal.SIGINT,) if _WINDOWS else (signal.SIGINT, signal.SIGTERM)
 
 
-async def serve_until_stopped(settings: Settings, listener: Listener, serve: Serve = serve) -> None:
+async def serve_until_stopped(settings: Settings, listener: Listener) -> None:
+    """Run the proxy; see `until_stopped`."""
+    from faultinject.proxy import serve
+
+    await until_stopped(settings, listener, serve, contents)
+
+
+async def serve_plugin_until_stopped(settings: PluginSettings, listener: Listener) -> None:
+    """Run the plugin; see `until_stopped`."""
+    from faultinject.plugin.serving import serve_plugin
+
+    await until_stopped(settings, listener, serve_plugin, plugin_contents)
+
+
+async def until_stopped(
+    settings: Settings, listener: Listener, serve: Serve, contents: Contents
+) -> None:
     """Serve, with a ready file if one is wanted, until told to stop and drained.
 
-    Raises what `serve` raises when it cannot start, and `StartError` if the ready file cannot be
+    Raises what ``serve`` raises when it cannot start, and `StartError` if the ready file cannot be
     written; either may come inside exception groups.
     """
     forget_ready_file(settings.ready_file)
@@ -40,16 +71,13 @@ async def serve_until_stopped(settings: Settings, listener: Listener, serve: Ser
         async with trio.open_nursery() as nursery:
             stop = _Stop(nursery.cancel_scope)
             nursery.start_soon(stop.watch, signals)
-            await _serve(partial(serve, settings, listener=listener), settings.ready_file, stop)
+            with ExitStack() as while_serving:
+                async with trio.open_nursery() as serving:
+                    running = await serving.start(partial(serve, settings, listener=listener))
+                    file = ready_file(settings.ready_file, contents(running))
+                    while_serving.enter_context(file)
+                    stop.running = running
             nursery.cancel_scope.cancel()
-
-
-async def _serve(serve: Serve, ready: Path | None, stop: _Stop) -> None:
-    with ExitStack() as while_serving:
-        async with trio.open_nursery() as nursery:
-            running: RunningProxy = await nursery.start(serve)
-            while_serving.enter_context(ready_file(ready, contents(running)))
-            stop.running = running
 
 
 @define
@@ -57,7 +85,7 @@ class _Stop:
     """What a signal does: drain once the proxy runs, cancel before that and after."""
 
     _scope: trio.CancelScope
-    running: RunningProxy | None = None
+    running: Running | None = None
 
     async def watch(self, signals: AsyncIterator[int]) -> None:
         """Act on each signal."""
@@ -71,11 +99,23 @@ class _Stop:
 
 
 def contents(running: RunningProxy) -> dict[str, object]:
-    """Return what the ready file says."""
+    """Return what the ready file says of a proxy."""
     return {
         "proxy": running.url,
         "host": running.host,
         "port": running.port,
+        "ca_cert": str(running.ca_cert),
+        "pid": os.getpid(),
+    }
+
+
+def plugin_contents(running: RunningPlugin) -> dict[str, object]:
+    """Return what the ready file says of a plugin."""
+    client_side, upstream_side = running.registrations.urls.values()
+    return {
+        "client_url": client_side,
+        "upstream_url": upstream_side,
+        "command": running.command,
         "ca_cert": str(running.ca_cert),
         "pid": os.getpid(),
     }

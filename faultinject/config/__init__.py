@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from faultinject.config.kinds import Kind
-from faultinject.config.load import load_settings, nearest, unknown_variables
-from faultinject.config.options import CA_OPTIONS, PROXY_OPTIONS, Option
+from faultinject.config.load import load_settings, load_settings_as, nearest, unknown_variables
+from faultinject.config.options import (
+    ALL_OPTIONS,
+    CA_OPTIONS,
+    PLUGIN_OPTIONS,
+    PROXY_OPTIONS,
+    Option,
+)
 
 __all__ = [
+    "ALL_OPTIONS",
     "CA_OPTIONS",
+    "PLUGIN_OPTIONS",
     "PROXY_OPTIONS",
     "Kind",
     "Option",
     "load_settings",
+    "load_settings_as",
     "nearest",
     "unknown_variables",
 ]

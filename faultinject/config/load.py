@@ -10,9 +10,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from attrs import frozen
+from attrs import fields_dict, frozen
 
 from faultinject.config.file import read_config_file, shown_path
 from faultinject.config.kinds import Kind
@@ -28,6 +28,8 @@ from faultinject.config.options import (
 from faultinject.config.wording import one_line, shown_text
 from faultinject.errors import SettingsError
 from faultinject.settings import Settings
+
+S = TypeVar("S", bound=Settings)
 
 Texts = Mapping[str, Sequence[str]]
 """The options given on the command line: their texts in order, by `Option.parameter`."""
@@ -49,7 +51,14 @@ _Layer = dict[str, _Found]
 def load_settings(
     given: Texts, environment: Mapping[str, str], options: Iterable[Option]
 ) -> Settings:
-    """Return the checked settings.
+    """Return the checked settings of the proxy; see `load_settings_as`."""
+    return load_settings_as(Settings, given, environment, options)
+
+
+def load_settings_as(
+    kind: type[S], given: Texts, environment: Mapping[str, str], options: Iterable[Option]
+) -> S:
+    """Return the checked settings, of a kind that has what the command can be told.
 
     Only the given options (and their variables) count, but a file is checked as a whole: one file
     serves every command. Raises `SettingsError`.
@@ -58,11 +67,12 @@ def load_settings(
     typed = _merged(_from_environment(environment, options), _from_command_line(given, options))
     found = _merged(_from_file(typed), typed)
     _check_pair(found)
-    return Settings(
+    settings = fields_dict(kind)
+    return kind(
         **{
             option.setting: found[option.name].value
             for option in (*FILE_OPTIONS.values(), *options)
-            if option.setting and option.name in found
+            if option.setting in settings and option.name in found
         }
     )
 

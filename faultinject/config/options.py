@@ -12,6 +12,7 @@ from attrs import frozen
 from faultinject.config.kinds import Kind
 from faultinject.config.values import (
     BODY,
+    CARRIER,
     DIRECTORY,
     FILE,
     FLAG,
@@ -31,6 +32,7 @@ LISTENING = "Listening"
 CERTIFICATES = "Certificates"
 UPSTREAM = "Upstream"
 OUTPUT = "Output"
+PLUGIN = "Behind Fault"
 CONFIGURATION = "Configuration"
 
 VARIABLE_PREFIX = "FAULTINJECT_"
@@ -148,7 +150,7 @@ HOST = Option(
     kind=LISTENING_HOST,
     group=LISTENING,
     default="127.0.0.1",
-    help="The address to listen on. Anyone who can reach it can use the proxy.",
+    help="The address to listen on. Anyone who can reach it can use it.",
 )
 PROXY_PORT = Option(
     name="proxy-port",
@@ -161,7 +163,7 @@ READY_FILE = Option(
     name="ready-file",
     kind=FILE,
     group=LISTENING,
-    help="Write how to reach the proxy to this file (JSON) once it listens, and remove it at exit.",
+    help="Write how to reach it to this file (JSON) once it listens, and remove it at exit.",
 )
 CA_CERT = Option(
     name="ca-cert",
@@ -273,11 +275,88 @@ PROXY_OPTIONS = (
 )
 """The options of ``faultinject proxy``, in the order of its help."""
 
+PORT = Option(
+    name="port",
+    kind=whole_number(0, 65535, "PORT"),
+    group=LISTENING,
+    default="50051",
+    help="The port on which Fault calls about the client's side of tunnels; 0 picks a free one.",
+)
+UPSTREAM_PORT = Option(
+    name="upstream-port",
+    kind=whole_number(0, 65535, "PORT"),
+    group=LISTENING,
+    default="50052",
+    help="The port on which Fault calls about the upstream's side of tunnels; 0 picks a free one.",
+)
+TUNNEL = Option(
+    name="tunnel",
+    kind=choice("duplex", "reply"),
+    group=PLUGIN,
+    default="duplex",
+    help="What the host does with the answer to a piece of a tunnel: Fault sends it on (duplex);"
+    " another host may give it back to the sender (reply).",
+)
+CARRIER_REQUEST = Option(
+    name="carrier",
+    kind=CARRIER,
+    group=PLUGIN,
+    default="HEAD /",
+    help="The harmless request to the upstream that each injected answer costs in a tunnel.",
+)
+CARRIER_HEADER = Option(
+    name="carrier-header",
+    kind=HEADERS,
+    group=PLUGIN,
+    help="A header of that request; Host is added if it is not given.",
+)
+HTTP_FORWARD = Option(
+    name="http-forward",
+    kind=FLAG,
+    group=PLUGIN,
+    default="false",
+    help="Inject into plain HTTP and reverse mappings too, of which Fault shows whole requests.",
+)
+
+PLUGIN_OPTIONS = (
+    ERROR_PROBABILITY,
+    STATUS_CODE,
+    ERROR_BODY,
+    HEADER,
+    SEED,
+    NO_MARKER,
+    TARGET_HOST,
+    TUNNEL,
+    CARRIER_REQUEST,
+    CARRIER_HEADER,
+    HTTP_FORWARD,
+    HOST,
+    PORT,
+    UPSTREAM_PORT,
+    READY_FILE,
+    CA_CERT,
+    CA_KEY,
+    DATA_DIR,
+    EXPORT_CA,
+    INSTALL_CA,
+    CONNECT_TO,
+    UPSTREAM_CA,
+    INSECURE_UPSTREAM,
+    LOG_LEVEL,
+    LOG_FORMAT,
+    SUMMARY,
+    CONFIG,
+)
+"""The options of ``faultinject plugin``, in the order of its help."""
+
 CA_OPTIONS = (CA_CERT, CA_KEY, DATA_DIR, CONFIG)
 """The options of ``faultinject ca``: which certificate authority is meant."""
 
-FILE_OPTIONS = {option.key: option for option in PROXY_OPTIONS if option.in_file}
+ALL_OPTIONS = (*PROXY_OPTIONS, *(each for each in PLUGIN_OPTIONS if each not in PROXY_OPTIONS))
+"""Every option once."""
+
+FILE_OPTIONS = {option.key: option for option in ALL_OPTIONS if option.in_file}
 """What a configuration file may have, by key."""
 
-VARIABLES = frozenset(option.variable for option in PROXY_OPTIONS if option.variable)
+VARIABLES = frozenset(option.variable for option in ALL_OPTIONS if option.variable)
 """Every environment variable that any command reads."""

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from faultinject.authority import ConnectTo, TargetPattern, normal_host
 from faultinject.config.kinds import Flag, HeaderLines, Listed, Single, refusal
 from faultinject.config.wording import shown_text, shown_value
+from faultinject.http.message import RequestHead
 
 T = TypeVar("T")
 
@@ -130,6 +131,21 @@ def _connect_to(text: str) -> ConnectTo:
 TARGETS = Listed(_target, may_be_empty=False, metavar="HOST[:PORT]")
 MAPPINGS = Listed(_connect_to, metavar="HOST:PORT:ADDRESS:PORT")
 HEADERS = HeaderLines(metavar="'NAME: VALUE'")
+
+
+# RFC 9110 sections 5.6.2 (token) and 7.1: what a request to an origin begins with.
+_REQUEST = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) +(/[\x21-\x7e]*|\*)")
+_WITHOUT_REQUEST_BODY = "a method and a path, as in 'HEAD /' or 'GET /health'"
+
+
+def _carrier(text: str) -> RequestHead:
+    parts = _REQUEST.fullmatch(text.strip())
+    if parts is None or parts[1] == "CONNECT":
+        raise refusal(shown_text(text), _WITHOUT_REQUEST_BODY)
+    return RequestHead(parts[1].encode(), parts[2].encode(), ())
+
+
+CARRIER = _text_only(_carrier, _WITHOUT_REQUEST_BODY, "'METHOD PATH'")
 
 
 # -- flags --------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from faultinject.events import Outcome
+from faultinject.events import Outcome, PluginStarted
 from faultinject.output.escape import brief
 from faultinject.output.quantities import percent, times
 from faultinject.output.summary import Summary, TargetCounts
@@ -124,11 +124,16 @@ def _facts(summary: Summary) -> list[str]:
 
 
 def _url(summary: Summary) -> str:
-    return "the proxy's URL" if summary.started is None else summary.started.url
+    started = summary.started
+    return (
+        "the proxy's URL" if started is None or isinstance(started, PluginStarted) else started.url
+    )
 
 
 def _checks(summary: Summary) -> list[str]:
     """Say what to look at after a run without one request to a target."""
+    if isinstance(summary.started, PluginStarted):
+        return _plugin_checks(summary, summary.started)
     if summary.refused_handshakes:
         mend = "Make the client trust our CA (`faultinject ca instructions`), or give it "
         return [f"{mend}{_url(summary)} as base URL: that needs no certificate."]
@@ -151,6 +156,26 @@ def _checks(summary: Summary) -> list[str]:
         f"No client connected. Is HTTPS_PROXY={_url(summary)} set where the client runs?",
         "Does the client heed it? Not all do, and NO_PROXY may exclude the host.",
         f"A client with a base URL can be given {_url(summary)} as that.",
+    ]
+
+
+def _plugin_checks(summary: Summary, started: PluginStarted) -> list[str]:
+    """Say the same after a run of the plugin."""
+    if summary.refused_handshakes:
+        return ["Make the client trust our CA: `faultinject ca instructions`."]
+    if summary.relay_reasons:
+        return [
+            f"Fault used the plugin, but nothing was looked into: {_top(summary.relay_reasons)}.",
+            "If a host should be, name it with --target-host.",
+        ]
+    if summary.handshake_failures:
+        return ["There were tunnels, but TLS in them failed: the lines above say why."]
+    if summary.sessions:
+        return ["There were tunnels, but no request to a target ended: do they carry HTTP?"]
+    command = f" ({brief(started.command, 300)})" if started.command else ""
+    return [
+        f"Fault brought no tunnel. Does it run, with both registrations and the targets{command}?",
+        "Does the client heed HTTPS_PROXY, which names Fault? NO_PROXY may exclude the host.",
     ]
 
 

@@ -1,4 +1,4 @@
-"""What the proxy says when it starts: what it does, and how a client is pointed at it.
+"""What the proxy and the plugin say when they start: what they do, and how clients come to it.
 
 Knows nothing of other events.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 
 from faultinject.authority import TargetPattern, bracketed
-from faultinject.events import ProxyStarted
+from faultinject.events import PluginStarted, ProxyStarted
 from faultinject.output.escape import safe
 from faultinject.output.quantities import percent
 
@@ -37,21 +37,27 @@ def _base_url_lines(event: ProxyStarted) -> list[str]:
     ]
 
 
+def _rule_lines(event: ProxyStarted | PluginStarted) -> list[str]:
+    rate = percent(event.error_probability)
+    return [
+        f"  errors   {rate} of requests get status {event.status_code}",
+        f"  seed     {event.seed}",
+        f"  CA       {safe(event.ca_cert)}",
+    ]
+
+
 def start_block(event: ProxyStarted, *, bold: str = "", plain: str = "") -> str:
     """Return the lines that open a run; ``bold`` and ``plain`` switch the title's looks."""
     url, ca_cert = safe(event.url), safe(event.ca_cert)
     targets = ", ".join(map(safe, event.targets))
     answer = " (answered by the built-in fake API)" if event.fake_upstream else ""
-    rate = percent(event.error_probability)
     host = bracketed(safe(event.host))
     kind = "IPv6" if ":" in host else "IPv4"
     everywhere = "" if host in url else f" ({host}: on every {kind} address of this machine)"
     lines = [
         f"{bold}faultinject {safe(event.version)} listens on {url}{plain}{everywhere}",
         f"  targets  {targets}{answer}",
-        f"  errors   {rate} of requests get status {event.status_code}",
-        f"  seed     {event.seed}",
-        f"  CA       {ca_cert}",
+        *_rule_lines(event),
         "",
         "  Point a client at it (this is Python's way; more: `faultinject ca instructions`):",
         # For one command, not by export: the proxy itself, run from that shell later, would take
@@ -61,3 +67,33 @@ def start_block(event: ProxyStarted, *, bold: str = "", plain: str = "") -> str:
         "",
     ]
     return "\n".join(lines) + "\n"
+
+
+FAULT_PROXY = "http://127.0.0.1:3180"
+"""Where Fault's proxy listens unless it is told otherwise."""
+
+
+def plugin_block(event: PluginStarted, *, bold: str = "", plain: str = "") -> str:
+    """Return the lines that open a plugin's run; as `start_block`."""
+    urls = f"{safe(event.client_url)} and {safe(event.upstream_url)}"
+    ca_cert = shlex.quote(safe(event.ca_cert))
+    lines = [
+        f"{bold}faultinject {safe(event.version)} is a plugin of Fault at {urls}{plain}",
+        f"  targets  {', '.join(map(safe, event.targets))}",
+        *_rule_lines(event),
+        "",
+        *_host_lines(event),
+        "  Then point a client at Fault (more: `faultinject ca instructions`):",
+        f"    HTTPS_PROXY={FAULT_PROXY} SSL_CERT_FILE={ca_cert} python app.py",
+        "",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _host_lines(event: PluginStarted) -> list[str]:
+    if event.command:
+        return ["  Start Fault (0.x) so that it uses the plugin:", f"    {safe(event.command)}"]
+    return [
+        "  Have your host call the first of the two; it must give the answer to a chunk back to",
+        "  the chunk's sender, which Fault does not (see --tunnel).",
+    ]

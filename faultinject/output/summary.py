@@ -16,6 +16,7 @@ from faultinject.events import (
     ExchangeEnded,
     HandshakeFailed,
     Outcome,
+    PluginStarted,
     ProxyStarted,
     RelayEnded,
     SessionFailed,
@@ -103,7 +104,7 @@ class Summary:
     def __init__(self, events_dropped: Callable[[], int] = lambda: 0) -> None:
         self._events_dropped = events_dropped
         self._last_time = 0.0
-        self.started: ProxyStarted | None = None
+        self.started: ProxyStarted | PluginStarted | None = None
         self.sessions = 0
         self.targets: dict[str, TargetCounts] = {}
         self.relayed: dict[str, int] = {}
@@ -115,6 +116,7 @@ class Summary:
         self.session_failures = 0
         self._counts: dict[type[Event], Callable[[Any], None]] = {
             ProxyStarted: self._start,
+            PluginStarted: self._start,
             SessionStarted: self._session,
             ExchangeEnded: self._exchange,
             RelayEnded: self._relay,
@@ -172,7 +174,7 @@ class Summary:
 
     # --- events ---
 
-    def _start(self, event: ProxyStarted) -> None:
+    def _start(self, event: ProxyStarted | PluginStarted) -> None:
         self.started = event
         for target in event.targets:
             self.targets[target] = TargetCounts(target, event.error_probability)

@@ -16,6 +16,8 @@ from faultinject.events import (
     ExchangeEnded,
     HandshakeFailed,
     Level,
+    PluginStarted,
+    PluginStopped,
     ProxyStarted,
     ProxyStopped,
     RelayEnded,
@@ -24,7 +26,7 @@ from faultinject.events import (
 )
 from faultinject.output.escape import brief, safe
 from faultinject.output.quantities import byte_count, times
-from faultinject.output.start import start_block
+from faultinject.output.start import plugin_block, start_block
 
 MAX_URL_CHARACTERS = 80
 MAX_METHOD_CHARACTERS = 16
@@ -84,9 +86,12 @@ class TextFormat:
         self._url_column = _URL_COLUMN.start
         self._refusing_hosts: set[str] = set()
         self._left_hosts: set[str] = set()
+        self._base_url_helps = True
         self._forms: dict[type[Event], Callable[[Any], str]] = {
             ProxyStarted: self._started,
             ProxyStopped: lambda event: self._line(event, "stopped", _value(event.reason)),
+            PluginStarted: self._plugin_started,
+            PluginStopped: lambda event: self._line(event, "stopped", _value(event.reason)),
             ExchangeEnded: self._exchange,
             RelayEnded: self._relay,
             HandshakeFailed: self._handshake_failed,
@@ -149,6 +154,10 @@ class TextFormat:
     def _started(self, event: ProxyStarted) -> str:
         return start_block(event, bold=_BOLD, plain=_PLAIN) if self._color else start_block(event)
 
+    def _plugin_started(self, event: PluginStarted) -> str:
+        self._base_url_helps = False
+        return plugin_block(event, bold=_BOLD, plain=_PLAIN) if self._color else plugin_block(event)
+
     def _exchange(self, event: ExchangeEnded) -> str:
         notes = []
         if event.rule is not None:
@@ -201,9 +210,13 @@ class TextFormat:
             "not-trusted",
             f"{brief(event.host, MAX_URL_CHARACTERS)}: {safe(event.client)} refused our "
             f"certificate ({_value(event.reason)}). "
-            "Make it trust the CA (`faultinject ca instructions`), or give it the proxy's address "
-            "as base URL. Further refusals for this host are only counted.",
+            f"Make it trust the CA (`faultinject ca instructions`){self._other_way}. "
+            "Further refusals for this host are only counted.",
         )
+
+    @property
+    def _other_way(self) -> str:
+        return ", or give it the proxy's address as base URL" if self._base_url_helps else ""
 
     def _session_failed(self, event: SessionFailed) -> str:
         words = f"session {event.session} of {safe(event.client)}: {self._error(event.error)}"

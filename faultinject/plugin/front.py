@@ -9,36 +9,21 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from attrs import frozen
-
 from faultinject.authority import bracketed
 from faultinject.events import Warned
 from faultinject.plugin import wire
 from faultinject.plugin.calls import Side, TunnelPlugin
 from faultinject.plugin.guard import TunnelGuard
 from faultinject.plugin.http_calls import HttpCalls
-from faultinject.plugin.registrations import Registrations, TunnelMode
+from faultinject.plugin.registrations import Registrations
 from faultinject.plugin.service import PluginService
 from faultinject.session import Services
-
-
-@frozen(kw_only=True)
-class FrontSettings:
-    """Where and how the plugin is called. Fields carry the names of the options."""
-
-    host: str = "127.0.0.1"
-    port: int = 50051
-    """The port of the registration on the client's side; 0 lets the system pick a free one."""
-    upstream_port: int = 50052
-    """The same on the upstream's side."""
-    tunnel: TunnelMode = "duplex"
-    http_forward: bool = False
-    """Whether requests that come outside of tunnels are harmed too."""
+from faultinject.settings import PluginSettings
 
 
 @asynccontextmanager
 async def open_front(
-    settings: FrontSettings, services: Services, tunnels: TunnelPlugin
+    settings: PluginSettings, services: Services, tunnels: TunnelPlugin
 ) -> AsyncIterator[Registrations]:
     """Listen for the host for as long as the block runs; the value says where.
 

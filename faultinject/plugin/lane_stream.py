@@ -173,6 +173,11 @@ class LanePair:
         self.client = LaneStream(self.up, self.down)
         self.upstream = LaneStream(self.down, self.up)
 
+    @property
+    def broken(self) -> bool:
+        """Whether the host broke the scheme, so that bytes would have been lost."""
+        return self.up.broken
+
     async def process(self, side: Side, direction: Direction, chunk: bytes) -> Reply:
         """Answer a call of the host.
 

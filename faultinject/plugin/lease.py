@@ -17,10 +17,8 @@ from faultinject.http.message import End, RequestHead, find_header
 from faultinject.lease import Lease
 from faultinject.plugin.kicker import kick_while_unproven
 from faultinject.plugin.lane_stream import LanePair
+from faultinject.settings import CARRIER
 from faultinject.streams import LINGER_SECONDS
-
-CARRIER = RequestHead(b"HEAD", b"/", ())
-"""The harmless request whose response carries an injected answer; a Host is added."""
 
 LONG_BODY_BYTES = 32 * 1024
 """Up to here a body is not kept going: less than any socket takes at once."""

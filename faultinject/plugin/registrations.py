@@ -6,16 +6,11 @@ called is what shows a registration, and Fault calls each every 10 s. Knows noth
 
 from __future__ import annotations
 
-from typing import Literal
-
 import trio
 from attrs import define, field
 
 from faultinject.plugin.calls import Side
-
-TunnelMode = Literal["duplex", "reply"]
-"""What the host does with the answer to a chunk: ``duplex`` sends it on in the direction in which
-the chunk was travelling (as Fault does), ``reply`` gives it back to the chunk's sender."""
+from faultinject.settings import TunnelMode
 
 PATIENCE_SECONDS = 15.0
 """How long one registration is called without the other until that is taken for an answer: more

@@ -66,15 +66,16 @@ class DuplexTunnel:
     async def _serve_tls(self, session: Session, data: bytes, hello: ClientHello) -> Stage | None:
         self._tell_hello(session, hello)
         name = hello.server_name or ""
-        reason = None
-        if not name or session.services.target_of(name, HTTPS_PORT) is None:
+        target = session.services.target_named(name)
+        if target is None:
             reason = "not a target"
         elif hello.alpn and _HTTP_1_1 not in hello.alpn:
             reason = f"the client offers only {', '.join(hello.alpn)}"
         elif hello.max_version < _TLS_1_2:
             reason = "the client offers no TLS 1.2 or later"
-        if reason is None:
-            return await self._intercept(session, data, name, hello)
+        else:
+            authority = Authority(name, target.port or HTTPS_PORT)
+            return await self._intercept(session, data, authority, hello)
         await self._relay(session, data, name, reason)
         return None
 
@@ -111,9 +112,9 @@ class DuplexTunnel:
     # Looking into it
 
     async def _intercept(
-        self, session: Session, data: bytes, name: str, hello: ClientHello
+        self, session: Session, data: bytes, authority: Authority, hello: ClientHello
     ) -> Stage | None:
-        authority = Authority(name, HTTPS_PORT)
+        name = authority.host
         origin = Origin(authority, authority)
         limits = session.services.limits
         session.patience.expect("the upstream's handshake", limits.dial_seconds)

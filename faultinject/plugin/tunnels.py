@@ -8,57 +8,121 @@ nothing of gRPC, or of what a session does.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Generic, Protocol, TypeVar
 
 import trio
 from attrs import define, field
 
 from faultinject.limits import Limits
 from faultinject.plugin.calls import Close, Direction, Reply, Side
-from faultinject.plugin.lane_stream import LanePair
+from faultinject.session import Session
 
 FAREWELL_SECONDS = 30.0
 """How long a tunnel whose session is over may take to bring its last words to the peers."""
+LAST_WORDS_SECONDS = 0.5
+"""The same when all of the plugin ends."""
 REMEMBERED = 10_000
 """How many tunnels that were given up are remembered, so that a late call does not begin a new
 session in the middle of one."""
 
 
+class Hosted(Protocol):
+    """A tunnel as its host sees it."""
+
+    async def process(self, side: Side, direction: Direction, chunk: bytes) -> Reply:
+        """Answer a call of the host. Cancelled, it ends the tunnel."""
+        ...
+
+    async def served(self) -> None:
+        """Wait until all that its session wrote has gone out, or the tunnel is over."""
+        ...
+
+    def end(self, reason: str) -> None:
+        """End the tunnel now."""
+        ...
+
+
+T = TypeVar("T", bound=Hosted)
+
+
 @define(eq=False)
-class Tunnels:
+class Tunnels(Generic[T]):
     """A `TunnelPlugin` whose tunnels run in a nursery."""
 
     nursery: trio.Nursery
     limits: Limits
-    run_session: Callable[[LanePair], Awaitable[None]]
-    """Runs a tunnel's session, and leaves both of its streams closed."""
-    _open: dict[str, LanePair] = field(factory=dict)
-    _given_up: dict[str, None] = field(factory=dict)
+    new_tunnel: Callable[[], T]
+    session_of: Callable[[str, T], Session]
+    """Makes the session of a new tunnel, by the tunnel's id."""
+    run_session: Callable[[T, Session], Awaitable[None]]
+    """Runs a tunnel's session, and leaves its streams closed."""
+    _open: dict[str, T] = field(factory=dict, init=False)
+    _sessions: dict[str, Session] = field(factory=dict, init=False)
+    _given_up: dict[str, None] = field(factory=dict, init=False)
+    _draining: bool = field(default=False, init=False)
+    _one_ended: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot, init=False)
 
     async def process(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
-        """Let the tunnel's lanes answer; see `TunnelPlugin`."""
-        pair = self._open.get(tunnel_id)
-        if pair is None:
-            if tunnel_id in self._given_up:
-                return Close("the session is over")
-            if len(self._open) >= self.limits.sessions:
-                return Close(f"there are {self.limits.sessions} tunnels already")
-            pair = self._open[tunnel_id] = LanePair()
-            self.nursery.start_soon(self._run, tunnel_id, pair)
-        return await pair.process(side, direction, chunk)
+        """Let the tunnel answer; see `TunnelPlugin`."""
+        tunnel = self._open.get(tunnel_id)
+        if tunnel is None:
+            if reason := self._refusal(tunnel_id):
+                return Close(reason)
+            tunnel = self._begin(tunnel_id)
+        return await tunnel.process(side, direction, chunk)
 
-    async def _run(self, tunnel_id: str, pair: LanePair) -> None:
+    def _refusal(self, tunnel_id: str) -> str:
+        if tunnel_id in self._given_up:
+            return "the session is over"
+        if self._draining:
+            return "the plugin stops"
+        if len(self._open) >= self.limits.sessions:
+            return f"there are {self.limits.sessions} tunnels already"
+        return ""
+
+    def _begin(self, tunnel_id: str) -> T:
+        tunnel = self._open[tunnel_id] = self.new_tunnel()
+        self._sessions[tunnel_id] = self.session_of(tunnel_id, tunnel)
+        self.nursery.start_soon(self._run, tunnel_id, tunnel)
+        return tunnel
+
+    async def _run(self, tunnel_id: str, tunnel: T) -> None:
         try:
-            await self.run_session(pair)
+            try:
+                await self.run_session(tunnel, self._sessions[tunnel_id])
+            finally:
+                del self._sessions[tunnel_id]
+                self._one_ended.unpark_all()
             with trio.move_on_after(FAREWELL_SECONDS):
-                await pair.served()
+                await tunnel.served()
         finally:
-            self._forget(tunnel_id, pair)
+            self._forget(tunnel_id, tunnel)
 
-    def _forget(self, tunnel_id: str, pair: LanePair) -> None:
-        pair.end("the session is over")
+    def _forget(self, tunnel_id: str, tunnel: T) -> None:
+        tunnel.end("the session is over")
         del self._open[tunnel_id]
         self._given_up[tunnel_id] = None
         if len(self._given_up) > REMEMBERED:
             del self._given_up[next(iter(self._given_up))]
+        self._one_ended.unpark_all()
+
+    async def drain(self) -> None:
+        """Begin no more sessions, end those that have nothing under way, wait for the others.
+
+        What they said last gets `LAST_WORDS_SECONDS` to go out.
+        """
+        self._draining = True
+        for session in tuple(self._sessions.values()):
+            session.drain()
+        while self._sessions:
+            await self._one_ended.park()
+        with trio.move_on_after(LAST_WORDS_SECONDS):
+            while self._open:
+                await self._one_ended.park()
+
+
+def client_name(tunnel_id: str) -> str:
+    """Return what stands for a tunnel's client in events: the host does not tell its address."""
+    return f"tunnel {tunnel_id[:8]}"

@@ -39,6 +39,8 @@ class LeafCache:
     _num_tickets: int = 1
     """Session tickets a handshake. One is enough to resume; each costs a write."""
     _now: Callable[[], float] = time.time
+    _resumption: bool = True
+    """Whether a client may resume a session of TLS 1.2, whose handshake has its own order."""
     _kept: OrderedDict[str, tuple[ssl.SSLContext, float]] = field(factory=OrderedDict, init=False)
 
     def context_for(self, host: str) -> ssl.SSLContext:
@@ -50,11 +52,17 @@ class LeafCache:
         """
         context, minted_at = self._kept.get(host, (None, 0.0))
         if context is None or not 0 <= self._now() - minted_at < RENEW_SECONDS:
-            context = _context(self._authority.mint(host), self._num_tickets)
+            context = self._new_context(host)
             self._kept[host] = (context, self._now())
         self._kept.move_to_end(host)
         while len(self._kept) > self._limit:
             self._kept.popitem(last=False)
+        return context
+
+    def _new_context(self, host: str) -> ssl.SSLContext:
+        context = _context(self._authority.mint(host), self._num_tickets)
+        if not self._resumption:
+            context.options |= ssl.OP_NO_TICKET  # and OpenSSL keeps no sessions for Python
         return context
 
 

@@ -11,7 +11,7 @@ import trio.testing
 from attrs import define, field
 
 from faultinject.cli.entry import only_cause
-from faultinject.cli.stopping import STOP_SIGNALS, serve_until_stopped
+from faultinject.cli.stopping import STOP_SIGNALS, contents, until_stopped
 from faultinject.errors import StartError
 from faultinject.settings import Settings
 
@@ -67,7 +67,7 @@ def ready(tmp_path):
 def begin(nursery, proxy, ready):
     """Start to serve in the background."""
     settings = Settings(ready_file=ready)
-    nursery.start_soon(serve_until_stopped, settings, lambda event: None, proxy.serve)
+    nursery.start_soon(until_stopped, settings, lambda event: None, proxy.serve, contents)
 
 
 async def all_settled():
@@ -139,7 +139,7 @@ async def test_a_failure_removes_the_ready_file(ready):
         raise StartError("broke")
 
     with pytest.raises(ExceptionGroup) as caught:
-        await serve_until_stopped(Settings(ready_file=ready), lambda event: None, serve)
+        await until_stopped(Settings(ready_file=ready), lambda event: None, serve, contents)
     assert str(only_cause(caught.value)) == "broke"
     assert not ready.exists()
 
@@ -148,7 +148,7 @@ async def test_a_ready_file_that_cannot_be_written_ends_it(proxy, tmp_path):
     """Who waits for it would wait for ever."""
     settings = Settings(ready_file=tmp_path / "none" / "r")
     with pytest.raises(ExceptionGroup) as caught:
-        await serve_until_stopped(settings, lambda event: None, proxy.serve)
+        await until_stopped(settings, lambda event: None, proxy.serve, contents)
     assert isinstance(only_cause(caught.value), StartError)
     assert proxy.cancelled
 

@@ -381,7 +381,7 @@ IGNORED = "no option has this variable, it is ignored"
         ("FAULTINJECT_HEADERS", f"{IGNORED}; did you mean FAULTINJECT_HEADER?"),
         ("FAULTINJECT_PROBABILITY", f"{IGNORED}; did you mean FAULTINJECT_ERROR_PROBABILITY?"),
         ("FAULTINJECT_QQQ", IGNORED),
-        ("FAULTINJECT_EXPORT_CA", IGNORED),
+        ("FAULTINJECT_INSTALL_CA", IGNORED),
     ],
 )
 def test_a_variable_that_no_option_has_is_named_with_the_nearest(name, message):

@@ -18,7 +18,8 @@ from functools import partial
 import trio
 
 from faultinject.plugin.calls import Direction, Replace, Reply, Side
-from faultinject.plugin.front import FrontSettings, open_front
+from faultinject.plugin.front import open_front
+from faultinject.settings import PluginSettings
 from tests.plugin.support import host, make_services
 
 CALLS = 3000
@@ -72,7 +73,7 @@ async def line(stream: trio.abc.ReceiveStream) -> bytes:
 
 async def measure() -> None:
     """Serve, and print a line for each load."""
-    settings = FrontSettings(port=0, upstream_port=0)
+    settings = PluginSettings(port=0, upstream_port=0)
     async with open_front(settings, make_services([]), Echo()) as registrations:
         port = registrations.urls[Side.CLIENT].rpartition(":")[2]
         for at_once, held in LOADS:

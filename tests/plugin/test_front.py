@@ -14,7 +14,8 @@ from faultinject.errors import StartError
 from faultinject.events import SessionFailed, Warned
 from faultinject.plugin import bridge
 from faultinject.plugin.calls import Replace, Side
-from faultinject.plugin.front import FrontSettings, open_front
+from faultinject.plugin.front import open_front
+from faultinject.settings import PluginSettings
 from tests.plugin.support import FakeTunnels, host, make_services
 
 
@@ -22,7 +23,7 @@ from tests.plugin.support import FakeTunnels, host, make_services
 async def opened(answer=None, **settings):
     """Open the front and connect a host to each of its ports."""
     events = []
-    chosen = FrontSettings(port=0, upstream_port=0, **settings)
+    chosen = PluginSettings(port=0, upstream_port=0, **settings)
     async with open_front(chosen, make_services(events), FakeTunnels(answer)) as registrations:
         ports = [int(registrations.urls[side].rpartition(":")[2]) for side in Side]
         with host(ports[0]) as client_side, host(ports[1]) as upstream_side:
@@ -93,7 +94,7 @@ async def test_health_is_fast_while_calls_are_held():
 async def test_where_it_listens():
     """The URLs are what `fault run` takes; IPv6 is in brackets."""
     async with open_front(
-        FrontSettings(host="::1", port=0, upstream_port=0), make_services([]), FakeTunnels()
+        PluginSettings(host="::1", port=0, upstream_port=0), make_services([]), FakeTunnels()
     ) as registrations:
         client_side, upstream_side = (registrations.urls[side] for side in Side)
         assert client_side.startswith("http://[::1]:")
@@ -110,7 +111,7 @@ async def test_a_port_that_is_taken(taken):
         port = listener.socket.getsockname()[1]
         ports = {"port": 0, "upstream_port": 0, taken: port}
         with pytest.raises(StartError, match=rf"choose another with {option} \(0 picks"):
-            async with open_front(FrontSettings(**ports), make_services([]), FakeTunnels()):
+            async with open_front(PluginSettings(**ports), make_services([]), FakeTunnels()):
                 pass
 
 
@@ -122,10 +123,3 @@ async def test_what_goes_wrong_below_the_calls_is_told():
         (told,) = events
         assert isinstance(told, Warned)
         assert told.message == "no sockets"
-
-
-def test_defaults():
-    """Those of the options."""
-    assert FrontSettings() == FrontSettings(
-        host="127.0.0.1", port=50051, upstream_port=50052, tunnel="duplex", http_forward=False
-    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import trio
 import trio.testing
 
@@ -9,19 +11,34 @@ from faultinject.limits import Limits
 from faultinject.plugin.calls import Close, Direction, Replace, Side
 from faultinject.plugin.lane_stream import LanePair
 from faultinject.plugin.lanes import FILLER
-from faultinject.plugin.tunnels import FAREWELL_SECONDS, REMEMBERED, Tunnels
+from faultinject.plugin.lease import TunnelLease
+from faultinject.plugin.tunnels import FAREWELL_SECONDS, REMEMBERED, Tunnels, client_name
+from faultinject.session import Session
+from tests.plugin.support import make_services
 
 A_INPUT = (Side.CLIENT, Direction.FROM_PEER)
 B_SLOT = (Side.UPSTREAM, Direction.TO_PEER)
 
 
-async def one_word(pair: LanePair) -> None:
+def make_tunnels(
+    nursery: trio.Nursery, run: Any, limits: Limits | None = None
+) -> Tunnels[LanePair]:
+    """Return tunnels with sessions of this kind."""
+
+    def session_of(tunnel_id: str, pair: LanePair) -> Session:
+        lease = TunnelLease(pair, nursery)
+        return Session(make_services([]), 1, client_name(tunnel_id), lease=lease)
+
+    return Tunnels(nursery, limits or Limits(), LanePair, session_of, run)
+
+
+async def one_word(pair: LanePair, _session: Session) -> None:
     """Read something, say its capitals to the upstream, and leave."""
     async with pair.client, pair.upstream:
         await pair.upstream.send_all((await pair.client.receive_some()).upper())
 
 
-async def never_ends(pair: LanePair) -> None:
+async def never_ends(pair: LanePair, _session: Session) -> None:
     """Wait for the tunnel's end."""
     async with pair.client, pair.upstream:
         await pair.over.wait()
@@ -31,7 +48,7 @@ async def test_each_id_is_a_session_of_its_own(
     nursery: trio.Nursery, autojump_clock: trio.abc.Clock
 ) -> None:
     """Both registrations' calls meet in it, and its last words are served after its end."""
-    tunnels = Tunnels(nursery, Limits(), one_word)
+    tunnels = make_tunnels(nursery, one_word)
     for tunnel_id, word in (("1", b"one"), ("2", b"two")):
         assert await tunnels.process(*A_INPUT, tunnel_id, word) == Replace(FILLER)
     for tunnel_id, word in (("2", b"TWO"), ("1", b"ONE")):
@@ -45,7 +62,7 @@ async def test_a_tunnel_that_is_over_is_forgotten_in_the_end(
     nursery: trio.Nursery, autojump_clock: trio.abc.Clock
 ) -> None:
     """Its late calls are closed, and do not begin another session."""
-    tunnels = Tunnels(nursery, Limits(), one_word)
+    tunnels = make_tunnels(nursery, one_word)
     await tunnels.process(*A_INPUT, "1", b"x")
     assert len(tunnels._open) == 1
     await trio.sleep(FAREWELL_SECONDS + 1)  # nobody takes its last words
@@ -56,7 +73,7 @@ async def test_a_tunnel_that_is_over_is_forgotten_in_the_end(
 
 async def test_a_cancelled_call_forgets_the_tunnel_at_once(nursery: trio.Nursery) -> None:
     """The session sees the end, and nothing is left."""
-    tunnels = Tunnels(nursery, Limits(), never_ends)
+    tunnels = make_tunnels(nursery, never_ends)
     async with trio.open_nursery() as calls:
         calls.start_soon(tunnels.process, *A_INPUT, "1", b"x")
         await trio.testing.wait_all_tasks_blocked()
@@ -67,7 +84,7 @@ async def test_a_cancelled_call_forgets_the_tunnel_at_once(nursery: trio.Nursery
 
 async def test_there_is_a_largest_number(nursery: trio.Nursery) -> None:
     """Beyond it a tunnel is closed with the reason."""
-    tunnels = Tunnels(nursery, Limits(sessions=1), never_ends)
+    tunnels = make_tunnels(nursery, never_ends, Limits(sessions=1))
     nursery.start_soon(tunnels.process, *A_INPUT, "1", b"x")
     await trio.testing.wait_all_tasks_blocked()
     answer = await tunnels.process(*A_INPUT, "2", b"x")
@@ -77,7 +94,7 @@ async def test_there_is_a_largest_number(nursery: trio.Nursery) -> None:
 
 async def test_what_is_remembered_is_bounded(nursery: trio.Nursery) -> None:
     """The oldest goes first."""
-    tunnels = Tunnels(nursery, Limits(), one_word)
+    tunnels = make_tunnels(nursery, one_word)
     for number in range(REMEMBERED + 1):
         pair = tunnels._open[str(number)] = LanePair()
         tunnels._forget(str(number), pair)

@@ -1,0 +1,45 @@
+"""``faultinject plugin``: reads the options and runs the plugin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from faultinject.cli.commands import HelpfulCommand, settings_as, table_options
+from faultinject.cli.warning import warn
+from faultinject.config import PLUGIN_OPTIONS
+from faultinject.settings import PluginSettings
+
+_EPILOG = """\
+A third of the requests fail:
+
+  faultinject plugin --status-code 429 --error-probability 0.33
+
+Start Fault as this says when it starts, and point a client at Fault:
+
+  export HTTPS_PROXY=http://127.0.0.1:3180
+  SSL_CERT_FILE=$(faultinject ca path) python app.py
+
+An option counts before its environment variable, that before the
+configuration file, which serves this command and the proxy alike.
+"""
+
+
+@click.command("plugin", cls=HelpfulCommand, params=table_options(PLUGIN_OPTIONS), epilog=_EPILOG)
+def plugin(**given: Any) -> int:
+    """Run a plugin of Fault's proxy: inject HTTP errors into its HTTPS tunnels.
+
+    Fault (0.x) breaks connections; with this it breaks what is in them too. Events are printed
+    until Ctrl-C, which lets open requests finish; a second one ends them.
+    """
+    settings = settings_as(PluginSettings, given, PLUGIN_OPTIONS)
+    if given["export_ca"] is not None or given["install_ca"]:
+        from faultinject.cli.ca import export_as_asked
+
+        return export_as_asked(settings, given)
+    if settings.connect_to and settings.tunnel == "duplex":
+        warn("--connect-to has no effect on Fault's tunnels: it is Fault that connects")
+    from faultinject.cli.running import run_plugin
+
+    return run_plugin(settings)
