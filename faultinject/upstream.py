@@ -37,6 +37,8 @@ class _Idle:
     scope: trio.CancelScope
     taken: bool = False
     """Whether a client has it, so that it is no longer the watch's to close."""
+    watched: trio.Event = field(factory=trio.Event)
+    """Whether the watch has begun to read: what has arrived by then is found."""
     released: trio.Event = field(factory=trio.Event)
 
 
@@ -72,8 +74,10 @@ class Pool:
     async def _take(self, idle: _Idle) -> None:
         self._idle.remove(idle)
         idle.taken = True
-        idle.scope.cancel()
         with trio.CancelScope(shield=True):  # it is nobody's until the watch lets go, at once
+            # What the upstream said to one client unasked must not be the answer to another.
+            await idle.watched.wait()
+            idle.scope.cancel()
             await idle.released.wait()
 
     def give_back(self, origin: Origin, connection: UpstreamConnection) -> None:
@@ -86,6 +90,7 @@ class Pool:
             self._idle.pop(0).scope.cancel()
 
     async def _watch(self, idle: _Idle) -> None:
+        idle.watched.set()
         try:
             with idle.scope:
                 await idle.connection.wait_until_not_idle()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,6 +18,7 @@ from faultinject.http.connection import UpstreamConnection
 from faultinject.http.message import End, RequestHead
 from faultinject.lease import Lease
 from faultinject.limits import Limits
+from faultinject.socket_stream import SocketStream
 from faultinject.upstream import Pool, PooledLease
 from tests.support.script import ScriptedPeer
 
@@ -177,6 +179,21 @@ async def test_a_connection_that_ended_just_now_is_not_handed_out() -> None:
         upstreams.peer(1).ends()
         assert await pool.acquire(A, fresh=False) == (good, True)
         assert upstreams.open == [0]
+
+
+async def test_a_connection_on_which_something_was_said_already_is_not_handed_out() -> None:
+    """Even if it was given back this moment: what was said would be the answer to the next client.
+
+    With sockets, whose bytes wait in the kernel until someone reads.
+    """
+    ours, theirs = socket.socketpair()
+    stream = SocketStream(trio.SocketStream(trio.socket.from_stdlib_socket(ours)))
+    with theirs:
+        theirs.sendall(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+        async with a_pool() as (pool, _):
+            pool.give_back(A, UpstreamConnection(stream, head_bytes=100))
+            _, reused = await pool.acquire(A, fresh=False)
+            assert not reused
 
 
 async def test_a_connection_that_nobody_wants_is_closed(autojump_clock: MockClock) -> None:
