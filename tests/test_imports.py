@@ -64,6 +64,7 @@ ONLY_IN = {
     "socket": {"dial", "socket_stream", "plugin"},
     "random": set[str](),
     "dataclasses": set[str](),
+    "yaml": {"config.yaml"},
 }
 
 WITHOUT_IO = (

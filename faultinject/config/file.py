@@ -1,4 +1,4 @@
-"""Reads a configuration file, JSON or TOML, into plain values.
+"""Reads a configuration file, JSON, TOML or YAML, into plain values.
 
 Knows nothing of which keys there are. Every way in which a file can be no configuration file
 becomes a `SettingsError` of one line that begins with the file's name.
@@ -22,10 +22,10 @@ def shown_path(path: Path) -> str:
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
-    """Return what the file holds: an object (JSON) or a document (TOML).
+    """Return what the file holds: an object (JSON, YAML) or a document (TOML).
 
-    JSON if the name ends with ``.json``, TOML if it ends with ``.toml``, else by the first
-    character. Raises `SettingsError`.
+    By the end of its name: ``.json``, ``.toml``, ``.yaml`` or ``.yml``. Of any other name it is
+    JSON if it begins with a brace, else TOML. Raises `SettingsError`.
     """
     try:
         values = _decoded(_text(path), path.suffix.lower())
@@ -55,6 +55,10 @@ def _text(path: Path) -> str:
 
 
 def _decoded(text: str, suffix: str) -> object:
+    if suffix in (".yaml", ".yml"):
+        from faultinject.config.yaml import yaml_value  # not on the way of those who have none
+
+        return yaml_value(text)
     is_json = suffix == ".json" or (suffix != ".toml" and text.lstrip()[:1] == "{")
     try:
         return _from_json(text) if is_json else _from_toml(text)

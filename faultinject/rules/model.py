@@ -39,6 +39,8 @@ class Rule:
     """The answer made ready, if it is the same for every request."""
     place: str = field(default="", eq=False)
     """Where the rule is written, for messages."""
+    named: bool = field(default=True, eq=False)
+    """Whether the id is a name that the user gave."""
 
     @classmethod
     def of(cls, id: str, match: Match, when: When, fault: Respond, *, marker: bool) -> Rule:  # noqa: A002

@@ -1,0 +1,192 @@
+"""Reads ``respond``: the answer instead of the API's.
+
+Knows nothing of the rest of a fault.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from faultinject.config.headers import checked_header
+from faultinject.config.wording import shown_text
+from faultinject.faults.respond import Respond, RetryAfter
+from faultinject.faults.stage import Stage
+from faultinject.http.message import Headers
+from faultinject.rules.reading.node import Node
+from faultinject.rules.reading.values import duration
+
+ReadFile = Callable[[str], bytes]
+"""Returns a file that a rule names; raises `SettingsError`, or `OSError`, with the reason."""
+
+_BODIES = ("body", "json", "file")
+_WORDS = ("error", "message", "code", "param", "details")
+_API = (*_WORDS, "failure", "rate_limit", "request_id")
+RESPOND_KEYS = (
+    "status", *_WORDS, "failure", "page", *_BODIES, "headers", "retry_after",
+    "request_id", "rate_limit", "connection", "at", "upstream",
+)  # fmt: skip
+"""What ``respond`` may have."""
+
+
+def read_respond(node: Node, read_file: ReadFile) -> Respond:
+    """Return the fault. Raises `SettingsError`."""
+    if not isinstance(node.value, dict):
+        return Respond(_status(node), filled=True)
+    fields = node.fields(RESPOND_KEYS, "a status, or an object as {status: 429}")
+    _check_together(node, fields)
+    fault = Respond(
+        _status(fields["status"]) if "status" in fields else None,
+        _body(fields, read_file),
+        _headers(fields["headers"]) if "headers" in fields else (),
+        filled=True,
+        retry_after=_retry_after(fields["retry_after"]) if "retry_after" in fields else None,
+        details=_details(fields.get("details")),
+        keep_open=_word(fields, "connection", "keep", "close") == "keep",
+        at=Stage.CONNECT
+        if _word(fields, "at", "request", "connect") == "connect"
+        else Stage.ANSWER,
+        answered=_word(fields, "upstream", "skipped", "answered") == "answered",
+        **{key: fields[key].text() for key in _TEXTS if key in fields},
+    )
+    if fault.at is Stage.CONNECT:
+        _check_connect(fields, fault)
+    return fault
+
+
+_TEXTS = ("error", "message", "code", "param", "failure", "page", "request_id", "rate_limit")
+
+
+def _status(node: Node) -> int:
+    if type(node.value) is not int or not 200 <= node.value <= 599:
+        raise node.wrong("a status from 200 to 599")
+    return node.value
+
+
+def _word(fields: Mapping[str, Node], key: str, *words: str) -> str:
+    return fields[key].word(*words) if key in fields else words[0]
+
+
+def _check_together(node: Node, fields: Mapping[str, Node]) -> None:
+    if not {"status", "failure", "page"} & fields.keys():
+        raise node.problem("give a status (or a failure or a page, which have one)")
+    bodies = [key for key in _BODIES if key in fields]
+    for other in bodies[1:]:
+        raise fields[other].problem(f"there is a {bodies[0]} already; give one of the two")
+    if "page" in fields:
+        _refuse(fields, ("status", *_BODIES, *_API), "a page has its own")
+    if bodies:
+        _refuse(
+            fields,
+            (*_WORDS, "failure"),
+            f"it is a part of the API's body, but there is a {bodies[0]}",
+        )
+    status = fields.get("status")
+    if (
+        status is not None
+        and status.value in (204, 304)
+        and (bodies or any(word in fields for word in _WORDS))
+    ):
+        raise status.problem(f"an answer of status {status.value} has no body (RFC 9110)")
+
+
+def _refuse(fields: Mapping[str, Node], keys: tuple[str, ...], reason: str) -> None:
+    for key in keys:
+        if key in fields:
+            raise fields[key].problem(f"it cannot be given here: {reason}")
+
+
+def _check_connect(fields: Mapping[str, Node], fault: Respond) -> None:
+    _refuse(fields, (*_API, "page", "upstream"), "at connect a proxy answers, and no API")
+    if fault.status is not None and fault.status < 300:
+        raise fields["status"].problem(
+            f"{fault.status} would open the tunnel; write a status from 300 to 599"
+        )
+
+
+# -- the body -----------------------------------------------------------------------------------
+
+
+def _body(fields: Mapping[str, Node], read_file: ReadFile) -> bytes | None:
+    if "body" in fields:
+        return _text_body(fields["body"])
+    if "json" in fields:
+        return _json_body(fields["json"])
+    return _file_body(fields["file"], read_file) if "file" in fields else None
+
+
+def _text_body(node: Node) -> bytes:
+    if not isinstance(node.value, str):
+        raise node.problem("the body is not text; write json: for a JSON value, file: for a file")
+    return node.encodable(node.value).encode()
+
+
+def _json_body(node: Node) -> bytes:
+    try:
+        text = json.dumps(
+            node.value,
+            ensure_ascii=False,
+            allow_nan=False,
+            separators=(",", ":"),
+            default=_refuse_value,
+        )
+    except (TypeError, ValueError, RecursionError) as error:
+        raise node.problem(f"it cannot be written as JSON: {error}") from None
+    return node.encodable(text).encode()
+
+
+def _refuse_value(value: object) -> Any:
+    raise TypeError(f"a {type(value).__name__} has no JSON")
+
+
+def _file_body(node: Node, read_file: ReadFile) -> bytes:
+    name = node.text("the name of a file")
+    try:
+        return read_file(name)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise node.problem(f"cannot read {shown_text(name)}: {reason}") from None
+
+
+# -- headers and details ------------------------------------------------------------------------
+
+
+def _headers(node: Node) -> Headers:
+    members = node.members("an object of header names and values")
+    if len({name.lower() for name in members}) < len(members):
+        raise node.problem("it names a header twice, in different case; give a list of values")
+    return tuple(
+        _header(name, item) for name, field in members.items() for item in field.filled_items()
+    )
+
+
+def _header(name: str, node: Node) -> tuple[bytes, bytes]:
+    value = node.value
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise node.problem("the value of the header is not text")
+    try:
+        checked, text = checked_header(name, value)
+    except ValueError as error:
+        raise node.problem(str(error)) from None
+    return checked.encode(), text.encode()
+
+
+def _retry_after(node: Node) -> RetryAfter:
+    if not isinstance(node.value, dict):
+        return RetryAfter(duration(node))
+    fields = node.fields(("date",), "a duration, or {date: 30s} for a date so far from now")
+    if "date" not in fields:
+        raise node.problem("date is missing, as in {date: 30s}")
+    return RetryAfter(duration(fields["date"]), as_date=True)
+
+
+def _details(node: Node | None) -> Mapping[str, Any] | None:
+    if node is None:
+        return None
+    if not isinstance(node.value, dict):
+        raise node.wrong("an object")
+    _json_body(node)
+    return node.value
