@@ -125,6 +125,14 @@ def test_the_early_end_of_a_chat_stream() -> None:
     assert {document["system_fingerprint"] for document in documents_of(*chunks)} == {"fp"}
 
 
+def test_choices_are_bounded() -> None:
+    """An origin that goes mad does not fill the memory."""
+    progress = chat.SHAPE.progress()
+    for index in range(chat.MOST_CHOICES + 50):
+        passed(progress, event({"choices": [{"index": index}]}))
+    assert len(progress.end_early(uniform())) == chat.MOST_CHOICES + 1
+
+
 def test_errors_in_a_chat_stream() -> None:
     """They are data without a name, and nothing follows them."""
     progress = passed(chat.SHAPE.progress(), *minimal(chat.SHAPE)[:3])
@@ -219,8 +227,9 @@ def test_an_answer_that_is_too_large_to_be_repeated() -> None:
     for delta in ("kept", "x" * KEPT_BYTES, "lost"):
         document = {"output_index": 0, "delta": delta}
         passed(progress, numbered("response.output_text.delta", 3, document))
-    item = {"output_index": 1, "item": {"id": "b"}}
-    passed(progress, numbered(added, 4, item), numbered(done, 5, item))
+    for index, name in enumerate("bc", start=1):
+        item = {"output_index": index, "item": {"id": name}}
+        passed(progress, numbered(added, 4, item), numbered(done, 5, item))
     end = ended(progress)
     assert end[0]["text"] == "kept"
     assert end[0]["content_index"] == 0

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from faultinject.framing import StreamEvent
 from faultinject.http.message import ResponseHead, find_header
@@ -16,6 +19,7 @@ from faultinject.providers.provider import (
     Failure,
     Provider,
     StreamShape,
+    Usage,
     is_event_stream,
 )
 from tests.providers.golden import PATHS, asked_of
@@ -285,6 +289,37 @@ def test_odd_events_pass(provider: Provider, path: str, data: bytes) -> None:
     progress.end_early(uniform())
     progress.error(Failure(500), fields_of(provider), uniform())
     assert progress.usage is None or progress.usage.output_tokens is None
+
+
+WORDS = st.sampled_from(
+    ["type", "index", "output_index", "content_index", "item", "part", "delta", "choices", "usage",
+     "message", "response", "error", "finish_reason", "sequence_number", "input_tokens", "id",
+     "content_block_start", "message_start", "message_delta", "message_stop", "response.created",
+     "response.output_item.added", "response.output_item.done", "response.content_part.added",
+     "response.output_text.delta", "response.completed", "function_call"]
+)  # fmt: skip
+VALUES = st.recursive(
+    st.none() | st.integers(-1, 3) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@every_shape
+@settings(max_examples=40)
+@given(events=st.lists(st.tuples(st.none() | WORDS, VALUES), max_size=6))
+def test_any_event_passes(
+    provider: Provider, path: str, events: list[tuple[str | None, Any]]
+) -> None:
+    """No origin's events break what follows them; what is added is whole events."""
+    shape, progress = shape_of(provider, path), shape_of(provider, path).progress()
+    for name, document in events:
+        progress.see(StreamEvent(b"", name, json.dumps(document).encode()))
+    for form in shape.error_forms:
+        assert len(events_of(progress.error(Failure(), fields_of(provider), uniform(), form))) == 1
+    end = progress.end_early(uniform())
+    assert len(events_of(*end)) == len(end)
+    assert progress.usage is None or isinstance(progress.usage, Usage)
 
 
 @every_provider

@@ -30,6 +30,8 @@ from faultinject.providers.provider import Asked, Failure, Fields, StreamShape, 
 
 Document = dict[str, Any]
 
+MOST_CHOICES = 128
+"""How many choices a request can ask for (``n``)."""
 TOKEN_NAMES = ("prompt_tokens", "completion_tokens")
 DONE = encode(None, b"[DONE]")
 """The end of a stream. It is not JSON."""
@@ -153,10 +155,10 @@ class Passed:
         index = choice.get("index")
         index = index if isinstance(index, int) else 0
         self._deltas += 1
-        if choice.get("finish_reason") is None:
-            self._open.add(index)
-        else:
+        if choice.get("finish_reason") is not None:
             self._open.discard(index)
+        elif len(self._open) < MOST_CHOICES:
+            self._open.add(index)
 
     def error(self, failure: Failure, fields: Fields, uniform: Uniform, form: str = "") -> bytes:
         """Return an error as it comes in a stream: data without an event's name."""

@@ -67,7 +67,7 @@ class Passed:
     """What has passed of a stream."""
 
     usage: Usage | None = None
-    _response: Document | None = None
+    _response: Any = None
     _number: int = 0
     _open: dict[int, _OpenItem] = field(factory=dict)
     _done: dict[int, Document] = field(factory=dict)
@@ -78,26 +78,25 @@ class Passed:
     def see(self, event: StreamEvent) -> None:
         """Take note of an event that was passed on."""
         document = event.json
-        if not isinstance(document, dict):
+        kind = member(document, "type")
+        if not isinstance(kind, str):
             return
         number = document.get("sequence_number")
         self._number = (number if isinstance(number, int) else self._number) + 1
         index = document.get("output_index")
-        match document.get("type"):
-            case "response.created":
-                self._response = member(document, "response")
-            case "error":
-                self._ended = True
-            case kind if kind in _ENDS:
-                self._ended = True
-                self.usage = usage_of(member(document, "response", "usage"))
-            case kind if isinstance(index, int):
-                self._see_item(str(kind), index, document, len(event.data))
+        if kind == "response.created":
+            self._response = member(document, "response")
+        elif kind in _ENDS or kind == "error":
+            self._ended = True
+            self.usage = usage_of(member(document, "response", "usage"))
+        elif isinstance(index, int):
+            self._see_item(kind, index, document, len(event.data))
 
     def _see_item(self, kind: str, index: int, document: Document, size: int) -> None:
         item = document.get("item")
         if kind == "response.output_item.added" and isinstance(item, dict):
-            self._open[index] = _OpenItem(index, item)
+            if self._keep(size):
+                self._open[index] = _OpenItem(index, item)
         elif kind == "response.output_item.done" and isinstance(item, dict):
             self._open.pop(index, None)
             if self._keep(size):
@@ -131,7 +130,8 @@ class Passed:
         order = {name: error[name] for name in ("type", "code", "message", "param")}
         if form == "failed":
             code = error["code"] or error["type"]
-            response = (self._response or {}) | {
+            begun = self._response if isinstance(self._response, dict) else {}
+            response = begun | {
                 "status": "failed",
                 "error": {"code": code, "message": error["message"]},
             }
@@ -148,7 +148,7 @@ class Passed:
         gets its ``done`` events is not verified.
         """
         del uniform
-        if self._response is None or self._ended:
+        if not isinstance(self._response, dict) or self._ended:
             return []
         events = [one for _, item in sorted(self._open.items()) for one in item.closing()]
         items = self._done | {index: opened.item for index, opened in self._open.items()}
