@@ -5,6 +5,7 @@ Knows nothing of signals, terminals and files of its own: whoever calls `serve` 
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -168,20 +169,37 @@ def _leads_back(
     listeners: list[trio.SocketListener],
 ) -> Callable[[trio.socket.SocketType], bool]:
     """Return a test whether a connected socket's peer is one of these listeners."""
-    ours = [listener.socket.getsockname()[:2] for listener in listeners]
+    names = [listener.socket.getsockname()[:2] for listener in listeners]
+    ours = [(_address(host), port) for host, port in names]
 
     def is_ourselves(connected: trio.socket.SocketType) -> bool:
         try:
             host, port = connected.getpeername()[:2]
         except OSError:
             return False  # reset already: what is sent next says so
-        local = connected.getsockname()[0]
+        peer, local = _address(host), _address(connected.getsockname()[0])
         return any(
-            port == our_port and (host == our_host or (our_host in _ANY and host == local))
+            port == our_port and (peer == our_host or _stands_for(our_host, peer, local))
             for our_host, our_port in ours
         )
 
     return is_ourselves
+
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def _address(text: str) -> _Address:
+    """Return an address in one form: IPv4 within IPv6 (RFC 4291 section 2.5.5.2) as IPv4."""
+    address = ipaddress.ip_address(text)
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _stands_for(ours: _Address, peer: _Address, local: _Address) -> bool:
+    """Say whether ours is every address of this machine, of which a connection's peer is one."""
+    if not ours.is_unspecified or ours.version != peer.version:
+        return False
+    return peer == local or peer.is_loopback
 
 
 @define(eq=False)

@@ -12,6 +12,7 @@ import attrs
 import pytest
 import trio
 import trio.testing
+from attrs import define
 
 from faultinject.errors import SettingsError, StartError
 from faultinject.events import (
@@ -25,7 +26,7 @@ from faultinject.events import (
     SessionStarted,
 )
 from faultinject.limits import Limits
-from faultinject.proxy import RunningProxy, serve
+from faultinject.proxy import RunningProxy, _leads_back, serve
 from faultinject.rules import Match
 from faultinject.settings import Settings
 from tests.support.authorities import AuthorityFiles
@@ -203,6 +204,51 @@ async def test_a_request_for_the_proxy_itself_is_refused(clock, data_dir, host):
             client = await run.connect()
             answer = await client.ask(request)
             assert (answer.status, answer.header(b"x-faultinject-error")) == (502, b"loop")
+
+
+@define
+class Socket:
+    """What a socket is called at both its ends."""
+
+    local: str
+    peer: str = ""
+    port: int = 8080
+
+    @property
+    def socket(self) -> Socket:
+        """The socket of a listener: it is one itself."""
+        return self
+
+    def getsockname(self) -> tuple[str, int]:
+        """Return our end; a listener's port is the one of interest."""
+        return self.local, self.port if not self.peer else 50000
+
+    def getpeername(self) -> tuple[str, int]:
+        """Return the other end."""
+        return self.peer, self.port
+
+
+@pytest.mark.parametrize(
+    ("listens_on", "connected", "back"),
+    [
+        ("127.0.0.1", Socket("127.0.0.1", "127.0.0.1"), True),
+        ("127.0.0.1", Socket("127.0.0.1", "127.0.0.1", port=8081), False),
+        ("127.0.0.1", Socket("127.0.0.1", "127.0.0.2"), False),
+        ("127.0.0.1", Socket("::ffff:127.0.0.1", "::ffff:127.0.0.1"), True),
+        ("::1", Socket("::1", "::1"), True),
+        ("::1", Socket("127.0.0.1", "127.0.0.1"), False),
+        ("0.0.0.0", Socket("192.0.2.1", "192.0.2.1"), True),
+        ("0.0.0.0", Socket("192.0.2.1", "192.0.2.2"), False),
+        ("0.0.0.0", Socket("127.0.0.1", "127.0.0.2"), True),
+        ("0.0.0.0", Socket("::ffff:192.0.2.1", "::ffff:192.0.2.1"), True),
+        ("0.0.0.0", Socket("::1", "::1"), False),
+        ("::", Socket("2001:db8::1", "2001:db8::1"), True),
+        ("::", Socket("127.0.0.1", "127.0.0.1"), False),
+    ],
+)
+def test_the_proxy_is_known_by_each_of_its_addresses(listens_on, connected, back):
+    """However they are written; what another program listens on at the same port is not ours."""
+    assert _leads_back([Socket(listens_on)])(connected) is back
 
 
 async def test_a_target_that_leads_to_the_proxy_itself(clock, data_dir):
