@@ -30,7 +30,9 @@ def split_absolute(head: RequestHead) -> tuple[bool, Authority, RequestHead]:
         default_port, netloc = _split_url(head.target.decode("ascii"))
         authority = Authority.parse(netloc.rpartition("@")[2], default_port)
     except ValueError as error:
-        raise ClientProtocolError(f"the request target cannot be used: {error}") from None
+        # Where a password begins and ends is not known in a URL that cannot be read.
+        reason = error if b"@" not in head.target else "it is no URL of a host and a port"
+        raise ClientProtocolError(f"the request target cannot be used: {reason}") from None
     headers = without_headers(head.headers, *_FOR_THE_PROXY)
     origin_form = evolve(head, target=_origin_target(head, len(netloc)), headers=headers)
     tls = default_port == HTTPS_PORT

@@ -71,6 +71,7 @@ def test_options_about_a_whole_host_becomes_an_asterisk(target: bytes, origin_fo
         b"http://a%20b/",
         b"http://\xff/",
         b"://h/",
+        b"http://user:word@/",
     ],
 )
 def test_a_target_that_names_no_usable_host_is_the_clients_fault(target: bytes) -> None:
@@ -79,6 +80,16 @@ def test_a_target_that_names_no_usable_host_is_the_clients_fault(target: bytes) 
         split_absolute(get(target))
     assert caught.value.status == 400
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "target", [b"http://u:[secret]@h/", b"http://u:secret/@h/", b"http://u:x/secret@h:port/"]
+)
+def test_a_password_is_not_repeated(target: bytes) -> None:
+    """Even where it makes the URL one that cannot be read: the words end up in the log."""
+    with pytest.raises(ClientProtocolError, match="the request target cannot be used") as caught:
+        split_absolute(get(target))
+    assert "secret" not in str(caught.value)
 
 
 @given(st.binary(max_size=40).map(lambda tail: bytes(byte for byte in tail if byte in VISIBLE)))
