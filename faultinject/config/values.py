@@ -7,6 +7,7 @@ value that `Settings` wants. Knows nothing of which option has it.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -95,7 +96,10 @@ def _path(text: str) -> Path:
     if not text or "\0" in text:
         raise refusal(shown_text(text), "the name of a file or directory")
     try:
+        os.fsencode(text)  # a file may spell half a surrogate pair, which no path can hold
         return Path(text).expanduser()
+    except UnicodeEncodeError:
+        raise refusal(shown_text(text), "the name of a file or directory") from None
     except RuntimeError as error:
         raise ValueError(f"{shown_text(text)}: {error}") from None
 

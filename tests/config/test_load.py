@@ -241,6 +241,7 @@ def test_a_wrong_text_is_refused_wherever_it_stands(name, text, message):
         ("host", ["::1"], '["::1"] is not a string (an address or host name)'),
         ("ca_cert", 1, "1 is not a string (a path)"),
         ("ca_cert", "", "'' is not the name of a file or directory"),
+        ("summary", "/\ud800", r"'/\ud800' is not the name of a file or directory"),
         ("fake_upstream", "true", '"true" is not true or false'),
         ("no_marker", 1, "1 is not true or false"),
         ("target_host", [], "it is empty; give at least one"),
