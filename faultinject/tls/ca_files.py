@@ -20,6 +20,7 @@ _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-
 _BASIC_CONSTRAINTS_DER = b"\x06\x03\x55\x1d\x13"  # the object identifier 2.5.29.19
 _EC_KEY_DER = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"  # id-ecPublicKey
 _RSA_KEY_DER = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"  # rsaEncryption
+_MOST_BYTES = 1024 * 1024  # /dev/zero, or the wrong file, should not fill the memory
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
 
@@ -58,7 +59,8 @@ def read_ca_files(certificate: Path, key: Path) -> CaFiles:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
     except FileNotFoundError as error:
         raise SettingsError(
             f"{path}: there is no such file; name the PEM files of an existing certificate"
@@ -68,6 +70,9 @@ def _read(path: Path) -> bytes:
         raise SettingsError(
             f"{path}: cannot be read ({error.strerror}); name a PEM file that this user may read"
         ) from error
+    if len(content) > _MOST_BYTES:
+        raise SettingsError(f"{path}: has more than {_MOST_BYTES} bytes; name a PEM file")
+    return content
 
 
 def looks_usable(files: CaFiles) -> bool:

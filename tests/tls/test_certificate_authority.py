@@ -109,6 +109,14 @@ def test_load_refuses_a_directory(tmp_path: Path) -> None:
     )
 
 
+def test_load_refuses_a_file_that_is_too_long(tmp_path: Path) -> None:
+    """A device without an end, say, which would fill the memory."""
+    certificate, key = AuthorityFiles().write(tmp_path)
+    with key.open("ab") as file:
+        file.truncate(2**20 + 1)
+    assert refusal(certificate, key) == f"{key}: has more than 1048576 bytes; name a PEM file"
+
+
 @not_root
 def test_load_refuses_an_unreadable_file(tmp_path: Path) -> None:
     """A file of somebody else's."""
