@@ -14,10 +14,11 @@ from attrs import frozen
 from faultinject.conversation import Conversation, Routed
 from faultinject.dial import Origin
 from faultinject.errors import ClientProtocolError, HandshakeError
-from faultinject.events import HandshakeCompleted, HandshakeFailed
+from faultinject.events import HandshakeCompleted
 from faultinject.http.connection import ClientConnection
 from faultinject.session import Session, Stage, milliseconds_since
 from faultinject.streams import Ending, close
+from faultinject.telling import tell_failure as tell_failure
 from faultinject.tls.accepting import accept_tls
 
 
@@ -73,18 +74,3 @@ class Interception:
         else:
             await conversation.refuse(connect, ClientProtocolError("CONNECT inside a tunnel", 405))
             await close(self.stream, Ending.UNREAD)
-
-
-def tell_failure(session: Session, host: str, error: HandshakeError) -> None:
-    """Tell that a client's TLS did not come up."""
-    session.emit(
-        HandshakeFailed(
-            time=time.time(),
-            session=session.id,
-            client=session.client,
-            host=host,
-            reason=error.reason,
-            refused=error.refused,
-            left=error.left,
-        )
-    )

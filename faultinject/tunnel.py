@@ -13,29 +13,17 @@ import trio
 from attrs import define, field
 
 from faultinject.authority import Authority
-from faultinject.beside import beside
 from faultinject.dial import Origin
 from faultinject.errors import HandshakeError, UpstreamError
-from faultinject.events import (
-    ClientHelloRead,
-    RelayEnded,
-    Warned,
-)
-from faultinject.interception import Interception, tell_failure
-from faultinject.opening import Speech, read_opening
-from faultinject.relay import READ_NUM_BYTES, Relayed, relay
-from faultinject.session import Session, Stage, milliseconds_since
+from faultinject.first_bytes import FirstBytes
+from faultinject.interception import Interception
+from faultinject.opening import Speech
+from faultinject.relay import Relayed, relay
+from faultinject.session import Session, Stage
 from faultinject.streams import Ending, PrefixedStream, close
-from faultinject.tls.client_hello import (
-    AlertDescription,
-    ClientHello,
-    Unread,
-    fatal_alert,
-    read_client_hello,
-)
-
-_TLS_1_2 = 0x0303
-_HTTP_1_1 = "http/1.1"
+from faultinject.telling import tell_failure, tell_hello, tell_relay, warn_of_relay
+from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
+from faultinject.verdict import Intercept, Refuse, judge_hello
 
 
 @define(eq=False)
@@ -52,7 +40,6 @@ class Tunnel:
     on_partial_read: Callable[[], None] | None = None
     upstream: trio.abc.Stream | None = None
     _started: float = field(factory=time.perf_counter)
-    _opening: ClientHello | Speech = Speech.UNDECIDED
 
     async def dial_if_relayed(self) -> None:
         """Dial the upstream now if the host is no target, so that a failure can still be told.
@@ -84,129 +71,83 @@ class Tunnel:
             await trio.aclose_forcefully(upstream)
 
     async def _serve(self) -> Stage | None:
-        limits = self.session.services.limits
-        self.session.patience.expect("the tunnel's first bytes", limits.idle_seconds)
-        data = await self._opening_bytes()
-        if isinstance(self._opening, ClientHello):
-            return await self._serve_tls(data, self._opening)
+        self.session.patience.expect(
+            "the tunnel's first bytes", self.session.services.limits.idle_seconds
+        )
+        first = await self._first_bytes()
+        if isinstance(first.opening, ClientHello):
+            return await self._serve_tls(first.data, first.opening)
         if not self._is_target(self.authority.host):
-            await self._relay(data, "not a target")
+            await self._relay(first.data, "not a target")
             return None
-        if self._opening is Speech.BROKEN_TLS:
-            error = HandshakeError("a malformed ClientHello")
-            await self._fail(self.authority.host, error, fatal_alert(AlertDescription.DECODE_ERROR))
+        if first.opening is Speech.BROKEN_TLS:
+            await self._refuse(
+                Refuse(
+                    self.authority.host,
+                    "a malformed ClientHello",
+                    fatal_alert(AlertDescription.DECODE_ERROR),
+                )
+            )
             return None
-        if self._opening is Speech.HTTP:
+        if first.opening is Speech.HTTP:
             origin = Origin(self.authority, self.authority, tls=False)
-            stream = PrefixedStream(data, self.stream)
+            stream = PrefixedStream(first.data, self.stream)
             return Interception(stream, origin, self.on_partial_read).converse
-        await self._relay(data, "neither TLS nor HTTP")
+        await self._relay(first.data, "neither TLS nor HTTP")
         return None
 
     def _is_target(self, host: str) -> bool:
         return self.session.services.target_of(host, self.authority.port) is not None
 
-    # The first bytes
-
-    async def _opening_bytes(self) -> bytes:
-        """Return the client's first bytes, as many as it takes to tell what they are.
-
-        Returns what there is, perhaps nothing, if the upstream speaks first or the client ends.
-        """
-        limits = self.session.services.limits
-        buffer = bytearray()
+    async def _first_bytes(self) -> FirstBytes:
+        """Read the client's first bytes; dial for that if it waits for the other side to greet."""
+        known = not self._is_target(self.authority.host)
+        first = FirstBytes(self.session, self.stream, only_sni_counts=known, upstream=self.upstream)
         if self.upstream is None:
-            silent_until = trio.current_time() + limits.silent_tunnel_seconds
-            with trio.CancelScope(deadline=silent_until):
-                await self._read_opening(buffer)
-                return bytes(buffer)
-            if not buffer:  # perhaps it waits for the other side to greet
-                self.upstream = await self._dial_greeter()
-        await beside(self._watch_upstream, lambda: self._read_opening(buffer))
-        return bytes(buffer)
-
-    async def _watch_upstream(self, ended: trio.CancelScope) -> None:
-        """End the wait for the client when the upstream says something, or ends."""
-        if self.upstream is None:
-            return
-        try:
-            data = await self.upstream.receive_some(READ_NUM_BYTES)
-        except trio.BrokenResourceError:
-            data = b""
-        self.upstream = PrefixedStream(bytes(data), self.upstream)
-        ended.cancel()
-
-    async def _read_opening(self, buffer: bytearray) -> None:
-        """Add the client's bytes to the buffer until it can be told what they are."""
-        limits = self.session.services.limits
-        while self._undecided(bytes(buffer)):
-            if len(buffer) > limits.client_hello_bytes:
-                return
-            self.session.idle = not buffer
-            try:
-                data = await self.stream.receive_some(limits.client_hello_bytes)
-            except trio.BrokenResourceError:
-                return
-            finally:
-                self.session.idle = False
-            if not data:
-                return
-            if not buffer:
-                self.session.patience.expect(
-                    "the rest of the ClientHello", limits.handshake_seconds
-                )
-            buffer += data
-
-    def _undecided(self, data: bytes) -> bool:
-        self._opening = read_opening(data)
-        if self._opening is not Speech.UNDECIDED:
-            return False
-        if self._is_target(self.authority.host):
-            return True
-        return read_client_hello(data) is Unread.INCOMPLETE  # only SNI may name a target yet
+            limits = self.session.services.limits
+            with trio.move_on_after(limits.silent_tunnel_seconds):
+                await first.read_alone()
+                return first
+            if not first.data:
+                first.upstream = self.upstream = await self._dial_greeter()
+        await first.read()
+        self.upstream = first.upstream
+        return first
 
     # Looking into it
 
     async def _serve_tls(self, data: bytes, hello: ClientHello) -> Stage | None:
-        self._tell_hello(hello)
-        name = hello.server_name or self.authority.host
-        host = next((host for host in (name, self.authority.host) if self._is_target(host)), None)
-        if host is None:
-            await self._relay(data, "not a target")
-        elif hello.alpn and _HTTP_1_1 not in hello.alpn:
-            await self._without_http_1_1(data, name, hello)
-        elif hello.max_version < _TLS_1_2:
-            error = HandshakeError("the client offers no TLS 1.2 or later")
-            alert = fatal_alert(AlertDescription.PROTOCOL_VERSION, hello.max_version)
-            await self._fail(name, error, alert)
-        else:
-            origin = Origin(Authority(host, self.authority.port), self.authority)
-            interception = Interception(self.stream, origin, self.on_partial_read)
+        tell_hello(self.session, str(self.authority), hello)
+        verdict = judge_hello(
+            hello,
+            self.authority.host,
+            self._is_target,
+            relays_targets=self.session.services.relays_targets,
+        )
+        if isinstance(verdict, Intercept):
+            origin = Origin(Authority(verdict.host, self.authority.port), self.authority)
+            name, interception = (
+                verdict.name,
+                Interception(self.stream, origin, self.on_partial_read),
+            )
             return lambda session: interception.serve_tls(session, name, data)
+        if isinstance(verdict, Refuse):
+            await self._refuse(verdict)
+        else:
+            if verdict.warn:
+                warn_of_relay(self.session, str(self.authority), verdict.reason)
+            await self._relay(data, verdict.reason)
         return None
 
-    async def _without_http_1_1(self, data: bytes, name: str, hello: ClientHello) -> None:
-        """Deal with a client of a target that offers other protocols only."""
-        offered = f"the client offers only {', '.join(hello.alpn)}"
-        if self.session.services.relays_targets:
-            await self._relay(data, offered, warn=True)
-            return
-        error = HandshakeError(f"{offered}; the fake API speaks HTTP/1.1")
-        await self._fail(name, error, fatal_alert(AlertDescription.NO_APPLICATION_PROTOCOL))
-
-    async def _fail(self, host: str, error: HandshakeError, alert: bytes) -> None:
+    async def _refuse(self, verdict: Refuse) -> None:
         """End a handshake that cannot begin."""
-        tell_failure(self.session, host, error)
-        if await self._say(alert):
+        tell_failure(self.session, verdict.name, HandshakeError(verdict.reason))
+        if await self._say(verdict.alert):
             await close(self.stream, Ending.UNREAD)
 
     # Passing it on
 
-    async def _relay(self, data: bytes, reason: str, *, warn: bool = False) -> None:
-        if warn:
-            self.session.emit(
-                Warned(time=time.time(), message=f"{self.authority} is relayed: {reason}")
-            )
+    async def _relay(self, data: bytes, reason: str) -> None:
         relayed = Relayed()
         stream = PrefixedStream(data, self.stream) if data else self.stream
         try:
@@ -241,32 +182,6 @@ class Tunnel:
             return False
         return True
 
-    # Telling
-
-    def _tell_hello(self, hello: ClientHello) -> None:
-        self.session.emit(
-            ClientHelloRead(
-                time=time.time(),
-                session=self.session.id,
-                authority=str(self.authority),
-                server_name=hello.server_name,
-                alpn=hello.alpn,
-            )
-        )
-
     def _tell_relay(self, relayed: Relayed, reason: str) -> None:
-        self.session.emit(
-            RelayEnded(
-                time=time.time(),
-                session=self.session.id,
-                client=self.session.client,
-                host=self.authority.host,
-                port=self.authority.port,
-                reason=reason,
-                sent_bytes=relayed.sent_bytes,
-                received_bytes=relayed.received_bytes,
-                milliseconds=milliseconds_since(self._started),
-                error=relayed.error,
-                opened=self.upstream is not None,
-            )
-        )
+        opened = self.upstream is not None
+        tell_relay(self.session, self.authority, reason, relayed, self._started, opened=opened)

@@ -27,13 +27,13 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("streams",),
     ("http", "tls", "providers", "patience", "beside", "socket_stream"),
     ("memory_stream", "settings", "output"),
-    ("facts", "faults", "opening", "relay", "dial", "config"),
+    ("facts", "faults", "opening", "verdict", "relay", "dial", "config"),
     ("lease",),
     # The decision, and the pool.
     ("rules", "upstream"),
     # One client connection, from the whole to the bytes and back.
     ("session", "forwarding"),
-    ("exchange",),
+    ("exchange", "first_bytes", "telling"),
     ("conversation",),
     ("interception",),
     ("tunnel",),
@@ -83,6 +83,7 @@ WITHOUT_IO = (
     "faults",
     "rules",
     "opening",
+    "verdict",
     "settings",
 )
 OF_IO = {"trio", "asyncio", "socket", "ssl", "subprocess", "threading", "time"}

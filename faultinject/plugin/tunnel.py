@@ -2,8 +2,8 @@
 
 What differs from a tunnel of the proxy (`faultinject.tunnel`): the upstream is connected already,
 only SNI names the host, and words of our own reach the client only behind words of the upstream.
-So the upstream's handshake comes first, and its last input is held for the client's. Knows
-nothing of gRPC.
+So the upstream's handshake comes first, and its last input is held for the client's, or for the
+alert that the client gets instead. Knows nothing of gRPC.
 """
 
 from __future__ import annotations
@@ -15,22 +15,27 @@ import trio
 from attrs import define, field
 
 from faultinject.authority import HTTPS_PORT, Authority
-from faultinject.beside import beside
 from faultinject.dial import Origin
 from faultinject.errors import HandshakeError, UpstreamError
-from faultinject.events import ClientHelloRead, RelayEnded
+from faultinject.first_bytes import FirstBytes
 from faultinject.http.connection import UpstreamConnection
-from faultinject.interception import Interception, tell_failure
-from faultinject.opening import Speech, read_opening
+from faultinject.interception import Interception
+from faultinject.opening import Speech
 from faultinject.plugin.lane_stream import LanePair
 from faultinject.plugin.lease import TunnelLease
-from faultinject.relay import READ_NUM_BYTES, Relayed, relay
-from faultinject.session import Session, Stage, milliseconds_since
-from faultinject.streams import PrefixedStream
+from faultinject.relay import Relayed, relay
+from faultinject.session import Session, Stage
+from faultinject.streams import LINGER_SECONDS, PrefixedStream
+from faultinject.telling import tell_failure, tell_hello, tell_relay, warn_of_relay
 from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
+from faultinject.verdict import TLS_1_3, Intercept, Refuse, judge_hello
 
-_TLS_1_2, _TLS_1_3 = 0x0303, 0x0304
-_HTTP_1_1 = "http/1.1"
+_REASONS = {
+    Speech.HTTP: "HTTP without TLS",
+    Speech.OTHER: "neither TLS nor HTTP",
+    # Whose it is cannot be read; the upstream sends the alert that it deserves.
+    Speech.BROKEN_TLS: "a malformed ClientHello",
+}
 
 StartTls = Callable[[trio.abc.Stream, Origin], Awaitable[trio.abc.Stream]]
 """Does the handshake with an upstream; raises `UpstreamError`."""
@@ -42,11 +47,7 @@ class DuplexTunnel:
 
     pair: LanePair
     start_tls: StartTls
-    _upstream: trio.abc.Stream = field(init=False)
     _started: float = field(factory=time.perf_counter)
-
-    def __attrs_post_init__(self) -> None:
-        self._upstream = self.pair.upstream
 
     async def run(self, session: Session) -> None:
         """Run the whole session; afterwards what it wrote is still served."""
@@ -56,88 +57,75 @@ class DuplexTunnel:
     async def serve(self, session: Session) -> Stage | None:
         """Look at the first bytes, and do with the tunnel what they say."""
         session.patience.expect("the tunnel's first bytes", session.services.limits.idle_seconds)
-        data = await self._opening_bytes(session)
-        hello = read_opening(data)
-        if isinstance(hello, ClientHello):
-            return await self._serve_tls(session, data, hello)
-        await self._relay(session, data, "", "not TLS, or the upstream spoke first")
-        return None
-
-    async def _serve_tls(self, session: Session, data: bytes, hello: ClientHello) -> Stage | None:
-        self._tell_hello(session, hello)
-        name = hello.server_name or ""
-        target = session.services.target_named(name)
-        if target is None:
-            reason = "not a target"
-        elif hello.alpn and _HTTP_1_1 not in hello.alpn:
-            reason = f"the client offers only {', '.join(hello.alpn)}"
-        elif hello.max_version < _TLS_1_2:
-            reason = "the client offers no TLS 1.2 or later"
+        first = FirstBytes(
+            session, self.pair.client, only_sni_counts=True, upstream=self.pair.upstream
+        )
+        await first.read()
+        if first.upstream is not self.pair.upstream:
+            await self._relay(session, first, "", "the upstream spoke first")
+        elif isinstance(first.opening, ClientHello):
+            return await self._serve_tls(session, first, first.opening)
         else:
-            authority = Authority(name, target.port or HTTPS_PORT)
-            return await self._intercept(session, data, authority, hello)
-        await self._relay(session, data, name, reason)
+            reason = _REASONS.get(first.opening, "the client said too little")
+            await self._relay(session, first, "", reason)
         return None
 
-    # The first bytes
-
-    async def _opening_bytes(self, session: Session) -> bytes:
-        """Return the client's first bytes, or nothing if the upstream speaks first."""
-        buffer = bytearray()
-        await beside(self._watch_upstream, lambda: self._read_opening(session, buffer))
-        return bytes(buffer)
-
-    async def _watch_upstream(self, ended: trio.CancelScope) -> None:
-        try:
-            data = await self.pair.upstream.receive_some(READ_NUM_BYTES)
-        except trio.BrokenResourceError:
-            data = bytearray()
-        self._upstream = PrefixedStream(bytes(data), self.pair.upstream)
-        ended.cancel()
-
-    async def _read_opening(self, session: Session, buffer: bytearray) -> None:
-        limits = session.services.limits
-        while read_opening(bytes(buffer)) is Speech.UNDECIDED:
-            if len(buffer) > limits.client_hello_bytes:
-                return
-            try:
-                data = await self.pair.client.receive_some()
-            except trio.BrokenResourceError:
-                return
-            if not data:
-                return
-            session.patience.expect("the rest of the ClientHello", limits.handshake_seconds)
-            buffer += data
+    async def _serve_tls(
+        self, session: Session, first: FirstBytes, hello: ClientHello
+    ) -> Stage | None:
+        tell_hello(session, "", hello)
+        services = session.services
+        verdict = judge_hello(hello, "", lambda host: services.target_named(host) is not None)
+        if isinstance(verdict, Intercept):
+            return await self._intercept(session, first.data, verdict.host, hello)
+        if isinstance(verdict, Refuse):
+            await self._refuse(session, verdict)
+        else:
+            name = hello.server_name or ""
+            if verdict.warn:
+                warn_of_relay(session, name, verdict.reason)
+            await self._relay(session, first, name, verdict.reason)
+        return None
 
     # Looking into it
 
     async def _intercept(
-        self, session: Session, data: bytes, authority: Authority, hello: ClientHello
+        self, session: Session, data: bytes, host: str, hello: ClientHello
     ) -> Stage | None:
-        name = authority.host
-        origin = Origin(authority, authority)
-        limits = session.services.limits
-        session.patience.expect("the upstream's handshake", limits.dial_seconds)
+        origin = _origin(session, host)
         try:
-            upstream = await self._start_tls(origin)
+            upstream = await self._start_tls(session, origin)
         except UpstreamError as error:
-            tell_failure(session, name, HandshakeError(str(error)))
-            await self._alert(AlertDescription.HANDSHAKE_FAILURE)
+            tell_failure(session, host, self._upstream_failure(error))
+            await self._alert(fatal_alert(AlertDescription.HANDSHAKE_FAILURE))
             return None
-        lease = session.lease
-        if isinstance(lease, TunnelLease):
-            connection = UpstreamConnection(upstream, head_bytes=limits.head_bytes)
-            lease.lend(connection, name)
+        if isinstance(session.lease, TunnelLease):
+            head_bytes = session.services.limits.head_bytes
+            session.lease.lend(UpstreamConnection(upstream, head_bytes=head_bytes), host)
         return await self._accept(session, data, origin, hello)
 
-    async def _start_tls(self, origin: Origin) -> trio.abc.Stream:
-        """Shake hands with the upstream: our ClientHello now, our Finished when it has answered."""
+    async def _start_tls(self, session: Session, origin: Origin) -> trio.abc.Stream:
+        """Shake hands with the upstream: our ClientHello now, our Finished when it has answered.
+
+        Raises `UpstreamError`.
+        """
+        seconds = session.services.limits.dial_seconds
+        session.patience.expect("the upstream's handshake", 2 * seconds)
         lane = self.pair.upstream
         lane.write_through = True
         lane.end_turn(promised=2)
-        stream = await self.start_tls(lane, origin)
-        lane.write_through = False
-        return stream
+        with trio.CancelScope(deadline=trio.current_time() + seconds):
+            stream = await self.start_tls(lane, origin)
+            lane.write_through = False
+            return stream
+        words = f"{origin.authority} did not finish its handshake within {seconds:g} s"
+        raise UpstreamError("timeout", words)
+
+    def _upstream_failure(self, error: UpstreamError) -> HandshakeError:
+        if self.pair.over.is_set():
+            reason = f"{self.pair.ended_because} within the upstream's handshake"
+            return HandshakeError(reason)
+        return HandshakeError(str(error))
 
     async def _accept(
         self, session: Session, data: bytes, origin: Origin, hello: ClientHello
@@ -148,51 +136,47 @@ class DuplexTunnel:
         """
         lane = self.pair.client
         lane.write_through = True
-        lane.end_turn(promised=1 if hello.max_version >= _TLS_1_3 else 2)
+        lane.end_turn(promised=1 if hello.max_version >= TLS_1_3 else 2)
         interception = Interception(lane, origin, None)
         stage = await interception.serve_tls(session, origin.authority.host, data)
         lane.write_through = False
         return stage
 
-    async def _alert(self, description: AlertDescription) -> None:
+    async def _refuse(self, session: Session, verdict: Refuse) -> None:
+        """End a handshake that cannot begin; that of the upstream brings the way to say so."""
+        tell_failure(session, verdict.name, HandshakeError(verdict.reason))
+        try:
+            upstream = await self._start_tls(session, _origin(session, verdict.name))
+        except UpstreamError:
+            await self._alert(verdict.alert)
+            return
+        await self._alert(verdict.alert)
+        with trio.move_on_after(LINGER_SECONDS):
+            await upstream.aclose()
+
+    async def _alert(self, alert: bytes) -> None:
         """Tell the client that there will be no TLS; TLS itself had no part in it yet."""
         try:
-            await self.pair.client.send_all(fatal_alert(description))
+            await self.pair.client.send_all(alert)
         except trio.BrokenResourceError:
             return
         self.pair.client.end_turn()
 
     # Passing it on
 
-    async def _relay(self, session: Session, data: bytes, host: str, reason: str) -> None:
+    async def _relay(self, session: Session, first: FirstBytes, host: str, reason: str) -> None:
         relayed = Relayed()
-        client = PrefixedStream(data, self.pair.client)
+        client = PrefixedStream(first.data, self.pair.client)
+        upstream = first.upstream or self.pair.upstream
         idle_seconds = session.services.limits.idle_seconds
         try:
-            await relay(client, self._upstream, relayed, session.patience, idle_seconds)
+            await relay(client, upstream, relayed, session.patience, idle_seconds)
         finally:
-            session.emit(
-                RelayEnded(
-                    time=time.time(),
-                    session=session.id,
-                    client=session.client,
-                    host=host,
-                    port=HTTPS_PORT,
-                    reason=reason,
-                    sent_bytes=relayed.sent_bytes,
-                    received_bytes=relayed.received_bytes,
-                    milliseconds=milliseconds_since(self._started),
-                    error=relayed.error,
-                )
-            )
+            tell_relay(session, Authority(host, HTTPS_PORT), reason, relayed, self._started)
 
-    def _tell_hello(self, session: Session, hello: ClientHello) -> None:
-        session.emit(
-            ClientHelloRead(
-                time=time.time(),
-                session=session.id,
-                authority="",
-                server_name=hello.server_name,
-                alpn=hello.alpn,
-            )
-        )
+
+def _origin(session: Session, host: str) -> Origin:
+    """Return a target by its name; its port is what the target says, as the client's is unknown."""
+    target = session.services.target_named(host)
+    authority = Authority(host, target.port or HTTPS_PORT if target else HTTPS_PORT)
+    return Origin(authority, authority)
