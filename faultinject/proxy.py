@@ -19,7 +19,7 @@ import faultinject
 from faultinject.authority import Authority, bracketed
 from faultinject.dial import Dialer
 from faultinject.errors import ClientGoneError, StartError
-from faultinject.events import Event, Listener, ProxyStarted, ProxyStopped
+from faultinject.events import Event, Listener, ProxyStarted, ProxyStopped, Warned
 from faultinject.exchange import dated, own_response
 from faultinject.front_door import FrontDoor
 from faultinject.http.connection import ClientConnection
@@ -86,6 +86,8 @@ async def serve(
         told_to_drain = trio.Event()
         running = RunningProxy(settings.host, port, authority.certificate_path, told_to_drain)
         listener(_started(settings, running))
+        if authority.key_readable_by_others:
+            listener(_key_is_readable(authority))
         task_status.started(running)
         try:
             await acceptor.run(listeners, told_to_drain)
@@ -93,6 +95,14 @@ async def serve(
             pool_nursery.cancel_scope.cancel()
             reason = "told to stop" if told_to_drain.is_set() else "cancelled"
             listener(ProxyStopped(time=time.time(), reason=reason))
+
+
+def _key_is_readable(authority: CertificateAuthority) -> Warned:
+    words = (
+        f"{authority.key_path}: other users of this machine may read the key, and so pass for any"
+        " site towards whoever trusts the certificate; run 'chmod 600' on it"
+    )
+    return Warned(time=time.time(), message=words)
 
 
 def _services(

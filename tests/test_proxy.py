@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import sys
@@ -24,6 +25,7 @@ from faultinject.events import (
     RelayEnded,
     SessionEnded,
     SessionStarted,
+    Warned,
 )
 from faultinject.limits import Limits
 from faultinject.proxy import RunningProxy, _leads_back, serve
@@ -82,6 +84,18 @@ async def test_a_certificate_authority_of_ones_own(clock, tmp_path):
         assert run.proxy.ca_cert == certificate
         assert (await (await run.tls()).ask(get("/"))).status == 429
     assert not (tmp_path / "unused").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+@pytest.mark.parametrize(("mode", "warnings"), [(0o600, 0), (0o640, 1)])
+async def test_a_key_that_others_may_read_gives_a_warning(clock, tmp_path, mode, warnings):
+    """It is used all the same: mounted secrets often are so."""
+    certificate, key = AuthorityFiles().write(tmp_path)
+    key.chmod(mode)
+    async with running(tmp_path, ca_cert=certificate, ca_key=key) as run:
+        found = [warned.message for warned in run.of(Warned)]
+        assert len(found) == warnings
+        assert all(message.startswith(f"{key}: other users") for message in found)
 
 
 async def test_settings_that_cannot_be_used(tmp_path):
