@@ -16,6 +16,8 @@ from attrs import evolve, field, frozen
 
 from faultinject.conditions import MISSING
 from faultinject.http.message import RequestHead
+from faultinject.providers import provider_for
+from faultinject.providers.provider import Provider
 
 RETRY_COUNT = "x-stainless-retry-count"
 """Header in which the SDKs that Stainless makes (Anthropic's and OpenAI's, among others) say how
@@ -54,6 +56,11 @@ class Facts:
     def path(self) -> str:
         """The path of the request's target, without its query."""
         return self.head.target.partition(b"?")[0].decode("ascii", "backslashreplace")
+
+    @cached_property
+    def provider(self) -> Provider:
+        """The API that the request is for."""
+        return provider_for(self.host, self.path)
 
     @cached_property
     def query(self) -> dict[str, tuple[str, ...]]:

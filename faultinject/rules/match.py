@@ -40,6 +40,8 @@ class Match:
     hosts: tuple[TargetPattern, ...] | None = None
     methods: tuple[str, ...] | None = None
     path: AnyOf | None = None
+    providers: tuple[str, ...] | None = None
+    """The names of APIs, see `faultinject.providers`."""
     query: tuple[Named, ...] = ()
     headers: tuple[Named, ...] = ()
     client: AnyOf | None = None
@@ -66,7 +68,7 @@ class Match:
         return self.accepts_route(facts) and self.accepts_rest(facts)
 
     def accepts_route(self, facts: Facts) -> bool:
-        """Say whether host, method and path are right."""
+        """Say whether host, method and path are right, and the API, which follows from these."""
         return _hold(self._route, facts)
 
     def accepts_head(self, facts: Facts) -> bool:
@@ -95,13 +97,15 @@ class Match:
     # The conditions, in the order in which they are asked
 
     def _route_conditions(self) -> Iterator[Condition]:
-        hosts, methods, path = self.hosts, self.methods, self.path
+        hosts, methods, path, providers = self.hosts, self.methods, self.path, self.providers
         if hosts is not None:
             yield _host(hosts)
         if methods is not None:
             yield lambda facts: facts.method in methods
         if path is not None:
             yield lambda facts: path.holds(facts.path)
+        if providers is not None:
+            yield lambda facts: facts.provider.name in providers
 
     def _head_conditions(self) -> Iterator[Condition]:
         client = self.client

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from faultinject.authority import TargetPattern
 from faultinject.conditions import AnyOf, JsonPath, JsonTest
+from faultinject.providers import PROVIDERS
 from faultinject.rules.match import Match, Named
 from faultinject.rules.reading.node import Node
 from faultinject.rules.reading.values import header_tests, json_tests, number_tests, text_tests
@@ -49,6 +50,11 @@ def _method(node: Node) -> str:
     if not _TOKEN.fullmatch(text):
         raise node.wrong("a method, as in POST")
     return text.upper()
+
+
+def _providers(node: Node) -> tuple[str, ...]:
+    names = [provider.name for provider in PROVIDERS]
+    return tuple(item.word(*names) for item in node.filled_items())
 
 
 def _path(node: Node) -> AnyOf:
@@ -106,6 +112,7 @@ _READERS: dict[str, Callable[[Node], Any]] = {
     "host": _hosts,
     "method": _methods,
     "path": _path,
+    "provider": _providers,
     "query": _query,
     "header": _headers,
     "client": _client,
@@ -115,6 +122,6 @@ _READERS: dict[str, Callable[[Node], Any]] = {
     "tools": _tools,
     "attempt": number_tests,
 }
-_FIELDS = {"host": "hosts", "method": "methods", "header": "headers"}
+_FIELDS = {"host": "hosts", "method": "methods", "header": "headers", "provider": "providers"}
 MATCH_KEYS = tuple(_READERS)
 """What ``match`` may have."""

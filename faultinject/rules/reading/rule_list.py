@@ -18,6 +18,7 @@ from faultinject.rules.match import Match
 from faultinject.rules.model import Rule
 from faultinject.rules.reading.faults import read_faults
 from faultinject.rules.reading.matches import read_match
+from faultinject.rules.reading.names import check_names
 from faultinject.rules.reading.node import Node
 from faultinject.rules.reading.responds import ReadFile
 from faultinject.rules.reading.stages import check_stage
@@ -97,6 +98,7 @@ def _rule(node: Node, read_file: ReadFile) -> Rule:
     when = read_when(fields["when"]) if "when" in fields else ALWAYS
     faults = read_faults(fields["fault"], read_file)
     check_stage(node, faults[0].fault.stage, match, when)
+    check_names(fields["fault"], faults, match)
     name = _name(fields["name"]) if "name" in fields else None
     rule_id = content_id(node) if name is None else name
     return Rule(rule_id, match, when, faults, place=node.place, named=name is not None)

@@ -11,7 +11,7 @@ from faultinject.rules.reading.node import Node
 from faultinject.rules.when import GroupBy, When
 
 _BODY = ("json", "model", "stream", "tools", "attempt")
-_KEYS = {"hosts": "host", "methods": "method", "headers": "header"}
+_KEYS = {"hosts": "host", "methods": "method", "headers": "header", "providers": "provider"}
 _REASONS = {
     Stage.CONNECT: "a fault at connect happens before there is a request: only the host is known",
     Stage.HANDSHAKE: "a fault at handshake happens before there is a request: only the host is"

@@ -1,0 +1,54 @@
+"""Checks that an API has the failures and pages that a fault names.
+
+Knows nothing of how they are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from faultinject.config import nearest
+from faultinject.config.wording import shown_text
+from faultinject.faults.fault import Fault
+from faultinject.faults.stream import SendError
+from faultinject.providers import PROVIDERS
+from faultinject.providers.provider import Provider
+from faultinject.rules.match import Match
+from faultinject.rules.model import Weighted
+from faultinject.rules.reading.node import Node
+
+
+def check_names(node: Node, faults: Iterable[Weighted], match: Match) -> None:
+    """Refuse a name that no API has, or not each of those that the match names."""
+    for choice in faults:
+        for kind, name in _names(choice.fault):
+            _check(node, kind, name, match)
+
+
+def _names(fault: Fault) -> Iterator[tuple[str, str]]:
+    respond = fault.respond
+    if respond is not None and respond.failure is not None:
+        yield "failure", respond.failure
+    if respond is not None and respond.page is not None:
+        yield "page", respond.page
+    for each in fault.stream:
+        if isinstance(each.action, SendError) and each.action.failure is not None:
+            yield "failure", each.action.failure
+
+
+def _check(node: Node, kind: str, name: str, match: Match) -> None:
+    known = sorted({each for provider in PROVIDERS for each in _has(provider, kind)})
+    if name not in known:
+        near = nearest(name, known)
+        mend = f"did you mean {near}?" if near else "there are " + ", ".join(known)
+        raise node.problem(f"no API has a {kind} {shown_text(name)}; {mend}")
+    for provider in PROVIDERS:
+        if provider.name in (match.providers or ()) and name not in _has(provider, kind):
+            raise node.problem(
+                f"{provider.name}, which match names, has no {kind} {shown_text(name)}; it has "
+                + ", ".join(sorted(_has(provider, kind)))
+            )
+
+
+def _has(provider: Provider, kind: str) -> Iterable[str]:
+    return provider.failures if kind == "failure" else provider.pages
