@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faultinject.conditions import MISSING
 from faultinject.facts import Facts
 from faultinject.http.message import RequestHead
 
@@ -39,3 +40,96 @@ def test_the_path_is_as_it_was_sent_without_the_query(target: bytes, path: str) 
 def test_any_target_has_a_path(target: bytes) -> None:
     """That can be printed."""
     facts(target).path.encode("ascii")
+
+
+# -- the rest of the head -----------------------------------------------------------------------
+
+
+def with_headers(*headers: tuple[bytes, bytes]) -> Facts:
+    return Facts("api.openai.com", 443, RequestHead(b"POST", b"/x", headers))
+
+
+def test_headers_have_no_case_and_may_come_twice() -> None:
+    """Their values are in order; bytes that are no ASCII do not matter."""
+    found = with_headers((b"X-A", b"1"), (b"x-b", b"\xe9"), (b"x-a", b"2")).headers
+    assert found == {"x-a": ("1", "2"), "x-b": ("\xe9",)}
+
+
+def test_the_client_is_what_it_calls_itself() -> None:
+    """Or nothing."""
+    assert with_headers((b"User-Agent", b"curl/8")).client == "curl/8"
+    assert with_headers().client == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [(b"0", 0), (b"12", 12), (b"", None), (b"-1", None), (b"x", None), (b"9" * 30, None)],
+)
+def test_the_sdks_say_how_often_they_tried(text: bytes, count: int | None) -> None:
+    """In a header of theirs; nonsense in it is nothing."""
+    assert with_headers((b"X-Stainless-Retry-Count", text)).retry_count == count
+
+
+def test_the_query_is_decoded() -> None:
+    """A parameter may have no value, or several."""
+    assert facts(b"/?a=1&b=%20&a=2&c").query == {"a": ("1", "2"), "b": (" ",), "c": ("",)}
+    assert facts(b"/").query == {}
+
+
+def test_the_api_is_known_by_path_and_host() -> None:
+    """And any other is a plain one."""
+    assert facts(b"/v1/messages?x").provider.name == "anthropic"
+    assert with_headers().provider.name == "openai"
+    assert facts(b"/").provider.name == "plain"
+
+
+# -- the body -----------------------------------------------------------------------------------
+
+
+def with_body(body: bytes | None) -> Facts:
+    return Facts("h", 443, RequestHead(b"POST", b"/", ()), body)
+
+
+def test_what_the_body_says() -> None:
+    """As Anthropic's and OpenAI's APIs have it."""
+    tools = b'[{"name": "a"}, {"type": "function", "function": {"name": "b"}}, {"type": "c"}, 4, {}]'
+    asked = with_body(b'{"model": "m", "stream": true, "tools": %s}' % tools)
+    assert (asked.model, asked.stream, asked.tools) == ("m", True, ("a", "b", "c", "", ""))
+    assert asked.json["model"] == "m"
+
+
+@pytest.mark.parametrize("body", [None, b"", b"no JSON", b"[" * 100_000, b"\xff"])
+def test_a_body_that_is_no_json(body: bytes | None) -> None:
+    """Says nothing."""
+    asked = with_body(body)
+    assert (asked.json, asked.model, asked.stream, asked.tools) == (MISSING, None, False, ())
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b'{"model": 1, "stream": 1, "tools": {}}'])
+def test_json_of_another_kind(body: bytes) -> None:
+    """Says nothing of what it does not have."""
+    asked = with_body(body)
+    assert asked.json is not MISSING
+    assert (asked.model, asked.stream, asked.tools) == (None, False, ())
+
+
+def test_attempts_of_a_call_have_one_fingerprint() -> None:
+    """Of method, host, target and body, and not of headers."""
+
+    def fingerprint(method=b"POST", host="h", target=b"/", body=b"x", headers=()):
+        return Facts(host, 443, RequestHead(method, target, headers), body).fingerprint
+
+    assert fingerprint(headers=((b"x", b"y"),)) == fingerprint()
+    others = {
+        fingerprint(b"PUT"), fingerprint(host="i"), fingerprint(target=b"/?a"),
+        fingerprint(body=b"y"), fingerprint(host="h/", target=b""), fingerprint(),
+    }  # fmt: skip
+    assert len(others) == 6
+    assert fingerprint(body=None) is None
+
+
+def test_an_attempt_can_be_told() -> None:
+    """By whoever counts."""
+    counted = with_body(b"{}").counted(2, "call")
+    assert (counted.attempt, counted.call, counted.body) == (2, "call", b"{}")
+    assert with_body(b"").attempt is None

@@ -5,13 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 
+import attrs
 import pytest
 
 from faultinject.authority import TargetPattern
 from faultinject.facts import Facts
+from faultinject.faults.delay import Before
 from faultinject.faults.respond import Respond
+from faultinject.faults.stage import Stage
 from faultinject.http.message import RequestHead
-from faultinject.rules import Counters, Match, Plan, Rule, RuleSet, When, decide
+from faultinject.rules import PASS, Counters, Match, Plan, Rule, RuleSet, Wait, When, decide
+from tests.rules.support import plans, request, rule_set
 
 HEAD = RequestHead(b"POST", b"/v1/messages", ((b"Host", b"a.example"),))
 A = Facts("a.example", 443, HEAD)
@@ -137,3 +141,146 @@ def test_counters_outlive_a_rule_set() -> None:
     counters = Counters()
     again = RuleSet((rule("r", "*", 0.5),), 1)
     assert fired(rules, [A] * 25, counters) + fired(again, [A] * 35, counters) == at_once
+
+
+# -- plans of all kinds of fault ----------------------------------------------------------------
+
+
+def one_plan(fault):
+    """Return the plan of a rule that always fires."""
+    [plan] = plans(rule_set({"name": "r", "fault": fault}), [request()])
+    return plan
+
+
+def test_a_described_answer_is_worded_later() -> None:
+    """By who knows the API; here it is only said what it shall be."""
+    plan = one_plan({"respond": {"status": 429, "retry_after": 2}})
+    assert plan.source is None
+    assert plan.respond is not None
+    assert (plan.respond.status, plan.respond.filled, plan.upstream) == (429, True, "skipped")
+    assert plan.marker == "r"
+
+
+@pytest.mark.parametrize(
+    ("fault", "upstream"),
+    [
+        ("pass", "asked"),
+        ({"delay": 1}, "asked"),
+        ({"respond": 500}, "skipped"),
+        ({"respond": {"status": 500, "upstream": "answered"}}, "answered"),
+        ({"break": "close"}, "skipped"),
+        ({"break": {"how": "close", "after": {"bytes": 1}}}, "asked"),
+        ({"stream": {"cut": True}}, "asked"),
+        ({"stream": {"cut": True, "upstream": "skipped"}}, "skipped"),
+    ],
+)
+def test_whether_the_upstream_is_asked(fault, upstream) -> None:
+    """Each fault says so, or cannot be otherwise."""
+    assert one_plan(fault).upstream == upstream
+
+
+def test_waits_are_drawn() -> None:
+    """One for each delay, in the order in which they stand."""
+    delay = [{"fixed": 1, "before": "head"}, {"range": [2, 3]}]
+    head, upstream = one_plan({"delay": delay, "respond": 500}).waits
+    assert head == Wait(Before.HEAD, 1)
+    assert upstream.before is Before.UPSTREAM
+    assert 2 <= upstream.seconds < 3
+
+
+def test_a_choice_is_made_by_weight() -> None:
+    """Within the 99.9 % interval of each, of 6,000."""
+    choices = [{"weight": weight, "respond": 500 + weight} for weight in (1, 2, 3)]
+    done = plans(rule_set({"fault": {"one_of": choices}}), [request()] * 6000)
+    for weight in (1, 2, 3):
+        count = sum(plan.respond.status == 500 + weight for plan in done)
+        share = weight / 6
+        assert abs(count - 6000 * share) <= 3.2905 * math.sqrt(6000 * share * (1 - share))
+
+
+def test_a_rule_that_passes_ends_the_search() -> None:
+    """Its plan harms nothing, and names the rule."""
+    done = plans(
+        rule_set({"name": "spare", "match": {"path": "/a"}, "fault": "pass"}, {"name": "rest"}),
+        [request("/a"), request("/b")],
+    )
+    assert [plan.rule_id for plan in done] == ["spare", "rest"]
+    assert done[0] == Plan(None, "spare", marker="spare")
+
+
+def test_each_stage_has_its_own_rules() -> None:
+    """Wherever they stand in the list."""
+    rules_ = rule_set(
+        {"name": "answer"},
+        {"name": "request", "fault": {"break": {"how": "reset", "at": "request"}}},
+        {"name": "handshake", "fault": {"break": "tls-alert"}},
+        {"name": "connect", "fault": {"respond": {"status": 407, "at": "connect"}}},
+    )
+    counters = Counters()
+    for stage in Stage:
+        assert rules_.has(stage)
+        assert decide(rules_, counters, request(), stage=stage).rule_id == stage.value
+    assert not rule_set({}).has(Stage.CONNECT)
+    assert decide(rule_set({}), counters, request(), stage=Stage.CONNECT) is PASS
+
+
+def test_the_marker_can_be_left_out() -> None:
+    """For programs that must not know."""
+    silent = attrs.evolve(rule_set({"name": "r"}), marker=False)
+    assert plans(silent, [request()])[0].marker is None
+
+
+def test_numbers_of_a_plan_belong_to_their_purpose() -> None:
+    """They are the same for who asks again, and differ by purpose and decision."""
+    one, two = plans(rule_set({}), [request()] * 2)
+    ids = one.numbers("ids")
+    first = [ids(), ids()]
+    again = one.numbers("ids")
+    assert [again(), again()] == first
+    assert len({*first, one.numbers("other")(), two.numbers("ids")()}) == 4
+    assert 0 <= PASS.numbers("ids")() < 1
+    PASS.end()
+
+
+# -- the body -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "needed"),
+    [
+        ([], False),
+        ([{}], False),
+        ([{"match": {"model": "m"}}], True),
+        ([{"match": {"model": "m", "path": "/other"}}], False),
+        ([{"match": {"stream": True, "header": {"x-a": "1"}}}], False),
+        ([{"match": {"json": {"a": 1}, "client": "me*"}}], True),
+        ([{"match": {"path": "/other"}}, {"when": {"first": 1}}, {"match": {"tools": True}}], True),
+        ([{}, {"match": {"model": "m"}}], False),
+        ([{"match": {"path": "/v1/*"}}, {"match": {"model": "m"}}], False),
+        ([{"match": {"attempt": 2}}], True),
+        ([{"when": {"first": 2, "per": "attempt-group"}}], True),
+        ([{"match": {"model": "m"}, "fault": {"delay": 1}}, {}], True),
+    ],
+)
+def test_whether_the_body_is_needed(values, needed) -> None:
+    """Only if a rule that could fire asks for it, and no rule before it surely fires."""
+    for more in ([], [{"name": str(n), "match": {"path": f"/none/{n}"}} for n in range(9)]):
+        assert rule_set(*more, *values).needs_body(request(User_Agent="me/1")) is needed
+
+
+def test_a_client_that_numbers_its_attempts_spares_the_body() -> None:
+    """Unless it must be known which call it is."""
+    told = request(X_Stainless_Retry_Count="1")
+    by_number = [{"match": {"attempt": 2}}, {"when": {"first": 2, "per": "attempt-group"}}]
+    for value in by_number:
+        assert not rule_set(value).needs_body(told)
+    assert rule_set({"when": {"limit": 2, "per": "attempt-group"}}).needs_body(told)
+    assert rule_set({"match": {"attempt": 2, "model": "m"}}).needs_body(told)
+    assert plans(rule_set({"match": {"attempt": 2}}), [told])[0].rule_id
+
+
+def test_attempts_are_forgiven_once_one_passes() -> None:
+    """So a program that asks the same again later meets the rule anew."""
+    rules_ = rule_set({"match": {"attempt": {"at_most": 2}}})
+    done = plans(rules_, [request(body=b"x")] * 6)
+    assert [plan.rule_id is not None for plan in done] == [True, True, False] * 2

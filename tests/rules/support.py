@@ -1,0 +1,54 @@
+"""Short ways to rules and requests."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from faultinject.facts import Facts
+from faultinject.http.message import RequestHead
+from faultinject.rules import Counters, Plan, Rule, RuleSet, decide
+from faultinject.rules.reading import read_rules
+
+
+def request(
+    target: str = "/v1/messages",
+    body: Any = None,
+    *,
+    host: str = "api.example",
+    method: str = "POST",
+    connection: int = 1,
+    **headers: str,
+) -> Facts:
+    """Return the facts of a request; an underscore in a header's name is a dash.
+
+    A body that is no bytes is made JSON.
+    """
+    fields = tuple(
+        (name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()
+    )
+    head = RequestHead(method.encode(), target.encode(), fields)
+    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    return Facts(host, 443, head, data, connection)
+
+
+def rules(*values: dict[str, Any]) -> tuple[Rule, ...]:
+    """Read rules; a fault need not be given."""
+    return read_rules([{"fault": {"respond": 500}, **value} for value in values], "t").rules
+
+
+def rule_set(*values: dict[str, Any], seed: int = 7) -> RuleSet:
+    """Return a rule set of them."""
+    return RuleSet(rules(*values), seed)
+
+
+def plans(rule_set: RuleSet, requests: list[Facts], counters: Counters | None = None) -> list[Plan]:
+    """Decide on requests in order."""
+    counters = counters or Counters()
+    return [decide(rule_set, counters, facts) for facts in requests]
+
+
+def fired(when: dict[str, Any], requests: list[Facts], counters: Counters | None = None) -> str:
+    """Return for each request ``x`` if a rule with this when fired, else a dot."""
+    done = plans(rule_set({"name": "r", "when": when}), requests, counters)
+    return "".join("x" if plan.rule_id else "." for plan in done)
