@@ -46,7 +46,7 @@ class UpstreamError(PeerError):
 
     ``status`` is the gateway error for the client: 502 or 504 (RFC 9110 sections 15.6.3 and
     15.6.5). ``kind`` is a stable word for programs: ``dns``, ``connect``, ``tls``,
-    ``certificate``, ``timeout``, ``disconnected``, ``protocol``, ``loop``.
+    ``certificate``, ``timeout``, ``disconnected``, ``protocol``, ``loop``, ``pipelined``.
     """
 
     def __init__(self, kind: str, message: str, status: int = 502) -> None:

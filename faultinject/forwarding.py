@@ -165,6 +165,8 @@ class Forwarding:
         self._sent = _Sent(None)
         self.patience.expect("the upstream to go on", self.limits.idle_seconds)
         await self.client.send(*(self._passed_on(part) for part in parts))
+        if any(isinstance(part, ResponseHead) and part.status == 100 for part in parts):
+            self.lease.body_wanted()
         return isinstance(parts[-1], End) or self.status == 101
 
     def _passed_on(self, part: Part) -> Part:

@@ -52,6 +52,9 @@ class Lease(ABC):
     async def begin_upload(self, request: RequestHead) -> None:  # noqa: B027
         """Get ready for a request that is about to be sent. Raises `UpstreamError`."""
 
+    def body_wanted(self) -> None:  # noqa: B027
+        """Say that the upstream has asked for a body that waits to be asked for, by a 100."""
+
     def end_upload(self) -> None:  # noqa: B027
         """Say that the request has been sent to its end."""
 

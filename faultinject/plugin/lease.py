@@ -13,7 +13,7 @@ from attrs import evolve
 from faultinject.dial import Origin
 from faultinject.errors import UpstreamError
 from faultinject.http.connection import UpstreamConnection
-from faultinject.http.message import End, RequestHead, find_header
+from faultinject.http.message import End, RequestHead, find_header, header_tokens
 from faultinject.lease import Lease
 from faultinject.plugin.kicker import kick_while_unproven
 from faultinject.plugin.lane_stream import LanePair
@@ -22,9 +22,10 @@ from faultinject.streams import LINGER_SECONDS
 
 LONG_BODY_BYTES = 32 * 1024
 """Up to here a body is not kept going: less than any socket takes at once."""
-MOST_AHEAD = 3
-"""Most requests that are answered of those that came in one piece before their turn; as many
-slots can be released if they turn out to be none."""
+MOST_AHEAD = 2
+"""Most requests that are answered of those that came in one piece before their turn. One slot more
+is for the good-bye if there are further ones; as many as that can be released if they turn out to
+be none."""
 
 
 class TunnelLease(Lease):
@@ -47,6 +48,8 @@ class TunnelLease(Lease):
         self._nursery = nursery
         self._carrier = carrier
         self._upload: trio.CancelScope | None = None
+        self._body_waits = False
+        self._reserved_slots = 0
 
     def lend(self, connection: UpstreamConnection, host: str) -> None:
         """Have a connection to a host from now on; it runs on the tunnel's upstream stream."""
@@ -60,24 +63,46 @@ class TunnelLease(Lease):
         await trio.lowlevel.checkpoint()
         if fresh or self._connection is None or not self._connection.idle:
             raise self._gone(origin)
+        self._check_way_up()
         return False
+
+    def _check_way_up(self) -> None:
+        """Raise `UpstreamError` if nothing could be sent: no input of the client's, and no slot."""
+        if not self._pair.up.in_hand and self._pair.up.slots <= self._reserved_slots:
+            raise UpstreamError(
+                "pipelined",
+                f"more than {MOST_AHEAD} requests came ahead of their turn, which no tunnel of"
+                " Fault can carry",
+            )
 
     async def make_way(self, writes: int = 1, unread: bytes = b"") -> None:
         """Send the carrier and read its response, the last input of which is left in hand.
 
-        With several ``writes`` each goes out at once: they are promised their slots here. For
-        ``unread`` see `follow`.
+        What an upstream says instead of a proper response is as good a way, once. With several
+        ``writes`` each goes out at once: they are promised their slots here. For ``unread`` see
+        `follow`.
         """
-        if self._connection is None or not self._connection.idle:
+        if self._connection is not None and self._connection.idle:
+            await self._carry(self._connection, unread)
+        if not self._pair.down.in_hand:
             raise UpstreamError("disconnected", "the upstream is gone, and no answer can pass")
-        await self._connection.send(self._carrier, End())
-        self._pair.upstream.end_turn(promised=_requests_in(unread))
-        await self._read_response(self._connection)
         self._pair.client.write_through = writes > 1
         if writes > 1:
             self._pair.client.end_turn(promised=writes)
-        if not self._connection.next_cycle():
+
+    async def _carry(self, connection: UpstreamConnection, unread: bytes) -> None:
+        self._check_way_up()
+        try:
+            await connection.send(self._carrier, End())
+            self._promise(unread)
+            await self._read_response(connection)
+        except UpstreamError:
             await self.discard()
+            if not self._pair.down.in_hand:
+                raise
+        else:
+            if not connection.next_cycle():
+                await self.discard()
 
     def follow(self, unread: bytes) -> bool:
         """Say whether the client's next requests are here already, so that it must not be asked.
@@ -85,10 +110,20 @@ class TunnelLease(Lease):
         They need slots, which nothing but the input in hand can buy. ``unread`` is what the client
         has sent beyond the request in hand.
         """
-        requests = _requests_in(unread)
-        if requests:
-            self._pair.upstream.end_turn(promised=requests)
-        return requests > 0
+        if b"\r\n\r\n" not in unread:
+            return False
+        self._promise(unread)
+        return True
+
+    def _promise(self, unread: bytes) -> None:
+        """End the turn toward the upstream, with slots for the requests that are here already.
+
+        Each whole head counts; a body that looks like one costs a slot too many, which is released.
+        """
+        requests = unread.count(b"\r\n\r\n")
+        if self._pair.up.in_hand:
+            self._reserved_slots = 1 if requests > MOST_AHEAD else 0
+        self._pair.upstream.end_turn(promised=min(requests, MOST_AHEAD + 1))
 
     async def begin_upload(self, request: RequestHead) -> None:
         """Get ready for a request that is about to be sent, if its body may be long.
@@ -96,10 +131,24 @@ class TunnelLease(Lease):
         The carrier's response buys the slot with which Fault is woken (see
         `faultinject.plugin.kicker`). Until `end_upload` nothing can come from the upstream.
         """
+        self._body_waits = False
         if not _may_be_long(request):
+            return
+        if b"100-continue" in header_tokens(request.headers, b"expect"):
+            self._body_waits = True  # the 100 will bring the slot, and must get through before
             return
         await self.make_way()
         self._pair.client.write_through = False
+        self._arm()
+
+    def body_wanted(self) -> None:
+        """Get ready for a long body that waited for a 100, which was just written."""
+        if self._body_waits:
+            self._body_waits = False
+            self._arm()
+
+    def _arm(self) -> None:
+        """Have the input in hand buy the slot, too, that is kept for kicks."""
         self._pair.client.end_turn(promised=1)
         self._upload = trio.CancelScope()
         self._nursery.start_soon(self._keep_going, self._upload)
@@ -140,14 +189,6 @@ class TunnelLease(Lease):
     ) -> None:
         self.end_upload()
         await self.discard()
-
-
-def _requests_in(unread: bytes) -> int:
-    """Say how many requests that were received ahead of their turn will need a slot, at most.
-
-    Each whole head counts; a body that looks like one costs a slot too many, which is released.
-    """
-    return min(unread.count(b"\r\n\r\n"), MOST_AHEAD)
 
 
 def _may_be_long(request: RequestHead) -> bool:
