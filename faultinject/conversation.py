@@ -19,7 +19,8 @@ from faultinject.exchange import Exchange
 from faultinject.facts import Facts
 from faultinject.http.connection import ClientConnection
 from faultinject.http.message import RequestHead
-from faultinject.rules import decide
+from faultinject.planned import Planned, is_simple, performer_of
+from faultinject.rules import Plan
 from faultinject.session import Session, milliseconds_since
 from faultinject.streams import Ending
 
@@ -121,19 +122,34 @@ class Conversation:
             await self.refuse(request, error)
             return
         services = self.session.services
-        facts = Facts(routed.origin.authority.host, routed.origin.authority.port, routed.request)
-        plan = decide(services.rule_set, services.counters, facts)
+        facts = Facts(
+            routed.origin.authority.host,
+            routed.origin.authority.port,
+            routed.request,
+            connection=self.session.id,
+        )
+        plan = services.decide(facts)
         exchange = self._new_exchange()
         try:
-            if plan.source is None:
-                await exchange.forward(routed.request, routed.origin)
-            else:
-                await exchange.inject(routed.request, plan.source)
+            await self._perform(exchange, plan, facts, routed)
         finally:
+            plan.end()
             self.ending = self._ending_after(exchange)
             self._tell(exchange, routed.request, routed.origin, plan.rule_id)
 
+    async def _perform(self, exchange: Exchange, plan: Plan, facts: Facts, routed: Routed) -> None:
+        if not is_simple(plan):
+            exchange.performer = performer_of(exchange, plan, facts)
+            planned = Planned(exchange, plan, exchange.performer, routed.request, routed.origin)
+            await planned.run()
+        elif plan.source is None:
+            await exchange.forward(routed.request, routed.origin)
+        else:
+            await exchange.inject(routed.request, plan.source)
+
     def _ending_after(self, exchange: Exchange) -> Ending:
+        if exchange.performer is not None and exchange.performer.ending is not None:
+            return exchange.performer.ending
         if not exchange.answered:
             return Ending.RESET if exchange.upstream_was_reset else Ending.CUT
         return Ending.WHOLE if self.client.request_ended else Ending.UNREAD
@@ -182,6 +198,7 @@ class Conversation:
                 response_bytes=self.client.body_bytes_sent + exchange.relayed.received_bytes,
                 milliseconds=milliseconds_since(self._started),
                 error=exchange.error,
+                fault=None if exchange.performer is None else exchange.performer.words,
             )
         )
 

@@ -18,12 +18,14 @@ VERSION = 1
 
 Level = Literal["debug", "info", "warning", "error"]
 Outcome = Literal[
-    "injected",  # answered by a rule
+    "injected",  # answered by a rule, or left without an answer by one
     "forwarded",  # the upstream's own answer, whole
     "upgraded",  # 101: the connection became a relay
     "upstream-error",  # no whole answer: our own 502 or 504, or the answer broke off
     "client-gone",  # the client left before the answer's end
     "refused",  # the request was not acceptable: our own 4xx, 501 or 505
+    "harmed",  # the upstream's own answer, delayed, changed or broken off by a rule
+    "not-reached",  # a rule fired, and nothing of it happened: its point never came
 ]
 
 
@@ -224,6 +226,8 @@ class ExchangeEnded(Event):
     """From the request's head to the end of the answer."""
     error: str | None = None
     """What went wrong, in words."""
+    fault: str | None = None
+    """What a rule did to the answer, in words, and what it could not do."""
 
     @property
     def level(self) -> Level:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 
 import trio
@@ -24,11 +25,16 @@ from faultinject.http.message import End, Part, RequestHead
 from faultinject.lease import Lease
 from faultinject.limits import Limits
 from faultinject.patience import Patience
+from faultinject.performing import Performer
 from faultinject.providers.anthropic import reason_phrase
 from faultinject.relay import Relayed, relay
 
 ERROR_MARKER = b"X-Faultinject-Error"
 """Header of our own answers that no rule made: the word for what went wrong."""
+
+
+_WHOLE: tuple[Outcome, ...] = ("forwarded", "harmed", "not-reached", "injected")
+"""Outcomes after which the upstream's connection is good if its answer came to its end."""
 
 
 def own_response(status: int, kind: str, message: str) -> InjectedResponse:
@@ -60,6 +66,8 @@ class Exchange:
     lease: Lease
     patience: Patience
     limits: Limits
+    performer: Performer | None = None
+    """What performs the plan, if there is more to it than to inject an answer or to pass one on."""
     outcome: Outcome = "client-gone"
     status: int | None = None
     error: str | None = None
@@ -70,9 +78,11 @@ class Exchange:
     relayed: Relayed = field(factory=Relayed)
     """What passed after an upgrade."""
 
-    async def inject(self, request: RequestHead, response: InjectedResponse) -> None:
-        """Answer with a rule's response, once the request is in."""
-        await self._answer("injected", request.method, response)
+    async def inject(
+        self, request: RequestHead, response: InjectedResponse, *, last: bool = False
+    ) -> None:
+        """Answer with a rule's response, once the request is in; perhaps the connection's last."""
+        await self._answer("injected", request.method, response, closes=last)
 
     async def refuse(self, method: bytes, problem: ClientProtocolError) -> None:
         """Answer a request that cannot be dealt with; the connection ends with it."""
@@ -83,32 +93,84 @@ class Exchange:
         response = own_response(problem.status, "request", str(problem))
         await self._answer("refused", method, response, last=True)
 
-    async def forward(self, request: RequestHead, origin: Origin) -> None:
-        """Ask the upstream and pass on what it says, as it comes."""
-        forwarding = Forwarding(self.client, self.lease, self.patience, self.limits)
+    async def forward(
+        self, request: RequestHead, origin: Origin, received: tuple[Part, ...] = ()
+    ) -> None:
+        """Ask the upstream and pass on what it says, as it comes.
+
+        ``received`` is what was read of the request's body already.
+        """
+        await self._ask(request, origin, received, self._after_answer)
+
+    async def lose(
+        self,
+        request: RequestHead,
+        origin: Origin,
+        response: InjectedResponse,
+        *,
+        received: tuple[Part, ...] = (),
+        last: bool = False,
+    ) -> None:
+        """Ask the upstream, throw its answer away, and answer with a rule's response."""
+
+        async def inject(_: Forwarding) -> None:
+            if not self.lease.borrowed.next_cycle():
+                await self.lease.discard()
+            await self.inject(request, response, last=last)
+
+        await self._ask(request, origin, received, inject)
+
+    async def _ask(
+        self,
+        request: RequestHead,
+        origin: Origin,
+        received: tuple[Part, ...],
+        then: Callable[[Forwarding], Awaitable[None]],
+    ) -> None:
+        forwarding = Forwarding(self.client, self.lease, self.patience, self.limits, self.performer)
         try:
-            await forwarding.run(request, origin)
-            await self._after_answer(forwarding)
+            await forwarding.run(request, origin, received)
+            await then(forwarding)
         except UpstreamError as error:
             await self._gateway_error(request.method, error)
         except ClientGoneError as error:
-            self.outcome, self.error = "client-gone", str(error)
+            self.outcome, self.error = self._told_of("client-gone"), str(error)
         except ClientProtocolError as error:
             await self.refuse(request.method, error)
         finally:
-            if self.error is None and not self.answered:  # a time limit, or the proxy stops
-                self.outcome, self.error = "upstream-error", "broken off before the answer's end"
+            if self.error is None and not self._over:  # a time limit, or the proxy stops
+                self.outcome = self._told_of("upstream-error")
+                self.error = "broken off before the answer's end"
             self.status = self.status or forwarding.status
-            if self.outcome != "forwarded" or not self.lease.borrowed.next_cycle():
+            if not self._upstream_stays_good():
                 await self.lease.discard()
 
+    def _upstream_stays_good(self) -> bool:
+        """Say whether the upstream's connection may serve another request."""
+        connection = self.lease.idle_connection
+        if connection is None or self.outcome not in _WHOLE:
+            return False
+        return connection.idle or connection.next_cycle()
+
+    @property
+    def _over(self) -> bool:
+        """Whether the exchange came to the end that was meant."""
+        return self.answered or (self.performer is not None and self.performer.ending is not None)
+
+    def _told_of(self, outcome: Outcome) -> Outcome:
+        """Return an outcome, or what comes before it: that a rule has harmed the answer."""
+        return "harmed" if self.performer is not None and self.performer.done else outcome
+
     async def _after_answer(self, forwarding: Forwarding) -> None:
-        self.answered = True
         if forwarding.status == 101:
-            self.outcome = "upgraded"
+            self.answered, self.outcome = True, "upgraded"
             await self._relay_upgraded()
             return
-        self.outcome = "forwarded"
+        performer = self.performer
+        self.outcome = self._told_of("forwarded" if performer is None else "not-reached")
+        self.answered = performer is None or performer.ending is None
+        if not self.answered:
+            return
         with contextlib.suppress(ClientGoneError, ClientProtocolError):  # it has its answer
             await self._read_away()
 
@@ -135,41 +197,80 @@ class Exchange:
         await self._answer("upstream-error", method, response)
 
     async def _answer(
-        self, outcome: Outcome, method: bytes, response: InjectedResponse, *, last: bool = False
+        self,
+        outcome: Outcome,
+        method: bytes,
+        response: InjectedResponse,
+        *,
+        last: bool = False,
+        closes: bool = False,
     ) -> None:
         """Send a whole response after reading the request's body.
 
         A body that is unread when its connection ends makes the end a reset, which may destroy
-        the answer; and a client that is still sending may not look for one.
+        the answer; and a client that is still sending may not look for one. With ``last`` it is
+        not read; with ``closes`` the connection ends all the same.
+        """
+
+        async def say(whole: bool) -> int:
+            parts = dated(response, close=closes or not whole)
+            parts = (parts[0], End()) if method == b"HEAD" else parts
+            if self.performer is not None:
+                await self.performer.answer(parts, self.lease)
+            else:
+                self.patience.expect("the client to read its answer", self.limits.send_seconds)
+                await self.client.send(*parts)
+            return response.status
+
+        await self.own(outcome, method, say, last=last)
+
+    async def own(
+        self,
+        outcome: Outcome,
+        method: bytes,
+        say: Callable[[bool], Awaitable[int | None]],
+        *,
+        last: bool = False,
+    ) -> None:
+        """Say something that no upstream said, after reading the request's body.
+
+        ``say`` is told whether the request was read to its end, and returns the status.
         """
         try:
             await self._make_way(last)
-            whole = last or await self._read_away()
-            self.patience.expect("the client to read its answer", self.limits.send_seconds)
-            parts = dated(response, close=last or not whole)
-            await self.client.send(*((parts[0], End()) if method == b"HEAD" else parts))
+            self.status = await say(not last and await self._read_away())
         except ClientGoneError as error:
-            self.outcome, self.error = "client-gone", self.error or str(error)
+            happened = self.performer is not None and self.performer.done
+            self.outcome = outcome if happened else "client-gone"
+            self.error = self.error or str(error)
         except ClientProtocolError as error:
             await self.refuse(method, error)
         except UpstreamError as error:  # no way for the answer
             self.outcome, self.error = "upstream-error", str(error)
         else:
-            self.outcome, self.status, self.answered = outcome, response.status, True
+            self.outcome = outcome
+            self.answered = self.performer is None or self.performer.ending is None
         finally:
-            if self.error is None and not self.answered:  # a time limit, or the proxy stops
+            if self.error is None and not self._over:  # a time limit, or the proxy stops
                 self.error = "broken off before the answer's end"
 
     async def _make_way(self, last: bool) -> None:
         if not last and not self.client.request_ended:
-            self.client.buffered_parts()
+            self._take(self.client.buffered_parts())
         writes = 2 if self.client.waits_for_continue else 1
         await self.lease.make_way(writes, self.client.unread if self.client.request_ended else b"")
 
+    def _take(self, parts: list[Part]) -> None:
+        if self.performer is not None:
+            self.performer.take_request(parts)
+
     async def _read_away(self) -> bool:
-        """Read the rest of the request's body and forget it; say whether that came to its end."""
+        """Read the rest of the request's body; say whether that came to its end.
+
+        It is forgotten, unless an answer is made of it.
+        """
         if not self.client.request_ended:
-            self.client.buffered_parts()
+            self._take(self.client.buffered_parts())
         if self.client.waits_for_continue:
             if self.client.response_started:
                 return False  # it will not send what it was not told to
@@ -178,7 +279,7 @@ class Exchange:
             if self.client.body_bytes_received > self.limits.drained_body_bytes:
                 return False
             with trio.move_on_after(self.limits.body_idle_seconds) as pause:
-                await self.client.receive()
+                self._take(await self.client.receive())
             if pause.cancelled_caught:
                 return False
         return True

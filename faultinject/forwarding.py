@@ -20,6 +20,8 @@ from faultinject.http.passing import unambiguous
 from faultinject.lease import Lease
 from faultinject.limits import Limits
 from faultinject.patience import Patience
+from faultinject.performing import Performer
+from faultinject.watching import ClientWatch
 
 _REMEMBERED_BYTES = 1024 * 1024
 """How much of a request is kept while it may have to be sent again on another connection."""
@@ -49,22 +51,37 @@ class Forwarding:
     lease: Lease
     patience: Patience
     limits: Limits
+    performer: Performer | None = None
+    """What passes the answer on, if there is a plan for it; else it is passed on as it is."""
     status: int | None = None
     """The status that the client was sent."""
+    _watch: ClientWatch = field(init=False)
     _sent: _Sent = field(factory=lambda: _Sent(None))
     _upstream_deaf: bool = False
     _client_failure: ClientGoneError | ClientProtocolError | None = None
 
-    async def run(self, request: RequestHead, origin: Origin) -> None:
+    def __attrs_post_init__(self) -> None:
+        self._watch = ClientWatch(self.client, self.lease, self.limits)
+        if self.performer is not None:
+            self.performer.client_ended = self._watch.ended
+
+    async def run(
+        self, request: RequestHead, origin: Origin, received: tuple[Part, ...] = ()
+    ) -> None:
         """Ask the origin and pass on what it says until its answer is whole, or is a 101.
 
-        Raises `UpstreamError`, `ClientGoneError`, `ClientProtocolError`; whether an answer has
-        begun by then is for the client connection to say.
+        ``received`` is what was read of the request's body already. Raises `UpstreamError`,
+        `ClientGoneError`, `ClientProtocolError`; whether an answer has begun by then is for the
+        client connection to say.
         """
+        if self.performer is not None:
+            await self.performer.wait_before_upstream(self._watch)
         reused = await self.lease.acquire(origin)
         await self.lease.begin_upload(request)
         self._sent = _Sent([] if reused else None)
-        first = (unambiguous(request), *self.client.buffered_parts())
+        first = (unambiguous(request), *received)
+        if not isinstance(first[-1], End):
+            first += tuple(self.client.buffered_parts())
         try:
             await self._exchange(first)
         except UpstreamError as error:
@@ -84,7 +101,8 @@ class Forwarding:
         await self._send_up(upstream, first)
         if isinstance(first[-1], End):
             self.lease.end_upload()
-        if isinstance(first[-1], End) and await self._answered_at_once(upstream):
+        is_plain = self.performer is None  # a plan takes its time, and the client may leave
+        if is_plain and isinstance(first[-1], End) and await self._answered_at_once(upstream):
             return
         await beside(
             lambda ended: self._carry_request(upstream, first[-1], ended),
@@ -119,7 +137,7 @@ class Forwarding:
                 await self._send_up(upstream, parts)
                 last = parts[-1]
             self.lease.end_upload()
-            await self._watch_client()
+            await self._watch.run()
         except (ClientGoneError, ClientProtocolError) as error:
             self._client_failure = error
             ended.cancel()
@@ -136,27 +154,23 @@ class Forwarding:
             # the answer decides. The rest of the body is read and thrown away.
             self._upstream_deaf = True
 
-    async def _watch_client(self) -> None:
-        """Return only when there is nothing more to watch for; raise if the client left.
-
-        A client that has announced its last request may end its side of a TCP connection and
-        still read. One that has not means by its end that it does not want the answer: the
-        upstream shall stop working on it.
-        """
-        may_half_close = self.client.half_closeable and self.client.announced_last
-        while len(self.client.unread) < self.limits.early_bytes:
-            if self.lease.follow(self.client.unread):
-                return  # it is not asked for more than it has said
-            if not await self.client.read_more():
-                if may_half_close:
-                    return  # it has said all it will say, and may well be reading
-                raise ClientGoneError("the client closed the connection before the answer's end")
-
     # The response's way
 
     async def _carry_response(self, upstream: UpstreamConnection) -> None:
-        while not await self._pass_on(await upstream.receive()):
+        if self.performer is None:
+            while not await self._pass_on(await upstream.receive()):
+                pass
+            return
+        while not await self._perform_next(self.performer, upstream):
             pass
+
+    async def _perform_next(self, performer: Performer, upstream: UpstreamConnection) -> bool:
+        """Have the plan deal with what comes next, or with its time; return whether it is over."""
+        with trio.CancelScope(deadline=performer.wake_at) as until_wake:
+            parts = await upstream.receive()
+        if until_wake.cancelled_caught:
+            return await performer.tick()
+        return await self._pass_on(parts)
 
     async def _pass_on(self, parts: list[Part]) -> bool:
         """Send parts of the response to the client; return whether they were its last."""
@@ -164,6 +178,11 @@ class Forwarding:
             raise UpstreamError("disconnected", "the upstream ended the connection unasked")
         self._sent = _Sent(None)
         self.patience.expect("the upstream to go on", self.limits.idle_seconds)
+        if self.performer is not None:
+            try:
+                return await self.performer.pass_on(parts)
+            finally:
+                self.status = self.performer.status
         await self.client.send(*(self._passed_on(part) for part in parts))
         if any(isinstance(part, ResponseHead) and part.status == 100 for part in parts):
             self.lease.body_wanted()

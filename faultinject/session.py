@@ -11,15 +11,18 @@ import traceback
 from collections.abc import Awaitable
 from typing import Protocol
 
+import trio
 from attrs import Factory, define, field
 
 from faultinject.authority import HTTPS_PORT, TargetPattern
 from faultinject.dial import Dialer
 from faultinject.events import Event, Listener, SessionEnded, SessionFailed, SessionStarted
+from faultinject.facts import Facts
+from faultinject.faults.stage import Stage as FaultStage
 from faultinject.lease import Lease
 from faultinject.limits import Limits
 from faultinject.patience import Patience, PatienceEndedError
-from faultinject.rules import Counters, RuleSet
+from faultinject.rules import Counters, Plan, RuleSet, decide
 from faultinject.tls.leaves import LeafCache
 from faultinject.upstream import Pool, PooledLease
 
@@ -42,7 +45,15 @@ class Services:
     fake upstream: what is meant for a target must not reach the network."""
     draining: bool = False
     """Whether sessions should end as soon as their exchange in hand is over."""
+    _started_at: float = field(factory=trio.current_time)
+    """When the run began, on Trio's clock: the rules count time from there."""
     _session_ids: itertools.count[int] = field(factory=lambda: itertools.count(1))
+
+    def decide(self, facts: Facts, stage: FaultStage = FaultStage.ANSWER) -> Plan:
+        """Return what the rules have happen at a stage of a request."""
+        now_seconds = trio.current_time() - self._started_at
+        rule_set, counters = self.rule_set, self.counters
+        return decide(rule_set, counters, facts, now_seconds=now_seconds, stage=stage)
 
     def target_of(self, host: str, port: int) -> TargetPattern | None:
         """Return the first target pattern that a host and port match."""

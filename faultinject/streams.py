@@ -26,6 +26,14 @@ class Resettable(Protocol):
         ...
 
 
+@runtime_checkable
+class Layered(Protocol):
+    """A stream that speaks a protocol of its own over another one."""
+
+    transport: trio.abc.Stream
+    """The stream below."""
+
+
 async def reset(stream: trio.abc.Stream) -> None:
     """Close a stream with a reset if it has a way to, else with nothing but its end."""
     if isinstance(stream, Resettable):
@@ -94,6 +102,8 @@ class Ending(enum.Enum):
     """All was said, but the peer may still be sending."""
     CUT = enum.auto()
     """Something is missing, and the peer shall see that: no close_notify, no last chunk."""
+    CUT_UNREAD = enum.auto()
+    """As `CUT`, but the peer may still be sending, and shall see no reset."""
     RESET = enum.auto()
     """As `CUT`, and the connection ends with a reset."""
 
@@ -106,6 +116,9 @@ async def close(stream: trio.abc.Stream, ending: Ending) -> None:
     if ending is Ending.CUT:
         await trio.aclose_forcefully(stream)
         return
+    if ending is Ending.CUT_UNREAD:
+        await _cut_unread(stream)
+        return
     try:
         if ending is Ending.UNREAD:
             with trio.CancelScope(deadline=trio.current_time() + LINGER_SECONDS):
@@ -113,6 +126,18 @@ async def close(stream: trio.abc.Stream, ending: Ending) -> None:
     finally:
         with trio.move_on_after(LINGER_SECONDS):  # of its own: TLS has a last word to say
             await stream.aclose()
+
+
+async def _cut_unread(stream: trio.abc.Stream) -> None:
+    """Half-close what is below TLS, if there is any, so that TLS has no last word."""
+    lowest = stream
+    while isinstance(lowest, Layered):
+        lowest = lowest.transport
+    try:
+        with trio.CancelScope(deadline=trio.current_time() + LINGER_SECONDS):
+            await _read_away(lowest)
+    finally:
+        await trio.aclose_forcefully(stream)
 
 
 async def _read_away(stream: trio.abc.Stream) -> None:

@@ -30,10 +30,13 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("facts", "faults", "opening", "verdict", "relay", "dial", "config"),
     ("lease",),
     # The decision, and the pool.
-    ("rules", "upstream"),
+    ("rules", "upstream", "watching"),
+    ("performing",),
     # One client connection, from the whole to the bytes and back.
     ("session", "forwarding"),
     ("exchange", "first_bytes", "telling"),
+    ("made_answer",),
+    ("planned",),
     ("conversation",),
     ("interception",),
     ("tunnel",),

@@ -29,7 +29,7 @@ _COLUMNS: dict[Outcome, tuple[str, str]] = {
     "forwarded": ("forwarded", "green"),
     "upstream-error": ("upstream\nerrors", "red"),
 }
-_RARE: tuple[Outcome, ...] = ("upgraded", "client-gone", "refused")
+_RARE: tuple[Outcome, ...] = ("harmed", "not-reached", "upgraded", "client-gone", "refused")
 """Outcomes that share a column, so that the table fits 80 characters; a line tells them apart."""
 
 

@@ -57,6 +57,8 @@ class TargetCounts:
             "upstream-error": 0,
             "client-gone": 0,
             "refused": 0,
+            "harmed": 0,
+            "not-reached": 0,
         }
     )
 
@@ -67,8 +69,9 @@ class TargetCounts:
 
     @property
     def rate_seen(self) -> float | None:
-        """The injected part of the requests; None without requests."""
-        return self.outcomes["injected"] / self.requests if self.requests else None
+        """The part of the requests that a rule injected or harmed; None without requests."""
+        faults = self.outcomes["injected"] + self.outcomes["harmed"]
+        return faults / self.requests if self.requests else None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counts as JSON has them."""
@@ -83,6 +86,8 @@ class TargetCounts:
             "upstream_errors": self.outcomes["upstream-error"],
             "client_gone": self.outcomes["client-gone"],
             "refused": self.outcomes["refused"],
+            "harmed": self.outcomes["harmed"],
+            "not_reached": self.outcomes["not-reached"],
         }
 
 

@@ -48,6 +48,8 @@ _COLORS = {
     "upstream-error": "\x1b[31m",
     "client-gone": "\x1b[33m",
     "refused": "\x1b[33m",
+    "harmed": "\x1b[35m",
+    "not-reached": "\x1b[33m",
     "not-trusted": "\x1b[33m",
     "warning": "\x1b[33m",
     "error": "\x1b[1;31m",
@@ -162,6 +164,8 @@ class TextFormat:
         notes = []
         if event.rule is not None:
             notes.append(f"rule={brief(event.rule, MAX_URL_CHARACTERS)}")
+        if event.fault is not None:
+            notes.append(brief(event.fault, MAX_WORDS_CHARACTERS))
         if self._debug:
             notes.append(f"session={event.session} exchange={event.exchange}")
         if event.error is not None:

@@ -49,6 +49,8 @@ def test_run() -> None:
         *exchanges(4, outcome="upstream-error"),
         *exchanges(5, outcome="client-gone"),
         *exchanges(6, outcome="refused"),
+        *exchanges(7, outcome="harmed"),
+        *exchanges(8, outcome="not-reached"),
         sample(RelayEnded),
         sample(RelayEnded),
         sample(RelayEnded, host="closed.example", opened=False, error="refused"),
@@ -66,15 +68,17 @@ def test_run() -> None:
         "targets": [
             {
                 "target": "api.anthropic.com",
-                "requests": 21,
+                "requests": 36,
                 "injected": 2,
                 "rate_asked": 0.1,
-                "rate_seen": 0.095238,
+                "rate_seen": 0.25,
                 "forwarded": 3,
                 "upgraded": 1,
                 "upstream_errors": 4,
                 "client_gone": 5,
                 "refused": 6,
+                "harmed": 7,
+                "not_reached": 8,
             },
             {
                 "target": "*.example.com",
@@ -87,6 +91,8 @@ def test_run() -> None:
                 "upstream_errors": 0,
                 "client_gone": 0,
                 "refused": 0,
+                "harmed": 0,
+                "not_reached": 0,
             },
         ],
         "sessions": 1,
@@ -97,7 +103,7 @@ def test_run() -> None:
         "session_failures": 1,
         "events_dropped": 0,
     }
-    assert summary.requests == 21
+    assert summary.requests == 36
     json.dumps(summary.as_dict())
 
 

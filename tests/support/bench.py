@@ -26,7 +26,8 @@ from faultinject.errors import UpstreamError
 from faultinject.events import Event, ExchangeEnded, SessionEnded, SessionFailed
 from faultinject.front_door import FrontDoor
 from faultinject.limits import Limits
-from faultinject.rules import Counters, rule_set_of
+from faultinject.rules import Counters, RuleSet, rule_set_of
+from faultinject.rules.reading import read_rules
 from faultinject.session import Services, Session
 from faultinject.settings import Settings
 from faultinject.tls.certificate_authority import CertificateAuthority
@@ -252,6 +253,10 @@ class Bench:
         """From the next request on inject with this probability."""
         settings = evolve(self.settings, error_probability=probability, **more)
         self.services.rule_set = rule_set_of(settings)
+
+    def rules(self, *values: dict[str, Any], seed: int = 1) -> None:
+        """From the next request on go by these rules."""
+        self.services.rule_set = RuleSet(read_rules(list(values), "test").rules, seed)
 
     def cancel_sessions(self) -> None:
         """Cancel all sessions, and those to come."""

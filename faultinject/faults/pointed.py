@@ -1,0 +1,69 @@
+"""A fault on one answer: everything passes up to a point, and from there on an action has it.
+
+Knows nothing of which points and which actions there are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from attrs import define, field
+
+from faultinject.faults.action import Action
+from faultinject.faults.acts import ENDINGS, Act, Finish, Send, Tick, Told, later
+from faultinject.faults.finding import Finder
+from faultinject.http.message import End
+
+
+@define(eq=False)
+class Pointed:
+    """A `Transform`: an action that begins at a point."""
+
+    undone: str
+    """What it does, and where."""
+    _finder: Finder
+    _action: Action
+    _reached: bool = field(default=False, init=False)
+    _over: bool = field(default=False, init=False)
+
+    @property
+    def wake_at(self) -> float:
+        """When the point is, if it is a moment."""
+        return math.inf if self._reached else self._finder.wake_at
+
+    @property
+    def done(self) -> str | None:
+        """What it has done."""
+        return self.undone if self._reached and self._action.done else None
+
+    def step(self, told: Told, now_seconds: float) -> Iterator[Act]:
+        """Return what is to be done; see `Transform`."""
+        for act in self._reach(told, now_seconds):
+            now_seconds = later(now_seconds, act)
+            yield act
+            if isinstance(act, ENDINGS):
+                return
+
+    def _reach(self, told: Told, now_seconds: float) -> Iterator[Act]:
+        rest: Told | bytes = told
+        if not self._reached:
+            found = self._finder.find(told, now_seconds)
+            if found.before:
+                yield Send(found.before)
+            if found.rest is None:
+                if isinstance(told, End):
+                    yield Finish(told.trailers)
+                return
+            self._reached, rest = True, found.rest
+            for act in self._action.begin(now_seconds):
+                now_seconds = later(now_seconds, act)
+                yield act
+        if rest and not isinstance(rest, Tick):
+            yield from self._action.step(rest, now_seconds)
+
+    def release(self) -> bytes:
+        """Return what came and was not passed on."""
+        if self._reached:
+            return self._action.release()
+        return b"".join(act.data for act in self._reach(End(), -math.inf) if isinstance(act, Send))

@@ -1,0 +1,62 @@
+"""Makes the smallest answer that an API would give, as parts, without asking it.
+
+Knows nothing of how it is sent.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from attrs import frozen
+
+from faultinject.faults.respond import MARKER
+from faultinject.http.message import Headers, ResponseHead
+from faultinject.providers.provider import Asked, Fields, Provider, Uniform
+
+SPACING_SECONDS = 0.02
+"""The time between two events: short for a test, long enough for each to come alone."""
+
+
+@frozen
+class MadeAnswer:
+    """A head, and the pieces of the body behind it."""
+
+    head: ResponseHead
+    pieces: list[bytes]
+
+
+def made_answer(
+    provider: Provider,
+    asked: Asked,
+    fields: Fields,
+    uniform: Uniform,
+    marker: str | None,
+    *,
+    close: bool,
+) -> MadeAnswer:
+    """Make the answer; with ``close`` it is the connection's last."""
+    if asked.stream:
+        shape = provider.shape(asked.path)
+        pieces, kind = shape.minimal(asked, fields, uniform), shape.content_type
+        framing: Headers = ((b"Transfer-Encoding", b"chunked"),)
+    else:
+        pieces, kind = [provider.minimal_response(asked, fields, uniform)], "application/json"
+        framing = ((b"Content-Length", b"%d" % len(pieces[0])),)
+    date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(fields.now_seconds)).encode()
+    headers: Headers = ((b"Date", date), (b"Content-Type", kind.encode()))
+    headers += framing + provider.identity_headers(fields, 200)
+    if marker is not None:
+        headers += ((MARKER, marker.encode()),)
+    if close:
+        headers += ((b"Connection", b"close"),)
+    return MadeAnswer(ResponseHead(200, b"OK", headers), pieces)
+
+
+def document_of(body: bytes) -> Any:
+    """Return a request's body as a JSON value; None if it is none."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):  # the latter for brackets nested by the thousand
+        return None

@@ -1,0 +1,268 @@
+"""Performs a plan on the answer to one request: waits, sends what the faults let pass, and ends it.
+
+The answer may be the upstream's, as it comes, or one of our own. Knows nothing of where it comes
+from, and nothing of rules beyond what was decided.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+import trio
+from attrs import define, evolve, field
+
+from faultinject.faults import acts
+from faultinject.faults.acts import Act, Told
+from faultinject.faults.answer import Answer
+from faultinject.faults.delay import Before
+from faultinject.faults.making import Made, make
+from faultinject.faults.words import break_words, stream_words
+from faultinject.http.connection import ClientConnection
+from faultinject.http.message import End, Part, ResponseHead, find_header
+from faultinject.http.passing import unambiguous
+from faultinject.http.reshaping import is_encoded, reframed
+from faultinject.lease import Lease
+from faultinject.limits import Limits
+from faultinject.patience import Patience
+from faultinject.providers.provider import Asked, Fields, Provider
+from faultinject.rules.decide import Plan
+from faultinject.streams import Ending
+from faultinject.watching import ClientWatch
+
+
+@define(eq=False)
+class Performer:
+    """One plan, performed. The client's connection is borrowed.
+
+    ``ending`` says afterwards how it shall end, if the plan has it end in its own way.
+    """
+
+    client: ClientConnection
+    patience: Patience
+    limits: Limits
+    plan: Plan
+    provider: Provider
+    asked: Asked
+    has_body: bool = True
+    """Whether the request is one whose answer has a body."""
+    loses: bool = False
+    """Whether what the upstream says is thrown away."""
+    keeps_request: bool = False
+    """Whether the request's body is kept, as it is read: an answer shall be made of it."""
+    kept: bytearray = field(factory=bytearray)
+    client_ended: trio.Event = field(factory=trio.Event)
+    """Set by whoever watches the client when it has ended its side without leaving."""
+    status: int | None = None
+    """The status that the client was sent."""
+    ending: Ending | None = None
+    _made: Made | None = None
+    _started: float = 0.0
+    _body_begun: bool = False
+    _done: list[str] = field(factory=list)
+    _waited: set[Before] = field(factory=set)
+
+    # What came of it
+
+    @property
+    def done(self) -> bool:
+        """Whether anything of the plan has happened."""
+        transform = self._made.transform if self._made else None
+        return bool(self._done) or (transform is not None and transform.done is not None)
+
+    @property
+    def words(self) -> str | None:
+        """What has happened and what has not, in words."""
+        return ", ".join([*self._done, *self._words_of_transforms()]) or None
+
+    def _words_of_transforms(self) -> Iterable[str]:
+        if self._made is None:  # there was no head that anything could happen behind
+            yield from (f"not reached: {stream_words(fault)}" for fault in self.plan.stream)
+            if self.plan.breaks is not None and self.plan.breaks.point is not None:
+                yield f"not reached: {break_words(self.plan.breaks)}"
+            return
+        for each in acts.parts_of(self._made.transform):
+            yield f"not reached: {each.undone}" if each.done is None else each.done
+        yield from self._made.undone
+
+    def tell(self, words: str) -> None:
+        """Take note of something that has happened."""
+        self._done.append(words)
+
+    def take_request(self, parts: Sequence[Part]) -> None:
+        """Keep what was read of the request's body, if it is wanted."""
+        if self.keeps_request:
+            for part in parts:
+                self.kept += part if isinstance(part, bytes) else b""
+
+    # An answer on its way
+
+    async def pass_on(self, parts: Sequence[Part]) -> bool:
+        """Pass on what comes of an answer; return whether nothing more of it will be."""
+        if self.loses:
+            return await self._lose(parts)
+        for part in parts:
+            if isinstance(part, ResponseHead):
+                over = await self._head(part)
+            else:
+                over = await self._body(cast("bytes | End", part))
+            if over:
+                return True
+        return False
+
+    async def _lose(self, parts: Sequence[Part]) -> bool:
+        for part in parts:
+            if isinstance(part, ResponseHead):
+                if part.interim and part.status != 101:
+                    await self.client.send(part)  # a client may wait for the 100
+                else:
+                    self.tell(f"the upstream's answer, a {part.status}, was lost")
+        last = parts[-1]
+        return isinstance(last, End) or (isinstance(last, ResponseHead) and last.status == 101)
+
+    async def answer(self, parts: Sequence[Part], lease: Lease) -> None:
+        """Answer with what is ours, after the delays before it; nobody is asked for it.
+
+        Raises `ClientGoneError` as soon as the client leaves.
+        """
+        watch = ClientWatch(self.client, lease, self.limits)
+        self.client_ended = watch.ended
+        self.loses = False
+        await watch.beside(lambda: self._answer(parts))
+
+    async def _answer(self, parts: Sequence[Part]) -> None:
+        await self.wait(Before.UPSTREAM)
+        self.patience.expect("the client to read its answer", self.limits.send_seconds)
+        await self.pass_on(parts)
+
+    async def wait_before_upstream(self, watch: ClientWatch) -> None:
+        """Wait if the plan wants that before the upstream is asked.
+
+        Raises `ClientGoneError` as soon as the client leaves.
+        """
+        if any(each.before is Before.UPSTREAM for each in self.plan.waits):
+            await watch.beside(lambda: self.wait(Before.UPSTREAM))
+
+    async def pause(self, seconds: float) -> bool:
+        """Let time pass between two pieces of an answer; return as `pass_on`."""
+        until = trio.current_time() + seconds
+        while self.wake_at < until:
+            await trio.sleep_until(self.wake_at)
+            if await self.tick():
+                return True
+        await trio.sleep_until(until)
+        return False
+
+    async def tick(self) -> bool:
+        """Say that it is `wake_at`; return as `pass_on`."""
+        return await self._step(acts.TICK)
+
+    @property
+    def wake_at(self) -> float:
+        """When `tick` is due, on Trio's clock."""
+        transform = self._made.transform if self._made else None
+        return math.inf if transform is None else self._started + transform.wake_at
+
+    async def _head(self, head: ResponseHead) -> bool:
+        if head.interim:
+            await self.client.send(head)
+            if head.status == 101:
+                self.status = 101
+            return head.status == 101
+        await self.wait(Before.HEAD)
+        self._made = self._make(head)
+        if not self._made.keeps_length and self.has_body:
+            head = reframed(head)
+        await self.client.send(unambiguous(head))
+        self.status, self._started = head.status, trio.current_time()
+        return False
+
+    def _make(self, head: ResponseHead) -> Made:
+        plan = self.plan
+        if not plan.stream and (plan.breaks is None or plan.breaks.point is None):
+            return Made()
+        fields = self.fields()
+        if request_id := find_header(head.headers, self.provider.request_id_header):
+            fields = evolve(fields, request_id=request_id.decode("latin-1"))
+        shape = self.provider.stream_kind(self.asked.path, head)
+        answer = Answer(self.provider, shape, is_encoded(head), fields, plan.numbers)
+        return make(plan.stream, plan.breaks, answer)
+
+    def fields(self) -> Fields:
+        """Draw what differs from one answer to the next; for one plan it is the same."""
+        return self.provider.draw_fields(self.plan.numbers("fields"), time.time(), self.asked)
+
+    async def _body(self, part: bytes | End) -> bool:
+        if isinstance(part, bytes) and part and not self._body_begun:
+            self._body_begun = True
+            await self.wait(Before.BODY)
+        if self._made is None or self._made.transform is None:
+            await self.client.send(part)
+            return isinstance(part, End)
+        return await self._step(part)
+
+    async def _step(self, told: Told) -> bool:
+        if self._made is None or self._made.transform is None:
+            return False
+        transform, now_seconds = self._made.transform, trio.current_time() - self._started
+        if isinstance(told, acts.Tick):  # in spite of what sums of fractions lose
+            now_seconds = max(now_seconds, transform.wake_at)
+        for act in transform.step(told, now_seconds):
+            if await self.act(act):
+                return True
+        return False
+
+    # Acts
+
+    async def act(self, act: Act) -> bool:
+        """Do one thing; return whether nothing can follow it."""
+        match act:
+            case acts.Send(data):
+                self.patience.expect("the client to read its answer", self.limits.idle_seconds)
+                await self.client.send(data)
+                return False
+            case acts.WaitUntil(seconds):
+                await self._sleep_until(self._started + seconds)
+                return False
+            case acts.Finish(trailers):
+                await self.client.send(End(trailers))
+            case acts.Cut():
+                self.ending = self.cut
+            case acts.Reset():
+                self.ending = Ending.RESET
+            case acts.Hang():
+                await self.hang(None)
+            case acts.Garbage(data):
+                await self.client.send_raw(data)
+                self.ending = self.cut
+        return True
+
+    @property
+    def cut(self) -> Ending:
+        """How a connection ends with FIN: one that brings more would else end with RST."""
+        return Ending.CUT if self.client.request_ended else Ending.CUT_UNREAD
+
+    async def hang(self, seconds: float | None) -> None:
+        """Do nothing so long, or until the client leaves; then the connection ends."""
+        self.ending = self.cut
+        if seconds is not None:
+            await self._sleep_until(trio.current_time() + seconds)
+            return
+        self.patience.expect("the client to leave", self.limits.idle_seconds)
+        await self.client_ended.wait()
+
+    async def wait(self, before: Before) -> None:
+        """Wait if the plan wants a delay here."""
+        seconds = next((each.seconds for each in self.plan.waits if each.before is before), None)
+        if seconds is None or before in self._waited:
+            return
+        self._waited.add(before)
+        self._done.append(f"delay of {seconds:.3g} s before the {before.value}")
+        await self._sleep_until(trio.current_time() + seconds)
+
+    async def _sleep_until(self, deadline: float) -> None:
+        seconds = max(0.0, deadline - trio.current_time())
+        self.patience.expect("a fault's delay", seconds + self.limits.idle_seconds)
+        await trio.sleep_until(deadline)
