@@ -1,4 +1,4 @@
-"""`faultinject proxy` as a process of its own, started, listened to and stopped by its command.
+"""`faultinject proxy` or `plugin` as a process of its own: started, listened to, and stopped.
 
 The events come from its standard output (JSON lines), which is also how its start is awaited.
 Knows nothing of faultinject's code, of origins, or of what is asked through the proxy.
@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 STARTED_SECONDS = 20.0
 STOPPED_SECONDS = 10.0
@@ -34,13 +34,18 @@ def clean_environment(**more: str) -> dict[str, str]:
     return kept | more
 
 
-class ProxyRun:
-    """A run of the proxy with a data directory of its own; a context manager.
+class Run:
+    """A run of a command with a data directory of its own; a context manager.
 
-    Leaving it stops the proxy by SIGTERM and asserts that it ends with exit code 0, that its ready
-    file is gone, that standard error has the summary alone, and that no event tells of a defect.
-    The proxy's own environment names a dead proxy, which it must ignore.
+    Leaving it stops the program by SIGTERM and asserts that it ends with exit code 0, that its
+    ready file is gone, that standard error has the summary alone, and that no event tells of a
+    defect.
+    The program's own environment names a dead proxy, which it must ignore.
     """
+
+    name: ClassVar[str]
+    ports: ClassVar[tuple[str, ...]]
+    """The options that name its ports."""
 
     def __init__(self, folder: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
         self.data_dir = folder / "data"
@@ -53,8 +58,9 @@ class ProxyRun:
         self._changed = threading.Condition()
         self._ended = False
         self._env = clean_environment(**_DEAD_PROXY, **(env or {}))
+        free_ports = (word for option in self.ports for word in (option, "0"))
         self._command = [
-            sys.executable, "-m", "faultinject", "proxy", "--proxy-port", "0",
+            sys.executable, "-m", "faultinject", self.name, *free_ports,
             "--data-dir", str(self.data_dir), "--ready-file", str(self.ready_file),
             "--summary", str(self.summary_file), "--log-format", "json", *options,
         ]  # fmt: skip
@@ -67,14 +73,16 @@ class ProxyRun:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
-            started = self.wait_for(_is("proxy-started"), STARTED_SECONDS)
+            started = self.wait_for(_is(f"{self.name}-started"), STARTED_SECONDS)
         except BaseException:
             self._kill()
             raise
-        self.url: str = started["url"]
-        self.port: int = started["port"]
         self.ca_file = Path(started["ca_cert"])
+        self._note(started)
         return self
+
+    def _note(self, started: Happening) -> None:
+        """Keep what the start says."""
 
     def __exit__(
         self,
@@ -90,11 +98,13 @@ class ProxyRun:
             assert exit_code == 0, self._outcome(f"exit code {exit_code}")
             assert self.stderr().lstrip().startswith("Summary "), self._outcome("standard error")
             assert self.stray_lines == [], self._outcome("lines that are no events")
-            assert self.events[-1]["event"] == "proxy-stopped", self._outcome("no event of the end")
+            assert self.events[-1]["event"] == f"{self.name}-stopped", self._outcome(
+                "no event of the end"
+            )
             assert not any(e["level"] == "error" for e in self.events), self._outcome("a defect")
-            assert not self.ready_file.exists(), "the ready file outlived the proxy"
+            assert not self.ready_file.exists(), "the ready file outlived the run"
         else:
-            error.add_note(self._outcome("the proxy when the test failed"))
+            error.add_note(self._outcome(f"the {self.name} when the test failed"))
 
     def stop(self) -> int:
         """Send SIGTERM and return the exit code; raises `subprocess.TimeoutExpired`."""
@@ -105,7 +115,7 @@ class ProxyRun:
         return code
 
     def stderr(self) -> str:
-        """Return what the proxy said on standard error so far."""
+        """Return what it said on standard error so far."""
         return self._stderr_file.read_text()
 
     def ready(self) -> Happening:
@@ -165,6 +175,28 @@ class ProxyRun:
     def _outcome(self, what: str) -> str:
         events = "\n".join(map(str, self.events[-20:]))
         return f"{what}\nstderr: {self.stderr()}\nstray: {self.stray_lines}\nevents: {events}"
+
+
+class ProxyRun(Run):
+    """A run of the proxy."""
+
+    name = "proxy"
+    ports = ("--proxy-port",)
+
+    def _note(self, started: Happening) -> None:
+        self.url: str = started["url"]
+        self.port: int = started["port"]
+
+
+class PluginRun(Run):
+    """A run of the plugin."""
+
+    name = "plugin"
+    ports = ("--port", "--upstream-port")
+
+    def _note(self, started: Happening) -> None:
+        self.command: str = started["command"]
+        self.urls: tuple[str, str] = (started["client_url"], started["upstream_url"])
 
 
 def _is(name: str) -> Callable[[Happening], bool]:
