@@ -8,10 +8,9 @@ from __future__ import annotations
 import itertools
 import time
 import traceback
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-import trio
 from attrs import Factory, define, field
 
 from faultinject.authority import HTTPS_PORT, TargetPattern
@@ -45,13 +44,15 @@ class Services:
     fake upstream: what is meant for a target must not reach the network."""
     draining: bool = False
     """Whether sessions should end as soon as their exchange in hand is over."""
-    _started_at: float = field(factory=trio.current_time)
-    """When the run began, on Trio's clock: the rules count time from there."""
+    clock: Callable[[], float] = time.monotonic
+    """Returns a time in seconds."""
+    _started_at: float = Factory(lambda self: self.clock(), takes_self=True)
+    """When the run began: the rules count time from there."""
     _session_ids: itertools.count[int] = field(factory=lambda: itertools.count(1))
 
     def decide(self, facts: Facts, stage: FaultStage = FaultStage.ANSWER) -> Plan:
         """Return what the rules have happen at a stage of a request."""
-        now_seconds = trio.current_time() - self._started_at
+        now_seconds = self.clock() - self._started_at
         rule_set, counters = self.rule_set, self.counters
         return decide(rule_set, counters, facts, now_seconds=now_seconds, stage=stage)
 

@@ -37,6 +37,7 @@ def test_a_target_is_injected():
         "method": "POST", "scheme": "http", "host": "api.example.com", "port": 80,
         "path": "/v1/messages", "outcome": "injected", "rule": "options", "status": 429,
         "request_bytes": 5, "response_bytes": len(response.body), "error": None,
+        "fault": None,
     }  # fmt: skip
 
 

@@ -184,6 +184,7 @@ class Bench:
             dialer=cast("Dialer", self.dialer),
             pool=Pool(pool_nursery, self.dialer.dial, settings.limits),
             listener=self.events.append,
+            clock=trio.current_time,
         )
 
     # Clients
