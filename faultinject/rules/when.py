@@ -45,7 +45,7 @@ class Per:
                 name = facts.call
             case GroupBy.CLIENT:
                 name = facts.client
-            case GroupBy.HEADER:
+            case _:
                 name = "\n".join(facts.headers.get(self.header, ()))
         return "=" + name
 
@@ -180,6 +180,15 @@ class When:
             and draws.chance(self.chance(number, now_seconds))
             and (self.limit is None or self.limit.allows(tally))
         )
+
+    def scaled(self, factor: float) -> When:
+        """Return the same with its chance so many times as high, at most 1; what counts stays."""
+        ramp = self.ramp
+        if ramp is not None:
+            ramp = attrs.evolve(
+                ramp, start=min(1.0, ramp.start * factor), end=min(1.0, ramp.end * factor)
+            )
+        return attrs.evolve(self, probability=min(1.0, self.probability * factor), ramp=ramp)
 
     def chance(self, number: int, now_seconds: float) -> float:
         """Return the probability of a time."""

@@ -46,7 +46,12 @@ LACKING = Capabilities("the plugin", {Ability.RESET: "it sees no sockets", Abili
         {"break": "reset"},
         {"stream": {"reset": True}},
         {"break": {"how": "reset", "at": "connect"}},
-        {"one_of": [{"respond": 500}, {"stream": [{"pace": {"bytes_per_second": 1}}, {"reset": True}]}]},
+        {
+            "one_of": [
+                {"respond": 500},
+                {"stream": [{"pace": {"bytes_per_second": 1}}, {"reset": True}]},
+            ]
+        },
     ],
 )
 def test_what_a_front_door_cannot_do(fault) -> None:

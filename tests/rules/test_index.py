@@ -74,7 +74,9 @@ def test_an_index_finds_what_asking_each_finds(matches: list[Any], requests: lis
 def test_what_is_remembered_is_bounded(monkeypatch) -> None:
     """When it is too much it is forgotten, and nothing else changes."""
     monkeypatch.setattr(index, "_COMBINATIONS", 4)
-    all_rules = rules(*({"name": str(n), "match": {"path": f"/{n}", "model": "m"}} for n in range(9)))
+    all_rules = rules(
+        *({"name": str(n), "match": {"path": f"/{n}", "model": "m"}} for n in range(9))
+    )
     found = Index(all_rules)
     for turn in range(40):
         asked = request(f"/{turn % 9}", {"model": "mn"[turn % 2]})

@@ -62,7 +62,9 @@ def test_what_a_group_has_of_its_own() -> None:
     assert fired({"limit": 1, "per": "client"}, [A, A, B, B]) == "x.x."
     storms = {"burst": {"calm": 1, "storm": 1}, "per": "client"}
     assert fired(storms, [A, B, A, B, A, B]) == "xx..xx"
-    assert fired({"ramp": {"from": 0, "to": 1, "times": 1}, "per": "client"}, [A, A, B, B]) == ".x.x"
+    assert (
+        fired({"ramp": {"from": 0, "to": 1, "times": 1}, "per": "client"}, [A, A, B, B]) == ".x.x"
+    )
 
 
 # -- time ---------------------------------------------------------------------------------------
@@ -72,7 +74,11 @@ def test_what_a_group_has_of_its_own() -> None:
     ("when", "inside", "outside"),
     [
         ({"between": [10, "20s"]}, [10, 15, 19.9], [0, 9.9, 20, 1000]),
-        ({"between": {"from": 10, "to": 20, "every": "1m"}}, [10, 19, 70, 79, 3610], [0, 20, 69, 80]),
+        (
+            {"between": {"from": 10, "to": 20, "every": "1m"}},
+            [10, 19, 70, 79, 3610],
+            [0, 20, 69, 80],
+        ),
         ({"for": "30s"}, [0, 29.9], [30, 100]),
         ({"for": {"lasting": 1, "every": 5}}, [0, 0.9, 5, 10.5], [1, 4.9, 6]),
     ],
@@ -262,7 +268,8 @@ FAULT = {
 
 
 @pytest.mark.parametrize(
-    "when", [{"probability": 0.5}, {"burst": {"calm": 3, "storm": 3}}, {"probability": 0.4, "every": 2}]
+    "when",
+    [{"probability": 0.5}, {"burst": {"calm": 3, "storm": 3}}, {"probability": 0.4, "every": 2}],
 )
 def test_the_kth_request_gets_the_same_plan_whatever_came_between(when: dict[str, Any]) -> None:
     """Choice, delays and the numbers for ids included."""

@@ -15,7 +15,7 @@ it needs quotes as in a shell.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from faultinject.config import nearest
 from faultinject.config.wording import shown_text
@@ -51,12 +51,10 @@ def rule_value(text: str, source: str = "--rule") -> dict[str, Any]:
     """Return the rule as a rule file would have it. Raises `SettingsError`."""
     if len(text) > _MOST_CHARACTERS or not text.strip():
         raise SettingsError(f"{source}: {_HINT}")
-    if _is_mapping(text):
-        value = _yaml(text if text.lstrip().startswith("{") else "{" + text + "}", source)
-        if not isinstance(value, dict):
-            raise SettingsError(f"{source}: {_HINT}")
-        return value
-    return _short_form(text, source)
+    if not _is_mapping(text):
+        return _short_form(text, source)
+    mapping = text if text.lstrip().startswith("{") else "{" + text + "}"
+    return cast("dict[str, Any]", _yaml(mapping, source))
 
 
 _HINT = (

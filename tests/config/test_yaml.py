@@ -1,0 +1,96 @@
+"""YAML, as far as it says what JSON can."""
+
+# ruff: noqa: E501  (tables of messages are read best a line each)
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faultinject.config.file import read_config_file
+from faultinject.config.yaml import yaml_value
+from faultinject.errors import SettingsError
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("", None),
+        ("a: [1, 2.5, x, true, null, '1']", {"a": [1, 2.5, "x", True, None, "1"]}),
+        ("a: 2020-01-01", {"a": "2020-01-01"}),
+        ("a: &x {b: 1}\nc: *x", {"a": {"b": 1}, "c": {"b": 1}}),
+        ("<<: 1\n=: 2", {"<<": 1, "=": 2}),
+        ("# only a comment\n- a", ["a"]),
+    ],
+)
+def test_what_yaml_says(text, value) -> None:
+    """Dates stay text, and keys have no meaning of their own."""
+    assert yaml_value(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [1", "line 1, column 6: not YAML: expected ',' or ']', but got '<stream end>'"),
+        ("a: 1\na: 2", "line 2, column 1: not YAML: the key 'a' is there twice; keep one"),
+        ("on: 1", "line 1, column 1: not YAML: the key 'True' is not text; put it in quotes"),
+        ("? [a]\n: 1", "line 1, column 3: not YAML: the key '['a']' is not text; put it in quotes"),
+        (
+            "host: *.example.com",
+            "line 1, column 8: not YAML: expected alphabetic or numeric character, but found '.'; a text that begins with '*' or '&' needs quotes",
+        ),
+        ("a: !!python/object:os.system x", "line 1, column 4: not YAML: could not determine a constructor for the tag 'tag:yaml.org,2002:python/object:os.system'"),
+        ("a: \x00", 'not YAML: unacceptable character #x0000: special characters are not allowed   in "<unicode string>", position 3'),
+        ("[" * 20_000, "its values are nested too deeply"),
+    ],
+)  # fmt: skip
+def test_what_is_no_yaml(text, message) -> None:
+    """One line says where, and what."""
+    with pytest.raises(SettingsError) as caught:
+        yaml_value(text)
+    assert str(caught.value).replace("\\n", " ") == message
+
+
+def test_a_number_of_too_many_digits() -> None:
+    """In the words of Python, which bounds them."""
+    with pytest.raises(SettingsError, match=r"^not YAML that can be read: Exceeds the limit"):
+        yaml_value("a: " + "9" * 5_000)
+
+
+def test_aliases_cannot_fill_the_memory() -> None:
+    """What they repeat is counted as often as it stands there; nor can one hold itself."""
+    lines = ["a: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"{chr(98 + n)}: &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]" for n in range(8)]
+    for text in ("\n".join(lines), "&a [*a]"):
+        with pytest.raises(SettingsError, match="more than 200000 values"):
+            yaml_value(text)
+
+
+@pytest.mark.parametrize("name", ["c.yaml", "c.YML"])
+def test_a_configuration_file_may_be_yaml(tmp_path, name) -> None:
+    """By its name; a mistake names the file."""
+    path = tmp_path / name
+    path.write_text("status_code: 429\nheaders: {Retry-After: 1}\n")
+    assert read_config_file(path) == {"status_code": 429, "headers": {"Retry-After": 1}}
+    path.write_text("a: [")
+    with pytest.raises(SettingsError, match=f"{name}: line 1, column 5: not YAML"):
+        read_config_file(path)
+    path.write_text("- a")
+    with pytest.raises(SettingsError, match="it is not an object with options in it"):
+        read_config_file(path)
+
+
+@given(st.one_of(st.text(), st.text(alphabet="ab:-[]{}&*!|>'\"#%@,? \n0_x.~<=", max_size=30)))
+def test_any_text_is_yaml_or_refused_in_one_line(text: str) -> None:
+    """And nothing else happens."""
+    assert len(message(text).splitlines()) <= 1
+
+
+def message(text: str) -> str:
+    """Return the line that refuses a text; nothing if it is YAML."""
+    try:
+        yaml_value(text)
+    except SettingsError as error:
+        return str(error)
+    return ""
