@@ -147,7 +147,7 @@ class Exchange:
 
     def _upstream_stays_good(self) -> bool:
         """Say whether the upstream's connection may serve another request."""
-        connection = self.lease.idle_connection
+        connection = self.lease.connection
         if connection is None or self.outcome not in _WHOLE:
             return False
         return connection.idle or connection.next_cycle()

@@ -31,8 +31,16 @@ class Lease(ABC):
         return self._connection
 
     @property
+    def connection(self) -> UpstreamConnection | None:
+        """The connection, if there is one."""
+        return self._connection
+
+    @property
     def idle_connection(self) -> UpstreamConnection | None:
-        """The connection that the client's last request used, if it waits for the next one."""
+        """The connection that the client's last request used, if it waits for the next one.
+
+        When the upstream ends it, the client's is ended too.
+        """
         return self._connection
 
     @abstractmethod
