@@ -7,34 +7,13 @@ has the theory. Knows nothing of gRPC, TLS or HTTP.
 from __future__ import annotations
 
 import operator
-from types import TracebackType
 
 import trio
 from attrs import define, field
 
 from faultinject.plugin.calls import Close, Direction, Reply, Side
 from faultinject.plugin.lanes import OUTPUT_LIMIT_BYTES, Lane, LaneError
-
-
-@define(eq=False)
-class _OneAtATime:
-    """Refuses a second task in what only one may do."""
-
-    doing: str
-    _in_use: bool = False
-
-    def __enter__(self) -> None:
-        if self._in_use:
-            raise trio.BusyResourceError(f"another task is already {self.doing} this stream")
-        self._in_use = True
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._in_use = False
+from faultinject.plugin.one_at_a_time import OneAtATime
 
 
 @define(eq=False)
@@ -58,8 +37,8 @@ class LaneStream(trio.abc.Stream):
     _sink: Lane
     write_through: bool = False
     """Whether each write is a turn of its own as far as slots are out, as handshakes need it."""
-    _receiving: _OneAtATime = field(factory=lambda: _OneAtATime("receiving from"))
-    _sending: _OneAtATime = field(factory=lambda: _OneAtATime("sending on"))
+    _receiving: OneAtATime = field(factory=lambda: OneAtATime("receiving from"))
+    _sending: OneAtATime = field(factory=lambda: OneAtATime("sending on"))
     _closed: bool = False
 
     async def receive_some(self, max_bytes: int | None = None) -> bytearray:

@@ -22,6 +22,7 @@ from faultinject.plugin.calls import Side
 from faultinject.plugin.duplex import duplex_tunnels
 from faultinject.plugin.front import open_front
 from faultinject.plugin.registrations import Registrations
+from faultinject.plugin.reply import reply_tunnels
 from faultinject.plugin.tunnels import Tunnels
 from faultinject.rules import Counters, rule_set_of
 from faultinject.session import Services
@@ -31,8 +32,8 @@ from faultinject.tls.leaves import LeafCache
 from faultinject.upstream import Pool
 
 OpenTunnels = Callable[[trio.Nursery, Services, PluginSettings], Tunnels[Any]]
-_MODES: dict[TunnelMode, OpenTunnels] = {"duplex": duplex_tunnels}
-"""What deals with the tunnels, by what the host does with the answers; a new one is a line."""
+_MODES: dict[TunnelMode, OpenTunnels] = {"duplex": duplex_tunnels, "reply": reply_tunnels}
+"""What deals with the tunnels, by what the host does with the answers."""
 
 
 def _ignore(_event: Event) -> None:

@@ -14,7 +14,7 @@ from faultinject.exchange import own_response
 from faultinject.faults.respond import InjectedResponse
 from faultinject.http.message import Headers, RequestHead
 from faultinject.plugin._generated import plugin_pb2 as pb
-from faultinject.plugin.calls import Close, Direction, Reply, Side
+from faultinject.plugin.calls import Close, Direction, PassThrough, Reply, Side
 
 SERVICE = pb.DESCRIPTOR.services_by_name["PluginService"]
 
@@ -80,15 +80,18 @@ def direction_of(request: pb.ProcessTunnelDataRequest) -> Direction | None:
 
 
 def tunnel_reply(reply: Reply) -> pb.ProcessTunnelDataResponse:
-    """Return the answer to a chunk, always by Replace or Close.
+    """Return the answer to a chunk, never by Buffer.
 
-    A chunk that is returned in Replace has the effect that PassThrough promises. Raises
-    `ValueError` if the reply is larger than the host takes.
+    For Fault a chunk that is returned in Replace is as good as in PassThrough; a host that gives
+    Replace back to the sender tells them apart. Raises `ValueError` if the reply is larger than
+    the host takes.
     """
     if isinstance(reply, Close):
         return pb.ProcessTunnelDataResponse(close=pb.Close(reason=reply.reason))
     if len(reply.data) > MAX_REPLY_BYTES:
         raise ValueError(f"a reply of {len(reply.data)} bytes is more than the host takes")
+    if isinstance(reply, PassThrough):
+        return pb.ProcessTunnelDataResponse(pass_through=pb.PassThrough(chunk=reply.data))
     return pb.ProcessTunnelDataResponse(replace=pb.Replace(modified_chunk=reply.data))
 
 

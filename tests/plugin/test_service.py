@@ -113,14 +113,14 @@ async def test_chunks(side, number, direction, code):
     ("reply", "kind", "message"),
     [
         (Replace(), "replace", pb.Replace()),
-        (PassThrough(b"c"), "replace", pb.Replace(modified_chunk=b"c")),
+        (PassThrough(b"c"), "pass_through", pb.PassThrough(chunk=b"c")),
         (Close("over"), "close", pb.Close(reason="over")),
         (Replace(LARGE), "replace", pb.Replace(modified_chunk=LARGE)),
     ],
     ids=["nothing", "the chunk", "the end", "much"],
 )
 async def test_replies(reply, kind, message):
-    """An action is always set, also for no bytes; PassThrough and Buffer are never said."""
+    """An action is always set, also for no bytes; Buffer is never said."""
 
     async def answer(_chunk):
         return reply
