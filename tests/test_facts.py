@@ -92,7 +92,9 @@ def with_body(body: bytes | None) -> Facts:
 
 def test_what_the_body_says() -> None:
     """As Anthropic's and OpenAI's APIs have it."""
-    tools = b'[{"name": "a"}, {"type": "function", "function": {"name": "b"}}, {"type": "c"}, 4, {}]'
+    tools = (
+        b'[{"name": "a"}, {"type": "function", "function": {"name": "b"}}, {"type": "c"}, 4, {}]'
+    )
     asked = with_body(b'{"model": "m", "stream": true, "tools": %s}' % tools)
     assert (asked.model, asked.stream, asked.tools) == ("m", True, ("a", "b", "c", "", ""))
     assert asked.json["model"] == "m"
