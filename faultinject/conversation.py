@@ -6,21 +6,22 @@ The only place that knows that requests come in turn. Knows nothing of TLS or so
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import trio
 from attrs import define, field, frozen
 
 from faultinject.beside import beside
+from faultinject.deciding import Decision
 from faultinject.dial import Origin
-from faultinject.errors import ClientGoneError, ClientProtocolError
+from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
 from faultinject.events import ExchangeEnded
 from faultinject.exchange import Exchange
 from faultinject.facts import Facts
+from faultinject.faults.stage import Stage as FaultStage
 from faultinject.http.connection import ClientConnection
 from faultinject.http.message import RequestHead
 from faultinject.planned import Planned, is_simple, performer_of
-from faultinject.rules import Plan
 from faultinject.session import Session, milliseconds_since
 from faultinject.streams import Ending
 
@@ -121,31 +122,59 @@ class Conversation:
         except ClientProtocolError as error:
             await self.refuse(request, error)
             return
-        services = self.session.services
-        facts = Facts(
-            routed.origin.authority.host,
-            routed.origin.authority.port,
-            routed.request,
-            connection=self.session.id,
-        )
-        plan = services.decide(facts)
+        decision = self._decision(routed.request, routed.origin)
+        await self._carry_out(decision, routed.origin, self._decide_and_perform)
+
+    def _decision(self, request: RequestHead, origin: Origin) -> Decision:
+        authority = origin.authority
+        facts = Facts(authority.host, authority.port, request, connection=self.session.id)
+        return Decision(self.session, self.client, facts, request)
+
+    async def _carry_out(
+        self,
+        decision: Decision,
+        origin: Origin,
+        perform: Callable[[Exchange, Decision, Origin], Awaitable[None]],
+    ) -> None:
         exchange = self._new_exchange()
         try:
-            await self._perform(exchange, plan, facts, routed)
+            await perform(exchange, decision, origin)
         finally:
-            plan.end()
+            decision.plan.end()
             self.ending = self._ending_after(exchange)
-            self._tell(exchange, routed.request, routed.origin, plan.rule_id)
+            self._tell(exchange, decision.request, origin, decision.plan.rule_id)
 
-    async def _perform(self, exchange: Exchange, plan: Plan, facts: Facts, routed: Routed) -> None:
-        if not is_simple(plan):
-            exchange.performer = performer_of(exchange, plan, facts)
-            planned = Planned(exchange, plan, exchange.performer, routed.request, routed.origin)
-            await planned.run()
-        elif plan.source is None:
-            await exchange.forward(routed.request, routed.origin)
+    async def _decide_and_perform(
+        self, exchange: Exchange, decision: Decision, origin: Origin
+    ) -> None:
+        try:
+            await decision.make()
+        except ClientGoneError as error:
+            exchange.error = str(error)
+        except UpstreamError as error:
+            exchange.outcome, exchange.error = "upstream-error", str(error)
+        except ClientProtocolError as error:
+            await exchange.refuse(decision.request.method, error)
         else:
-            await exchange.inject(routed.request, plan.source)
+            await _perform(exchange, decision, origin)
+
+    async def answer_connect(self, request: RequestHead, origin: Origin) -> bool:
+        """Have the rules answer a CONNECT; return whether they do, so that there is no tunnel.
+
+        Afterwards the client may ask for something else, unless `ending` says otherwise.
+        """
+        services, stage = self.session.services, FaultStage.CONNECT
+        if not services.rule_set.has(stage):
+            return False
+        decision = self._decision(request, origin)
+        decision.plan = services.decide(services.rule_set, decision.facts, stage)
+        if decision.plan.respond is None and decision.plan.breaks is None:
+            decision.plan.end()
+            return False
+        await self._carry_out(decision, origin, _perform)
+        if self.ending is Ending.WHOLE and not self.client.next_cycle():
+            self.ending = Ending.UNREAD
+        return True
 
     def _ending_after(self, exchange: Exchange) -> Ending:
         if exchange.performer is not None and exchange.performer.ending is not None:
@@ -201,6 +230,17 @@ class Conversation:
                 fault=None if exchange.performer is None else exchange.performer.words,
             )
         )
+
+
+async def _perform(exchange: Exchange, decision: Decision, origin: Origin) -> None:
+    plan, request = decision.plan, decision.request
+    if not is_simple(plan):
+        exchange.performer = performer_of(exchange, plan, decision.facts)
+        await Planned(exchange, plan, exchange.performer, request, origin, decision.received).run()
+    elif plan.source is None:
+        await exchange.forward(request, origin, decision.received)
+    else:
+        await exchange.inject(request, plan.source)
 
 
 def _path(request: RequestHead) -> str:

@@ -45,20 +45,21 @@ class FrontDoor:
             self.stream, head_bytes=head_bytes, on_partial_read=self.on_partial_read
         )
         conversation = Conversation(session, client, lambda head: _route(session, head))
-        connect = await conversation.run()
-        if connect is None:
-            await close(self.stream, conversation.ending)
-            return None
-        return await self._connect(conversation, connect)
+        while (connect := await conversation.run()) is not None:
+            try:
+                authority = _tunnel_authority(connect.target.decode("ascii"))
+            except ValueError as error:
+                await conversation.refuse(connect, ClientProtocolError(str(error)))
+                break
+            if not await conversation.answer_connect(connect, Origin(authority, authority)):
+                return await self._connect(conversation, authority)
+            if conversation.ending is not Ending.WHOLE:
+                break
+        await close(self.stream, conversation.ending)
+        return None
 
-    async def _connect(self, conversation: Conversation, request: RequestHead) -> Stage | None:
+    async def _connect(self, conversation: Conversation, authority: Authority) -> Stage | None:
         """Open the tunnel that a CONNECT asks for (RFC 9110 section 9.3.6); return its service."""
-        try:
-            authority = _tunnel_authority(request.target.decode("ascii"))
-        except ValueError as error:
-            await conversation.refuse(request, ClientProtocolError(str(error)))
-            await close(self.stream, Ending.UNREAD)
-            return None
         client = conversation.client
         tunnel = Tunnel(conversation.session, self.stream, authority, self.on_partial_read)
         try:

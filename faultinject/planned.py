@@ -16,7 +16,7 @@ from faultinject.faults.breaks import Break, How
 from faultinject.faults.delay import Before
 from faultinject.faults.respond import InjectedResponse
 from faultinject.faults.stage import Stage
-from faultinject.faults.wording import worded
+from faultinject.faults.wording import worded, worded_by_proxy
 from faultinject.faults.words import break_words
 from faultinject.http.message import End, Part, RequestHead
 from faultinject.http.reshaping import uncompressed
@@ -95,7 +95,8 @@ class Planned:
             return plan.source
         if plan.respond is None:
             raise ValueError("the plan has no answer")
-        return worded(plan.respond, performer.provider, performer.fields(), plan.marker)
+        word = worded if plan.respond.at is Stage.ANSWER else worded_by_proxy
+        return word(plan.respond, performer.provider, performer.fields(), plan.marker)
 
     # None at all
 

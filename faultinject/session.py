@@ -50,11 +50,10 @@ class Services:
     """When the run began: the rules count time from there."""
     _session_ids: itertools.count[int] = field(factory=lambda: itertools.count(1))
 
-    def decide(self, facts: Facts, stage: FaultStage = FaultStage.ANSWER) -> Plan:
+    def decide(self, rule_set: RuleSet, facts: Facts, stage: FaultStage) -> Plan:
         """Return what the rules have happen at a stage of a request."""
         now_seconds = self.clock() - self._started_at
-        rule_set, counters = self.rule_set, self.counters
-        return decide(rule_set, counters, facts, now_seconds=now_seconds, stage=stage)
+        return decide(rule_set, self.counters, facts, now_seconds=now_seconds, stage=stage)
 
     def target_of(self, host: str, port: int) -> TargetPattern | None:
         """Return the first target pattern that a host and port match."""

@@ -16,6 +16,7 @@ from faultinject.authority import Authority
 from faultinject.dial import Origin
 from faultinject.errors import HandshakeError, UpstreamError
 from faultinject.first_bytes import FirstBytes
+from faultinject.handshake_faults import BrokenHandshake, decide_handshake
 from faultinject.interception import Interception
 from faultinject.opening import Speech
 from faultinject.relay import Relayed, relay
@@ -125,7 +126,11 @@ class Tunnel:
             relays_targets=self.session.services.relays_targets,
         )
         if isinstance(verdict, Intercept):
-            origin = Origin(Authority(verdict.host, self.authority.port), self.authority)
+            target = Authority(verdict.host, self.authority.port)
+            if (plan := decide_handshake(self.session, target)) is not None:
+                await BrokenHandshake(self.session, self.stream, target, plan).run()
+                return None
+            origin = Origin(target, self.authority)
             name, interception = (
                 verdict.name,
                 Interception(self.stream, origin, self.on_partial_read),

@@ -31,17 +31,17 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("lease",),
     # The decision, and the pool.
     ("rules", "upstream", "watching"),
-    ("performing",),
+    ("performing", "presets"),
     # One client connection, from the whole to the bytes and back.
-    ("session", "forwarding"),
-    ("exchange", "first_bytes", "telling"),
+    ("session", "forwarding", "composing"),
+    ("exchange", "first_bytes", "telling", "deciding", "handshake_faults"),
     ("made_answer",),
     ("planned",),
     ("conversation",),
     ("interception",),
     ("tunnel",),
     # How clients come in; the fake API stands in for an upstream.
-    ("front_door", "demo"),
+    ("front_door", "demo", "preview"),
     ("proxy", "plugin"),
     # Who starts it all.
     ("", "demo.show"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from faultinject.faults import stream
 from faultinject.faults.breaks import Break
 from faultinject.faults.point import BytesPoint, EventPoint, Point
+from faultinject.faults.stage import Stage
 
 _ACTIONS: dict[type[stream.Action], str] = {
     stream.SendError: "stream-error",
@@ -24,6 +25,13 @@ _ACTIONS: dict[type[stream.Action], str] = {
 }
 
 
+_STAGES = {
+    Stage.CONNECT: "at the CONNECT",
+    Stage.HANDSHAKE: "at the handshake",
+    Stage.REQUEST: "behind the request's head",
+}
+
+
 def stream_words(fault: stream.StreamFault) -> str:
     """Return what a fault of the stream does, and where."""
     return f"{_ACTIONS[type(fault.action)]} {point_words(fault.point)}"
@@ -31,8 +39,10 @@ def stream_words(fault: stream.StreamFault) -> str:
 
 def break_words(fault: Break) -> str:
     """Return how the connection breaks, and where if it is within the answer."""
-    where = "" if fault.point is None else f" {point_words(fault.point)}"
-    return f"{fault.how.value}{where}"
+    if fault.point is not None:
+        return f"{fault.how.value} {point_words(fault.point)}"
+    where = _STAGES.get(fault.at, "instead of an answer")
+    return f"{fault.how.value} {where}"
 
 
 def point_words(point: Point) -> str:

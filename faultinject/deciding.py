@@ -1,0 +1,76 @@
+"""The decision on one request: asked at each stage, and told the body only if a rule reads it.
+
+Knows nothing of what the rules are, and of what is done then.
+"""
+
+from __future__ import annotations
+
+import time
+
+from attrs import define, evolve
+
+from faultinject.events import Warned
+from faultinject.facts import Facts
+from faultinject.faults.stage import Stage
+from faultinject.http.connection import CONTINUE, ClientConnection
+from faultinject.http.message import End, Part, RequestHead, without_headers
+from faultinject.rules import Plan
+from faultinject.rules.decide import PASS
+from faultinject.session import Session
+
+
+@define(eq=False)
+class Decision:
+    """What happens to one request, and what was read of it to find out."""
+
+    session: Session
+    client: ClientConnection
+    facts: Facts
+    request: RequestHead
+    """As the upstream shall get it."""
+    plan: Plan = PASS
+    received: tuple[Part, ...] = ()
+    """What was read of the body."""
+
+    async def make(self) -> None:
+        """Decide. Raises `ClientGoneError`, `ClientProtocolError` if the body does not come."""
+        services = self.session.services
+        rule_set = services.rule_set  # one and the same, though another may come meanwhile
+        if rule_set.has(Stage.REQUEST):
+            self.plan = services.decide(rule_set, self.facts, Stage.REQUEST)
+            if self.plan.rule_id is not None:
+                return
+        if rule_set.needs_body(self.facts):
+            await self._read_body()
+        self.plan = services.decide(rule_set, self.facts, Stage.ANSWER)
+
+    async def _read_body(self) -> None:
+        limits = self.session.services.limits
+        parts = self.client.buffered_parts()
+        if self.client.waits_for_continue and not parts:
+            await self._say_continue()
+        while not (parts and isinstance(parts[-1], End)):
+            if self.client.body_bytes_received > limits.drained_body_bytes:
+                self._warn()
+                break
+            self.session.patience.expect("the request's body", limits.idle_seconds)
+            parts += await self.client.receive()
+        else:
+            body = b"".join([part for part in parts if isinstance(part, bytes)])
+            self.facts = evolve(self.facts, body=body)
+        self.received = tuple(parts)
+
+    async def _say_continue(self) -> None:
+        """Have the client send its body; the upstream need not say the same once more."""
+        await self.session.lease.make_way()
+        await self.client.send(CONTINUE)
+        headers = without_headers(self.request.headers, b"expect")
+        self.request = evolve(self.request, headers=headers)
+
+    def _warn(self) -> None:
+        limit = self.session.services.limits.drained_body_bytes
+        message = (
+            f"a request to {self.facts.host} has a body of more than {limit} bytes: rules that"
+            " read the body do not match it"
+        )
+        self.session.emit(Warned(time=time.time(), message=message))

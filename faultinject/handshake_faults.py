@@ -1,0 +1,127 @@
+"""Faults at the TLS handshake: the ClientHello is there, and something else than TLS follows.
+
+Knows nothing of how the ClientHello was read, and of what would have followed.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+import trio
+from attrs import define
+
+from faultinject.authority import Authority
+from faultinject.beside import beside
+from faultinject.events import ExchangeEnded
+from faultinject.facts import Facts
+from faultinject.faults.actions import garbage
+from faultinject.faults.breaks import Break, How
+from faultinject.faults.stage import Stage
+from faultinject.faults.words import break_words
+from faultinject.http.message import RequestHead
+from faultinject.rules import Plan
+from faultinject.session import Session, milliseconds_since
+from faultinject.streams import Ending, close
+from faultinject.tls.client_hello import fatal_alert
+
+
+def decide_handshake(session: Session, authority: Authority) -> Plan | None:
+    """Return what the rules have happen to a handshake; None if it goes on."""
+    services = session.services
+    if not services.rule_set.has(Stage.HANDSHAKE):
+        return None
+    head = RequestHead(b"CONNECT", str(authority).encode(), ())
+    facts = Facts(authority.host, authority.port, head, connection=session.id)
+    plan = services.decide(services.rule_set, facts, Stage.HANDSHAKE)
+    if plan.breaks is None:
+        plan.end()
+        return None
+    return plan
+
+
+@define(eq=False)
+class BrokenHandshake:
+    """A client's handshake that a rule breaks. The stream is its owner's; it is closed here."""
+
+    session: Session
+    stream: trio.abc.Stream
+    authority: Authority
+    plan: Plan
+
+    async def run(self) -> None:
+        """Break it, and tell of it."""
+        started = time.perf_counter()
+        ending = Ending.CUT
+        try:
+            for wait in self.plan.waits:
+                await self._while_client_stays(wait.seconds)
+            if self.plan.breaks is not None:
+                ending = await self._break(self.plan.breaks)
+        except trio.BrokenResourceError:
+            pass  # it has left
+        finally:
+            self.plan.end()
+            self._tell(started)
+        await close(self.stream, ending)
+
+    async def _break(self, breaks: Break) -> Ending:
+        match breaks.how:
+            case How.TLS_ALERT:
+                await self.stream.send_all(fatal_alert(breaks.alert))
+                return Ending.UNREAD
+            case How.GARBAGE:
+                await self.stream.send_all(garbage(self.plan.numbers("break")))
+                return Ending.UNREAD
+            case How.HANG:
+                await self._while_client_stays(breaks.seconds)
+                return Ending.CUT
+            case How.RESET:
+                return Ending.RESET
+        return Ending.CUT_UNREAD
+
+    async def _while_client_stays(self, seconds: float | None) -> None:
+        """Wait so long (None: without an end), or until the client leaves."""
+        limits = self.session.services.limits
+        self.session.patience.expect("the client to leave", (seconds or 0.0) + limits.idle_seconds)
+
+        async def watch(ended: trio.CancelScope) -> None:
+            try:
+                while await self.stream.receive_some(limits.client_hello_bytes):
+                    pass
+            except trio.BrokenResourceError:
+                pass
+            ended.cancel()
+
+        async def wait() -> None:
+            await trio.sleep(math.inf if seconds is None else seconds)
+
+        await beside(watch, wait)
+
+    def _tell(self, started: float) -> None:
+        session, authority = self.session, self.authority
+        session.exchanges += 1
+        breaks = self.plan.breaks
+        session.emit(
+            ExchangeEnded(
+                time=time.time(),
+                session=session.id,
+                exchange=session.exchanges,
+                client=session.client,
+                target=str(
+                    session.services.target_of(authority.host, authority.port) or authority.host
+                ),
+                method="CONNECT",
+                scheme="https",
+                host=authority.host,
+                port=authority.port,
+                path="",
+                outcome="injected",
+                rule=self.plan.rule_id,
+                status=None,
+                request_bytes=0,
+                response_bytes=0,
+                milliseconds=milliseconds_since(started),
+                fault=None if breaks is None else break_words(breaks),
+            )
+        )
