@@ -89,6 +89,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Speed, beside mitmproxy and proxy.py. Not for CI: it wants a quiet machine."""
+    """Speed, beside mitmproxy and proxy.py, and the plugin's. Not for CI: it wants quiet."""
     install(session, "bench")
     session.run("python", "-m", "tests.bench", *session.posargs)
+    session.run("python", "-m", "tests.bench.plugin")

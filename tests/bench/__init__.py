@@ -19,4 +19,6 @@ requests a POST by the library ``requests`` on a new connection, which shows a 4
 idle     memory that an intercepted tunnel holds after it has served one request
 start    from the start of the command to the first accepted connection
 ======== =====================================================================================
+
+The plugin has a benchmark of its own, ``python -m tests.bench.plugin``.
 """

@@ -55,7 +55,10 @@ def serve_http(connection: socket.socket) -> None:
 
 def answer(connection: socket.socket, head: bytes) -> None:
     """Send the response that the path asks for."""
-    path = head.split(b" ", 2)[1]
+    method, path, _ = head.split(b" ", 2)
+    if method == b"HEAD":
+        connection.sendall(ANSWER[: -len(ANSWER_BODY)])
+        return
     if not path.startswith(b"/events/"):
         connection.sendall(ANSWER)
         return
