@@ -23,6 +23,8 @@ MAX_NAMED_HOSTS = 3
 MAX_ROWS = 30
 """Most hosts without a target that get a row; `--summary` has them all."""
 MAX_HOST_CHARACTERS = 60
+NAMELESS = "no name"
+"""Stands for a tunnel whose client named no host, behind Fault."""
 
 _COLUMNS: dict[Outcome, tuple[str, str]] = {
     "injected": ("injected", "magenta"),
@@ -82,7 +84,7 @@ def _table(rows: list[TargetCounts]) -> Table:
 def _top(table: dict[str, int]) -> str:
     """Name the largest entries, with their numbers."""
     names = sorted(table, key=lambda name: -table[name])
-    words = [f"{brief(name, MAX_HOST_CHARACTERS)} ({table[name]})" for name in names]
+    words = [f"{brief(name or NAMELESS, MAX_HOST_CHARACTERS)} ({table[name]})" for name in names]
     more = len(words) - MAX_NAMED_HOSTS
     return ", ".join(words[:MAX_NAMED_HOSTS]) + (f" and {more} more" if more > 0 else "")
 

@@ -188,7 +188,7 @@ class TextFormat:
             notes.append(f"session={event.session} sent={byte_count(event.sent_bytes)}")
         if event.error is not None:
             notes.append(self._error(event.error))
-        url = f"{bracketed(event.host)}:{event.port}"
+        url = f"{bracketed(event.host)}:{event.port}" if event.host else "-"
         word = "relayed" if event.opened else "upstream-error"
         return self._row(event, word, "CONNECT", url, "-", event.received_bytes, notes)
 

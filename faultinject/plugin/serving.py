@@ -103,6 +103,8 @@ async def _serve(
             with trio.move_on_after(settings.limits.drain_seconds):
                 await tunnels.drain()
         finally:
+            with trio.CancelScope(shield=True):
+                await tunnels.end()
             reason = "told to stop" if told_to_drain.is_set() else "cancelled"
             listener(PluginStopped(time=time.time(), reason=reason))
 

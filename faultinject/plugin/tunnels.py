@@ -58,6 +58,7 @@ class Tunnels(Generic[T]):
     """Runs a tunnel's session, and leaves its streams closed."""
     _open: dict[str, T] = field(factory=dict, init=False)
     _sessions: dict[str, Session] = field(factory=dict, init=False)
+    _scopes: dict[str, trio.CancelScope] = field(factory=dict, init=False)
     _given_up: dict[str, None] = field(factory=dict, init=False)
     _draining: bool = field(default=False, init=False)
     _one_ended: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot, init=False)
@@ -85,24 +86,26 @@ class Tunnels(Generic[T]):
     def _begin(self, tunnel_id: str) -> T:
         tunnel = self._open[tunnel_id] = self.new_tunnel()
         self._sessions[tunnel_id] = self.session_of(tunnel_id, tunnel)
+        self._scopes[tunnel_id] = trio.CancelScope()
         self.nursery.start_soon(self._run, tunnel_id, tunnel)
         return tunnel
 
     async def _run(self, tunnel_id: str, tunnel: T) -> None:
         try:
-            try:
-                await self.run_session(tunnel, self._sessions[tunnel_id])
-            finally:
-                del self._sessions[tunnel_id]
-                self._one_ended.unpark_all()
-            with trio.move_on_after(FAREWELL_SECONDS):
-                await tunnel.served()
+            with self._scopes[tunnel_id]:
+                try:
+                    await self.run_session(tunnel, self._sessions[tunnel_id])
+                finally:
+                    del self._sessions[tunnel_id]
+                    self._one_ended.unpark_all()
+                with trio.move_on_after(FAREWELL_SECONDS):
+                    await tunnel.served()
         finally:
             self._forget(tunnel_id, tunnel)
 
     def _forget(self, tunnel_id: str, tunnel: T) -> None:
         tunnel.end("the session is over")
-        del self._open[tunnel_id]
+        del self._open[tunnel_id], self._scopes[tunnel_id]
         self._given_up[tunnel_id] = None
         if len(self._given_up) > REMEMBERED:
             del self._given_up[next(iter(self._given_up))]
@@ -119,8 +122,18 @@ class Tunnels(Generic[T]):
         while self._sessions:
             await self._one_ended.park()
         with trio.move_on_after(LAST_WORDS_SECONDS):
-            while self._open:
-                await self._one_ended.park()
+            await self._none_left()
+
+    async def end(self) -> None:
+        """End all tunnels now."""
+        self._draining = True
+        for scope in self._scopes.values():
+            scope.cancel()
+        await self._none_left()
+
+    async def _none_left(self) -> None:
+        while self._open:
+            await self._one_ended.park()
 
 
 def client_name(tunnel_id: str) -> str:

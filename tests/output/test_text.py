@@ -256,3 +256,8 @@ def test_samples_are_complete() -> None:
         assert {"time", *SAMPLES[kind]} >= {
             each.name for each in attrs.fields(kind) if each.default is attrs.NOTHING
         }
+
+
+def test_relay_of_no_name() -> None:
+    """Behind Fault a client that speaks no TLS names no host."""
+    assert line(sample(RelayEnded, host="")).startswith("relayed        CONNECT -      ")

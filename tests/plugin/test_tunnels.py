@@ -97,6 +97,7 @@ async def test_what_is_remembered_is_bounded(nursery: trio.Nursery) -> None:
     tunnels = make_tunnels(nursery, one_word)
     for number in range(REMEMBERED + 1):
         pair = tunnels._open[str(number)] = LanePair()
+        tunnels._scopes[str(number)] = trio.CancelScope()
         tunnels._forget(str(number), pair)
     assert len(tunnels._given_up) == REMEMBERED
     assert "0" not in tunnels._given_up
