@@ -159,7 +159,12 @@ class Exchange:
 
     def _told_of(self, outcome: Outcome) -> Outcome:
         """Return an outcome, or what comes before it: that a rule has harmed the answer."""
-        return "harmed" if self.performer is not None and self.performer.done else outcome
+        return "harmed" if self._has_begun else outcome
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether a rule has done something already."""
+        return self.performer is not None and self.performer.done
 
     async def _after_answer(self, forwarding: Forwarding) -> None:
         if forwarding.status == 101:
@@ -215,7 +220,7 @@ class Exchange:
         async def say(whole: bool) -> int:
             parts = dated(response, close=closes or not whole)
             parts = (parts[0], End()) if method == b"HEAD" else parts
-            if self.performer is not None:
+            if self.performer is not None and outcome == "injected":
                 await self.performer.answer(parts, self.lease)
             else:
                 self.patience.expect("the client to read its answer", self.limits.send_seconds)
@@ -240,8 +245,7 @@ class Exchange:
             await self._make_way(last)
             self.status = await say(not last and await self._read_away())
         except ClientGoneError as error:
-            happened = self.performer is not None and self.performer.done
-            self.outcome = outcome if happened else "client-gone"
+            self.outcome = outcome if self._has_begun else "client-gone"
             self.error = self.error or str(error)
         except ClientProtocolError as error:
             await self.refuse(method, error)
@@ -253,6 +257,7 @@ class Exchange:
         finally:
             if self.error is None and not self._over:  # a time limit, or the proxy stops
                 self.error = "broken off before the answer's end"
+                self.outcome = outcome if self._has_begun else self.outcome
 
     async def _make_way(self, last: bool) -> None:
         if not last and not self.client.request_ended:

@@ -87,8 +87,9 @@ class BrokenHandshake:
 
         async def watch(ended: trio.CancelScope) -> None:
             try:
-                while await self.stream.receive_some(limits.client_hello_bytes):
-                    pass
+                while not self.session.lease.follow(b""):
+                    if not await self.stream.receive_some(limits.client_hello_bytes):
+                        break
             except trio.BrokenResourceError:
                 pass
             ended.cancel()

@@ -246,12 +246,12 @@ class Performer:
 
     async def hang(self, seconds: float | None) -> None:
         """Do nothing so long, or until the client leaves; then the connection ends."""
-        self.ending = self.cut
         if seconds is not None:
             await self._sleep_until(trio.current_time() + seconds)
-            return
-        self.patience.expect("the client to leave", self.limits.idle_seconds)
-        await self.client_ended.wait()
+        else:
+            self.patience.expect("the client to leave", self.limits.idle_seconds)
+            await self.client_ended.wait()
+        self.ending = self.cut
 
     async def wait(self, before: Before) -> None:
         """Wait if the plan wants a delay here."""

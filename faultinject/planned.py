@@ -95,8 +95,9 @@ class Planned:
             return plan.source
         if plan.respond is None:
             raise ValueError("the plan has no answer")
-        word = worded if plan.respond.at is Stage.ANSWER else worded_by_proxy
-        return word(plan.respond, performer.provider, performer.fields(), plan.marker)
+        if plan.respond.at is Stage.CONNECT:
+            return worded_by_proxy(plan.respond, performer.fields(), plan.marker)
+        return worded(plan.respond, performer.provider, performer.fields(), plan.marker)
 
     # None at all
 

@@ -42,11 +42,8 @@ def worded(
     return _response(status, reason, headers, body, marker)
 
 
-def worded_by_proxy(
-    fault: Respond, provider: Provider, fields: Fields, marker: str | None
-) -> InjectedResponse:
+def worded_by_proxy(fault: Respond, fields: Fields, marker: str | None) -> InjectedResponse:
     """Make the answer to a CONNECT: that of a proxy, in plain text; the API has no part in it."""
-    del provider
     status = 502 if fault.status is None else fault.status
     reason = standard_phrase(status)
     body = f"{status} {reason}\n".encode() if fault.body is None else _own_body(fault, fields)
