@@ -5,6 +5,7 @@ Knows nothing of how it was decided that the tunnel is looked into.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -13,13 +14,14 @@ from attrs import frozen
 
 from faultinject.conversation import Conversation, Routed
 from faultinject.dial import Origin
-from faultinject.errors import ClientProtocolError, HandshakeError
+from faultinject.errors import ClientProtocolError, HandshakeError, SettingsError
 from faultinject.events import HandshakeCompleted
 from faultinject.http.connection import ClientConnection
 from faultinject.session import Session, Stage, milliseconds_since
 from faultinject.streams import Ending, close
 from faultinject.telling import tell_failure as tell_failure
 from faultinject.tls.accepting import accept_tls
+from faultinject.tls.client_hello import AlertDescription, fatal_alert
 
 
 @frozen(eq=False)
@@ -37,7 +39,11 @@ class Interception:
         """
         started = time.perf_counter()
         services = session.services
-        context = services.leaves.context_for(name)
+        try:
+            context = services.leaves.context_for(name)
+        except (OSError, SettingsError) as error:  # no file to be had, or the authority expired
+            await self._fail(session, name, HandshakeError(f"no certificate can be made: {error}"))
+            return None
         limit_seconds = services.limits.handshake_seconds
         # Longer than the limit itself, which has an event to tell.
         session.patience.expect("the handshake", 2 * limit_seconds)
@@ -59,6 +65,12 @@ class Interception:
             )
         )
         return Interception(tls, self.origin, self.on_partial_read).converse
+
+    async def _fail(self, session: Session, name: str, error: HandshakeError) -> None:
+        tell_failure(session, name, error)
+        with contextlib.suppress(trio.BrokenResourceError):
+            await self.stream.send_all(fatal_alert(AlertDescription.INTERNAL_ERROR))
+        await close(self.stream, Ending.UNREAD)
 
     async def converse(self, session: Session) -> None:
         """Answer the client's requests to its end."""

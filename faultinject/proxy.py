@@ -9,13 +9,13 @@ import ipaddress
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from functools import partial
 from pathlib import Path
 
 import trio
 from attrs import define, field, frozen
 
 import faultinject
+from faultinject.accepting import Accepting
 from faultinject.authority import Authority, bracketed
 from faultinject.dial import Dialer
 from faultinject.errors import ClientGoneError, StartError
@@ -165,7 +165,7 @@ def _started(settings: Settings, running: RunningProxy) -> ProxyStarted:
 
 async def _listen(settings: Settings) -> list[trio.SocketListener]:
     try:
-        return await trio.open_tcp_listeners(settings.proxy_port, host=settings.host)
+        listeners = await trio.open_tcp_listeners(settings.proxy_port, host=settings.host)
     except OSError as error:
         cause = error.__cause__ or error
         reason = getattr(cause, "strerror", None) or str(cause)
@@ -173,6 +173,11 @@ async def _listen(settings: Settings) -> list[trio.SocketListener]:
             f"cannot listen on {bracketed(settings.host)}:{settings.proxy_port}: {reason};"
             " choose another with --proxy-port (0 picks a free one)"
         ) from error
+    if settings.proxy_port == 0:  # each address has picked one, and only one can be told
+        for spare in listeners[1:]:
+            await spare.aclose()
+        del listeners[1:]
+    return listeners
 
 
 def _leads_back(
@@ -223,8 +228,9 @@ class _Acceptor:
         """Accept clients until told to drain; return when every session has ended."""
         async with trio.open_nursery() as sessions:
             async with trio.open_nursery() as accepting:
-                serve = partial(trio.serve_listeners, handler_nursery=sessions)
-                accepting.start_soon(serve, self.serve_connection, listeners)
+                accept = Accepting(self.serve_connection, self._tell_no_room)
+                for tcp in listeners:
+                    accepting.start_soon(accept.run, tcp, sessions)
                 await told_to_drain.wait()
                 accepting.cancel_scope.cancel()
             for tcp in listeners:
@@ -247,6 +253,13 @@ class _Acceptor:
                 await session.run(door.serve)
             finally:
                 self.sessions.discard(session)
+
+    def _tell_no_room(self, reason: str) -> None:
+        message = (
+            f"a connection has to wait, for the system has no room for it ({reason}): allow more"
+            " open files (ulimit -n), or let clients close what they do not use"
+        )
+        self.services.listener(Warned(time=time.time(), message=message))
 
     async def _turn_away(self, stream: SocketStream) -> None:
         words = f"the proxy already serves {len(self.sessions)} connections"

@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     # What knows the floors below only: an outside protocol, an API's words, a small tool of Trio's,
     # the user's choices, how events look.
     ("streams",),
-    ("http", "tls", "providers", "patience", "beside", "socket_stream"),
+    ("http", "tls", "providers", "accepting", "patience", "beside", "socket_stream"),
     ("memory_stream", "settings", "output"),
     ("facts", "faults", "opening", "verdict", "relay", "dial", "config"),
     ("lease",),

@@ -11,7 +11,7 @@ import trio.testing
 
 from faultinject.authority import Authority
 from faultinject.dial import Origin
-from faultinject.errors import UpstreamError
+from faultinject.errors import SettingsError, UpstreamError
 from faultinject.events import (
     ClientHelloRead,
     HandshakeCompleted,
@@ -20,6 +20,7 @@ from faultinject.events import (
     Warned,
 )
 from faultinject.limits import Limits
+from faultinject.tls.client_hello import AlertDescription, fatal_alert
 from tests.support.bench import (
     TARGET,
     answers,
@@ -532,3 +533,19 @@ async def test_what_was_said_after_a_200_is_no_answer_of_ours(autojump_clock):
             await client.rest()
         await bench.ended()
         assert bench.of(RelayEnded)[0].error == "Connection reset by peer"
+
+
+@pytest.mark.parametrize("problem", [OSError("no file"), SettingsError("it has expired")])
+async def test_a_leaf_that_cannot_be_made(autojump_clock, problem):
+    """The client gets an alert and the log a reason; it is no defect."""
+
+    class NoLeaves:
+        def context_for(self, host: str) -> ssl.SSLContext:
+            raise problem
+
+    async with open_bench() as bench:
+        bench.services.leaves = NoLeaves()
+        client = await bench.tunnel()
+        await client.send(client_hello(client_context(), TARGET))
+        assert (await client.rest()) == fatal_alert(AlertDescription.INTERNAL_ERROR)
+        assert str(problem) in bench.of(HandshakeFailed)[0].reason
