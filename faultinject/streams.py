@@ -108,8 +108,20 @@ class Ending(enum.Enum):
     """As `CUT`, and the connection ends with a reset."""
 
 
+class KeepsLastWords:
+    """Marks a stream whose peer gets what was written last though its own words were not read.
+
+    A TCP connection may lose them (see `_read_away`).
+    """
+
+
+_AS_IF_READ = {Ending.UNREAD: Ending.WHOLE, Ending.CUT_UNREAD: Ending.CUT}
+
+
 async def close(stream: trio.abc.Stream, ending: Ending) -> None:
     """End a connection. Takes at most twice `LINGER_SECONDS`, and always closes the stream."""
+    if isinstance(_lowest(stream), KeepsLastWords):
+        ending = _AS_IF_READ.get(ending, ending)
     if ending is Ending.RESET:
         await reset(stream)
         return
@@ -130,14 +142,17 @@ async def close(stream: trio.abc.Stream, ending: Ending) -> None:
 
 async def _cut_unread(stream: trio.abc.Stream) -> None:
     """Half-close what is below TLS, if there is any, so that TLS has no last word."""
-    lowest = stream
-    while isinstance(lowest, Layered):
-        lowest = lowest.transport
     try:
         with trio.CancelScope(deadline=trio.current_time() + LINGER_SECONDS):
-            await _read_away(lowest)
+            await _read_away(_lowest(stream))
     finally:
         await trio.aclose_forcefully(stream)
+
+
+def _lowest(stream: trio.abc.Stream) -> trio.abc.Stream:
+    while isinstance(stream, Layered):
+        stream = stream.transport
+    return stream
 
 
 async def _read_away(stream: trio.abc.Stream) -> None:

@@ -31,6 +31,7 @@ from attrs import define, field
 from faultinject.plugin.calls import Close, Direction, PassThrough, Replace, Reply, Side
 from faultinject.plugin.lanes import OpenCall
 from faultinject.plugin.one_at_a_time import OneAtATime
+from faultinject.streams import KeepsLastWords
 
 REPLY_BYTES = 4_000_000
 """Most bytes of one answer. A gRPC host takes messages of 4 MiB unless it is told otherwise."""
@@ -47,7 +48,7 @@ def _always() -> bool:
 
 
 @define(eq=False)
-class ReplyStream(trio.abc.Stream):
+class ReplyStream(KeepsLastWords, trio.abc.Stream):
     """One tunnel: what its host calls, and the session's stream toward the client.
 
     It keeps the contract of `trio.abc.Stream`, but for what its peer is told: words that no chunk

@@ -15,6 +15,7 @@ from faultinject.authority import HTTPS_PORT, Authority
 from faultinject.dial import Origin
 from faultinject.errors import HandshakeError
 from faultinject.first_bytes import FirstBytes
+from faultinject.handshake_faults import BrokenHandshake, decide_handshake
 from faultinject.interception import Interception
 from faultinject.plugin.reply_stream import ReplyStream
 from faultinject.relay import Relayed
@@ -52,8 +53,7 @@ class ReplyTunnel:
         services = session.services
         verdict = judge_hello(hello, "", lambda host: services.target_named(host) is not None)
         if isinstance(verdict, Intercept):
-            interception = Interception(self.stream, _origin(session, verdict.host), None)
-            return lambda session: interception.serve_tls(session, verdict.name, data)
+            return await self._intercept(session, data, verdict)
         if isinstance(verdict, Refuse):
             tell_failure(session, verdict.name, HandshakeError(verdict.reason))
             await self.stream.send_all(verdict.alert)
@@ -63,6 +63,14 @@ class ReplyTunnel:
             warn_of_relay(session, name, verdict.reason)
         await self._leave_to_host(session, data, name, verdict.reason)
         return None
+
+    async def _intercept(self, session: Session, data: bytes, verdict: Intercept) -> Stage | None:
+        origin = _origin(session, verdict.host)
+        if (plan := decide_handshake(session, origin.authority)) is not None:
+            await BrokenHandshake(session, self.stream, origin.authority, plan).run()
+            return None
+        interception = Interception(self.stream, origin, None)
+        return lambda session: interception.serve_tls(session, verdict.name, data)
 
     async def _leave_to_host(self, session: Session, data: bytes, host: str, reason: str) -> None:
         relayed = Relayed()
