@@ -92,6 +92,8 @@ class ProxyStarted(Event):
     ca_cert: str
     """Path of the certificate that clients must trust."""
     fake_upstream: bool
+    rules: tuple[str, ...] = ("options",)
+    """The names (or ids) of the rules in force, in order; ``options`` is that of the options."""
 
 
 @frozen(kw_only=True)
@@ -101,6 +103,8 @@ class ProxyStopped(Event):
     NAME = "proxy-stopped"
 
     reason: str
+    rules: tuple[dict[str, str | int], ...] = ()
+    """How often each rule (``rule``) was ``reached`` and ``fired``."""
 
 
 @frozen(kw_only=True)
@@ -125,6 +129,8 @@ class PluginStarted(Event):
     """Path of the certificate that clients must trust."""
     command: str
     """How Fault is started so that it uses the plugin."""
+    rules: tuple[str, ...] = ("options",)
+    """As of `ProxyStarted`."""
 
 
 @frozen(kw_only=True)
@@ -134,6 +140,8 @@ class PluginStopped(Event):
     NAME = "plugin-stopped"
 
     reason: str
+    rules: tuple[dict[str, str | int], ...] = ()
+    """As of `ProxyStopped`."""
 
 
 @frozen(kw_only=True)

@@ -17,13 +17,15 @@ from attrs import define, field, frozen
 import faultinject
 from faultinject.accepting import Accepting
 from faultinject.authority import Authority, bracketed
+from faultinject.composing import asked_probability, rule_set_of
 from faultinject.dial import Dialer
 from faultinject.errors import ClientGoneError, StartError
 from faultinject.events import Event, Listener, ProxyStarted, ProxyStopped, Warned
 from faultinject.exchange import dated, own_response
 from faultinject.front_door import FrontDoor
 from faultinject.http.connection import ClientConnection
-from faultinject.rules import Counters, rule_set_of
+from faultinject.rules import Counters, RuleSet
+from faultinject.rules.checks import Capabilities
 from faultinject.session import Services, Session
 from faultinject.settings import Settings
 from faultinject.socket_stream import SocketStream
@@ -31,6 +33,9 @@ from faultinject.streams import Ending, close
 from faultinject.tls.certificate_authority import CertificateAuthority
 from faultinject.tls.leaves import LeafCache
 from faultinject.upstream import Dial, Pool
+
+CAPABILITIES = Capabilities("the proxy")
+"""There is no fault that the proxy cannot perform."""
 
 # Addresses that stand for every one of the machine's, and how the machine itself reaches them: to
 # connect to the former means nothing on some systems.
@@ -75,17 +80,19 @@ async def serve(
     ``listener`` gets every event. Raises `StartError`, `SettingsError` before it has started;
     afterwards only cancellation ends it early.
     """
+    rule_set = rule_set_of(settings, CAPABILITIES)
     authority = CertificateAuthority.chosen(settings.ca_cert, settings.ca_key, settings.data_dir)
     async with AsyncExitStack() as owned:
         listeners = await _listen(settings)
         for tcp in listeners:
             await owned.enter_async_context(tcp)
         pool_nursery = await owned.enter_async_context(trio.open_nursery())
-        acceptor = _Acceptor(_services(settings, listener, authority, listeners, pool_nursery))
+        services = _services(settings, rule_set, listener, authority, listeners, pool_nursery)
+        acceptor = _Acceptor(services)
         port = listeners[0].socket.getsockname()[1]
         told_to_drain = trio.Event()
         running = RunningProxy(settings.host, port, authority.certificate_path, told_to_drain)
-        listener(_started(settings, running))
+        listener(_started(settings, rule_set, running))
         if authority.key_readable_by_others:
             listener(_key_is_readable(authority))
         task_status.started(running)
@@ -94,7 +101,8 @@ async def serve(
         finally:
             pool_nursery.cancel_scope.cancel()
             reason = "told to stop" if told_to_drain.is_set() else "cancelled"
-            listener(ProxyStopped(time=time.time(), reason=reason))
+            totals = services.counters.totals(rule_set.ids)
+            listener(ProxyStopped(time=time.time(), reason=reason, rules=totals))
 
 
 def _key_is_readable(authority: CertificateAuthority) -> Warned:
@@ -107,6 +115,7 @@ def _key_is_readable(authority: CertificateAuthority) -> Warned:
 
 def _services(
     settings: Settings,
+    rule_set: RuleSet,
     listener: Listener,
     authority: CertificateAuthority,
     listeners: list[trio.SocketListener],
@@ -125,7 +134,7 @@ def _services(
     return Services(
         limits=settings.limits,
         targets=settings.target_host,
-        rule_set=rule_set_of(settings),
+        rule_set=rule_set,
         counters=Counters(),
         leaves=LeafCache(authority, settings.limits.leaves, num_tickets=0),
         dialer=dialer,
@@ -147,7 +156,7 @@ def _dial_fake_upstream(
     return FakeUpstream(nursery, is_target, dial_other, listener).dial
 
 
-def _started(settings: Settings, running: RunningProxy) -> ProxyStarted:
+def _started(settings: Settings, rule_set: RuleSet, running: RunningProxy) -> ProxyStarted:
     return ProxyStarted(
         time=time.time(),
         version=faultinject.__version__,
@@ -155,11 +164,12 @@ def _started(settings: Settings, running: RunningProxy) -> ProxyStarted:
         host=running.host,
         port=running.port,
         targets=tuple(str(target) for target in settings.target_host),
-        error_probability=settings.error_probability,
+        error_probability=asked_probability(settings),
         status_code=settings.status_code,
         seed=settings.seed,
         ca_cert=str(running.ca_cert),
         fake_upstream=settings.fake_upstream,
+        rules=rule_set.ids,
     )
 
 

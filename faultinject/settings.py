@@ -20,6 +20,28 @@ DEFAULT_TARGETS = (TargetPattern("api.anthropic.com"),)
 CARRIER = RequestHead(b"HEAD", b"/", ())
 """The harmless request whose response carries an injected answer behind Fault; a Host is added."""
 
+
+@frozen
+class WrittenRules:
+    """Rules as the user wrote them; they are read when the run starts."""
+
+    value: object = field(hash=False)
+    """One rule in a line of text, or the list of rules that a file has."""
+    source: str = "--rule"
+    """What messages call the place that they are from."""
+    folder: Path | None = None
+    """Where the files are that they name; None if they cannot name any."""
+
+
+@frozen
+class ChosenPreset:
+    """A preset of rules (`faultinject.presets`)."""
+
+    name: str
+    factor: float = 1.0
+    """What the chance of each of its rules is multiplied by; it is at most 1 all the same."""
+
+
 TunnelMode = Literal["duplex", "reply"]
 """What a plugin's host does with the answer to a chunk: ``duplex`` sends it on in the direction
 in which the chunk was travelling (as Fault does), ``reply`` gives it back to the chunk's sender."""
@@ -43,6 +65,12 @@ class Settings:
     """The body of the error; None stands for the API's own words."""
     headers: tuple[tuple[str, str], ...] = ()
     """Headers that the error carries besides the computed ones."""
+    rules: tuple[WrittenRules, ...] = ()
+    """Rules, in the order in which they are asked."""
+    preset: tuple[ChosenPreset, ...] = ()
+    """Rules that come with faultinject, asked after ``rules``."""
+    short_form: bool | None = None
+    """Whether the four above ``rules`` make a rule, asked last. None: only if there is no other."""
     ca_cert: Path | None = None
     """PEM certificate of the certificate authority to use; with ``ca_key`` or not at all."""
     ca_key: Path | None = None

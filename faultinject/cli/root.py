@@ -13,6 +13,8 @@ _COMMANDS = {
     "demo": "faultinject.cli.demo:demo",
     "proxy": "faultinject.cli.proxy:proxy",
     "plugin": "faultinject.cli.plugin:plugin",
+    "presets": "faultinject.cli.presets:presets",
+    "rules": "faultinject.cli.rules:rules",
     "ca": "faultinject.cli.ca:ca",
     "completion": "faultinject.cli.completion:completion",
 }

@@ -41,6 +41,8 @@ def _run(settings: Settings, serving: str, danger: str) -> int:
     """
     if settings.summary is not None:
         check_summary(settings.summary)
+    if settings.rules or settings.preset:
+        warn_of_rules(settings)
     with _no_collection():
         import trio
 
@@ -78,6 +80,14 @@ def _run(settings: Settings, serving: str, danger: str) -> int:
     if settings.summary is not None:
         write_summary(settings.summary, summary.as_dict())
     return 0
+
+
+def warn_of_rules(settings: Settings) -> None:
+    """Warn of rules that can be right and are hardly meant. Raises `SettingsError`."""
+    from faultinject.composing import composed
+
+    for warning in composed(settings).warnings:
+        warn(warning)
 
 
 @contextmanager

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from faultinject.config.kinds import Kind
-from faultinject.config.load import load_settings, load_settings_as, nearest, unknown_variables
+from faultinject.config.load import (
+    file_problems,
+    load_settings,
+    load_settings_as,
+    nearest,
+    unknown_variables,
+)
 from faultinject.config.options import (
     ALL_OPTIONS,
     CA_OPTIONS,
@@ -19,6 +25,7 @@ __all__ = [
     "PROXY_OPTIONS",
     "Kind",
     "Option",
+    "file_problems",
     "load_settings",
     "load_settings_as",
     "nearest",

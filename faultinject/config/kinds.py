@@ -9,12 +9,14 @@ be is in `faultinject.config.values`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from faultinject.config.headers import HeaderList, checked_header, merged_headers, parse_header
-from faultinject.config.wording import shown_text, shown_value
+from faultinject.config.wording import one_line, shown_text, shown_value
+from faultinject.settings import WrittenRules
 
 T = TypeVar("T")
 
@@ -53,6 +55,11 @@ class Kind:
     def from_file(self, value: object) -> Any:
         """Read what a configuration file has."""
         raise NotImplementedError
+
+    def placed(self, value: Any, path: Path) -> Any:
+        """Return a value of a file, whose place it needs to know."""
+        del path
+        return value
 
     def merged(self, lower: Any, upper: Any) -> Any:
         """Return what two sources make, of which ``upper`` has precedence."""
@@ -153,6 +160,48 @@ class HeaderLines(Kind):
     def merged(self, lower: HeaderList, upper: HeaderList) -> HeaderList:
         """Replace by name."""
         return merged_headers(lower, upper)
+
+
+@frozen(eq=False, repr=False)
+class RuleLines(Kind):
+    """Rules: one in a line of text, or a list in a file; those of all sources count, in order."""
+
+    option: str
+    """What messages call a line of the command line."""
+    variable: str
+
+    @property
+    def repeatable(self) -> bool:
+        """Rules are given one by one."""
+        return True
+
+    def from_arguments(self, texts: Sequence[str]) -> tuple[WrittenRules, ...]:
+        """Take each text."""
+        return _lines(texts, self.option)
+
+    def from_environment(self, text: str) -> tuple[WrittenRules, ...]:
+        """Take a rule a line (a rule may hold commas)."""
+        return _lines([line for line in text.splitlines() if line.strip()], self.variable)
+
+    def from_file(self, value: object) -> tuple[WrittenRules, ...]:
+        """Take the list; whoever knows the file says from where it is."""
+        if not isinstance(value, list):
+            raise ValueError("it is not a list of rules, each with a fault in it")  # noqa: TRY004
+        return (WrittenRules(value, ""),)
+
+    def placed(self, value: Any, path: Path) -> Any:
+        """Say of rules from which file they are."""
+        return tuple(evolve(each, source=one_line(str(path)), folder=path.parent) for each in value)
+
+    def merged(self, lower: Any, upper: Any) -> Any:
+        """Put the rules of the upper source first."""
+        return (*upper, *lower)
+
+
+def _lines(texts: Sequence[str], source: str) -> tuple[WrittenRules, ...]:
+    if len(texts) == 1:
+        return (WrittenRules(texts[0], source),)
+    return tuple(WrittenRules(text, f"{source} {n}") for n, text in enumerate(texts, 1))
 
 
 def _string_in_list(item: object) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from attrs import fields_dict, frozen
+from attrs import evolve, fields_dict, frozen
 
 from faultinject.config.file import read_config_file, shown_path
 from faultinject.config.kinds import Kind
@@ -21,6 +21,7 @@ from faultinject.config.options import (
     CA_KEY,
     CONFIG,
     FILE_OPTIONS,
+    SHORT_FORM,
     VARIABLE_PREFIX,
     VARIABLES,
     Option,
@@ -68,13 +69,12 @@ def load_settings_as(
     found = _merged(_from_file(typed), typed)
     _check_pair(found)
     settings = fields_dict(kind)
-    return kind(
-        **{
-            option.setting: found[option.name].value
-            for option in (*FILE_OPTIONS.values(), *options)
-            if option.setting in settings and option.name in found
-        }
-    )
+    values = {
+        option.setting: found[option.name].value
+        for option in (*FILE_OPTIONS.values(), *options)
+        if option.setting in settings and option.name in found
+    }
+    return kind(**values, short_form=any(each.name in found for each in SHORT_FORM) or None)
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
@@ -123,14 +123,30 @@ def _from_file(found: _Layer) -> _Layer:
     if CONFIG.name not in found:
         return {}
     path: Path = found[CONFIG.name].value
-    layer = {}
+    read = (_of_file(path, key, value) for key, value in read_config_file(path).items())
+    return dict(read)
+
+
+def _of_file(path: Path, key: str, value: object) -> tuple[str, _Found]:
+    option = FILE_OPTIONS.get(key)
+    if option is None:
+        raise SettingsError(f"{shown_path(path)}: {_unknown_key(key)}")
+    found = _read(f"{shown_path(path)}: {key}", option.kind, option.kind.from_file, value)
+    return option.name, evolve(found, value=option.kind.placed(found.value, path))
+
+
+def file_problems(path: Path) -> list[str]:
+    """Return all that is wrong with a configuration file's keys and their values, a line each.
+
+    Rules are not looked into. Raises `SettingsError` if it is no configuration file at all.
+    """
+    problems = []
     for key, value in read_config_file(path).items():
-        option = FILE_OPTIONS.get(key)
-        if option is None:
-            raise SettingsError(f"{shown_path(path)}: {_unknown_key(key)}")
-        place = f"{shown_path(path)}: {key}"
-        layer[option.name] = _read(place, option.kind, option.kind.from_file, value)
-    return layer
+        try:
+            _of_file(path, key, value)
+        except SettingsError as error:
+            problems.append(str(error))
+    return problems
 
 
 def _unknown_key(key: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from faultinject.config.kinds import Kind
+from faultinject.config.kinds import Kind, RuleLines
 from faultinject.config.values import (
     BODY,
     CARRIER,
@@ -20,6 +20,7 @@ from faultinject.config.values import (
     LISTENING_HOST,
     MAPPINGS,
     NEGATED_FLAG,
+    PRESETS,
     PROBABILITY,
     TARGETS,
     choice,
@@ -93,7 +94,7 @@ CONFIG = Option(
     kind=FILE,
     group=CONFIGURATION,
     field="",
-    help="Read options from this file (JSON or TOML).",
+    help="Read options and rules from this file (YAML, JSON or TOML).",
 )
 ERROR_PROBABILITY = Option(
     name="error-probability",
@@ -122,6 +123,21 @@ HEADER = Option(
     file_key="headers",
     help="A header that the error carries, as in 'Retry-After: 1'. Replaces the file's header of"
     " that name.",
+)
+PRESET = Option(
+    name="preset",
+    kind=PRESETS,
+    group=FAILS,
+    help="Have failures happen that are known by name ('faultinject presets' lists them);"
+    " overloaded@0.3 to three in ten requests.",
+)
+RULE = Option(
+    name="rule",
+    kind=RuleLines("--rule", VARIABLE_PREFIX + "RULE"),
+    group=FAILS,
+    file_key="rules",
+    help="Have a failure happen by a rule of your own, as in 'respond 529 first=2"
+    " per=attempt-group'. Asked before the file's rules and before presets.",
 )
 SEED = Option(
     name="seed",
@@ -253,6 +269,8 @@ PROXY_OPTIONS = (
     STATUS_CODE,
     ERROR_BODY,
     HEADER,
+    PRESET,
+    RULE,
     SEED,
     NO_MARKER,
     TARGET_HOST,
@@ -323,6 +341,8 @@ PLUGIN_OPTIONS = (
     STATUS_CODE,
     ERROR_BODY,
     HEADER,
+    PRESET,
+    RULE,
     SEED,
     NO_MARKER,
     TARGET_HOST,
@@ -351,6 +371,9 @@ PLUGIN_OPTIONS = (
 
 CA_OPTIONS = (CA_CERT, CA_KEY, DATA_DIR, CONFIG)
 """The options of ``faultinject ca``: which certificate authority is meant."""
+
+SHORT_FORM = (ERROR_PROBABILITY, STATUS_CODE, ERROR_BODY, HEADER)
+"""The options that are the short form of one rule."""
 
 ALL_OPTIONS = (*PROXY_OPTIONS, *(each for each in PLUGIN_OPTIONS if each not in PROXY_OPTIONS))
 """Every option once."""

@@ -17,6 +17,7 @@ from faultinject.authority import ConnectTo, TargetPattern, normal_host
 from faultinject.config.kinds import Flag, HeaderLines, Listed, Single, refusal
 from faultinject.config.wording import shown_text, shown_value
 from faultinject.http.message import RequestHead
+from faultinject.settings import ChosenPreset
 
 T = TypeVar("T")
 
@@ -135,6 +136,30 @@ def _connect_to(text: str) -> ConnectTo:
 TARGETS = Listed(_target, may_be_empty=False, metavar="HOST[:PORT]")
 MAPPINGS = Listed(_connect_to, metavar="HOST:PORT:ADDRESS:PORT")
 HEADERS = HeaderLines(metavar="'NAME: VALUE'")
+
+
+_FACTOR = "a number above 0, or a percentage as in 5%"
+
+
+def _preset(text: str) -> ChosenPreset:
+    name, at, factor = text.partition("@")
+    if not name:
+        raise refusal(shown_text(text), "the name of a preset, as in overloaded or overloaded@0.3")
+    return ChosenPreset(name, _factor(factor)) if at else ChosenPreset(name)
+
+
+def _factor(text: str) -> float:
+    """Read what a chance is multiplied by."""
+    try:
+        factor = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        raise refusal(shown_text(text), _FACTOR) from None
+    if not 0 < factor <= 1e6:  # NaN is not, either
+        raise refusal(shown_text(text), _FACTOR)
+    return factor
+
+
+PRESETS = Listed(_preset, metavar="NAME[@P]")
 
 
 # RFC 9110 sections 5.6.2 (token) and 7.1: what a request to an origin begins with.

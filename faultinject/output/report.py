@@ -59,16 +59,17 @@ def _rare(counts: TargetCounts) -> int:
     return sum(counts.outcomes[outcome] for outcome in _RARE)
 
 
-def _cells(counts: TargetCounts) -> list[Text]:
+def _cells(counts: TargetCounts, *, asked: bool) -> list[Text]:
     return [
         _number(counts.requests),
-        _rate(counts.rate_asked),
+        _rate(counts.rate_asked if asked else None),
         _rate(counts.rate_seen),
         *(_number(counts.outcomes[outcome], style) for outcome, (_, style) in _COLUMNS.items()),
     ]
 
 
-def _table(rows: list[TargetCounts]) -> Table:
+def _table(rows: list[TargetCounts], *, asked: bool) -> Table:
+    """Return the targets; ``asked`` says whether one chance was asked for, and no other rule."""
     titles = ["requests", "rate\nasked", "rate\nseen", *(title for title, _ in _COLUMNS.values())]
     any_rare = any(map(_rare, rows))
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
@@ -77,7 +78,24 @@ def _table(rows: list[TargetCounts]) -> Table:
         table.add_column(title, justify="right", no_wrap=True, vertical="bottom")
     for counts in rows:
         rare = [_number(_rare(counts), "yellow")] if any_rare else []
-        table.add_row(_name(counts), *_cells(counts), *rare)
+        table.add_row(_name(counts), *_cells(counts, asked=asked), *rare)
+    return table
+
+
+def _rule_table(summary: Summary) -> Table | None:
+    """Return the rules with what became of them; None if there is no rule but the options'."""
+    if set(summary.rules) <= {"options"}:
+        return None
+    rules = list(summary.rules.values())
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
+    table.add_column("rule", overflow="fold")
+    for title in ("reached", "fired", "without\neffect"):
+        table.add_column(title, justify="right", no_wrap=True, vertical="bottom")
+    for counts in rules[:MAX_ROWS]:
+        cells = (counts.reached, counts.fired, counts.not_reached)
+        table.add_row(Text(brief(counts.rule, MAX_HOST_CHARACTERS)), *map(_number, cells))
+    if len(rules) > MAX_ROWS:
+        table.add_row(Text(f"and {len(rules) - MAX_ROWS} more", style="dim"))
     return table
 
 
@@ -188,7 +206,10 @@ def _print(console: Console, summary: Summary) -> None:
     console.print(Text(f"Summary ({seconds}{seed})", style="bold"))
     rows = _rows(summary)
     if rows:
-        console.print(_table(rows))
+        console.print(_table(rows, asked=set(summary.rules) <= {"options"}))
+        console.print()
+    if (rules := _rule_table(summary)) is not None:
+        console.print(rules)
         console.print()
     for fact in _facts(summary):
         console.print(Text(f"- {fact}"), soft_wrap=True)

@@ -9,7 +9,7 @@ import shlex
 
 from faultinject.authority import TargetPattern, bracketed
 from faultinject.events import PluginStarted, ProxyStarted
-from faultinject.output.escape import safe
+from faultinject.output.escape import brief, safe
 from faultinject.output.quantities import percent
 
 # How the base URL is given to the SDKs of APIs that have a variable for it, and the path that
@@ -37,10 +37,18 @@ def _base_url_lines(event: ProxyStarted) -> list[str]:
     ]
 
 
+MOST_RULES = 8
+"""Most rules that are named; `--log-format json` names all."""
+
+
 def _rule_lines(event: ProxyStarted | PluginStarted) -> list[str]:
-    rate = percent(event.error_probability)
+    errors = f"  errors   {percent(event.error_probability)} of requests get status"
+    names = [brief(name, 100) for name in event.rules]
+    more = len(names) - MOST_RULES
+    rules = ", ".join(names[:MOST_RULES]) + (f" and {more} more" if more > 0 else "")
     return [
-        f"  errors   {rate} of requests get status {event.status_code}",
+        *([f"{errors} {event.status_code}"] if "options" in event.rules else []),
+        *([f"  rules    {rules}"] if names != ["options"] else []),
         f"  seed     {event.seed}",
         f"  CA       {safe(event.ca_cert)}",
     ]

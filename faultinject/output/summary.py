@@ -17,7 +17,9 @@ from faultinject.events import (
     HandshakeFailed,
     Outcome,
     PluginStarted,
+    PluginStopped,
     ProxyStarted,
+    ProxyStopped,
     RelayEnded,
     SessionFailed,
     SessionStarted,
@@ -91,6 +93,26 @@ class TargetCounts:
         }
 
 
+@define
+class RuleCounts:
+    """How often one rule was reached and fired; known when the run is over."""
+
+    rule: str
+    reached: int = 0
+    fired: int = 0
+    not_reached: int = 0
+    """How often it fired, and nothing of it happened: its point never came."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts as JSON has them."""
+        return {
+            "rule": self.rule,
+            "reached": self.reached,
+            "fired": self.fired,
+            "not_reached": self.not_reached,
+        }
+
+
 def _key(table: dict[str, _V], name: str) -> str:
     return name if name in table or len(table) < MAX_HOSTS else OTHER
 
@@ -112,6 +134,7 @@ class Summary:
         self.started: ProxyStarted | PluginStarted | None = None
         self.sessions = 0
         self.targets: dict[str, TargetCounts] = {}
+        self.rules: dict[str, RuleCounts] = {}
         self.relayed: dict[str, int] = {}
         self.unopened_tunnels: dict[str, int] = {}
         self.relay_reasons: dict[str, int] = {}
@@ -122,6 +145,8 @@ class Summary:
         self._counts: dict[type[Event], Callable[[Any], None]] = {
             ProxyStarted: self._start,
             PluginStarted: self._start,
+            ProxyStopped: self._stop,
+            PluginStopped: self._stop,
             SessionStarted: self._session,
             ExchangeEnded: self._exchange,
             RelayEnded: self._relay,
@@ -162,6 +187,7 @@ class Summary:
             "seconds": round(self.seconds, 3),
             "seed": None if started is None else started.seed,
             "targets": [counts.as_dict() for counts in self.targets.values()],
+            "rules": [counts.as_dict() for counts in self.rules.values()],
             "sessions": self.sessions,
             "relayed": dict(self.relayed),
             "unopened_tunnels": dict(self.unopened_tunnels),
@@ -183,6 +209,13 @@ class Summary:
         self.started = event
         for target in event.targets:
             self.targets[target] = TargetCounts(target, event.error_probability)
+        self.rules = {rule: RuleCounts(rule) for rule in event.rules}
+
+    def _stop(self, event: ProxyStopped | PluginStopped) -> None:
+        for told in event.rules:
+            rule = str(told["rule"])
+            counts = self.rules.setdefault(rule, RuleCounts(rule))
+            counts.reached, counts.fired = int(told["reached"]), int(told["fired"])
 
     def _session(self, _: SessionStarted) -> None:
         self.sessions += 1
@@ -193,6 +226,8 @@ class Summary:
             key = _key(self.targets, event.target)
             counts = self.targets.setdefault(key, TargetCounts(key, None))
         counts.outcomes[event.outcome] += 1
+        if event.outcome == "not-reached" and event.rule in self.rules:
+            self.rules[event.rule].not_reached += 1
 
     def _relay(self, event: RelayEnded) -> None:
         _count(self.relayed if event.opened else self.unopened_tunnels, event.host)

@@ -16,15 +16,17 @@ from attrs import frozen
 
 import faultinject
 from faultinject.authority import TargetPattern
+from faultinject.composing import asked_probability, rule_set_of
 from faultinject.dial import Dialer
 from faultinject.events import Event, Listener, PluginStarted, PluginStopped
 from faultinject.plugin.calls import Side
+from faultinject.plugin.capabilities import CAPABILITIES
 from faultinject.plugin.duplex import duplex_tunnels
 from faultinject.plugin.front import open_front
 from faultinject.plugin.registrations import Registrations
 from faultinject.plugin.reply import reply_tunnels
 from faultinject.plugin.tunnels import Tunnels
-from faultinject.rules import Counters, rule_set_of
+from faultinject.rules import Counters, RuleSet
 from faultinject.session import Services
 from faultinject.settings import PluginSettings, TunnelMode
 from faultinject.tls.certificate_authority import CertificateAuthority
@@ -70,11 +72,12 @@ async def serve_plugin(
     ``listener`` gets every event. Raises `StartError`, `SettingsError` before it has started;
     afterwards only cancellation ends it early.
     """
+    rule_set = rule_set_of(settings, CAPABILITIES)
     authority = CertificateAuthority.chosen(settings.ca_cert, settings.ca_key, settings.data_dir)
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         try:
-            await _serve(settings, listener, task_status, authority, nursery)
+            await _serve(settings, rule_set, listener, task_status, authority, nursery)
         except Exception as error:  # noqa: BLE001 - raised below, not wrapped in a group
             failure = error
         nursery.cancel_scope.cancel()
@@ -84,18 +87,19 @@ async def serve_plugin(
 
 async def _serve(
     settings: PluginSettings,
+    rule_set: RuleSet,
     listener: Listener,
     task_status: trio.TaskStatus[RunningPlugin],
     authority: CertificateAuthority,
     nursery: trio.Nursery,
 ) -> None:
-    services = _services(settings, listener, authority, nursery)
+    services = _services(settings, rule_set, listener, authority, nursery)
     tunnels = _MODES[settings.tunnel](nursery, services, settings)
     told_to_drain = trio.Event()
     async with open_front(settings, services, tunnels) as registrations:
         command = _command(settings, registrations)
         running = RunningPlugin(registrations, command, authority.certificate_path, told_to_drain)
-        listener(_started(settings, running))
+        listener(_started(settings, rule_set, running))
         task_status.started(running)
         try:
             await told_to_drain.wait()
@@ -106,11 +110,13 @@ async def _serve(
             with trio.CancelScope(shield=True):
                 await tunnels.end()
             reason = "told to stop" if told_to_drain.is_set() else "cancelled"
-            listener(PluginStopped(time=time.time(), reason=reason))
+            totals = services.counters.totals(rule_set.ids)
+            listener(PluginStopped(time=time.time(), reason=reason, rules=totals))
 
 
 def _services(
     settings: PluginSettings,
+    rule_set: RuleSet,
     listener: Listener,
     authority: CertificateAuthority,
     nursery: trio.Nursery,
@@ -126,7 +132,7 @@ def _services(
     return Services(
         limits=limits,
         targets=settings.target_host,
-        rule_set=rule_set_of(settings),
+        rule_set=rule_set,
         counters=Counters(),
         leaves=LeafCache(authority, limits.leaves, num_tickets=0, resumption=False),
         dialer=dialer,
@@ -151,7 +157,7 @@ def _upstream_of(target: TargetPattern) -> str:
     return f"https://{target}" if target.exact else "*"
 
 
-def _started(settings: PluginSettings, running: RunningPlugin) -> PluginStarted:
+def _started(settings: PluginSettings, rule_set: RuleSet, running: RunningPlugin) -> PluginStarted:
     return PluginStarted(
         time=time.time(),
         version=faultinject.__version__,
@@ -160,9 +166,10 @@ def _started(settings: PluginSettings, running: RunningPlugin) -> PluginStarted:
         host=settings.host,
         tunnel=settings.tunnel,
         targets=tuple(str(target) for target in settings.target_host),
-        error_probability=settings.error_probability,
+        error_probability=asked_probability(settings),
         status_code=settings.status_code,
         seed=settings.seed,
         ca_cert=str(running.ca_cert),
         command=running.command,
+        rules=rule_set.ids,
     )

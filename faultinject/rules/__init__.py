@@ -10,7 +10,6 @@ from faultinject.rules.decide import PASS, Plan, Wait, decide
 from faultinject.rules.draws import Draws
 from faultinject.rules.match import Match
 from faultinject.rules.model import Rule, RuleSet, Weighted
-from faultinject.rules.short_form import rule_set_of
 from faultinject.rules.when import When
 
 __all__ = [
@@ -25,5 +24,4 @@ __all__ = [
     "Weighted",
     "When",
     "decide",
-    "rule_set_of",
 ]

@@ -7,6 +7,7 @@ where those of the same id stopped. Everything that a stranger could make grow i
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -57,6 +58,14 @@ class Counters:
         if tally is None:
             tally = self._rules[rule_id] = Tally()
         return tally
+
+    def totals(self, rule_ids: Iterable[str]) -> tuple[dict[str, str | int], ...]:
+        """Return how often each rule was reached and fired, as events tell it."""
+        tallies = ((rule_id, self.tally(rule_id)) for rule_id in rule_ids)
+        return tuple(
+            {"rule": rule_id, "reached": tally.taken, "fired": tally.fired}
+            for rule_id, tally in tallies
+        )
 
     def _group(self, groups: OrderedDict[str, Tally], group: str) -> Tally:
         if len(group) > _LONGEST_GROUP:  # a client may write anything into a header

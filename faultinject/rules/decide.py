@@ -128,6 +128,8 @@ def _reached(
     if not when.fires(number, tally, draws, now_seconds):
         return None
     tally.fired += 1
+    if when.per is not None:
+        counters.tally(rule.id).fired += 1  # of all groups
     return _plan(rule, draws, _slot(rule, tally), marked=rule_set.marker)
 
 

@@ -89,6 +89,11 @@ class RuleSet:
         object.__setattr__(self, "_stages", stages)
         object.__setattr__(self, "_heads", Index(self._of(Stage.ANSWER), head_only=True))
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The names (or ids) of the rules, in order."""
+        return tuple(rule.id for rule in self.rules)
+
     def _of(self, stage: Stage) -> tuple[Rule, ...]:
         return tuple(rule for rule in self.rules if rule.stage is stage)
 

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from faultinject.faults.respond import Respond
 from faultinject.rules.match import Match
-from faultinject.rules.model import Rule, RuleSet
+from faultinject.rules.model import Rule
 from faultinject.rules.when import When
 from faultinject.settings import Settings
 
 
-def rule_set_of(settings: Settings) -> RuleSet:
-    """Return the rule set that the settings mean: respond to the targets, at random."""
+def options_rule(settings: Settings) -> Rule:
+    """Return the rule that the options mean: respond to the targets, at random."""
     body = None if settings.error_body is None else settings.error_body.encode()
     headers = tuple((name.encode(), value.encode()) for name, value in settings.headers)
-    rule = Rule.of(
+    return Rule.of(
         "options",
         Match(settings.target_host),
         When(settings.error_probability),
         Respond(settings.status_code, body, headers),
         marker=settings.marker,
     )
-    return RuleSet((rule,), settings.seed, settings.marker)

@@ -32,7 +32,7 @@ def completed(environment, capfd, words):
 
 def test_commands_options_words_and_paths_are_offered(environment, capfd):
     """Whatever comes next."""
-    assert completed(environment, capfd, ["faultinject", "pr"]) == ["plain,proxy"]
+    assert completed(environment, capfd, ["faultinject", "pro"]) == ["plain,proxy"]
     assert completed(environment, capfd, ["faultinject", "proxy", "--see"]) == ["plain,--seed"]
     words = ["faultinject", "proxy", "--log-level", "w"]
     assert completed(environment, capfd, words) == ["plain,warning"]

@@ -7,7 +7,7 @@ from faultinject.config.options import CA_OPTIONS, FILE_OPTIONS, PROXY_OPTIONS
 from faultinject.settings import Settings
 
 SETTINGS = [option for option in PROXY_OPTIONS if option.setting]
-NO_OPTION = {"limits"}
+NO_OPTION = {"limits", "short_form"}
 
 
 def test_every_setting_has_one_option():
@@ -28,14 +28,14 @@ def test_the_default_shown_is_the_default_used(option):
 
 
 def test_names_are_unique_and_follow_one_pattern():
-    """Variables and keys can be told from the option's name; --header's key is the exception."""
+    """Variables and keys can be told from the name, but for the keys of --header and --rule."""
     assert len({option.name for option in PROXY_OPTIONS}) == len(PROXY_OPTIONS)
     for option in PROXY_OPTIONS:
         name = option.name.replace("-", "_")
         assert option.variable == (
             None if option.command_line_only else f"FAULTINJECT_{name.upper()}"
         )
-        assert option.key == ("headers" if name == "header" else name)
+        assert option.key == {"header": "headers", "rule": "rules"}.get(name, name)
 
 
 def test_what_acts_at_once_stands_in_no_file():

@@ -22,6 +22,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "boolean": (bool,),
     "list of strings": (tuple,),
+    "list of objects": (tuple,),
     "string or null": (str, type(None)),
     "integer or null": (int, type(None)),
 }
@@ -77,7 +78,9 @@ def test_summary() -> None:
     values = summary.as_dict()
     text = section("The summary")
     whole, entry = text.split("An entry of `targets`:")
+    entry, rule = entry.split("An entry of `rules`:")
     assert list(fields(whole)) == list(example(text)) == list(values)
     assert list(fields(entry)) == list(example(text)["targets"][0]) == list(values["targets"][0])
+    assert list(fields(rule)) == list(example(text)["rules"][0]) == list(values["rules"][0])
     assert f"keeps {summary_module.MAX_HOSTS} of them" in text
     assert f"`{summary_module.OTHER}`" in text

@@ -38,6 +38,28 @@ def exchanges(number: int, **changes: Any) -> list[Event]:
     return [sample(ExchangeEnded, **changes)] * number
 
 
+def totals(rule: str = "options", **counts: int) -> tuple[dict[str, str | int], ...]:
+    """Return what the end of a run tells of one rule."""
+    return ({"rule": rule, **counts},)
+
+
+def test_rules() -> None:
+    """Each rule has its numbers, and how often its point never came."""
+    summary = summary_of(
+        sample(ProxyStarted, rules=("a", "b")),
+        *exchanges(2, outcome="not-reached", rule="a"),
+        *exchanges(1, outcome="not-reached", rule="gone"),
+        sample(
+            ProxyStopped, rules=(*totals("a", reached=9, fired=3), *totals("c", reached=1, fired=0))
+        ),
+    )
+    assert summary.as_dict()["rules"] == [
+        {"rule": "a", "reached": 9, "fired": 3, "not_reached": 2},
+        {"rule": "b", "reached": 0, "fired": 0, "not_reached": 0},
+        {"rule": "c", "reached": 1, "fired": 0, "not_reached": 0},
+    ]
+
+
 def test_run() -> None:
     """Every field of a run with all outcomes."""
     summary = summary_of(
@@ -58,7 +80,7 @@ def test_run() -> None:
         sample(HandshakeFailed, refused=False),
         sample(SessionFailed),
         sample(Warned),
-        sample(ProxyStopped, time=TIME + 1.5),
+        sample(ProxyStopped, time=TIME + 1.5, rules=totals(reached=40, fired=2)),
     )
     assert summary.as_dict() == {
         "v": 1,
@@ -95,6 +117,7 @@ def test_run() -> None:
                 "not_reached": 0,
             },
         ],
+        "rules": [{"rule": "options", "reached": 40, "fired": 2, "not_reached": 0}],
         "sessions": 1,
         "relayed": {"pypi.org": 2},
         "unopened_tunnels": {"closed.example": 1},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from faultinject.authority import TargetPattern
-from faultinject.rules import rule_set_of
+from faultinject.composing import rule_set_of
 from faultinject.settings import Settings
 
 

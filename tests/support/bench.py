@@ -21,12 +21,13 @@ import trio.testing
 from attrs import define, evolve, field
 
 from faultinject.authority import Authority, TargetPattern
+from faultinject.composing import rule_set_of
 from faultinject.dial import Dialer, Origin
 from faultinject.errors import UpstreamError
 from faultinject.events import Event, ExchangeEnded, SessionEnded, SessionFailed
 from faultinject.front_door import FrontDoor
 from faultinject.limits import Limits
-from faultinject.rules import Counters, RuleSet, rule_set_of
+from faultinject.rules import Counters, RuleSet
 from faultinject.rules.reading import read_rules
 from faultinject.session import Services, Session
 from faultinject.settings import Settings

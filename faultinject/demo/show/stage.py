@@ -16,10 +16,11 @@ import trio
 from attrs import evolve, field, frozen
 
 from faultinject.authority import HTTPS_PORT, Authority, ConnectTo, TargetPattern
+from faultinject.composing import rule_set_of
 from faultinject.demo.api import FakeApi
 from faultinject.events import Event
 from faultinject.proxy import RunningProxy, serve
-from faultinject.rules import Draws, rule_set_of
+from faultinject.rules import Draws
 from faultinject.settings import Settings
 from faultinject.tls.certificate_authority import CertificateAuthority
 from faultinject.tls.leaves import LeafCache

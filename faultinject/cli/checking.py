@@ -1,0 +1,62 @@
+"""Looks for all that is wrong with a configuration file and the rules in it.
+
+Knows nothing of how it is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from attrs import frozen
+
+from faultinject.composing import Composed, composed, problems
+from faultinject.config import PROXY_OPTIONS, file_problems, load_settings
+from faultinject.errors import SettingsError
+from faultinject.plugin.capabilities import CAPABILITIES as OF_PLUGIN
+from faultinject.rules.checks import Capabilities
+from faultinject.rules.model import RuleSet
+
+
+@frozen
+class Checked:
+    """What was found."""
+
+    problems: tuple[str, ...]
+    """Why the file cannot be used, a line each."""
+    notes: tuple[str, ...] = ()
+    """What can be right, and is hardly meant; and what one command cannot do."""
+    count: int = 0
+    """How many rules there are."""
+
+
+def checked(path: Path) -> Checked:
+    """Check a file as ``--config`` would take it. Nothing is raised for what is wrong in it."""
+    try:
+        if found := file_problems(path):
+            return Checked(tuple(found))
+        settings = load_settings({"config": [str(path)]}, {}, PROXY_OPTIONS)
+        if found := [each for written in settings.rules for each in problems(written)]:
+            return Checked(tuple(found))
+        result = composed(settings)
+    except SettingsError as error:
+        return Checked((str(error),))
+    return Checked((), tuple(_notes(result)), len(result.rule_set.rules))
+
+
+def _notes(result: Composed) -> Iterator[str]:
+    yield from (f"warning: {each}" for each in result.warnings)
+    for rule in result.rule_set.rules:
+        try:
+            _check(result.rule_set, rule.id, OF_PLUGIN)
+        except SettingsError as error:
+            yield f"note: {error}"
+
+
+def _check(rule_set: RuleSet, rule_id: str, capabilities: Capabilities) -> None:
+    from attrs import evolve
+
+    from faultinject.rules.checks import check_capabilities
+
+    only = tuple(rule for rule in rule_set.rules if rule.id == rule_id)
+    check_capabilities(evolve(rule_set, rules=only), capabilities)

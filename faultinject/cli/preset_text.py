@@ -1,0 +1,94 @@
+"""Presets in words: the table of all, and one with its rules and bytes.
+
+Knows nothing of options. Loads much: import it late.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import textwrap
+from collections.abc import Iterable, Iterator
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from faultinject.config import nearest
+from faultinject.config.wording import shown_text
+from faultinject.errors import SettingsError
+from faultinject.faults.fault import Fault
+from faultinject.presets import NAMES, Preset, preset_named
+from faultinject.preview import Shown, shown
+from faultinject.providers import PROVIDERS
+from faultinject.providers.provider import Provider
+
+_WIDTH = 100
+
+
+def preset_table() -> str:
+    """Return the table of all presets, as wide as the terminal."""
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 1, 0), header_style="bold")
+    table.add_column("preset", no_wrap=True)
+    table.add_column("what the client sees", ratio=1)
+    table.add_column("what a client should do", ratio=1)
+    for name in NAMES:
+        preset = preset_named(name)
+        table.add_row(Text(name), Text(preset.sees), Text(preset.expect))
+    out = io.StringIO()
+    Console(file=out, width=shutil.get_terminal_size().columns, color_system=None).print(table)
+    return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
+
+
+def preset_text(preset: Preset, provider: str | None = None) -> str:
+    """Return all that there is to a preset. Raises `SettingsError` for an API that is none."""
+    return "".join(_text(preset, _providers(provider)))
+
+
+def _providers(name: str | None) -> Iterable[Provider]:
+    if name is None:
+        return PROVIDERS
+    names = {provider.name: provider for provider in PROVIDERS}
+    if name not in names:
+        near = nearest(name, names)
+        mend = f"did you mean {near}?" if near else "there are " + ", ".join(names)
+        raise SettingsError(f"--provider: {shown_text(name)} is no API that is known; {mend}")
+    return (names[name],)
+
+
+def _text(preset: Preset, providers: Iterable[Provider]) -> Iterator[str]:
+    yield f"{preset.name}\n\n"
+    yield _paragraph("The client sees: ", preset.sees)
+    yield _paragraph("What it should do: ", preset.expect)
+    yield "\nKnown from:\n"
+    for each in preset.evidence:
+        yield _paragraph("- ", each)
+    yield f"\nThe rules:\n\n{textwrap.indent(preset.text, '  ')}\n"
+    yield _paragraph(
+        "",
+        "What goes out. The numbers in it are drawn anew for each answer; ␍ stands for CR, ␃ for"
+        " an end without a line end. What is in brackets happens. A stream that is harmed is the"
+        " API's own; here it is the smallest that the API could send.",
+    )
+    for provider in providers:
+        yield from sections(preset, provider)
+
+
+def sections(preset: Preset, provider: Provider) -> Iterator[str]:
+    """Return what goes out for each rule and fault of a preset, each under a line of its own."""
+    for rule in preset.rules:
+        for number, (fault, one) in enumerate(shown(rule, provider), 1):
+            which = f", {number}" if len(rule.faults) > 1 else ""
+            yield f"\n---- {provider.name}, {_where(fault, one)}, rule {rule.id}{which} ----\n"
+            yield one.text
+
+
+def _where(fault: Fault, one: Shown) -> str:
+    kind = "a stream of " if fault.stream else ""
+    return kind + one.path
+
+
+def _paragraph(title: str, text: str) -> str:
+    indent = " " * len(title) if title == "- " else ""
+    return textwrap.fill(title + text, _WIDTH, subsequent_indent=indent) + "\n"

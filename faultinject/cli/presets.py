@@ -1,0 +1,42 @@
+"""``faultinject presets``: what failures there are by name, and what one of them is."""
+
+from __future__ import annotations
+
+import click
+
+from faultinject.cli.commands import HelpfulCommand, HelpfulGroup
+
+_EPILOG = """\
+Have one happen to each request, or to a tenth of them:
+
+  faultinject proxy --preset overloaded
+  faultinject proxy --preset stream-cut@10%
+
+Change one, and use it:
+
+  faultinject presets show stream-cut --rules > rules.yaml
+  faultinject proxy --config rules.yaml
+"""
+
+
+@click.group("presets", cls=HelpfulGroup, epilog=_EPILOG, invoke_without_command=True)
+@click.pass_context
+def presets(context: click.Context) -> None:
+    """List the failures that can be had by name (--preset), or show one."""
+    if context.invoked_subcommand is None:
+        from faultinject.cli.preset_text import preset_table
+
+        click.echo(preset_table(), nl=False)
+
+
+@presets.command("show", cls=HelpfulCommand)
+@click.argument("name")
+@click.option("--provider", metavar="NAME", help="Show the bytes for this API alone.")
+@click.option("--rules", "rules_only", is_flag=True, help="Print the rules alone, as a file.")
+def show(name: str, provider: str | None, rules_only: bool) -> None:
+    """Show a preset: its rules, the bytes, what a client should do, and the evidence."""
+    from faultinject.cli.preset_text import preset_text
+    from faultinject.presets import preset_named
+
+    preset = preset_named(name)
+    click.echo(preset.text if rules_only else preset_text(preset, provider), nl=False)

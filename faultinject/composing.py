@@ -1,0 +1,147 @@
+"""Puts the rules of a run together: the user's, those of presets, and the options' own.
+
+Knows nothing of where settings come from, and of what a front door is. What reads rules is loaded
+only if there are some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from faultinject.authority import HTTPS_PORT, TargetPattern
+from faultinject.config.wording import shown_text
+from faultinject.errors import SettingsError
+from faultinject.faults.stage import Stage
+from faultinject.rules.checks import Capabilities, check_capabilities
+from faultinject.rules.model import Rule, RuleSet
+from faultinject.rules.short_form import options_rule
+from faultinject.settings import ChosenPreset, Settings, WrittenRules
+
+
+@frozen
+class Composed:
+    """The rules of a run."""
+
+    rule_set: RuleSet
+    warnings: tuple[str, ...] = ()
+    """What can be right, and is hardly meant: one line each."""
+
+
+def rule_set_of(settings: Settings, capabilities: Capabilities | None = None) -> RuleSet:
+    """Return the rules that settings mean. Raises `SettingsError`; see `composed`."""
+    return composed(settings, capabilities).rule_set
+
+
+def composed(settings: Settings, capabilities: Capabilities | None = None) -> Composed:
+    """Return the rules that settings mean, in the order in which they are asked.
+
+    A rule that names no host is for the targets. Raises `SettingsError` for a rule that cannot be
+    read, a preset that is not there, two rules of a name, and what the front door cannot do.
+    """
+    short_form = (options_rule(settings),) if has_short_form(settings) else ()
+    if not settings.rules and not settings.preset:
+        return Composed(RuleSet(short_form, settings.seed, settings.marker))
+    from faultinject.rules.reading import joined
+
+    given = [*_written(settings.rules), *_of_presets(settings.preset)]
+    rules = (_for_targets(rule, settings.target_host) for rule in given)
+    reading = joined([*rules, *short_form])
+    rule_set = RuleSet(reading.rules, settings.seed, settings.marker)
+    if capabilities is not None:
+        check_capabilities(rule_set, capabilities)
+    warnings = (*reading.warnings, *_unseen(given, settings.target_host))
+    return Composed(rule_set, warnings)
+
+
+def problems(written: WrittenRules) -> list[str]:
+    """Return all that is wrong with rules, a line each: the first mistake of each rule."""
+    from faultinject.rules.reading.node import Node
+    from faultinject.rules.reading.rule_list import joined, read_one_rule
+
+    files = _FileReader(written.folder)
+    rules, found = [], []
+    for item in Node(written.value, written.source, "rules").items():
+        try:
+            rules.append(read_one_rule(item, files.read))
+        except SettingsError as error:
+            found.append(str(error))
+    try:
+        joined(rules)
+    except SettingsError as error:
+        found.append(str(error))
+    return found
+
+
+def has_short_form(settings: Settings) -> bool:
+    """Say whether the options are a rule, too."""
+    if settings.short_form is None:
+        return not settings.rules and not settings.preset
+    return settings.short_form
+
+
+def asked_probability(settings: Settings) -> float:
+    """Return the chance that the options ask for; 0 if other rules stand in their place."""
+    return settings.error_probability if has_short_form(settings) else 0.0
+
+
+# -- what was given -----------------------------------------------------------------------------
+
+
+def _written(sources: Iterable[WrittenRules]) -> Iterator[Rule]:
+    from faultinject.rules.reading import read_rule_text, read_rules
+
+    for each in sources:
+        if isinstance(each.value, str):
+            yield read_rule_text(each.value, each.source)
+        else:
+            files = _FileReader(each.folder)
+            yield from read_rules(each.value, each.source, read_file=files.read).rules
+
+
+@frozen
+class _FileReader:
+    """Reads files that rules name, from the folder where the rules are."""
+
+    folder: Path | None
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes. Raises `OSError`, `ValueError`."""
+        if self.folder is None:
+            raise OSError("rules that are not in a file cannot name one")
+        return (self.folder / Path(name).expanduser()).read_bytes()
+
+
+def _of_presets(chosen: Iterable[ChosenPreset]) -> Iterator[Rule]:
+    from faultinject.presets import preset_named
+
+    seen: set[str] = set()
+    for each in chosen:
+        if each.name in seen:
+            raise SettingsError(f"--preset: {shown_text(each.name)} is given twice; give it once")
+        seen.add(each.name)
+        try:
+            rules = preset_named(each.name).rules
+        except SettingsError as error:
+            raise SettingsError(f"--preset: {error}") from None
+        yield from (evolve(rule, when=rule.when.scaled(each.factor)) for rule in rules)
+
+
+def _for_targets(rule: Rule, targets: tuple[TargetPattern, ...]) -> Rule:
+    if rule.match.hosts is not None:
+        return rule
+    return evolve(rule, match=evolve(rule.match, hosts=targets))
+
+
+def _unseen(rules: Iterable[Rule], targets: tuple[TargetPattern, ...]) -> Iterator[str]:
+    """Return a warning for each rule whose hosts are no targets: what goes there is not seen."""
+    for rule in rules:
+        for host in rule.match.hosts or ():
+            if host.exact and rule.stage is not Stage.CONNECT and not _is_target(host, targets):
+                yield f"{rule.place}: {host} is no target; name it with --target-host, too"
+
+
+def _is_target(host: TargetPattern, targets: tuple[TargetPattern, ...]) -> bool:
+    return any(each.matches(host.host, host.port or each.port or HTTPS_PORT) for each in targets)
