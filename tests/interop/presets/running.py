@@ -1,0 +1,123 @@
+"""Runs the whole matrix: a proxy for each preset, a program for each SDK, all at the same time.
+
+Knows nothing of what must come out.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from tests.interop.presets.cases import SHOWINGS, Showing
+from tests.support.proxy import Happening, ProxyRun, clean_environment
+
+STARTING_AT_A_TIME = 3
+MATRIX_SECONDS = 180.0
+ASKING = Path(__file__).parent / "asking.py"
+NODE = Path(__file__).parents[1] / "node"
+
+
+@frozen
+class Program:
+    """What asks by one SDK."""
+
+    sdk: str
+    command: tuple[str, ...]
+
+    def ask(self, cases: Iterable[dict[str, Any]], ca_file: Path) -> dict[str, list[Happening]]:
+        """Return what came of each case's calls, by the case's id."""
+        lines = "".join(json.dumps(case) + "\n" for case in cases)
+        asked = subprocess.run(
+            self.command, input=lines, stdout=subprocess.PIPE, text=True, check=True, cwd=NODE,
+            env=clean_environment(NODE_EXTRA_CA_CERTS=str(ca_file)), timeout=MATRIX_SECONDS,
+        )  # fmt: skip
+        answers = map(json.loads, asked.stdout.splitlines())
+        return {answer["id"]: answer["outcomes"] for answer in answers}
+
+
+@frozen
+class Result:
+    """What one SDK's calls, made in one way, came to at one preset."""
+
+    showing: Showing
+    sdk: str
+    mode: str
+    outcomes: list[Happening]
+    exchanges: list[Happening]
+    """All that the proxy saw for them, in order."""
+
+    @property
+    def shown(self) -> Happening:
+        """What the call under test came to."""
+        return self.outcomes[self.showing.shown]
+
+    @property
+    def last(self) -> Happening:
+        """What the call after it came to."""
+        return self.outcomes[-1]
+
+    @property
+    def attempts(self) -> list[Happening]:
+        """The attempts of the call under test."""
+        return [e for e in self.exchanges if e["rule"] != "later"][self.showing.shown :]
+
+    def gaps_seconds(self) -> list[float]:
+        """Return the time from the end of each attempt to the begin of the next."""
+        spans = [_span(exchange) for exchange in self.attempts]
+        pairs = zip(spans, spans[1:], strict=False)
+        return [(begin - end).total_seconds() for (_, end), (begin, _) in pairs]
+
+
+def _span(exchange: Happening) -> tuple[datetime, datetime]:
+    end = datetime.fromisoformat(exchange["time"])
+    return end - timedelta(milliseconds=exchange.get("milliseconds") or 0), end
+
+
+def run_matrix(programs: list[Program], folder: Path, *ca_options: str) -> Iterator[Result]:
+    """Show every preset to every SDK, and yield what came of it."""
+    with ExitStack() as stack, ThreadPoolExecutor(STARTING_AT_A_TIME) as starting:
+
+        def start(showing: Showing) -> ProxyRun:
+            place = folder / showing.preset
+            place.mkdir()
+            return stack.enter_context(ProxyRun(place, *showing.options(), *ca_options))
+
+        runs = dict(zip(SHOWINGS, starting.map(start, SHOWINGS), strict=True))
+        ca_file = next(iter(runs.values())).ca_file
+        with ThreadPoolExecutor(len(programs)) as asking:
+            answers = asking.map(
+                lambda program: program.ask(_cases(program, runs), ca_file), programs
+            )
+            asked = dict(zip((program.sdk for program in programs), answers, strict=True))
+    for showing, run in runs.items():
+        yield from _results(showing, run, asked)
+
+
+def _cases(program: Program, runs: dict[Showing, ProxyRun]) -> Iterator[dict[str, Any]]:
+    for showing, run in runs.items():
+        for mode in showing.modes if program.sdk in showing.sdks else ():
+            yield {
+                "id": f"{showing.preset} {mode}", "mode": mode, "tools": showing.tools,
+                "base_url": f"https://{showing.host(program.sdk, mode)}", "proxy": run.url,
+                "ca_file": str(run.ca_file), "timeout": showing.timeout_seconds,
+                "deadline": showing.deadline_seconds, "prompts": showing.prompts,
+            }  # fmt: skip
+
+
+def _results(
+    showing: Showing, run: ProxyRun, asked: dict[str, dict[str, list[Happening]]]
+) -> Iterator[Result]:
+    for sdk in filter(asked.__contains__, showing.sdks):
+        for mode in showing.modes:
+            host = showing.host(sdk, mode)
+            seen = [event for event in run.events if event.get("host") == host]
+            outcomes = asked[sdk][f"{showing.preset} {mode}"]
+            yield Result(showing, sdk, mode, outcomes, [e for e in seen if "rule" in e])
