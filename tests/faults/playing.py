@@ -1,0 +1,115 @@
+"""Plays an answer through faults without I/O: what arrives when, and what must come out when."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from attrs import define, evolve, field, frozen
+
+from faultinject.faults import acts
+from faultinject.faults.acts import Act, Told
+from faultinject.faults.answer import Answer
+from faultinject.faults.making import Made, make
+from faultinject.http.message import End
+from faultinject.providers import anthropic
+from faultinject.providers.provider import Asked, Provider
+from faultinject.rules.draws import Draws
+from faultinject.rules.reading import read_rules
+
+
+def numbers(purpose: str) -> Any:
+    """Return random numbers, the same in each run."""
+    return Draws(1, purpose, 1).uniform
+
+
+def answer(
+    provider: Provider = anthropic.PROVIDER, path: str = "/v1/messages", *, encoded: bool = False
+) -> Answer:
+    """Return what is known of a stream."""
+    fields = provider.draw_fields(numbers("fields"), 1_800_000_000.0, Asked(path))
+    fields = evolve(fields, request_id="req_x")
+    return Answer(provider, provider.shape(path), encoded, fields, numbers)
+
+
+def made(*streams: dict[str, Any], of: Answer | None = None, breaks: Any = None) -> Made:
+    """Make faults that are written as in a rule."""
+    fault: dict[str, Any] = {"break": breaks} if breaks else {"stream": list(streams)}
+    [rule] = read_rules([{"fault": fault}], "test").rules
+    described = rule.faults[0].fault
+    return make(described.stream, described.breaks, of or answer())
+
+
+@frozen
+class Did:
+    """An act, and when."""
+
+    when: float
+    act: Act
+
+
+@define
+class Play:
+    """What came out."""
+
+    done: list[Did] = field(factory=list)
+    now: float = 0.0
+
+    @property
+    def data(self) -> bytes:
+        """All bytes that were passed on."""
+        return b"".join(self.pieces)
+
+    @property
+    def pieces(self) -> list[bytes]:
+        """The bytes as they were passed on."""
+        return [did.act.data for did in self.done if isinstance(did.act, acts.Send)]
+
+    @property
+    def times(self) -> list[float]:
+        """When each of these was."""
+        return [did.when for did in self.done if isinstance(did.act, acts.Send)]
+
+    @property
+    def ending(self) -> Act | None:
+        """How it ended, if it did."""
+        last = self.done[-1].act if self.done else None
+        return last if isinstance(last, acts.ENDINGS) else None
+
+
+def play(what: Made, arrivals: Iterable[tuple[float, bytes]], *, end: float | None = None) -> Play:
+    """Play pieces that arrive at their times, and the end of the body a second after the last."""
+    result, transform = Play(), what.transform
+    assert transform is not None
+    told: list[tuple[float, Told]] = list(arrivals)
+    last = told[-1][0] if told else 0.0
+    told.append((last + 1 if end is None else end, End()))
+    for when, piece in told:
+        while transform.wake_at <= max(when, result.now) and result.ending is None:
+            result.now = max(result.now, transform.wake_at)
+            _do(result, transform.step(acts.TICK, result.now))
+        if result.ending is None:
+            result.now = max(result.now, when)
+            _do(result, transform.step(piece, result.now))
+    return result
+
+
+def _do(result: Play, wanted: Iterable[Act]) -> None:
+    for act in wanted:
+        assert result.ending is None, "there was an act after the end"
+        if isinstance(act, acts.WaitUntil):
+            assert act.seconds < math.inf
+            result.now = max(result.now, act.seconds)
+        else:
+            result.done.append(Did(result.now, act))
+
+
+def at_once(*pieces: bytes) -> list[tuple[float, bytes]]:
+    """Have all pieces arrive at once."""
+    return [(0.0, piece) for piece in pieces]
+
+
+def one_a_second(*pieces: bytes) -> list[tuple[float, bytes]]:
+    """Have a piece arrive each second, from 1 on."""
+    return [(float(n), piece) for n, piece in enumerate(pieces, 1)]

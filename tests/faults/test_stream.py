@@ -1,0 +1,440 @@
+"""What each fault does to a stream: what arrives, and what must come out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from faultinject.faults import acts
+from faultinject.framing.sse import SseDecoder
+from faultinject.http.message import End
+from faultinject.providers import openai
+from tests.faults.playing import Play, answer, at_once, made, one_a_second, play
+from tests.support.llm_api import completion_events, message_events
+
+EVENTS = message_events()
+WHOLE = b"".join(EVENTS)
+FINISH = acts.Finish()
+
+
+def events_of(data: bytes) -> list[Any]:
+    """Return names and data of the events in some bytes."""
+    return [(event.name, event.json) for event in SseDecoder().feed(data) if event.is_event]
+
+
+# Points
+
+
+@pytest.mark.parametrize(
+    ("point", "passed"),
+    [
+        ({"after": {"count": 1}}, 1),
+        ({"after": {"count": 5}}, 5),
+        ({"before": {"count": 5}}, 4),
+        ({"at": "first-event"}, 0),
+        ({"after": "content_block_delta"}, 4),
+        ({"after": {"event": "content_block_delta", "count": 2}}, 5),
+        ({"before": {"event": "content_block_delta", "count": 2}}, 4),
+        ({"before": "message_stop"}, 7),
+        ({"after": "message_stop"}, 8),
+        ({"after": {"where": {"delta.type": "text_delta"}}}, 4),
+        ({"before": {"where": {"delta.stop_reason": "end_turn"}}}, 6),
+        ({"after": {"bytes": len(EVENTS[0])}}, 1),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 100, 10_000])
+def test_a_point_whatever_the_pieces(point: dict[str, Any], passed: int, size: int) -> None:
+    """All before the point has passed, nothing behind it has."""
+    pieces = [WHOLE[at : at + size] for at in range(0, len(WHOLE), size)]
+    result = play(made(point | {"cut": True}), at_once(*pieces))
+    assert result.data == b"".join(EVENTS[:passed])
+    assert result.ending == acts.Cut()
+
+
+@pytest.mark.parametrize("after", [0, 1, 33, len(WHOLE) - 1, len(WHOLE)])
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_a_number_of_bytes(after: int, size: int) -> None:
+    """Within an event too."""
+    point = {"after": {"bytes": after}} if after else {}
+    pieces = [WHOLE[at : at + size] for at in range(0, len(WHOLE), size)]
+    result = play(made(point | {"reset": True}), at_once(*pieces))
+    assert result.data == WHOLE[:after]
+    assert result.ending == acts.Reset()
+
+
+def test_a_time() -> None:
+    """It comes by itself, whether anything else does or not."""
+    result = play(made({"after": {"time": 2.5}, "cut": True}), one_a_second(*EVENTS))
+    assert result.data == b"".join(EVENTS[:2])
+    assert (result.now, result.ending) == (2.5, acts.Cut())
+    silent = play(made({"after": {"time": "10s"}, "cut": True}), [(1, EVENTS[0])], end=60)
+    assert (silent.data, silent.now, silent.ending) == (EVENTS[0], 10, acts.Cut())
+
+
+def test_a_time_that_never_comes() -> None:
+    """The answer has ended before."""
+    what = made({"after": {"time": "10s"}, "cut": True})
+    result = play(what, one_a_second(*EVENTS))
+    assert (result.data, result.ending) == (WHOLE, FINISH)
+    assert what.transform is not None
+    assert what.transform.done is None
+    assert what.transform.undone == "cut after 10 s"
+
+
+def test_what_speaks_waits_for_an_events_end() -> None:
+    """An error at a time, or behind a number of bytes, does not stand within an event."""
+    arrivals = [(1.0, EVENTS[0][:10]), (3.0, EVENTS[0][10:] + EVENTS[1])]
+    for point in ({"time": 2}, {"bytes": 5}):
+        result = play(made({"after": point, "error": True}), arrivals)
+        assert result.data.startswith(EVENTS[0] + b"event: error\n")
+        assert result.now == 3
+    idle = play(made({"after": {"time": 2}, "error": True}), [(1.0, EVENTS[0])], end=9)
+    assert idle.times == [1, 2]
+
+
+def test_pieces_are_kept() -> None:
+    """Behind a point that is behind an event nothing is held back; before one, only that event."""
+    pieces = [WHOLE[at : at + 7] for at in range(0, len(WHOLE), 7)]
+    for point in ({"after": {"count": 500}}, {"before": {"count": 500}}):
+        result = play(made(point | {"cut": True}), one_a_second(*pieces))
+        assert result.pieces == pieces
+        assert result.times == [float(n) for n in range(1, len(pieces) + 1)]
+
+
+def test_an_event_that_may_be_the_one_is_held() -> None:
+    """Its beginning must not be seen; what turns out not to be it passes when that is known."""
+    what = made({"before": "message_stop", "cut": True})
+    result = play(what, [(1, EVENTS[0][:9]), (2, EVENTS[0][9:]), (3, EVENTS[7][:-1]), (4, b"\n")])
+    assert (result.pieces, result.times) == ([EVENTS[0]], [2])
+    assert result.now == 4
+    ends = play(made({"before": "message_stop", "cut": True}), [(1, EVENTS[7][:9])])
+    assert (ends.data, ends.ending) == (EVENTS[7][:9], FINISH)
+
+
+# A stream written in any lawful way, cut anywhere
+
+LINE_ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\x00"), max_size=8)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[bytes]:
+    """Draw events, each with its comments, padding and line ends, and other blocks between."""
+    end = draw(LINE_ENDS)
+    blocks = []
+    for n in range(draw(st.integers(1, 6))):
+        for text in draw(st.lists(TEXT, max_size=2)):
+            blocks.append(b": " + text.encode() + end + draw(st.sampled_from([b"", end])))
+        data = json.dumps({"type": "x", "n": n, "t": draw(TEXT)}, ensure_ascii=False).encode()
+        padding = b" " * draw(st.integers(0, 5))
+        blocks.append(b"event: x" + end + b"data:" + padding + data + end + end)
+    return blocks
+
+
+@st.composite
+def cut_streams(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
+    """Draw a stream and the pieces in which it arrives."""
+    whole = b"".join(draw(streams()))
+    places = sorted(draw(st.sets(st.integers(1, max(1, len(whole) - 1)), max_size=20)))
+    bounds = [0, *places, len(whole)]
+    pieces = [whole[a:b] for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
+    return whole, pieces
+
+
+@given(cut_streams(), st.integers(1, 7), st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_events_before_the_point_are_what_they_were(
+    stream: tuple[bytes, list[bytes]], count: int, after: bool
+) -> None:
+    """Byte for byte; and if the point never comes, all is."""
+    whole, pieces = stream
+    what = made({"after" if after else "before": {"event": "x", "count": count}, "cut": True})
+    result = play(what, one_a_second(*pieces))
+    blocks = SseDecoder().feed(whole)
+    events = [place for place, block in enumerate(blocks) if block.is_event]
+    if count <= len(events):
+        place = events[count - 1] + after
+        assert result.data == b"".join(block.raw for block in blocks[:place])
+        assert result.ending == acts.Cut()
+    else:
+        assert (result.pieces, result.ending) == (pieces, FINISH) or (
+            result.data == whole and not after
+        )
+
+
+@given(cut_streams(), st.integers(1, 3), st.sampled_from(["split", "merge"]))
+@settings(max_examples=200, deadline=None)
+def test_the_same_bytes_in_other_pieces(
+    stream: tuple[bytes, list[bytes]], count: int, how: str
+) -> None:
+    """Nothing is lost, added or moved."""
+    whole, pieces = stream
+    result = play(made({"after": {"count": count}, "chunks": how}), at_once(*pieces))
+    assert (result.data, result.ending) == (whole, FINISH)
+
+
+@given(cut_streams(), st.integers(0, 60))
+@settings(max_examples=200, deadline=None)
+def test_a_cut_behind_an_edit(stream: tuple[bytes, list[bytes]], after: int) -> None:
+    """Faults on one answer act one behind the other, whatever the pieces."""
+    whole, pieces = stream
+    faults = ({"after": {"count": 1}, "drop": 1}, {"after": {"bytes": after + 1}, "cut": True})
+    one = play(made(*faults), at_once(*pieces))
+    other = play(made(*faults), at_once(whole))
+    assert (one.data, one.ending) == (other.data, other.ending)
+
+
+# Actions
+
+
+def errored(**error: Any) -> Play:
+    """Play a stream that errs behind its second event."""
+    return play(made({"after": {"count": 2}, "error": error or True}), one_a_second(*EVENTS))
+
+
+def test_an_error() -> None:
+    """The API's own, in its words or the user's; then the proper end."""
+    result = errored()
+    assert result.data.startswith(b"".join(EVENTS[:2]))
+    [(name, document)] = events_of(result.data)[2:]
+    assert (name, document["error"]["type"]) == ("error", "overloaded_error")
+    assert document["request_id"] == "req_x"
+    assert (result.now, result.ending) == (2, FINISH)
+    [(_, worded)] = events_of(errored(status=429, message="enough").data)[2:]
+    assert worded["error"]["type"] == "rate_limit_error"
+    assert worded["error"]["message"] == "enough"
+
+
+def test_an_error_of_another_api() -> None:
+    """OpenAI's has no event's name."""
+    of = answer(openai.PROVIDER, "/v1/chat/completions")
+    chat = completion_events()
+    result = play(made({"after": {"count": 2}, "error": True}, of=of), at_once(*chat))
+    assert result.data.startswith(b"".join(chat[:2]) + b'data: {"error":')
+
+
+def test_end_early_waits_for_a_message() -> None:
+    """Before the first event there is none to end."""
+    what = made({"at": "first-event", "end_early": True})
+    result = play(what, one_a_second(*EVENTS))
+    assert result.data.startswith(EVENTS[0])
+    assert events_of(result.data)[-2][1]["delta"]["stop_reason"] == "max_tokens"
+    assert (result.now, result.ending) == (1, FINISH)
+    never = made({"after": "message_stop", "end_early": True})
+    assert play(never, at_once(WHOLE)).data == WHOLE
+    assert never.transform is not None
+    assert never.transform.done is None
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        ({"drop": 1}, [0, 1, 3, 4, 5, 6, 7]),
+        ({"drop": 2}, [0, 1, 4, 5, 6, 7]),
+        ({"drop": "all"}, [0, 1]),
+        ({"duplicate": 2}, [0, 1, 2, 2, 3, 3, 4, 5, 6, 7]),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_edited_events(action: dict[str, Any], expected: list[int], size: int) -> None:
+    """Events are left out, or said twice; the rest is what it was."""
+    pieces = [WHOLE[at : at + size] for at in range(0, len(WHOLE), size)]
+    result = play(made({"after": {"count": 2}, **action}), at_once(*pieces))
+    assert result.data == b"".join(EVENTS[n] for n in expected)
+    assert result.ending == FINISH
+
+
+def test_garbled_events() -> None:
+    """One byte is another, and the data is no JSON; the framing is what it was."""
+    result = play(made({"after": {"count": 2}, "garble": 3}), at_once(WHOLE))
+    assert len(result.data) == len(WHOLE)
+    changed = [at for at, (a, b) in enumerate(zip(WHOLE, result.data, strict=True)) if a != b]
+    assert len(changed) == 3
+    blocks = SseDecoder().feed(result.data)
+    assert [block.json is None for block in blocks] == [False] * 2 + [True] * 3 + [False] * 3
+    assert [block.name for block in blocks] == [e.name for e in SseDecoder().feed(WHOLE)]
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | TEXT,
+                    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner)), st.integers(0))  # fmt: skip
+@settings(max_examples=200, deadline=None)
+def test_garbled_data_is_never_json(value: Any, seed: int) -> None:
+    """Whatever it was."""
+    data = json.dumps(value).encode()
+    event = b"event: x\ndata: " + data + b"\n\n"
+    result = play(made({"after": {"count": 1 + seed % 2}, "garble": "all"}), at_once(event * 3))
+    assert SseDecoder().feed(result.data)[-1].json is None
+
+
+def test_a_garbled_end_marker() -> None:
+    """What is no JSON to begin with is changed all the same; an event without data is not."""
+    done = b"data: [DONE]\n\n"
+    assert play(made({"garble": True}), at_once(done)).data == b"data: ~DONE]\n\n"
+    assert play(made({"garble": True}), at_once(b"event: x\n\n")).data == b"event: x\n\n"
+
+
+def test_a_stall() -> None:
+    """What comes in it waits, and then comes at once."""
+    result = play(made({"after": {"count": 2}, "stall": "10s"}), one_a_second(*EVENTS))
+    assert result.pieces == EVENTS
+    assert result.times == [1, 2, 12, 12, 12, 12, 12, 12]
+
+
+def test_a_stall_with_pings() -> None:
+    """Where the API has none, none is sent."""
+    fault = {"after": {"count": 2}, "stall": {"for": "9s", "pings": "4s"}}
+    result = play(made(fault), one_a_second(*EVENTS[:3]))
+    assert result.times == [1, 2, 6, 10, 11]
+    assert result.pieces[2] == b'event: ping\ndata: {"type": "ping"}\n\n'
+    of = answer(openai.PROVIDER, "/v1/chat/completions")
+    chat = completion_events()
+    assert play(made(fault, of=of), one_a_second(*chat[:3])).times == [1, 2, 11]
+
+
+def test_a_stall_for_ever() -> None:
+    """With pings it never comes to an end: it is asked for one act after another."""
+    assert play(made({"after": {"count": 2}, "stall": True}), at_once(WHOLE)).ending == acts.Hang()
+    what = made({"after": {"count": 2}, "stall": {"pings": "5s"}})
+    assert what.transform is not None
+    wanted = what.transform.step(WHOLE, 0.0)
+    assert next(wanted) == acts.Send(b"".join(EVENTS[:2]))
+    for n in range(1, 1000):
+        assert next(wanted) == acts.WaitUntil(5.0 * n)
+        assert isinstance(next(wanted), acts.Send)
+
+
+def test_split_pieces() -> None:
+    """Small ones, and a character of several bytes comes in two."""
+    data = 'data: {"a": "\N{EM DASH} \N{GRINNING FACE}"}\n\n'.encode() * 20
+    result = play(made({"chunks": "split"}), at_once(data))
+    assert result.data == data
+    assert max(map(len, result.pieces)) <= 24
+    ends = {sum(map(len, result.pieces[: n + 1])) for n in range(len(result.pieces))}
+    leads = [at for at, byte in enumerate(data) if byte >= 0xC0]
+    assert all(at + 1 in ends for at in leads)
+
+
+def test_merged_pieces() -> None:
+    """Two to four events become one piece."""
+    result = play(made({"chunks": "merge"}), one_a_second(*EVENTS * 10))
+    assert result.data == WHOLE * 10
+    counts = [len(SseDecoder().feed(piece)) for piece in result.pieces]
+    assert set(counts[:-1]) == {2, 3, 4}
+
+
+def test_merging_holds_no_more_than_it_may() -> None:
+    """However long the events are."""
+    long = b"data: " + b"x" * 70_000 + b"\n\n"
+    assert play(made({"chunks": "merge"}), at_once(*[long] * 3)).pieces == [long] * 3
+
+
+def test_paced_events() -> None:
+    """No faster than so, and no slower than they come."""
+    fault = {"pace": {"events_per_second": 0.5}}
+    assert play(made(fault), at_once(*EVENTS[:4])).times == [0, 2, 4, 6]
+    slow = [(10.0 * n, event) for n, event in enumerate(EVENTS[:4])]
+    assert play(made(fault), slow).times == [0, 10, 20, 30]
+
+
+def test_paced_bytes() -> None:
+    """Each byte has its time, and the whole takes as long as it must."""
+    result = play(made({"pace": {"bytes_per_second": 100}}), at_once(b"x" * 60, b"y" * 40))
+    assert result.data == b"x" * 60 + b"y" * 40
+    assert result.times[-1] == pytest.approx(0.95)
+    assert {len(piece) for piece in result.pieces} == {5}
+
+
+def test_a_proper_end_without_the_last_event() -> None:
+    """As if all were well."""
+    result = play(made({"before": "message_stop", "end": True}), at_once(WHOLE))
+    assert (result.data, result.ending) == (b"".join(EVENTS[:-1]), FINISH)
+
+
+# Several on one answer
+
+
+def test_what_stands_behind_a_wait_may_act_in_it() -> None:
+    """A reset a minute behind the head ends a stall that would last for ever."""
+    faults = ({"after": {"count": 2}, "stall": "2h"}, {"after": {"time": "60s"}, "reset": True})
+    result = play(made(*faults), one_a_second(*EVENTS))
+    assert (result.data, result.now) == (b"".join(EVENTS[:2]), 60)
+    assert result.ending == acts.Reset()
+
+
+def test_what_is_held_passes_before_a_break() -> None:
+    """A cut behind the fifth event has delivered five, merged or not."""
+    faults = ({"after": {"count": 5}, "cut": True, "chunks": "merge"},)
+    result = play(made(*faults), at_once(WHOLE))
+    assert result.data == b"".join(EVENTS[:5])
+    assert result.ending == acts.Cut()
+
+
+def test_words() -> None:
+    """What has happened is told, and what has not."""
+    what = made({"after": {"count": 2}, "drop": 1}, {"after": {"count": 50}, "cut": True})
+    play(what, at_once(WHOLE))
+    first, second = acts.parts_of(what.transform)
+    assert (first.done, second.done) == ("drop after 2 events", None)
+    assert second.undone == "cut after 50 events"
+    assert what.transform is not None
+    assert what.transform.done == "drop after 2 events"
+    assert what.transform.undone == "drop after 2 events, cut after 50 events"
+
+
+# Answers without events that could be seen
+
+
+@pytest.mark.parametrize("action", [{"cut": True}, {"reset": True}, {"end": True},
+                                    {"stall": "1s"}, {"pace": {"bytes_per_second": 9}},
+                                    {"chunks": "split"}, {"chunks": "merge"}])  # fmt: skip
+def test_what_acts_on_bytes(action: dict[str, Any]) -> None:
+    """It does so on a compressed answer."""
+    what = made(action, of=answer(encoded=True))
+    assert what.undone == ()
+    result = play(what, at_once(b"abc", b"def"))
+    assert b"abcdef".startswith(result.data)
+
+
+@pytest.mark.parametrize("fault", [{"error": True}, {"end_early": True}, {"drop": 1},
+                                   {"garble": 1}, {"pace": {"events_per_second": 9}},
+                                   {"after": {"count": 2}, "cut": True}])  # fmt: skip
+def test_what_needs_events(fault: dict[str, Any]) -> None:
+    """It does nothing to a compressed answer, and that is told."""
+    what = made(fault, of=answer(encoded=True))
+    assert what.transform is None
+    assert what.undone[0].startswith("not applied: ")
+
+
+@pytest.mark.parametrize(
+    ("how", "ending"),
+    [("close", acts.Cut), ("reset", acts.Reset), ("hang", acts.Hang), ("garbage", acts.Garbage),
+     ({"how": "hang", "for": "5s"}, acts.Cut)],
+)  # fmt: skip
+def test_a_break_within_an_answer(how: Any, ending: type) -> None:
+    """At a point, in any answer."""
+    fault = how if isinstance(how, dict) else {"how": how}
+    what = made(breaks=fault | {"after": {"bytes": 4}}, of=answer(encoded=True))
+    result = play(what, at_once(b"abcdef"))
+    assert result.data == b"abcd"
+    assert isinstance(result.ending, ending)
+    assert result.now == (5 if "for" in fault else 0)
+
+
+def test_a_break_behind_an_event() -> None:
+    """Only where events can be seen."""
+    breaks = {"how": "close", "after": {"count": 2}}
+    assert play(made(breaks=breaks), at_once(WHOLE)).data == b"".join(EVENTS[:2])
+    assert made(breaks=breaks, of=answer(encoded=True)).undone == (
+        "not reached: close after 2 events (the answer is compressed)",
+    )
+
+
+def test_an_end_with_trailers() -> None:
+    """They pass."""
+    what = made({"after": {"count": 9}, "cut": True})
+    assert what.transform is not None
+    assert list(what.transform.step(End(((b"A", b"b"),)), 0)) == [acts.Finish(((b"A", b"b"),))]
