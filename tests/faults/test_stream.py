@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -127,8 +128,10 @@ def streams(draw: st.DrawFn) -> list[bytes]:
     end = draw(LINE_ENDS)
     blocks = []
     for n in range(draw(st.integers(1, 6))):
-        for text in draw(st.lists(TEXT, max_size=2)):
-            blocks.append(b": " + text.encode() + end + draw(st.sampled_from([b"", end])))
+        blocks += [
+            b": " + text.encode() + end + draw(st.sampled_from([b"", end]))
+            for text in draw(st.lists(TEXT, max_size=2))
+        ]
         data = json.dumps({"type": "x", "n": n, "t": draw(TEXT)}, ensure_ascii=False).encode()
         padding = b" " * draw(st.integers(0, 5))
         blocks.append(b"event: x" + end + b"data:" + padding + data + end + end)
@@ -141,7 +144,7 @@ def cut_streams(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
     whole = b"".join(draw(streams()))
     places = sorted(draw(st.sets(st.integers(1, max(1, len(whole) - 1)), max_size=20)))
     bounds = [0, *places, len(whole)]
-    pieces = [whole[a:b] for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
+    pieces = [whole[a:b] for a, b in pairwise(bounds) if b > a]
     return whole, pieces
 
 
@@ -259,8 +262,13 @@ def test_garbled_events() -> None:
     assert [block.name for block in blocks] == [e.name for e in SseDecoder().feed(WHOLE)]
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | TEXT,
-                    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner)), st.integers(0))  # fmt: skip
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+)
+
+
+@given(VALUES, st.integers(0))
 @settings(max_examples=200, deadline=None)
 def test_garbled_data_is_never_json(value: Any, seed: int) -> None:
     """Whatever it was."""
