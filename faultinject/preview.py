@@ -15,6 +15,7 @@ from attrs import field, frozen
 from faultinject.faults import acts
 from faultinject.faults.acts import ENDINGS, TICK, Act, Told, Transform
 from faultinject.faults.answer import Answer
+from faultinject.faults.breaks import How
 from faultinject.faults.delay import Delay, Fixed
 from faultinject.faults.fault import Fault
 from faultinject.faults.making import make
@@ -27,6 +28,7 @@ from faultinject.providers.provider import Asked, Provider
 from faultinject.rules.draws import Draws
 from faultinject.rules.match import Match
 from faultinject.rules.model import Rule
+from faultinject.tls.client_hello import fatal_alert
 
 NOW_SECONDS = 1_800_000_000
 """The time that is shown: 2027-01-15T08:00:00Z."""
@@ -124,7 +126,9 @@ class _Preview:
         if fault.respond is not None:
             yield from self._respond()
         elif fault.breaks is not None and fault.breaks.point is None:
-            yield f"[{break_words(fault.breaks)}, {_WHERE[fault.breaks.at]}]\n"
+            yield f"[{break_words(fault.breaks)}]\n"
+            if fault.breaks.how is How.TLS_ALERT:
+                yield f"[bytes {fatal_alert(fault.breaks.alert).hex(' ')}]\n"
         elif fault.stream or fault.breaks is not None:
             yield from self._harmed()
         else:
@@ -202,14 +206,6 @@ def _act(act: Act, now_seconds: float) -> Iterator[str]:
             yield "[nothing more, until the client leaves]\n"
         case acts.Garbage(data):
             yield f"[{len(data)} bytes of garbage, then FIN]\n"
-
-
-_WHERE = {
-    Stage.CONNECT: "instead of an answer to the CONNECT",
-    Stage.HANDSHAKE: "instead of a ServerHello",
-    Stage.REQUEST: "once the request's head is read",
-    Stage.ANSWER: "instead of an answer",
-}
 
 
 def _wait(delay: Delay) -> str:

@@ -19,6 +19,7 @@ import faultinject
 from faultinject.cli.commands import TableOption, texts_given
 from faultinject.cli.old_forms import current_form
 from faultinject.cli.root import PROGRAM, root
+from faultinject.composing import rule_set_of
 from faultinject.config import CA_OPTIONS, PLUGIN_OPTIONS, PROXY_OPTIONS, load_settings
 from faultinject.config.options import FILE_OPTIONS
 from faultinject.errors import FaultinjectError
@@ -28,6 +29,7 @@ from faultinject.providers.anthropic import error_body, error_type
 from faultinject.rules import Draws
 from faultinject.settings import Settings
 from tests.test_imports import FLOORS
+from tools import preset_page
 from tools.option_table import END, START, page_with, tables
 
 ROOT = Path(__file__).parents[1]
@@ -158,9 +160,8 @@ def check_values(command: click.Command, given: dict[str, Any]) -> None:
     by_command = {"proxy": PROXY_OPTIONS, "plugin": PLUGIN_OPTIONS}
     options = by_command.get(command.name or "", CA_OPTIONS)
     known = {option.parameter for option in options} - {"config"}  # files are tested by themselves
-    load_settings(
-        texts_given({name: value for name, value in given.items() if name in known}), {}, options
-    )
+    texts = texts_given({name: value for name, value in given.items() if name in known})
+    rule_set_of(load_settings(texts, {}, options))
 
 
 @every_page
@@ -175,12 +176,21 @@ def test_commands(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["proxy --no-such", "proxi", "proxy --status-code 99", "ca export", "--target-host x"]
+    "wrong",
+    [
+        "proxy --no-such",
+        "proxi",
+        "proxy --status-code 99",
+        "ca export",
+        "--target-host x",
+        "proxy --preset flakey",
+        "proxy --rule 'respond 99'",
+    ],
 )
 def test_commands_that_are_wrong(wrong: str) -> None:
     """The check would see a command that is not accepted."""
     with pytest.raises((click.ClickException, FaultinjectError)):
-        parse(wrong.split())
+        parse(shlex.split(wrong))
 
 
 def test_commands_are_found() -> None:
@@ -208,6 +218,15 @@ def test_option_tables_are_current() -> None:
     text = read("docs/options.md")
     assert text.count(START) == text.count(END) == 1
     assert page_with(text, tables()) == text, "run: python tools/option_table.py"
+
+
+def test_presets_are_current() -> None:
+    """The page of presets has what tools/preset_page.py makes."""
+    text = read("docs/presets.md")
+    assert text.count(preset_page.START) == text.count(preset_page.END) == 1
+    assert preset_page.page_with(text, preset_page.made()) == text, (
+        "run: python tools/preset_page.py"
+    )
 
 
 def all_options(command: click.Command) -> Iterator[str]:

@@ -12,6 +12,7 @@ from faultinject.events import (
     ExchangeEnded,
     HandshakeFailed,
     ProxyStarted,
+    ProxyStopped,
     RelayEnded,
     SessionFailed,
     SessionStarted,
@@ -173,3 +174,18 @@ def test_render_writes_the_report() -> None:
     stream, summary = io.StringIO(), Summary()
     summary.render(stream)
     assert stream.getvalue() == report(summary)
+
+
+def test_a_row_a_rule() -> None:
+    """How often each was reached, fired, and had no effect; the chance of the options is none."""
+    totals = [{"rule": f"r{n}", "reached": 9, "fired": 3} for n in range(MAX_ROWS + 2)]
+    text = report_of(
+        sample(ProxyStarted, rules=("r0",)),
+        sample(ExchangeEnded, outcome="not-reached", rule="r0"),
+        sample(ProxyStopped, rules=tuple(totals)),
+    )
+    assert row(text, "r0") == ["r0", "9", "3", "1"]
+    assert row(text, "r1") == ["r1", "9", "3", "0"]
+    assert "and 2 more" in text
+    assert row(text, "api.anthropic.com")[2] == "-"
+    assert "rule " not in report_of(sample(ExchangeEnded))

@@ -71,3 +71,15 @@ def test_looks() -> None:
     """The title's looks are switched on and off around it."""
     title = start_block(sample(ProxyStarted), bold="<b>", plain="</b>").splitlines()[0]
     assert title == "<b>faultinject 1.2.3 listens on http://127.0.0.1:8080</b>"
+
+
+def test_rules_are_named() -> None:
+    """Beside the short form if it is one of them, else in its place; not more than fit."""
+    alone = start_block(sample(ProxyStarted, rules=("overloaded", "my rule")))
+    assert "  rules    overloaded, my rule\n" in alone
+    assert "  errors " not in alone
+    both = start_block(sample(ProxyStarted, rules=("overloaded", "options")))
+    assert "  errors   10 % of requests get status 429\n  rules    overloaded, options\n" in both
+    many = start_block(sample(ProxyStarted, rules=tuple(f"r{n}" for n in range(10))))
+    assert "  rules    r0, r1, r2, r3, r4, r5, r6, r7 and 2 more\n" in many
+    assert "  rules " not in start_block(sample(ProxyStarted))

@@ -69,3 +69,14 @@ def test_calls_are_bounded() -> None:
         attempts.begin(name, None)
     attempts.begin("c", None)
     assert [attempts.begin(name, None)[0] for name in "ab"] == [3, 1]
+
+
+def test_totals() -> None:
+    """Each rule's own, in the order asked for; of one that was never reached, too."""
+    counters = Counters()
+    counters.take("a")
+    counters.tally("a").fired += 1
+    assert counters.totals(("b", "a")) == (
+        {"rule": "b", "reached": 0, "fired": 0},
+        {"rule": "a", "reached": 1, "fired": 1},
+    )

@@ -284,3 +284,11 @@ def test_attempts_are_forgiven_once_one_passes() -> None:
     rules_ = rule_set({"match": {"attempt": {"at_most": 2}}})
     done = plans(rules_, [request(body=b"x")] * 6)
     assert [plan.rule_id is not None for plan in done] == [True, True, False] * 2
+
+
+def test_a_rule_that_counts_groups_has_its_total_too() -> None:
+    """It is what the end of a run tells."""
+    counters = Counters()
+    rules = rule_set({"name": "r", "when": {"first": 1, "per": "connection"}})
+    plans(rules, [request(connection=number) for number in (1, 1, 2, 3)], counters)
+    assert counters.totals(["r"]) == ({"rule": "r", "reached": 4, "fired": 3},)

@@ -1,0 +1,172 @@
+"""`faultinject presets` lists them and shows one; `--preset` and `--rule` reach the settings."""
+
+import json
+import socket
+import sys
+
+import pytest
+
+from faultinject.config import PROXY_OPTIONS, load_settings
+from faultinject.config.yaml import yaml_value
+from faultinject.errors import SettingsError
+from faultinject.presets import NAMES, preset_named
+from faultinject.settings import ChosenPreset, WrittenRules
+from tests.support.proxy import ProxyRun
+
+
+def settings_of(given, environment=None):
+    """Return the settings of the proxy."""
+    return load_settings(given, environment or {}, PROXY_OPTIONS)
+
+
+def test_the_table_has_them_all(run):
+    """Each with what is seen and what should be done, within the terminal's width."""
+    code, out, err = run("presets")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert [line.split()[0] for line in lines if line[:1].isalnum()][1:] == list(NAMES)
+    assert max(map(len, lines)) <= 100
+    assert "Notices that there is no stop_reason" in " ".join(out.split())
+
+
+def test_one_is_shown(run):
+    """Its words, its rules, its evidence, and the bytes for each API."""
+    code, out, _ = run("presets", "show", "stream-cut")
+    assert code == 0
+    preset = preset_named("stream-cut")
+    words = " ".join(out.split())
+    for sentence in (preset.sees, preset.expect, *preset.evidence):
+        assert sentence in words
+    assert "      stream: {after: {count: 5}, cut: true}\n" in out
+    for provider in ("anthropic, a stream of /v1/messages", "openai, a stream of /v1/responses"):
+        assert f"\n---- {provider}, rule stream-cut ----\nHTTP/1.1 200 OK\n" in out
+    assert out.count("[FIN, without the body's proper end]\n") == 4
+
+
+def test_one_api_alone(run):
+    """The others' bytes are left out; one that is none is a mistake."""
+    out = run("presets", "show", "overloaded", "--provider", "openai")[1]
+    assert "---- openai" in out
+    assert "---- anthropic" not in out
+    code, _, err = run("presets", "show", "overloaded", "--provider", "opnai")
+    expected = "faultinject: --provider: 'opnai' is no API that is known; did you mean openai?\n"
+    assert (code, err) == (2, expected)
+    assert "there are anthropic, " in run("presets", "show", "flaky", "--provider", "zz")[2]
+
+
+def test_rules_alone(run):
+    """They are a file that can be used."""
+    out = run("presets", "show", "flaky", "--rules")[1]
+    assert yaml_value(out)["rules"][0]["name"] == "flaky"
+
+
+def test_one_that_is_none(run):
+    """The nearest is named."""
+    code, _, err = run("presets", "show", "flakey")
+    expected = "faultinject: there is no preset 'flakey'; did you mean flaky?\n"
+    assert (code, err) == (2, expected)
+
+
+# -- the options --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [
+        ("overloaded", ChosenPreset("overloaded")),
+        ("overloaded@0.3", ChosenPreset("overloaded", 0.3)),
+        ("overloaded@30%", ChosenPreset("overloaded", 0.3)),
+        ("flaky@2", ChosenPreset("flaky", 2.0)),
+    ],
+)
+def test_a_preset_and_its_factor(text, chosen):
+    """The factor stands behind an @."""
+    assert settings_of({"preset": [text]}).preset == (chosen,)
+
+
+@pytest.mark.parametrize("text", ["", "@1", "a@", "a@x", "a@0", "a@-1", "a@nan", "a@inf", "a@1%%"])
+def test_a_preset_that_cannot_be_read(text):
+    """One line says what would be right."""
+    with pytest.raises(SettingsError, match=r"^--preset: .* is not (the name of|a number above 0)"):
+        settings_of({"preset": [text]})
+
+
+def test_rules_of_all_sources_count(tmp_path):
+    """The command line's first, then the environment's, then the file's."""
+    path = tmp_path / "r.yaml"
+    path.write_text("rules: [{fault: pass}]\npreset: [flaky@0.5, bad-day]\n")
+    variables = {"FAULTINJECT_RULE": "respond 501\n\n respond 502, \n"}
+    given = {"config": [str(path)], "rule": ["respond 503"]}
+    settings = settings_of(given, variables)
+    assert settings.rules == (
+        WrittenRules("respond 503", "--rule"),
+        WrittenRules("respond 501", "FAULTINJECT_RULE 1"),
+        WrittenRules(" respond 502, ", "FAULTINJECT_RULE 2"),
+        WrittenRules([{"fault": "pass"}], str(path), tmp_path),
+    )
+    assert settings.preset == (ChosenPreset("flaky", 0.5), ChosenPreset("bad-day"))
+
+
+def test_rules_in_a_file_are_a_list(tmp_path):
+    """Anything else is a mistake."""
+    path = tmp_path / "r.json"
+    path.write_text('{"rules": {"fault": "pass"}}')
+    with pytest.raises(SettingsError, match=r"r\.json: rules: it is not a list of rules"):
+        settings_of({"config": [str(path)]})
+
+
+@pytest.mark.parametrize("name", ["error_probability", "status_code", "error_body", "header"])
+def test_the_short_form_is_there_if_it_is_given(name, tmp_path):
+    """In whichever way."""
+    value = {"error_probability": "1", "status_code": "429", "header": "A: b"}.get(name, "x")
+    assert settings_of({name: [value]}).short_form is True
+    assert settings_of({}, {f"FAULTINJECT_{name.upper()}": value}).short_form is True
+    assert settings_of({"seed": ["1"]}).short_form is None
+    path = tmp_path / "c.json"
+    path.write_text('{"status_code": 429}')
+    assert settings_of({"config": [str(path)]}).short_form is True
+
+
+@pytest.mark.parametrize("command", ["proxy", "plugin"])
+def test_a_mistake_in_a_rule_is_one_line(run, command):
+    """Before anything is started."""
+    code, out, err = run(command, "--rule", "respond 999")
+    expected = "faultinject: --rule: rule.fault.respond: 999 is not a status from 200 to 599\n"
+    assert (code, out, err) == (2, "", expected)
+
+
+def test_a_hidden_rule_is_a_warning(run, monkeypatch):
+    """On standard error; the run goes on."""
+    monkeypatch.setattr("trio.run", lambda *_: None)
+    _, _, err = run("proxy", "--preset", "overloaded", "--status-code", "500")
+    assert err.startswith("faultinject: warning: options: it is never reached: preset overloaded: ")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="stops it by signals")
+def test_a_run_tells_of_its_rules(tmp_path):
+    """At its start, at its end, and in the summary; a file's and a preset's work alike."""
+    options = ["--preset", "stream-cut", "--rule", "respond 503 first=1 name=mine"]
+    with ProxyRun(tmp_path, *options, "--fake-upstream") as proxy:
+        statuses = [status_of(proxy.port, b"{}"), status_of(proxy.port, b'{"stream":true}')]
+        proxy.stop()
+        started, stopped = proxy.events[0], proxy.events[-1]
+        summary = json.loads(proxy.summary_file.read_text())
+    assert statuses == [b"503", b"200"]
+    assert (started["rules"], started["error_probability"]) == (["mine", "stream-cut"], 0)
+    assert stopped["rules"] == [
+        {"rule": "mine", "reached": 2, "fired": 1},
+        {"rule": "stream-cut", "reached": 1, "fired": 1},
+    ]
+    assert [rule["not_reached"] for rule in summary["rules"]] == [0, 0]
+    [harmed] = [each for each in proxy.events if each.get("outcome") == "harmed"]
+    assert (harmed["rule"], harmed["fault"]) == ("stream-cut", "cut after 5 events")
+
+
+def status_of(port, body):
+    """Ask for a message in base-URL mode; return the status of the answer, read to its end."""
+    head = (
+        b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", port), 10) as client:
+        client.sendall(head % len(body) + body)
+        return client.makefile("rb").read().split()[1]

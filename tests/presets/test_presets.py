@@ -1,0 +1,120 @@
+"""Each preset is whole, works at both front doors or is refused there, and sends known bytes."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import pytest
+
+from faultinject.composing import rule_set_of
+from faultinject.config.yaml import yaml_value
+from faultinject.errors import SettingsError
+from faultinject.plugin.capabilities import CAPABILITIES as OF_PLUGIN
+from faultinject.presets import NAMES, preset_named
+from faultinject.proxy import CAPABILITIES as OF_PROXY
+from faultinject.rules.reading import read_rules
+from faultinject.settings import ChosenPreset, Settings
+from tests.presets.golden import FOLDER, files
+
+NOT_BEHIND_FAULT = {
+    "stream-reset": "reset a connection",
+    "reset-on-reuse": "reset a connection",
+    "connect-refused": "act on a CONNECT",
+    "proxy-407": "act on a CONNECT",
+    "tls-reset": "reset a connection",
+}
+OF_THE_REFERENCE = {
+    "overloaded", "overload-storm", "rate-limited", "rate-limited-long", "spend-cap",
+    "auth-expired", "credit-empty", "too-large", "server-error", "gateway-html", "envoy-503",
+    "cf-timeout", "stream-overloaded", "stream-overloaded-first", "stream-cut", "stream-reset",
+    "stream-truncated", "tool-json-cut", "stream-stall", "ping-only", "slow-drip",
+    "slow-first-byte", "reset-on-reuse", "connect-refused", "proxy-407", "tls-reset", "tls-alert",
+    "empty-200", "html-200", "corrupt-json", "max-tokens", "flaky", "bad-day", "retry-torture",
+}  # fmt: skip
+
+every_preset = pytest.mark.parametrize("name", NAMES)
+
+
+def with_preset(name: str, factor: float = 1.0) -> Settings:
+    """Return settings with one preset."""
+    return Settings(seed=1, preset=(ChosenPreset(name, factor),))
+
+
+def test_each_file_has_its_place() -> None:
+    """The names are those of the files, and none that was promised is missing."""
+    folder = resources.files("faultinject.presets")
+    there = {file.name.removesuffix(".yaml") for file in folder.iterdir() if ".yaml" in file.name}
+    assert there == set(NAMES) >= OF_THE_REFERENCE
+    assert len(NAMES) == len(there)
+
+
+@every_preset
+def test_a_file_says_all_that_is_to_be_known(name: str) -> None:
+    """It has the four keys, sentences, and rules that bear the preset's name."""
+    text = (resources.files("faultinject.presets") / f"{name}.yaml").read_text("utf-8")
+    document = yaml_value(text)
+    assert isinstance(document, dict)
+    assert list(document) == ["sees", "expect", "evidence", "rules"]
+    preset = preset_named(name)
+    for sentence in (preset.sees, preset.expect):
+        assert sentence.endswith(".")
+        assert "\n" not in sentence
+    assert all(preset.evidence)
+    for rule in preset.rules:
+        assert rule.id == name or rule.id.startswith(name + "-")
+
+
+@every_preset
+def test_its_rules_alone_are_a_file(name: str) -> None:
+    """What `presets show --rules` prints reads as the same rules, without a warning."""
+    preset = preset_named(name)
+    document = yaml_value(preset.text)
+    assert isinstance(document, dict)
+    reading = read_rules(document["rules"], "x")
+    assert reading.rules == preset.rules
+    assert reading.warnings == ()
+
+
+@every_preset
+def test_the_proxy_takes_it(name: str) -> None:
+    """Its rules are in force, for the targets."""
+    rule_set = rule_set_of(with_preset(name), OF_PROXY)
+    assert rule_set.ids == tuple(rule.id for rule in preset_named(name).rules)
+    assert all(rule.match.hosts == Settings().target_host for rule in rule_set.rules)
+
+
+@every_preset
+def test_the_plugin_takes_it_or_says_why_not(name: str) -> None:
+    """What the host does not let a plugin do is named."""
+    reason = NOT_BEHIND_FAULT.get(name)
+    if reason is None:
+        assert rule_set_of(with_preset(name), OF_PLUGIN).rules
+        return
+    with pytest.raises(SettingsError) as caught:
+        rule_set_of(with_preset(name), OF_PLUGIN)
+    message = str(caught.value)
+    assert message.startswith(f"preset {name}: rules[0]: the plugin cannot {reason}: the host ")
+
+
+def test_golden_files_are_there_for_each_preset_and_api() -> None:
+    """None is missing, and none is left over."""
+    assert {path.name for path in FOLDER.glob("*.txt")} == set(files())
+
+
+@every_preset
+def test_bytes(name: str) -> None:
+    """What goes out is what the golden files have."""
+    for file, text in files().items():
+        if file.startswith(name + "."):
+            golden = (FOLDER / file).read_text("utf-8")
+            assert text == golden, "if it is meant: python -m tests.presets.golden"
+
+
+def test_a_preset_that_is_none() -> None:
+    """The nearest is named; the list of them if there is none like it."""
+    with pytest.raises(SettingsError) as caught:
+        preset_named("overlaoded")
+    assert str(caught.value) == "there is no preset 'overlaoded'; did you mean overloaded?"
+    with pytest.raises(SettingsError) as caught:
+        preset_named("zzz")
+    assert str(caught.value) == "there is no preset 'zzz'; 'faultinject presets' lists them"

@@ -1,0 +1,156 @@
+"""A run's rules: where they come from, in which order, and what is said of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from faultinject.authority import TargetPattern
+from faultinject.composing import asked_probability, composed, problems, rule_set_of
+from faultinject.errors import SettingsError
+from faultinject.faults.stage import Ability
+from faultinject.rules.checks import Capabilities
+from faultinject.rules.model import Rule
+from faultinject.settings import ChosenPreset, Settings, WrittenRules
+
+FROM_LINE = WrittenRules("respond 503 name=line")
+FROM_FILE = WrittenRules([{"name": "file", "fault": {"respond": 500}}], "r.yaml")
+OVERLOADED = ChosenPreset("overloaded")
+
+
+def only(settings: Settings) -> Rule:
+    """Return the one rule that settings mean."""
+    [rule] = rule_set_of(settings).rules
+    return rule
+
+
+def test_order() -> None:
+    """Lines, the file's rules, presets, and the short form if it is given."""
+    settings = Settings(rules=(FROM_LINE, FROM_FILE), preset=(OVERLOADED,), short_form=True)
+    assert rule_set_of(settings).ids == ("line", "file", "overloaded", "options")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [Settings(preset=(OVERLOADED,)), Settings(rules=(FROM_LINE,)), Settings(short_form=False)],
+)
+def test_nothing_is_injected_besides(settings: Settings) -> None:
+    """The default 10 % of errors are there only if nothing else is chosen."""
+    assert "options" not in rule_set_of(settings).ids
+    assert asked_probability(settings) == 0
+
+
+def test_the_short_form_alone() -> None:
+    """It is the rule if there is no other."""
+    assert rule_set_of(Settings()).ids == ("options",)
+    assert asked_probability(Settings()) == 0.1
+
+
+def test_seed_and_marker() -> None:
+    """They are the run's."""
+    rule_set = rule_set_of(Settings(seed=7, marker=False, preset=(OVERLOADED,)))
+    assert (rule_set.seed, rule_set.marker) == (7, False)
+
+
+def test_a_chance_is_multiplied_and_what_counts_stays() -> None:
+    """Both the fixed chance and the ramp's, and neither beyond 1."""
+    rule = only(Settings(preset=(ChosenPreset("overload-storm", 0.25),)))
+    assert (rule.when.probability, rule.when.first) == (0.25, 2)
+    assert only(Settings(preset=(ChosenPreset("flaky", 2.0),))).when.probability == 0.12
+    assert only(Settings(preset=(ChosenPreset("flaky", 50.0),))).when.probability == 1
+    ramp = only(
+        Settings(rules=(WrittenRules("respond 500 ramp.from=0.1 ramp.to=0.8 ramp.over=9"),))
+    ).when
+    scaled = ramp.scaled(2).ramp
+    assert scaled is not None
+    assert (scaled.start, scaled.end, scaled.seconds) == (0.2, 1, 9)
+
+
+def test_a_preset_twice() -> None:
+    """Its second time could never count."""
+    with pytest.raises(SettingsError) as caught:
+        rule_set_of(Settings(preset=(OVERLOADED, ChosenPreset("overloaded", 0.5))))
+    assert str(caught.value) == "--preset: 'overloaded' is given twice; give it once"
+
+
+def test_a_preset_that_is_none() -> None:
+    """The message says where it was named."""
+    with pytest.raises(SettingsError, match=r"^--preset: there is no preset 'x'; "):
+        rule_set_of(Settings(preset=(ChosenPreset("x"),)))
+
+
+def test_a_rule_that_names_no_host_is_for_the_targets() -> None:
+    """Others are for the host that they name."""
+    targets = (TargetPattern("a.example"), TargetPattern("*.b.example"))
+    named = WrittenRules([{"match": {"host": "c.a.example"}, "fault": "pass"}])
+    settings = Settings(target_host=targets, rules=(named, FROM_LINE))
+    rules = rule_set_of(settings).rules
+    assert [rule.match.hosts for rule in rules] == [(TargetPattern("c.a.example"),), targets]
+
+
+@pytest.mark.parametrize(
+    ("host", "warned"),
+    [
+        ("api.anthropic.com", False),
+        ("api.anthropic.com:8443", False),
+        ("*.example.com", False),
+        ("api.openai.com", True),
+    ],
+)
+def test_a_host_that_is_no_target_is_warned_of(host: str, warned: bool) -> None:
+    """What goes there is relayed, and no rule sees it."""
+    rule = WrittenRules([{"match": {"host": host}, "fault": {"respond": 500}}], "r.yaml")
+    warnings = composed(Settings(rules=(rule,))).warnings
+    expected = f"r.yaml: rules[0]: {host} is no target; name it with --target-host, too"
+    assert warnings == ((expected,) if warned else ())
+
+
+def test_a_connect_may_be_to_any_host() -> None:
+    """It is seen before anything is relayed."""
+    fault = {"respond": {"status": 502, "at": "connect"}}
+    rule = WrittenRules([{"match": {"host": "api.openai.com"}, "fault": fault}])
+    assert composed(Settings(rules=(rule,))).warnings == ()
+
+
+def test_a_hidden_rule_is_warned_of() -> None:
+    """The short form behind a preset that always fires is one, too."""
+    settings = Settings(preset=(OVERLOADED,), short_form=True)
+    [warning] = composed(settings).warnings
+    assert warning.startswith("options: it is never reached: preset overloaded: rules[0] ")
+
+
+def test_what_a_front_door_cannot_do_is_refused() -> None:
+    """With the rule and the reason."""
+    rule = WrittenRules("break reset name=x", "--rule")
+    cannot = Capabilities("the door", {Ability.RESET: "it has no hinges"})
+    with pytest.raises(SettingsError) as caught:
+        rule_set_of(Settings(rules=(rule,)), cannot)
+    assert str(caught.value) == "--rule: rule: the door cannot reset a connection: it has no hinges"
+
+
+def test_files_are_those_beside_the_rules(tmp_path: Path) -> None:
+    """A file's name begins where the rule file is."""
+    (tmp_path / "body.bin").write_bytes(b"\0body")
+    rules = [{"fault": {"respond": {"status": 500, "file": "body.bin"}}}]
+    rule = only(Settings(rules=(WrittenRules(rules, "r.yaml", tmp_path),)))
+    assert rule.faults[0].fault.respond is not None
+    assert rule.faults[0].fault.respond.body == b"\0body"
+    with pytest.raises(SettingsError, match="rules that are not in a file cannot name one"):
+        rule_set_of(Settings(rules=(WrittenRules(rules, "code"),)))
+
+
+def test_all_problems() -> None:
+    """One of each rule, and of what is wrong with them together."""
+    rules = [
+        {"fault": {"respond": 999}},
+        {"name": "a", "fault": "pass"},
+        {"match": {"hots": "x"}, "fault": "pass"},
+        {"name": "a", "fault": "pass"},
+    ]
+    assert problems(WrittenRules(rules, "r.yaml")) == [
+        "r.yaml: rules[0].fault.respond: 999 is not a status from 200 to 599",
+        "r.yaml: rules[2].match.hots: unknown key 'hots'; did you mean host?",
+        "r.yaml: rules[3].name: 'a' is the name of r.yaml: rules[1] too",
+    ]
+    assert problems(WrittenRules([rules[1]], "r.yaml")) == []
