@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench import plugin_fault, plugin_grpc, plugin_in_process
+from tests.bench.__main__ import wide_console
 from tests.bench.machine import allow_many_files, choose_cores, pin
 
 Measures = dict[str, float]
@@ -138,7 +139,7 @@ def main(only: str, quick: bool, json_path: Path | None, check: bool) -> None:
         samples = run(ways, effort, Path(folder), console)
     found = {name: medians(each) for name, each in samples.items()}
     compared = ratios(found.get("faultinject", {}), found.get("sleeper", {}))
-    show(Console(), found, compared)
+    show(wide_console(), found, compared)
     if json_path:
         json_path.write_text(json.dumps(as_json(samples, found, compared), indent=2))
     if check and any(compared.get(name, 0.0) < floor for name, floor in FLOORS.items()):

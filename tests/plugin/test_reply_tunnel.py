@@ -426,7 +426,11 @@ async def test_what_has_no_name_of_a_target(first: bytes, autojump_clock: trio.a
 async def test_a_target_without_http_1_1(autojump_clock: trio.abc.Clock) -> None:
     """It is passed on, with a warning."""
     async with world() as here:
-        await passes(here.open(), client_hello(client_context(alpn=["h2"]), TARGET))
+        host = here.open()
+        await passes(host, client_hello(client_context(alpn=["h2"]), TARGET))
+        here.tunnels._open[host.tunnel_id].end("enough")
+        await trio.testing.wait_all_tasks_blocked()
+        assert not here.open_tunnels
         [warned] = here.bench.of(Warned)
         assert warned.message == f"{TARGET} is relayed: the client offers only h2"
 
@@ -575,6 +579,19 @@ async def test_an_idle_relay_is_over_too(autojump_clock: trio.abc.Clock) -> None
         await trio.sleep(35)
         assert not here.open_tunnels
         assert len(here.bench.of(RelayEnded)) == 1
+
+
+async def test_a_call_about_a_relay_that_is_taken_back(autojump_clock: trio.abc.Clock) -> None:
+    """It ends the relay."""
+    async with world() as here:
+        host = here.open()
+        await passes(host, b"\x00first")
+        with trio.CancelScope() as taken_back:
+            taken_back.cancel()
+            await here.tunnels.process(*FROM_CLIENT, host.tunnel_id, b"x")
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(here.bench.of(RelayEnded)) == 1
+        assert not here.open_tunnels
 
 
 async def test_an_upstream_that_never_answers(autojump_clock: trio.abc.Clock) -> None:
