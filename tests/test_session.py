@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -237,6 +238,63 @@ async def fails(bench: Bench) -> None:
     await client.rest()
 
 
+async def is_harmed(bench: Bench) -> None:
+    """A stream with a delay, a stall and an error in it, and one that is made and reset."""
+
+    async def streams(upstream: Peer) -> None:
+        await upstream.read_message()
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+        await upstream.send(head, b"data: 1\n\n", b"data: 2\n\n")
+        await upstream.rest()
+
+    bench.upstream = streams
+    first = {
+        "when": {"limit": 1},
+        "fault": {
+            "delay": [{"fixed": 1, "before": what} for what in ("upstream", "head", "body")],
+            "stream": [{"after": {"count": 1}, "stall": 1}, {"after": {"count": 2}, "error": True}],
+        },
+    }
+    made = {"fault": {"stream": {"after": {"count": 2}, "reset": True, "upstream": "skipped"}}}
+    bench.rules(first, made)
+    request = post("/v1/messages", b'{"stream": true}')
+    client = await bench.tls()
+    await client.send(request)
+    await client.end()
+    client = await bench.tls()
+    await client.send(request)
+    await client.end()
+
+
+async def breaks(bench: Bench) -> None:
+    """Answers, and no answers, at every stage; one whose request's body a rule reads."""
+    bench.rules(
+        *(
+            {"when": {"limit": 1}, "fault": fault}
+            for fault in (
+                {"respond": {"status": 407, "at": "connect"}},
+                {"break": {"how": "hang", "for": 1, "at": "connect"}},
+                {"break": {"how": "hang", "for": 1, "at": "handshake"}},
+                {"break": {"how": "close", "at": "request"}},
+                {"break": {"how": "garbage"}, "delay": 1},
+                {"respond": {"status": 529, "upstream": "answered"}},
+            )
+        ),
+        {"match": {"model": "none"}, "fault": {"respond": 500}},
+    )
+    connect = b"CONNECT api.example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n"
+    client = bench.connect()
+    await client.ask(connect)
+    await client.send(connect)
+    await client.end()
+    with pytest.raises((trio.BrokenResourceError, ssl.SSLError)):
+        await bench.tls()
+    for _ in range(4):
+        client = await bench.tls()
+        await client.send(post("/", b"{}", b"Connection: close"))
+        await client.end()
+
+
 @contextmanager
 def cancelled_at(bench: Bench, step: int) -> Iterator[None]:
     """Cancel the sessions of a bench at a step of the block."""
@@ -250,7 +308,17 @@ def cancelled_at(bench: Bench, step: int) -> Iterator[None]:
 
 @pytest.mark.parametrize(
     "scene",
-    [injects, forwards, takes_from_the_pool, relays, upgrades, waits_for_a_greeting, fails],
+    [
+        injects,
+        forwards,
+        takes_from_the_pool,
+        relays,
+        upgrades,
+        waits_for_a_greeting,
+        fails,
+        is_harmed,
+        breaks,
+    ],
     ids=lambda scene: scene.__name__,
 )
 async def test_cancellation_anywhere_leaves_nothing_behind(autojump_clock, scene):

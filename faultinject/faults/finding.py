@@ -105,7 +105,7 @@ class EventFinder:
                 return self._tail.cut(self._decoder, pieces, place + 1)
         # The event that has begun may be the one before which the point is.
         holds = not self._point.after and self._seen == self._point.count - 1
-        return Found(self._tail.pass_on(self._decoder, told, pieces, holds=holds))
+        return Found(self._tail.pass_on(told, pieces, holds=holds))
 
     def _hits(self, piece: StreamEvent) -> bool:
         if not piece.is_event or not self._accepts(piece):
@@ -159,7 +159,7 @@ class BoundaryFinder:
             self._passed += len(piece.raw)
             if self._is_due(now_seconds):
                 return self._tail.cut(self._decoder, pieces, place + 1)
-        return Found(self._tail.pass_on(self._decoder, data, pieces, holds=False))
+        return Found(self._tail.pass_on(data, pieces, holds=False))
 
     def _is_due(self, now_seconds: float) -> bool:
         return self._passed >= self._after_bytes and now_seconds >= self._after_seconds
@@ -172,20 +172,16 @@ class _Tail:
     size: int = 0
     _passed: int = 0
 
-    def pass_on(
-        self, decoder: Decoder, data: bytes, pieces: Sequence[StreamEvent], *, holds: bool
-    ) -> bytes:
+    def pass_on(self, data: bytes, pieces: Sequence[StreamEvent], *, holds: bool) -> bytes:
         """Return what may pass, now that data has come that completed these pieces."""
-        nothing_was_held = self._passed == self.size
         whole = b"".join([piece.raw for piece in pieces])
         skipped, self._passed = self._passed, 0 if pieces else self._passed
         self.size += len(data) - len(whole)
         if holds:
             return whole[skipped:]
-        if nothing_was_held:
-            self._passed = self.size
-            return data
-        return whole[skipped if pieces else 0 :] + self.held(decoder)
+        # Whoever holds goes on to: nothing was held before.
+        self._passed = self.size
+        return data
 
     def held(self, decoder: Decoder) -> bytes:
         """Return what was not passed on; it is, by this."""

@@ -116,6 +116,21 @@ def test_an_event_that_may_be_the_one_is_held() -> None:
     assert (ends.data, ends.ending) == (EVENTS[7][:9], FINISH)
 
 
+def test_an_event_without_a_name() -> None:
+    """It goes by the type in its data; data that is no object has none."""
+    events = [b"data: [1]\n\n", b'data: {"type": "y"}\n\n', b'data: {"type": "x"}\n\n']
+    result = play(made({"after": "x", "cut": True}), at_once(*events, b"data: 2\n\n"))
+    assert result.data == b"".join(events)
+
+
+def test_a_boundary_that_never_comes() -> None:
+    """The answer ends within its only event."""
+    for point in ({"bytes": 50}, {"time": 1.5}):
+        what = made({"after": point, "error": True})
+        result = play(what, [(1.0, b"data: 1")])
+        assert (result.data, result.ending) == (b"data: 1", FINISH)
+
+
 # A stream written in any lawful way, cut anywhere
 
 LINE_ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
@@ -371,6 +386,51 @@ def test_what_stands_behind_a_wait_may_act_in_it() -> None:
     result = play(made(*faults), one_a_second(*EVENTS))
     assert (result.data, result.now) == (b"".join(EVENTS[:2]), 60)
     assert result.ending == acts.Reset()
+
+
+def test_what_stands_behind_a_hang_may_act_in_it() -> None:
+    """It has nothing to act on, and the hang goes on."""
+    faults = ({"after": {"count": 2}, "stall": True}, {"after": {"time": "60s"}, "drop": 1})
+    result = play(made(*faults), one_a_second(*EVENTS))
+    assert (result.data, result.now) == (b"".join(EVENTS[:2]), 60)
+    assert result.ending == acts.Hang()
+
+
+def test_a_wait_in_front_of_something_else() -> None:
+    """What comes behind the wait goes through it."""
+    faults = ({"after": {"count": 2}, "stall": "10s"}, {"after": {"count": 4}, "drop": 2})
+    result = play(made(*faults), one_a_second(*EVENTS))
+    assert result.data == b"".join([*EVENTS[:4], *EVENTS[6:]])
+    assert result.times == [1, 2, 12, 12, 12, 12]
+
+
+def test_a_time_of_the_second_fault() -> None:
+    """It comes by itself, though the first has nothing to do then."""
+    faults = ({"after": {"count": 50}, "drop": 1}, {"after": {"time": "2.5s"}, "stall": "10s"})
+    result = play(made(*faults), one_a_second(*EVENTS))
+    assert result.data == WHOLE
+    assert result.times == [1, 2, *[12.5] * 6]
+
+
+@pytest.mark.parametrize("after", [{"count": 4}, {"bytes": 150}])
+def test_what_a_later_fault_holds_passes_before_a_break(after: dict[str, Any]) -> None:
+    """It came before the point."""
+    behind = (
+        {"after": {"count": 1}, "chunks": "merge"},
+        {"before": "content_block_stop", "drop": 1},
+    )
+    for fault in behind:
+        result = play(made({"after": after, "cut": True}, fault), at_once(*EVENTS))
+        want = WHOLE[:150] if "bytes" in after else b"".join(EVENTS[:4])
+        assert (result.data, result.ending) == (want, acts.Cut())
+
+
+def test_what_a_chain_holds() -> None:
+    """What the second holds came before what the first holds."""
+    merging = made({"chunks": "merge"}, {"before": "message_stop", "drop": 1}).transform
+    assert merging is not None
+    assert list(merging.step(EVENTS[0] + EVENTS[7][:9], 0.0)) == []
+    assert merging.release() == EVENTS[0] + EVENTS[7][:9]
 
 
 def test_what_is_held_passes_before_a_break() -> None:
