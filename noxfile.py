@@ -13,7 +13,7 @@ import nox
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "types", "tests", "interop", "docs"]
+nox.options.sessions = ["lint", "types", "proto", "tests", "interop", "docs", "fault"]
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -78,6 +78,52 @@ def interop(session: nox.Session) -> None:
     else:
         session.log("npm is not installed: the clients in Node are skipped")
     session.run("pytest", "tests/interop", *session.posargs)
+
+
+@nox.session
+def fault(session: nox.Session) -> None:
+    """Test the plugin behind the real Fault, if that is at hand; `-- --install` builds it."""
+    arguments = [each for each in session.posargs if each != "--install"]
+    session.install("platformdirs")
+    command = asked_of_fault(session, "--command")
+    if "--install" in session.posargs and not command:
+        install_fault(session, asked_of_fault(session, "--cache"))
+    elif not command:
+        session.skip("there is no `fault` 0.x here: `nox -s fault -- --install` builds it")
+    install(session, "interop")
+    session.run("pytest", "tests/fault", *arguments)
+
+
+def asked_of_fault(session: nox.Session, what: str) -> str:
+    """Return what the tests know of where Fault is."""
+    said = session.run("python", "-m", "tests.support.fault", what, silent=True)
+    return str(said).strip()
+
+
+def install_fault(session: nox.Session, folder: str) -> None:
+    """Build Fault, once, into a cache directory of the user's."""
+    for tool in ("cargo", "protoc"):
+        if shutil.which(tool) is None:
+            session.error(f"{tool} is not installed, and Fault cannot be built without it")
+    session.log(f"building Fault into {folder}: this takes some minutes, once")
+    session.run(
+        "cargo", "install", "fault-cli@0.16.0", "--locked", "--root", folder, external=True,
+        env={
+            "RUSTC_BOOTSTRAP": "1",  # it uses two features that stable Rust keeps for itself
+            "CARGO_PROFILE_RELEASE_OPT_LEVEL": "0",
+            "CARGO_PROFILE_RELEASE_LTO": "off",
+            "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
+        },
+    )  # fmt: skip
+
+
+@nox.session
+def proto(session: nox.Session) -> None:
+    """Check that the message classes are those of plugin.proto; `-- --write` makes them so."""
+    session.install(*nox.project.dependency_groups(PROJECT, "plugin"), "protobuf")
+    if "--write" in session.posargs:
+        session.run("python", "-m", "tests.plugin.generate_proto")
+    session.run("python", "-m", "tests.plugin.generate_proto", "--check")
 
 
 @nox.session

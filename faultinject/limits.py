@@ -26,8 +26,8 @@ class Limits:
     idle_seconds: float = 3600.0
     """How long a client connection or a relay may be without a byte in either direction."""
     idle_tunnel_seconds: float = 900.0
-    """How long a tunnel behind Fault may wait for its next request: Fault does not always tell
-    that one is over. Origins end idle connections earlier."""
+    """How long a tunnel behind Fault may wait for its next request, or be relayed without a byte:
+    Fault does not always tell that one is over. Origins end idle connections earlier."""
     body_idle_seconds: float = 60.0
     """Longest pause within a request body that is read to be thrown away."""
     drained_body_bytes: int = 32 * 1024 * 1024

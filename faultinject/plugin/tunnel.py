@@ -168,9 +168,8 @@ class DuplexTunnel:
         relayed = Relayed()
         client = PrefixedStream(first.data, self.pair.client)
         upstream = first.upstream or self.pair.upstream
-        idle_seconds = session.services.limits.idle_seconds
         try:
-            await relay(client, upstream, relayed, session.patience, idle_seconds)
+            await relay(client, upstream, relayed, session.patience, session.idle_seconds)
         finally:
             tell_relay(session, Authority(host, HTTPS_PORT), reason, relayed, self._started)
 
