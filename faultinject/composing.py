@@ -12,7 +12,6 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from faultinject.authority import HTTPS_PORT, TargetPattern
-from faultinject.config.wording import shown_text
 from faultinject.errors import SettingsError
 from faultinject.faults.stage import Stage
 from faultinject.rules.checks import Capabilities, check_capabilities
@@ -115,6 +114,7 @@ class _FileReader:
 
 
 def _of_presets(chosen: Iterable[ChosenPreset]) -> Iterator[Rule]:
+    from faultinject.config.wording import shown_text
     from faultinject.presets import preset_named
 
     seen: set[str] = set()

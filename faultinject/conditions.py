@@ -9,22 +9,13 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any
 
 from attrs import field, frozen
 
+from faultinject.missing import MISSING as MISSING
+
 _WILDCARDS = frozenset("*?[")
-
-
-class _Missing:
-    """The type of `MISSING`."""
-
-    def __repr__(self) -> str:
-        return "MISSING"
-
-
-MISSING: Final = _Missing()
-"""Stands for a value that is not there. JSON's null is one that is."""
 
 
 def is_glob(text: str) -> bool:

@@ -9,6 +9,7 @@ import time
 
 from attrs import define, evolve
 
+from faultinject.authority import Authority
 from faultinject.events import Warned
 from faultinject.facts import Facts
 from faultinject.faults.stage import Stage
@@ -17,6 +18,20 @@ from faultinject.http.message import End, Part, RequestHead, without_headers
 from faultinject.rules import Plan
 from faultinject.rules.decide import PASS
 from faultinject.session import Session
+
+
+def decide_handshake(session: Session, authority: Authority) -> Plan | None:
+    """Return what the rules have happen to a handshake; None if it goes on."""
+    services = session.services
+    if not services.rule_set.has(Stage.HANDSHAKE):
+        return None
+    head = RequestHead(b"CONNECT", str(authority).encode(), ())
+    facts = Facts(authority.host, authority.port, head, connection=session.id)
+    plan = services.decide(services.rule_set, facts, Stage.HANDSHAKE)
+    if plan.breaks is None:
+        plan.end()
+        return None
+    return plan
 
 
 @define(eq=False)

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import trio
 from attrs import define, field
@@ -25,9 +26,11 @@ from faultinject.http.message import End, Part, RequestHead
 from faultinject.lease import Lease
 from faultinject.limits import Limits
 from faultinject.patience import Patience
-from faultinject.performing import Performer
-from faultinject.providers.anthropic import reason_phrase
+from faultinject.providers.anthropic.words import reason_phrase
 from faultinject.relay import Relayed, relay
+
+if TYPE_CHECKING:
+    from faultinject.performing import Performer
 
 ERROR_MARKER = b"X-Faultinject-Error"
 """Header of our own answers that no rule made: the word for what went wrong."""

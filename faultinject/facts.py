@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from attrs import evolve, field, frozen
 
-from faultinject.conditions import MISSING
 from faultinject.http.message import RequestHead
+from faultinject.missing import MISSING
 from faultinject.providers import provider_for
-from faultinject.providers.provider import Provider
+
+if TYPE_CHECKING:
+    from faultinject.providers.provider import Provider
 
 RETRY_COUNT = "x-stainless-retry-count"
 """Header in which the SDKs that Stainless makes (Anthropic's and OpenAI's, among others) say how

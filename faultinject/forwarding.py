@@ -8,6 +8,8 @@ Knows nothing of rules, and nothing of what comes before and after on either con
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import trio
 from attrs import define, field
 
@@ -20,8 +22,10 @@ from faultinject.http.passing import unambiguous
 from faultinject.lease import Lease
 from faultinject.limits import Limits
 from faultinject.patience import Patience
-from faultinject.performing import Performer
 from faultinject.watching import ClientWatch
+
+if TYPE_CHECKING:
+    from faultinject.performing import Performer
 
 _REMEMBERED_BYTES = 1024 * 1024
 """How much of a request is kept while it may have to be sent again on another connection."""

@@ -14,30 +14,13 @@ from attrs import define
 from faultinject.authority import Authority
 from faultinject.beside import beside
 from faultinject.events import ExchangeEnded
-from faultinject.facts import Facts
 from faultinject.faults.actions import garbage
 from faultinject.faults.breaks import Break, How
-from faultinject.faults.stage import Stage
 from faultinject.faults.words import break_words
-from faultinject.http.message import RequestHead
 from faultinject.rules import Plan
 from faultinject.session import Session, milliseconds_since
 from faultinject.streams import Ending, close
 from faultinject.tls.client_hello import fatal_alert
-
-
-def decide_handshake(session: Session, authority: Authority) -> Plan | None:
-    """Return what the rules have happen to a handshake; None if it goes on."""
-    services = session.services
-    if not services.rule_set.has(Stage.HANDSHAKE):
-        return None
-    head = RequestHead(b"CONNECT", str(authority).encode(), ())
-    facts = Facts(authority.host, authority.port, head, connection=session.id)
-    plan = services.decide(services.rule_set, facts, Stage.HANDSHAKE)
-    if plan.breaks is None:
-        plan.end()
-        return None
-    return plan
 
 
 @define(eq=False)

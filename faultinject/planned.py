@@ -28,13 +28,6 @@ from faultinject.rules.decide import Plan
 from faultinject.watching import ClientWatch
 
 
-def is_simple(plan: Plan) -> bool:
-    """Say whether all that a plan wants is to inject a ready answer, or to pass one on."""
-    return not (plan.waits or plan.breaks or plan.stream or plan.respond) and (
-        plan.upstream != "answered"
-    )
-
-
 def performer_of(exchange: Exchange, plan: Plan, facts: Facts) -> Performer:
     """Return what performs a plan in an exchange."""
     document = facts.json if facts.body else None

@@ -18,6 +18,7 @@ import faultinject
 from faultinject.accepting import Accepting
 from faultinject.authority import Authority, bracketed
 from faultinject.composing import asked_probability, rule_set_of
+from faultinject.conversation import load_performing
 from faultinject.dial import Dialer
 from faultinject.errors import ClientGoneError, StartError
 from faultinject.events import Event, Listener, ProxyStarted, ProxyStopped, Warned
@@ -81,6 +82,7 @@ async def serve(
     afterwards only cancellation ends it early.
     """
     rule_set = rule_set_of(settings, CAPABILITIES)
+    load_performing(rule_set)
     authority = CertificateAuthority.chosen(settings.ca_cert, settings.ca_key, settings.data_dir)
     async with AsyncExitStack() as owned:
         listeners = await _listen(settings)

@@ -13,10 +13,10 @@ import trio
 from attrs import define, field
 
 from faultinject.authority import Authority
+from faultinject.deciding import decide_handshake
 from faultinject.dial import Origin
 from faultinject.errors import HandshakeError, UpstreamError
 from faultinject.first_bytes import FirstBytes
-from faultinject.handshake_faults import BrokenHandshake, decide_handshake
 from faultinject.interception import Interception
 from faultinject.opening import Speech
 from faultinject.relay import Relayed, relay
@@ -128,6 +128,8 @@ class Tunnel:
         if isinstance(verdict, Intercept):
             target = Authority(verdict.host, self.authority.port)
             if (plan := decide_handshake(self.session, target)) is not None:
+                from faultinject.handshake_faults import BrokenHandshake
+
                 await BrokenHandshake(self.session, self.stream, target, plan).run()
                 return None
             origin = Origin(target, self.authority)

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 from enum import Enum
-from statistics import NormalDist
+from functools import cache
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from faultinject.faults.stage import Ability
 
-_STANDARD = NormalDist()
+if TYPE_CHECKING:
+    from statistics import NormalDist
+
 _LEAST = 2.0**-54  # in place of 0, whose normal quantile is not finite
 
 
@@ -116,7 +119,14 @@ class Pareto:
 
 
 def _normal(number: float) -> float:
-    return _STANDARD.inv_cdf(max(number, _LEAST))
+    return _standard().inv_cdf(max(number, _LEAST))
+
+
+@cache
+def _standard() -> NormalDist:
+    from statistics import NormalDist  # not on the way of those who do not wait so
+
+    return NormalDist()
 
 
 Length = Fixed | Range | Normal | LogNormal | Exponential | Pareto

@@ -15,7 +15,7 @@ from attrs import field, frozen
 
 from faultinject.faults.stage import Ability, Stage
 from faultinject.http.message import End, Headers, Part, ResponseHead, find_header
-from faultinject.providers import anthropic
+from faultinject.providers.anthropic.words import error_body, reason_phrase
 
 MARKER = b"X-Faultinject"
 """Header of an injected response; its value is the id of the rule that fired."""
@@ -98,7 +98,7 @@ def injected_response(fault: Respond, marker: str | None) -> InjectedResponse:
     ``marker`` is the rule's id for the marker header, or None for none.
     """
     status = 500 if fault.status is None else fault.status
-    body = anthropic.error_body(status) if fault.body is None else fault.body
+    body = error_body(status) if fault.body is None else fault.body
     if status in (204, 304):
         body = b""  # these statuses have none (RFC 9110 sections 15.3.5 and 15.4.5)
     headers: list[tuple[bytes, bytes]] = []
@@ -109,7 +109,7 @@ def injected_response(fault: Respond, marker: str | None) -> InjectedResponse:
         headers.append((b"Content-Length", b"%d" % len(body)))
     if marker is not None:
         headers.append((MARKER, marker.encode()))
-    reason = anthropic.reason_phrase(status).encode()
+    reason = reason_phrase(status).encode()
     return InjectedResponse(status, reason, tuple(headers), body)
 
 

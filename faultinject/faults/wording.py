@@ -14,7 +14,8 @@ from attrs import evolve
 
 from faultinject.faults.respond import MARKER, InjectedResponse, Respond, content_type
 from faultinject.http.message import Headers, find_header, without_headers
-from faultinject.providers.documents import filled, standard_phrase
+from faultinject.providers.documents import filled
+from faultinject.providers.phrases import standard_phrase
 from faultinject.providers.provider import Failure, Fields, Page, Provider
 
 T = TypeVar("T")

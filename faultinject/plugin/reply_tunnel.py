@@ -12,10 +12,10 @@ import time
 from attrs import define, field
 
 from faultinject.authority import HTTPS_PORT, Authority
+from faultinject.deciding import decide_handshake
 from faultinject.dial import Origin
 from faultinject.errors import HandshakeError
 from faultinject.first_bytes import FirstBytes
-from faultinject.handshake_faults import BrokenHandshake, decide_handshake
 from faultinject.interception import Interception
 from faultinject.plugin.reply_stream import ReplyStream
 from faultinject.relay import Relayed
@@ -67,6 +67,8 @@ class ReplyTunnel:
     async def _intercept(self, session: Session, data: bytes, verdict: Intercept) -> Stage | None:
         origin = _origin(session, verdict.host)
         if (plan := decide_handshake(session, origin.authority)) is not None:
+            from faultinject.handshake_faults import BrokenHandshake
+
             await BrokenHandshake(session, self.stream, origin.authority, plan).run()
             return None
         interception = Interception(self.stream, origin, None)

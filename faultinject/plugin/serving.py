@@ -17,6 +17,7 @@ from attrs import frozen
 import faultinject
 from faultinject.authority import TargetPattern
 from faultinject.composing import asked_probability, rule_set_of
+from faultinject.conversation import load_performing
 from faultinject.dial import Dialer
 from faultinject.events import Event, Listener, PluginStarted, PluginStopped
 from faultinject.plugin.calls import Side
@@ -73,6 +74,7 @@ async def serve_plugin(
     afterwards only cancellation ends it early.
     """
     rule_set = rule_set_of(settings, CAPABILITIES)
+    load_performing(rule_set)
     authority = CertificateAuthority.chosen(settings.ca_cert, settings.ca_key, settings.data_dir)
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:

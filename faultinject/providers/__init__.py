@@ -1,16 +1,18 @@
 """What is known of each API: how it is recognised, words its failures and writes its streams.
 
-Data and small functions; `faultinject.providers.provider` says what there is. Knows nothing of
-rules and connections.
+Data and small functions; `faultinject.providers.provider` says what there is. All that is known
+is loaded when it is first asked for. Knows nothing of rules and connections.
 """
 
 from __future__ import annotations
 
-from faultinject.providers import anthropic, openai, plain
-from faultinject.providers.provider import Provider
+from typing import TYPE_CHECKING
 
-PROVIDERS = (anthropic.PROVIDER, openai.PROVIDER, plain.PROVIDER)
-"""All of them; the last is for what no other recognises."""
+if TYPE_CHECKING:
+    from faultinject.providers.known import PROVIDERS as PROVIDERS
+    from faultinject.providers.provider import Provider
+
+__all__ = ["PROVIDERS", "provider_for", "provider_named"]
 
 
 def provider_for(host: str, path: str) -> Provider:
@@ -19,12 +21,24 @@ def provider_for(host: str, path: str) -> Provider:
     A path that only one API has decides first, so that an API is known behind a gateway, and
     where one API is offered on another's host; then the host.
     """
-    known = PROVIDERS[:-1]
+    from faultinject.providers.known import PROVIDERS
+
+    *known, plain = PROVIDERS
     by_path = (provider for provider in known if provider.paths.fullmatch(path))
     by_host = (provider for provider in known if host in provider.hosts)
-    return next(by_path, None) or next(by_host, None) or plain.PROVIDER
+    return next(by_path, None) or next(by_host, None) or plain
 
 
 def provider_named(name: str) -> Provider | None:
     """Return the API of a name; None if there is none."""
+    from faultinject.providers.known import PROVIDERS
+
     return next((provider for provider in PROVIDERS if provider.name == name), None)
+
+
+def __getattr__(name: str) -> object:
+    if name == "PROVIDERS":
+        from faultinject.providers import known
+
+        return known.PROVIDERS
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Any
 
 from attrs import asdict, frozen
@@ -22,24 +21,6 @@ TEXT = "This answer was made by faultinject — no model was asked, and nothing 
 _FILLERS: dict[str, Any] = {
     "string": "example", "integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {},
 }  # fmt: skip
-
-
-_RENAMED = {
-    413: "Content Too Large",
-    414: "URI Too Long",
-    416: "Range Not Satisfiable",
-    422: "Unprocessable Content",
-}  # by RFC 9110; `http` follows from Python 3.13 on
-
-
-def standard_phrase(status: int) -> str:
-    """Return the words registered for a status; "Error" for one that nobody registered."""
-    if status in _RENAMED:
-        return _RENAMED[status]
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Error"
 
 
 def compact(document: Any) -> bytes:

@@ -18,9 +18,10 @@ from faultinject.framing import StreamEvent
 from faultinject.framing.sse import SseDecoder, comment
 from faultinject.http.message import Headers
 from faultinject.providers import gateway
-from faultinject.providers.documents import compact, event, message_of, pieces, standard_phrase
+from faultinject.providers.documents import compact, event, message_of, pieces
 from faultinject.providers.gateway import ray_id
 from faultinject.providers.ids import uuid
+from faultinject.providers.phrases import standard_phrase
 from faultinject.providers.provider import (
     Asked,
     Failure,

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import accumulate
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from attrs import field, frozen
 
 from faultinject.facts import Facts
-from faultinject.faults.breaks import Break
-from faultinject.faults.delay import Before
-from faultinject.faults.fault import Fault
-from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.faults.stage import Stage
-from faultinject.faults.stream import StreamFault
 from faultinject.rules.counters import Counters, Slot, Tally
 from faultinject.rules.draws import Draws
 from faultinject.rules.model import Rule, RuleSet
+
+if TYPE_CHECKING:  # what reads rules loads them
+    from faultinject.faults.breaks import Break
+    from faultinject.faults.delay import Before
+    from faultinject.faults.fault import Fault
+    from faultinject.faults.respond import InjectedResponse, Respond
+    from faultinject.faults.stream import StreamFault
 
 Upstream = Literal["asked", "skipped", "answered"]
 
@@ -53,6 +55,13 @@ class Plan:
     """What an answer of ours says in its marker; None if it shall not say it."""
     _draws: Draws | None = field(default=None, eq=False, repr=False)
     _slot: Slot | None = field(default=None, eq=False, repr=False)
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether all that it wants is to inject a ready answer, or to pass one on."""
+        return not (self.waits or self.breaks or self.stream or self.respond) and (
+            self.upstream != "answered"
+        )
 
     def numbers(self, purpose: str) -> Callable[[], float]:
         """Return the random numbers for a purpose (an answer's ids, a garbled byte).

@@ -6,14 +6,17 @@ Knows nothing of how a match is written, and of how often its rule fires.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from attrs import field, frozen
 
 from faultinject.authority import TargetPattern
-from faultinject.conditions import MISSING, AnyOf, JsonTest
 from faultinject.facts import Facts
+from faultinject.missing import MISSING
+
+if TYPE_CHECKING:  # what reads rules loads them
+    from faultinject.conditions import AnyOf, JsonTest
 
 Condition = Callable[[Facts], bool]
 Read = Callable[[Facts], object]

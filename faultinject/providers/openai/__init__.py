@@ -10,8 +10,9 @@ import re
 from typing import Any
 
 from faultinject.providers import gateway, plain
-from faultinject.providers.documents import member, standard_phrase, usage_of
+from faultinject.providers.documents import member, usage_of
 from faultinject.providers.openai import chat, errors, headers, responses, responses_stream
+from faultinject.providers.phrases import standard_phrase
 from faultinject.providers.provider import Asked, Fields, Provider, StreamShape, Uniform, Usage
 
 __all__ = ["PROVIDER"]

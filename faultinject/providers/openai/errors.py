@@ -10,8 +10,9 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from faultinject.providers.documents import filled, indented, message_of, standard_phrase
+from faultinject.providers.documents import filled, indented, message_of
 from faultinject.providers.openai.limits import duration, exhausted, wait_seconds
+from faultinject.providers.phrases import standard_phrase
 from faultinject.providers.provider import Failure, Fields
 
 

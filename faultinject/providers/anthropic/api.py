@@ -1,0 +1,78 @@
+"""Anthropic's API, put together of what its other modules know."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from faultinject.providers import gateway, plain
+from faultinject.providers.anthropic import errors, headers, messages, stream
+from faultinject.providers.anthropic.words import error_type, reason_phrase
+from faultinject.providers.documents import compact, member, usage_of
+from faultinject.providers.gateway import cloudflare_headers
+from faultinject.providers.provider import Page, Provider, StreamShape, Usage
+
+
+def _edge(name: str, status: int, kind: str, message: str, evidence: str) -> Page:
+    # Neither a type of the document nor an id: the edge made it, not the API.
+    body = compact({"error": {"type": kind, "message": message}})
+    return Page(
+        name,
+        status,
+        reason_phrase(status),
+        "application/json",
+        lambda _: body,
+        cloudflare_headers,
+        evidence,
+    )
+
+
+_PAGES = {
+    page.name: page
+    for page in (
+        _edge(
+            "too-large",
+            413,
+            "request_too_large",
+            "Request exceeds the maximum size",
+            "the body is captured (anthropic-sdk-python#938); its headers are not verified",
+        ),
+        _edge(
+            "edge-forbidden",
+            403,
+            "forbidden",
+            "Request not allowed",
+            "the body is captured (big-AGI#176), an old form; its headers are not verified",
+        ),
+    )
+} | gateway.PAGES
+
+
+def _shape(path: str) -> StreamShape:
+    return stream.SHAPE if path.endswith("/v1/messages") else plain.SHAPE
+
+
+def _usage(document: Any) -> Usage | None:
+    return usage_of(member(document, "usage"))
+
+
+PROVIDER = Provider(
+    name="anthropic",
+    hosts=("api.anthropic.com",),
+    paths=re.compile(r".*/v1/messages(/.*)?"),
+    draw_fields=headers.draw_fields,
+    reason_phrase=reason_phrase,
+    error_type=error_type,
+    error_body=errors.failure_body,
+    error_content_type="application/json",
+    request_id_header=b"request-id",
+    identity_headers=headers.identity_headers,
+    rate_limit_headers=headers.rate_limit_headers,
+    retry_headers=headers.retry_headers,
+    shape=_shape,
+    minimal_response=messages.minimal_response,
+    usage=_usage,
+    failures=errors.FAILURES,
+    pages=_PAGES,
+)
+"""Anthropic's API."""
