@@ -141,7 +141,7 @@ def test_the_url_of_a_proxy_on_every_address(host, url):
 # Upstreams over the network
 
 
-async def test_a_target_is_asked_over_verified_tls(clock, data_dir, tmp_path):
+async def test_a_target_is_asked_over_verified_tls(data_dir, tmp_path):
     """The whole way, with ``--connect-to`` and ``--upstream-ca``."""
     certificates = Certificates()
     ca_file = certificates.write_authority(tmp_path / "origin.pem")
@@ -155,7 +155,7 @@ async def test_a_target_is_asked_over_verified_tls(clock, data_dir, tmp_path):
             assert (await base_url.ask(get("/v2", "127.0.0.1"))).body == b"GET /v2 HTTP/1.1 0"
 
 
-async def test_a_certificate_that_is_not_trusted(clock, data_dir):
+async def test_a_certificate_that_is_not_trusted(data_dir):
     """502, and what to do about it."""
     target = "api.anthropic.com"
     async with (
