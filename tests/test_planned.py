@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio.testing
 
+from faultinject.errors import UpstreamError
 from faultinject.events import Warned
 from faultinject.limits import Limits
 from tests.support.bench import TARGET, Script, ok, open_bench, post, trusting_context
@@ -596,3 +597,189 @@ async def test_a_body_that_is_too_long_to_read(autojump_clock):
         body = json.dumps({"stream": True, "x": "y" * 500_000}).encode()
         assert (await client.ask(post("/v1/messages", body))).body == b"%d" % len(body)
         assert "more than 100000 bytes" in bench.of(Warned)[0].message
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome", "status"),
+    [(b"2\r\n{}\r\n", "client-gone", None), (b"2\r\n{}\r\nno\r\n", "refused", 400)],
+)
+async def test_a_body_that_does_not_come(autojump_clock, body, outcome, status):
+    """A rule would have read it: there is nothing to decide."""
+    async with open_bench() as bench:
+        bench.rules({"match": {"stream": True}, "fault": {"respond": 529}})
+        client = await bench.tls()
+        head = b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        await client.send(head + body)
+        await trio.testing.wait_all_tasks_blocked()
+        await client.close()
+        exchange = await bench.exchange()
+        assert (exchange.outcome, exchange.status) == (outcome, status)
+        assert bench.dialer.dialled == []
+
+
+async def test_rules_that_do_not_fire_before_a_request(autojump_clock):
+    """The tunnel comes up, and the request is answered."""
+    async with open_bench() as bench:
+        never = {"when": {"after": 100}}
+        bench.rules(
+            {**never, "fault": {"break": {"how": "reset", "at": "connect"}}},
+            {**never, "fault": {"break": {"how": "reset", "at": "handshake"}}},
+            {**never, "fault": {"break": {"how": "reset", "at": "request"}}},
+        )
+        assert (await (await bench.tls()).ask(ASK)).status == 200
+
+
+@pytest.mark.parametrize("delay", [None, "50s"])
+@pytest.mark.parametrize("leaves", ["close", "reset"])
+async def test_a_client_that_leaves_within_its_handshake(autojump_clock, delay, leaves):
+    """It is not waited for."""
+    async with open_bench() as bench:
+        broken = {"break": {"how": "hang", "at": "handshake"}}
+        bench.rules({"fault": broken | ({"delay": delay} if delay else {})})
+        client = await bench.tunnel()
+        raw = client.stream
+        with trio.move_on_after(20):
+            await client.start_tls(trusting_context(), TARGET)
+        await raw.aclose() if leaves == "close" else raw.reset()
+        assert (await bench.exchange()).rule is not None
+        await bench.ended()
+        assert trio.current_time() < 30
+
+
+async def test_an_upstream_that_fails_before_any_point(autojump_clock):
+    """The gateway's error is ours, and nothing is done to it; the faults are not reached."""
+    for fault in (
+        {"stream": {"after": {"bytes": 4}, "cut": True}},
+        {"break": {"how": "close", "after": {"bytes": 4}}},
+    ):
+        async with open_bench() as bench:
+            bench.dialer.failure = UpstreamError("dns", "no such name")
+            bench.rules({"fault": fault})
+            message = await (await bench.tls()).ask(ASK)
+            assert (message.status, message.json()["error"]["kind"]) == (502, "dns")
+            exchange = await bench.exchange()
+            assert exchange.outcome == "upstream-error"
+            assert exchange.fault is not None
+            assert exchange.fault.startswith("not reached: c")
+
+
+async def test_a_lost_answer_that_is_waited_for(autojump_clock):
+    """The 100 that the client waits for is passed on, and nothing else."""
+
+    async def script(upstream: Peer) -> None:
+        await upstream.read_until(b"\r\n\r\n")
+        await upstream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await upstream.read_exactly(2)
+        await upstream.send(ok(b"real"))
+
+    async with open_bench(upstream=script) as bench:
+        bench.rules({"fault": {"respond": {"status": 529, "upstream": "answered"}}})
+        client = await bench.tls()
+        request = post("/v1/messages", b"{}", b"Expect: 100-continue")
+        assert (await client.ask(request[:-2])).status == 100
+        await client.send(b"{}")
+        assert (await client.answer()).status == 529
+
+
+async def test_an_upgrade_behind_a_fault(autojump_clock):
+    """It is no stream of events: it goes on. One that is lost is not."""
+
+    async def script(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(b"HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+        await upstream.send(await upstream.receive())
+
+    ask = b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
+    async with open_bench(upstream=script) as bench:
+        bench.rules(stream(cut=True))
+        client = await bench.tls()
+        assert (await client.ask(ask)).status == 101
+        await client.send(b"ping")
+        assert await client.receive() == b"ping"
+        await client.close()
+        assert (await bench.exchange()).outcome == "upgraded"
+    async with open_bench(upstream=script) as bench:
+        bench.rules({"fault": {"respond": {"status": 529, "upstream": "answered"}}})
+        assert (await (await bench.tls()).ask(ask)).status == 529
+
+
+async def test_an_interim_answer_before_a_harmed_one(autojump_clock):
+    """It passes at its time."""
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+
+    async def script(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(early + HEAD + chunk(EVENTS[0]) + ZERO)
+
+    async with open_bench(upstream=script) as bench:
+        bench.rules({"fault": {"delay": {"fixed": "5s", "before": "head"}}})
+        client = await bench.tls()
+        start = trio.current_time()
+        assert (await client.ask(ASK)).status == 103
+        assert trio.current_time() == start
+        assert (await client.answer()).body == EVENTS[0]
+
+
+@pytest.mark.parametrize(("after", "seconds"), [("50ms", 0.05), ("9s", 0)])
+async def test_a_time_within_a_made_stream(autojump_clock, after, seconds):
+    """Its events are 20 ms apart; it may be over before."""
+    async with open_bench() as bench:
+        bench.rules(stream(after={"time": after}, cut=True, upstream="skipped"))
+        client = await bench.tls()
+        start = trio.current_time()
+        await client.send(ASK)
+        if seconds:
+            with pytest.raises(trio.BrokenResourceError):
+                await client.rest()
+            assert trio.current_time() - start == pytest.approx(seconds)
+            assert (await bench.exchange()).outcome == "injected"
+        else:
+            assert b"message_stop" in (await client.answer()).body
+            assert (await bench.exchange()).outcome == "not-reached"
+
+
+async def test_a_made_answer_to_head(autojump_clock):
+    """It has no body, and the next request is answered."""
+    async with open_bench() as bench:
+        bench.rules(stream(after={"count": 2}, error=True, upstream="skipped"))
+        client = await bench.tls()
+        await client.send(ASK.replace(b"POST", b"HEAD"))
+        assert b"chunked" in await client.read_until(b"\r\n\r\n")
+        assert (await client.ask(ASK)).status == 200
+
+
+async def test_a_made_stream_for_a_body_that_is_too_long(autojump_clock):
+    """It is the connection's last answer; what was asked for cannot be told."""
+    async with open_bench(limits=Limits(drained_body_bytes=100_000)) as bench:
+        bench.rules(stream(cut=True, upstream="skipped"))
+        client = await bench.tls()
+        await client.send(post("/v1/messages", b"x" * 500_000))
+        answer = await client.answer()
+        assert (answer.status, answer.header(b"connection")) == (200, b"close")
+        assert await client.end() == b""
+
+
+async def test_a_hang_ends_with_a_client_that_only_half_closes(autojump_clock):
+    """Its end says that it has asked its last; there is nothing to wait for."""
+    async with open_bench() as bench:
+        bench.rules({"fault": {"break": "hang"}})
+        client = bench.connect()
+        request = post("/", b"{}", b"Connection: close").replace(b"/ ", b"http://api.example.com/ ")
+        await client.send(request)
+        await trio.sleep(10)
+        await client.half_close()
+        assert await client.rest() == b""
+        assert trio.current_time() == pytest.approx(10)
+        assert (await bench.exchange()).fault == "hang instead of an answer"
+
+
+async def test_a_hang_is_bounded(autojump_clock):
+    """By how long anything may be without a byte."""
+    async with open_bench(limits=Limits(idle_seconds=1000)) as bench:
+        bench.rules({"fault": {"break": "hang"}})
+        client = await bench.tls()
+        start = trio.current_time()
+        await client.send(ASK)
+        await client.end()
+        assert trio.current_time() - start == pytest.approx(1000, rel=0.02)
+        assert (await bench.exchange()).outcome == "injected"
