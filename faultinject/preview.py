@@ -80,18 +80,19 @@ class Shown:
     """Bytes, with CR as ␍, and between them what happens, in brackets."""
 
 
-def shown(rule: Rule, provider: Provider) -> Iterator[tuple[Fault, Shown]]:
+def shown(rule: Rule, provider: Provider) -> Iterator[Shown]:
     """Return what each fault of a rule does to requests to an API; nothing if it has none."""
     for choice in rule.faults:
         seen: set[str] = set()
         for example in _EXAMPLES.get(provider.name, _ELSEWHERE):
             if (one := _shown(rule, choice.fault, provider, example)) and one.text not in seen:
                 seen.add(one.text)
-                yield choice.fault, one
+                yield one
 
 
 def _shown(rule: Rule, fault: Fault, provider: Provider, example: Example) -> Shown | None:
-    stream = rule.match.stream is not False and bool(fault.stream)
+    within = bool(fault.stream) or (fault.breaks is not None and fault.breaks.point is not None)
+    stream = within and rule.match.stream is not False
     if not _fits(rule.match, provider, example.path):
         return None
     document = {"model": "some-model", "stream": stream, **example.document}

@@ -18,9 +18,8 @@ from rich.text import Text
 from faultinject.config import nearest
 from faultinject.config.wording import shown_text
 from faultinject.errors import SettingsError
-from faultinject.faults.fault import Fault
 from faultinject.presets import NAMES, Preset, preset_named
-from faultinject.preview import Shown, shown
+from faultinject.preview import shown
 from faultinject.providers import PROVIDERS
 from faultinject.providers.provider import Provider
 
@@ -78,15 +77,11 @@ def _text(preset: Preset, providers: Iterable[Provider]) -> Iterator[str]:
 def sections(preset: Preset, provider: Provider) -> Iterator[str]:
     """Return what goes out for each rule and fault of a preset, each under a line of its own."""
     for rule in preset.rules:
-        for number, (fault, one) in enumerate(shown(rule, provider), 1):
+        for number, one in enumerate(shown(rule, provider), 1):
             which = f", {number}" if len(rule.faults) > 1 else ""
-            yield f"\n---- {provider.name}, {_where(fault, one)}, rule {rule.id}{which} ----\n"
+            path = f"a stream of {one.path}" if one.stream else one.path
+            yield f"\n---- {provider.name}, {path}, rule {rule.id}{which} ----\n"
             yield one.text
-
-
-def _where(fault: Fault, one: Shown) -> str:
-    kind = "a stream of " if fault.stream else ""
-    return kind + one.path
 
 
 def _paragraph(title: str, text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
@@ -118,3 +119,10 @@ def test_a_preset_that_is_none() -> None:
     with pytest.raises(SettingsError) as caught:
         preset_named("zzz")
     assert str(caught.value) == "there is no preset 'zzz'; 'faultinject presets' lists them"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/changelog.md"])
+def test_their_number(page: str) -> None:
+    """Where it is told it is true."""
+    text = (Path(__file__).parents[2] / page).read_text("utf-8")
+    assert f" {len(NAMES)} of them have a name" in text or f" {len(NAMES)} failures by name" in text
