@@ -29,7 +29,8 @@ def require_node() -> None:
     said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
     if int(said.removeprefix("v").split(".")[0]) < OLDEST_NODE:
         pytest.skip(f"node {said.strip()} is older than {OLDEST_NODE}: the Node SDK is not tried")
-    if not (FOLDER / "node_modules" / "@anthropic-ai" / "sdk").exists():
+    wanted = json.loads((FOLDER / "package.json").read_text("utf-8"))["dependencies"]
+    if not all((FOLDER / "node_modules" / package).exists() for package in wanted):
         command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock"]
         subprocess.run(command, cwd=FOLDER, check=True)
 

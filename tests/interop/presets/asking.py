@@ -16,7 +16,7 @@ import threading
 import time
 from typing import Any
 
-AT_A_TIME = 14
+AT_A_TIME = 6
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}}
 Seen = dict[str, Any]
 

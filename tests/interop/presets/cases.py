@@ -54,6 +54,16 @@ class Showing:
     """Whether the pauses between its attempts are the SDKs' own."""
     sdks: tuple[str, ...] = tuple(SDKS)
 
+    @property
+    def by_chance(self) -> bool:
+        """Whether chance says which of its calls fail, and how."""
+        return len(self.prompts) > MANY
+
+    @property
+    def mid_stream(self) -> bool:
+        """Whether it harms streams that have begun, and nothing else."""
+        return self.preset.startswith("stream-") or self.preset in ("tool-json-cut", "max-tokens")
+
     def options(self) -> list[str]:
         """Return the proxy's options."""
         common = ["--fake-upstream", "--target-host", f"*.{DOMAIN}", "--seed", str(SEED)]
@@ -86,6 +96,8 @@ def _harming_made_streams(rule: dict[str, Any]) -> dict[str, Any]:
 
 STREAMED = ("raw", "helped")
 EVERY = ("create", "raw", "helped")
+MANY = 8
+"""Calls by which presets of chance are shown, with each SDK."""
 THRICE: dict[str, Any] = {"when": {"first": 3}}
 """As often as an SDK tries."""
 
@@ -104,7 +116,7 @@ def _showings() -> Iterator[Showing]:
                  "stream-truncated", "max-tokens"):  # fmt: skip
         yield Showing(preset=name, modes=STREAMED)
     yield Showing(preset="tool-json-cut", modes=STREAMED, tools=True, derived={})
-    yield Showing(preset="stream-stall", modes=STREAMED, timeout_seconds=2.0, deadline_seconds=5.0)
+    yield Showing(preset="stream-stall", modes=STREAMED, timeout_seconds=4.0, deadline_seconds=7.0)
     yield Showing(
         preset="ping-only", modes=STREAMED, timeout_seconds=6.0, deadline_seconds=8.0,
         sdks=("py-anthropic-2", "py-anthropic-0", "node-anthropic"),
@@ -117,7 +129,8 @@ def _showings() -> Iterator[Showing]:
     for name in ("empty-200", "html-200"):
         yield Showing(preset=name)
     yield Showing(preset="corrupt-json", modes=EVERY)
-    yield Showing(preset="flaky", prompts=(*map(str, range(12)), LATER))
+    yield Showing(preset="flaky", prompts=(*map(str, range(MANY)), LATER))
+    yield Showing(preset="bad-day", modes=("raw",), prompts=(*map(str, range(MANY)), LATER))
 
 
 SHOWINGS = tuple(sorted(_showings(), key=lambda showing: -showing.deadline_seconds))

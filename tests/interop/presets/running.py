@@ -1,5 +1,6 @@
 """Runs the whole matrix: a proxy for each preset, a program for each SDK, all at the same time.
 
+The calls whose pauses are measured are made after all the others, when there is less to do.
 Knows nothing of what must come out.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,11 @@ STARTING_AT_A_TIME = 3
 MATRIX_SECONDS = 180.0
 ASKING = Path(__file__).parent / "asking.py"
 NODE = Path(__file__).parents[1] / "node"
+
+
+Runs = dict[Showing, ProxyRun]
+Answers = dict[str, dict[str, list[Happening]]]
+"""By SDK and case."""
 
 
 @frozen
@@ -72,8 +79,7 @@ class Result:
     def gaps_seconds(self) -> list[float]:
         """Return the time from the end of each attempt to the begin of the next."""
         spans = [_span(exchange) for exchange in self.attempts]
-        pairs = zip(spans, spans[1:], strict=False)
-        return [(begin - end).total_seconds() for (_, end), (begin, _) in pairs]
+        return [(begin - end).total_seconds() for (_, end), (begin, _) in pairwise(spans)]
 
 
 def _span(exchange: Happening) -> tuple[datetime, datetime]:
@@ -91,17 +97,26 @@ def run_matrix(programs: list[Program], folder: Path, *ca_options: str) -> Itera
             return stack.enter_context(ProxyRun(place, *showing.options(), *ca_options))
 
         runs = dict(zip(SHOWINGS, starting.map(start, SHOWINGS), strict=True))
-        ca_file = next(iter(runs.values())).ca_file
-        with ThreadPoolExecutor(len(programs)) as asking:
-            answers = asking.map(
-                lambda program: program.ask(_cases(program, runs), ca_file), programs
-            )
-            asked = dict(zip((program.sdk for program in programs), answers, strict=True))
-    for showing, run in runs.items():
-        yield from _results(showing, run, asked)
+        hasty = {showing: run for showing, run in runs.items() if not showing.backs_off}
+        timed = {showing: run for showing, run in runs.items() if showing.backs_off}
+        asked = _ask(programs, hasty)
+        for sdk, answers in _ask(programs, timed).items():
+            asked[sdk] |= answers
+        yield from (each for showing, run in runs.items() for each in _results(showing, run, asked))
 
 
-def _cases(program: Program, runs: dict[Showing, ProxyRun]) -> Iterator[dict[str, Any]]:
+def _ask(programs: list[Program], runs: Runs) -> Answers:
+    """Ask by all SDKs at the same time."""
+    ca_file = next(iter(runs.values())).ca_file
+
+    def ask(program: Program) -> tuple[str, dict[str, list[Happening]]]:
+        return program.sdk, program.ask(_cases(program, runs), ca_file)
+
+    with ThreadPoolExecutor(len(programs)) as asking:
+        return dict(asking.map(ask, programs))
+
+
+def _cases(program: Program, runs: Runs) -> Iterator[dict[str, Any]]:
     for showing, run in runs.items():
         for mode in showing.modes if program.sdk in showing.sdks else ():
             yield {
@@ -112,12 +127,12 @@ def _cases(program: Program, runs: dict[Showing, ProxyRun]) -> Iterator[dict[str
             }  # fmt: skip
 
 
-def _results(
-    showing: Showing, run: ProxyRun, asked: dict[str, dict[str, list[Happening]]]
-) -> Iterator[Result]:
+def _results(showing: Showing, run: ProxyRun, asked: Answers) -> Iterator[Result]:
     for sdk in filter(asked.__contains__, showing.sdks):
         for mode in showing.modes:
             host = showing.host(sdk, mode)
+            if not showing.derived:
+                run.exchanges(len(showing.prompts), host=host)
             seen = [event for event in run.events if event.get("host") == host]
             outcomes = asked[sdk][f"{showing.preset} {mode}"]
             yield Result(showing, sdk, mode, outcomes, [e for e in seen if "rule" in e])
