@@ -10,7 +10,6 @@ from faultinject.preview import shown, visible
 from faultinject.providers import provider_named
 from faultinject.rules.reading import read_rules
 
-
 PASSES = "[the API is asked, and its answer passes]\n"
 
 

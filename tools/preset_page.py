@@ -41,7 +41,7 @@ def _row(preset: Preset) -> str:
 
 def refused(preset: Preset) -> bool:
     """Say whether the plugin cannot do what a preset asks for."""
-    return any(rule.abilities & CAPABILITIES.lacks.keys() for rule in preset.rules)
+    return any(rule.abilities & CAPABILITIES["duplex"].lacks.keys() for rule in preset.rules)
 
 
 def _cell(text: str) -> str:

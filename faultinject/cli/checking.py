@@ -13,7 +13,7 @@ from attrs import frozen
 from faultinject.composing import Composed, composed, problems
 from faultinject.config import PROXY_OPTIONS, file_problems, load_settings
 from faultinject.errors import SettingsError
-from faultinject.plugin.capabilities import CAPABILITIES as OF_PLUGIN
+from faultinject.plugin.capabilities import CAPABILITIES
 from faultinject.rules.checks import Capabilities
 from faultinject.rules.model import RuleSet
 
@@ -48,7 +48,7 @@ def _notes(result: Composed) -> Iterator[str]:
     yield from (f"warning: {each}" for each in result.warnings)
     for rule in result.rule_set.rules:
         try:
-            _check(result.rule_set, rule.id, OF_PLUGIN)
+            _check(result.rule_set, rule.id, CAPABILITIES["duplex"])
         except SettingsError as error:
             yield f"note: {error}"
 

@@ -1,18 +1,27 @@
-"""What the plugin can do, by what it cannot: Fault decides what a plugin's answers can bring about.
+"""What the plugin can do, by what it cannot: the host decides what a plugin's answers bring about.
 
 Knows nothing of how the plugin does the rest.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from faultinject.faults.stage import Ability
 from faultinject.rules.checks import Capabilities
+from faultinject.settings import TunnelMode
 
-CAPABILITIES = Capabilities(
-    "the plugin",
-    {
-        Ability.CONNECT: "the host answers a CONNECT itself, and tells a plugin nothing of it",
-        Ability.RESET: "the host lets a plugin end a connection with FIN, and not with RST",
-    },
-)
-"""In both modes of tunnels."""
+_IN_ALL = {
+    Ability.CONNECT: "the host answers a CONNECT itself, and tells a plugin nothing of it",
+    Ability.RESET: "the host lets a plugin end a connection with FIN, and not with RST",
+}
+_IN_DUPLEX = {
+    Ability.HANDSHAKE: "in Fault's tunnels the upstream's handshake comes first, and the client's"
+    " goes on from it; use break with at: head",
+}
+
+CAPABILITIES: Mapping[TunnelMode, Capabilities] = {
+    "duplex": Capabilities("the plugin", _IN_ALL | _IN_DUPLEX),
+    "reply": Capabilities("the plugin", _IN_ALL),
+}
+"""By what the host does with the answer to a piece of a tunnel."""

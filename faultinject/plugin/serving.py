@@ -73,7 +73,7 @@ async def serve_plugin(
     ``listener`` gets every event. Raises `StartError`, `SettingsError` before it has started;
     afterwards only cancellation ends it early.
     """
-    rule_set = rule_set_of(settings, CAPABILITIES)
+    rule_set = rule_set_of(settings, CAPABILITIES[settings.tunnel])
     load_performing(rule_set)
     authority = CertificateAuthority.chosen(settings.ca_cert, settings.ca_key, settings.data_dir)
     failure: Exception | None = None

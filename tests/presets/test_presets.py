@@ -22,7 +22,8 @@ NOT_BEHIND_FAULT = {
     "reset-on-reuse": "reset a connection",
     "connect-refused": "act on a CONNECT",
     "proxy-407": "act on a CONNECT",
-    "tls-reset": "reset a connection",
+    "tls-reset": "act on a TLS handshake",
+    "tls-alert": "act on a TLS handshake",
 }
 OF_THE_REFERENCE = {
     "overloaded", "overload-storm", "rate-limited", "rate-limited-long", "spend-cap",
@@ -89,12 +90,17 @@ def test_the_plugin_takes_it_or_says_why_not(name: str) -> None:
     """What the host does not let a plugin do is named."""
     reason = NOT_BEHIND_FAULT.get(name)
     if reason is None:
-        assert rule_set_of(with_preset(name), OF_PLUGIN).rules
+        assert rule_set_of(with_preset(name), OF_PLUGIN["duplex"]).rules
         return
     with pytest.raises(SettingsError) as caught:
-        rule_set_of(with_preset(name), OF_PLUGIN)
+        rule_set_of(with_preset(name), OF_PLUGIN["duplex"])
     message = str(caught.value)
-    assert message.startswith(f"preset {name}: rules[0]: the plugin cannot {reason}: the host ")
+    assert message.startswith(f"preset {name}: rules[0]: the plugin cannot {reason}: ")
+
+
+def test_a_host_that_gives_answers_back_lets_a_handshake_be_broken() -> None:
+    """Fault is no such host."""
+    assert rule_set_of(with_preset("tls-alert"), OF_PLUGIN["reply"]).rules
 
 
 def test_golden_files_are_there_for_each_preset_and_api() -> None:
