@@ -82,6 +82,11 @@ class Match:
         """Say whether all but host, method and path is right."""
         return _hold(self._head, facts) and _hold(self._body, facts)
 
+    @property
+    def may_read_body(self) -> bool:
+        """Whether there are requests whose body must be known."""
+        return bool(self._body)
+
     def reads_body(self, facts: Facts) -> bool:
         """Say whether the body of a request must be known, whose head is given."""
         if self.attempt is not None and facts.retry_count is None:

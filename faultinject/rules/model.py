@@ -63,6 +63,12 @@ class Rule:
         """Whether the rule asks which attempt a request is."""
         return self.match.attempt is not None or self.when.counts_attempts
 
+    @property
+    def may_read_body(self) -> bool:
+        """Whether there are requests whose body must be known."""
+        when = self.when
+        return self.match.may_read_body or when.needs_call or when.counts_attempts
+
     def reads_body(self, facts: Facts) -> bool:
         """Say whether the body of a request must be known, whose head is given."""
         if self.match.reads_body(facts) or self.when.needs_call:
@@ -81,11 +87,14 @@ class RuleSet:
     counts_attempts: bool = field(init=False, eq=False, repr=False)
     _stages: dict[Stage, Index[Rule]] = field(init=False, eq=False, repr=False)
     _heads: Index[Rule] = field(init=False, eq=False, repr=False)
+    _may_read_bodies: bool = field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         counts = any(rule.counts_attempts for rule in self.rules)
         stages = {stage: Index(self._of(stage)) for stage in Stage}
         object.__setattr__(self, "counts_attempts", counts)
+        reads = any(rule.may_read_body for rule in self._of(Stage.ANSWER))
+        object.__setattr__(self, "_may_read_bodies", reads)
         object.__setattr__(self, "_stages", stages)
         object.__setattr__(self, "_heads", Index(self._of(Stage.ANSWER), head_only=True))
 
@@ -111,6 +120,8 @@ class RuleSet:
         If so, read it (within a limit) and put it into the facts, before `Stage.ANSWER`. Without
         a body no such rule matches.
         """
+        if not self._may_read_bodies:
+            return False
         for rule in self._heads.matching(facts):
             if rule.reads_body(facts):
                 return True
