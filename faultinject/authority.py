@@ -14,6 +14,9 @@ from attrs import field, frozen
 
 HTTPS_PORT = 443
 HTTP_PORT = 80
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+"""Addresses to listen on that stand for every one of the machine's, and how the machine itself
+reaches them: to connect to the former means nothing on some systems."""
 
 # RFC 1123 names, with the underscore that internal DNS uses. Anything else (spaces, control
 # characters, "%") is refused before it can reach a certificate, a log line or a resolver.

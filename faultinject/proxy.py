@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 
 import faultinject
 from faultinject.accepting import Accepting
-from faultinject.authority import Authority, bracketed
+from faultinject.authority import EVERY_ADDRESS, Authority, bracketed
 from faultinject.composing import asked_probability, rule_set_of
 from faultinject.conversation import load_performing
 from faultinject.dial import Dialer
@@ -38,10 +38,6 @@ from faultinject.upstream import Dial, Pool
 CAPABILITIES = Capabilities("the proxy")
 """There is no fault that the proxy cannot perform."""
 
-# Addresses that stand for every one of the machine's, and how the machine itself reaches them: to
-# connect to the former means nothing on some systems.
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
-
 
 def _ignore(_event: Event) -> None:
     pass
@@ -60,7 +56,7 @@ class RunningProxy:
     @property
     def url(self) -> str:
         """What clients on this machine use as their proxy, or as base URL."""
-        return f"http://{bracketed(_ANY.get(self.host, self.host))}:{self.port}"
+        return f"http://{bracketed(EVERY_ADDRESS.get(self.host, self.host))}:{self.port}"
 
     def drain(self) -> None:
         """Stop accepting, close idle connections, and end once open exchanges have.

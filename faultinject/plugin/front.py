@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from faultinject.authority import bracketed
+from faultinject.authority import EVERY_ADDRESS, bracketed
 from faultinject.events import Warned
 from faultinject.plugin import wire
 from faultinject.plugin.calls import Side, TunnelPlugin
@@ -34,7 +34,10 @@ async def open_front(
     # Late, for loading it takes a while, changes asyncio, and fails on some Pythons.
     from faultinject.plugin.bridge import Endpoint, open_grpc
 
-    registrations = Registrations(settings.tunnel)
+    def tell(problem: str) -> None:
+        services.listener(Warned(time=time.time(), message=problem))
+
+    registrations = Registrations(settings.tunnel, tell=tell)
     guarded = TunnelGuard(tunnels, services.listener)
     http = HttpCalls(services, settings.http_forward)
     ports = {
@@ -47,11 +50,8 @@ async def open_front(
         calls = service.calls()
         endpoints.append(Endpoint(settings.host, port, option, wire.SERVICE, calls))
 
-    def tell(problem: str) -> None:
-        services.listener(Warned(time=time.time(), message=problem))
-
     async with open_grpc(endpoints, tell) as bound_ports:
-        host = bracketed(settings.host)
+        host = bracketed(EVERY_ADDRESS.get(settings.host, settings.host))
         for side, bound_port in zip(ports, bound_ports, strict=True):
             registrations.urls[side] = f"http://{host}:{bound_port}"
         yield registrations

@@ -6,6 +6,8 @@ called is what shows a registration, and Fault calls each every 10 s. Knows noth
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import trio
 from attrs import define, field
 
@@ -24,7 +26,10 @@ class Registrations:
     mode: TunnelMode
     urls: dict[Side, str] = field(factory=dict)
     """Where each listens, once it does."""
+    tell: Callable[[str], None] = lambda _problem: None
+    """Gets a problem once, when it is found: the host does not show what it is answered."""
     _first_called: dict[Side, float] = field(factory=dict, init=False)
+    _told: bool = field(default=False, init=False)
 
     @property
     def flags(self) -> str:
@@ -45,7 +50,11 @@ class Registrations:
         ((side, since),) = self._first_called.items()
         if trio.current_time() - since < PATIENCE_SECONDS:
             return None
-        return (
+        problem = (
             f"Fault uses this plugin on the {side.name.lower()}'s side of tunnels only, which"
             f" cannot work: start `fault run` with both {self.flags}"
         )
+        if not self._told:
+            self._told = True
+            self.tell(problem)
+        return problem

@@ -24,11 +24,12 @@ def test_one_registration_alone_is_switched_off(
     port = origins.by_name["1.3"].port
     options = ["--target-host", f"{HOST}:{port}", "--error-probability", "1"]
     with ExitStack() as stack:
-        runs = []
+        runs, plugins = [], []
         for kept in (0, 1):
             folder = tmp_path / str(kept)
             folder.mkdir()
             plugin = stack.enter_context(PluginRun(folder, *options))
+            plugins.append(plugin)
             flags = f"--grpc-plugin {plugin.urls[kept]} --upstream https://{HOST}:{port}"
             run = FaultRun(fault, folder, f"fault run {flags}")
             runs.append(stack.enter_context(run))
@@ -38,6 +39,9 @@ def test_one_registration_alone_is_switched_off(
             while not _is_left_alone(direct):
                 assert time.monotonic() < limit, run.said()
                 time.sleep(0.5)
+        for plugin in plugins:
+            warned = plugin.wait_for(lambda event: event["event"] == "warning")
+            assert "start `fault run` with both" in warned["message"]
 
 
 def _is_left_alone(direct: Connected) -> bool:

@@ -123,3 +123,10 @@ async def test_what_goes_wrong_below_the_calls_is_told():
         (told,) = events
         assert isinstance(told, Warned)
         assert told.message == "no sockets"
+
+
+async def test_every_address_is_reached_by_loopback():
+    """What Fault is to call is an address that can be called."""
+    settings = PluginSettings(host="0.0.0.0", port=0, upstream_port=0)
+    async with open_front(settings, make_services([]), FakeTunnels()) as registrations:
+        assert registrations.urls[Side.CLIENT].startswith("http://127.0.0.1:")

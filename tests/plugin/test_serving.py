@@ -15,7 +15,14 @@ from attrs import define, field
 import faultinject
 from faultinject.authority import TargetPattern
 from faultinject.errors import SettingsError, StartError
-from faultinject.events import Event, ExchangeEnded, PluginStarted, PluginStopped, SessionFailed
+from faultinject.events import (
+    Event,
+    ExchangeEnded,
+    PluginStarted,
+    PluginStopped,
+    SessionFailed,
+    Warned,
+)
 from faultinject.plugin.calls import Close, Direction, Replace, Reply, Side
 from faultinject.plugin.serving import RunningPlugin, serve_plugin
 from faultinject.settings import PluginSettings
@@ -155,6 +162,9 @@ async def test_one_port_alone_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
         health = await run.sides[Side.UPSTREAM].call("HealthCheck")
         assert not health.healthy
         assert run.running.registrations.flags in health.message
+        await run.sides[Side.UPSTREAM].call("HealthCheck")
+        [warned] = run.of(Warned)
+        assert warned.message == health.message
         for side in run.sides.values():
             await side.call("GetPluginInfo")
         assert (await run.sides[Side.UPSTREAM].call("HealthCheck")).healthy
