@@ -11,15 +11,45 @@ import time
 from attrs import define
 
 from faultinject.authority import HTTP_PORT, HTTPS_PORT, Authority, TargetPattern
+from faultinject.errors import SettingsError
 from faultinject.events import ExchangeEnded
 from faultinject.facts import Facts
-from faultinject.faults.respond import InjectedResponse
+from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.http.message import RequestHead, find_header
-from faultinject.rules import Plan, decide
+from faultinject.rules import Plan, RuleSet, decide
 from faultinject.session import Services, milliseconds_since
 
 CLIENT_UNKNOWN = "behind-fault"
 """Stands for the client's address in events: the host does not tell it."""
+
+
+def check_only_answers(rule_set: RuleSet) -> None:
+    """Raise `SettingsError` if a rule does more than answer: the host lets a plugin do no more.
+
+    It may also ask for nothing at all (``pass``).
+    """
+    for rule in rule_set.rules:
+        for choice in rule.faults:
+            fault = choice.fault
+            answers = fault.respond is None or not fault.respond.answered
+            if fault.delays or fault.breaks or fault.stream or not answers:
+                raise SettingsError(
+                    f"rule {rule.id}: with --http-forward a rule can answer and no more, for Fault"
+                    " shows requests whole; leave out --http-forward, or delays, breaks, streams"
+                    " and upstream: answered"
+                )
+
+
+def _worded(fault: Respond, plan: Plan, facts: Facts) -> InjectedResponse:
+    # Late, as for every rule that words its answers: most runs need no API's words.
+    from faultinject.faults.wording import worded
+    from faultinject.providers import provider_for
+    from faultinject.providers.provider import Asked
+
+    provider = provider_for(facts.host, facts.path)
+    asked = Asked(facts.path, facts.json if isinstance(facts.json, dict) else None, facts.host)
+    fields = provider.draw_fields(plan.numbers("fields"), time.time(), asked)
+    return worded(fault, provider, fields, plan.marker)
 
 
 @define(eq=False)
@@ -30,7 +60,7 @@ class HttpCalls:
     enabled: bool
     """Whether any of them are harmed (``--http-forward``)."""
 
-    def answer(self, request: RequestHead, body_bytes: int) -> InjectedResponse | None:
+    def answer(self, request: RequestHead, body: bytes) -> InjectedResponse | None:
         """Return the response to inject, or None if the upstream shall be asked.
 
         One event tells of each request. The host does not show which response belongs to it, so
@@ -40,10 +70,14 @@ class HttpCalls:
         if authority is None:
             return None
         started = time.perf_counter()
-        facts = Facts(authority.host, authority.port, request)
+        facts = Facts(authority.host, authority.port, request, body)
         plan = decide(self.services.rule_set, self.services.counters, facts)
-        self._tell(facts, plan, body_bytes, started)
-        return plan.source
+        response = plan.source
+        if plan.respond is not None:
+            response = _worded(plan.respond, plan, facts)
+        plan.end()
+        self._tell(facts, plan.rule_id, response, len(body), started)
+        return response
 
     def _authority(self, request: RequestHead) -> Authority | None:
         """Return where a request goes: what its Host header says.
@@ -61,8 +95,14 @@ class HttpCalls:
     def _target(self, authority: Authority) -> TargetPattern | None:
         return self.services.target_of(authority.host, authority.port)
 
-    def _tell(self, facts: Facts, plan: Plan, body_bytes: int, started: float) -> None:
-        response = plan.source
+    def _tell(
+        self,
+        facts: Facts,
+        rule_id: str | None,
+        response: InjectedResponse | None,
+        body_bytes: int,
+        started: float,
+    ) -> None:
         self.services.listener(
             ExchangeEnded(
                 time=time.time(),
@@ -76,7 +116,7 @@ class HttpCalls:
                 port=facts.port,
                 path=facts.path,
                 outcome="forwarded" if response is None else "injected",
-                rule=plan.rule_id,
+                rule=rule_id,
                 status=None if response is None else response.status,
                 request_bytes=body_bytes,
                 response_bytes=0 if response is None else len(response.body),

@@ -94,8 +94,8 @@ class PluginService:
         """Answer a request in the upstream's place, or let it go on."""
         try:
             if self._decides_on_http:
-                head, body_bytes = wire.request_head(request.request), len(request.request.body)
-                response = self.http.answer(head, body_bytes)
+                head = wire.request_head(request.request)
+                response = self.http.answer(head, request.request.body)
                 if response is not None:
                     return wire.injected(response)
         except Exception as error:  # noqa: BLE001 - the request shall be none the worse for it

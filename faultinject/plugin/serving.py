@@ -24,6 +24,7 @@ from faultinject.plugin.calls import Side
 from faultinject.plugin.capabilities import CAPABILITIES
 from faultinject.plugin.duplex import duplex_tunnels
 from faultinject.plugin.front import open_front
+from faultinject.plugin.http_calls import check_only_answers
 from faultinject.plugin.registrations import Registrations
 from faultinject.plugin.reply import reply_tunnels
 from faultinject.plugin.tunnels import Tunnels
@@ -74,6 +75,8 @@ async def serve_plugin(
     afterwards only cancellation ends it early.
     """
     rule_set = rule_set_of(settings, CAPABILITIES[settings.tunnel])
+    if settings.http_forward:
+        check_only_answers(rule_set)
     load_performing(rule_set)
     authority = CertificateAuthority.chosen(settings.ca_cert, settings.ca_key, settings.data_dir)
     failure: Exception | None = None

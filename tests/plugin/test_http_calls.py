@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from faultinject.errors import SettingsError
 from faultinject.events import ExchangeEnded
 from faultinject.http.message import RequestHead
-from faultinject.plugin.http_calls import HttpCalls
+from faultinject.plugin.http_calls import HttpCalls, check_only_answers
+from faultinject.rules import RuleSet
+from faultinject.rules.reading import read_rules
 from tests.plugin.support import make_services
 
 
@@ -23,7 +26,7 @@ def http_calls(enabled=True, **settings):
 def test_a_target_is_injected():
     """And told of, without the query."""
     calls, events = http_calls()
-    response = calls.answer(request(), 5)
+    response = calls.answer(request(), b"12345")
     assert response.status == 429
     assert (b"X-Faultinject", b"options") in response.headers
     (told,) = events
@@ -51,7 +54,7 @@ def test_a_target_is_injected():
 def test_what_is_passed_on(settings, host, target):
     """A target that no rule hit, and another host; told of without a status."""
     calls, events = http_calls(**settings)
-    assert calls.answer(request(host), 0) is None
+    assert calls.answer(request(host), b"") is None
     (told,) = events
     assert (told.outcome, told.status, told.rule, told.target) == ("forwarded", None, None, target)
 
@@ -59,7 +62,7 @@ def test_what_is_passed_on(settings, host, target):
 def test_without_http_forward():
     """Nothing is injected, counted or told of."""
     calls, events = http_calls(enabled=False)
-    assert calls.answer(request(), 0) is None
+    assert calls.answer(request(), b"") is None
     assert events == []
     assert calls.services.counters.take("options") == 1
 
@@ -68,7 +71,7 @@ def test_without_http_forward():
 def test_a_request_without_a_host(host):
     """Is no target's."""
     calls, events = http_calls()
-    assert calls.answer(request(host), 0) is None
+    assert calls.answer(request(host), b"") is None
     assert events == []
 
 
@@ -85,21 +88,59 @@ def test_a_request_without_a_host(host):
 def test_the_port(target, host, port):
     """The Host header's, or the one that makes a target of it."""
     calls, events = http_calls(target=target)
-    assert calls.answer(request(host), 0) is not None
+    assert calls.answer(request(host), b"") is not None
     assert (events[0].host, events[0].port, events[0].target) == ("api.example.com", port, target)
 
 
 def test_the_port_of_another():
     """A target with a port is not met by another port, named or not."""
     calls, events = http_calls(target="api.example.com:8443")
-    assert calls.answer(request(), 0) is None
-    assert calls.answer(request("api.example.com:443"), 0) is None
+    assert calls.answer(request(), b"") is None
+    assert calls.answer(request("api.example.com:443"), b"") is None
     assert [told.port for told in events] == [80, 443]
 
 
 def test_each_request_is_a_session():
     """The host does not say which come from one client."""
     calls, events = http_calls()
-    calls.answer(request(), 0)
-    calls.answer(request(), 0)
+    calls.answer(request(), b"")
+    calls.answer(request(), b"")
     assert [told.session for told in events] == [1, 2]
+
+
+def rules(*written):
+    """Return a rule set of written rules."""
+    return RuleSet(read_rules(list(written), "rules").rules, seed=1)
+
+
+def test_an_answer_that_is_worded_for_the_request():
+    """In the words of the API that the request is for, judged by its body too."""
+    calls, events = http_calls()
+    calls.services.rule_set = rules(
+        {"name": "busy", "match": {"model": "m*"}, "fault": {"respond": {"status": 529}}}
+    )
+    response = calls.answer(request(), b'{"model": "m-1"}')
+    assert response.status == 529
+    assert b"overloaded_error" in response.body
+    assert calls.answer(request(), b'{"model": "other"}') is None
+    assert [event.rule for event in events] == ["busy", None]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"delay": 1, "respond": 500},
+        {"break": "close"},
+        {"stream": {"cut": True}},
+        {"respond": {"status": 500, "upstream": "answered"}},
+    ],
+)
+def test_what_whole_requests_do_not_allow_is_refused_at_start(fault):
+    """Nothing is skipped in silence."""
+    with pytest.raises(SettingsError, match="--http-forward"):
+        check_only_answers(rules({"name": "more", "fault": fault}))
+
+
+def test_answers_and_passes_are_fine():
+    """A rule may answer, and may let pass."""
+    check_only_answers(rules({"fault": {"respond": 429}}, {"name": "p", "fault": "pass"}))
