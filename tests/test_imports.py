@@ -54,9 +54,10 @@ ONLY_IN = {
     # An outside package (or a module of Python's that must not spread): the rooms or modules that
     # may import it.
     "h11": {"http.machine"},
-    "asyncio": {"plugin"},
-    "trio_asyncio": {"plugin"},
-    "grpclib": {"plugin"},
+    "asyncio": {"plugin.bridge"},
+    "trio_asyncio": {"plugin.bridge"},
+    "grpclib": {"plugin.bridge"},
+    "h2": {"plugin.bridge"},
     "google": {"plugin"},
     "cryptography": {"tls"},
     "filelock": {"tls"},
