@@ -38,4 +38,3 @@ class Ability(Enum):
     DELAY_BODY = "delay an answer's body"
     ANSWER = "change an answer as it passes"
     MADE_STREAM = "make a stream of its own"
-    CONNECTION = "tell connections apart"
