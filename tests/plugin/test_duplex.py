@@ -71,12 +71,13 @@ async def test_hundreds_of_tunnels(tmp_path: Path, autojump_clock: trio.abc.Cloc
     async def client(here: Fault) -> None:
         async with here.tunnel() as host:
             peer = Peer(host.client)
-            await peer.start_tls(trusting_context(alpn=["http/1.1"]), TARGET)
+            await peer.start_tls(context, TARGET)
             for number in range(3):
                 request = post("/", b"x" * 10_000) if number % 2 else get("/")
                 statuses.append((await peer.ask(request)).status)
             await peer.close()
 
+    context = trusting_context(alpn=["http/1.1"])
     async with fault(tmp_path, 0.5) as here:
         async with trio.open_nursery() as nursery:
             for _ in range(200):

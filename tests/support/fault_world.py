@@ -8,6 +8,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import trio
@@ -56,12 +57,18 @@ class World:
         return peer
 
 
-async def serve_upstream(host: FaultTunnel, script: Any, version: ssl.TLSVersion | None) -> None:
-    """Be the upstream of a tunnel, with TLS."""
+@cache
+def upstream_context(version: ssl.TLSVersion | None) -> ssl.SSLContext:
+    """Return an upstream's TLS, with late tickets as most have them."""
     context = LeafCache(authority(), 10, num_tickets=2).context_for(TARGET)
     if version is not None:
         context.minimum_version = context.maximum_version = version
-    stream = trio.SSLStream(host.upstream, context, server_side=True)
+    return context
+
+
+async def serve_upstream(host: FaultTunnel, script: Any, version: ssl.TLSVersion | None) -> None:
+    """Be the upstream of a tunnel, with TLS."""
+    stream = trio.SSLStream(host.upstream, upstream_context(version), server_side=True)
     try:
         await script(Peer(stream))
     except (trio.BrokenResourceError, Cut):
