@@ -58,7 +58,7 @@ Reply = Replace | PassThrough | Close
 class TunnelPlugin(Protocol):
     """What a host calls. Calls about one side and direction of a tunnel come one at a time."""
 
-    async def process(
+    async def reply_to(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Say what shall become of a chunk.

@@ -34,7 +34,7 @@ class TunnelGuard:
     _under_way: dict[str, set[trio.CancelScope]] = field(factory=dict, init=False)
     _broken: dict[str, None] = field(factory=dict, init=False)
 
-    async def process(
+    async def reply_to(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Ask the tunnel."""
@@ -43,7 +43,7 @@ class TunnelGuard:
             return reply
         with self._cancellable(tunnel_id):
             try:
-                reply = await self.tunnels.process(side, direction, tunnel_id, chunk)
+                reply = await self.tunnels.reply_to(side, direction, tunnel_id, chunk)
             except Exception as error:  # noqa: BLE001 - the other tunnels go on
                 self.failed(tunnel_id, error)
         return reply

@@ -81,7 +81,7 @@ class ReplyStream(KeepsLastWords, trio.abc.Stream):
 
     # What the host does
 
-    async def process(self, side: Side, direction: Direction, chunk: bytes) -> Reply:
+    async def reply_to(self, side: Side, direction: Direction, chunk: bytes) -> Reply:
         """Answer a chunk of the client; all others go on unchanged.
 
         An empty one asks for what there is, and gets it at once, even while another is held.

@@ -33,7 +33,7 @@ class PluginService:
         """Return the calls of the contract by their names there."""
         return {
             "HealthCheck": self.health,
-            "GetPluginInfo": self.info,
+            "GetPluginInfo": self.about,
             "GetPluginCapabilities": self.capabilities,
             "ProcessHttpRequest": self.http_request,
             "ProcessHttpResponse": self.http_response,
@@ -47,10 +47,10 @@ class PluginService:
         self.registrations.called(self.side)
         return wire.health(self.registrations.problem())
 
-    async def info(self, _request: pb.GetPluginInfoRequest) -> pb.GetPluginInfoResponse:
+    async def about(self, _request: pb.GetPluginInfoRequest) -> pb.GetPluginInfoResponse:
         """Say who we are."""
         self.registrations.called(self.side)
-        return wire.info(self.side)
+        return wire.about(self.side)
 
     async def capabilities(
         self, _request: pb.GetPluginCapabilitiesRequest
@@ -79,7 +79,7 @@ class PluginService:
         expected = self.registrations.mode == "reply" or side is self.side
         if side is None or direction is None or not expected:
             return Close(f"no call for side {request.side:d}, direction {request.direction:d} here")
-        return await self.tunnels.process(side, direction, request.id, request.chunk)
+        return await self.tunnels.reply_to(side, direction, request.id, request.chunk)
 
     # HTTP
 

@@ -38,7 +38,7 @@ _DIRECTIONS: dict[int, Direction] = {
 # What the plugin is
 
 
-def info(side: Side) -> pb.GetPluginInfoResponse:
+def about(side: Side) -> pb.GetPluginInfoResponse:
     """Say who we are, and which side this registration is for."""
     return pb.GetPluginInfoResponse(
         name="faultinject",

@@ -35,12 +35,12 @@ class Sleeper:
 
     plugin: TunnelPlugin
 
-    async def process(
+    async def reply_to(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Ask the plugin, and wait."""
         until = trio.current_time() + SLEEP_SECONDS
-        reply = await self.plugin.process(side, direction, tunnel_id, chunk)
+        reply = await self.plugin.reply_to(side, direction, tunnel_id, chunk)
         await trio.sleep_until(until)
         return reply
 
@@ -63,7 +63,7 @@ class Tunnel:
 
     async def _give(self, chunk: bytes) -> bytes:
         call = (Side.CLIENT, Direction.FROM_PEER, self.tunnel_id)
-        reply = await self.plugin.process(*call, chunk)
+        reply = await self.plugin.reply_to(*call, chunk)
         if not isinstance(reply, Replace):
             raise WrongAnswerError(f"{reply!r} where an answer was due")
         return reply.data

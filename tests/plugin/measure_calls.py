@@ -30,7 +30,7 @@ LOADS = [(at_once, held) for held in (0, 400) for at_once in (1, 8, 32)]
 class Echo:
     """Tunnels that return the chunk, but for empty ones, which they hold."""
 
-    async def process(
+    async def reply_to(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Answer."""

@@ -81,7 +81,7 @@ class FakeTunnels:
     """By default the chunk is returned."""
     asked: list[tuple[Side, Direction, str, bytes]] = field(factory=list)
 
-    async def process(
+    async def reply_to(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Answer."""

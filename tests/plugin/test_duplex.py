@@ -115,7 +115,7 @@ async def test_draining(tmp_path: Path, autojump_clock: trio.abc.Clock) -> None:
             nursery.start_soon(here.tunnels.drain)
             await trio.testing.wait_all_tasks_blocked()
             assert len(here.bench.of(SessionEnded)) == 1
-            refused = await here.tunnels.process(Side.CLIENT, Direction.FROM_PEER, "new", b"x")
+            refused = await here.tunnels.reply_to(Side.CLIENT, Direction.FROM_PEER, "new", b"x")
             assert refused == Close("the plugin stops")
             may_answer.set()
             assert (await peers[1].answer()).body == b"ok"
@@ -127,7 +127,7 @@ async def test_a_broken_scheme_is_told(tmp_path: Path, autojump_clock: trio.abc.
     async with fault(tmp_path) as here, here.tunnel() as host:
         peer = Peer(host.client)
         await peer.start_tls(trusting_context(), TARGET)
-        answer = await here.tunnels.process(
+        answer = await here.tunnels.reply_to(
             Side.UPSTREAM, Direction.TO_PEER, host.tunnel_id, b"not the filler"
         )
         assert isinstance(answer, Close)

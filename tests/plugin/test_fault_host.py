@@ -23,7 +23,7 @@ class Scripted:
     answer: Answer
     cancelled: list[tuple[Side, Direction]] = field(factory=list)
 
-    async def process(
+    async def reply_to(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply | Buffer:
         """Ask the function."""

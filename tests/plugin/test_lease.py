@@ -38,7 +38,7 @@ class Ends:
         answers: list[Reply] = []
 
         async def make() -> None:
-            answers.append(await self.pair.process(side, direction, chunk))
+            answers.append(await self.pair.reply_to(side, direction, chunk))
 
         self.nursery.start_soon(make)
         await trio.testing.wait_all_tasks_blocked()

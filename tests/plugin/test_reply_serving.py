@@ -27,7 +27,7 @@ class Calls:
     run: Run
     side: Side
 
-    async def process(
+    async def reply_to(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Call; take the call back if cancelled."""

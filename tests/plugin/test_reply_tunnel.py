@@ -541,7 +541,7 @@ async def test_a_host_that_ends_a_tunnel_in_the_middle_of_a_request(
         [exchange] = here.bench.of(ExchangeEnded)
         assert exchange.outcome == "client-gone"
         assert not here.open_tunnels
-        late = await here.tunnels.process(*FROM_CLIENT, host.tunnel_id, b"late")
+        late = await here.tunnels.reply_to(*FROM_CLIENT, host.tunnel_id, b"late")
         assert late == Close("the session is over")
 
 
@@ -588,7 +588,7 @@ async def test_a_call_about_a_relay_that_is_taken_back(autojump_clock: trio.abc.
         await passes(host, b"\x00first")
         with trio.CancelScope() as taken_back:
             taken_back.cancel()
-            await here.tunnels.process(*FROM_CLIENT, host.tunnel_id, b"x")
+            await here.tunnels.reply_to(*FROM_CLIENT, host.tunnel_id, b"x")
         await trio.testing.wait_all_tasks_blocked()
         assert len(here.bench.of(RelayEnded)) == 1
         assert not here.open_tunnels
@@ -643,7 +643,7 @@ async def test_draining(autojump_clock: trio.abc.Clock) -> None:
         await here.tunnels.drain()
         await trio.testing.wait_all_tasks_blocked()
         assert [message.body for message in got] == [b"done"]
-        assert isinstance(await here.tunnels.process(*FROM_CLIENT, "new", b"x"), Close)
+        assert isinstance(await here.tunnels.reply_to(*FROM_CLIENT, "new", b"x"), Close)
         assert not here.open_tunnels
 
 

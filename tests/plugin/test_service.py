@@ -73,7 +73,7 @@ async def test_each_of_these_calls_shows_a_registration(autojump_clock, call):
 async def test_info(side, number):
     """The side is what Fault goes by."""
     service, _ = new_service(side)
-    told = await service.info(pb.GetPluginInfoRequest())
+    told = await service.about(pb.GetPluginInfoRequest())
     assert (told.name, told.version, told.side) == ("faultinject", faultinject.__version__, number)
     assert told.direction == pb.GetPluginInfoResponse.BOTH
 

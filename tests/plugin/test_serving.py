@@ -49,7 +49,7 @@ class Run:
         """Return the events of a kind so far."""
         return [event for event in self.events if isinstance(event, kind)]
 
-    async def process(
+    async def reply_to(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Call as Fault does."""

@@ -19,7 +19,7 @@ class Echo:
     write_seconds: float = SLOW_SECONDS
     reply: type[PassThrough] | type[Replace] = Replace
 
-    async def process(
+    async def reply_to(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Say the chunk again."""
@@ -34,8 +34,8 @@ class OneTunnel:
 
     pair: LanePair = field(factory=LanePair)
 
-    async def process(
+    async def reply_to(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Let the lanes answer."""
-        return await self.pair.process(side, direction, chunk)
+        return await self.pair.reply_to(side, direction, chunk)
