@@ -15,6 +15,8 @@ W2       keep-alive: many POSTs on each of 32 tunnels, each answered by an injec
 W3       blind tunnel: bytes from an origin that is not a target
 W4       intercepted and passed on: decrypt, forward to a TLS origin, re-encrypt; keep-alive
 SSE      what the proxy adds to the time an event takes from the origin to the client
+rules    W4 and W2 with 200 rules that do not match, beside the same without them (no peers)
+harm     SSE with a stream fault that waits for a point which never comes (no peers)
 requests a POST by the library ``requests`` on a new connection, which shows a 40 ms stall
 idle     memory that an intercepted tunnel holds after it has served one request
 start    from the start of the command to the first accepted connection

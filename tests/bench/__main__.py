@@ -17,12 +17,13 @@ from rich.console import Console
 
 from tests.bench.certificates import make_certificates
 from tests.bench.contestants import CONTESTANTS, Site
+from tests.bench.loading import Effort
 from tests.bench.machine import allow_many_files, choose_cores, pin
 from tests.bench.results import SUBJECT, as_json, judge
 from tests.bench.rounds import Bench, run_all
 from tests.bench.running import running_origin
 from tests.bench.table import show
-from tests.bench.workloads import WORKLOADS, Effort
+from tests.bench.workloads import WORKLOADS
 
 FULL, QUICK = Effort(), Effort(seconds=0.3, events=60, posts=4, tunnels=80)
 FULL_ROUNDS, QUICK_ROUNDS = 5, 2

@@ -15,10 +15,24 @@ from typing import Literal, Protocol
 from attrs import frozen
 
 import faultinject
+from tests.bench import rule_files
 from tests.bench.certificates import Certificates
 
-Mode = Literal["inject", "pass", "blind"]
-"""Answer each request with 429; intercept and pass on; or relay the tunnel untouched."""
+Mode = Literal[
+    "inject",
+    "pass",
+    "blind",
+    "inject-head-rules",
+    "inject-all-rules",
+    "pass-head-rules",
+    "pass-all-rules",
+    "harm",
+]
+"""Answer each request with 429; intercept and pass on; or relay the tunnel untouched.
+
+For the proxy under test alone: the first two again, with 200 rules that do not match, which look
+at the request's head only or also at its body; and pass on with a stream fault waiting.
+"""
 
 PEERS = Path(__file__).parent / "peers"
 
@@ -65,15 +79,26 @@ class Faultinject:
             *(sys.executable, "-m", "faultinject", "proxy"),
             *("--proxy-port", str(site.port)),
             *("--target-host", f"localhost:{site.origin_port}"),
-            *("--error-probability", "1" if mode == "inject" else "0"),
+            *("--error-probability", "1" if mode.startswith("inject") else "0"),
             *("--status-code", "429"),
             *("--data-dir", str(site.directory)),
             *("--upstream-ca", str(site.certificates.origin_ca)),
             *("--log-level", "error"),
+            *self._rules(mode, site),
         ]
 
     def ca_file(self, site: Site) -> Path:
         return site.directory / "fault-ca.crt"
+
+    def _rules(self, mode: Mode, site: Site) -> list[str]:
+        """Writes the rule file that the mode wants, and returns the option that names it."""
+        if mode == "harm":
+            wanted = rule_files.fault_that_waits()
+        elif mode.endswith("-rules"):
+            wanted = rule_files.rules_that_miss(head_only=mode.endswith("-head-rules"))
+        else:
+            return []
+        return ["--config", str(rule_files.write(site.directory, f"{mode}.json", wanted))]
 
 
 class Mitmproxy:

@@ -18,6 +18,11 @@ COMPARED = {
     "W3": ("cpu_us_per_megabyte", "megabytes_per_second"),
     "W4": ("cpu_us_per_request", "requests_per_second"),
     "SSE": ("added_us",),
+    "rules": (
+        *("passed_head_percent", "injected_head_percent"),
+        *("passed_all_percent", "injected_all_percent"),
+    ),
+    "harm": ("added_us",),
     "requests": ("median_ms",),
     "idle": ("kib_per_tunnel",),
     "start": ("listening_ms",),
@@ -46,6 +51,11 @@ FLOORS = (
     Floor("W3", "cpu_us_per_megabyte", 1.3, "mitmproxy"),
     Floor("W4", "cpu_us_per_request", 4, "mitmproxy"),
     Floor("SSE", "added_us", 250),
+    Floor("rules", "passed_head_percent", 10),
+    Floor("rules", "injected_head_percent", 10),
+    Floor("rules", "passed_all_percent", 10),
+    Floor("rules", "injected_all_percent", 10),
+    Floor("harm", "added_us", 300),
     Floor("requests", "median_ms", 40),
     Floor("idle", "kib_per_tunnel", 30),
     Floor("start", "listening_ms", 2.5, "mitmproxy"),  # that is, in 0.4 times its time

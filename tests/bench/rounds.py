@@ -14,8 +14,9 @@ from rich.console import Console
 
 from tests.bench.client import WrongAnswerError
 from tests.bench.contestants import Contestant, Mode, Site
+from tests.bench.loading import Effort, Measures
 from tests.bench.machine import Cores
-from tests.bench.results import Outcome, Results
+from tests.bench.results import SUBJECT, Outcome, Results
 from tests.bench.running import (
     Origin,
     Running,
@@ -24,7 +25,7 @@ from tests.bench.running import (
     running_proxy,
     warm_up,
 )
-from tests.bench.workloads import WORKLOADS, Effort, Measures, Workload
+from tests.bench.workloads import WORKLOADS, Workload
 
 MEMORY_ROUNDS = 2
 """Memory repeats closely, and hundreds of handshakes take their time."""
@@ -48,11 +49,14 @@ class Bench:
 
 @frozen
 class Stand:
-    """The proxies that are up for workloads of one mode: started once, used by all of them."""
+    """The proxies that are up for workloads of one mode: started once, used by all of them.
+
+    A workload may want the same proxy in other modes beside it; those then stay up too.
+    """
 
     bench: Bench
     stack: contextlib.ExitStack
-    proxies: dict[str, Running] = field(factory=dict)
+    proxies: dict[tuple[Mode, str], Running] = field(factory=dict)
 
     def take_sample(self, workload: Workload, contestant: Contestant) -> Measures:
         """One sample, from the proxy that is up, or from a fresh one if the workload wants that."""
@@ -60,11 +64,16 @@ class Stand:
             self._visit(workload.mode, contestant)
             with self._start(workload.mode, contestant) as fresh:
                 return workload.sample(fresh, self.bench.effort)
-        if contestant.name not in self.proxies:
-            proxy = self.stack.enter_context(self._start(workload.mode, contestant))
-            warm_up(proxy, workload.mode)
-            self.proxies[contestant.name] = proxy
-        return workload.sample(self.proxies[contestant.name], self.bench.effort)
+        beside = {mode: self._up(mode, contestant) for mode in workload.beside}
+        proxy = evolve(self._up(workload.mode, contestant), beside=beside)
+        return workload.sample(proxy, self.bench.effort)
+
+    def _up(self, mode: Mode, contestant: Contestant) -> Running:
+        if (mode, contestant.name) not in self.proxies:
+            proxy = self.stack.enter_context(self._start(mode, contestant))
+            warm_up(proxy, mode)
+            self.proxies[mode, contestant.name] = proxy
+        return self.proxies[mode, contestant.name]
 
     def _start(
         self, mode: Mode, contestant: Contestant
@@ -81,6 +90,7 @@ class Stand:
 
 def measure(stand: Stand, key: str, contestants: list[Contestant]) -> dict[str, Outcome]:
     """One workload: the proxies take turns within each round, each round in another order."""
+    contestants = able(WORKLOADS[key], contestants)
     outcomes = {contestant.name: Outcome() for contestant in contestants}
     for turn in turns(stand.bench.rounds, key, contestants):
         if outcomes[turn.name].failure:
@@ -93,6 +103,13 @@ def measure(stand: Stand, key: str, contestants: list[Contestant]) -> dict[str, 
             said = last_words(stand.bench.site_of(turn).directory)
             outcomes[turn.name] = Outcome(failure=f"{error!r}; the proxy said: {said}")
     return outcomes
+
+
+def able(workload: Workload, contestants: list[Contestant]) -> list[Contestant]:
+    """Those that have all the modes of a workload: rules are the subject's own."""
+    if not workload.beside:
+        return contestants
+    return [contestant for contestant in contestants if contestant.name == SUBJECT]
 
 
 def turns(rounds: int, key: str, contestants: list[Contestant]) -> list[Contestant]:

@@ -14,10 +14,10 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from tests.bench.certificates import Certificates
 from tests.bench.client import Address, Tunnel, post
@@ -56,6 +56,8 @@ class Running:
     start_seconds: float
     origin: Origin
     ca_file: Path
+    beside: Mapping[Mode, Running] = field(factory=dict)
+    """The same proxy in the other modes that a workload compares it with."""
 
     def target(self) -> Address:
         """The origin, through the proxy."""
@@ -123,7 +125,7 @@ def warm_up(proxy: Running, mode: Mode) -> None:
     if mode == "blind":
         return
     wait_for_file(proxy.ca_file)
-    status = 429 if mode == "inject" else 200
+    status = 429 if mode.startswith("inject") else 200
     tls = proxy.tls()
     for _ in range(5):
         with Tunnel(proxy.target(), tls) as tunnel:

@@ -16,11 +16,23 @@ LABELS = {
     "busy_percent": "proxy busy, %",
     "added_us": "added per event, p50 µs",
     "direct_us": "without a proxy, µs",
+    "fault_us": "of it by the fault, µs",
+    "passed_head_percent": "passed on, rules on heads: CPU +%",
+    "injected_head_percent": "injected, rules on heads: CPU +%",
+    "passed_all_percent": "passed on, on bodies too: CPU +%",
+    "injected_all_percent": "injected, on bodies too: CPU +%",
+    "passed_us": "passed on, no rules: CPU µs",
+    "injected_us": "injected, no rules: CPU µs",
     "median_ms": "p50 ms",
     "kib_per_tunnel": "KiB / tunnel",
     "mib_before": "RSS before, MiB",
     "listening_ms": "listening after ms",
 }
+EXPLAINING = (
+    *("busy_percent", "passed_us", "injected_us"),
+    *("fault_us", "direct_us", "mib_before"),
+)
+"""Measures that no floor and no comparison is about."""
 
 
 def show(console: Console, results: Results, names: list[str]) -> None:
@@ -41,9 +53,7 @@ def measures_table(results: Results, names: list[str]) -> Table:
     for name in names:
         table.add_column(name, justify="right")
     for workload in results:
-        explained = [
-            m for m in ("busy_percent", "direct_us", "mib_before") if _known(results, workload, m)
-        ]
+        explained = [measure for measure in EXPLAINING if _known(results, workload, measure)]
         labels = (workload, WORKLOADS[workload].title)
         for measure in (*COMPARED[workload], *explained):
             cells = [_cell(results, workload, measure, name) for name in names]
@@ -77,7 +87,8 @@ def _known(results: Results, workload: str, measure: str) -> bool:
 def _cell(results: Results, workload: str, measure: str, name: str) -> str:
     value = median(results, workload, measure, name)
     if value is None:
-        return "failed" if results[workload][name].failure else "-"
+        outcome = results[workload].get(name)
+        return "failed" if outcome and outcome.failure else "-"
     text = f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
     if name == SUBJECT or measure not in COMPARED[workload]:
         return text

@@ -62,6 +62,26 @@ def test_a_floor_without_a_peer_is_a_limit(added_us: float, passed: bool) -> Non
     assert verdict.passed is passed
 
 
+@pytest.mark.parametrize(("percent", "passed"), [(10.0, True), (10.1, False), (-0.4, True)])
+def test_rules_that_do_not_match_may_cost_a_tenth(percent: float, passed: bool) -> None:
+    """Each file of rules and each kind of request has a floor of its own."""
+    verdicts = judge({"rules": {"faultinject": outcome("injected_all_percent", percent)}})
+    found = {verdict.floor.measure: verdict.passed for verdict in verdicts}
+    assert found == {
+        "passed_head_percent": None,
+        "injected_head_percent": None,
+        "passed_all_percent": None,
+        "injected_all_percent": passed,
+    }
+
+
+@pytest.mark.parametrize(("added_us", "passed"), [(300.0, True), (300.1, False)])
+def test_an_event_may_cost_300_us_with_a_fault_waiting(added_us: float, passed: bool) -> None:
+    """The whole way counts, and not only what the fault adds to it."""
+    (verdict,) = judge({"harm": {"faultinject": outcome("added_us", added_us)}})
+    assert verdict.passed is passed
+
+
 def test_listening_in_two_fifths_of_the_time_is_two_and_a_half_times_better() -> None:
     """The floor's two wordings are one."""
     (floor,) = [floor for floor in FLOORS if floor.workload == "start"]

@@ -12,7 +12,7 @@ pytest.importorskip(
 )
 
 from tests.bench.contestants import Contestant, Faultinject, Mitmproxy, ProxyPy
-from tests.bench.rounds import MEMORY_ROUNDS, stand_kind, turns
+from tests.bench.rounds import MEMORY_ROUNDS, able, stand_kind, turns
 from tests.bench.workloads import WORKLOADS
 
 ALL: list[Contestant] = [Faultinject(), Mitmproxy(), ProxyPy()]
@@ -35,3 +35,10 @@ def test_workloads_that_can_share_running_proxies_stand_together() -> None:
     """Else proxies would be started more often than need be."""
     kinds = [kind for kind, _ in itertools.groupby(map(stand_kind, WORKLOADS.values()))]
     assert len(kinds) == len(set(kinds))
+
+
+def test_peers_have_no_part_where_rules_are_measured() -> None:
+    """They have none."""
+    assert able(WORKLOADS["W4"], ALL) == ALL
+    assert able(WORKLOADS["rules"], ALL) == ALL[:1]
+    assert able(WORKLOADS["harm"], ALL[1:]) == []

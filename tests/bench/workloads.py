@@ -7,41 +7,31 @@ rounds, medians and floors.
 from __future__ import annotations
 
 import contextlib
-import functools
-import re
-import ssl
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import requests
 from attrs import evolve, frozen
 
-from tests.bench.client import BODY, Address, Tunnel, WrongAnswerError, headers, post
+from tests.bench.client import BODY, Tunnel, WrongAnswerError, headers, post
 from tests.bench.contestants import Mode
+from tests.bench.loading import (
+    CONNECTIONS,
+    SETTLE_SECONDS,
+    Effort,
+    Measures,
+    load,
+    median_delay_us,
+    on_open_tunnels,
+)
 from tests.bench.machine import cpu_seconds, resident_bytes
+from tests.bench.rules import RULES_BESIDE, stream_with_fault_waiting, with_rules
 from tests.bench.running import Running
 
-CONNECTIONS = 32
 BLIND_TUNNELS = 4
 BLIND_STEP_BYTES = 16 * 1024 * 1024
-EVENT_GAP_MICROSECONDS = 2000
-SETTLE_SECONDS = 0.05
-"""Lets a proxy finish what the last client left behind before its CPU time is read."""
-SENT = re.compile(rb'"sent": (\d+)')
-
-Measures = dict[str, float]
-
-
-@frozen
-class Effort:
-    """How much a sample does."""
-
-    seconds: float = 1.0
-    events: int = 200
-    posts: int = 9
-    tunnels: int = 300
 
 
 @frozen
@@ -53,6 +43,8 @@ class Workload:
     sample: Callable[[Running, Effort], Measures]
     fresh: bool = False
     """Whether each sample wants a newly started proxy."""
+    beside: tuple[Mode, ...] = ()
+    """More modes of the proxy under test that a sample wants up; peers have no part in it then."""
 
 
 def new_connections(proxy: Running, effort: Effort) -> Measures:
@@ -75,41 +67,6 @@ def keep_alive(proxy: Running, effort: Effort) -> Measures:
 def passed_on(proxy: Running, effort: Effort) -> Measures:
     """W4: the same, answered by the origin."""
     return on_open_tunnels(proxy, effort, 200)
-
-
-def on_open_tunnels(proxy: Running, effort: Effort, status: int) -> Measures:
-    """Open the tunnels and use each once, then measure requests on them."""
-    address, tls = proxy.target(), proxy.tls()
-    request = post(address.authority)
-    with contextlib.ExitStack() as stack:
-        tunnels = [stack.enter_context(Tunnel(address, tls)) for _ in range(CONNECTIONS)]
-        for tunnel in tunnels:
-            tunnel.ask(request, status)
-        steps = [functools.partial(tunnel.ask, request, status) for tunnel in tunnels]
-        return load(proxy, steps, effort.seconds)
-
-
-def load(proxy: Running, steps: Sequence[Callable[[], None]], seconds: float) -> Measures:
-    """Repeat each step in a thread of its own until the time is up."""
-    with ThreadPoolExecutor(len(steps)) as pool:
-        cpu_before, began = cpu_seconds(proxy.pid), time.monotonic()
-
-        def repeat(step: Callable[[], None]) -> int:
-            count = 0
-            while time.monotonic() < began + seconds:
-                step()
-                count += 1
-            return count
-
-        requests_done = sum(pool.map(repeat, steps))
-        took_seconds = time.monotonic() - began
-        time.sleep(SETTLE_SECONDS)
-        cpu = cpu_seconds(proxy.pid) - cpu_before
-    return {
-        "cpu_us_per_request": cpu / requests_done * 1e6,
-        "requests_per_second": requests_done / took_seconds,
-        "busy_percent": min(100.0, cpu / took_seconds * 100),
-    }
 
 
 def blind_tunnels(proxy: Running, effort: Effort) -> Measures:
@@ -148,24 +105,6 @@ def event_stream(proxy: Running, effort: Effort) -> Measures:
     direct_us = median_delay_us(straight, proxy.origin.tls, effort.events)
     via_us = median_delay_us(through, proxy.tls(), effort.events)
     return {"added_us": via_us - direct_us, "through_us": via_us, "direct_us": direct_us}
-
-
-def median_delay_us(address: Address, tls: ssl.SSLContext, events: int) -> float:
-    """Read an event stream; the median age of its events on arrival."""
-    path = f"/events/{events}/{EVENT_GAP_MICROSECONDS}"
-    request = f"GET {path} HTTP/1.1\r\nHost: {address.authority}\r\n\r\n".encode()
-    delays: list[int] = []
-    with Tunnel(address, tls) as tunnel:
-        tunnel.stream.sendall(request)
-        pending = b""
-        while len(delays) < events:
-            received = tunnel.stream.recv(65536)
-            now = time.monotonic_ns()
-            if not received:
-                raise WrongAnswerError("the event stream ended early")
-            *lines, pending = (pending + received).split(b"\n")
-            delays += [now - int(sent) for sent in SENT.findall(b"\n".join(lines))]
-    return statistics.median(delays) / 1e3
 
 
 def library_posts(proxy: Running, effort: Effort) -> Measures:
@@ -226,6 +165,8 @@ WORKLOADS: dict[str, Workload] = {
     "W3": Workload("blind tunnel", "blind", blind_tunnels),
     "W4": Workload("intercepted, passed on, keep-alive", "pass", passed_on),
     "SSE": Workload("event stream, passed on", "pass", event_stream),
+    "rules": Workload("200 rules, none matches", "pass", with_rules, beside=RULES_BESIDE),
+    "harm": Workload("stream fault waiting", "pass", stream_with_fault_waiting, beside=("harm",)),
     "idle": Workload("idle intercepted tunnels", "inject", idle_tunnels, fresh=True),
     "start": Workload("start-up", "inject", start_up, fresh=True),
 }
