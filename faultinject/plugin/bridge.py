@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 import sys
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ import grpclib.utils
 import trio
 from attrs import define, field, frozen
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
@@ -121,6 +123,19 @@ def _in_words(problem: Mapping[str, Any]) -> str:
     return words if error is None else f"{words} ({type(error).__name__}: {error})"
 
 
+async def _message(stream: Stream[Any, Any]) -> Any:
+    """Return a call's message; what is none is the client's mistake, and no defect of ours."""
+    try:
+        request = await stream.recv_message()
+    except NotImplementedError:  # so grpclib says that it is compressed
+        raise GRPCError(Status.UNIMPLEMENTED, "compressed messages are not read") from None
+    except (DecodeError, AssertionError, struct.error):  # the last two if it is cut short
+        raise GRPCError(Status.INVALID_ARGUMENT, "the message cannot be read") from None
+    if request is None:
+        raise GRPCError(Status.INVALID_ARGUMENT, "the call has no message")
+    return request
+
+
 async def _stop(servers: Sequence[Server], connections: _Connections) -> None:
     """Accept nobody, cancel every call, and close every connection.
 
@@ -154,9 +169,7 @@ class _Server(Server):
         call, loop = self._endpoint.calls[method.name], self._trio_loop
 
         async def answer(stream: Stream[Any, Any]) -> None:
-            request = await stream.recv_message()
-            if request is None:
-                raise GRPCError(Status.INVALID_ARGUMENT, "the call has no message")
+            request = await _message(stream)
             await stream.send_message(await loop.trio_as_future(call, request))
 
         request_type = GetMessageClass(method.input_type)

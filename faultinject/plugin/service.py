@@ -79,6 +79,8 @@ class PluginService:
         expected = self.registrations.mode == "reply" or side is self.side
         if side is None or direction is None or not expected:
             return Close(f"no call for side {request.side:d}, direction {request.direction:d} here")
+        if len(request.chunk) > wire.MAX_CHUNK_BYTES:
+            return Close(f"a chunk has more than {wire.MAX_CHUNK_BYTES} bytes")
         return await self.tunnels.reply_to(side, direction, request.id, request.chunk)
 
     # HTTP

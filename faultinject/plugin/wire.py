@@ -20,6 +20,8 @@ SERVICE = pb.DESCRIPTOR.services_by_name["PluginService"]
 
 MAX_REPLY_BYTES = 4_000_000
 """Largest answer. The host's gRPC library takes 4 MiB."""
+MAX_CHUNK_BYTES = 3_900_000
+"""Largest chunk: as it is, behind the first bytes that were held back, it must fit an answer."""
 
 _INFO_SIDES = {
     Side.CLIENT: pb.GetPluginInfoResponse.CLIENT,

@@ -325,6 +325,28 @@ async def test_a_call_without_a_message():
         assert trailers["grpc-message"] == "the call has no message"
 
 
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"\0\0\0\0\3\xff\xff\xff", grpc.StatusCode.INVALID_ARGUMENT),
+        (b"\0\0\0\0\3\x0a", grpc.StatusCode.INVALID_ARGUMENT),
+        (b"\0\0", grpc.StatusCode.INVALID_ARGUMENT),
+        (b"\1\0\0\0\1x", grpc.StatusCode.UNIMPLEMENTED),
+    ],
+    ids=["not the contract's", "cut short", "cut short in its length", "compressed"],
+)
+async def test_a_message_that_cannot_be_read(caplog, body, status):
+    """Is refused without a traceback, for it is no defect of ours; the connection goes on."""
+    async with serving() as served, http2(served.port) as client:
+        await client.begin(end_stream=False)
+        client.http2.send_data(client.http2.highest_outbound_stream_id, body, end_stream=True)
+        await client.flush()
+        assert (await client.trailers())["grpc-status"] == str(status.value[0])
+        await client.call(pb.ProcessTunnelDataRequest())
+        assert (await client.trailers())["grpc-status"] == "0"
+    assert "Traceback" not in caplog.text
+
+
 async def test_what_is_no_http2():
     """Ends that connection; another goes on with its call."""
     held = Held()

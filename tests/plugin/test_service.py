@@ -161,6 +161,19 @@ async def test_a_chunk_that_does_not_belong_here(side, direction):
     assert service.tunnels.tunnels.asked == []
 
 
+async def test_a_chunk_that_is_too_large():
+    """Could not be returned as it came: its tunnel is closed, and that is no defect of ours."""
+    service, events = new_service(mode="reply")
+    most = wire.MAX_CHUNK_BYTES
+    await service.tunnel_data(CHUNK(id="t", chunk=LARGE[:most]))
+    (asked,) = service.tunnels.tunnels.asked
+    assert len(asked[-1]) == most
+    reply = await service.tunnel_data(CHUNK(id="t", chunk=LARGE[: most + 1]))
+    assert reply.close.reason == "a chunk has more than 3900000 bytes"
+    assert len(service.tunnels.tunnels.asked) == 1
+    assert not events
+
+
 async def test_a_host_that_answers_the_sender_may_use_one_port():
     """In reply mode the side is what the chunk says."""
     service, _ = new_service(Side.CLIENT, mode="reply")
