@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,22 @@ import trio.testing
 from attrs import define, field
 
 from faultinject.cli.entry import only_cause
-from faultinject.cli.stopping import STOP_SIGNALS, contents, until_stopped
+from faultinject.cli.stopping import (
+    STOP_SIGNALS,
+    contents,
+    serve_plugin_until_stopped,
+    serve_until_stopped,
+    until_stopped,
+)
 from faultinject.errors import StartError
-from faultinject.settings import Settings
+from faultinject.settings import PluginSettings, Settings
+
+
+@define
+class Registrations:
+    """Where a plugin is called."""
+
+    urls: dict[int, str] = field(factory=lambda: {1: "http://a:5", 2: "http://a:6"})
 
 
 @define
@@ -24,6 +38,8 @@ class Waiting:
     port: int = 5
     url: str = "http://127.0.0.1:5"
     ca_cert: Path = Path("ca.crt")
+    command: str = "fault run"
+    registrations: Registrations = field(factory=Registrations)
     drains: int = 0
     cancelled: bool = False
     starting: trio.Event = field(factory=trio.Event)
@@ -162,3 +178,34 @@ async def test_a_stale_ready_file_is_gone_before_the_start(ready):
         await proxy.starting.wait()
         assert not ready.exists()
         nursery.cancel_scope.cancel()
+
+
+async def test_the_proxy_and_the_plugin(proxy, ready, monkeypatch):
+    """Each is served by its own function, and its ready file says how to reach it."""
+
+    monkeypatch.setattr("faultinject.proxy.serve", proxy.serve)
+    monkeypatch.setattr("faultinject.plugin.serving.serve_plugin", proxy.serve)
+    proxy.drained.set()
+    said = []
+    monkeypatch.setattr(
+        "faultinject.cli.stopping.ready_file",
+        lambda path, contents: said.append(contents) or nullcontext(),
+    )
+    await serve_until_stopped(Settings(), lambda event: None)
+    await serve_plugin_until_stopped(PluginSettings(), lambda event: None)
+    assert said == [
+        {
+            "proxy": "http://127.0.0.1:5",
+            "host": "127.0.0.1",
+            "port": 5,
+            "ca_cert": "ca.crt",
+            "pid": os.getpid(),
+        },
+        {
+            "client_url": "http://a:5",
+            "upstream_url": "http://a:6",
+            "command": "fault run",
+            "ca_cert": "ca.crt",
+            "pid": os.getpid(),
+        },
+    ]

@@ -11,6 +11,7 @@ from faultinject.events import (
     Event,
     ExchangeEnded,
     HandshakeFailed,
+    PluginStarted,
     ProxyStarted,
     ProxyStopped,
     RelayEnded,
@@ -189,3 +190,40 @@ def test_a_row_a_rule() -> None:
     assert "and 2 more" in text
     assert row(text, "api.anthropic.com")[2] == "-"
     assert "rule " not in report_of(sample(ExchangeEnded))
+
+
+def plugin_report_of(*events: Event, **started: Any) -> str:
+    """Return the report of a plugin's run, on one line."""
+    summary = Summary()
+    for event in (sample(PluginStarted, **started), *events):
+        summary.listen(event)
+    return " ".join(report(summary).split())
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        ([], "Fault brought no tunnel. Does it run, with both registrations and the targets"),
+        ([sample(SessionStarted)], "do they carry HTTP?"),
+        ([sample(HandshakeFailed, refused=False)], "TLS in them failed"),
+        ([sample(HandshakeFailed)], "Make the client trust our CA: `faultinject ca"),
+        ([sample(RelayEnded, host="")], "nothing was looked into: not a target (1)"),
+    ],
+)
+def test_what_to_check_after_a_plugins_run(events: list[Event], words: str) -> None:
+    """A base URL is no way out there."""
+    text = plugin_report_of(*events)
+    assert CHECK in text
+    assert words in text
+    assert "base URL" not in text
+
+
+def test_the_command_of_fault_is_repeated() -> None:
+    """If there is one."""
+    assert "(fault run --grpc-plugin" in plugin_report_of()
+    assert "the targets?" in plugin_report_of(command="")
+
+
+def test_a_tunnel_without_a_name() -> None:
+    """It is counted under one that tells."""
+    assert "relayed untouched: no name (1)" in plugin_report_of(sample(RelayEnded, host=""))

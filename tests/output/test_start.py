@@ -2,8 +2,8 @@
 
 import pytest
 
-from faultinject.events import ProxyStarted
-from faultinject.output.start import start_block
+from faultinject.events import PluginStarted, ProxyStarted
+from faultinject.output.start import plugin_block, start_block
 from tests.support.sample_events import sample
 
 
@@ -83,3 +83,25 @@ def test_rules_are_named() -> None:
     many = start_block(sample(ProxyStarted, rules=tuple(f"r{n}" for n in range(10))))
     assert "  rules    r0, r1, r2, r3, r4, r5, r6, r7 and 2 more\n" in many
     assert "  rules " not in start_block(sample(ProxyStarted))
+
+
+def test_the_plugins_block() -> None:
+    """How Fault is started, and how a client is pointed at Fault."""
+    text = plugin_block(sample(PluginStarted))
+    title, *lines = text.splitlines()
+    assert title == (
+        "faultinject 1.2.3 is a plugin of Fault at http://127.0.0.1:50051 and "
+        "http://127.0.0.1:50052"
+    )
+    assert "    fault run --grpc-plugin http://127.0.0.1:50051 --upstream '*'" in lines
+    assert "  errors   10 % of requests get status 429" in lines
+    assert (
+        "    HTTPS_PROXY=http://127.0.0.1:3180 SSL_CERT_FILE=/data/fault-ca.crt python app.py"
+    ) in lines
+
+
+def test_the_plugins_block_for_another_host() -> None:
+    """No command is made up."""
+    text = plugin_block(sample(PluginStarted, command="", tunnel="reply"))
+    assert "fault run" not in text
+    assert "give the answer to a chunk back" in text

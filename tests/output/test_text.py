@@ -261,3 +261,12 @@ def test_samples_are_complete() -> None:
 def test_relay_of_no_name() -> None:
     """Behind Fault a client that speaks no TLS names no host."""
     assert line(sample(RelayEnded, host="")).startswith("relayed        CONNECT -      ")
+
+
+@pytest.mark.parametrize("color", [False, True])
+def test_a_plugin_offers_no_base_url(color: bool) -> None:
+    """Whoever does not trust it must learn to."""
+    text = TextFormat(color=color)
+    assert text(sample(PluginStarted)).startswith("\x1b[1m" if color else "faultinject ")
+    refused = text(sample(HandshakeFailed))
+    assert "Make it trust the CA (`faultinject ca instructions`). Further" in refused
