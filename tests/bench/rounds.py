@@ -27,8 +27,9 @@ from tests.bench.running import (
 )
 from tests.bench.workloads import WORKLOADS, Workload
 
-MEMORY_ROUNDS = 2
-"""Memory repeats closely, and hundreds of handshakes take their time."""
+MOST_ROUNDS = {"idle": 2, "rules": 3, "harm": 3}
+"""Memory repeats closely, and hundreds of handshakes take their time. What is compared within one
+sample needs fewer of them."""
 
 
 @frozen
@@ -114,7 +115,7 @@ def able(workload: Workload, contestants: list[Contestant]) -> list[Contestant]:
 
 def turns(rounds: int, key: str, contestants: list[Contestant]) -> list[Contestant]:
     """Who is sampled when."""
-    count = min(rounds, MEMORY_ROUNDS) if key == "idle" else rounds
+    count = min(rounds, MOST_ROUNDS.get(key, rounds))
     starts = [number % len(contestants) for number in range(count)]
     return [turn for first in starts for turn in contestants[first:] + contestants[:first]]
 

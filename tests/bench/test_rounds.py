@@ -12,7 +12,7 @@ pytest.importorskip(
 )
 
 from tests.bench.contestants import Contestant, Faultinject, Mitmproxy, ProxyPy
-from tests.bench.rounds import MEMORY_ROUNDS, able, stand_kind, turns
+from tests.bench.rounds import MOST_ROUNDS, able, stand_kind, turns
 from tests.bench.workloads import WORKLOADS
 
 ALL: list[Contestant] = [Faultinject(), Mitmproxy(), ProxyPy()]
@@ -25,10 +25,11 @@ def test_every_round_begins_with_another_proxy() -> None:
     assert all(set(names[first : first + 3]) == set(names) for first in (0, 3, 6))
 
 
-def test_memory_is_sampled_less_often() -> None:
-    """It takes long and repeats closely."""
-    assert len(turns(9, "idle", ALL)) == MEMORY_ROUNDS * len(ALL)
-    assert len(turns(1, "idle", ALL)) == len(ALL)
+@pytest.mark.parametrize("key", MOST_ROUNDS)
+def test_some_are_sampled_less_often(key: str) -> None:
+    """What takes long, and repeats closely."""
+    assert len(turns(9, key, ALL)) == MOST_ROUNDS[key] * len(ALL)
+    assert len(turns(1, key, ALL)) == len(ALL)
 
 
 def test_workloads_that_can_share_running_proxies_stand_together() -> None:
