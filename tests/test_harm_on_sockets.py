@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from faultinject.dial import Origin
 from faultinject.front_door import FrontDoor
@@ -208,4 +209,39 @@ async def test_memory_stays_flat():
         assert total > 0.99 * MEGABYTES * 1_000_000
         assert peak_bytes < 3_000_000
         await client.close()
+        nursery.cancel_scope.cancel()
+
+
+STALLED = 1000
+
+
+async def test_stalled_streams_gather_nothing(autojump_clock):
+    """A thousand of them, each with 500 kB that the upstream would like to send."""
+    first, rest = HEAD + b"".join(map(chunk, EVENTS[:2])), chunk(EVENTS[2]) + chunk(b"x" * 500_000)
+
+    async def script(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(first, rest)
+        await upstream.rest()
+
+    async with open_bench() as bench, trio.open_nursery() as nursery:
+        bench.rules({"fault": {"stream": {"after": {"count": 2}, "stall": "forever"}}})
+
+        async def begin() -> None:
+            client = await _open_bounded(bench, nursery, script)
+            await client.send(ABSOLUTE)
+            got = b""
+            while got != first:
+                got += await client.stream.receive_some()
+
+        tracemalloc.start()
+        try:
+            async with trio.open_nursery() as beginning:
+                for _ in range(STALLED):
+                    beginning.start_soon(begin)
+            await trio.testing.wait_all_tasks_blocked()
+            held_bytes = tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+        assert held_bytes / STALLED < 200_000  # two pipes, a piece in hand, two heads
         nursery.cancel_scope.cancel()
