@@ -27,7 +27,7 @@ from tests.bench.running import (
 )
 from tests.bench.workloads import WORKLOADS, Workload
 
-MOST_ROUNDS = {"idle": 2, "rules": 3, "harm": 3}
+MOST_ROUNDS = {"idle": 2, "rules": 2, "harm": 3}
 """Memory repeats closely, and hundreds of handshakes take their time. What is compared within one
 sample needs fewer of them."""
 

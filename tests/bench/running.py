@@ -100,7 +100,8 @@ def running_proxy(
     """Run a proxy on its core and wait until it accepts connections."""
     site.directory.mkdir(parents=True, exist_ok=True)
     site = evolve(site, port=free_port())
-    with (site.directory / LOG).open("wb") as log:
+    (site.directory / LOG).write_bytes(b"")
+    with (site.directory / LOG).open("ab") as log:  # the same proxy in other modes may write too
         began = time.monotonic()
         program = subprocess.Popen(
             contestant.command(mode, site),
