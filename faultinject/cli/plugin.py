@@ -28,7 +28,7 @@ configuration file, which serves this command and the proxy alike.
 
 @click.command("plugin", cls=HelpfulCommand, params=table_options(PLUGIN_OPTIONS), epilog=_EPILOG)
 def plugin(**given: Any) -> int:
-    """Run a plugin of Fault's proxy: inject HTTP errors into its HTTPS tunnels.
+    """Run a plugin of Fault's proxy: inject API failures into its HTTPS tunnels.
 
     Fault (0.x) breaks connections; with this it breaks what is in them too. Events are printed
     until Ctrl-C, which lets open requests finish; a second one ends them.

@@ -1,7 +1,7 @@
 """The shapes that options have: one value, a flag, a list, headers.
 
 A kind reads one option from the command line, from the environment, or from the value that a
-JSON or TOML file has for it. It raises `ValueError` whose text says what is wrong and what would
+configuration file has for it. It raises `ValueError` whose text says what is wrong and what would
 be right; it does not know the option's name, nor where the value was found. What one value may
 be is in `faultinject.config.values`.
 """
