@@ -100,6 +100,10 @@ def _written(sources: Iterable[WrittenRules]) -> Iterator[Rule]:
             yield from read_rules(each.value, each.source, read_file=files.read).rules
 
 
+MOST_FILE_BYTES = 64 * 1024 * 1024
+"""Largest file that a rule can name: /dev/zero, or the wrong file, should not fill the memory."""
+
+
 @frozen
 class _FileReader:
     """Reads files that rules name, from the folder where the rules are."""
@@ -110,7 +114,18 @@ class _FileReader:
         """Return a file's bytes. Raises `OSError`, `ValueError`."""
         if self.folder is None:
             raise OSError("rules that are not in a file cannot name one")
-        return (self.folder / Path(name).expanduser()).read_bytes()
+        with (self.folder / _home_expanded(name)).open("rb") as file:
+            data = file.read(MOST_FILE_BYTES + 1)
+        if len(data) > MOST_FILE_BYTES:
+            raise ValueError(f"it has more than {MOST_FILE_BYTES} bytes")
+        return data
+
+
+def _home_expanded(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:  # there is no such user
+        raise ValueError(str(error)) from None
 
 
 def _of_presets(chosen: Iterable[ChosenPreset]) -> Iterator[Rule]:

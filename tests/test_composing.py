@@ -129,6 +129,35 @@ def test_what_a_front_door_cannot_do_is_refused() -> None:
     assert str(caught.value) == "--rule: rule: the door cannot reset a connection: it has no hinges"
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("large", "it has more than 10 bytes"),
+        ("~nobody-of-that-name/body", "Could not determine home directory."),
+    ],
+)
+def test_files_that_cannot_be_a_body(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
+) -> None:
+    """One line says so; a file without an end, as /dev/zero, does not fill the memory."""
+    monkeypatch.setattr("faultinject.composing.MOST_FILE_BYTES", 10)
+    (tmp_path / "large").write_bytes(b"x" * 11)
+    (tmp_path / "fits").write_bytes(b"x" * 10)
+    source = str(tmp_path / "rules.yaml")
+
+    def written(file: str) -> WrittenRules:
+        rules = [{"fault": {"respond": {"status": 500, "file": file}}}]
+        return WrittenRules(rules, source, tmp_path)
+
+    respond = only(Settings(rules=(written("fits"),))).faults[0].fault.respond
+    assert respond is not None
+    assert respond.body == b"x" * 10
+    with pytest.raises(SettingsError) as caught:
+        rule_set_of(Settings(rules=(written(name),)))
+    place = "rules[0].fault.respond.file"
+    assert str(caught.value) == f"{source}: {place}: cannot read '{name}': {reason}"
+
+
 def test_files_are_those_beside_the_rules(tmp_path: Path) -> None:
     """A file's name begins where the rule file is."""
     (tmp_path / "body.bin").write_bytes(b"\0body")

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from faultinject.authority import TargetPattern
 from faultinject.conditions import AnyOf, JsonPath, JsonTest
+from faultinject.config.wording import one_line
 from faultinject.providers import PROVIDERS
 from faultinject.rules.match import Match, Named
 from faultinject.rules.reading.node import Node
@@ -61,7 +62,7 @@ def _path(node: Node) -> AnyOf:
     for item in node.filled_items():
         text = item.text("a path, as in /v1/messages or /v1/*")
         if not text.startswith(("/", "*", "?", "[")):
-            raise item.wrong(f"a path; paths begin with a slash, as in /{text.lstrip('/')[:40]}")
+            raise item.wrong(f"a path; paths begin with a slash, as in /{one_line(text[:40])}")
         if "?" in text and "=" in text:
             raise item.wrong("a path alone; test parameters with query: {name: value}")
     return text_tests(node)

@@ -107,6 +107,10 @@ def of_fault(value: Any) -> str:
             'match.path: "v1/messages" is not a path; paths begin with a slash, as in /v1/messages',
         ),
         (
+            {"path": "v1\nx"},
+            r'match.path: "v1\nx" is not a path; paths begin with a slash, as in /v1\nx',
+        ),
+        (
             {"path": "/a?b=c"},
             'match.path: "/a?b=c" is not a path alone; test parameters with query: {name: value}',
         ),
