@@ -59,6 +59,8 @@ class Conversation:
             del request  # most of a connection's life is spent waiting for the next one
             if self.ending is not Ending.WHOLE or not self.client.next_cycle():
                 break
+            if self.session.lease.used_up:
+                break
         if self.ending is Ending.WHOLE and self.client.unread:
             self.ending = Ending.UNREAD  # it has asked for more than it will get
         return None

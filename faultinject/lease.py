@@ -20,6 +20,9 @@ class Lease(ABC):
     watch_after_seconds = 0.05
     """How long one peer is waited for alone; then the other is watched too, for its leaving."""
 
+    may_end = False
+    """Whether a rule may end the client's connection before its answer's end."""
+
     def __init__(self) -> None:
         self._connection: UpstreamConnection | None = None
 
@@ -69,6 +72,26 @@ class Lease(ABC):
     def follow(self, unread: bytes) -> bool:  # noqa: ARG002
         """Say whether the client must not be asked for more: its next requests are ``unread``."""
         return False
+
+    @property
+    def used_up(self) -> bool:
+        """Whether nothing more can be asked, so that the client's connection shall end too."""
+        return False
+
+    @property
+    def holds_client(self) -> bool:
+        """Whether the client must not be asked for more before the upstream was asked."""
+        return False
+
+    def stay_ready(self) -> bool:
+        """Say whether the client must not be asked for more, so that its connection can end."""
+        return False
+
+    def let_go(self, writes: int) -> None:  # noqa: B027
+        """Let what was written to the client go, for time will pass.
+
+        About so many ``writes`` follow, each after some time, before the upstream is asked again.
+        """
 
     async def make_way(self, writes: int = 1, unread: bytes = b"") -> None:  # noqa: B027
         """Do what it takes so that an answer that no upstream gave can reach the client.

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import cast
 
 import trio
@@ -19,6 +21,7 @@ from faultinject.faults.acts import Act, Told
 from faultinject.faults.answer import Answer
 from faultinject.faults.delay import Before
 from faultinject.faults.making import Made, make
+from faultinject.faults.stream import Pace
 from faultinject.faults.words import break_words, stream_words
 from faultinject.http.connection import ClientConnection
 from faultinject.http.message import End, Part, ResponseHead, find_header
@@ -32,6 +35,15 @@ from faultinject.rules.decide import Plan
 from faultinject.streams import Ending
 from faultinject.watching import ClientWatch
 
+_FEW = 3
+"""How many of a tunnel's slots can be filled with nothing to say (see `Lease.let_go`)."""
+_MANY = 24
+"""How many can be if there is at least something: fewer than a TLS record has bytes."""
+
+
+def _writes(act: Act) -> bool:
+    return isinstance(act, (acts.Send, acts.Finish, acts.Garbage))
+
 
 @define(eq=False)
 class Performer:
@@ -41,6 +53,7 @@ class Performer:
     """
 
     client: ClientConnection
+    lease: Lease
     patience: Patience
     limits: Limits
     plan: Plan
@@ -59,6 +72,8 @@ class Performer:
     """The status that the client was sent."""
     ending: Ending | None = None
     _made: Made | None = None
+    _rest: Sequence[Part] = ()
+    """What has come of the answer behind what is dealt with."""
     _started: float = 0.0
     _body_begun: bool = False
     _done: list[str] = field(factory=list)
@@ -103,7 +118,8 @@ class Performer:
         """Pass on what comes of an answer; return whether nothing more of it will be."""
         if self.loses:
             return await self._lose(parts)
-        for part in parts:
+        for place, part in enumerate(parts, 1):
+            self._rest = parts[place:]
             if isinstance(part, ResponseHead):
                 over = await self._head(part)
             else:
@@ -142,12 +158,15 @@ class Performer:
 
         Raises `ClientGoneError` as soon as the client leaves.
         """
-        if any(each.before is Before.UPSTREAM for each in self.plan.waits):
+        if self.lease.holds_client:
+            await self.wait(Before.UPSTREAM)
+        elif any(each.before is Before.UPSTREAM for each in self.plan.waits):
             await watch.beside(lambda: self.wait(Before.UPSTREAM))
 
     async def pause(self, seconds: float) -> bool:
         """Let time pass between two pieces of an answer; return as `pass_on`."""
         until = trio.current_time() + seconds
+        self.lease.let_go(_MANY)
         while self.wake_at < until:
             await trio.sleep_until(self.wake_at)
             if await self.tick():
@@ -209,10 +228,32 @@ class Performer:
         transform, now_seconds = self._made.transform, trio.current_time() - self._started
         if isinstance(told, acts.Tick):  # in spite of what sums of fractions lose
             now_seconds = max(now_seconds, transform.wake_at)
-        for act in transform.step(told, now_seconds):
+        due, following = iter(transform.step(told, now_seconds)), deque[Act]()
+        while (act := following.popleft() if following else next(due, None)) is not None:
+            if isinstance(act, acts.WaitUntil) and self.lease.holds_client:
+                following.extend(islice(due, max(0, 2 * _MANY - len(following))))
+                self.lease.let_go(self._writes_after(following))
             if await self.act(act):
                 return True
         return False
+
+    def _writes_after(self, following: Iterable[Act]) -> int:
+        """Return how many times something will be written, each after a wait, of what has come.
+
+        Of what a transform was not yet told that is a guess; with nothing to say at the end
+        `_FEW` writes too many can be made up for, else `_MANY`.
+        """
+        waits = (isinstance(act, acts.WaitUntil) for act in following)
+        writes = sum(waits) + 1 if any(map(_writes, following)) else 0
+        rest = sum(1 for part in self._rest if isinstance(part, (bytes, End)))
+        most = _MANY if self._ends_with_words else _FEW
+        return min(writes, _MANY) + max(0, min(rest, most - writes))
+
+    @property
+    def _ends_with_words(self) -> bool:
+        """Whether what has come will surely have something written last."""
+        paces = any(isinstance(each.action, Pace) for each in self.plan.stream)
+        return bool(self._rest) and (paces or isinstance(self._rest[-1], End))
 
     # Acts
 
@@ -246,6 +287,7 @@ class Performer:
 
     async def hang(self, seconds: float | None) -> None:
         """Do nothing so long, or until the client leaves; then the connection ends."""
+        self.lease.let_go(0)
         if seconds is not None:
             await self._sleep_until(trio.current_time() + seconds)
         else:
@@ -259,6 +301,7 @@ class Performer:
         if seconds is None or before in self._waited:
             return
         self._waited.add(before)
+        self.lease.let_go(1 if self._made is None or self._made.transform is None else _FEW)
         self._done.append(f"delay of {seconds:.3g} s before the {before.value}")
         await self._sleep_until(trio.current_time() + seconds)
 

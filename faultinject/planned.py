@@ -16,6 +16,7 @@ from faultinject.faults.breaks import Break, How
 from faultinject.faults.delay import Before
 from faultinject.faults.respond import InjectedResponse
 from faultinject.faults.stage import Stage
+from faultinject.faults.stream import Cut, Reset
 from faultinject.faults.wording import worded, worded_by_proxy
 from faultinject.faults.words import break_words
 from faultinject.http.message import End, Part, RequestHead
@@ -33,6 +34,7 @@ def performer_of(exchange: Exchange, plan: Plan, facts: Facts) -> Performer:
     document = facts.json if facts.body else None
     return Performer(
         exchange.client,
+        exchange.lease,
         exchange.patience,
         exchange.limits,
         plan,
@@ -40,6 +42,14 @@ def performer_of(exchange: Exchange, plan: Plan, facts: Facts) -> Performer:
         Asked(facts.path, document if isinstance(document, dict) else None, facts.host),
         has_body=facts.method != "HEAD",
     )
+
+
+def _may_end(plan: Plan) -> bool:
+    """Say whether a plan may end the connection, and not only when the client leaves."""
+    breaks = plan.breaks
+    if breaks is not None and (breaks.how is not How.HANG or breaks.seconds is not None):
+        return True
+    return any(isinstance(each.action, (Cut, Reset)) for each in plan.stream)
 
 
 @define(eq=False)
@@ -56,6 +66,14 @@ class Planned:
 
     async def run(self) -> None:
         """Perform the plan."""
+        lease = self.exchange.lease
+        lease.may_end = _may_end(self.plan)
+        try:
+            await self._run()
+        finally:
+            lease.may_end = False
+
+    async def _run(self) -> None:
         plan, breaks = self.plan, self.plan.breaks
         if breaks is not None and breaks.point is None:
             await self._break(breaks)

@@ -37,6 +37,8 @@ class ClientWatch:
         still read. One that has not means by its end that it does not want the answer: the
         upstream shall stop working on it.
         """
+        if self.lease.stay_ready():
+            return
         may_half_close = self.client.half_closeable and self.client.announced_last
         while len(self.client.unread) < self.limits.early_bytes:
             if self.lease.follow(self.client.unread):

@@ -125,6 +125,9 @@ class Lane:
     """Whether bytes were answered of which it is not known that they were flushed."""
     keeps_slots: bool = False
     """Whether slots with nothing to say are kept even though input is asked for (the kicker's)."""
+    fills_at_end: bool = False
+    """Whether slots are filled at the end that have nothing to say. A slot that is closed ends
+    the lane without FIN, so that the other peer does not hear of it."""
     over: str | None = None
     """Why the tunnel ended, if it did: every call is answered `Close`."""
     broken: bool = False
@@ -198,6 +201,16 @@ class Lane:
         return self._input is not None
 
     @property
+    def pending(self) -> bool:
+        """Whether there is output that did not go yet."""
+        return bool(self._turns)
+
+    @property
+    def can_spare_a_slot(self) -> bool:
+        """Whether a slot is left when all output so far has gone."""
+        return self.slots > -(-len(self._turns) // self._share)
+
+    @property
     def owes(self) -> bool:
         """Whether there is output, or are slots, that were not served yet."""
         return self.over is None and bool(self._turns or self.slots)
@@ -235,8 +248,9 @@ class Lane:
     def ask(self) -> None:
         """End the turn, as the session waits for more input. Slots with no output are released.
 
-        They would keep that input away for ever.
+        They would keep that input away for ever. With output, all of them share it.
         """
+        self._releasing = self.slots > 0 and not self.keeps_slots
         self.end_turn()
         if not self.keeps_slots:
             self.release()
@@ -271,6 +285,8 @@ class Lane:
             self._fill_slot(call, self._turns.take(self._portion()))
         elif self._releasing:
             self._fill_slot(call, self._take_ahead())
+        elif self._finished and self.fills_at_end:
+            self._fill_slot(call, self._turns.take_unfinished())
         elif self._finished:
             self._close_slot("the session is over")
 
@@ -278,6 +294,8 @@ class Lane:
         ready = self._turns.ready
         if self.slots == 1:
             return ready
+        if self._releasing:
+            return max(1, min(self._share, ready - self.slots + 1))
         return min(self._share, max(1, ready - 1) if self.proves else ready)
 
     def _take_ahead(self) -> bytes:

@@ -50,10 +50,41 @@ class TunnelLease(Lease):
         self._upload: trio.CancelScope | None = None
         self._body_waits = False
         self._reserved_slots = 0
+        self._lent = False
+
+    @property
+    def used_up(self) -> bool:
+        """Whether the tunnel's only connection has ended."""
+        return self._lent and self._connection is None
+
+    @property
+    def holds_client(self) -> bool:
+        """Always: what the client said last is what carries the request up."""
+        return True
+
+    def stay_ready(self) -> bool:
+        """Keep a slot toward the upstream: its good-bye makes it end, and so ends the tunnel."""
+        if self.may_end and self._pair.up.in_hand:
+            self._pair.upstream.end_turn(promised=1)
+        return self.may_end
+
+    def let_go(self, writes: int) -> None:
+        """End the turn toward the client, with slots for what follows; see the base class.
+
+        With slots out already the last of them is kept, for what is written last.
+        """
+        down, client = self._pair.down, self._pair.client
+        client.write_through = False
+        if down.in_hand:
+            if down.pending:
+                down.fills_at_end = True
+                client.end_turn(promised=writes)
+        elif down.can_spare_a_slot:
+            client.end_turn()
 
     def lend(self, connection: UpstreamConnection, host: str) -> None:
         """Have a connection to a host from now on; it runs on the tunnel's upstream stream."""
-        self._connection = connection
+        self._connection, self._lent = connection, True
         if not self._carrier.has_header(b"host"):
             headers = ((b"Host", host.encode("ascii")), *self._carrier.headers)
             self._carrier = evolve(self._carrier, headers=headers)
@@ -82,13 +113,20 @@ class TunnelLease(Lease):
         ``writes`` each goes out at once: they are promised their slots here. For ``unread`` see
         `follow`.
         """
-        if self._connection is not None and self._connection.idle:
-            await self._carry(self._connection, unread)
+        connection = self._connection
+        if connection is not None and connection.idle and not (unread == b"" and self._has_way):
+            await self._carry(connection, unread)
         if not self._pair.down.in_hand:
             raise UpstreamError("disconnected", "the upstream is gone, and no answer can pass")
         self._pair.client.write_through = writes > 1
         if writes > 1:
             self._pair.client.end_turn(promised=writes)
+
+    @property
+    def _has_way(self) -> bool:
+        """Whether an answer that is thrown away has left a way, and took the only one up."""
+        up, down = self._pair.up, self._pair.down
+        return down.in_hand and not (up.in_hand or up.slots)
 
     async def _carry(self, connection: UpstreamConnection, unread: bytes) -> None:
         self._check_way_up()
@@ -123,7 +161,8 @@ class TunnelLease(Lease):
         requests = unread.count(b"\r\n\r\n")
         if self._pair.up.in_hand:
             self._reserved_slots = 1 if requests > MOST_AHEAD else 0
-        self._pair.upstream.end_turn(promised=min(requests, MOST_AHEAD + 1))
+        promised = min(requests, MOST_AHEAD + 1)
+        self._pair.upstream.end_turn(promised=max(promised, int(self.may_end)))
 
     async def begin_upload(self, request: RequestHead) -> None:
         """Get ready for a request that is about to be sent, if its body may be long.

@@ -50,6 +50,16 @@ class Turns:
         self.ready -= count
         return data
 
+    def take_unfinished(self) -> bytes:
+        """Return one byte although nothing will be written any more: of a record without an end.
+
+        A peer does not see it (after a close_notify, RFC 8446 section 6.1), or sees the connection
+        end within a record.
+        """
+        start, record = len(self._ahead), RECORD_START + b"\x40\x00"
+        self._ahead += (taken := record[start : start + 1] or b"\x00")
+        return taken
+
     def take_ahead(self) -> bytes:
         """Return one byte although nothing is ready: of the turn, or of the record that will come.
 
