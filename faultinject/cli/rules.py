@@ -37,7 +37,8 @@ def check(file: Path) -> int:
         click.echo(line, err=True)
     if found.problems:
         return 2
-    click.echo(f"{file}: {found.count} rules, all can be used")
+    rules_found = "1 rule, it" if found.count == 1 else f"{found.count} rules, all"
+    click.echo(f"{file}: {rules_found} can be used")
     return 0
 
 

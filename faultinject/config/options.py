@@ -133,7 +133,7 @@ PRESET = Option(
 )
 RULE = Option(
     name="rule",
-    kind=RuleLines("--rule", VARIABLE_PREFIX + "RULE"),
+    kind=RuleLines("--rule", VARIABLE_PREFIX + "RULE", metavar="RULE"),
     group=FAILS,
     file_key="rules",
     help="Have a failure happen by a rule of your own, as in 'respond 529 first=2"
