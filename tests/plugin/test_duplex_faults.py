@@ -113,7 +113,7 @@ def times(chunks: Timed) -> list[float]:
 # Whole answers
 
 
-async def test_a_worded_answer(autojump_clock):
+async def test_a_worded_answer(autojump_clock: trio.abc.Clock) -> None:
     """In the API's own words, with its retry-after."""
     async with world(script=api) as here:
         here.bench.rules(rule(respond={"status": 429, "retry_after": 7}))
@@ -125,7 +125,7 @@ async def test_a_worded_answer(autojump_clock):
         await check_goes_on(here, client)
 
 
-async def test_an_answer_that_closes(autojump_clock):
+async def test_an_answer_that_closes(autojump_clock: trio.abc.Clock) -> None:
     """It says so, and the connection ends."""
     async with world(script=api) as here:
         here.bench.rules(rule(respond={"status": 529, "connection": "close"}))
@@ -137,7 +137,7 @@ async def test_an_answer_that_closes(autojump_clock):
 
 @pytest.mark.parametrize("before", ["upstream", "head", "body"])
 @pytest.mark.parametrize("responds", [False, True])
-async def test_delays(autojump_clock, before, responds):
+async def test_delays(autojump_clock: trio.abc.Clock, before: str, responds: bool) -> None:
     """Whatever they are before, and whose answer it is; what came before the delay is out."""
     async with world(script=api) as here:
         fault: dict[str, Any] = {"delay": {"before": before, "fixed": "30s"}}
@@ -157,7 +157,7 @@ async def test_delays(autojump_clock, before, responds):
         await check_goes_on(here, client)
 
 
-async def test_a_lost_answer(autojump_clock):
+async def test_a_lost_answer(autojump_clock: trio.abc.Clock) -> None:
     """The API did the work."""
     async with world(script=api) as here:
         here.bench.rules(rule(respond={"status": 504, "upstream": "answered"}))
@@ -166,7 +166,7 @@ async def test_a_lost_answer(autojump_clock):
         await check_goes_on(here, client)
 
 
-async def test_rules_that_read_the_body(autojump_clock):
+async def test_rules_that_read_the_body(autojump_clock: trio.abc.Clock) -> None:
     """Both those that match and those that do not."""
     async with world(script=api) as here:
         matching = {"json": {"messages[*].content": "*x*"}}
@@ -184,7 +184,7 @@ async def test_rules_that_read_the_body(autojump_clock):
 # Streams
 
 
-async def test_an_error_within_a_stream(autojump_clock):
+async def test_an_error_within_a_stream(autojump_clock: trio.abc.Clock) -> None:
     """The events before it at their times, then the error."""
     async with world(script=api) as here:
         here.bench.rules(rule(stream={"after": {"count": 5}, "error": "overloaded_error"}))
@@ -195,7 +195,7 @@ async def test_an_error_within_a_stream(autojump_clock):
         assert b"overloaded_error" in chunks[5][1]
 
 
-async def test_an_end_without_the_terminator(autojump_clock):
+async def test_an_end_without_the_terminator(autojump_clock: trio.abc.Clock) -> None:
     """The tunnel ends in good order: the rest of the stream is still on its only connection."""
     async with world(script=api) as here:
         here.bench.rules(rule(stream={"before": "message_stop", "end": True}))
@@ -206,7 +206,7 @@ async def test_an_end_without_the_terminator(autojump_clock):
 
 
 @pytest.mark.parametrize("raw", [False, True])
-async def test_a_stall_for_a_time(autojump_clock, raw):
+async def test_a_stall_for_a_time(autojump_clock: trio.abc.Clock, raw: bool) -> None:
     """What came before it is out, and afterwards it goes on."""
     async with world(script=api, raw=raw) as here:
         here.bench.rules(rule(stream={"after": {"count": 3}, "stall": "20s"}))
@@ -217,7 +217,7 @@ async def test_a_stall_for_a_time(autojump_clock, raw):
         await check_goes_on(here, client)
 
 
-async def test_pings_within_a_stall(autojump_clock):
+async def test_pings_within_a_stall(autojump_clock: trio.abc.Clock) -> None:
     """At their own times."""
     async with world(script=api) as here:
         stall = {"for": "25s", "pings": "10s"}
@@ -229,7 +229,7 @@ async def test_pings_within_a_stall(autojump_clock):
 
 
 @pytest.mark.parametrize("script", [api, at_once])
-async def test_a_dropped_event(autojump_clock, script):
+async def test_a_dropped_event(autojump_clock: trio.abc.Clock, script: Any) -> None:
     """The others pass."""
     async with world(script=script) as here:
         here.bench.rules(rule(stream={"before": "ping", "drop": True}))
@@ -239,7 +239,7 @@ async def test_a_dropped_event(autojump_clock, script):
 
 
 @pytest.mark.parametrize("events_per_second", [0.5, 4])
-async def test_a_paced_stream(autojump_clock, events_per_second):
+async def test_a_paced_stream(autojump_clock: trio.abc.Clock, events_per_second: float) -> None:
     """Though the upstream said all at once."""
     async with world(script=at_once) as here:
         here.bench.rules(rule(stream={"pace": {"events_per_second": events_per_second}}))
@@ -254,7 +254,7 @@ async def test_a_paced_stream(autojump_clock, events_per_second):
 
 @pytest.mark.parametrize("script", [api, at_once])
 @pytest.mark.parametrize("raw", [False, True])
-async def test_a_cut_stream(autojump_clock, script, raw):
+async def test_a_cut_stream(autojump_clock: trio.abc.Clock, script: Any, raw: bool) -> None:
     """Three events, and then the end, soon: no last chunk."""
     async with world(script=script, raw=raw) as here:
         here.bench.rules(rule(stream={"after": {"count": 3}, "cut": True}))
@@ -263,7 +263,7 @@ async def test_a_cut_stream(autojump_clock, script, raw):
         assert seconds < 10
 
 
-async def test_a_made_stream(autojump_clock):
+async def test_a_made_stream(autojump_clock: trio.abc.Clock) -> None:
     """Nobody is asked for it; its events come apart."""
     async with world(script=api) as here:
         stream = {"after": {"count": 2}, "stall": "20s", "upstream": "skipped"}
@@ -278,7 +278,7 @@ async def test_a_made_stream(autojump_clock):
         await check_goes_on(here, client)
 
 
-async def test_a_made_stream_that_is_cut(autojump_clock):
+async def test_a_made_stream_that_is_cut(autojump_clock: trio.abc.Clock) -> None:
     """The connection ends at the cut."""
     async with world(script=api) as here:
         stream = {"after": {"count": 2}, "cut": True, "upstream": "skipped"}
@@ -291,7 +291,7 @@ async def test_a_made_stream_that_is_cut(autojump_clock):
 # No answer
 
 
-async def test_a_connection_that_closes(autojump_clock):
+async def test_a_connection_that_closes(autojump_clock: trio.abc.Clock) -> None:
     """Instead of an answer."""
     async with world(script=api) as here:
         here.bench.rules(rule(**{"break": "close"}))
@@ -303,7 +303,7 @@ async def test_a_connection_that_closes(autojump_clock):
 @pytest.mark.parametrize(
     "fault", [{"break": "hang"}, {"stream": {"after": {"count": 1}, "stall": "forever"}}]
 )
-async def test_a_hang_until_the_client_leaves(autojump_clock, fault):
+async def test_a_hang_until_the_client_leaves(autojump_clock: trio.abc.Clock, fault: Any) -> None:
     """Its leaving ends the exchange."""
     async with world(script=api) as here:
         here.bench.rules(rule(**fault))
