@@ -132,7 +132,8 @@ def _json_body(node: Node) -> bytes:
             default=_refuse_value,
         )
     except (TypeError, ValueError, RecursionError) as error:
-        raise node.problem(f"it cannot be written as JSON: {error}") from None
+        words = str(error).removesuffix(": inf").removesuffix(": -inf").removesuffix(": nan")
+        raise node.problem(f"it cannot be written as JSON: {words}") from None  # 3.13 adds which
     return node.encodable(text).encode()
 
 
