@@ -25,7 +25,10 @@ from faultinject.tls.client_hello import fatal_alert
 
 @define(eq=False)
 class BrokenHandshake:
-    """A client's handshake that a rule breaks. The stream is its owner's; it is closed here."""
+    """A client whose TLS handshake a rule breaks.
+
+    The client's stream is closed by `run`, as the plan says.
+    """
 
     session: Session
     stream: trio.abc.Stream
