@@ -6,7 +6,6 @@ import hashlib
 import json
 import random
 import ssl
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -267,11 +266,8 @@ def test_a_slow_origin_of_a_long_upload(never: Setting) -> None:
     """Where Fault alone would stall: six megabytes to an origin that reads with pauses."""
     body = MEGABYTE * 6
     with never.connected().open() as client:
-        sender = threading.Thread(target=client.send, args=(post("/slow", body),))
-        sender.start()
-        answer = client.read_answer(b"POST")
-        sender.join()
-        check_digest(answer, body)
+        client.send(post("/slow", body))
+        check_digest(client.read_answer(b"POST"), body)
         assert not is_injected(client.ask(get("/count")))
 
 
