@@ -16,10 +16,11 @@ The two ends keep the contract of `trio.abc.HalfCloseableStream`. What that leav
 from __future__ import annotations
 
 import operator
-from types import TracebackType
 
 import trio
 from attrs import define, field
+
+from faultinject.one_at_a_time import OneAtATime
 
 DEFAULT_LIMIT_BYTES = 64 * 1024
 """As much as one read of an HTTP connection takes."""
@@ -39,25 +40,10 @@ def memory_stream_pair(
 
 
 @define(eq=False)
-class _End:
+class _End(OneAtATime):
     """The sending or the receiving end of a pipe: one task at a time uses it, and waits in it."""
 
-    doing: str
-    _in_use: bool = False
     _waiting: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
-
-    def __enter__(self) -> None:
-        if self._in_use:
-            raise trio.BusyResourceError(f"another task is already {self.doing} this stream")
-        self._in_use = True
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._in_use = False
 
     async def wait(self) -> None:
         """Wait until the other end has done something."""

@@ -26,7 +26,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     # What knows the floors below only: an outside protocol, an API's words, a small tool of Trio's,
     # the user's choices, how events look.
     ("streams",),
-    ("http", "tls", "providers", "accepting", "patience", "beside", "socket_stream"),
+    ("http", "tls", "providers", "socket_stream"),
+    ("accepting", "patience", "beside", "one_at_a_time"),
     ("memory_stream", "settings", "output"),
     ("facts", "faults", "opening", "verdict", "relay", "dial", "config"),
     ("lease",),

@@ -11,9 +11,9 @@ import operator
 import trio
 from attrs import define, field
 
+from faultinject.one_at_a_time import OneAtATime
 from faultinject.plugin.calls import Close, Direction, Reply, Side
 from faultinject.plugin.lanes import OUTPUT_LIMIT_BYTES, Lane, LaneError
-from faultinject.plugin.one_at_a_time import OneAtATime
 
 
 @define(eq=False)

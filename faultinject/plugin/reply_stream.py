@@ -28,9 +28,9 @@ from collections.abc import Callable
 import trio
 from attrs import define, field
 
+from faultinject.one_at_a_time import OneAtATime
 from faultinject.plugin.calls import Close, Direction, PassThrough, Replace, Reply, Side
 from faultinject.plugin.lanes import OpenCall
-from faultinject.plugin.one_at_a_time import OneAtATime
 from faultinject.streams import KeepsLastWords
 
 REPLY_BYTES = 4_000_000
