@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from yaml import MappingNode, SafeLoader
 
 _MOST_VALUES = 200_000
+_MOST_BRACKETS = 200  # open at once: PyYAML asks each of them again at every word that it reads
 _LEFT_OUT = ("timestamp", "merge", "value")  # a merge of merges can fill the memory
 
 
@@ -60,6 +61,11 @@ def _loader() -> type[SafeLoader]:
             first: [pair for pair in pairs if pair[0].rpartition(":")[2] not in _LEFT_OUT]
             for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
         }
+
+        def fetch_flow_collection_start(self, kind: type[yaml.Token]) -> None:
+            if self.flow_level >= _MOST_BRACKETS:
+                raise RecursionError
+            super().fetch_flow_collection_start(kind)
 
     def mapping(loader: Loader, node: MappingNode) -> dict[str, Any]:
         values: dict[str, Any] = {}

@@ -42,7 +42,8 @@ def test_what_yaml_says(text, value) -> None:
         ),
         ("a: !!python/object:os.system x", "line 1, column 4: not YAML: could not determine a constructor for the tag 'tag:yaml.org,2002:python/object:os.system'"),
         ("a: \x00", 'not YAML: unacceptable character #x0000: special characters are not allowed   in "<unicode string>", position 3'),
-        ("[" * 20_000, "its values are nested too deeply"),
+        ("[" * 201 + "]" * 201, "its values are nested too deeply"),
+        ("- " * 20_000, "its values are nested too deeply"),
     ],
 )  # fmt: skip
 def test_what_is_no_yaml(text, message) -> None:
@@ -50,6 +51,13 @@ def test_what_is_no_yaml(text, message) -> None:
     with pytest.raises(SettingsError) as caught:
         yaml_value(text)
     assert str(caught.value).replace("\\n", " ") == message
+
+
+def test_brackets_within_brackets() -> None:
+    """Two hundred are read; more would cost their square, whether they are closed or not."""
+    assert str(yaml_value("[" * 200 + "]" * 200)).count("[") == 200
+    with pytest.raises(SettingsError, match="nested too deeply"):
+        yaml_value("[" * 1_000_000)
 
 
 def test_a_number_of_too_many_digits() -> None:
