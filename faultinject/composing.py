@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 from faultinject.authority import HTTPS_PORT, TargetPattern
 from faultinject.errors import SettingsError
 from faultinject.faults.stage import Stage
+from faultinject.plain_files import read_plain_file
 from faultinject.rules.checks import Capabilities, check_capabilities
 from faultinject.rules.model import Rule, RuleSet
 from faultinject.rules.short_form import options_rule
@@ -114,8 +115,7 @@ class _FileReader:
         """Return a file's bytes. Raises `OSError`, `ValueError`."""
         if self.folder is None:
             raise OSError("rules that are not in a file cannot name one")
-        with (self.folder / _home_expanded(name)).open("rb") as file:
-            data = file.read(MOST_FILE_BYTES + 1)
+        data = read_plain_file(self.folder / _home_expanded(name), MOST_FILE_BYTES)
         if len(data) > MOST_FILE_BYTES:
             raise ValueError(f"it has more than {MOST_FILE_BYTES} bytes")
         return data

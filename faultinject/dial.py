@@ -19,6 +19,7 @@ from attrs import define, field, frozen
 
 from faultinject.authority import Authority, ConnectTo
 from faultinject.errors import SettingsError, UpstreamError
+from faultinject.plain_files import check_plain_file
 from faultinject.socket_stream import SocketStream
 from faultinject.tls.stream import TlsStream
 
@@ -137,6 +138,7 @@ class Dialer:
 
 def _add_roots(context: ssl.SSLContext, file: Path) -> None:
     try:
+        check_plain_file(file)
         context.load_verify_locations(file)
     except ssl.SSLError:
         raise SettingsError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -134,15 +135,22 @@ def test_what_a_front_door_cannot_do_is_refused() -> None:
     [
         ("large", "it has more than 10 bytes"),
         ("~nobody-of-that-name/body", "Could not determine home directory."),
+        pytest.param(
+            "pipe",
+            "it is a pipe, not a file",
+            marks=pytest.mark.skipif(os.name == "nt", reason="Windows has other pipes"),
+        ),
     ],
 )
 def test_files_that_cannot_be_a_body(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
 ) -> None:
-    """One line says so; a file without an end, as /dev/zero, does not fill the memory."""
+    """One line says so; what has no end does not fill the memory, or hold up the start."""
     monkeypatch.setattr("faultinject.composing.MOST_FILE_BYTES", 10)
     (tmp_path / "large").write_bytes(b"x" * 11)
     (tmp_path / "fits").write_bytes(b"x" * 10)
+    if os.name != "nt":
+        os.mkfifo(tmp_path / "pipe")
     source = str(tmp_path / "rules.yaml")
 
     def written(file: str) -> WrittenRules:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import struct
@@ -288,6 +289,14 @@ async def test_an_authority_that_cannot_be_read(
     with pytest.raises(SettingsError, match=says) as caught:
         dialer(upstream_ca=file)
     assert str(file) in str(caught.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other pipes")
+async def test_an_authority_that_is_no_file(tmp_path: Path) -> None:
+    """OpenSSL would wait for somebody to write to a pipe."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SettingsError, match="it is a pipe, not a file"):
+        dialer(upstream_ca=tmp_path / "pipe")
 
 
 # --connect-to

@@ -11,7 +11,7 @@ from pathlib import Path
 from attrs import frozen
 
 from faultinject.composing import Composed, composed, problems
-from faultinject.config import PROXY_OPTIONS, file_problems, load_settings
+from faultinject.config import PROXY_OPTIONS, file_problems, load_settings, read_config_file
 from faultinject.errors import SettingsError
 from faultinject.plugin.capabilities import CAPABILITIES
 from faultinject.rules.checks import Capabilities
@@ -33,9 +33,10 @@ class Checked:
 def checked(path: Path) -> Checked:
     """Check a file as ``--config`` would take it. Nothing is raised for what is wrong in it."""
     try:
-        if found := file_problems(path):
+        values = read_config_file(path)  # once, for a pipe can be read only once
+        if found := file_problems(path, values):
             return Checked(tuple(found))
-        settings = load_settings({"config": [str(path)]}, {}, PROXY_OPTIONS)
+        settings = load_settings({"config": [str(path)]}, {}, PROXY_OPTIONS, lambda _: values)
         if found := [each for written in settings.rules for each in problems(written)]:
             return Checked(tuple(found))
         result = composed(settings)

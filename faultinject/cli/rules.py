@@ -28,7 +28,7 @@ def rules() -> None:
 def check(file: Path) -> int:
     """Check a configuration file with its rules; say what is wrong, a line each.
 
-    The exit code is 2 if anything is wrong.
+    FILE may be - for standard input. The exit code is 2 if anything is wrong.
     """
     from faultinject.cli.checking import checked
 

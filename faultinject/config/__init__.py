@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from faultinject.config.file import read_config_file
 from faultinject.config.kinds import Kind
 from faultinject.config.load import (
     file_problems,
@@ -29,5 +30,6 @@ __all__ = [
     "load_settings",
     "load_settings_as",
     "nearest",
+    "read_config_file",
     "unknown_variables",
 ]

@@ -1,5 +1,7 @@
 """Reads a configuration file, JSON, TOML or YAML, into plain values.
 
+A pipe will do, too, as in ``--config <(make-rules)``: it is read to its end, once.
+
 Knows nothing of which keys there are. Every way in which a file can be no configuration file
 becomes a `SettingsError` of one line that begins with the file's name.
 """
@@ -7,25 +9,30 @@ becomes a `SettingsError` of one line that begins with the file's name.
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 from faultinject.config.wording import one_line, shown_text
 from faultinject.errors import SettingsError
+from faultinject.plain_files import SILENCE_SECONDS, STANDARD_INPUT, read_to_the_end
 
 _MAX_BYTES = 16 * 1024 * 1024  # /dev/zero, or the wrong file, should not fill the memory
+_YAML_START = re.compile(r"(?:\s|#.*\n|---\s)*(?:[\w-]+|\"[^\"\n]*\"|'[^'\n]*')[ \t]*:(?:\s|$)")
 
 
 def shown_path(path: Path) -> str:
     """Return a path for messages."""
-    return one_line(str(path))
+    return "standard input" if path == STANDARD_INPUT else one_line(str(path))
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
     """Return what the file holds: an object (JSON, YAML) or a document (TOML).
 
     By the end of its name: ``.json``, ``.toml``, ``.yaml`` or ``.yml``. Of any other name it is
-    JSON if it begins with a brace, else TOML. Raises `SettingsError`.
+    JSON if it begins with a brace, YAML if its first key has a colon, else TOML. ``-`` is standard
+    input. Raises `SettingsError`.
     """
     try:
         values = _decoded(_text(path), path.suffix.lower())
@@ -41,8 +48,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
+        data = read_to_the_end(path, _MAX_BYTES, lambda: _say_wait(path))
     except OSError as error:
         raise SettingsError(f"cannot read it: {error.strerror or error}") from None
     if len(data) > _MAX_BYTES:
@@ -54,8 +60,17 @@ def _text(path: Path) -> str:
         raise SettingsError(f"line {line} is not UTF-8 text") from None
 
 
+def _say_wait(path: Path) -> None:
+    if sys.stderr is not None:
+        sys.stderr.write(
+            f"faultinject: waiting for the end of {shown_path(path)};"
+            f" {SILENCE_SECONDS:g} s of silence will be taken as an error\n"
+        )
+
+
 def _decoded(text: str, suffix: str) -> object:
-    if suffix in (".yaml", ".yml"):
+    is_yaml = suffix not in (".json", ".toml") and _YAML_START.match(text) is not None
+    if suffix in (".yaml", ".yml") or is_yaml:
         from faultinject.config.yaml import yaml_value  # not on the way of those who have none
 
         return yaml_value(text)

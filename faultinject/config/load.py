@@ -35,6 +35,9 @@ S = TypeVar("S", bound=Settings)
 Texts = Mapping[str, Sequence[str]]
 """The options given on the command line: their texts in order, by `Option.parameter`."""
 
+ReadConfig = Callable[[Path], Mapping[str, Any]]
+"""Returns what a configuration file holds: `read_config_file`, or what stands for it."""
+
 
 @frozen
 class _Found:
@@ -50,14 +53,21 @@ _Layer = dict[str, _Found]
 
 
 def load_settings(
-    given: Texts, environment: Mapping[str, str], options: Iterable[Option]
+    given: Texts,
+    environment: Mapping[str, str],
+    options: Iterable[Option],
+    read_file: ReadConfig = read_config_file,
 ) -> Settings:
     """Return the checked settings of the proxy; see `load_settings_as`."""
-    return load_settings_as(Settings, given, environment, options)
+    return load_settings_as(Settings, given, environment, options, read_file)
 
 
 def load_settings_as(
-    kind: type[S], given: Texts, environment: Mapping[str, str], options: Iterable[Option]
+    kind: type[S],
+    given: Texts,
+    environment: Mapping[str, str],
+    options: Iterable[Option],
+    read_file: ReadConfig = read_config_file,
 ) -> S:
     """Return the checked settings, of a kind that has what the command can be told.
 
@@ -66,7 +76,7 @@ def load_settings_as(
     """
     options = tuple(options)
     typed = _merged(_from_environment(environment, options), _from_command_line(given, options))
-    found = _merged(_from_file(typed), typed)
+    found = _merged(_from_file(typed, read_file), typed)
     _check_pair(found)
     settings = fields_dict(kind)
     values = {
@@ -119,11 +129,11 @@ def _from_environment(environment: Mapping[str, str], options: Iterable[Option])
     }
 
 
-def _from_file(found: _Layer) -> _Layer:
+def _from_file(found: _Layer, read_file: ReadConfig) -> _Layer:
     if CONFIG.name not in found:
         return {}
     path: Path = found[CONFIG.name].value
-    read = (_of_file(path, key, value) for key, value in read_config_file(path).items())
+    read = (_of_file(path, key, value) for key, value in read_file(path).items())
     return dict(read)
 
 
@@ -135,13 +145,13 @@ def _of_file(path: Path, key: str, value: object) -> tuple[str, _Found]:
     return option.name, evolve(found, value=option.kind.placed(found.value, path))
 
 
-def file_problems(path: Path) -> list[str]:
+def file_problems(path: Path, values: Mapping[str, Any]) -> list[str]:
     """Return all that is wrong with a configuration file's keys and their values, a line each.
 
-    Rules are not looked into. Raises `SettingsError` if it is no configuration file at all.
+    ``values`` is what it holds. Rules are not looked into.
     """
     problems = []
-    for key, value in read_config_file(path).items():
+    for key, value in values.items():
         try:
             _of_file(path, key, value)
         except SettingsError as error:

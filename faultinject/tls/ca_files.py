@@ -15,6 +15,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from faultinject.errors import SettingsError
+from faultinject.plain_files import read_plain_file
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _BASIC_CONSTRAINTS_DER = b"\x06\x03\x55\x1d\x13"  # the object identifier 2.5.29.19
@@ -50,7 +51,7 @@ def read_ca_files(certificate: Path, key: Path) -> CaFiles:
     blocks, key_pem = _CERTIFICATE.findall(_read(certificate)), _read(key)
     certificate_pem = b"".join(block + b"\n" for block in blocks)
     mode = key.stat().st_mode if os.name == "posix" else 0
-    if mode & _OTHERS_WRITE:
+    if key_pem and mode & _OTHERS_WRITE:  # the modes of /dev/null should stay as they are
         raise SettingsError(
             f"{key}: users other than its owner may write the private key; run 'chmod 600' on it"
         )
@@ -59,8 +60,7 @@ def read_ca_files(certificate: Path, key: Path) -> CaFiles:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
+        content = read_plain_file(path, _MOST_BYTES)
     except FileNotFoundError as error:
         raise SettingsError(
             f"{path}: there is no such file; name the PEM files of an existing certificate"

@@ -1,9 +1,11 @@
 """Tests of reading configuration files."""
 
 import os
+import sys
 
 import pytest
 
+from faultinject import plain_files
 from faultinject.config import file
 from faultinject.config.file import read_config_file
 from faultinject.errors import SettingsError
@@ -79,3 +81,48 @@ def test_a_file_without_end_is_given_up(tmp_path, monkeypatch):
     path = written(tmp_path, "a.json", '{"error_body": "' + "x" * 100 + '"}')
     with pytest.raises(SettingsError, match="it has more than 100 bytes"):
         read_config_file(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "seed: 1",
+        "# a comment: here\n\n---\nseed: 1\n",
+        "'seed':\n  1\n",
+        '"seed": 1\n',
+    ],
+)
+def test_yaml_needs_no_name(tmp_path, text):
+    """Standard input and pipes have none that says what they hold."""
+    assert read_config_file(written(tmp_path, "a", text)) == {"seed": 1}
+
+
+@pytest.mark.parametrize("text", ["seed = 1", '"seed"=1', "# a: b\nseed = 1", "host = 'a: b'"])
+def test_toml_is_not_taken_for_yaml(tmp_path, text):
+    """A colon that is no key's is none."""
+    assert read_config_file(written(tmp_path, "a", text))
+
+
+def test_a_name_counts_more_than_the_look(tmp_path):
+    """Who names a file .toml hears of TOML."""
+    with pytest.raises(SettingsError, match="not TOML"):
+        read_config_file(written(tmp_path, "a.toml", "seed: 1"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other pipes")
+def test_a_pipe_that_is_waited_for(tmp_path, monkeypatch, capsys):
+    """What is waited for is said, and then what is wrong, a line each."""
+    monkeypatch.setattr(plain_files, "NOTICE_SECONDS", 0.0)
+    monkeypatch.setattr(plain_files, "SILENCE_SECONDS", 0.0)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(SettingsError, match="pipe: cannot read it: it "):
+        read_config_file(pipe)
+    said = capsys.readouterr().err
+    assert said.startswith(f"faultinject: waiting for the end of {pipe}; ") or not said
+
+
+def test_a_wait_without_a_place_to_say_it(monkeypatch):
+    """A program without a standard error."""
+    monkeypatch.setattr(sys, "stderr", None)
+    file._say_wait(plain_files.STANDARD_INPUT)

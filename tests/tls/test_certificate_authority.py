@@ -549,3 +549,19 @@ def test_openssl_verifies_strictly(
         check=False,
     )
     assert (done.returncode, done.stdout.strip()) == (0, f"{leaf}: OK"), done.stderr
+
+
+def test_the_null_device_is_no_key_and_its_modes_are_good(tmp_path: Path) -> None:
+    """Nobody should be told to change them."""
+    certificate, _ = AuthorityFiles().write(tmp_path)
+    assert "is not a PEM private key" in refusal(certificate, Path(os.devnull))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """OpenSSL reads the files once more, and nobody may ever write to a pipe."""
+    certificate, key = AuthorityFiles().write(tmp_path)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert refusal(pipe, key).startswith(f"{pipe}: cannot be read (it is a pipe, not a file);")
+    assert refusal(certificate, pipe).startswith(f"{pipe}: cannot be read (it is a pipe")

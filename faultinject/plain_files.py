@@ -1,0 +1,123 @@
+"""Reads files that the user named, never more than a limit and never waiting in silence.
+
+A name can stand for anything: opening a pipe that nobody writes waits for ever, and /dev/zero has
+no end. Knows nothing of what is in the files.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+STANDARD_INPUT = Path("-")
+NOTICE_SECONDS = 1.0
+"""After how long a silence it is said what is waited for."""
+SILENCE_SECONDS = 60.0
+"""How long a pipe may say nothing before it is given up."""
+
+# Without it, opening a pipe waits for a writer. Windows has no such pipes, and needs O_BINARY.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_PIECE_BYTES = 65_536
+_KINDS = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def open_plain_file(path: Path) -> BinaryIO:
+    """Open a file of bytes that are all there; ``/dev/null`` is one, too.
+
+    Raises `OSError`, whose ``strerror`` says it in words, for all else: a pipe can be read only
+    once, and some files are read more than once.
+    """
+    file = _opened(path)
+    if (kind := _other_kind(os.fstat(file.fileno()))) is not None:
+        file.close()
+        raise OSError(0, f"it is {kind}, not a file")
+    return file
+
+
+def check_plain_file(path: Path) -> None:
+    """Raise the `OSError` that `open_plain_file` raises, if any."""
+    open_plain_file(path).close()
+
+
+def read_plain_file(path: Path, most_bytes: int) -> bytes:
+    """Return a file's bytes, of which one more than ``most_bytes`` at most. Raises `OSError`."""
+    with open_plain_file(path) as file:
+        return file.read(most_bytes + 1)
+
+
+def read_to_the_end(path: Path, most_bytes: int, on_wait: Callable[[], None]) -> bytes:
+    """Return the bytes of a file, or of a pipe, terminal or device up to its end.
+
+    Of them one more than ``most_bytes`` at most. ``-`` is standard input. ``on_wait`` is called
+    once if nothing comes for a second. Raises `OSError`, also for a pipe that ends without a word
+    or says nothing for `SILENCE_SECONDS`.
+    """
+    with _standard_input() if path == STANDARD_INPUT else _opened(path) as file:
+        if _other_kind(os.fstat(file.fileno())) is None:
+            return file.read(most_bytes + 1)
+        data = b"".join(_pieces(file, most_bytes, on_wait))
+    if not data:
+        raise OSError(0, "it ended without a word; is anybody writing to it?")
+    return data
+
+
+def _open(name: str, flags: int) -> int:
+    del flags
+    return os.open(name, _FLAGS)
+
+
+def _opened(path: Path) -> BinaryIO:
+    return open(path, "rb", opener=_open)
+
+
+def _standard_input() -> BinaryIO:
+    return open(0, "rb", closefd=False)
+
+
+def _pieces(file: BinaryIO, most_bytes: int, on_wait: Callable[[], None]) -> Iterator[bytes]:
+    """Return what comes, piece by piece, up to the end or one byte more than the limit."""
+    rest = most_bytes + 1
+    for _ in _readable(file, on_wait):
+        try:
+            piece = os.read(file.fileno(), min(rest, _PIECE_BYTES))
+        except BlockingIOError:  # a false alarm, or somebody else was faster
+            continue
+        rest -= len(piece)
+        yield piece
+        if not piece or not rest:
+            return
+
+
+def _readable(file: BinaryIO, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Come again and again, each time when there is something to read."""
+    said = False
+    while True:
+        if not _comes(file, NOTICE_SECONDS):
+            if not said:
+                on_wait()
+                said = True
+            if not _comes(file, SILENCE_SECONDS - NOTICE_SECONDS):
+                raise OSError(0, f"it neither says anything nor ends for {SILENCE_SECONDS:g} s")
+        yield
+
+
+def _comes(file: BinaryIO, seconds: float) -> bool:
+    if os.name == "nt":  # pragma: no cover - select takes nothing but sockets there
+        return True
+    return bool(select.select([file], [], [], seconds)[0])
+
+
+def _other_kind(status: os.stat_result) -> str | None:
+    """Return what a file is called that is none; None for a file."""
+    if stat.S_ISCHR(status.st_mode) and os.path.samestat(status, Path(os.devnull).stat()):
+        return None
+    return next((words for is_it, words in _KINDS if is_it(status.st_mode)), None)

@@ -1,0 +1,155 @@
+"""Tests of files that the user named: bounded, and never waited for in silence."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from faultinject import plain_files
+from faultinject.plain_files import check_plain_file, read_plain_file, read_to_the_end
+
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other pipes")
+
+
+def silent() -> None:
+    """Stand for what is told of a wait, where there is none."""
+    pytest.fail("nothing had to be waited for")
+
+
+@contextmanager
+def pipe(*written: bytes) -> Iterator[tuple[Path, int]]:
+    """Yield the name of a pipe's reading end, and the writing end, which the test closes."""
+    reading, writing = os.pipe()
+    for data in written:
+        os.write(writing, data)
+    try:
+        yield Path(f"/dev/fd/{reading}"), writing
+    finally:
+        os.close(reading)
+
+
+@pytest.mark.parametrize(("most", "read"), [(3, b"abcd"), (5, b"abcde"), (9, b"abcde")])
+def test_a_file_is_read_up_to_one_byte_more_than_the_limit(
+    tmp_path: Path, most: int, read: bytes
+) -> None:
+    """So that who asks can tell that it is too long."""
+    file = tmp_path / "f"
+    file.write_bytes(b"abcde")
+    assert read_plain_file(file, most) == read
+    assert read_to_the_end(file, most, silent) == read
+
+
+def test_an_empty_file_is_one() -> None:
+    """The system's own empty file counts, too."""
+    assert read_plain_file(Path(os.devnull), 10) == b""
+    assert read_to_the_end(Path(os.devnull), 10, silent) == b""
+    check_plain_file(Path(os.devnull))
+
+
+@posix
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+    """A pipe without a writer would be waited for, a device has no end."""
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        for name, reason in (
+            (tmp_path / "pipe", "it is a pipe, not a file"),
+            (Path("/dev/zero"), "it is a device, not a file"),
+            (tmp_path, "Is a directory"),
+            (tmp_path / "none", "No such file or directory"),
+        ):
+            with pytest.raises(OSError, match=reason):
+                check_plain_file(name)
+        with pytest.raises(OSError, match=r"\w"):  # systems differ in the reason
+            check_plain_file(tmp_path / "s")
+
+
+@posix
+def test_a_pipe_is_read_to_its_end() -> None:
+    """As the shell's <(...) makes one; nothing is said if all is there."""
+    with pipe(b"ab", b"c") as (name, writing):
+        os.close(writing)
+        assert read_to_the_end(name, 10, silent) == b"abc"
+
+
+@posix
+def test_a_pipe_without_an_end_is_read_up_to_the_limit() -> None:
+    """So is a device."""
+    with pipe(b"abcdef") as (name, writing):
+        assert read_to_the_end(name, 3, silent) == b"abcd"
+        os.close(writing)
+    assert read_to_the_end(Path("/dev/zero"), 100_000, silent) == bytes(100_001)
+
+
+@posix
+def test_standard_input_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the caller's."""
+    with pipe(b"abc") as (name, writing):
+        os.close(writing)
+        kept = os.dup(0)
+        try:
+            os.dup2(int(name.name), 0)
+            assert read_to_the_end(Path("-"), 10, silent) == b"abc"
+            assert os.read(0, 1) == b""
+        finally:
+            os.dup2(kept, 0)
+            os.close(kept)
+
+
+@posix
+def test_a_wait_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks at a screen that says nothing."""
+    monkeypatch.setattr(plain_files, "NOTICE_SECONDS", 0.0)
+    said = []
+    with pipe() as (name, writing):
+
+        def told() -> None:
+            said.append("waits")
+            os.write(writing, b"late")
+            os.close(writing)
+
+        assert read_to_the_end(name, 10, told) == b"late"
+    assert said == ["waits"]
+
+
+@posix
+def test_a_pipe_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that nobody writes to."""
+    monkeypatch.setattr(plain_files, "NOTICE_SECONDS", 0.0)
+    monkeypatch.setattr(plain_files, "SILENCE_SECONDS", 0.0)
+    with pipe(b"abc") as (name, writing):
+        with pytest.raises(OSError, match="neither says anything nor ends for 0 s"):
+            read_to_the_end(name, 10, lambda: None)
+        os.close(writing)
+
+
+@posix
+def test_a_pipe_that_ends_without_a_word_is_no_empty_file() -> None:
+    """What should have written to it has failed, most likely."""
+    with pipe() as (name, writing):
+        os.close(writing)
+        with pytest.raises(OSError, match="it ended without a word"):
+            read_to_the_end(name, 10, silent)
+
+
+@posix
+def test_a_false_alarm_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else may have read what had come."""
+    calls = []
+    read = os.read
+
+    def first_in_vain(descriptor: int, size: int) -> bytes:
+        calls.append(size)
+        if len(calls) == 1:
+            raise BlockingIOError
+        return read(descriptor, size)
+
+    with pipe(b"abc") as (name, writing):
+        os.close(writing)
+        monkeypatch.setattr(os, "read", first_in_vain)
+        assert read_to_the_end(name, 10, silent) == b"abc"
