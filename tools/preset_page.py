@@ -50,7 +50,8 @@ def _cell(text: str) -> str:
 
 def _section(preset: Preset) -> str:
     evidence = "".join(f"- {_cell(each)}\n" for each in preset.evidence)
-    return f"### {preset.name}\n\n{evidence}\n```yaml\n{preset.text}```\n"
+    note = "" if preset.note is None else f"{_cell(preset.note)}\n\n"
+    return f"### {preset.name}\n\n{note}{evidence}\n```yaml\n{preset.text}```\n"
 
 
 if __name__ == "__main__":

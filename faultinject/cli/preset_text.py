@@ -60,6 +60,8 @@ def _text(preset: Preset, providers: Iterable[Provider]) -> Iterator[str]:
     yield f"{preset.name}\n\n"
     yield _paragraph("The client sees: ", preset.sees)
     yield _paragraph("What it should do: ", preset.expect)
+    if preset.note is not None:
+        yield _paragraph("To note: ", preset.note)
     yield "\nKnown from:\n"
     for each in preset.evidence:
         yield _paragraph("- ", each)

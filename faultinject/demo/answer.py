@@ -12,6 +12,7 @@ from attrs import frozen
 
 from faultinject.providers.anthropic import PROVIDER as ANTHROPIC
 from faultinject.providers.anthropic import messages
+from faultinject.providers.documents import demands_call
 from faultinject.providers.openai import PROVIDER as OPENAI
 from faultinject.providers.openai import chat, responses
 from faultinject.providers.provider import Asked, Failure, Fields, Provider, Uniform
@@ -48,10 +49,11 @@ class Page:
     ) -> Answer:
         """Answer a request with a text, whole or as a stream.
 
-        No tool is called, whatever the request offers: a program would do what the call says.
+        No tool is called unless the request demands it: a program would do what the call says.
         """
-        offered = {key: value for key, value in request.items() if key != "tools"}
-        asked = Asked("", offered)
+        asked = Asked("", request)
+        if not demands_call(asked):
+            asked = Asked("", {key: value for key, value in request.items() if key != "tools"})
         if asked.stream:
             return Streamed(tuple(self.streamed(asked, fields, uniform, text)))
         return Whole(self.whole(asked, fields, uniform, text))

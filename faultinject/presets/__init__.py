@@ -1,8 +1,9 @@
 """Rules that come with faultinject, one file of rules each, by name.
 
 A preset's file is YAML with the same `rules` as a user's, and beside them what a client sees
-(`sees`), what it should do (`expect`) and where that is known from (`evidence`). Knows nothing of
-how presets are chosen; no preset has code of its own.
+(`sees`), what it should do (`expect`), where that is known from (`evidence`), and in some what is
+to be known before use (`note`). Knows nothing of how presets are chosen; no preset has code of its
+own.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class Preset:
     evidence: tuple[str, ...]
     """Where the failure and the behaviour are known from, and what is not verified."""
     rules: tuple[Rule, ...] = field(repr=False)
+    note: str | None
+    """What must be so for anything to happen, where that is not plain."""
     text: str = field(repr=False)
     """The part of the file that a user's own file could have: the rules, as they are written."""
 
@@ -70,6 +73,7 @@ def read_preset(name: str, text: str) -> Preset:
         document["expect"],
         tuple(document["evidence"]),
         read_rules(document["rules"], f"preset {name}").rules,
+        document.get("note"),
         text[text.index("rules:\n") :],
     )
 

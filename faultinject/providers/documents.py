@@ -14,7 +14,7 @@ from typing import Any
 from attrs import asdict, frozen
 
 from faultinject.framing.sse import encode
-from faultinject.providers.provider import Failure, Fields, Usage
+from faultinject.providers.provider import Asked, Failure, Fields, Usage
 
 TEXT = "This answer was made by faultinject — no model was asked, and nothing left this machine."
 """What a made answer says. Its dash takes three bytes, so that a stream can be cut within it."""
@@ -116,6 +116,17 @@ def tool_call(tools: Iterable[tuple[Any, Any]], wanted: Any = None) -> ToolCall 
     named = [(name, schema) for name, schema in tools if isinstance(name, str)]
     chosen = [tool for tool in named if tool[0] == wanted] or named
     return ToolCall(chosen[0][0], _arguments(chosen[0][1])) if chosen else None
+
+
+def demands_call(asked: Asked) -> bool:
+    """Say whether a request's ``tool_choice`` leaves no answer but a call of a tool.
+
+    Anthropic writes ``{"type": "any"}`` and ``{"type": "tool", "name": …}``, OpenAI ``"required"``
+    and ``{"type": "function", …}``.
+    """
+    choice = asked.get("tool_choice")
+    word = choice if isinstance(choice, str) else member(choice, "type")
+    return word in ("any", "tool", "required", "function")
 
 
 def _arguments(schema: Any) -> dict[str, Any]:

@@ -43,6 +43,14 @@ def test_one_is_shown(run):
     assert out.count("[FIN, without the body's proper end]\n") == 4
 
 
+def test_a_note_is_shown(run):
+    """Of the presets that have one."""
+    note = preset_named("tool-json-cut").note
+    assert note is not None
+    assert f"To note: {note}" in " ".join(run("presets", "show", "tool-json-cut")[1].split())
+    assert "To note" not in run("presets", "show", "flaky")[1]
+
+
 def test_one_api_alone(run):
     """The others' bytes are left out; one that is none is a mistake."""
     out = run("presets", "show", "overloaded", "--provider", "openai")[1]

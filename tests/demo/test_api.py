@@ -206,6 +206,23 @@ async def test_a_streamed_response() -> None:
 # What is refused
 
 
+CHAT_TOOL = {"type": "function", "function": {"name": "look"}}
+TOOLS = {
+    MESSAGES: ({"name": "look", "input_schema": {}}, {"type": "any"}),
+    COMPLETIONS: (CHAT_TOOL, CHAT_TOOL),
+    RESPONSES: ({"type": "function", "name": "look"}, "required"),
+}
+
+
+@pytest.mark.parametrize("path", TOOLS)
+async def test_a_tool_is_called_only_on_demand(path: str) -> None:
+    """An offer is not enough, for a program would do what the call says."""
+    tool, demand = TOOLS[path]
+    for more, called in (({}, False), ({"tool_choice": demand}, True)):
+        answer = await ask(path, {**ASKING, "input": [], "tools": [tool], **more})
+        assert (b'"name":"look"' in answer.body) is called
+
+
 async def test_a_path_that_is_not_served() -> None:
     """Other paths get the API's own 404, whatever the method."""
     async with served(FakeApi()) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from faultinject.rules.reading import read_rules
 from faultinject.settings import ChosenPreset, Settings
 from tests.presets.golden import FOLDER, files
 
+DOCS = Path(__file__).parents[2] / "docs"
 NOT_BEHIND_FAULT = {
     "stream-reset": "reset a connection",
     "reset-on-reuse": "reset a connection",
@@ -52,18 +54,29 @@ def test_each_file_has_its_place() -> None:
 
 @every_preset
 def test_a_file_says_all_that_is_to_be_known(name: str) -> None:
-    """It has the four keys, sentences, and rules that bear the preset's name."""
+    """It has the four keys, sentences, perhaps a note, and rules that bear the preset's name."""
     text = (resources.files("faultinject.presets") / f"{name}.yaml").read_text("utf-8")
     document = yaml_value(text)
     assert isinstance(document, dict)
-    assert list(document) == ["sees", "expect", "evidence", "rules"]
+    assert [key for key in document if key != "note"] == ["sees", "expect", "evidence", "rules"]
     preset = preset_named(name)
-    for sentence in (preset.sees, preset.expect):
+    for sentence in (preset.sees, preset.expect, preset.note or "."):
         assert sentence.endswith(".")
         assert "\n" not in sentence
     assert all(preset.evidence)
     for rule in preset.rules:
         assert rule.id == name or rule.id.startswith(name + "-")
+
+
+@every_preset
+def test_the_exceptions_it_names_were_measured(name: str) -> None:
+    """Each class that a preset's words name is in the table of what real SDKs raise for it."""
+    preset = preset_named(name)
+    named = set(re.findall(r"\w+Error\b", preset.expect))
+    page = (DOCS / "presets-sdks.md").read_text("utf-8")
+    rows = "".join(re.findall(rf"^\| `{name}` \|.*$", page, flags=re.MULTILINE))
+    assert rows
+    assert named <= set(re.findall(r"\w+Error\b", rows))
 
 
 @every_preset

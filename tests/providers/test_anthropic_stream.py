@@ -121,6 +121,35 @@ def test_the_wanted_tool_is_called() -> None:
     assert [block.get("name") for block in blocks] == [None, "time"]
 
 
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ({"name": "any"}, {"example": "an argument that no schema asked for"}),
+        ({"type": "custom", "name": "any", "input_schema": SCHEMA}, {"city": "example", "days": 1}),
+        ({"type": "bash_20250124", "name": "bash"}, {"command": "example"}),
+        ({"type": "computer_20251124", "name": "computer"}, {"action": "screenshot"}),
+        (
+            {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"},
+            {"command": "view", "path": "example"},
+        ),
+        (
+            {"type": "memory_20250818", "name": "memory"},
+            {"command": "view", "path": "/memories"},
+        ),
+    ],
+    ids=lambda value: value.get("type") or value.get("name"),
+)
+def test_tools_that_the_client_runs(tool: dict[str, Any], arguments: dict[str, Any]) -> None:
+    """They are called without a schema too, with more than one piece of JSON."""
+    documents = documents_of(*minimal(tools=[{"type": "web_fetch_20250910"}, 3, tool]))
+    blocks = [one["content_block"] for one in documents if "content_block" in one]
+    assert [block.get("name") for block in blocks] == [None, tool["name"]]
+    deltas = [one["delta"] for one in documents if one["type"] == "content_block_delta"]
+    fragments = [delta["partial_json"] for delta in deltas if "partial_json" in delta]
+    assert len(fragments) > 2
+    assert json.loads("".join(fragments)) == arguments
+
+
 # How they end early
 
 

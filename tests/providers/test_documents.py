@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from faultinject.providers import plain
 from faultinject.providers.documents import (
     compact,
+    demands_call,
     entries,
     event,
     filled,
@@ -23,7 +24,7 @@ from faultinject.providers.documents import (
     usage_of,
     words,
 )
-from faultinject.providers.provider import Usage
+from faultinject.providers.provider import Asked, Usage
 from tests.providers.support import fields_of
 
 JSON = st.recursive(
@@ -132,3 +133,23 @@ def test_arguments_that_nobody_described(schema: Any) -> None:
     call = tool_call([("f", schema)])
     assert call is not None
     assert len(call.fragments) > 5
+
+
+@pytest.mark.parametrize(
+    ("choice", "demands"),
+    [
+        ({"type": "any"}, True),
+        ({"type": "tool", "name": "a"}, True),
+        ("required", True),
+        ({"type": "function", "function": {"name": "a"}}, True),
+        ({"type": "function", "name": "a"}, True),
+        ({"type": "auto"}, False),
+        ("auto", False),
+        ("none", False),
+        (None, False),
+        ({"type": ["any"]}, False),
+    ],
+)
+def test_whether_a_call_is_demanded(choice: Any, demands: bool) -> None:
+    """In the words of either API."""
+    assert demands_call(Asked("/", {"tool_choice": choice})) is demands

@@ -10,16 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from faultinject.framing.sse import encode
-from faultinject.providers.documents import (
-    TEXT,
-    ToolCall,
-    compact,
-    entries,
-    member,
-    pieces,
-    tool_call,
-    words,
-)
+from faultinject.providers.anthropic.tools import called
+from faultinject.providers.documents import TEXT, ToolCall, compact, pieces, words
 from faultinject.providers.ids import identifier
 from faultinject.providers.provider import (
     Asked,
@@ -53,7 +45,7 @@ def minimal_response(asked: Asked, fields: Fields, uniform: Uniform, text: str =
     del fields
     if asked.path.endswith("/count_tokens"):
         return compact({"input_tokens": words(asked.get("messages"))})
-    message, call = _begun(asked, uniform), _called(asked)
+    message, call = _begun(asked, uniform), called(asked)
     content: list[Document] = [{"type": "text", "text": text}]
     if call is not None:
         content.append(_tool_use(call, uniform) | {"input": call.arguments})
@@ -74,7 +66,7 @@ def minimal_stream(asked: Asked, fields: Fields, uniform: Uniform, text: str = T
 
 
 def _documents(asked: Asked, uniform: Uniform, text: str) -> Iterator[Document]:
-    call = _called(asked)
+    call = called(asked)
     yield {"type": "message_start", "message": _begun(asked, uniform)}
     yield from _block(
         0,
@@ -131,23 +123,3 @@ def _stop_reason(call: ToolCall | None) -> str:
 
 def _output_tokens(text: str, call: ToolCall | None) -> int:
     return len(pieces(text)) + (0 if call is None else len(call.fragments))
-
-
-def _called(asked: Asked) -> ToolCall | None:
-    """Return a call of the first tool of the client's own.
-
-    None if there is none, if it may not be called, or if the last message answers a call: a
-    client that works until no tool is called comes to an end.
-    """
-    answered = [
-        part.get("type") == "tool_result"
-        for message in entries(asked.get("messages"))[-1:]
-        for part in entries(message.get("content"))
-    ]
-    choice = asked.get("tool_choice")
-    if any(answered) or member(choice, "type") == "none":
-        return None
-    tools = entries(asked.get("tools"))
-    # Those without a schema are the API's own (web search, say) and are called by it alone.
-    own = ((t.get("name"), t["input_schema"]) for t in tools if "input_schema" in t)
-    return tool_call(own, wanted=member(choice, "name"))
