@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import pytest
 import trio
@@ -23,6 +24,7 @@ from faultinject.events import (
 )
 from faultinject.limits import Limits
 from tests.support.bench import TARGET, Bench, echoes, get, ok, open_bench, post, trusting_context
+from tests.support.llm_api import chunk
 from tests.support.peer import Cut, Peer
 from tests.support.tls_peers import client_hello
 
@@ -238,61 +240,73 @@ async def fails(bench: Bench) -> None:
     await client.rest()
 
 
-async def is_harmed(bench: Bench) -> None:
-    """A stream with a delay, a stall and an error in it, and one that is made and reset."""
-
+async def _is_harmed(bench: Bench, rule: dict[str, Any]) -> None:
     async def streams(upstream: Peer) -> None:
         await upstream.read_message()
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
-        await upstream.send(head, b"data: 1\n\n", b"data: 2\n\n")
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+        await upstream.send(head + b"Transfer-Encoding: chunked\r\n\r\n")
+        await upstream.send(chunk(b"data: 1\n\n"), chunk(b"data: 2\n\n"), chunk(b""))
         await upstream.rest()
 
     bench.upstream = streams
-    first = {
-        "when": {"limit": 1},
-        "fault": {
-            "delay": [{"fixed": 1, "before": what} for what in ("upstream", "head", "body")],
-            "stream": [{"after": {"count": 1}, "stall": 1}, {"after": {"count": 2}, "error": True}],
-        },
-    }
-    made = {"fault": {"stream": {"after": {"count": 2}, "reset": True, "upstream": "skipped"}}}
-    bench.rules(first, made)
-    request = post("/v1/messages", b'{"stream": true}')
+    bench.rules(rule, {"match": {"model": "none"}, "fault": {"respond": 500}})
     client = await bench.tls()
-    await client.send(request)
-    await client.end()
-    client = await bench.tls()
-    await client.send(request)
+    await client.send(post("/v1/messages", b'{"stream": true}', b"Connection: close"))
     await client.end()
 
 
-async def breaks(bench: Bench) -> None:
-    """Answers, and no answers, at every stage; one whose request's body a rule reads."""
+async def is_late(bench: Bench) -> None:
+    """A stream with a delay before each part of it."""
+    delays = [{"fixed": 1, "before": what} for what in ("upstream", "head", "body")]
+    await _is_harmed(bench, {"fault": {"delay": delays}})
+
+
+async def is_harmed(bench: Bench) -> None:
+    """A stream with a stall and an error in it."""
+    stalls = {"after": {"count": 1}, "stall": 1}
+    fails = {"after": {"count": 2}, "error": True}
+    await _is_harmed(bench, {"fault": {"stream": [stalls, fails]}})
+
+
+async def is_made(bench: Bench) -> None:
+    """A stream that no upstream sent, and that is reset."""
+    resets = {"after": {"count": 2}, "reset": True, "upstream": "skipped"}
+    await _is_harmed(bench, {"fault": {"stream": resets}})
+
+
+async def closes(bench: Bench) -> None:
+    """No answer at all."""
+    await _is_harmed(bench, {"fault": {"break": {"how": "close", "at": "request"}}})
+
+
+async def garbles(bench: Bench) -> None:
+    """Late garbage."""
+    await _is_harmed(bench, {"fault": {"break": {"how": "garbage"}, "delay": 1}})
+
+
+async def loses(bench: Bench) -> None:
+    """An answer in the place of the upstream's own, which is lost."""
+    await _is_harmed(bench, {"fault": {"respond": {"status": 529, "upstream": "answered"}}})
+
+
+async def refuses(bench: Bench) -> None:
+    """A CONNECT that is answered, and one that is not."""
     bench.rules(
-        *(
-            {"when": {"limit": 1}, "fault": fault}
-            for fault in (
-                {"respond": {"status": 407, "at": "connect"}},
-                {"break": {"how": "hang", "for": 1, "at": "connect"}},
-                {"break": {"how": "hang", "for": 1, "at": "handshake"}},
-                {"break": {"how": "close", "at": "request"}},
-                {"break": {"how": "garbage"}, "delay": 1},
-                {"respond": {"status": 529, "upstream": "answered"}},
-            )
-        ),
-        {"match": {"model": "none"}, "fault": {"respond": 500}},
+        {"when": {"limit": 1}, "fault": {"respond": {"status": 407, "at": "connect"}}},
+        {"fault": {"break": {"how": "hang", "for": 1, "at": "connect"}}},
     )
     connect = b"CONNECT api.example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n"
     client = bench.connect()
     await client.ask(connect)
     await client.send(connect)
     await client.end()
+
+
+async def hangs(bench: Bench) -> None:
+    """A handshake that is not answered."""
+    bench.rules({"fault": {"break": {"how": "hang", "for": 1, "at": "handshake"}}})
     with pytest.raises((trio.BrokenResourceError, ssl.SSLError)):
         await bench.tls()
-    for _ in range(4):
-        client = await bench.tls()
-        await client.send(post("/", b"{}", b"Connection: close"))
-        await client.end()
 
 
 @contextmanager
@@ -316,8 +330,14 @@ def cancelled_at(bench: Bench, step: int) -> Iterator[None]:
         upgrades,
         waits_for_a_greeting,
         fails,
+        is_late,
         is_harmed,
-        breaks,
+        is_made,
+        closes,
+        garbles,
+        loses,
+        refuses,
+        hangs,
     ],
     ids=lambda scene: scene.__name__,
 )

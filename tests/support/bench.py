@@ -64,6 +64,12 @@ def trusting_context(**more: Any) -> ssl.SSLContext:
     return client_context(ca_pem=authority().certificate_pem.decode(), **more)
 
 
+@cache
+def _usual_context() -> ssl.SSLContext:
+    """The context of all clients that are as most are."""
+    return trusting_context(alpn=["http/1.1"])
+
+
 def outdated_context() -> ssl.SSLContext:
     """Return a client's context that knows TLS 1.1 at most."""
     context = client_context()
@@ -208,7 +214,7 @@ class Bench:
     async def tls(self, authority: str = f"{TARGET}:443", name: str = TARGET) -> Peer:
         """Return a client that speaks TLS through a tunnel."""
         client = await self.tunnel(authority)
-        await client.start_tls(trusting_context(alpn=["http/1.1"]), name)
+        await client.start_tls(_usual_context(), name)
         return client
 
     async def _serve(self, stream: Pipe) -> None:
