@@ -7,10 +7,9 @@ the command line and may change.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # what `typing` has, which is not loaded for so little
 if TYPE_CHECKING:
     from faultinject.plugin.serving import serve_plugin as serve_plugin
     from faultinject.proxy import serve as serve

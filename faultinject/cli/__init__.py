@@ -7,6 +7,21 @@ cryptography only by the command that needs them.
 
 from __future__ import annotations
 
-from faultinject.cli.entry import main
+TYPE_CHECKING = False  # a Ctrl-C while even `typing` is loaded would be a traceback
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code. A Ctrl-C is no traceback, whenever it comes."""
+    try:
+        from faultinject.cli.entry import run  # within: most of a start's time is imports
+
+        return run(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
 
 __all__ = ["main"]

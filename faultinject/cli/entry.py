@@ -1,4 +1,4 @@
-"""The entry of the console script: runs the root command and turns errors into exit codes.
+"""Runs the root command and turns errors into exit codes.
 
 0: fine. 1: the machine said no (a port in use). 2: the user's choices cannot be used. 130: the
 user interrupted something that does not end by Ctrl-C. Every error is one line on stderr. A group
@@ -12,16 +12,16 @@ from collections.abc import Sequence
 
 import click
 
+from faultinject.cli import INTERRUPTED
 from faultinject.cli.old_forms import current_form
 from faultinject.cli.root import PROGRAM, root
 from faultinject.errors import FaultinjectError, SettingsError
 
 START_ERROR = 1
 USAGE_ERROR = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
     try:

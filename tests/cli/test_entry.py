@@ -3,13 +3,14 @@
 # ruff: noqa: E501  (tables of messages are read best a line each)
 
 import runpy
+import subprocess
 import sys
 
 import click
 import pytest
 
 from faultinject import __version__
-from faultinject.cli import commands, entry
+from faultinject.cli import commands, entry, main
 from faultinject.cli.entry import only_cause
 from faultinject.cli.root import root
 from faultinject.errors import SettingsError, StartError
@@ -90,7 +91,7 @@ def test_defects_are_not_hidden(monkeypatch):
     error = ExceptionGroup("", [StartError("a"), ZeroDivisionError()])
     monkeypatch.setattr(entry, "root", raising(error))
     with pytest.raises(ExceptionGroup) as caught:
-        entry.main([])
+        entry.run([])
     assert only_cause(caught.value) is error
 
 
@@ -117,3 +118,36 @@ def test_a_command_is_imported_when_it_is_named(monkeypatch):
     )
     root.get_command(click.Context(root), "completion")
     assert named == ["faultinject.cli.completion"]
+
+
+class _Interrupting:
+    """A finder of modules in whose hands the user loses patience."""
+
+    def find_spec(self, name, path, target=None):
+        """Raise what Ctrl-C does."""
+        if name == "faultinject.cli.entry":
+            raise KeyboardInterrupt
+
+
+def test_an_interrupt_while_the_program_is_loaded(monkeypatch, capfd):
+    """It is no traceback: most of a start's time goes by there."""
+    monkeypatch.delitem(sys.modules, "faultinject.cli.entry")
+    monkeypatch.setattr(sys, "meta_path", [_Interrupting(), *sys.meta_path])
+    assert main(["--version"]) == 130
+    assert capfd.readouterr() == ("", "")
+
+
+def test_little_is_loaded_before_an_interrupt_is_no_traceback():
+    """What the console script imports first is outside of our hands."""
+    code = (
+        "import sys; before = set(sys.modules); from faultinject.cli import main;"
+        "print(sorted(set(sys.modules) - before - {'__future__'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == "['faultinject', 'faultinject.cli']\n"
