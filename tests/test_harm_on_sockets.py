@@ -217,7 +217,7 @@ STALLED = 1000
 
 async def test_stalled_streams_gather_nothing(autojump_clock):
     """A thousand of them, each with 500 kB that the upstream would like to send then."""
-    first, rest = HEAD + b"".join(map(chunk, EVENTS[:2])), chunk(EVENTS[2]) + chunk(b"x" * 120_000)
+    first, rest = HEAD + b"".join(map(chunk, EVENTS[:2])), chunk(EVENTS[2]) + chunk(b"x" * 500_000)
 
     stalled = trio.Event()
 
