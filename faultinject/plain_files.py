@@ -1,4 +1,4 @@
-"""Reads files that the user named, never more than a limit and never waiting in silence.
+"""Reads and writes files that the user named: never more than a limit, never waiting in silence.
 
 A name can stand for anything: opening a pipe that nobody writes waits for ever, and /dev/zero has
 no end. Knows nothing of what is in the files.
@@ -6,9 +6,11 @@ no end. Knows nothing of what is in the files.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -19,9 +21,11 @@ NOTICE_SECONDS = 1.0
 SILENCE_SECONDS = 60.0
 """How long a pipe may say nothing before it is given up."""
 
-# Without it, opening a pipe waits for a writer. Windows has no such pipes, and needs O_BINARY.
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+# Without the first, opening a pipe waits for its other end. Windows has no such pipes, and needs
+# the second.
+_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _PIECE_BYTES = 65_536
+_PIPE_BYTES = getattr(select, "PIPE_BUF", 512)  # as much as a pipe takes that takes anything
 _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
@@ -70,9 +74,45 @@ def read_to_the_end(path: Path, most_bytes: int, on_wait: Callable[[], None]) ->
     return data
 
 
+def write_within(path: Path, data: bytes, seconds: float) -> None:
+    """Write bytes to a file in place of what was in it, or to a pipe or device.
+
+    Raises `OSError`, also for a pipe that nobody reads, or does not read in time.
+    """
+    end = time.monotonic() + seconds
+    rest = memoryview(data)
+    with _opened_to_write(path) as file:
+        while rest:
+            if not _takes(file, max(0.0, end - time.monotonic())):
+                raise OSError(0, "nobody reads it")
+            try:
+                rest = rest[os.write(file.fileno(), rest[:_PIPE_BYTES]) :]
+            except BlockingIOError:  # somebody else was faster
+                continue
+
+
+def _takes(file: BinaryIO, seconds: float) -> bool:
+    if os.name == "nt":  # pragma: no cover - select takes nothing but sockets there
+        return True
+    return bool(select.select([], [file], [], seconds)[1])
+
+
+def _opened_to_write(path: Path) -> BinaryIO:
+    try:
+        return open(path, "wb", buffering=0, opener=_open_to_write)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # what a pipe without a reader gives
+            raise OSError(0, "nobody reads it") from None
+        raise
+
+
+def _open_to_write(name: str, flags: int) -> int:
+    return os.open(name, flags | _FLAGS, 0o666)
+
+
 def _open(name: str, flags: int) -> int:
     del flags
-    return os.open(name, _FLAGS)
+    return os.open(name, os.O_RDONLY | _FLAGS)
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,12 @@ from pathlib import Path
 import pytest
 
 from faultinject import plain_files
-from faultinject.plain_files import check_plain_file, read_plain_file, read_to_the_end
+from faultinject.plain_files import (
+    check_plain_file,
+    read_plain_file,
+    read_to_the_end,
+    write_within,
+)
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other pipes")
 
@@ -140,7 +146,7 @@ def test_a_pipe_that_ends_without_a_word_is_no_empty_file() -> None:
 @posix
 def test_a_false_alarm_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody else may have read what had come."""
-    calls = []
+    calls: list[int] = []
     read = os.read
 
     def first_in_vain(descriptor: int, size: int) -> bytes:
@@ -153,3 +159,65 @@ def test_a_false_alarm_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
         os.close(writing)
         monkeypatch.setattr(os, "read", first_in_vain)
         assert read_to_the_end(name, 10, silent) == b"abc"
+
+
+def test_a_file_is_written_in_place_of_what_was_in_it(tmp_path: Path) -> None:
+    """All of it."""
+    file = tmp_path / "f"
+    file.write_bytes(b"something longer")
+    write_within(file, b"new", 0.0)
+    assert file.read_bytes() == b"new"
+    with pytest.raises(OSError, match="No such file or directory"):
+        write_within(tmp_path / "none" / "f", b"", 0.0)
+
+
+@posix
+def test_a_pipe_is_written_to_its_reader() -> None:
+    """As the shell's >(...) makes one; in pieces, as it takes them."""
+    data = bytes(range(256)) * 4096  # more than fits into a pipe
+    got = bytearray()
+    reading, writing = os.pipe()
+
+    def read() -> None:
+        while piece := os.read(reading, 65_536):
+            got.extend(piece)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    write_within(Path(f"/dev/fd/{writing}"), data, 60.0)
+    os.close(writing)
+    reader.join()
+    os.close(reading)
+    assert got == data
+
+
+@posix
+def test_a_pipe_that_nobody_reads_is_not_waited_for(tmp_path: Path) -> None:
+    """Neither one without a reader, nor one that is full."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="nobody reads it"):
+        write_within(tmp_path / "pipe", b"x", 0.0)
+    with pipe() as (_, writing):
+        with pytest.raises(OSError, match="nobody reads it"):
+            write_within(Path(f"/dev/fd/{writing}"), bytes(4_000_000), 0.0)
+        os.close(writing)
+
+
+@posix
+def test_a_pipe_that_somebody_else_fills_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It took something a moment ago."""
+    calls: list[int] = []
+    write = os.write
+
+    def first_in_vain(descriptor: int, data: bytes) -> int:
+        calls.append(len(data))
+        if len(calls) == 1:
+            raise BlockingIOError
+        return write(descriptor, data)
+
+    with pipe() as (name, writing):
+        monkeypatch.setattr(os, "write", first_in_vain)
+        write_within(Path(f"/dev/fd/{writing}"), b"abc", 60.0)
+        os.close(writing)
+        assert read_to_the_end(name, 10, silent) == b"abc"
+    assert calls == [3, 3]

@@ -11,11 +11,14 @@ from faultinject.cli.commands import HelpfulGroup, settings_of, table_options
 from faultinject.cli.platforms import PLATFORMS, this_platform
 from faultinject.config import CA_OPTIONS
 from faultinject.errors import SettingsError, StartError
+from faultinject.plain_files import read_plain_file, write_within
 from faultinject.settings import Settings
 
 if TYPE_CHECKING:
     from faultinject.tls.certificate_authority import CertificateAuthority
 
+_MOST_BYTES = 1024 * 1024  # as much as is read of a certificate authority
+_WRITE_SECONDS = 10.0
 _PEM_START = b"-----BEGIN CERTIFICATE-----"
 _EPILOG = """\
 What a Python program needs:
@@ -95,7 +98,7 @@ def export_certificate(pem: bytes, file: Path) -> None:
     try:
         if file.exists() and not _may_be_replaced(file, pem):
             raise SettingsError(f"{file}: is there and is not one certificate; name another file")
-        file.write_bytes(pem)
+        write_within(file, pem, _WRITE_SECONDS)
     except OSError as error:
         raise StartError(f"cannot write {file}: {error.strerror or error}") from None
 
@@ -106,8 +109,8 @@ def _may_be_replaced(file: Path, pem: bytes) -> bool:
     The system's bundle starts like a certificate too, and a key may follow one.
     """
     if not file.is_file():
-        return file.is_char_device()  # /dev/stdout, /dev/null
-    held = file.read_bytes()
+        return file.is_char_device() or file.is_fifo()  # /dev/null, /dev/stdout
+    held = read_plain_file(file, _MOST_BYTES)
     one = held.lstrip().startswith(_PEM_START) and held.count(b"-----BEGIN ") == 1
     return one or held in (b"", pem)
 

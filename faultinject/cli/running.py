@@ -11,14 +11,17 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from faultinject.cli.warning import warn
 from faultinject.errors import StartError
 from faultinject.events import Event
+from faultinject.plain_files import write_within
 from faultinject.settings import PluginSettings, Settings
 
+SUMMARY_SECONDS = 2.0
+"""How long a pipe that was named for the summary may take."""
 _WANTED_FILES = 65_536  # where the system's own bound is "unlimited", which macOS does not take
 
 
@@ -73,10 +76,11 @@ def _run(settings: Settings, serving: str, danger: str) -> int:
         trio.run(getattr(stopping, serving), settings, listener)
         if settings.log_format == "text":
             summary.render(output, color=colored)
-    if settings.log_format == "json" and sys.stderr is not None:
+    if settings.log_format == "json":
         # On stdout JSON lines stay JSON lines; a person sees the summary beside them.
-        with suppress(OSError):
-            summary.render(sys.stderr, color=wants_color(sys.stderr))
+        # By a thread of its own, too: a pipe that nobody reads should not hold up the end.
+        with EventOutput(sys.stderr) as beside:
+            summary.render(beside, color=wants_color(sys.stderr))
     if settings.summary is not None:
         write_summary(settings.summary, summary.as_dict())
     return 0
@@ -112,6 +116,7 @@ def check_summary(path: Path) -> None:
     try:
         if not path.exists():
             with tempfile.TemporaryFile(dir=path.parent):
+    text = json.dumps(summary, indent=2) + "\n"
                 return
         if path.is_file() or path.is_dir():
             with path.open("ab"):
@@ -123,7 +128,7 @@ def check_summary(path: Path) -> None:
 def write_summary(path: Path, summary: Mapping[str, object]) -> None:
     """Write the summary as JSON. Raises `StartError` if the file cannot be written."""
     try:
-        path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        write_within(path, text.encode(), SUMMARY_SECONDS)
     except OSError as error:
         raise _cannot_write(path, error) from None
 

@@ -164,3 +164,16 @@ def test_a_variable_that_no_option_has_gets_a_warning(run, environment):
         "faultinject: warning: FAULTINJECT_DATADIR: no option has this variable, it is ignored;"
         " did you mean FAULTINJECT_DATA_DIR?\n"
     )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
+def test_export_into_pipes(run, tmp_path, certificate):
+    """As the shell's >(...) makes them; one that nobody reads is no wait."""
+    reading, writing = os.pipe()
+    assert run("ca", "export", f"/dev/fd/{writing}") == (0, "", "")
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        assert pipe.read() == certificate.read_text()
+    os.mkfifo(tmp_path / "pipe")
+    code, _, err = run("ca", "export", str(tmp_path / "pipe"))
+    assert (code, err) == (1, f"faultinject: cannot write {tmp_path / 'pipe'}: nobody reads it\n")

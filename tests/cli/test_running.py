@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import sys
+from functools import partial
 
 import pytest
 
@@ -17,7 +18,9 @@ from faultinject.cli.running import (
 )
 from faultinject.errors import StartError
 from faultinject.events import Warned
+from faultinject.output import EventOutput
 from faultinject.settings import Settings
+from tests.output.streams import GatedStream
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost", "a.localhost"])
@@ -190,3 +193,23 @@ def test_a_stdout_that_is_gone_does_not_lose_the_summary_file(quick, monkeypatch
         monkeypatch.setattr(sys, "stdout", gone)
         assert run_proxy(Settings(seed=1, summary=file)) == 0
     assert file.exists()
+
+
+def test_a_stderr_that_nobody_reads_does_not_hold_up_the_end(quick, monkeypatch, tmp_path):
+    """The summary for people has a time, too, and that for programs is written all the same."""
+    stuck, file = GatedStream(), tmp_path / "s.json"
+    monkeypatch.setattr(sys, "stderr", stuck)
+    monkeypatch.setattr("faultinject.output.EventOutput", partial(EventOutput, exit_seconds=0.01))
+    try:
+        assert run_proxy(Settings(seed=1, log_format="json", summary=file)) == 0
+        assert file.exists()
+    finally:
+        stuck.gate.set()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
+def test_a_summary_into_a_pipe_that_nobody_reads(quick, tmp_path):
+    """It is a line at the end, and no wait."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StartError, match=r"cannot write the summary .*pipe: nobody reads it"):
+        run_proxy(Settings(seed=1, summary=tmp_path / "pipe"))
