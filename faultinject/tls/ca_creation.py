@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from faultinject.errors import SettingsError
+from faultinject.tls.ca_files import STAGING_NAME
 
 _LOCK_SECONDS = 30.0
 _LOCK = ".fault-ca.lock"
-_STAGING = ".fault-ca.new"
 
 
 def create_files(certificate: Path, key: Path, make: Callable[[], tuple[bytes, bytes]]) -> None:
@@ -46,11 +47,26 @@ def create_files(certificate: Path, key: Path, make: Callable[[], tuple[bytes, b
         ) from error
 
 
-def _create(certificate: Path, key: Path, make: Callable[[], tuple[bytes, bytes]]) -> None:
-    staging = certificate.parent / _STAGING
-    # Only the holder of the lock uses it, so one that is there is from a crash.
-    if staging.exists():
+def clear_staging(directory: Path) -> None:
+    """Remove the staging directory that a program killed at its last step has left, if we may.
+
+    Nothing in it is of use: the pair is in place. If another program is just now at that step, it
+    does so itself.
+    """
+    with suppress(Timeout, OSError), FileLock(directory / _LOCK, timeout=0, mode=0o600):
+        _remove(directory / STAGING_NAME)
+
+
+def _remove(staging: Path) -> None:
+    if staging.is_dir() and not staging.is_symlink():
         shutil.rmtree(staging)
+    else:
+        staging.unlink(missing_ok=True)
+
+
+def _create(certificate: Path, key: Path, make: Callable[[], tuple[bytes, bytes]]) -> None:
+    staging = certificate.parent / STAGING_NAME
+    _remove(staging)  # only the holder of the lock uses it: one that is there is from a crash
     staging.mkdir(mode=0o700)
     try:
         certificate_pem, key_pem = make()

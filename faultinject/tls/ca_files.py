@@ -17,6 +17,9 @@ from attrs import field, frozen
 from faultinject.errors import SettingsError
 from faultinject.plain_files import read_plain_file
 
+STAGING_NAME = ".fault-ca.new"
+"""The directory, beside the two files, in which they are made."""
+
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _BASIC_CONSTRAINTS_DER = b"\x06\x03\x55\x1d\x13"  # the object identifier 2.5.29.19
 _EC_KEY_DER = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"  # id-ecPublicKey

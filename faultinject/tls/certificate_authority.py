@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from faultinject.errors import SettingsError
-from faultinject.tls.ca_files import CaFiles, looks_usable, read_ca_files
+from faultinject.tls.ca_files import STAGING_NAME, CaFiles, looks_usable, read_ca_files
 
 if TYPE_CHECKING:
     from faultinject.tls.issuing import Issuer
@@ -79,7 +79,8 @@ class CertificateAuthority:
         """Open our own authority in a directory; make directory and authority at first use.
 
         Programs that start at once share one authority. An existing one is opened without
-        writing anything, so the directory may be read-only then.
+        writing anything (but what a killed program has left is removed, where that is allowed),
+        so the directory may be read-only then.
         Raises `SettingsError` as `load` does, and if the directory cannot be written.
         """
         certificate, key = directory / CERTIFICATE_NAME, directory / KEY_NAME
@@ -88,6 +89,10 @@ class CertificateAuthority:
             from faultinject.tls.issuing import new_authority
 
             create_files(certificate, key, new_authority)
+        elif _is_there(directory / STAGING_NAME):
+            from faultinject.tls.ca_creation import clear_staging
+
+            clear_staging(directory)
         if not _is_there(key):
             raise SettingsError(
                 f"{key}: is missing beside {certificate.name}; put it back, or remove"

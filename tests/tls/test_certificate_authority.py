@@ -393,6 +393,38 @@ def test_a_crash_leaves_nothing_half_made(tmp_path: Path, renames: int) -> None:
     assert not (tmp_path / ".fault-ca.new").exists()
 
 
+def test_what_a_crash_at_the_last_step_leaves_is_removed(tmp_path: Path) -> None:
+    """The pair is in place then; the next start tidies up, unless another program is at it."""
+    from filelock import FileLock
+
+    authority = CertificateAuthority.open_or_create(tmp_path)
+    staging = tmp_path / ".fault-ca.new"
+    staging.mkdir()
+    (staging / "fault-ca.key").write_text("half a key")
+    with FileLock(tmp_path / ".fault-ca.lock"):
+        CertificateAuthority.open_or_create(tmp_path)
+        assert staging.exists()
+    again = CertificateAuthority.open_or_create(tmp_path)
+    assert again.certificate_pem == authority.certificate_pem
+    assert not staging.exists()
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_something_else_in_the_staging_directorys_place(tmp_path: Path, kind: str) -> None:
+    """It goes, and nothing that it leads to."""
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    staging = tmp_path / "data" / ".fault-ca.new"
+    staging.parent.mkdir()
+    if kind == "file":
+        staging.write_text("")
+    else:
+        staging.symlink_to(aside)
+    CertificateAuthority.open_or_create(staging.parent)
+    assert aside.exists()
+    assert not staging.exists()
+
+
 def test_certificate_without_its_key(tmp_path: Path) -> None:
     """A certificate that clients may trust already is never replaced silently."""
     authority = CertificateAuthority.open_or_create(tmp_path)
