@@ -130,10 +130,11 @@ def test_the_examples_of_the_page(text: str) -> None:
     """Load without a warning, and mean the same as JSON."""
     value = yaml_value(text)
     assert isinstance(value, dict)
-    read = read_rules(value["rules"], "docs/rules.md")
+    read = read_rules(value["rules"], "docs/rules.md", read_file=str.encode)
     assert read.rules
     assert not read.warnings
-    assert read_rules(json.loads(json.dumps(value))["rules"], "docs/rules.md") == read
+    again = json.loads(json.dumps(value))["rules"]
+    assert read_rules(again, "docs/rules.md", read_file=str.encode) == read
 
 
 def test_there_are_a_dozen_and_the_toml_one_is_the_first_again() -> None:
