@@ -218,6 +218,8 @@ class ServingMachine(Machine):
     """Whether the final answer came before the body that waited for a 100."""
     _last = False
     """Whether no request may follow, whatever its headers say."""
+    _line_skipped = False
+    """Whether the one empty line that may stand before a request was there."""
 
     @property
     def waits_for_continue(self) -> bool:
@@ -255,17 +257,34 @@ class ServingMachine(Machine):
         if self._last or not super().next_cycle():
             return False
         self._request = None
-        self._withholds = False
+        self._withholds = self._line_skipped = False
+        if self._engaged and (early := self.unread).startswith(b"\r"):
+            del self._h11  # which takes no empty line; nothing of it is needed between two pairs
+            self._buffer, self._engaged = bytearray(early), False
         return True
 
     def _first_part(self) -> Part | None:
         if self._request is not None:
             return None  # what follows waits until this one is answered
         if (message := whole.read_request(self._buffer)) is None:
+            if self._buffer.startswith(b"\r") and not self._line_skipped:
+                return self._without_empty_line()
             self._engage()
             return self._part_by_h11()
         self._request = bytes(self._buffer[: message.size])
         return self._take_whole(message)
+
+    def _without_empty_line(self) -> Part | None:
+        """Return the head behind an empty line, as some clients send after a body.
+
+        RFC 9112 section 2.2: a server should ignore at least one.
+        """
+        if self._buffer == b"\r" and not self.at_eof:
+            return None
+        self._line_skipped = True
+        if self._buffer.startswith(b"\r\n"):
+            del self._buffer[:2]
+        return self.next_part()
 
     def _part_by_h11(self) -> Part | None:
         part = super()._part_by_h11()

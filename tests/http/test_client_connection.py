@@ -564,6 +564,33 @@ async def test_pipelined_requests_wait_for_their_turn() -> None:
     assert client.buffered_request() is None
 
 
+CHUNKED = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "first", [b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\na", CHUNKED]
+)
+@pytest.mark.parametrize("early", [0, 1, 2, 3, 100])
+async def test_an_empty_line_behind_a_body_is_no_request(first: bytes, early: int) -> None:
+    """Some clients send one (RFC 9112 section 2.2); it may come with the body, or later."""
+    behind = b"\r\n" + GET
+    peer = ScriptedPeer(first + behind[:early])
+    client = client_of(peer)
+    await read_all(client)
+    await client.send(OK, End())
+    assert client.next_cycle()
+    if early < 100:
+        assert client.buffered_request() is None
+        assert client.unread == (b"" if early in (0, 2) else behind[:early].removeprefix(b"\r\n"))
+        peer.says(behind[early:])
+    assert await client.receive_request() == RequestHead(b"GET", b"/", ((b"Host", b"h"),))
+    assert [End()] == client.buffered_parts()
+    await client.send(OK, End())
+    assert client.next_cycle()
+    peer.ends()
+    assert await client.receive_request() is None
+
+
 async def test_no_request_is_taken_after_one_with_two_framings() -> None:
     """What others might read as its body could be a hidden request (RFC 9112 section 6.1)."""
     client, _ = await asked(
