@@ -16,6 +16,7 @@ RULES = (
     f"stall {STALL_SECONDS:g}s {WHERE} match.header.x-want=stall",
     f"cut {WHERE} match.header.x-want=cut",
     f"delay {STALL_SECONDS:g}s match.header.x-want=delay",
+    "cut after.count=5 upstream=skipped match.header.x-want=made",
 )
 BODY = json.dumps({"model": "m", "max_tokens": 9, "messages": [], "stream": True}).encode()
 
@@ -59,3 +60,13 @@ def test_a_cut(ruled: Setting, way: str) -> None:
     assert answer.end == "cut"
     assert b"content_block_start" in answer.body
     assert b"message_stop" not in answer.body
+
+
+def test_a_made_stream(ruled: Setting, origins: Origins) -> None:
+    """The API is asked for nothing but the carrier, so a program needs no key."""
+    origins.clear()
+    with ruled.connected().open() as client:
+        answer = client.ask(ask_for("made"))
+    assert answer.end == "cut"
+    assert answer.body.count(b"data: ") == 5
+    assert origins.received() == []
