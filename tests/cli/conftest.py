@@ -1,5 +1,6 @@
 """What every test of the command line stands on: an environment of its own."""
 
+import gc
 import os
 
 import pytest
@@ -9,13 +10,20 @@ from faultinject.cli import main
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch, tmp_path):
-    """Let no variable of the machine in, and nothing out of the test's directory."""
+    """Let no variable of the machine in, and nothing out of the test and its directory."""
     for name in [*os.environ]:
         if name.startswith(("FAULTINJECT_", "_FAULTINJECT_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("FAULTINJECT_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(gc, "freeze", lambda: None)  # or no later test finds what this one left
     return monkeypatch
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    """Let a run that starts in this process change nothing of it."""
+    monkeypatch.setattr("faultinject.cli.running.raise_open_files_limit", lambda: None)
 
 
 @pytest.fixture

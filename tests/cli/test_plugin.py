@@ -125,17 +125,17 @@ def test_a_run_from_start_to_sigterm(tmp_path, data_dir):
 
 @needs_trio_asyncio
 @pytest.mark.parametrize("option", ["--port", "--upstream-port"])
-def test_a_port_in_use_is_one_line(data_dir, option):
+def test_a_port_in_use_is_one_line(run, quiet, data_dir, option):
     """Exit code 1, with the option that mends it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         ports = {"--port": "0", "--upstream-port": "0", option: port}
         options = [word for pair in ports.items() for word in pair]
-        done = faultinject("plugin", "--data-dir", str(data_dir), *options)
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"faultinject: cannot listen on 127.0.0.1:{port}: ")
-    assert f"choose another with {option} " in done.stderr
-    assert (done.stderr.count("\n"), done.stdout) == (1, "")
+        code, out, err = run("plugin", *options)
+    assert code == 1
+    assert err.startswith(f"faultinject: cannot listen on 127.0.0.1:{port}: ")
+    assert f"choose another with {option} " in err
+    assert (err.count("\n"), out) == (1, "")
 
 
 def test_a_python_without_trio_asyncio_is_one_line(data_dir, tmp_path):

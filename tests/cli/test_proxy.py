@@ -73,18 +73,16 @@ def test_the_first_ctrl_c_stops_it_with_exit_code_0(tmp_path, data_dir):
         assert stopped["reason"] == "told to stop"
 
 
-def test_a_port_in_use_is_one_line(tmp_path, data_dir):
+def test_a_port_in_use_is_one_line(run, quiet, tmp_path, data_dir):
     """Exit code 1, and no ready file."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         ready = tmp_path / "ready.json"
-        done = faultinject(
-            "proxy", "--proxy-port", port, "--data-dir", str(data_dir), "--ready-file", str(ready)
-        )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("faultinject: ")
-    assert port in done.stderr
-    assert done.stderr.count("\n") == 1
+        code, out, err = run("proxy", "--proxy-port", port, "--ready-file", str(ready))
+    assert (code, out) == (1, "")
+    assert err.startswith("faultinject: ")
+    assert port in err
+    assert err.count("\n") == 1
     assert not ready.exists()
 
 
@@ -100,13 +98,13 @@ def test_wrong_settings_are_one_line(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_an_authority_that_is_missing_is_one_line(tmp_path):
+def test_an_authority_that_is_missing_is_one_line(run, quiet, tmp_path):
     """Named files are not made; exit code 2."""
     named = ["--ca-cert", str(tmp_path / "a.crt"), "--ca-key", str(tmp_path / "a.key")]
-    done = faultinject("proxy", "--proxy-port", "0", *named)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "a.crt" in done.stderr
-    assert done.stderr.count("\n") == 1
+    code, out, err = run("proxy", "--proxy-port", "0", *named)
+    assert (code, out) == (2, "")
+    assert "a.crt" in err
+    assert err.count("\n") == 1
 
 
 def test_a_reader_that_leaves_does_not_stop_it(tmp_path, data_dir):

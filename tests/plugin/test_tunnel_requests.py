@@ -13,7 +13,7 @@ from tests.support.fault_world import World, answers_all, world
 from tests.support.peer import Cut, Peer
 
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n"
-SIX_MEGABYTES = bytes(range(256)) * 24_000
+TWO_MEGABYTES = bytes(range(256)) * 8_000
 
 
 def expecting(path: str, length: int) -> bytes:
@@ -143,7 +143,7 @@ async def test_a_long_upload_to_an_upstream_that_pauses(
             body, _ = await upstream._chunks()
             received.extend(body)
             return
-        while len(received) < len(SIX_MEGABYTES):
+        while len(received) < len(TWO_MEGABYTES):
             received.extend(await upstream.receive())
             if len(received) % 7 == 0:
                 await trio.sleep(0.5)
@@ -151,10 +151,10 @@ async def test_a_long_upload_to_an_upstream_that_pauses(
     async with world(script=pauses, raw=raw) as here:
         peer = await here.tls()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(peer.send, framing("/", SIX_MEGABYTES))  # type: ignore[operator]
+            nursery.start_soon(peer.send, framing("/", TWO_MEGABYTES))  # type: ignore[operator]
             answer = await peer.answer()
-        assert answer.body == b"%d" % len(SIX_MEGABYTES)
-        assert received == SIX_MEGABYTES
+        assert answer.body == b"%d" % len(TWO_MEGABYTES)
+        assert received == TWO_MEGABYTES
         await check_still_usable(here, peer)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from faultinject.cli.preset_text import sections
@@ -15,6 +16,7 @@ FOLDER = Path(__file__).parent / "golden"
 NOTHING = "the preset is not for this API: its requests pass\n"
 
 
+@cache
 def files() -> dict[str, str]:
     """Return the golden files: their names and what must be in them."""
     return {
