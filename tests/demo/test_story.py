@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -166,14 +165,22 @@ async def test_a_demonstration_that_hangs(monkeypatch: pytest.MonkeyPatch, tempo
 # The command
 
 
-def _run(*options: str, folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+WITHOUT_PAUSES = """
+from faultinject.cli import main
+from faultinject.demo.show import stage
+stage.GAP_SECONDS = 0.005
+raise SystemExit(main(["demo"]))
+"""
+
+
+def _run(folder: Path) -> subprocess.CompletedProcess[str]:
     # Its HOME is empty and must stay so; the proxy that its environment names is dead.
     dead = "http://127.0.0.1:9"
     env = clean_environment(
-        HOME=str(folder), TMPDIR=str(folder), HTTPS_PROXY=dead, PYTHONIOENCODING="utf-8", **more
+        HOME=str(folder), TMPDIR=str(folder), HTTPS_PROXY=dead, PYTHONIOENCODING="utf-8"
     )
     return subprocess.run(
-        [sys.executable, "-m", "faultinject", "demo", *options],
+        [sys.executable, "-c", WITHOUT_PAUSES],
         env=env,
         capture_output=True,
         encoding="utf-8",
@@ -184,13 +191,11 @@ def _run(*options: str, folder: Path, **more: str) -> subprocess.CompletedProces
 
 def test_the_command(tmp_path: Path) -> None:
     """As a process: exit code 0, all of the story, nothing on stderr, nothing left behind."""
-    began = time.monotonic()
-    run = _run(folder=tmp_path)
+    run = _run(tmp_path)
     assert (run.returncode, run.stderr) == (0, "")
     assert "◀ 429 Too Many Requests" in run.stdout
     assert run.stdout.count("◀ 200 OK") == 2
     assert "\x1b" not in run.stdout
-    assert time.monotonic() - began < 15  # it takes less than two; this machine may be busy
     assert list(tmp_path.iterdir()) == []
 
 
