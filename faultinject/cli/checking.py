@@ -5,17 +5,20 @@ Knows nothing of how it is shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from attrs import frozen
 
 from faultinject.composing import Composed, composed, problems
 from faultinject.config import PROXY_OPTIONS, file_problems, load_settings, read_config_file
+from faultinject.config.file import shown_path
 from faultinject.errors import SettingsError
 from faultinject.plugin.capabilities import CAPABILITIES
 from faultinject.rules.checks import Capabilities
 from faultinject.rules.model import RuleSet
+from faultinject.settings import WrittenRules
 
 
 @frozen
@@ -27,22 +30,31 @@ class Checked:
     notes: tuple[str, ...] = ()
     """What can be right, and is hardly meant; and what one command cannot do."""
     count: int = 0
-    """How many rules there are."""
+    """How many rules there are, without that of the options."""
 
 
 def checked(path: Path) -> Checked:
     """Check a file as ``--config`` would take it. Nothing is raised for what is wrong in it."""
     try:
         values = read_config_file(path)  # once, for a pipe can be read only once
-        if found := file_problems(path, values):
+        if found := [*file_problems(path, values), *_rule_problems(path, values)]:
             return Checked(tuple(found))
         settings = load_settings({"config": [str(path)]}, {}, PROXY_OPTIONS, lambda _: values)
-        if found := [each for written in settings.rules for each in problems(written)]:
-            return Checked(tuple(found))
         result = composed(settings)
     except SettingsError as error:
         return Checked((str(error),))
-    return Checked((), tuple(_notes(result)), len(result.rule_set.rules))
+    return Checked((), tuple(_notes(result)), _count(result))
+
+
+def _rule_problems(path: Path, values: Mapping[str, Any]) -> list[str]:
+    rules = values.get("rules")
+    if not isinstance(rules, list):  # which is a problem of the file
+        return []
+    return problems(WrittenRules(rules, shown_path(path), path.parent))
+
+
+def _count(result: Composed) -> int:
+    return sum(rule.id != "options" for rule in result.rule_set.rules)
 
 
 def _notes(result: Composed) -> Iterator[str]:
@@ -51,7 +63,7 @@ def _notes(result: Composed) -> Iterator[str]:
         try:
             _check(result.rule_set, rule.id, CAPABILITIES["duplex"])
         except SettingsError as error:
-            yield f"note: {error}"
+            yield f"With `faultinject plugin`: {error}"
 
 
 def _check(rule_set: RuleSet, rule_id: str, capabilities: Capabilities) -> None:

@@ -23,6 +23,9 @@ def rules() -> None:
     """Check a file of rules, or make a first one."""
 
 
+_COUNTED = {0: "there is no rule in it; it", 1: "1 rule, it"}
+
+
 @rules.command("check", cls=HelpfulCommand)
 @click.argument("file", type=click.Path(path_type=Path))
 def check(file: Path) -> int:
@@ -31,14 +34,16 @@ def check(file: Path) -> int:
     FILE may be - for standard input. The exit code is 2 if anything is wrong.
     """
     from faultinject.cli.checking import checked
+    from faultinject.config.file import shown_path
 
     found = checked(file)
     for line in (*found.problems, *found.notes):
         click.echo(line, err=True)
     if found.problems:
         return 2
-    rules_found = "1 rule, it" if found.count == 1 else f"{found.count} rules, all"
-    click.echo(f"{file}: {rules_found} can be used")
+    click.echo(
+        f"{shown_path(file)}: {_COUNTED.get(found.count, f'{found.count} rules, all')} can be used"
+    )
     return 0
 
 

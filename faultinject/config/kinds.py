@@ -14,8 +14,9 @@ from typing import Any, Generic, TypeVar
 
 from attrs import evolve, field, frozen
 
+from faultinject.config.file import shown_path
 from faultinject.config.headers import HeaderList, checked_header, merged_headers, parse_header
-from faultinject.config.wording import one_line, shown_text, shown_value
+from faultinject.config.wording import shown_text, shown_value
 from faultinject.settings import WrittenRules
 
 T = TypeVar("T")
@@ -191,7 +192,7 @@ class RuleLines(Kind):
 
     def placed(self, value: Any, path: Path) -> Any:
         """Say of rules from which file they are."""
-        return tuple(evolve(each, source=one_line(str(path)), folder=path.parent) for each in value)
+        return tuple(evolve(each, source=shown_path(path), folder=path.parent) for each in value)
 
     def merged(self, lower: Any, upper: Any) -> Any:
         """Put the rules of the upper source first."""

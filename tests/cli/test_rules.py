@@ -1,8 +1,11 @@
 """`faultinject rules`: a first file, and what is wrong with one."""
 
+import os
+
 import pytest
 
 FIRST = "rules: [{name: a, fault: {respond: 529}}]\n"
+NO_FAULT = "is not an object with respond, delay, break, stream or one_of in it, or the word pass"
 
 
 @pytest.fixture
@@ -34,7 +37,7 @@ def test_what_is_commented_out_in_it_is_good_too(run, file):
     code, out, err = run("rules", "check", file(opened))
     assert "4 rules" in out
     assert code == 0
-    assert all(line.startswith("note: ") for line in err.splitlines())
+    assert all(line.startswith("With `faultinject plugin`: ") for line in err.splitlines())
 
 
 def test_a_folder_that_is_not_there(run, tmp_path):
@@ -55,7 +58,60 @@ def test_all_mistakes_are_told(run, file):
     ]
 
 
-def test_mistakes_in_other_keys_are_told_first(run, file):
+def test_all_mistakes_of_a_rule_are_told(run, file):
+    """Whatever can be judged by itself: keys, values, items of lists."""
+    path = file("""
+        rules:
+          - name: options
+            match: {pth: /v1/*, model: 3, header: {"a b": c}}
+            when: {first: 0, probability: 2}
+            fault: {respond: {status: 99, retry_after: soon, file: none}, delay: never}
+          - match: {host: "*"}
+            wen: {}
+          - fault:
+              one_of:
+                - {respond: {failure: overlaoded}}
+                - {respond: {page: cloudflare}, weight: 2}
+                - {respond: {json: {page: x}, status: 500}}
+          - fault: {respond: {page: cloudflare}, stream: {error: {failure: x}}}
+          - fault: {stream: [{cutt: true}, {after: {event: a, bytes: 1}, cut: true}]}
+        """)
+    code, _, err = run("rules", "check", path)
+    assert code == 2
+    places = [line.removeprefix(f"{path}: rules").partition(": ")[0] for line in err.splitlines()]
+    assert places == [
+        "[0].name",
+        "[0].match.pth",
+        "[0].match.model",
+        "[0].match.header['a b']",
+        "[0].when.first",
+        "[0].when.probability",
+        "[0].fault.respond.status",
+        "[0].fault.respond.retry_after",
+        "[0].fault.respond.file",
+        "[0].fault.delay",
+        "[1].wen",
+        "[1]",
+        "[2].fault.one_of[0].respond.failure",
+        "[2].fault.one_of[1].respond.page",
+        "[3].fault.stream",
+        "[4].fault.stream[0].cutt",
+        "[4].fault.stream[1].after",
+    ]
+
+
+def test_a_start_names_the_first_of_several_mistakes(run, file):
+    """And how many more there are."""
+    path = file("rules: [{fault: {respond: 99}}, {when: {first: 0}, fault: {respond: pas}}]")
+    code, _, err = run("proxy", "--config", path)
+    assert (code, err.count("\n")) == (2, 1)
+    assert err == (
+        f"faultinject: {path}: rules[0].fault.respond: 99 is not a status from 200 to 599"
+        " (and 2 more mistakes)\n"
+    )
+
+
+def test_mistakes_in_other_keys_are_told_too(run, file):
     """The file is that of --config."""
     path = file('{"sed": 1, "status_code": 99, "rules": [{"fault": "pas"}]}', "c.json")
     code, _, err = run("rules", "check", path)
@@ -63,6 +119,15 @@ def test_mistakes_in_other_keys_are_told_first(run, file):
     assert err.splitlines() == [
         f"{path}: unknown key 'sed'; did you mean seed?",
         f"{path}: status_code: 99 is not a whole number from 200 to 599",
+        f'{path}: rules[0].fault: "pas" {NO_FAULT}',
+    ]
+
+
+def test_rules_that_are_no_list_are_told_once(run, file):
+    """As --config tells it."""
+    path = file("rules: {fault: pass}")
+    assert run("rules", "check", path)[2].splitlines() == [
+        f"{path}: rules: it is not a list of rules, each with a fault in it"
     ]
 
 
@@ -89,7 +154,9 @@ def test_warnings_and_what_the_plugin_cannot_do(run, file):
     assert (code, out) == (0, f"{path}: 2 rules, all can be used\n")
     warning, note = err.splitlines()
     assert warning.startswith(f"warning: {path}: rules[1]: it is never reached: ")
-    assert note.startswith(f"note: {path}: rules[0]: the plugin cannot reset a connection: ")
+    assert note.startswith(
+        f"With `faultinject plugin`: {path}: rules[0]: the plugin cannot reset a connection: "
+    )
 
 
 def test_the_help_is_worth_reading(run):
@@ -98,3 +165,34 @@ def test_the_help_is_worth_reading(run):
     assert code == 0
     assert "check" in out
     assert "init" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("status_code: 429\nerror_probability: 0.5", "there is no rule in it; it can be used"),
+        ("rules: [{fault: pass}]", "1 rule, it can be used"),
+        ("rules: [{fault: pass}]\nseed: 1\nstatus_code: 429", "1 rule, it can be used"),
+        ("preset: bad-day", "rules, all can be used"),
+    ],
+)
+def test_how_many_rules_there_are(run, file, text, found):
+    """What the options mean is not counted."""
+    code, out, _ = run("rules", "check", file(text))
+    assert code == 0
+    assert out.endswith(f"{found}\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other pipes")
+def test_rules_from_a_pipe(run):
+    """As the shell's <(...) makes one; it can be read only once."""
+    reading, writing = os.pipe()
+    os.write(writing, b"rules: [{fault: {respond: 99}}]")
+    os.close(writing)
+    path = f"/dev/fd/{reading}"
+    assert run("rules", "check", path) == (
+        2,
+        "",
+        f"{path}: rules[0].fault.respond: 99 is not a status from 200 to 599\n",
+    )
+    os.close(reading)

@@ -6,8 +6,8 @@ Knows nothing of which requests it happens to.
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from attrs import evolve
+from functools import partial
+from typing import Any
 
 from faultinject.faults.delay import Before
 from faultinject.faults.fault import Fault
@@ -15,9 +15,10 @@ from faultinject.faults.stage import Stage
 from faultinject.rules.model import Weighted
 from faultinject.rules.reading.breaks import read_break
 from faultinject.rules.reading.delays import read_delays
-from faultinject.rules.reading.node import Node
+from faultinject.rules.reading.gathering import read_all
+from faultinject.rules.reading.node import Node, Readers
 from faultinject.rules.reading.responds import ReadFile, read_respond
-from faultinject.rules.reading.streams import read_stream
+from faultinject.rules.reading.streams import Streamed, read_stream
 
 KINDS = ("respond", "delay", "break", "stream")
 """What a fault is made of."""
@@ -28,18 +29,20 @@ def read_faults(node: Node, read_file: ReadFile) -> tuple[Weighted, ...]:
     """Return the faults to choose from. Raises `SettingsError`."""
     if node.value == "pass":
         return (Weighted(Fault()),)
-    fields = node.fields((*KINDS, "one_of"), _EXPECTED)
-    if "one_of" not in fields:
-        return (Weighted(_fault(node, fields, read_file)),)
-    if len(fields) > 1:
+    readers: Readers = {**_readers(read_file), "one_of": partial(_choices, read_file=read_file)}
+    read = node.read(readers, _EXPECTED)
+    if "one_of" not in read:
+        return (Weighted(_fault(node, read)),)
+    if len(read) > 1:
         raise node.problem("one_of stands alone; write what is common into each of its items")
-    return _choices(fields["one_of"], read_file)
+    choices: tuple[Weighted, ...] = read["one_of"]
+    return choices
 
 
 def _choices(node: Node, read_file: ReadFile) -> tuple[Weighted, ...]:
     if not isinstance(node.value, list):
         raise node.problem("it is not a list of faults")
-    choices = tuple(_choice(item, read_file) for item in node.filled_items())
+    choices = tuple(read_all(node.filled_items(), partial(_choice, read_file=read_file)))
     first = choices[0].fault.stage
     for item, choice in zip(node.items(), choices, strict=True):
         if choice.fault.stage is not first:
@@ -55,30 +58,39 @@ def _shown(stage: Stage) -> str:
 
 
 def _choice(node: Node, read_file: ReadFile) -> Weighted:
-    fields = dict(node.fields(("weight", "pass", *KINDS), _EXPECTED))
-    weight = fields.pop("weight").positive() if "weight" in fields else 1.0
-    if "pass" in fields:
-        fields.pop("pass").only_true()
-        if fields:
-            raise node.problem("pass stands alone, with its weight")
-        return Weighted(Fault(), weight)
-    return Weighted(_fault(node, fields, read_file), weight)
+    readers: Readers = {"weight": Node.positive, "pass": Node.only_true, **_readers(read_file)}
+    read = node.read(readers, _EXPECTED)
+    weight = read.pop("weight", 1.0)
+    if "pass" not in read:
+        return Weighted(_fault(node, read), weight)
+    if len(read) > 1:
+        raise node.problem("pass stands alone, with its weight")
+    return Weighted(Fault(), weight)
 
 
-def _fault(node: Node, fields: Mapping[str, Node], read_file: ReadFile) -> Fault:
-    if not fields:
+def _readers(read_file: ReadFile) -> Readers:
+    """Return what reads each of `KINDS`."""
+    return {
+        "respond": partial(read_respond, read_file=read_file),
+        "delay": read_delays,
+        "break": read_break,
+        "stream": read_stream,
+    }
+
+
+def _fault(node: Node, read: Mapping[str, Any]) -> Fault:
+    """Return the fault that is made of what was read of each kind."""
+    if not read:
         raise node.problem("there is no fault in it; give one of " + ", ".join(KINDS))
-    fault = Fault()
-    if "respond" in fields:
-        fault = evolve(fault, respond=read_respond(fields["respond"], read_file))
-    if "delay" in fields:
-        fault = evolve(fault, delays=read_delays(fields["delay"]))
-    if "break" in fields:
-        fault = evolve(fault, breaks=read_break(fields["break"]))
-    if "stream" in fields:
-        streamed = read_stream(fields["stream"])
-        fault = evolve(fault, stream=streamed.faults, made_stream=streamed.made)
-    _check_together(fields, fault)
+    streamed = read.get("stream", Streamed((), made=False))
+    fault = Fault(
+        respond=read.get("respond"),
+        delays=read.get("delay", ()),
+        breaks=read.get("break"),
+        stream=streamed.faults,
+        made_stream=streamed.made,
+    )
+    _check_together(node.members(_EXPECTED), fault)
     return fault
 
 

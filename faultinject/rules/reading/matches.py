@@ -23,9 +23,8 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 
 def read_match(node: Node) -> Match:
     """Return the match. Raises `SettingsError`."""
-    fields = node.fields(_READERS, "an object of conditions, as in {path: /v1/messages}")
-    found = {_FIELDS.get(key, key): _READERS[key](field) for key, field in fields.items()}
-    return Match(**found)
+    found = node.read(_READERS, "an object of conditions, as in {path: /v1/messages}")
+    return Match(**{_FIELDS.get(key, key): value for key, value in found.items()})
 
 
 def _hosts(node: Node) -> tuple[TargetPattern, ...]:

@@ -15,14 +15,16 @@ from faultinject.providers import PROVIDERS
 from faultinject.providers.provider import Provider
 from faultinject.rules.match import Match
 from faultinject.rules.model import Weighted
+from faultinject.rules.reading.gathering import read_all
 from faultinject.rules.reading.node import Node
+
+_BODIES = ("body", "json", "headers", "details")
 
 
 def check_names(node: Node, faults: Iterable[Weighted], match: Match) -> None:
     """Refuse a name that no API has, or not each of those that the match names."""
-    for choice in faults:
-        for kind, name in _names(choice.fault):
-            _check(node, kind, name, match)
+    names = {pair for choice in faults for pair in _names(choice.fault)}
+    read_all(sorted(names), lambda pair: _check(_written(node, *pair) or node, *pair, match))
 
 
 def _names(fault: Fault) -> Iterator[tuple[str, str]]:
@@ -34,6 +36,18 @@ def _names(fault: Fault) -> Iterator[tuple[str, str]]:
     for each in fault.stream:
         if isinstance(each.action, SendError) and each.action.failure is not None:
             yield "failure", each.action.failure
+
+
+def _written(node: Node, kind: str, name: str) -> Node | None:
+    """Return the first place in a fault where a name is written."""
+    if isinstance(node.value, dict):
+        members = node.members("an object")
+        if kind in members and members[kind].value == name:
+            return members[kind]
+        parts = [member for key, member in members.items() if key not in _BODIES]
+    else:
+        parts = node.items() if isinstance(node.value, list) else []
+    return next((place for part in parts if (place := _written(part, kind, name))), None)
 
 
 def _check(node: Node, kind: str, name: str, match: Match) -> None:

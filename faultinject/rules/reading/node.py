@@ -6,16 +6,22 @@ Knows nothing of what the values of rules mean.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from attrs import frozen
 
 from faultinject.config import nearest
 from faultinject.config.wording import one_line, shown_text, shown_value
 from faultinject.errors import SettingsError
+from faultinject.rules.reading.gathering import read_all, refuse
 
 _LARGEST = 1e300
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,40}")
+
+
+Readers = Mapping[str, Callable[["Node"], Any]]
+"""What reads the members of an object, by key."""
 
 
 @frozen
@@ -49,12 +55,33 @@ class Node:
         """Return an object's members by key; ``expected`` says what else would be right."""
         members = self.members(expected)
         keys = tuple(allowed)
-        for key, member in members.items():
-            if key not in keys:
-                near = nearest(key.lower().replace("-", "_"), keys)
-                mend = f"did you mean {near}?" if near else "the keys are " + ", ".join(keys)
-                raise member.problem(f"unknown key {shown_text(key)}; {mend}")
+        refuse(members[key].unknown(key, keys) for key in members if key not in keys)
         return members
+
+    def read(self, readers: Readers, expected: str, needed: str | None = None) -> dict[str, Any]:
+        """Return what the readers make of an object's members, by key.
+
+        All are read before an error is raised, which may then stand for several mistakes. One is
+        that a key is missing that is ``needed``, as in ``"fault: what shall happen"``.
+        """
+
+        def one(key: str) -> Any:
+            if key not in members:
+                raise self.problem(f"{key} is missing: {why}")
+            if key not in readers:
+                raise members[key].unknown(key, tuple(readers))
+            return readers[key](members[key])
+
+        members = self.members(expected)
+        key, _, why = (needed or "").partition(": ")
+        keys = [*members, *([key] if key and key not in members else [])]
+        return dict(zip(keys, read_all(keys, one), strict=True))
+
+    def unknown(self, key: str, keys: tuple[str, ...]) -> SettingsError:
+        """Return an error at a member whose key is none of those that there are."""
+        near = nearest(key.lower().replace("-", "_"), keys)
+        mend = f"did you mean {near}?" if near else "the keys are " + ", ".join(keys)
+        return self.problem(f"unknown key {shown_text(key)}; {mend}")
 
     def members(self, expected: str) -> dict[str, Node]:
         """Return the members of an object of any keys."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from faultinject.config.headers import checked_header
@@ -23,32 +24,29 @@ ReadFile = Callable[[str], bytes]
 _BODIES = ("body", "json", "file")
 _WORDS = ("error", "message", "code", "param", "details")
 _API = (*_WORDS, "failure", "rate_limit", "request_id")
-RESPOND_KEYS = (
-    "status", *_WORDS, "failure", "page", *_BODIES, "headers", "retry_after",
-    "request_id", "rate_limit", "connection", "at", "upstream",
-)  # fmt: skip
-"""What ``respond`` may have."""
 
 
 def read_respond(node: Node, read_file: ReadFile) -> Respond:
     """Return the fault. Raises `SettingsError`."""
     if not isinstance(node.value, dict):
         return Respond(_status(node), filled=True)
-    fields = node.fields(RESPOND_KEYS, "a status, or an object as {status: 429}")
+    read = node.read(
+        {**_READERS, "file": partial(_file_body, read_file=read_file)},
+        "a status, or an object as {status: 429}",
+    )
+    fields = node.members("an object")
     _check_together(node, fields)
     fault = Respond(
-        _status(fields["status"]) if "status" in fields else None,
-        _body(fields, read_file),
-        _headers(fields["headers"]) if "headers" in fields else (),
+        read.get("status"),
+        next((read[key] for key in _BODIES if key in read), None),
+        read.get("headers", ()),
         filled=True,
-        retry_after=_retry_after(fields["retry_after"]) if "retry_after" in fields else None,
-        details=_details(fields.get("details")),
-        keep_open=_word(fields, "connection", "keep", "close") == "keep",
-        at=Stage.CONNECT
-        if _word(fields, "at", "request", "connect") == "connect"
-        else Stage.ANSWER,
-        answered=_word(fields, "upstream", "skipped", "answered") == "answered",
-        **{key: fields[key].text() for key in _TEXTS if key in fields},
+        retry_after=read.get("retry_after"),
+        details=read.get("details"),
+        keep_open=read.get("connection", "keep") == "keep",
+        at=Stage.CONNECT if read.get("at") == "connect" else Stage.ANSWER,
+        answered=read.get("upstream") == "answered",
+        **{key: read[key] for key in _TEXTS if key in read},
     )
     if fault.at is Stage.CONNECT:
         _check_connect(fields, fault)
@@ -64,8 +62,8 @@ def _status(node: Node) -> int:
     return node.value
 
 
-def _word(fields: Mapping[str, Node], key: str, *words: str) -> str:
-    return fields[key].word(*words) if key in fields else words[0]
+def _words(*words: str) -> Callable[[Node], str]:
+    return lambda node: node.word(*words)
 
 
 def _check_together(node: Node, fields: Mapping[str, Node]) -> None:
@@ -106,14 +104,6 @@ def _check_connect(fields: Mapping[str, Node], fault: Respond) -> None:
 
 
 # -- the body -----------------------------------------------------------------------------------
-
-
-def _body(fields: Mapping[str, Node], read_file: ReadFile) -> bytes | None:
-    if "body" in fields:
-        return _text_body(fields["body"])
-    if "json" in fields:
-        return _json_body(fields["json"])
-    return _file_body(fields["file"], read_file) if "file" in fields else None
 
 
 def _text_body(node: Node) -> bytes:
@@ -184,10 +174,32 @@ def _retry_after(node: Node) -> RetryAfter:
     return RetryAfter(duration(fields["date"]), as_date=True)
 
 
-def _details(node: Node | None) -> Mapping[str, Any] | None:
-    if node is None:
-        return None
+def _details(node: Node) -> Mapping[str, Any]:
     if not isinstance(node.value, dict):
         raise node.wrong("an object")
     _json_body(node)
     return node.value
+
+
+_READERS: dict[str, Callable[[Node], Any]] = {
+    "status": _status,
+    "error": Node.text,
+    "message": Node.text,
+    "code": Node.text,
+    "param": Node.text,
+    "details": _details,
+    "failure": Node.text,
+    "page": Node.text,
+    "body": _text_body,
+    "json": _json_body,
+    "file": Node.text,  # and then read, by what `read_respond` is handed
+    "headers": _headers,
+    "retry_after": _retry_after,
+    "request_id": Node.text,
+    "rate_limit": Node.text,
+    "connection": _words("keep", "close"),
+    "at": _words("request", "connect"),
+    "upstream": _words("skipped", "answered"),
+}
+RESPOND_KEYS = tuple(_READERS)
+"""What ``respond`` may have."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from functools import partial
 from hashlib import blake2b
 
 from attrs import evolve, frozen
@@ -17,9 +18,10 @@ from faultinject.rules.checks import hidden_by
 from faultinject.rules.match import Match
 from faultinject.rules.model import Rule
 from faultinject.rules.reading.faults import read_faults
+from faultinject.rules.reading.gathering import read_all
 from faultinject.rules.reading.matches import read_match
 from faultinject.rules.reading.names import check_names
-from faultinject.rules.reading.node import Node
+from faultinject.rules.reading.node import Node, Readers
 from faultinject.rules.reading.responds import ReadFile
 from faultinject.rules.reading.stages import check_stage
 from faultinject.rules.reading.whens import read_when
@@ -58,7 +60,7 @@ def read_rules(value: object, source: str, *, read_file: ReadFile = no_files) ->
         raise node.problem("it is not a list of rules, each with a fault in it")
     if len(value) > _MOST_RULES:
         raise node.problem(f"there are more than {_MOST_RULES} rules")
-    return joined(read_one_rule(item, read_file) for item in node.items())
+    return joined(read_all(node.items(), partial(read_one_rule, read_file=read_file)))
 
 
 def read_one_rule(node: Node, read_file: ReadFile) -> Rule:
@@ -91,15 +93,21 @@ def joined(rules: Iterable[Rule]) -> Reading:
 
 
 def _rule(node: Node, read_file: ReadFile) -> Rule:
-    fields = node.fields(RULE_KEYS, "a rule, as in {match: {...}, fault: {respond: 529}}")
-    if "fault" not in fields:
-        raise node.problem("fault is missing: what shall happen, as in fault: {respond: 529}")
-    match = read_match(fields["match"]) if "match" in fields else Match()
-    when = read_when(fields["when"]) if "when" in fields else ALWAYS
-    faults = read_faults(fields["fault"], read_file)
+    readers: Readers = {
+        "name": _name,
+        "match": read_match,
+        "when": read_when,
+        "fault": partial(read_faults, read_file=read_file),
+    }
+    read = node.read(
+        readers,
+        "a rule, as in {match: {...}, fault: {respond: 529}}",
+        "fault: what shall happen, as in fault: {respond: 529}",
+    )
+    match, when, faults = read.get("match", Match()), read.get("when", ALWAYS), read["fault"]
     check_stage(node, faults[0].fault.stage, match, when)
-    check_names(fields["fault"], faults, match)
-    name = _name(fields["name"]) if "name" in fields else None
+    check_names(node.part("fault"), faults, match)
+    name = read.get("name")
     rule_id = content_id(node) if name is None else name
     return Rule(rule_id, match, when, faults, place=node.place, named=name is not None)
 

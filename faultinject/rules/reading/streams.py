@@ -25,6 +25,7 @@ from faultinject.faults.stream import (
     Stall,
     StreamFault,
 )
+from faultinject.rules.reading.gathering import read_all
 from faultinject.rules.reading.node import Node
 from faultinject.rules.reading.points import read_point
 from faultinject.rules.reading.values import positive_duration
@@ -40,17 +41,28 @@ class Streamed:
 
 def read_stream(node: Node) -> Streamed:
     """Return the faults. Raises `SettingsError`."""
-    faults: list[StreamFault] = []
-    sources: set[bool] = set()
-    for item in node.filled_items():
-        fields = item.fields(STREAM_KEYS, "an object, as in {after: {bytes: 100}, cut: true}")
-        if "upstream" in fields:
-            sources.add(fields["upstream"].word("real", "skipped") == "skipped")
-        faults.extend(_faults(item, fields))
+    items = read_all(node.filled_items(), _item)
+    faults = [fault for item in items for fault in item.faults]
+    sources = {item.made for item in items if item.made is not None}
     if len(sources) > 1:
         raise node.problem("upstream is real in one place and skipped in another; give it once")
     _check_ends(node, faults)
     return Streamed(tuple(faults), True in sources)
+
+
+@frozen
+class _Item:
+    faults: list[StreamFault]
+    made: bool | None
+    """Whether the answer is made; None if it is not said."""
+
+
+def _item(node: Node) -> _Item:
+    fields = node.fields(STREAM_KEYS, "an object, as in {after: {bytes: 100}, cut: true}")
+    made = None
+    if "upstream" in fields:
+        made = fields["upstream"].word("real", "skipped") == "skipped"
+    return _Item(_faults(node, fields), made)
 
 
 def _check_ends(node: Node, faults: list[StreamFault]) -> None:

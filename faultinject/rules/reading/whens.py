@@ -20,12 +20,12 @@ _FAR = 10**9
 
 def read_when(node: Node) -> When:
     """Return it. Raises `SettingsError`."""
-    fields = node.fields(_READERS, "an object, as in {probability: 0.3} or {first: 2}")
+    read = node.read(_READERS, "an object, as in {probability: 0.3} or {first: 2}")
+    fields = node.members("an object")
     for one, other in (("between", "for"), ("probability", "ramp")):
         if one in fields and other in fields:
             raise fields[other].problem(f"{one} says the same in another way; give one of the two")
-    found = {_FIELDS.get(key, key): _READERS[key](field) for key, field in fields.items()}
-    when = When(**found)
+    when = When(**{_FIELDS.get(key, key): value for key, value in read.items()})
     _check_possible(node, when)
     if when.per is not None and not any(key in fields for key in _COUNTED):
         raise fields["per"].problem(

@@ -457,10 +457,13 @@ def test_answers(value, made) -> None:
             {"status": 502, "at": "connect", "error": "x"},
             "respond.error: it cannot be given here: at connect a proxy answers, and no API",
         ),
-        ({"failure": "overlaoded"}, "no API has a failure 'overlaoded'; did you mean overloaded?"),
+        (
+            {"failure": "overlaoded"},
+            "respond.failure: no API has a failure 'overlaoded'; did you mean overloaded?",
+        ),
         (
             {"page": "zz"},
-            "no API has a page 'zz'; there are cloudflare-502, cloudflare-520, cloudflare-522, cloudflare-522-retry-after, edge-forbidden, envoy-503-connection-refused, envoy-503-connection-termination, envoy-503-connection-timeout, envoy-503-no-healthy-upstream, envoy-503-overflow, too-large",
+            "respond.page: no API has a page 'zz'; there are cloudflare-502, cloudflare-520, cloudflare-522, cloudflare-522-retry-after, edge-forbidden, envoy-503-connection-refused, envoy-503-connection-termination, envoy-503-connection-timeout, envoy-503-no-healthy-upstream, envoy-503-overflow, too-large",
         ),
     ],
 )
@@ -476,7 +479,7 @@ def test_an_api_that_the_match_names_must_know_the_failure() -> None:
         "fault": {"stream": {"error": {"failure": "spend-cap"}}},
     }
     assert refusal(rule) == (
-        "fault: plain, which match names, has no failure 'spend-cap'; it has auth-expired,"
+        "fault.stream.error.failure: plain, which match names, has no failure 'spend-cap'; it has auth-expired,"
         " overloaded, rate-limited, server-error, timeout, too-large"
     )
     read_rules([{**rule, "match": {"provider": ["anthropic", "openai"]}}], "f")
