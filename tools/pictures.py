@@ -1,25 +1,36 @@
-"""Draws docs/images/demo.svg: what `faultinject demo` prints on a terminal, as it ran just now.
+"""Draws docs/images/demo.svg and run.svg: what commands print on a terminal, as they ran just now.
 
-    python tools/demo_picture.py
+    python tools/pictures.py
 
-Knows nothing of the demonstration but how it is called, and that its last section is advice.
+Knows nothing of the commands but how they are called, and that the last section of the
+demonstration is advice.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+import urllib.error
+import urllib.request
+from itertools import takewhile
 from pathlib import Path
+from typing import IO, cast
 
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
-PICTURE = Path(__file__).parents[1] / "docs" / "images" / "demo.svg"
+FOLDER = Path(__file__).parents[1] / "docs" / "images"
 COLUMNS = 84
+RUN_COLUMNS = 158
 ADVICE = "What next"
+RUN = "faultinject proxy --fake-upstream --preset overload-storm --preset stream-truncated"
+"""What is drawn in run.svg: it fails each call's first two attempts, and cuts off streams."""
 
 THEME = TerminalTheme(
     (22, 27, 34),
@@ -33,7 +44,7 @@ THEME = TerminalTheme(
 # rich's own frame fetches a font from the network; here the reader's machine has one.
 FRAME = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" \
-role="img" aria-label="What faultinject demo prints on a terminal">
+role="img" aria-label="What faultinject prints on a terminal">
 <style>
 .{unique_id}-matrix {{
   font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
@@ -61,29 +72,69 @@ clip-path="url(#{unique_id}-clip-terminal)">
 
 
 def demo_output() -> str:
-    """Return what the demonstration prints, with its colours. Raises if it failed."""
-    command = [sys.executable, "-m", "faultinject", "demo"]
-    look = {"FORCE_COLOR": "1", "COLUMNS": str(COLUMNS), "PYTHONIOENCODING": "utf-8"}
-    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | look
+    """Return what the demonstration prints up to its advice, with its colours.
+
+    Raises if it failed.
+    """
     shown = subprocess.run(  # noqa: S603 - the command is ours
-        command, check=True, capture_output=True, env=environment, encoding="utf-8"
-    )
-    return shown.stdout
+        _command("faultinject demo"), check=True, capture_output=True, env=_environment(COLUMNS),
+        encoding="utf-8",
+    )  # fmt: skip
+    return "".join(takewhile(lambda line: ADVICE not in line, shown.stdout.splitlines(True)))
 
 
-def picture(output: str) -> str:
-    """Return the picture of an output, up to its advice."""
-    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
+def run_output() -> str:
+    """Return what the proxy prints while a program makes two calls, and then at Ctrl-C."""
+    with tempfile.TemporaryDirectory() as folder:
+        ready = Path(folder) / "ready.json"
+        command = [*_command(RUN), "--proxy-port", "0", "--ready-file", str(ready), "--seed", "1"]
+        with subprocess.Popen(  # noqa: S603 - the command is ours
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
+            env=_environment(RUN_COLUMNS) | {"FAULTINJECT_DATA_DIR": folder},
+        ) as proxy:  # fmt: skip
+            lines = cast("IO[str]", proxy.stdout)
+            start = list(takewhile(lambda line: "ANTHROPIC_BASE_URL" not in line, lines))
+            _call(json.loads(ready.read_text("utf-8"))["proxy"])
+            proxy.send_signal(signal.SIGINT)
+            rest = lines.read()
+    return f"$ {RUN}\n{start[0]}{rest}"
+
+
+def _call(url: str) -> None:
+    """Ask as a program does that tries each call three times, the second time for a stream."""
+    for stream in (False, True):
+        body = json.dumps({"model": "claude", "max_tokens": 99, "stream": stream}).encode()
+        for _ in range(3):
+            try:
+                with urllib.request.urlopen(f"{url}/v1/messages", body) as answer:  # noqa: S310
+                    answer.read()
+            except urllib.error.HTTPError as error:
+                error.close()
+
+
+def _command(line: str) -> list[str]:
+    return [sys.executable, "-m", *line.split()]
+
+
+def _environment(columns: int) -> dict[str, str]:
+    look = {"FORCE_COLOR": "1", "COLUMNS": str(columns), "PYTHONIOENCODING": "utf-8"}
+    return {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | look
+
+
+def picture(output: str, title: str, columns: int) -> str:
+    """Return the picture of an output."""
+    console = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True)
     for line in Text.from_ansi(output).split("\n"):
-        if ADVICE in line.plain:
-            break
         console.print(line)
-    svg = console.export_svg(
-        title="faultinject demo", theme=THEME, code_format=FRAME, unique_id="demo"
-    )
+    name = title.split()[-1]
+    svg = console.export_svg(title=title, theme=THEME, code_format=FRAME, unique_id=name)
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
 
 
 if __name__ == "__main__":
-    PICTURE.parent.mkdir(exist_ok=True)
-    PICTURE.write_text(picture(demo_output()), encoding="utf-8")
+    FOLDER.mkdir(exist_ok=True)
+    for name, title, output, columns in (
+        ("demo", "faultinject demo", demo_output(), COLUMNS),
+        ("run", "faultinject proxy", run_output(), RUN_COLUMNS),
+    ):
+        (FOLDER / f"{name}.svg").write_text(picture(output, title, columns), encoding="utf-8")
