@@ -1,43 +1,22 @@
-"""Presets in words: the table of all, and one with its rules and bytes.
+"""A preset in words, with its rules and bytes.
 
 Knows nothing of options. Loads much: import it late.
 """
 
 from __future__ import annotations
 
-import io
-import shutil
 import textwrap
 from collections.abc import Iterable, Iterator
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from faultinject.config import nearest
 from faultinject.config.wording import shown_text
 from faultinject.errors import SettingsError
-from faultinject.presets import NAMES, Preset, preset_named
+from faultinject.presets import Preset
 from faultinject.preview import shown
 from faultinject.providers import PROVIDERS
 from faultinject.providers.provider import Provider
 
 _WIDTH = 100
-
-
-def preset_table() -> str:
-    """Return the table of all presets, as wide as the terminal."""
-    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 1, 0), header_style="bold")
-    table.add_column("preset", no_wrap=True)
-    table.add_column("what the client sees", ratio=1)
-    table.add_column("what a client should do", ratio=1)
-    for name in NAMES:
-        preset = preset_named(name)
-        table.add_row(Text(name), Text(preset.sees), Text(preset.expect))
-    out = io.StringIO()
-    Console(file=out, width=shutil.get_terminal_size().columns, color_system=None).print(table)
-    return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
 
 
 def preset_text(preset: Preset, provider: str | None = None) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+
 import click
 
 from faultinject.cli.commands import HelpfulCommand, HelpfulGroup
@@ -24,9 +28,16 @@ Change one, and use it:
 def presets(context: click.Context) -> None:
     """List the failures that can be had by name (--preset), or show one."""
     if context.invoked_subcommand is None:
-        from faultinject.cli.preset_text import preset_table
+        from faultinject.cli.preset_list import preset_list
 
-        click.echo(preset_table(), nl=False)
+        click.echo(preset_list(_columns()), nl=False)
+
+
+def _columns() -> int | None:
+    """Return how wide the terminal is; None if there is none, and nobody says how wide it is."""
+    if os.environ.get("COLUMNS") or (sys.stdout is not None and sys.stdout.isatty()):
+        return shutil.get_terminal_size().columns
+    return None
 
 
 @presets.command("show", cls=HelpfulCommand)

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from faultinject.cli.preset_list import GROUPS
 from faultinject.config import PROXY_OPTIONS, load_settings
 from faultinject.config.yaml import yaml_value
 from faultinject.errors import SettingsError
@@ -19,14 +20,33 @@ def settings_of(given, environment=None):
     return load_settings(given, environment or {}, PROXY_OPTIONS)
 
 
-def test_the_table_has_them_all(run):
-    """Each with what is seen and what should be done, within the terminal's width."""
+def test_the_groups_have_them_all():
+    """In the order of the page."""
+    assert [name for names in GROUPS.values() for name in names] == list(NAMES)
+
+
+@pytest.mark.parametrize("columns", [40, 80, 100, 160])
+def test_the_list_is_as_wide_as_the_terminal(run, monkeypatch, columns):
+    """Each with what is seen, and nothing is longer than can be read."""
+    monkeypatch.setenv("COLUMNS", str(columns))
     code, out, err = run("presets")
     assert (code, err) == (0, "")
-    lines = out.splitlines()
-    assert [line.split()[0] for line in lines if line[:1].isalnum()][1:] == list(NAMES)
-    assert max(map(len, lines)) <= 100
-    assert "Notices that there is no stop_reason" in " ".join(out.split())
+    listed = out.partition("\nHave one happen")[0]
+    indented = [line for line in listed.splitlines() if line.startswith(" ")]
+    assert max(map(len, indented)) <= min(columns, 100)
+    words = " ".join(listed.split())
+    for title, names in GROUPS.items():
+        assert f"\n\n{title}\n" in f"\n\n{out}"
+        for name in names:
+            assert f"{name} {preset_named(name).sees}" in words
+
+
+def test_the_list_for_grep_has_a_line_each(run, monkeypatch):
+    """Where there is no terminal."""
+    monkeypatch.delenv("COLUMNS")
+    listed = run("presets")[1].partition("\nHave one happen")[0]
+    lines = [line.split() for line in listed.splitlines() if line.startswith(" ")]
+    assert lines == [[name, *preset_named(name).sees.split()] for name in NAMES]
 
 
 def test_one_is_shown(run):
