@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import cast
 
 import trio
 from attrs import define
@@ -42,14 +43,17 @@ class BrokenHandshake:
         try:
             for wait in self.plan.waits:
                 await self._while_client_stays(wait.seconds)
-            if self.plan.breaks is not None:
-                ending = await self._break(self.plan.breaks)
+            ending = await self._break(self._breaks)
         except trio.BrokenResourceError:
             pass  # it has left
         finally:
             self.plan.end()
             self._tell(started)
         await close(self.stream, ending)
+
+    @property
+    def _breaks(self) -> Break:
+        return cast("Break", self.plan.breaks)  # `decide_handshake` returns no other plan
 
     async def _break(self, breaks: Break) -> Ending:
         match breaks.how:
@@ -73,9 +77,9 @@ class BrokenHandshake:
 
         async def watch(ended: trio.CancelScope) -> None:
             try:
-                while not self.session.lease.follow(b""):
-                    if not await self.stream.receive_some(limits.client_hello_bytes):
-                        break
+                self.session.lease.follow(b"")
+                while await self.stream.receive_some(limits.client_hello_bytes):
+                    pass
             except trio.BrokenResourceError:
                 pass
             ended.cancel()
@@ -88,7 +92,6 @@ class BrokenHandshake:
     def _tell(self, started: float) -> None:
         session, authority = self.session, self.authority
         session.exchanges += 1
-        breaks = self.plan.breaks
         session.emit(
             ExchangeEnded(
                 time=time.time(),
@@ -109,6 +112,6 @@ class BrokenHandshake:
                 request_bytes=0,
                 response_bytes=0,
                 milliseconds=milliseconds_since(started),
-                fault=None if breaks is None else break_words(breaks),
+                fault=break_words(self._breaks),
             )
         )

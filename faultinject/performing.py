@@ -17,7 +17,7 @@ import trio
 from attrs import define, evolve, field
 
 from faultinject.faults import acts
-from faultinject.faults.acts import Act, Told
+from faultinject.faults.acts import Act, Told, Transform
 from faultinject.faults.answer import Answer
 from faultinject.faults.delay import Before
 from faultinject.faults.making import Made, make
@@ -176,13 +176,19 @@ class Performer:
 
     async def tick(self) -> bool:
         """Say that it is `wake_at`; return as `pass_on`."""
-        return await self._step(acts.TICK)
+        transform = self._transform
+        return transform is not None and await self._step(transform, acts.TICK)
 
     @property
     def wake_at(self) -> float:
         """When `tick` is due, on Trio's clock."""
-        transform = self._made.transform if self._made else None
+        transform = self._transform
         return math.inf if transform is None else self._started + transform.wake_at
+
+    @property
+    def _transform(self) -> Transform | None:
+        """What harms the body, if anything does; known from the head on."""
+        return self._made.transform if self._made else None
 
     async def _head(self, head: ResponseHead) -> bool:
         if head.interim:
@@ -217,15 +223,13 @@ class Performer:
         if isinstance(part, bytes) and part and not self._body_begun:
             self._body_begun = True
             await self.wait(Before.BODY)
-        if self._made is None or self._made.transform is None:
+        if (transform := self._transform) is None:
             await self.client.send(part)
             return isinstance(part, End)
-        return await self._step(part)
+        return await self._step(transform, part)
 
-    async def _step(self, told: Told) -> bool:
-        if self._made is None or self._made.transform is None:
-            return False
-        transform, now_seconds = self._made.transform, trio.current_time() - self._started
+    async def _step(self, transform: Transform, told: Told) -> bool:
+        now_seconds = trio.current_time() - self._started
         if isinstance(told, acts.Tick):  # in spite of what sums of fractions lose
             now_seconds = max(now_seconds, transform.wake_at)
         due, following = iter(transform.step(told, now_seconds)), deque[Act]()
@@ -275,8 +279,8 @@ class Performer:
                 self.ending = Ending.RESET
             case acts.Hang():
                 await self.hang(None)
-            case acts.Garbage(data):
-                await self.client.send_raw(data)
+            case _:
+                await self.client.send_raw(act.data)
                 self.ending = self.cut
         return True
 

@@ -14,7 +14,7 @@ from faultinject.faults import acts
 from faultinject.faults.actions import garbage
 from faultinject.faults.breaks import Break, How
 from faultinject.faults.delay import Before
-from faultinject.faults.respond import InjectedResponse
+from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.faults.stage import Stage
 from faultinject.faults.stream import Cut, Reset
 from faultinject.faults.wording import worded, worded_by_proxy
@@ -77,8 +77,8 @@ class Planned:
         plan, breaks = self.plan, self.plan.breaks
         if breaks is not None and breaks.point is None:
             await self._break(breaks)
-        elif plan.source is not None or plan.respond is not None:
-            await self._respond()
+        elif plan.respond is not None:
+            await self._respond(plan.respond)
         elif plan.stream and plan.upstream == "skipped":
             await self._make()
         else:
@@ -88,10 +88,8 @@ class Planned:
 
     # An answer of ours
 
-    async def _respond(self) -> None:
-        response, last = self._response(), False
-        if self.plan.respond is not None:
-            last = not self.plan.respond.keep_open
+    async def _respond(self, respond: Respond) -> None:
+        response, last = self._response(respond), not respond.keep_open
         if self.plan.upstream != "answered":
             await self.exchange.inject(self.request, response, last=last)
             return
@@ -100,15 +98,11 @@ class Planned:
             self.request, self.origin, response, received=self.received, last=last
         )
 
-    def _response(self) -> InjectedResponse:
+    def _response(self, respond: Respond) -> InjectedResponse:
         plan, performer = self.plan, self.performer
-        if plan.source is not None:
-            return plan.source
-        if plan.respond is None:
-            raise ValueError("the plan has no answer")
-        if plan.respond.at is Stage.CONNECT:
-            return worded_by_proxy(plan.respond, performer.fields(), plan.marker)
-        return worded(plan.respond, performer.provider, performer.fields(), plan.marker)
+        if respond.at is Stage.CONNECT:
+            return worded_by_proxy(respond, performer.fields(), plan.marker)
+        return worded(respond, performer.provider, performer.fields(), plan.marker)
 
     # None at all
 

@@ -7,7 +7,9 @@ shows it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 from attrs import field, frozen
@@ -19,6 +21,7 @@ from faultinject.faults.breaks import How
 from faultinject.faults.delay import Delay, Fixed
 from faultinject.faults.fault import Fault
 from faultinject.faults.making import make
+from faultinject.faults.respond import Respond
 from faultinject.faults.stage import Stage
 from faultinject.faults.wording import worded, worded_by_proxy
 from faultinject.faults.words import break_words
@@ -125,7 +128,7 @@ class _Preview:
         for delay in fault.delays:
             yield f"[{_wait(delay)}]\n"
         if fault.respond is not None:
-            yield from self._respond()
+            yield from self._respond(fault.respond)
         elif fault.breaks is not None and fault.breaks.point is None:
             yield f"[{break_words(fault.breaks)}]\n"
             if fault.breaks.how is How.TLS_ALERT:
@@ -138,10 +141,7 @@ class _Preview:
     def _numbers(self, purpose: str) -> Callable[[], float]:
         return Draws(1, self.rule.id, 1).apart(purpose).uniform
 
-    def _respond(self) -> Iterator[str]:
-        fault = self.fault.respond
-        if fault is None:
-            return
+    def _respond(self, fault: Respond) -> Iterator[str]:
         fields = self.provider.draw_fields(self._numbers("fields"), NOW_SECONDS, self.asked)
         if fault.at is Stage.CONNECT:
             response = worded_by_proxy(fault, fields, self.rule.id)
@@ -172,14 +172,12 @@ class _Run:
 
     def texts(self, pieces: list[bytes]) -> Iterator[str]:
         """Return what comes out, up to the end."""
-        now, waits, long_waits = 0.0, 0, 0
-        told: list[Told] = [*pieces, End()]
-        for place, each in enumerate(told):
-            now = max(now, place * SPACING_SECONDS)
-            if self.transform.wake_at <= now:
-                told.insert(place + 1, each)
-                each = TICK
-            for act in self.transform.step(each, now):
+        now, waits, long_waits, places = 0.0, 0, 0, count()
+        rest: deque[Told] = deque((*pieces, End()))
+        while True:  # at the latest, the body's end brings an ending
+            now = max(now, next(places) * SPACING_SECONDS)
+            told = TICK if self.transform.wake_at <= now else rest.popleft()
+            for act in self.transform.step(told, now):
                 yield from _act(act, now)
                 later = acts.later(now, act)
                 waits, long_waits = waits + (later > now), long_waits + (later > now + 1)

@@ -20,9 +20,6 @@ from faultinject.http.message import End, Headers
 class Tick:
     """Nothing came, but it is time (see `Transform.wake_at`)."""
 
-    def __repr__(self) -> str:
-        return "TICK"
-
 
 TICK: Final = Tick()
 

@@ -5,6 +5,7 @@ Knows nothing of the connection that the answer goes to.
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -13,7 +14,7 @@ from typing import TypeVar
 from attrs import evolve
 
 from faultinject.faults.respond import MARKER, InjectedResponse, Respond, content_type
-from faultinject.http.message import Headers, find_header, without_headers
+from faultinject.http.message import Headers, without_headers
 from faultinject.providers.documents import filled
 from faultinject.providers.phrases import standard_phrase
 from faultinject.providers.provider import Failure, Fields, Page, Provider
@@ -34,7 +35,7 @@ def worded(
         fields = evolve(fields, request_id=fault.request_id)
     page = provider.pages.get(fault.page) if fault.page is not None else None
     if page is not None:
-        status, reason, body, headers = _of_page(page, fields)
+        status, reason, body, headers = _of_page(page, fault, fields)
     else:
         failure = _failure(fault, provider)
         status, reason = failure.status, provider.reason_phrase(failure.status)
@@ -72,8 +73,11 @@ def _response(
 # -- who speaks ---------------------------------------------------------------------------------
 
 
-def _of_page(page: Page, fields: Fields) -> tuple[int, str, bytes, Headers]:
+def _of_page(page: Page, fault: Respond, fields: Fields) -> tuple[int, str, bytes, Headers]:
     headers = ((b"Content-Type", page.content_type.encode()), *page.headers(fields))
+    if fault.retry_after is not None:
+        seconds = math.ceil(fault.retry_after.seconds)
+        headers = _merged(headers, ((b"Retry-After", b"%d" % seconds),))
     return page.status, page.reason, page.body(fields), headers
 
 
@@ -160,7 +164,4 @@ def _dated(headers: Headers, fault: Respond, fields: Fields) -> Headers:
         return headers
     moment = datetime.fromtimestamp(int(fields.now_seconds + retry_after.seconds), UTC)
     date = format_datetime(moment, usegmt=True).encode()
-    name = b"Retry-After"
-    if find_header(headers, b"retry-after") is None:
-        return (*headers, (name, date))
     return tuple((key, date if key.lower() == b"retry-after" else value) for key, value in headers)

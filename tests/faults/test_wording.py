@@ -133,6 +133,15 @@ def test_a_date_to_come_again() -> None:
     assert header(response, b"retry-after") == b"Fri, 15 Jan 2027 08:01:30 GMT"
 
 
+def test_a_page_with_a_time_to_come_again() -> None:
+    """In the place of the page's own, if it has one; in seconds, or as a date."""
+    for name in ("cloudflare-522", "cloudflare-522-retry-after"):
+        for written, said in ((2.5, b"3"), ({"date": 10}, b"Fri, 15 Jan 2027 08:00:10 GMT")):
+            response = answer({"page": name, "retry_after": written})
+            values = [value for key, value in response.headers if key.lower() == b"retry-after"]
+            assert values == [said]
+
+
 @pytest.mark.parametrize("name", sorted(anthropic.PROVIDER.pages))
 def test_a_page(name: str) -> None:
     """It is a gateway's own."""
