@@ -18,7 +18,11 @@ from faultinject.plain_files import read_plain_file
 from faultinject.rules.checks import Capabilities, check_capabilities
 from faultinject.rules.model import Rule, RuleSet
 from faultinject.rules.short_form import options_rule
+from faultinject.rules.when import When
 from faultinject.settings import ChosenPreset, Settings, WrittenRules
+
+OPTIONS = "options"
+"""The name of the options' own rule."""
 
 
 @frozen
@@ -52,7 +56,11 @@ def composed(settings: Settings, capabilities: Capabilities | None = None) -> Co
     rule_set = RuleSet(reading.rules, settings.seed, settings.marker)
     if capabilities is not None:
         check_capabilities(rule_set, capabilities)
-    warnings = (*reading.warnings, *_unseen(given, settings.target_host))
+    warnings = (
+        *_too_often(settings.preset),
+        *reading.warnings,
+        *_unseen(given, settings.target_host),
+    )
     return Composed(rule_set, warnings)
 
 
@@ -144,6 +152,35 @@ def _of_presets(chosen: Iterable[ChosenPreset]) -> Iterator[Rule]:
         except SettingsError as error:
             raise SettingsError(f"--preset: {error}") from None
         yield from (evolve(rule, when=rule.when.scaled(each.factor)) for rule in rules)
+
+
+def _too_often(chosen: Iterable[ChosenPreset]) -> Iterator[str]:
+    """Return a warning for each preset of which a chance is multiplied to more than 1."""
+    from faultinject.presets import preset_named
+
+    for each in chosen:
+        chances = (_greatest_chance(rule.when) for rule in preset_named(each.name).rules)
+        chance = max((one for one in chances if one * each.factor > 1), default=None)
+        if chance is not None:
+            factor = f"{each.factor:g}"
+            part = f"{factor}%" if each.factor <= 100 else "20%"
+            yield (
+                f"--preset {each.name}@{factor}: {factor} times the chance of {chance * 100:.3g} %"
+                f" is more than 100 %, and counts as 100 %; a percentage is written as in @{part}"
+            )
+
+
+def _greatest_chance(when: When) -> float:
+    return when.probability if when.ramp is None else max(when.ramp.start, when.ramp.end)
+
+
+def chances(rule_set: RuleSet) -> dict[str, float]:
+    """Return the chance of each rule that does not fire whenever it may, without the options'.
+
+    That of a ramp is the greatest.
+    """
+    greatest = {rule.id: _greatest_chance(rule.when) for rule in rule_set.rules}
+    return {name: chance for name, chance in greatest.items() if chance < 1 and name != OPTIONS}
 
 
 def _for_targets(rule: Rule, targets: tuple[TargetPattern, ...]) -> Rule:

@@ -94,6 +94,9 @@ class ProxyStarted(Event):
     fake_upstream: bool
     rules: tuple[str, ...] = ("options",)
     """The names (or ids) of the rules in force, in order; ``options`` is that of the options."""
+    chances: dict[str, float] = field(factory=dict, hash=False)
+    """The chance of each rule that does not fire whenever it may, but of that of the options;
+    a ramp's greatest."""
 
 
 @frozen(kw_only=True)
@@ -130,6 +133,8 @@ class PluginStarted(Event):
     command: str
     """How Fault is started so that it uses the plugin."""
     rules: tuple[str, ...] = ("options",)
+    """As of `ProxyStarted`."""
+    chances: dict[str, float] = field(factory=dict, hash=False)
     """As of `ProxyStarted`."""
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from faultinject.authority import TargetPattern
-from faultinject.composing import asked_probability, composed, problems, rule_set_of
+from faultinject.composing import asked_probability, chances, composed, problems, rule_set_of
 from faultinject.errors import SettingsError
 from faultinject.faults.stage import Ability
 from faultinject.rules.checks import Capabilities
@@ -191,3 +192,34 @@ def test_all_problems() -> None:
         "r.yaml: rules[3].name: 'a' is the name of r.yaml: rules[1] too",
     ]
     assert problems(WrittenRules([rules[1]], "r.yaml")) == []
+
+
+@pytest.mark.parametrize(
+    ("preset", "factor", "words"),
+    [
+        ("overloaded", 200.0, "200 times the chance of 100 % is more than 100 %, .* as in @20%$"),
+        ("overloaded", 1.5, "@1.5: 1.5 times the chance of 100 % .* as in @1.5%$"),
+        ("flaky", 20.0, "20 times the chance of 6 % is more than 100 %, and counts as 100 %"),
+    ],
+)
+def test_a_factor_that_makes_a_chance_more_than_one(preset: str, factor: float, words: str) -> None:
+    """It is a warning, for a percentage was meant, most likely."""
+    [warning] = composed(Settings(preset=(ChosenPreset(preset, factor),))).warnings
+    assert warning.startswith(f"--preset {preset}@{factor:g}: ")
+    assert re.search(words, warning)
+
+
+@pytest.mark.parametrize(("preset", "factor"), [("overloaded", 1.0), ("flaky", 16.0)])
+def test_a_factor_that_makes_sense(preset: str, factor: float) -> None:
+    """Nothing is said."""
+    assert composed(Settings(preset=(ChosenPreset(preset, factor),))).warnings == ()
+
+
+def test_the_chances_of_rules() -> None:
+    """Of those that do not fire whenever they may; those of the options are told in another way."""
+    ramp = WrittenRules("respond 500 name=ramp ramp={from: 0, to: 0.5, over: 1m}", "--rule")
+    always = WrittenRules("respond 500 name=always path=/a", "--rule")
+    settings = Settings(
+        rules=(ramp, always), preset=(ChosenPreset("overloaded", 0.3),), short_form=True
+    )
+    assert chances(rule_set_of(settings)) == {"ramp": 0.5, "overloaded": 0.3}

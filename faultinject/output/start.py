@@ -6,6 +6,7 @@ Knows nothing of other events.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 
 from faultinject.authority import TargetPattern, bracketed
 from faultinject.events import PluginStarted, ProxyStarted
@@ -43,15 +44,21 @@ MOST_RULES = 8
 
 def _rule_lines(event: ProxyStarted | PluginStarted) -> list[str]:
     errors = f"  errors   {percent(event.error_probability)} of requests get status"
-    names = [brief(name, 100) for name in event.rules]
-    more = len(names) - MOST_RULES
-    rules = ", ".join(names[:MOST_RULES]) + (f" and {more} more" if more > 0 else "")
+    names = [_rule_name(name, event.chances) for name in event.rules[:MOST_RULES]]
+    more = len(event.rules) - MOST_RULES
+    rules = ", ".join(names) + (f" and {more} more" if more > 0 else "")
     return [
         *([f"{errors} {event.status_code}"] if "options" in event.rules else []),
-        *([f"  rules    {rules}"] if names != ["options"] else []),
+        *([f"  rules    {rules}"] if event.rules != ("options",) else []),
         f"  seed     {event.seed}",
         f"  CA       {safe(event.ca_cert)}",
     ]
+
+
+def _rule_name(name: str, chances: Mapping[str, float]) -> str:
+    """Return a rule's name, with its chance if it does not fire whenever it may."""
+    chance = f" ({percent(chances[name])})" if name in chances else ""
+    return brief(name, 100) + chance
 
 
 def start_block(event: ProxyStarted, *, bold: str = "", plain: str = "") -> str:

@@ -23,6 +23,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),
     "list of strings": (tuple,),
     "list of objects": (tuple,),
+    "object": (dict,),
     "string or null": (str, type(None)),
     "integer or null": (int, type(None)),
 }

@@ -83,6 +83,8 @@ def test_rules_are_named() -> None:
     many = start_block(sample(ProxyStarted, rules=tuple(f"r{n}" for n in range(10))))
     assert "  rules    r0, r1, r2, r3, r4, r5, r6, r7 and 2 more\n" in many
     assert "  rules " not in start_block(sample(ProxyStarted))
+    sometimes = sample(ProxyStarted, rules=("a", "b", "c"), chances={"a": 0.3, "c": 0.005})
+    assert "  rules    a (30 %), b, c (0.5 %)\n" in start_block(sometimes)
 
 
 def test_the_plugins_block() -> None:
