@@ -165,8 +165,7 @@ class Planned:
             plan.marker,
             close=close,
         )
-        if await performer.pass_on([made.head]):
-            return
+        await performer.pass_on([made.head])
         if performer.has_body:
             for place, piece in enumerate(made.pieces):
                 if place and await performer.pause(SPACING_SECONDS):

@@ -16,6 +16,7 @@ from faultinject.limits import Limits
 from tests.support.bench import TARGET, Script, ok, open_bench, post, trusting_context
 from tests.support.llm_api import chunk, message_events
 from tests.support.peer import Cut, Message, Peer
+from tests.support.tls_peers import client_hello
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
@@ -90,6 +91,16 @@ async def test_a_stall_has_delivered_what_came_before(autojump_clock):
         times = [when for when, _ in chunks]
         assert times[:5] == pytest.approx([1, 2, 3, 4, 5])
         assert times[5] == pytest.approx(65)
+
+
+async def test_a_time_comes_though_the_upstream_is_silent(autojump_clock):
+    """It is waited for beside what the upstream says."""
+    async with open_bench(upstream=streams(gap_seconds=60)) as bench:
+        bench.rules(stream(after={"time": "90s"}, error=True))
+        _, [first, (when, error)] = await read_stream(await bench.tls())
+        assert first == (pytest.approx(60), EVENTS[0])
+        assert when == pytest.approx(90)
+        assert error.startswith(b"event: error\n")
 
 
 async def test_a_stall_for_ever_ends_with_its_client(autojump_clock):
@@ -421,6 +432,15 @@ async def test_a_made_stream(autojump_clock):
         assert bench.dialer.dialled == []
 
 
+async def test_a_made_answer_to_a_request_that_a_rule_has_read(autojump_clock):
+    """The answer is to what was read."""
+    async with open_bench() as bench:
+        rule = stream(cut=True, upstream="skipped") | {"match": {"model": "claude-*"}}
+        bench.rules(rule)
+        message = await (await bench.tls()).ask(post("/v1/messages", b'{"model": "claude-x"}'))
+        assert message.json()["model"] == "claude-x"
+
+
 async def test_a_made_answer_that_is_no_stream(autojump_clock):
     """A request that wants no stream gets none, and that is told."""
     async with open_bench() as bench:
@@ -497,6 +517,17 @@ async def test_a_connect_that_is_answered(autojump_clock):
         assert (await client.ask(connect)).status == 200
 
 
+async def test_a_connect_that_is_the_last_word(autojump_clock):
+    """It is answered; the connection ends, as the client wants it."""
+    async with open_bench() as bench:
+        bench.rules({"fault": {"respond": {"status": 407, "at": "connect"}}})
+        client = bench.connect()
+        connect = b"CONNECT api.example.com:443 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        assert (await client.ask(connect)).status == 407
+        assert await client.rest() == b""
+        assert (await bench.ended()).exchanges == 1
+
+
 @pytest.mark.parametrize("how", ["close", "reset", "garbage", {"how": "hang", "for": "9s"}])
 async def test_a_connect_that_breaks(autojump_clock, how):
     """Nobody is dialled."""
@@ -540,6 +571,31 @@ async def test_a_handshake_that_breaks(autojump_clock, how):
         assert (exchange.outcome, exchange.method) == ("injected", "CONNECT")
         assert exchange.fault == f"{fault['how']} at the handshake"
         assert bench.dialer.dialled == []
+
+
+async def test_a_client_that_leaves_before_a_late_alert(autojump_clock):
+    """There is nobody to alert; it is told all the same."""
+    async with open_bench() as bench:
+        bench.rules({"fault": {"break": {"how": "tls-alert", "at": "handshake"}, "delay": "5s"}})
+        client = await bench.tunnel()
+        await client.send(client_hello(trusting_context(), TARGET))
+        await trio.sleep(1)
+        await client.close()
+        await bench.ended()
+        assert trio.current_time() == pytest.approx(1)
+        assert (await bench.exchange()).fault == "tls-alert at the handshake"
+
+
+async def test_a_client_that_does_not_wait_for_its_handshake(autojump_clock):
+    """What it says meanwhile shortens nothing."""
+    async with open_bench() as bench:
+        bench.rules({"fault": {"break": {"how": "hang", "for": "9s", "at": "handshake"}}})
+        client = await bench.tunnel()
+        await client.send(client_hello(trusting_context(), TARGET))
+        await trio.sleep(1)
+        await client.send(b"hello?")
+        assert await client.end() == b""
+        assert trio.current_time() == pytest.approx(9)
 
 
 # Bodies that rules read
@@ -736,6 +792,20 @@ async def test_a_time_within_a_made_stream(autojump_clock, after, seconds):
         else:
             assert b"message_stop" in (await client.answer()).body
             assert (await bench.exchange()).outcome == "not-reached"
+
+
+async def test_a_time_within_a_made_stream_that_goes_on(autojump_clock):
+    """The event that is next by then is missing, and no other."""
+    async with open_bench() as bench:
+        bench.rules(stream(after={"time": "90ms"}, drop=1, upstream="skipped"))
+        client = await bench.tls()
+        _, harmed = await read_stream(client)
+        bench.rules(stream(after={"count": 100}, cut=True, upstream="skipped"))
+        _, whole = await read_stream(client)
+        place = sum(1 for when, _ in harmed if when < 0.09)
+        names = [data.partition(b"\n")[0] for _, data in whole]
+        del names[place]
+        assert [data.partition(b"\n")[0] for _, data in harmed] == names
 
 
 async def test_a_made_answer_to_head(autojump_clock):

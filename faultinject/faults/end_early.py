@@ -31,9 +31,7 @@ class EndingEarly(Action):
         for piece in self._decoder.feed(data):
             yield Send(piece.raw)
             self._progress.see(piece)
-            yield from self._try()
-            if self.done:
-                return
+            yield from self._try()  # nothing is asked for behind its end
 
     def _try(self) -> Iterator[Act]:
         if events := self._progress.end_early(self._uniform):

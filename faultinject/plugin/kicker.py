@@ -48,7 +48,7 @@ async def kick_while_unproven(upload: Lane, kicking: Lane) -> None:
 
 async def _kick_until_proven(upload: Lane, kicking: Lane) -> None:
     wait_seconds = FIRST_WAIT_SECONDS
-    while upload.unproven:
+    while True:
         with trio.move_on_after(wait_seconds):
             await _proof(upload)
             return

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import trio
 from attrs import define, field
@@ -99,9 +100,8 @@ class DuplexTunnel:
             tell_failure(session, host, self._upstream_failure(error))
             await self._alert(fatal_alert(AlertDescription.HANDSHAKE_FAILURE))
             return None
-        if isinstance(session.lease, TunnelLease):
-            head_bytes = session.services.limits.head_bytes
-            session.lease.lend(UpstreamConnection(upstream, head_bytes=head_bytes), host)
+        connection = UpstreamConnection(upstream, head_bytes=session.services.limits.head_bytes)
+        cast("TunnelLease", session.lease).lend(connection, host)  # `duplex_tunnels` gives it
         return await self._accept(session, data, origin, hello)
 
     async def _start_tls(self, session: Session, origin: Origin) -> trio.abc.Stream:

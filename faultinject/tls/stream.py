@@ -135,8 +135,6 @@ class TlsStream(trio.abc.Stream):
         except ssl.SSLWantReadError:
             if not data:
                 raise
-        except ssl.SSLZeroReturnError:
-            pass
         except ssl.SSLEOFError:
             self._peer_is_gone = True
         except ssl.SSLError as error:

@@ -67,6 +67,14 @@ def test_a_number_of_bytes(after: int, size: int) -> None:
     assert result.ending == acts.Reset()
 
 
+@pytest.mark.parametrize("size", [1, 10_000])
+def test_a_number_of_bytes_that_never_come(size: int) -> None:
+    """The answer has ended before."""
+    pieces = [WHOLE[at : at + size] for at in range(0, len(WHOLE), size)]
+    result = play(made({"after": {"bytes": len(WHOLE) + 1}, "cut": True}), at_once(*pieces))
+    assert (result.data, result.ending) == (WHOLE, FINISH)
+
+
 def test_a_time() -> None:
     """It comes by itself, whether anything else does or not."""
     result = play(made({"after": {"time": 2.5}, "cut": True}), one_a_second(*EVENTS))
@@ -242,6 +250,10 @@ def test_end_early_waits_for_a_message() -> None:
     assert result.data.startswith(EVENTS[0])
     assert events_of(result.data)[-2][1]["delta"]["stop_reason"] == "max_tokens"
     assert (result.now, result.ending) == (1, FINISH)
+    ping, begin = b'event: ping\ndata: {"type": "ping"}\n\n', EVENTS[0]
+    late = play(made({"at": "first-event", "end_early": True}), at_once(ping, begin, EVENTS[1]))
+    assert late.data.startswith(ping + begin)
+    assert EVENTS[1] not in late.data
     never = made({"after": "message_stop", "end_early": True})
     assert play(never, at_once(WHOLE)).data == WHOLE
     assert never.transform is not None
@@ -317,6 +329,18 @@ def test_a_stall_with_pings() -> None:
     of = answer(openai.PROVIDER, "/v1/chat/completions")
     chat = completion_events()
     assert play(made(fault, of=of), one_a_second(*chat[:3])).times == [1, 2, 11]
+
+
+def test_a_stall_within_a_stall() -> None:
+    """Whichever lasts longer; nothing that waits is lost."""
+    for first, second, end in (("3s", "10s", 12), ("30s", "1s", 30)):
+        faults = (
+            {"after": {"count": 1}, "stall": first},
+            {"after": {"time": "2s"}, "stall": second},
+        )
+        result = play(made(*faults), at_once(WHOLE))
+        assert result.pieces == [EVENTS[0], WHOLE.removeprefix(EVENTS[0])]
+        assert (result.times, result.ending) == ([0, end], FINISH)
 
 
 def test_a_stall_for_ever() -> None:
