@@ -114,7 +114,7 @@ ERROR_BODY = Option(
     name="error-body",
     kind=BODY,
     group=FAILS,
-    help="The body of the error, instead of the API's own words for the status.",
+    help="The body of the error, instead of a document in Anthropic's form.",
 )
 HEADER = Option(
     name="header",
