@@ -7,7 +7,6 @@ the option, the variable or the file's key.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -167,6 +166,8 @@ def _unknown_key(key: str) -> str:
 
 def nearest(word: str, words: Iterable[str]) -> str | None:
     """Return the word most like the given one, if any is like it at all."""
+    import difflib  # for mistakes alone
+
     return next(iter(difflib.get_close_matches(word, list(words), n=1)), None)
 
 

@@ -10,6 +10,7 @@ import re
 import ssl
 import stat
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from attrs import field, frozen
@@ -24,6 +25,7 @@ _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-
 _BASIC_CONSTRAINTS_DER = b"\x06\x03\x55\x1d\x13"  # the object identifier 2.5.29.19
 _EC_KEY_DER = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"  # id-ecPublicKey
 _RSA_KEY_DER = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"  # rsaEncryption
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MOST_BYTES = 1024 * 1024  # /dev/zero, or the wrong file, should not fill the memory
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
@@ -104,7 +106,21 @@ def _is_authority_now(pem: str) -> bool:
     if not authorities or not known_key or _BASIC_CONSTRAINTS_DER not in der:
         return False
     start, end = str(authorities[0]["notBefore"]), str(authorities[0]["notAfter"])
-    return ssl.cert_time_to_seconds(start) <= time.time() < ssl.cert_time_to_seconds(end)
+    return seconds_of(start) <= time.time() < seconds_of(end)
+
+
+def seconds_of(printed: str) -> float:
+    """Return seconds since the epoch of a date as OpenSSL prints it: "Jun  1 12:00:00 2030 GMT".
+
+    `ssl.cert_time_to_seconds` does the same by `time.strptime`, whose first call takes as long
+    as all the rest of a look at an authority. Raises `ValueError`, as that does.
+    """
+    month, day, clock, year, zone = printed.split()
+    if zone != "GMT":
+        raise ValueError(f"{printed!r} is not in GMT")
+    hour, minute, second = map(int, clock.split(":"))
+    date = datetime(int(year), _MONTHS.index(month) + 1, int(day), hour, minute, second, tzinfo=UTC)
+    return date.timestamp()
 
 
 def _is_pair(files: CaFiles) -> bool:

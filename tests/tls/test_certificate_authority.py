@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from faultinject.errors import SettingsError
-from faultinject.tls.ca_files import looks_usable, read_ca_files
+from faultinject.tls.ca_files import looks_usable, read_ca_files, seconds_of
 from faultinject.tls.certificate_authority import CertificateAuthority, default_data_dir
 from tests.support.authorities import AuthorityFiles
 
@@ -460,6 +460,31 @@ def test_lock_that_another_program_holds(tmp_path: Path, monkeypatch: pytest.Mon
         CertificateAuthority.open_or_create(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "printed",
+    ["Jan  1 00:00:00 1970 GMT", "Feb 29 23:59:59 2028 GMT", "Dec 31 09:08:07 9999 GMT"],
+)
+def test_dates_are_read_as_python_reads_them(printed: str) -> None:
+    """OpenSSL prints them in one way, whatever the locale."""
+    assert seconds_of(printed) == ssl.cert_time_to_seconds(printed)
+
+
+@pytest.mark.parametrize(
+    ("printed", "why"),
+    [
+        ("", "not enough values"),
+        ("Jun  1 12:00 2030 GMT", "not enough values"),
+        ("Juni 1 12:00:00 2030 GMT", "not in tuple"),
+        ("Jun 31 12:00:00 2030 GMT", "day"),
+        ("Jun  1 12:00:00 2030 CET", "is not in GMT"),
+    ],
+)
+def test_other_dates_are_not_read(printed: str, why: str) -> None:
+    """The closer look is left to say what they are."""
+    with pytest.raises(ValueError, match=why):
+        seconds_of(printed)
+
+
 OPEN_AND_WATCH = """
 import builtins, os, pathlib, sys
 from faultinject.tls.certificate_authority import CertificateAuthority
@@ -474,7 +499,7 @@ sys.addaudithook(hook)
 sys.dont_write_bytecode = True
 CertificateAuthority.open_or_create(pathlib.Path(sys.argv[1]))
 assert not written, written
-for module in ("cryptography", "filelock", "platformdirs"):
+for module in ("cryptography", "filelock", "platformdirs", "_strptime"):
     assert module not in sys.modules, module
 """
 
