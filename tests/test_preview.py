@@ -73,6 +73,14 @@ def test_a_stream_is_shown_up_to_what_happens_in_it(fault: Any, count: int, end:
     assert "X-Faultinject" not in text  # a real answer bears no mark
 
 
+def test_a_wait_that_is_over_when_it_is_due_is_not_shown() -> None:
+    """A stall within a stall that lasts longer."""
+    stalls = [{"after": {"count": 1}, "stall": "3s"}, {"after": {"time": "1s"}, "stall": "10s"}]
+    [text] = texts({"stream": stalls})
+    assert [line for line in text.splitlines() if "pass" in line] == ["[1 s pass]", "[10 s pass]"]
+    assert events(text) == 10
+
+
 def test_a_made_stream_bears_the_mark() -> None:
     """It is no answer of the API's."""
     [text] = texts({"stream": {"after": {"count": 1}, "cut": True, "upstream": "skipped"}})

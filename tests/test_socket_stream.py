@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio.testing
 
+from faultinject import socket_stream
 from faultinject.socket_stream import SocketStream
 
 Pair = tuple[SocketStream, SocketStream]
@@ -52,6 +53,41 @@ async def test_bytes_go_both_ways_in_order_to_the_half_closed_ends(pair: Pair) -
         for stream in pair:
             nursery.start_soon(send, stream)
             nursery.start_soon(receive, stream)
+
+
+class Wolf(socket.socket):
+    """A socket that seems readable twice before it is."""
+
+    cries = 2
+
+    def recv(self, *arguments: int) -> bytes:
+        """Receive, if it is no cry."""
+        data = super().recv(*arguments, socket.MSG_PEEK)
+        if self.cries:
+            self.cries -= 1
+            raise BlockingIOError
+        return super().recv(len(data))
+
+
+async def test_a_socket_that_only_seems_readable(pair: Pair) -> None:
+    """It is waited for."""
+    ours, theirs = pair
+    ours.socket = Wolf(fileno=ours.socket.detach())
+    ours.socket.setblocking(False)
+    await theirs.send_all(b"ab")
+    assert await ours.receive_some() == b"ab"
+    assert ours.socket.cries == 0
+
+
+async def test_a_system_without_quick_acknowledgements(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There they are left to the kernel."""
+    monkeypatch.setattr(socket_stream, "_QUICK_ACKNOWLEDGEMENT", None)
+    ours, theirs = pair
+    ours.acknowledge()
+    await theirs.send_all(b"ab")
+    assert await ours.receive_some() == b"ab"
 
 
 async def test_a_receive_gives_others_their_turn_though_it_need_not_wait(pair: Pair) -> None:

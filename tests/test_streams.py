@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock, check_half_closeable_stream, memory_stream_pair
 
 from faultinject.streams import LINGER_SECONDS, Ending, PrefixedStream, close, half_close
+from tests.support.pipes import pipe_pair
 from tests.support.script import ScriptedPeer
 
 
@@ -30,6 +31,17 @@ class Whole(trio.abc.Stream):
 
 
 # With a prefix
+
+
+async def test_a_reset_goes_through_if_there_is_one() -> None:
+    """A stream that has none stays open."""
+    peer = ScriptedPeer()
+    PrefixedStream(b"x", Whole(peer)).reset()
+    await peer.stream.send_all(b"still open")
+    ours, theirs = pipe_pair()
+    PrefixedStream(b"x", ours).reset()
+    with pytest.raises(trio.BrokenResourceError):
+        await theirs.receive_some()
 
 
 async def test_the_prefix_comes_first() -> None:

@@ -190,6 +190,9 @@ def test_a_row_a_rule() -> None:
     assert "and 2 more" in text
     assert row(text, "api.anthropic.com")[2] == "-"
     assert "rule " not in report_of(sample(ExchangeEnded))
+    few = report_of(sample(ProxyStarted, rules=("r0",)))
+    assert row(few, "r0") == ["r0", "0", "0", "0"]
+    assert " more" not in few
 
 
 def plugin_report_of(*events: Event, **started: Any) -> str:

@@ -52,6 +52,12 @@ def test_exchange() -> None:
     )
 
 
+def test_an_exchange_that_was_harmed() -> None:
+    """What was done to it follows its rule."""
+    text = line(sample(ExchangeEnded, outcome="harmed", fault="stall after 5 events"))
+    assert text.endswith("127.0.0.1:53124  rule=error  stall after 5 events")
+
+
 def test_exchange_without_status_or_rule() -> None:
     """What there is none of is a dash or absent; the error comes last."""
     event = sample(ExchangeEnded, outcome="client-gone", status=None, rule=None, error="it left")

@@ -22,6 +22,7 @@ from faultinject.plugin.lease import MOST_AHEAD, TunnelLease
 ORIGIN = Origin(Authority("a.example", 443), Authority("a.example", 443))
 CARRIER = b"HEAD / HTTP/1.1\r\nHost: a.example\r\n\r\n"
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n"
+HINTS = b"HTTP/1.1 103 Early Hints\r\n\r\n"
 LAST = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 
 
@@ -77,6 +78,28 @@ async def test_a_carriers_response_is_held_for_the_answer(ends: Ends) -> None:
     await ends.pair.client.send_all(b"429")
     ends.pair.client.end_turn()
     assert await ends.call(Side.CLIENT, Direction.TO_PEER) == [Replace(b"429")]
+
+
+async def test_a_way_with_nothing_to_say_yet_is_kept(ends: Ends) -> None:
+    """It is let go with what is written, and not before."""
+    answer = await ends.carried(ends.lease.make_way, NOT_FOUND)
+    ends.lease.let_go(3)
+    await trio.testing.wait_all_tasks_blocked()
+    assert answer == []
+    await ends.pair.client.send_all(b"429")
+    ends.lease.let_go(0)
+    assert await ends.call(Side.CLIENT, Direction.TO_PEER) == [Replace(b"429")]
+
+
+async def test_what_comes_before_a_carriers_response(ends: Ends) -> None:
+    """It is passed over; the last input is held."""
+    async with trio.open_nursery() as using:
+        using.start_soon(ends.lease.make_way)
+        await trio.testing.wait_all_tasks_blocked()
+        await ends.call(Side.UPSTREAM, Direction.TO_PEER)
+        assert await ends.call(Side.UPSTREAM, Direction.FROM_PEER, HINTS) == [Replace(b"")]
+        assert await ends.call(Side.UPSTREAM, Direction.FROM_PEER, NOT_FOUND) == []
+    assert ends.pair.down.in_hand
 
 
 async def test_a_way_for_several_writes_is_promised(ends: Ends) -> None:

@@ -199,6 +199,21 @@ async def test_a_receiver_that_has_to_answer_waits_for_the_sender() -> None:
             await theirs.receive_some()
 
 
+async def test_what_others_have_sent_already_is_not_sent_again() -> None:
+    """Of two that wait for the sender, the first sends for both."""
+    theirs, ours = await connected(20_000)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ours.send_all, bytes(40_000))
+        await trio.testing.wait_all_tasks_blocked()
+        ours._tls.write(b"the last")
+        nursery.start_soon(ours._flush)
+        nursery.start_soon(ours._flush)
+        received = bytearray()
+        while not received.endswith(b"the last"):
+            received += await theirs.receive_some()
+    assert len(received) == 40_000 + len(b"the last")
+
+
 async def test_a_reset_goes_through_to_the_transport() -> None:
     """Nothing is said; where the transport cannot be reset it is the caller's to close."""
     theirs, ours = await connected()
