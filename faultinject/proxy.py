@@ -5,6 +5,7 @@ Knows nothing of signals, terminals and files of its own: whoever calls `serve` 
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import time
 from collections.abc import Callable
@@ -115,6 +116,8 @@ def _services(
     settings: Settings,
     rule_set: RuleSet,
     listener: Listener,
+        port_is_why = getattr(cause, "errno", None) in (errno.EADDRINUSE, errno.EACCES)
+        mend = "--proxy-port (0 picks a free one)" if port_is_why else "--host"
     authority: CertificateAuthority,
     listeners: list[trio.SocketListener],
     pool_nursery: trio.Nursery,
@@ -179,7 +182,7 @@ async def _listen(settings: Settings) -> list[trio.SocketListener]:
         reason = getattr(cause, "strerror", None) or str(cause)
         raise StartError(
             f"cannot listen on {bracketed(settings.host)}:{settings.proxy_port}: {reason};"
-            " choose another with --proxy-port (0 picks a free one)"
+            f" choose another with {mend}"
         ) from error
     if settings.proxy_port == 0:  # each address has picked one, and only one can be told
         for spare in listeners[1:]:

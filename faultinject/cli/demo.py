@@ -15,10 +15,14 @@ The same with another failure:
 """
 
 
+class _Status(click.IntRange):
+    name = "status"  # what Click calls what is no number
+
+
 @click.command("demo", cls=HelpfulCommand, epilog=_EPILOG)
 @click.option(
     "--status-code",
-    type=click.IntRange(400, 599),
+    type=_Status(400, 599),
     default=429,
     show_default=True,
     metavar="CODE",

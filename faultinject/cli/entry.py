@@ -7,8 +7,11 @@ without a command is no error: it prints its help.
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -33,7 +36,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _say(_with_help(error), error.exit_code)
     except click.Abort:
         return INTERRUPTED
-    except (FaultinjectError, BaseExceptionGroup) as error:
+    except (FaultinjectError, OSError, BaseExceptionGroup) as error:
         return _say_failure(error)
     return code if isinstance(code, int) else 0
 
@@ -51,7 +54,20 @@ def _say_failure(error: BaseException) -> int:
         return INTERRUPTED
     if isinstance(cause, FaultinjectError):
         return _say(str(cause), USAGE_ERROR if isinstance(cause, SettingsError) else START_ERROR)
+    if isinstance(cause, OSError) and cause.errno in _FULL and cause.filename is None:
+        _forget_output()
+        return _say(f"cannot write the output: {cause.strerror}", START_ERROR)
     raise error
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""What a write to a full disk, or to a terminal that is gone, fails with."""
+
+
+def _forget_output() -> None:
+    """Drop what could not be written: Python would try once more at its end, and complain."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(message: str, code: int) -> int:
@@ -62,7 +78,7 @@ def _say(message: str, code: int) -> int:
 
 def _with_help(error: click.ClickException) -> str:
     """Return Click's message, with the command whose help says more."""
-    message = error.format_message().rstrip(".")
+    message = " ".join(error.format_message().split()).rstrip(".")  # a line, and no list
     if not isinstance(error, click.UsageError) or error.ctx is None:
         return message
     return f"{message} (see '{error.ctx.command_path} --help')"

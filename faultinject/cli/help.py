@@ -50,7 +50,16 @@ def _twin(command: click.Command, ctx: click.Context) -> RichCommand:
         return RichCommand(command.name, **shared)
     names = command.list_commands(ctx)
     commands = {name: found for name in names if (found := command.get_command(ctx, name))}
-    return RichGroup(name=command.name, commands=commands, **shared)
+    return _InOrder(name=command.name, commands=commands, **shared)
+
+
+class _InOrder(RichGroup):
+    """A group that lists its commands as they were given, and not by the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return their names."""
+        del ctx
+        return list(self.commands)
 
 
 def _epilog(text: str) -> Text:

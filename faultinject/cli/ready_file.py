@@ -33,10 +33,15 @@ def ready_file(path: Path | None, contents: Mapping[str, object]) -> Iterator[No
 
 
 def forget_ready_file(path: Path | None) -> None:
-    """Remove what an earlier run that was killed left behind: it would mislead who waits."""
+    """Remove what an earlier run that was killed left behind: it would mislead who waits.
+
+    Raises `StartError` if it is no file, or if none could be written in its place.
+    """
     if path is not None:
         try:
             path.unlink(missing_ok=True)
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
         except OSError as error:
             raise _cannot_write(path, error) from None
 

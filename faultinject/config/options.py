@@ -94,7 +94,7 @@ CONFIG = Option(
     kind=FILE,
     group=CONFIGURATION,
     field="",
-    help="Read options and rules from this file (YAML, JSON or TOML).",
+    help="Read options and rules from this file (YAML, JSON or TOML); '-' is standard input.",
 )
 ERROR_PROBABILITY = Option(
     name="error-probability",

@@ -42,7 +42,7 @@ def whole_number(lowest: int, highest: int, metavar: str) -> Single[int]:
     return Single(parse, check, metavar=metavar)
 
 
-_PROBABILITY = "a number from 0 to 1"
+_PROBABILITY = "a number from 0 to 1, or a percentage as in 5%"
 
 
 def _probability(number: float, shown: str) -> float:
@@ -53,12 +53,19 @@ def _probability(number: float, shown: str) -> float:
 
 def _parse_probability(text: str) -> float:
     try:
-        return _probability(float(text), shown_text(text))
+        return _probability(_number(text), shown_text(text))
     except ValueError:
         raise refusal(shown_text(text), _PROBABILITY) from None
 
 
+def _number(text: str) -> float:
+    """Read a number, or a percentage. Raises `ValueError`."""
+    return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+
+
 def _check_probability(value: object) -> float:
+    if isinstance(value, str) and value.endswith("%"):
+        return _parse_probability(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise refusal(shown_value(value), _PROBABILITY)
     return _probability(value, shown_value(value))
@@ -151,7 +158,7 @@ def _preset(text: str) -> ChosenPreset:
 def _factor(text: str) -> float:
     """Read what a chance is multiplied by."""
     try:
-        factor = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        factor = _number(text)
     except ValueError:
         raise refusal(shown_text(text), _FACTOR) from None
     if not 0 < factor <= 1e6:  # NaN is not, either

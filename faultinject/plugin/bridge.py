@@ -10,6 +10,7 @@ Importing this module raises `StartError` where trio-asyncio cannot be imported.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import struct
 import sys
@@ -111,9 +112,11 @@ def _listen(endpoint: Endpoint) -> socket.socket:
         return socket.create_server((endpoint.host, endpoint.port), family=family)
     except OSError as error:
         reason = str(error.strerror).partition(" (while ")[0]  # what follows is the address again
+        port_is_why = error.errno in (errno.EADDRINUSE, errno.EACCES)
+        mend = f"{endpoint.option} (0 picks a free one)" if port_is_why else "--host"
         raise StartError(
             f"cannot listen on {bracketed(endpoint.host)}:{endpoint.port}: {reason};"
-            f" choose another with {endpoint.option} (0 picks a free one)"
+            f" choose another with {mend}"
         ) from error
 
 

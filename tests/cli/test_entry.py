@@ -2,9 +2,11 @@
 
 # ruff: noqa: E501  (tables of messages are read best a line each)
 
+import errno
 import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -14,6 +16,8 @@ from faultinject.cli import commands, entry, main
 from faultinject.cli.entry import only_cause
 from faultinject.cli.root import root
 from faultinject.errors import SettingsError, StartError
+
+FULL = Path("/dev/full")
 
 
 def test_the_version(run):
@@ -25,8 +29,11 @@ def test_help_names_every_command(run):
     """With its first sentence."""
     code, out, _ = run("--help")
     assert code == 0
-    for name in root.list_commands(click.Context(root)):
-        assert f" {name} " in out
+    names = root.list_commands(click.Context(root))
+    listed = [
+        line.split()[1] for line in out.partition(" Commands ")[2].splitlines() if "│ " in line
+    ]
+    assert [word for word in listed if word in names] == names
 
 
 @pytest.mark.parametrize("arguments", [(), ("ca",)])
@@ -47,6 +54,8 @@ def test_a_group_alone_prints_its_help(run, arguments):
         (["proxy", "more"], "Got unexpected extra argument (more) (see 'faultinject proxy --help')"),
         (["proxy", "--seed", "x"], "--seed: 'x' is not a whole number"),
         (["--nonsense"], "No such option"),
+        (["completion"], "Missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish (see "),
+        (["demo", "--status-code", "x"], "Invalid value for '--status-code': 'x' is not a valid status"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_and_exit_code_2(run, arguments, line):
@@ -151,3 +160,35 @@ def test_little_is_loaded_before_an_interrupt_is_no_traceback():
         timeout=60,
     )
     assert done.stdout == "['faultinject', 'faultinject.cli']\n"
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is full")
+@pytest.mark.parametrize("arguments", [["--version"], ["presets"], ["--help"]])
+def test_an_output_that_is_full(arguments):
+    """A line, and no traceback; nor does Python complain at its end."""
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "faultinject", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "faultinject: cannot write the output: No space left on device\n"
+
+
+def test_an_output_that_is_full_and_no_file(monkeypatch, capfd):
+    """A program may have put something else in its place."""
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(entry, "root", raising(OSError(errno.ENOSPC, "full")))
+    assert main([]) == 1
+    assert capfd.readouterr().err == "faultinject: cannot write the output: full\n"
+
+
+def test_another_error_of_the_system_is_a_defect(monkeypatch):
+    """It should have been a line, where it arose."""
+    monkeypatch.setattr(entry, "root", raising(FileNotFoundError(errno.ENOENT, "no", "file")))
+    with pytest.raises(FileNotFoundError):
+        main([])

@@ -55,6 +55,14 @@ def test_a_place_that_cannot_be_written(tmp_path):
         ready_file(path, {}).__enter__()
 
 
+def test_a_place_that_cannot_be_written_is_told_before_the_start(tmp_path):
+    """Nobody has been served then."""
+    with pytest.raises(StartError, match=r"cannot write the ready file .*none.*; name a file in"):
+        forget_ready_file(tmp_path / "none" / "r")
+    forget_ready_file(tmp_path / "r")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_directory_in_its_place(tmp_path):
     """Nothing is left behind."""
     path = tmp_path / "r"

@@ -160,8 +160,9 @@ async def test_a_failure_removes_the_ready_file(ready):
     assert not ready.exists()
 
 
-async def test_a_ready_file_that_cannot_be_written_ends_it(proxy, tmp_path):
-    """Who waits for it would wait for ever."""
+async def test_a_ready_file_that_cannot_be_written_ends_it(proxy, tmp_path, monkeypatch):
+    """Who waits for it would wait for ever. At the start its place was still good."""
+    monkeypatch.setattr("faultinject.cli.stopping.forget_ready_file", lambda path: None)
     settings = Settings(ready_file=tmp_path / "none" / "r")
     with pytest.raises(ExceptionGroup) as caught:
         await until_stopped(settings, lambda event: None, proxy.serve, contents)

@@ -192,10 +192,10 @@ def test_the_example_in_the_documentation_loads():
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("error-probability", "1.1", "'1.1' is not a number from 0 to 1"),
-        ("error-probability", "-0.1", "'-0.1' is not a number from 0 to 1"),
-        ("error-probability", "nan", "'nan' is not a number from 0 to 1"),
-        ("error-probability", "often", "'often' is not a number from 0 to 1"),
+        ("error-probability", "1.1", "'1.1' is not a number from 0 to 1, or a percentage as in 5%"),
+        ("error-probability", "-0.1", "'-0.1' is not a number from 0 to 1, or a percentage as in 5%"),
+        ("error-probability", "nan", "'nan' is not a number from 0 to 1, or a percentage as in 5%"),
+        ("error-probability", "often", "'often' is not a number from 0 to 1, or a percentage as in 5%"),
         ("status-code", "199", "'199' is not a whole number from 200 to 599"),
         ("status-code", "600", "'600' is not a whole number from 200 to 599"),
         ("status-code", "+500", "'+500' is not a whole number from 200 to 599"),
@@ -228,10 +228,10 @@ def test_a_wrong_text_is_refused_wherever_it_stands(name, text, message):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("error_probability", 2, "2 is not a number from 0 to 1"),
-        ("error_probability", "0.5", '"0.5" is not a number from 0 to 1'),
-        ("error_probability", True, "true is not a number from 0 to 1"),
-        ("error_probability", 10**400, "1" + "0" * 56 + "... is not a number from 0 to 1"),
+        ("error_probability", 2, "2 is not a number from 0 to 1, or a percentage as in 5%"),
+        ("error_probability", "0.5", '"0.5" is not a number from 0 to 1, or a percentage as in 5%'),
+        ("error_probability", True, "true is not a number from 0 to 1, or a percentage as in 5%"),
+        ("error_probability", 10**400, "1" + "0" * 56 + "... is not a number from 0 to 1, or a percentage as in 5%"),
         ("status_code", 600, "600 is not a whole number from 200 to 599"),
         ("status_code", 500.0, "500.0 is not a whole number from 200 to 599"),
         ("status_code", True, "true is not a whole number from 200 to 599"),
@@ -400,3 +400,24 @@ def test_a_hostile_name_of_a_variable_is_one_line():
     """The environment is not ours."""
     [message] = unknown_variables({"FAULTINJECT_A\nB\x1b": "x"})
     assert message.startswith(r"FAULTINJECT_A\nB\x1b: ")
+
+
+@pytest.mark.parametrize(("text", "chance"), [("5%", 0.05), ("100%", 1.0), ("0.5%", 0.005)])
+def test_a_chance_may_be_a_percentage(tmp_path, text, chance):
+    """As in rules and behind a preset's name."""
+    assert load({"error_probability": text}).error_probability == chance
+    file = tmp_path / "c.json"
+    file.write_text(json.dumps({"error_probability": text}))
+    assert load({"config": str(file)}).error_probability == chance
+
+
+@pytest.mark.parametrize("text", ["101%", "-1%", "%", "x%", "5%%"])
+def test_what_is_no_percentage(tmp_path, text):
+    """Wherever it stands."""
+    expected = "is not a number from 0 to 1, or a percentage as in 5%"
+    with pytest.raises(SettingsError, match=expected):
+        load({"error_probability": text})
+    file = tmp_path / "c.json"
+    file.write_text(json.dumps({"error_probability": text}))
+    with pytest.raises(SettingsError, match=expected):
+        load({"config": str(file)})
