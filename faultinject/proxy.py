@@ -116,8 +116,6 @@ def _services(
     settings: Settings,
     rule_set: RuleSet,
     listener: Listener,
-        port_is_why = getattr(cause, "errno", None) in (errno.EADDRINUSE, errno.EACCES)
-        mend = "--proxy-port (0 picks a free one)" if port_is_why else "--host"
     authority: CertificateAuthority,
     listeners: list[trio.SocketListener],
     pool_nursery: trio.Nursery,
@@ -180,6 +178,8 @@ async def _listen(settings: Settings) -> list[trio.SocketListener]:
     except OSError as error:
         cause = error.__cause__ or error
         reason = getattr(cause, "strerror", None) or str(cause)
+        port_is_why = getattr(cause, "errno", None) in (errno.EADDRINUSE, errno.EACCES)
+        mend = "--proxy-port (0 picks a free one)" if port_is_why else "--host"
         raise StartError(
             f"cannot listen on {bracketed(settings.host)}:{settings.proxy_port}: {reason};"
             f" choose another with {mend}"
