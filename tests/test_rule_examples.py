@@ -341,6 +341,25 @@ async def test_breaks(autojump_clock: trio.testing.MockClock) -> None:
         assert seen.names[-1] == "message_delta"
 
 
+async def test_tenants(autojump_clock: trio.testing.MockClock) -> None:
+    """Each has its own "slow-refusal"; "several-at-once" is for one stream of a program."""
+    async with example("slow-refusal") as caller:
+        seen = [await caller.ask(MESSAGES, f"X-Tenant: {name}") for name in "aabab"]
+        assert [one.status for one in seen] == [503, 200, 503, 200, 200]
+        assert [one.seconds for one in seen] == pytest.approx([1, 0, 1, 0, 0])
+        streams: list[Seen] = []
+
+        async def stream() -> None:
+            other = Caller(caller.bench, caller.api)
+            streams.append(await other.ask(MESSAGES, "User-Agent: x", stream=True))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream)
+            nursery.start_soon(stream)
+        few, many = sorted(one.pieces for one in streams)
+        assert few < many == len(streams[0].events)
+
+
 async def test_delays(autojump_clock: trio.testing.MockClock) -> None:
     """Every request waits; none waits for ever."""
     async with example("delays") as caller:
