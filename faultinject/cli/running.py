@@ -116,7 +116,6 @@ def check_summary(path: Path) -> None:
     try:
         if not path.exists():
             with tempfile.TemporaryFile(dir=path.parent):
-    text = json.dumps(summary, indent=2) + "\n"
                 return
         if path.is_file() or path.is_dir():
             with path.open("ab"):
@@ -127,6 +126,7 @@ def check_summary(path: Path) -> None:
 
 def write_summary(path: Path, summary: Mapping[str, object]) -> None:
     """Write the summary as JSON. Raises `StartError` if the file cannot be written."""
+    text = json.dumps(summary, indent=2) + "\n"
     try:
         write_within(path, text.encode(), SUMMARY_SECONDS)
     except OSError as error:
