@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 HTTPS_PORT = 443
 HTTP_PORT = 80
-EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 """Addresses to listen on that stand for every one of the machine's, and how the machine itself
 reaches them: to connect to the former means nothing on some systems."""
 
@@ -54,6 +54,11 @@ def is_ip(host: str) -> bool:
 def bracketed(host: str) -> str:
     """Return the host as it is written before ``:port`` (IPv6 in brackets, RFC 3986)."""
     return f"[{host}]" if ":" in host else host
+
+
+def local_url(host: str, port: int) -> str:
+    """Return the URL at which this machine itself reaches what listens on an address."""
+    return f"http://{bracketed(_EVERY_ADDRESS.get(host, host))}:{port}"
 
 
 def _port(text: str) -> int:

@@ -21,7 +21,6 @@ from faultinject.facts import Facts
 from faultinject.faults.stage import Stage as FaultStage
 from faultinject.http.connection import ClientConnection
 from faultinject.http.message import RequestHead
-from faultinject.rules import RuleSet
 from faultinject.session import Session, milliseconds_since
 from faultinject.streams import Ending
 
@@ -234,18 +233,10 @@ class Conversation:
         )
 
 
-def load_performing(rule_set: RuleSet) -> None:
-    """Load what performs the plans of rules, if it will be needed: else a request waits for it."""
-    if any(rule.response is None for rule in rule_set.rules):
-        import faultinject.handshake_faults
-        import faultinject.planned
-        import faultinject.providers.known  # noqa: F401
-
-
 async def _perform(exchange: Exchange, decision: Decision, origin: Origin) -> None:
     plan, request = decision.plan, decision.request
     if not plan.is_simple:
-        from faultinject.planned import Planned, performer_of  # see `load_performing`
+        from faultinject.planned import Planned, performer_of  # `faultinject.services` loads it
 
         exchange.performer = performer_of(exchange, plan, decision.facts)
         await Planned(exchange, plan, exchange.performer, request, origin, decision.received).run()

@@ -10,67 +10,47 @@ import ipaddress
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import trio
 from attrs import define, field, frozen
 
-import faultinject
 from faultinject.accepting import Accepting
-from faultinject.authority import EVERY_ADDRESS, Authority, bracketed
-from faultinject.composing import asked_probability, rule_set_of
-from faultinject.conversation import load_performing
-from faultinject.dial import Dialer
+from faultinject.authority import Authority, bracketed, local_url
 from faultinject.errors import ClientGoneError, StartError
-from faultinject.events import Event, Listener, ProxyStarted, ProxyStopped, Warned
+from faultinject.events import Listener, ProxyStarted, ProxyStopped, Warned
 from faultinject.exchange import dated, own_response
 from faultinject.front_door import FrontDoor
 from faultinject.http.connection import ClientConnection
-from faultinject.rules import Counters, RuleSet
 from faultinject.rules.checks import Capabilities
+from faultinject.run import Run, Running, nobody
+from faultinject.services import services_of
 from faultinject.session import Services, Session
 from faultinject.settings import Settings
 from faultinject.socket_stream import SocketStream
 from faultinject.streams import Ending, close
-from faultinject.tls.certificate_authority import CertificateAuthority
-from faultinject.tls.leaves import LeafCache
-from faultinject.upstream import Dial, Pool
+from faultinject.upstream import Dial
 
 CAPABILITIES = Capabilities("the proxy")
 """There is no fault that the proxy cannot perform."""
 
 
-def _ignore(_event: Event) -> None:
-    pass
-
-
-@frozen
-class RunningProxy:
+@frozen(kw_only=True)
+class RunningProxy(Running):
     """A proxy that listens."""
 
     host: str
     port: int
-    ca_cert: Path
-    """The certificate that clients must trust."""
-    _told_to_drain: trio.Event
 
     @property
     def url(self) -> str:
         """What clients on this machine use as their proxy, or as base URL."""
-        return f"http://{bracketed(EVERY_ADDRESS.get(self.host, self.host))}:{self.port}"
-
-    def drain(self) -> None:
-        """Stop accepting, close idle connections, and end once open exchanges have.
-
-        They get ``limits.drain_seconds``; then `serve` returns.
-        """
-        self._told_to_drain.set()
+        return local_url(self.host, self.port)
 
 
 async def serve(
     settings: Settings,
     *,
-    listener: Listener = _ignore,
+    listener: Listener = nobody,
     task_status: trio.TaskStatus[RunningProxy] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run the proxy until cancelled, or told to drain by the started value.
@@ -78,69 +58,44 @@ async def serve(
     ``listener`` gets every event. Raises `StartError`, `SettingsError` before it has started;
     afterwards only cancellation ends it early.
     """
-    rule_set = rule_set_of(settings, CAPABILITIES)
-    load_performing(rule_set)
-    authority = CertificateAuthority.chosen(settings.ca_cert, settings.ca_key, settings.data_dir)
+    run = Run.of(settings, CAPABILITIES, listener)
     async with AsyncExitStack() as owned:
         listeners = await _listen(settings)
         for tcp in listeners:
             await owned.enter_async_context(tcp)
         pool_nursery = await owned.enter_async_context(trio.open_nursery())
-        services = _services(settings, rule_set, listener, authority, listeners, pool_nursery)
-        acceptor = _Acceptor(services)
-        port = listeners[0].socket.getsockname()[1]
-        told_to_drain = trio.Event()
-        running = RunningProxy(settings.host, port, authority.certificate_path, told_to_drain)
-        listener(_started(settings, rule_set, running))
-        if authority.key_readable_by_others:
-            listener(_key_is_readable(authority))
-        task_status.started(running)
-        try:
-            await acceptor.run(listeners, told_to_drain)
-        finally:
-            pool_nursery.cancel_scope.cancel()
-            reason = "told to stop" if told_to_drain.is_set() else "cancelled"
-            totals = services.counters.totals(rule_set.ids)
-            listener(ProxyStopped(time=time.time(), reason=reason, rules=totals))
+        acceptor = _Acceptor(_services(run, listeners, pool_nursery))
+        running = RunningProxy(
+            ca_cert=run.authority.certificate_path,
+            told_to_drain=run.told_to_drain,
+            host=settings.host,
+            port=listeners[0].socket.getsockname()[1],
+        )
+        with run.told(_started(run, running), ProxyStopped):
+            task_status.started(running)
+            try:
+                await acceptor.run(listeners, run.told_to_drain)
+            finally:
+                pool_nursery.cancel_scope.cancel()
 
 
-def _key_is_readable(authority: CertificateAuthority) -> Warned:
-    words = (
-        f"{authority.key_path}: other users of this machine may read the key, and so pass for any"
-        " site towards whoever trusts the certificate; run 'chmod 600' on it"
+def _started(run: Run, running: RunningProxy) -> ProxyStarted:
+    return ProxyStarted(
+        url=running.url,
+        port=running.port,
+        fake_upstream=run.settings.fake_upstream,
+        **run.start_fields(),
     )
-    return Warned(time=time.time(), message=words)
 
 
 def _services(
-    settings: Settings,
-    rule_set: RuleSet,
-    listener: Listener,
-    authority: CertificateAuthority,
-    listeners: list[trio.SocketListener],
-    pool_nursery: trio.Nursery,
+    run: Run, listeners: list[trio.SocketListener], pool_nursery: trio.Nursery
 ) -> Services:
-    dialer = Dialer(
-        settings.connect_to,
-        settings.upstream_ca,
-        settings.insecure_upstream,
-        settings.limits.dial_seconds,
-        _leads_back(listeners),
-    )
-    dial: Dial = dialer.dial
-    if settings.fake_upstream:
-        dial = _dial_fake_upstream(settings, listener, dial, pool_nursery)
-    return Services(
-        limits=settings.limits,
-        targets=settings.target_host,
-        rule_set=rule_set,
-        counters=Counters(),
-        leaves=LeafCache(authority, settings.limits.leaves, num_tickets=0),
-        dialer=dialer,
-        pool=Pool(pool_nursery, dial, settings.limits),
-        listener=listener,
-        relays_targets=not settings.fake_upstream,
-    )
+    dialer, settings = run.dialer(_leads_back(listeners)), run.settings
+    if not settings.fake_upstream:
+        return services_of(run, dialer, pool_nursery)
+    dial = _dial_fake_upstream(settings, run.listener, dialer.dial, pool_nursery)
+    return services_of(run, dialer, pool_nursery, dial=dial, relays_targets=False)
 
 
 def _dial_fake_upstream(
@@ -153,23 +108,6 @@ def _dial_fake_upstream(
         return any(t.matches(authority.host, authority.port) for t in settings.target_host)
 
     return FakeUpstream(nursery, is_target, dial_other, listener).dial
-
-
-def _started(settings: Settings, rule_set: RuleSet, running: RunningProxy) -> ProxyStarted:
-    return ProxyStarted(
-        time=time.time(),
-        version=faultinject.__version__,
-        url=running.url,
-        host=running.host,
-        port=running.port,
-        targets=tuple(str(target) for target in settings.target_host),
-        error_probability=asked_probability(settings),
-        status_code=settings.status_code,
-        seed=settings.seed,
-        ca_cert=str(running.ca_cert),
-        fake_upstream=settings.fake_upstream,
-        rules=rule_set.ids,
-    )
 
 
 async def _listen(settings: Settings) -> list[trio.SocketListener]:

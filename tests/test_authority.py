@@ -12,6 +12,7 @@ from faultinject.authority import (
     TargetPattern,
     bracketed,
     is_ip,
+    local_url,
     normal_host,
 )
 
@@ -105,6 +106,20 @@ def test_an_ip_is_told_from_a_name(host: str, ip: bool, with_brackets: str) -> N
     """IPv6 stands in brackets before a port."""
     assert is_ip(host) is ip
     assert bracketed(host) == with_brackets
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8080"),
+        ("::1", "http://[::1]:8080"),
+        ("0.0.0.0", "http://127.0.0.1:8080"),
+        ("::", "http://[::1]:8080"),
+    ],
+)
+def test_how_this_machine_reaches_what_listens(host: str, url: str) -> None:
+    """For every address of its own there is one that can be connected to."""
+    assert local_url(host, 8080) == url
 
 
 # Authorities

@@ -43,7 +43,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("interception",),
     ("tunnel",),
     # How clients come in; the fake API stands in for an upstream.
-    ("front_door", "demo", "preview"),
+    ("front_door", "demo", "preview", "run"),
+    ("services",),
     ("proxy", "plugin"),
     # Who starts it all.
     ("", "demo.show"),

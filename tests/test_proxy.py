@@ -30,7 +30,7 @@ from faultinject.events import (
 from faultinject.limits import Limits
 from faultinject.proxy import RunningProxy, _leads_back, serve
 from faultinject.rules import Match
-from faultinject.settings import Settings
+from faultinject.settings import Settings, WrittenRules
 from tests.support.authorities import AuthorityFiles
 from tests.support.bench import (
     TARGET,
@@ -98,6 +98,15 @@ async def test_a_key_that_others_may_read_gives_a_warning(clock, tmp_path, mode,
         assert all(message.startswith(f"{key}: other users") for message in found)
 
 
+async def test_a_hidden_rule_gives_a_warning(clock, data_dir):
+    """Whoever embeds the proxy is told as well as who reads its log."""
+    rules = (WrittenRules("respond 503 name=first"), WrittenRules("respond 500 name=second"))
+    async with running(data_dir, rules=rules) as run:
+        [warned] = run.of(Warned)
+        assert warned.message.startswith("--rule: rule: it is never reached: ")
+        assert isinstance(run.events[0], ProxyStarted)
+
+
 async def test_settings_that_cannot_be_used(tmp_path):
     """They are found before anything listens."""
     missing = tmp_path / "missing.crt"
@@ -125,8 +134,7 @@ async def test_an_address_that_is_not_ours(data_dir):
 
 def test_the_url_of_a_proxy_on_ipv6():
     """The address stands in brackets."""
-    proxy = RunningProxy("::1", 8080, Path("ca.crt"), trio.Event())
-    assert proxy.url == "http://[::1]:8080"
+    assert running_on("::1").url == "http://[::1]:8080"
 
 
 @pytest.mark.parametrize(
@@ -134,8 +142,13 @@ def test_the_url_of_a_proxy_on_ipv6():
 )
 def test_the_url_of_a_proxy_on_every_address(host, url):
     """One that can be connected to."""
-    proxy = RunningProxy(host, 8080, Path("ca.crt"), trio.Event())
+    proxy = running_on(host)
     assert (proxy.url, proxy.host) == (url, host)
+
+
+def running_on(host):
+    """Return a proxy that listens on an address."""
+    return RunningProxy(ca_cert=Path("ca.crt"), told_to_drain=trio.Event(), host=host, port=8080)
 
 
 # Upstreams over the network

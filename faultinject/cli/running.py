@@ -1,4 +1,4 @@
-"""Runs the proxy or the plugin: events on stdout, a summary at the end, warnings on stderr.
+"""Runs the proxy or the plugin: events on stdout, a summary at the end, what is wrong on stderr.
 
 Knows nothing of options; it is handed `Settings`.
 """
@@ -44,8 +44,6 @@ def _run(settings: Settings, serving: str, danger: str) -> int:
     """
     if settings.summary is not None:
         check_summary(settings.summary)
-    if settings.rules or settings.preset:
-        warn_of_rules(settings)
     with _no_collection():
         import trio
 
@@ -84,14 +82,6 @@ def _run(settings: Settings, serving: str, danger: str) -> int:
     if settings.summary is not None:
         write_summary(settings.summary, summary.as_dict())
     return 0
-
-
-def warn_of_rules(settings: Settings) -> None:
-    """Warn of rules that can be right and are hardly meant. Raises `SettingsError`."""
-    from faultinject.composing import composed
-
-    for warning in composed(settings).warnings:
-        warn(warning)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import trio
 from attrs import define
@@ -23,17 +23,10 @@ from faultinject.settings import PluginSettings, Settings
 if TYPE_CHECKING:  # each is loaded by the command that runs it
     from faultinject.plugin.serving import RunningPlugin
     from faultinject.proxy import RunningProxy
+    from faultinject.run import Running
 
 Serve = Callable[..., Awaitable[None]]
 """`serve`, `serve_plugin`, or what stands for them."""
-
-
-class Running(Protocol):
-    """What serves."""
-
-    def drain(self) -> None:
-        """End as soon as nothing is under way."""
-        ...
 
 
 Contents = Callable[[Any], dict[str, object]]

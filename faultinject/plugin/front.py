@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from faultinject.authority import EVERY_ADDRESS, bracketed
+from faultinject.authority import local_url
 from faultinject.events import Warned
 from faultinject.plugin import wire
 from faultinject.plugin.calls import Side, TunnelPlugin
@@ -51,7 +51,6 @@ async def open_front(
         endpoints.append(Endpoint(settings.host, port, option, wire.SERVICE, calls))
 
     async with open_grpc(endpoints, tell) as bound_ports:
-        host = bracketed(EVERY_ADDRESS.get(settings.host, settings.host))
         for side, bound_port in zip(ports, bound_ports, strict=True):
-            registrations.urls[side] = f"http://{host}:{bound_port}"
+            registrations.urls[side] = local_url(settings.host, bound_port)
         yield registrations

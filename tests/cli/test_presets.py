@@ -163,13 +163,6 @@ def test_a_mistake_in_a_rule_is_one_line(run, command):
     assert (code, out, err) == (2, "", expected)
 
 
-def test_a_hidden_rule_is_a_warning(run, monkeypatch):
-    """On standard error; the run goes on."""
-    monkeypatch.setattr("trio.run", lambda *_: None)
-    _, _, err = run("proxy", "--preset", "overloaded", "--status-code", "500")
-    assert err.startswith("faultinject: warning: options: it is never reached: preset overloaded: ")
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="stops it by signals")
 def test_a_run_tells_of_its_rules(tmp_path):
     """At its start, at its end, and in the summary; a file's and a preset's work alike."""

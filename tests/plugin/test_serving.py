@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -25,8 +26,9 @@ from faultinject.events import (
 )
 from faultinject.plugin.calls import Close, Direction, Replace, Reply, Side
 from faultinject.plugin.serving import RunningPlugin, serve_plugin
-from faultinject.settings import PluginSettings
+from faultinject.settings import PluginSettings, WrittenRules
 from tests.plugin.support import Host, host
+from tests.support.authorities import AuthorityFiles
 from tests.support.bench import TARGET, authority, get, trusting_context
 from tests.support.fault_host import FaultTunnel
 from tests.support.fault_world import answers_all, serve_upstream
@@ -121,6 +123,18 @@ async def test_patterns_are_all_hosts_to_fault(target: str, tmp_path: Path) -> N
     async with plugin(tmp_path, target_host=targets) as run:
         assert run.running.command.endswith(" --upstream '*'")
         assert run.running.command.count("--upstream") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+async def test_what_the_user_should_know(tmp_path: Path) -> None:
+    """A rule that no request reaches, and a key that others may read."""
+    certificate, key = AuthorityFiles().write(tmp_path)
+    key.chmod(0o644)
+    rules = (WrittenRules("respond 503 name=first"), WrittenRules("respond 500 name=second"))
+    async with plugin(tmp_path, rules=rules, ca_cert=certificate, ca_key=key) as run:
+        of_key, of_rule = (warned.message for warned in run.of(Warned))
+        assert of_key.startswith(f"{key}: other users of this machine may read the key")
+        assert of_rule.startswith("--rule: rule: it is never reached: ")
 
 
 async def test_a_tunnel_over_grpc(tmp_path: Path) -> None:

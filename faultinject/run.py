@@ -1,0 +1,137 @@
+"""A run, whatever way clients come in by: what the proxy and the plugin have in common.
+
+Its rules and its certificate authority, and what is told of its start and its end. Knows nothing
+of listeners, and of sessions: those come once something listens (`faultinject.services`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypedDict
+
+import trio
+from attrs import define, field, frozen
+
+import faultinject
+from faultinject.composing import Composed, asked_probability, chances, composed
+from faultinject.dial import Dialer
+from faultinject.events import Event, Listener, PluginStopped, ProxyStopped, Warned
+from faultinject.rules import Counters, RuleSet
+from faultinject.rules.checks import Capabilities
+from faultinject.settings import Settings
+from faultinject.tls.certificate_authority import CertificateAuthority
+
+
+def nobody(_event: Event) -> None:
+    """Listen to nothing."""
+
+
+@frozen(kw_only=True)
+class Running:
+    """What serves, as whoever started it sees it."""
+
+    ca_cert: Path
+    """The certificate that clients must trust."""
+    _told_to_drain: trio.Event
+
+    def drain(self) -> None:
+        """Let no new client in, end idle ones, and end once open exchanges have.
+
+        They get ``limits.drain_seconds``; then what serves returns.
+        """
+        self._told_to_drain.set()
+
+
+class StartFields(TypedDict):
+    """What is told of every start."""
+
+    time: float
+    version: str
+    host: str
+    targets: tuple[str, ...]
+    error_probability: float
+    status_code: int
+    seed: int
+    ca_cert: str
+    rules: tuple[str, ...]
+    chances: dict[str, float]
+
+
+@define(eq=False)
+class Run:
+    """What a run has before anything listens, and keeps to its end."""
+
+    settings: Settings
+    listener: Listener
+    authority: CertificateAuthority
+    _composed: Composed
+    counters: Counters = field(factory=Counters, init=False)
+    told_to_drain: trio.Event = field(factory=trio.Event, init=False)
+
+    @classmethod
+    def of(cls, settings: Settings, capabilities: Capabilities, listener: Listener) -> Run:
+        """Make ready what settings mean. Raises `SettingsError`, `StartError`."""
+        rules = composed(settings, capabilities)
+        chosen = settings.ca_cert, settings.ca_key, settings.data_dir
+        return cls(settings, listener, CertificateAuthority.chosen(*chosen), rules)
+
+    @property
+    def rule_set(self) -> RuleSet:
+        """The rules at the start."""
+        return self._composed.rule_set
+
+    def dialer(self, is_ourselves: Callable[[trio.socket.SocketType], bool]) -> Dialer:
+        """Return what dials upstreams; ``is_ourselves`` is as `Dialer` has it.
+
+        Raises `SettingsError`.
+        """
+        settings = self.settings
+        return Dialer(
+            settings.connect_to,
+            settings.upstream_ca,
+            settings.insecure_upstream,
+            settings.limits.dial_seconds,
+            is_ourselves,
+        )
+
+    # What is told
+
+    def start_fields(self) -> StartFields:
+        """Return what the event of the start says, whatever the way in is."""
+        settings = self.settings
+        return {
+            "time": time.time(),
+            "version": faultinject.__version__,
+            "host": settings.host,
+            "targets": tuple(str(target) for target in settings.target_host),
+            "error_probability": asked_probability(settings),
+            "status_code": settings.status_code,
+            "seed": settings.seed,
+            "ca_cert": str(self.authority.certificate_path),
+            "rules": self.rule_set.ids,
+            "chances": chances(self.rule_set),
+        }
+
+    @contextmanager
+    def told(self, started: Event, stopped: type[ProxyStopped | PluginStopped]) -> Iterator[None]:
+        """Tell of the start, then of what the user should know; after the block of the end."""
+        self.listener(started)
+        for message in self._warnings():
+            self.listener(Warned(time=time.time(), message=message))
+        try:
+            yield
+        finally:
+            reason = "told to stop" if self.told_to_drain.is_set() else "cancelled"
+            totals = self.counters.totals(self.rule_set.ids)
+            self.listener(stopped(time=time.time(), reason=reason, rules=totals))
+
+    def _warnings(self) -> Iterator[str]:
+        if self.authority.key_readable_by_others:
+            yield (
+                f"{self.authority.key_path}: other users of this machine may read the key, and so"
+                " pass for any site towards whoever trusts the certificate; run 'chmod 600' on it"
+            )
+        yield from self._composed.warnings

@@ -1,0 +1,52 @@
+"""What the sessions of a run use, put together.
+
+Knows nothing of what listens, and of how a session comes to be.
+"""
+
+from __future__ import annotations
+
+import trio
+
+from faultinject.dial import Dialer
+from faultinject.rules import RuleSet
+from faultinject.run import Run
+from faultinject.session import Services
+from faultinject.tls.leaves import LeafCache
+from faultinject.upstream import Dial, Pool
+
+
+def services_of(
+    run: Run,
+    dialer: Dialer,
+    pool_nursery: trio.Nursery,
+    *,
+    dial: Dial | None = None,
+    relays_targets: bool = True,
+    resumption: bool = True,
+) -> Services:
+    """Return what a run's sessions use, and load what its rules need.
+
+    Upstream connections that wait in the pool live in the nursery. ``dial`` opens them; without it
+    the dialer does. ``resumption`` is as `LeafCache` has it.
+    """
+    _load_performing(run.rule_set)
+    limits = run.settings.limits
+    return Services(
+        limits=limits,
+        targets=run.settings.target_host,
+        rule_set=run.rule_set,
+        counters=run.counters,
+        leaves=LeafCache(run.authority, limits.leaves, num_tickets=0, resumption=resumption),
+        dialer=dialer,
+        pool=Pool(pool_nursery, dial or dialer.dial, limits),
+        listener=run.listener,
+        relays_targets=relays_targets,
+    )
+
+
+def _load_performing(rule_set: RuleSet) -> None:
+    """Load what performs the plans of rules, if it will be needed: else a request waits for it."""
+    if any(rule.response is None for rule in rule_set.rules):
+        import faultinject.handshake_faults
+        import faultinject.planned
+        import faultinject.providers.known  # noqa: F401
