@@ -126,6 +126,27 @@ async def test_a_carrier_of_ones_own(ends: Ends, nursery: trio.Nursery) -> None:
     nursery.cancel_scope.cancel()
 
 
+async def test_a_carrier_that_turns_into_another_protocol(
+    ends: Ends, nursery: trio.Nursery
+) -> None:
+    """There is no response to wait for, and no way when the upstream ends."""
+    upgrade = ((b"Connection", b"upgrade"), (b"Upgrade", b"x"))
+    ends.lease = TunnelLease(ends.pair, nursery, RequestHead(b"GET", b"/", upgrade))
+    ends.lease.lend(UpstreamConnection(ends.pair.upstream, head_bytes=1000), "a.example")
+
+    async def fail() -> None:
+        with pytest.raises(UpstreamError, match="ended the connection unasked"):
+            await ends.lease.make_way()
+
+    async with trio.open_nursery() as using:
+        using.start_soon(fail)
+        await trio.testing.wait_all_tasks_blocked()
+        await ends.call(Side.UPSTREAM, Direction.TO_PEER)
+        switch = b"HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+        assert await ends.call(Side.UPSTREAM, Direction.FROM_PEER, switch) == [Replace(b"")]
+        ends.pair.end("over")
+
+
 async def test_there_is_no_second_connection(ends: Ends) -> None:
     """The one is lent as if it were new; after its end, and for a second try, there is none."""
     assert await ends.lease.acquire(ORIGIN) is False

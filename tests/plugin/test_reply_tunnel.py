@@ -545,6 +545,17 @@ async def test_a_host_that_ends_a_tunnel_in_the_middle_of_a_request(
         assert late == Close("the session is over")
 
 
+async def test_a_host_that_gives_up_at_once(autojump_clock: trio.abc.Clock) -> None:
+    """There was no tunnel to speak of: nothing is told of a relay."""
+    async with world() as here:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await here.tunnels.reply_to(*FROM_CLIENT, "tunnel", b"GET / HTTP/1.1\r\n")
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(here.bench.of(SessionEnded)) == 1
+        assert here.bench.of(RelayEnded) == []
+
+
 async def test_a_client_that_resets_between_requests(autojump_clock: trio.abc.Clock) -> None:
     """Nothing tells of it; the tunnel ends when it has been idle for long enough."""
     async with one_tunnel(limits=Limits(idle_tunnel_seconds=30)) as (here, host, peer):

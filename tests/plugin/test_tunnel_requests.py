@@ -76,6 +76,21 @@ async def test_a_body_that_waits_for_100_is_forwarded(
         await check_still_usable(here, peer)
 
 
+async def test_a_body_that_cannot_be_asked_for(autojump_clock: trio.abc.Clock) -> None:
+    """A rule would read it; but the request came too early for a 100 to have a way."""
+    async with world() as here:
+        here.bench.rules({"match": {"model": "m"}, "fault": {"respond": 529}})
+        peer = await here.tls()
+        early = b"".join(get(f"/{number}") for number in range(1 + MOST_AHEAD))
+        await peer.send(early + expecting("/v1/messages", 5))
+        said = await peer.end()
+        assert said.count(b"HTTP/1.1 200 ") == 1 + MOST_AHEAD
+        assert b"100 Continue" not in said
+        last = here.bench.of(ExchangeEnded)[-1]
+        assert (last.path, last.outcome, last.rule) == ("/v1/messages", "upstream-error", None)
+        assert "ahead of their turn" in str(last.error)
+
+
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("probability", [0.0, 1.0])
 async def test_requests_that_come_in_one_piece(
