@@ -148,23 +148,6 @@ async def test_a_peer_that_breaks_off_meanwhile_is_gone() -> None:
     assert peer.was_closed
 
 
-async def test_a_farewell_that_nobody_takes_ends(autojump_clock: MockClock) -> None:
-    """A stream whose close has a last word to say, to a peer that does not read."""
-
-    class Talkative(Whole):
-        async def aclose(self) -> None:
-            try:
-                await trio.sleep_forever()
-            finally:
-                await trio.aclose_forcefully(self.inner)
-
-    peer = ScriptedPeer()
-    started = trio.current_time()
-    await close(Talkative(peer), Ending.WHOLE)
-    assert peer.was_closed
-    assert trio.current_time() - started == LINGER_SECONDS
-
-
 async def test_a_broken_ending_says_nothing_more() -> None:
     """The peer sees that something is missing."""
 

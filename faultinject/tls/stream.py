@@ -15,13 +15,13 @@ import ssl
 
 import trio
 
-from faultinject.streams import Resettable
+from faultinject.streams import LINGER_SECONDS, Layered, Resettable
 
 READ_NUM_BYTES = 64 * 1024
 """As much as one read takes from the transport."""
 
 
-class TlsStream(trio.abc.Stream):
+class TlsStream(Layered):
     """One side of a TLS connection.
 
     Resource handling: owns its transport; `aclose` closes it. Error handling and cancellation
@@ -200,7 +200,7 @@ class TlsStream(trio.abc.Stream):
             self.transport.reset()
 
     async def aclose(self) -> None:
-        """Say close_notify and close the transport."""
+        """Say close_notify, which the transport has `LINGER_SECONDS` to take, and close it."""
         if self._closed:
             await trio.lowlevel.checkpoint()
             return
@@ -215,4 +215,5 @@ class TlsStream(trio.abc.Stream):
         """Say that nothing more will be sent; the peer's own close_notify is not waited for."""
         with contextlib.suppress(ssl.SSLError):  # mostly: the peer has not said the same yet
             self._tls.unwrap()
-        await self._send_alert()
+        with trio.move_on_after(LINGER_SECONDS):
+            await self._send_alert()

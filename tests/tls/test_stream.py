@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from faultinject.memory_stream import MemoryStream, memory_stream_pair
-from faultinject.streams import reset
+from faultinject.streams import LINGER_SECONDS, reset
 from faultinject.tls.stream import TlsStream
 from tests.support.bench import TARGET, leaves, trusting_context
 
@@ -117,6 +118,18 @@ async def test_our_own_end_is_said() -> None:
     for call in (ours.receive_some, lambda: ours.send_all(b"x")):
         with pytest.raises(trio.ClosedResourceError):
             await call()
+
+
+async def test_a_farewell_that_nobody_takes_ends(autojump_clock: MockClock) -> None:
+    """A peer that reads nothing does not keep the connection open."""
+    _theirs, ours = await connected(1000)
+    with trio.move_on_after(1):
+        await ours.transport.send_all(bytes(100_000))
+    started = trio.current_time()
+    await ours.aclose()
+    assert trio.current_time() - started == LINGER_SECONDS
+    with pytest.raises(trio.ClosedResourceError):
+        await ours.transport.receive_some()
 
 
 async def test_closing_while_another_task_sends() -> None:
