@@ -32,6 +32,8 @@ class FirstBytes:
     upstream: trio.abc.Stream | None = None
     opening: ClientHello | Speech = field(default=Speech.UNDECIDED, init=False)
     _buffer: bytearray = field(factory=bytearray, init=False)
+    _limited: bool = field(default=False, init=False)
+    """Whether the rest must come soon, since the first of it has."""
 
     @property
     def data(self) -> bytes:
@@ -44,6 +46,10 @@ class FirstBytes:
         while self._undecided():
             if len(self._buffer) > limits.client_hello_bytes:
                 return
+            if self._buffer and not self._limited:
+                self._limited = True
+                rest = "the rest of the ClientHello"
+                self.session.patience.expect(rest, limits.handshake_seconds)
             self.session.idle = not self._buffer
             try:
                 data = await self.client.receive_some(limits.client_hello_bytes)
@@ -53,9 +59,6 @@ class FirstBytes:
                 self.session.idle = False
             if not data:
                 return
-            if not self._buffer:
-                rest = "the rest of the ClientHello"
-                self.session.patience.expect(rest, limits.handshake_seconds)
             self._buffer += data
 
     async def read(self) -> None:

@@ -45,8 +45,8 @@ class Interception:
             await self._fail(session, name, HandshakeError(f"no certificate can be made: {error}"))
             return None
         limit_seconds = services.limits.handshake_seconds
-        # Longer than the limit itself, which has an event to tell.
-        session.patience.expect("the handshake", 2 * limit_seconds)
+        # Longer than the limit itself, which has an event to tell. Mostly the standing limit is.
+        session.patience.allow("the handshake", 2 * limit_seconds)
         try:
             tls = await accept_tls(self.stream, received, context, limit_seconds)
         except HandshakeError as error:

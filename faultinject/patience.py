@@ -34,6 +34,13 @@ class Patience:
         if not 0 <= deadline - self._scope.deadline < within_seconds / 100:
             self._scope.deadline = deadline
 
+    def allow(self, waiting_for: str, within_seconds: float) -> None:
+        """From now on wait for this, which has a shorter limit of its own: at least so long."""
+        self._waiting_for = waiting_for
+        deadline = trio.current_time() + within_seconds
+        if self._scope.deadline < deadline:
+            self._scope.deadline = deadline
+
     def end(self, reason: str) -> None:
         """Wait no longer, for this reason."""
         self._told_why = reason

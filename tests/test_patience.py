@@ -50,6 +50,21 @@ async def test_a_step_that_hardly_moves_the_limit_need_not_move_it(
     assert 99 <= trio.current_time() - set_at <= 100
 
 
+async def test_what_has_a_limit_of_its_own_is_only_allowed_its_time(
+    autojump_clock: MockClock,
+) -> None:
+    """The limit moves if it would come too early, and stays if it would not."""
+    patience = Patience()
+    started = trio.current_time()
+    with pytest.raises(PatienceEndedError, match="waiting for the second"), patience:
+        patience.expect("the start", 100)
+        patience.allow("the first", 10)
+        await trio.sleep(95)
+        patience.allow("the second", 10)
+        await trio.sleep_forever()
+    assert trio.current_time() - started == 105
+
+
 async def test_who_is_in_time_notices_nothing(autojump_clock: MockClock) -> None:
     """And without an expectation there is no limit."""
     with Patience() as patience:
