@@ -148,10 +148,13 @@ class _Reader:
         return int.from_bytes(self.take(length))
 
     def vector(self, length_bytes: int, least: int = 0, most: int = 2**16) -> bytes:
-        length = self.integer(length_bytes)
-        if not least <= length <= most:
+        # In one step: a hello has some twenty of them, and each new connection waits for it.
+        start = self._position + length_bytes
+        length = int.from_bytes(self._data[self._position : start])
+        self._position = start + length
+        if self._position > len(self._data) or not least <= length <= most:
             raise _MalformedError
-        return self.take(length)
+        return self._data[start : self._position]
 
     def end(self) -> None:
         if self:
@@ -178,12 +181,16 @@ def _read_body(body: bytes) -> ClientHello | Unread:
 
 def _extensions(block: bytes) -> dict[int, bytes]:
     extensions: dict[int, bytes] = {}
-    reader = _Reader(block)
-    while reader:
-        kind = reader.integer(2)
-        if kind in extensions:  # RFC 8446 section 4.2 forbids it, and which one would count?
+    position = 0
+    # Not by a reader: a hello has a dozen of them, and each new connection waits for this.
+    while position < len(block):
+        start = position + 4
+        kind = int.from_bytes(block[position : position + 2])
+        position = start + int.from_bytes(block[position + 2 : start])
+        # RFC 8446 section 4.2 forbids a second one of a kind, and which one would count?
+        if position > len(block) or kind in extensions:
             raise _MalformedError
-        extensions[kind] = reader.vector(2)
+        extensions[kind] = block[start:position]
     return extensions
 
 
