@@ -15,14 +15,14 @@ from faultinject.beside import beside
 from faultinject.deciding import Decision
 from faultinject.dial import Origin
 from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
-from faultinject.events import ExchangeEnded
 from faultinject.exchange import Exchange
 from faultinject.facts import Facts
 from faultinject.faults.stage import Stage as FaultStage
 from faultinject.http.connection import ClientConnection
 from faultinject.http.message import RequestHead
-from faultinject.session import Session, milliseconds_since
+from faultinject.session import Session
 from faultinject.streams import Ending
+from faultinject.telling import tell_exchange
 
 
 @frozen
@@ -206,30 +206,20 @@ class Conversation:
         origin: Origin | None,
         rule_id: str | None,
     ) -> None:
-        session = self.session
-        host, port = (origin.authority.host, origin.authority.port) if origin else ("", 0)
-        target = session.services.target_of(host, port) if origin else None
-        session.emit(
-            ExchangeEnded(
-                time=time.time(),
-                session=session.id,
-                exchange=session.exchanges,
-                client=session.client,
-                target=str(target or host),
-                method=request.method.decode("ascii") if request else "",
-                scheme=origin.scheme if origin else "http",
-                host=host,
-                port=port,
-                path=_path(request) if request else "",
-                outcome=exchange.outcome,
-                rule=rule_id,
-                status=exchange.status,
-                request_bytes=self.client.body_bytes_received + exchange.relayed.sent_bytes,
-                response_bytes=self.client.body_bytes_sent + exchange.relayed.received_bytes,
-                milliseconds=milliseconds_since(self._started),
-                error=exchange.error,
-                fault=None if exchange.performer is None else exchange.performer.words,
-            )
+        tell_exchange(
+            self.session,
+            origin.authority if origin else None,
+            self._started,
+            method=request.method.decode("ascii") if request else "",
+            scheme=origin.scheme if origin else "http",
+            path=_path(request) if request else "",
+            outcome=exchange.outcome,
+            rule=rule_id,
+            status=exchange.status,
+            request_bytes=self.client.body_bytes_received + exchange.relayed.sent_bytes,
+            response_bytes=self.client.body_bytes_sent + exchange.relayed.received_bytes,
+            error=exchange.error,
+            fault=None if exchange.performer is None else exchange.performer.words,
         )
 
 

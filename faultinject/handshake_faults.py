@@ -14,13 +14,13 @@ from attrs import define
 
 from faultinject.authority import Authority
 from faultinject.beside import beside
-from faultinject.events import ExchangeEnded
 from faultinject.faults.actions import garbage
 from faultinject.faults.breaks import Break, How
 from faultinject.faults.words import break_words
 from faultinject.rules import Plan
-from faultinject.session import Session, milliseconds_since
+from faultinject.session import Session
 from faultinject.streams import Ending, close
+from faultinject.telling import tell_exchange
 from faultinject.tls.client_hello import fatal_alert
 
 
@@ -90,28 +90,16 @@ class BrokenHandshake:
         await beside(watch, wait)
 
     def _tell(self, started: float) -> None:
-        session, authority = self.session, self.authority
-        session.exchanges += 1
-        session.emit(
-            ExchangeEnded(
-                time=time.time(),
-                session=session.id,
-                exchange=session.exchanges,
-                client=session.client,
-                target=str(
-                    session.services.target_of(authority.host, authority.port) or authority.host
-                ),
-                method="CONNECT",
-                scheme="https",
-                host=authority.host,
-                port=authority.port,
-                path="",
-                outcome="injected",
-                rule=self.plan.rule_id,
-                status=None,
-                request_bytes=0,
-                response_bytes=0,
-                milliseconds=milliseconds_since(started),
-                fault=break_words(self._breaks),
-            )
+        self.session.exchanges += 1
+        breaks = self.plan.breaks
+        tell_exchange(
+            self.session,
+            self.authority,
+            started,
+            method="CONNECT",
+            scheme="https",
+            path="",
+            outcome="injected",
+            rule=self.plan.rule_id,
+            fault=None if breaks is None else break_words(breaks),
         )

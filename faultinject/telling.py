@@ -1,15 +1,23 @@
-"""What is told of a tunnel.
+"""What is told of a tunnel, and of an exchange.
 
-Knows nothing of how it went on.
+Knows nothing of how they went on.
 """
 
 from __future__ import annotations
 
 import time
+from typing import Literal
 
 from faultinject.authority import Authority
 from faultinject.errors import HandshakeError
-from faultinject.events import ClientHelloRead, HandshakeFailed, RelayEnded, Warned
+from faultinject.events import (
+    ClientHelloRead,
+    ExchangeEnded,
+    HandshakeFailed,
+    Outcome,
+    RelayEnded,
+    Warned,
+)
 from faultinject.relay import Relayed
 from faultinject.session import Session, milliseconds_since
 from faultinject.tls.client_hello import ClientHello
@@ -71,5 +79,52 @@ def tell_relay(
             milliseconds=milliseconds_since(started),
             error=relayed.error,
             opened=opened,
+        )
+    )
+
+
+def tell_exchange(
+    session: Session,
+    authority: Authority | None,
+    started: float,
+    *,
+    method: str,
+    scheme: Literal["http", "https"],
+    path: str,
+    outcome: Outcome,
+    rule: str | None,
+    status: int | None = None,
+    request_bytes: int = 0,
+    response_bytes: int = 0,
+    error: str | None = None,
+    fault: str | None = None,
+) -> None:
+    """Tell of the end of a session's latest exchange.
+
+    ``authority`` is None if the request named no host; ``started`` is a reading of
+    `time.perf_counter`; the rest is as `ExchangeEnded` has it.
+    """
+    host, port = (authority.host, authority.port) if authority else ("", 0)
+    target = session.services.target_of(host, port) if authority else None
+    session.emit(
+        ExchangeEnded(
+            time=time.time(),
+            session=session.id,
+            exchange=session.exchanges,
+            client=session.client,
+            target=str(target or host),
+            method=method,
+            scheme=scheme,
+            host=host,
+            port=port,
+            path=path,
+            outcome=outcome,
+            rule=rule,
+            status=status,
+            request_bytes=request_bytes,
+            response_bytes=response_bytes,
+            milliseconds=milliseconds_since(started),
+            error=error,
+            fault=fault,
         )
     )

@@ -36,8 +36,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("performing", "presets"),
     # One client connection, from the whole to the bytes and back.
     ("session", "forwarding", "composing"),
-    ("exchange", "first_bytes", "telling", "deciding", "handshake_faults"),
-    ("made_answer",),
+    ("exchange", "first_bytes", "telling", "deciding"),
+    ("made_answer", "handshake_faults"),
     ("planned",),
     ("conversation",),
     ("interception",),

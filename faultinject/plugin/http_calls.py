@@ -12,12 +12,12 @@ from attrs import define
 
 from faultinject.authority import HTTP_PORT, HTTPS_PORT, Authority, TargetPattern
 from faultinject.errors import SettingsError
-from faultinject.events import ExchangeEnded
 from faultinject.facts import Facts
 from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.http.message import RequestHead, find_header
 from faultinject.rules import Plan, RuleSet, decide
-from faultinject.session import Services, milliseconds_since
+from faultinject.session import Services, Session
+from faultinject.telling import tell_exchange
 
 CLIENT_UNKNOWN = "behind-fault"
 """Stands for the client's address in events: the host does not tell it."""
@@ -76,7 +76,7 @@ class HttpCalls:
         if plan.respond is not None:
             response = _worded(plan.respond, plan, facts)
         plan.end()
-        self._tell(facts, plan.rule_id, response, len(body), started)
+        self._tell(authority, facts, plan.rule_id, response, started)
         return response
 
     def _authority(self, request: RequestHead) -> Authority | None:
@@ -97,29 +97,25 @@ class HttpCalls:
 
     def _tell(
         self,
+        authority: Authority,
         facts: Facts,
         rule_id: str | None,
         response: InjectedResponse | None,
-        body_bytes: int,
         started: float,
     ) -> None:
-        self.services.listener(
-            ExchangeEnded(
-                time=time.time(),
-                session=self.services.next_session_id(),
-                exchange=1,
-                client=CLIENT_UNKNOWN,
-                target=str(self.services.target_of(facts.host, facts.port) or facts.host),
-                method=facts.method,
-                scheme="http",
-                host=facts.host,
-                port=facts.port,
-                path=facts.path,
-                outcome="forwarded" if response is None else "injected",
-                rule=rule_id,
-                status=None if response is None else response.status,
-                request_bytes=body_bytes,
-                response_bytes=0 if response is None else len(response.body),
-                milliseconds=milliseconds_since(started),
-            )
+        session = Session(
+            self.services, self.services.next_session_id(), CLIENT_UNKNOWN, exchanges=1
+        )
+        tell_exchange(
+            session,
+            authority,
+            started,
+            method=facts.method,
+            scheme="http",
+            path=facts.path,
+            outcome="forwarded" if response is None else "injected",
+            rule=rule_id,
+            status=None if response is None else response.status,
+            request_bytes=len(facts.body or b""),
+            response_bytes=0 if response is None else len(response.body),
         )
