@@ -23,7 +23,21 @@ Change one, and use it:
 """
 
 
-@click.group("presets", cls=HelpfulGroup, epilog=_EPILOG, invoke_without_command=True)
+class _Presets(HelpfulGroup):
+    """The group, which knows that a preset's name is no command."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; if there is a preset of that name, say how it is shown."""
+        from faultinject.presets import NAMES
+
+        if args[0] in NAMES and not ctx.resilient_parsing:
+            raise click.UsageError(f"{args[0]} is a preset; write 'presets show {args[0]}'", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group("presets", cls=_Presets, epilog=_EPILOG, invoke_without_command=True)
 @click.pass_context
 def presets(context: click.Context) -> None:
     """List the failures that can be had by name (--preset), or show one."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import shutil
+from collections.abc import Iterator
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -23,6 +24,8 @@ MAX_NAMED_HOSTS = 3
 MAX_ROWS = 30
 """Most hosts without a target that get a row; `--summary` has them all."""
 MAX_HOST_CHARACTERS = 60
+LEAST_TABLE_COLUMNS = 64
+"""As narrow as the table of targets may be: its numbers would be cut, or the hosts vanish."""
 NAMELESS = "no name"
 """Stands for a tunnel whose client named no host, behind Fault."""
 
@@ -68,9 +71,13 @@ def _cells(counts: TargetCounts, *, asked: bool) -> list[Text]:
     ]
 
 
+def _titles() -> list[str]:
+    return ["requests", "rate\nasked", "rate\nseen", *(title for title, _ in _COLUMNS.values())]
+
+
 def _table(rows: list[TargetCounts], *, asked: bool) -> Table:
     """Return the targets; ``asked`` says whether one chance was asked for, and no other rule."""
-    titles = ["requests", "rate\nasked", "rate\nseen", *(title for title, _ in _COLUMNS.values())]
+    titles = _titles()
     any_rare = any(map(_rare, rows))
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
     table.add_column("target", overflow="fold")
@@ -80,6 +87,19 @@ def _table(rows: list[TargetCounts], *, asked: bool) -> Table:
         rare = [_number(_rare(counts), "yellow")] if any_rare else []
         table.add_row(_name(counts), *_cells(counts, asked=asked), *rare)
     return table
+
+
+def _narrow(rows: list[TargetCounts], *, asked: bool) -> Iterator[Text]:
+    """Return what the table of targets says for a terminal that is too narrow for it."""
+    titles = [title.replace("\n", " ") for title in _titles()]
+    for counts in rows:
+        yield _name(counts)
+        cells = [*zip(titles, _cells(counts, asked=asked), strict=True)]
+        if rare := _rare(counts):
+            cells.append(("other", Text(str(rare))))
+        for title, cell in cells:
+            if title == "requests" or cell.plain not in ("0", "-"):
+                yield Text(f"  {title} {cell.plain}")
 
 
 def _rule_table(summary: Summary) -> Table | None:
@@ -205,8 +225,13 @@ def _print(console: Console, summary: Summary) -> None:
     seed = "" if summary.started is None else f", seed {summary.started.seed}"
     console.print(Text(f"Summary ({seconds}{seed})", style="bold"))
     rows = _rows(summary)
-    if rows:
-        console.print(_table(rows, asked=set(summary.rules) <= {"options"}))
+    asked = set(summary.rules) <= {"options"}
+    if rows and console.width >= LEAST_TABLE_COLUMNS:
+        console.print(_table(rows, asked=asked))
+        console.print()
+    elif rows:
+        for line in _narrow(rows, asked=asked):
+            console.print(line, soft_wrap=True)
         console.print()
     if (rules := _rule_table(summary)) is not None:
         console.print(rules)

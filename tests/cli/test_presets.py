@@ -82,6 +82,16 @@ def test_one_api_alone(run):
     assert "there are anthropic, " in run("presets", "show", "flaky", "--provider", "zz")[2]
 
 
+def test_a_name_is_no_command(run):
+    """The line says what is."""
+    assert run("presets", "flaky") == (
+        2,
+        "",
+        "faultinject: flaky is a preset; write 'presets show flaky'"
+        " (see 'faultinject presets --help')\n",
+    )
+
+
 def test_rules_alone(run):
     """They are a file that can be used."""
     out = run("presets", "show", "flaky", "--rules")[1]

@@ -230,3 +230,18 @@ def test_the_command_of_fault_is_repeated() -> None:
 def test_a_tunnel_without_a_name() -> None:
     """It is counted under one that tells."""
     assert "relayed untouched: no name (1)" in plugin_report_of(sample(RelayEnded, host=""))
+
+
+def test_a_terminal_that_is_too_narrow_for_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No number is cut, and no host vanishes."""
+    monkeypatch.setenv("COLUMNS", "40")
+    text = report_of(
+        sample(ExchangeEnded),
+        sample(ExchangeEnded, outcome="forwarded"),
+        sample(ExchangeEnded, outcome="refused"),
+    )
+    assert (
+        "\napi.anthropic.com\n  requests 3\n  rate asked 10 %\n  rate seen 33.3 %\n  injected 1\n"
+        "  forwarded 1\n  other 1\n*.example.com\n  requests 0\n  rate asked 10 %\n\n"
+    ) in text
+    assert "…" not in text
