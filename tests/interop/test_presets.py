@@ -25,7 +25,7 @@ pytestmark = pytest.mark.interop
 PAUSES_SECONDS = ((0.35, 0.6), (0.7, 1.1))
 """The SDKs' own, before the second and the third attempt."""
 SLACK_SECONDS = 0.3
-BUSY_SECONDS = 2.0
+BUSY_SECONDS = 5.0
 LATE_SECONDS = 0.1
 """How much later than an attempt's end the proxy may tell of it: the pause seems shorter."""
 SILENT_SECONDS = 2.0

@@ -116,9 +116,9 @@ def _showings() -> Iterator[Showing]:
                  "stream-truncated", "max-tokens"):  # fmt: skip
         yield Showing(preset=name, modes=STREAMED)
     yield Showing(preset="tool-json-cut", modes=STREAMED, tools=True, derived={})
-    yield Showing(preset="stream-stall", modes=STREAMED, timeout_seconds=4.0, deadline_seconds=7.0)
+    yield Showing(preset="stream-stall", modes=STREAMED, timeout_seconds=4.0, deadline_seconds=9.0)
     yield Showing(
-        preset="ping-only", modes=STREAMED, timeout_seconds=6.0, deadline_seconds=8.0,
+        preset="ping-only", modes=STREAMED, timeout_seconds=9.0, deadline_seconds=11.0,
         sdks=("py-anthropic-2", "py-anthropic-0", "node-anthropic"),
     )  # fmt: skip
     yield Showing(preset="slow-drip", modes=("raw",), deadline_seconds=60.0)
