@@ -1,4 +1,4 @@
-"""The forward proxy: listens, and makes a session of each connection.
+"""The forward proxy: listens, and then has its clients served (`faultinject.connections`).
 
 Knows nothing of signals, terminals and files of its own: whoever calls `serve` does.
 """
@@ -7,28 +7,18 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import trio
-from attrs import define, field, frozen
+from attrs import frozen
 
-from faultinject.accepting import Accepting
-from faultinject.authority import Authority, bracketed, local_url
-from faultinject.errors import ClientGoneError, StartError
-from faultinject.events import Listener, ProxyStarted, ProxyStopped, Warned
-from faultinject.exchange import dated, own_response
-from faultinject.front_door import FrontDoor
-from faultinject.http.connection import ClientConnection
+from faultinject.authority import bracketed, local_url
+from faultinject.errors import StartError
+from faultinject.events import Listener, ProxyStarted, ProxyStopped
 from faultinject.rules.checks import Capabilities
 from faultinject.run import Run, Running, nobody
-from faultinject.services import services_of
-from faultinject.session import Services, Session
 from faultinject.settings import Settings
-from faultinject.socket_stream import SocketStream
-from faultinject.streams import Ending, close
-from faultinject.upstream import Dial
 
 CAPABILITIES = Capabilities("the proxy")
 """There is no fault that the proxy cannot perform."""
@@ -63,8 +53,7 @@ async def serve(
         listeners = await _listen(settings)
         for tcp in listeners:
             await owned.enter_async_context(tcp)
-        pool_nursery = await owned.enter_async_context(trio.open_nursery())
-        acceptor = _Acceptor(_services(run, listeners, pool_nursery))
+        dialer = run.dialer(_leads_back(listeners))
         running = RunningProxy(
             ca_cert=run.authority.certificate_path,
             told_to_drain=run.told_to_drain,
@@ -73,10 +62,11 @@ async def serve(
         )
         with run.told(_started(run, running), ProxyStopped):
             task_status.started(running)
-            try:
-                await acceptor.run(listeners, run.told_to_drain)
-            finally:
-                pool_nursery.cancel_scope.cancel()
+            # Not above: to load what serves clients would hold up the start. Clients that come
+            # meanwhile wait in the listener's queue.
+            from faultinject.connections import serve_clients
+
+            await serve_clients(run, dialer, listeners)
 
 
 def _started(run: Run, running: RunningProxy) -> ProxyStarted:
@@ -86,28 +76,6 @@ def _started(run: Run, running: RunningProxy) -> ProxyStarted:
         fake_upstream=run.settings.fake_upstream,
         **run.start_fields(),
     )
-
-
-def _services(
-    run: Run, listeners: list[trio.SocketListener], pool_nursery: trio.Nursery
-) -> Services:
-    dialer, settings = run.dialer(_leads_back(listeners)), run.settings
-    if not settings.fake_upstream:
-        return services_of(run, dialer, pool_nursery)
-    dial = _dial_fake_upstream(settings, run.listener, dialer.dial, pool_nursery)
-    return services_of(run, dialer, pool_nursery, dial=dial, relays_targets=False)
-
-
-def _dial_fake_upstream(
-    settings: Settings, listener: Listener, dial_other: Dial, nursery: trio.Nursery
-) -> Dial:
-    """Return what dials the fake API for targets."""
-    from faultinject.demo.upstream import FakeUpstream
-
-    def is_target(authority: Authority) -> bool:
-        return any(t.matches(authority.host, authority.port) for t in settings.target_host)
-
-    return FakeUpstream(nursery, is_target, dial_other, listener).dial
 
 
 async def _listen(settings: Settings) -> list[trio.SocketListener]:
@@ -164,72 +132,3 @@ def _stands_for(ours: _Address, peer: _Address, local: _Address) -> bool:
     if not ours.is_unspecified or ours.version != peer.version:
         return False
     return peer == local or peer.is_loopback
-
-
-@define(eq=False)
-class _Acceptor:
-    """Turns accepted sockets into sessions, and ends them when it is time."""
-
-    services: Services
-    sessions: set[Session] = field(factory=set)
-
-    async def run(self, listeners: list[trio.SocketListener], told_to_drain: trio.Event) -> None:
-        """Accept clients until told to drain; return when every session has ended."""
-        async with trio.open_nursery() as sessions:
-            async with trio.open_nursery() as accepting:
-                accept = Accepting(self.serve_connection, self._tell_no_room)
-                for tcp in listeners:
-                    accepting.start_soon(accept.run, tcp, sessions)
-                await told_to_drain.wait()
-                accepting.cancel_scope.cancel()
-            for tcp in listeners:
-                await tcp.aclose()
-            sessions.cancel_scope.deadline = (
-                trio.current_time() + self.services.limits.drain_seconds
-            )
-            self._drain()
-
-    async def serve_connection(self, accepted: trio.SocketStream) -> None:
-        """Serve one client; the stream is closed afterwards, whatever happens."""
-        async with SocketStream(accepted) as stream:
-            if len(self.sessions) >= self.services.limits.sessions:
-                await self._turn_away(stream)
-                return
-            session = Session(self.services, self.services.next_session_id(), _peer(stream))
-            self.sessions.add(session)
-            try:
-                door = FrontDoor(stream, stream.acknowledge)
-                await session.run(door.serve)
-            finally:
-                self.sessions.discard(session)
-
-    def _tell_no_room(self, reason: str) -> None:
-        message = (
-            f"a connection has to wait, for the system has no room for it ({reason}): allow more"
-            " open files (ulimit -n), or let clients close what they do not use"
-        )
-        self.services.listener(Warned(time=time.time(), message=message))
-
-    async def _turn_away(self, stream: SocketStream) -> None:
-        words = f"the proxy already serves {len(self.sessions)} connections"
-        head, *rest = dated(own_response(503, "busy", words), close=True)
-        client = ClientConnection(stream, head_bytes=self.services.limits.head_bytes)
-        try:
-            await client.send(head, *rest)
-        except ClientGoneError:
-            return
-        await close(stream, Ending.UNREAD)
-
-    def _drain(self) -> None:
-        """End the sessions that have nothing under way, and the others when they are done."""
-        self.services.draining = True
-        for session in tuple(self.sessions):
-            session.drain()
-
-
-def _peer(stream: SocketStream) -> str:
-    try:
-        host, port = stream.socket.getpeername()[:2]
-    except OSError:
-        return "unknown"  # it has left already
-    return f"{bracketed(host)}:{port}"

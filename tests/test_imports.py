@@ -45,6 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     # How clients come in; the fake API stands in for an upstream.
     ("front_door", "demo", "preview", "run"),
     ("services",),
+    ("connections",),
     ("proxy", "plugin"),
     # Who starts it all.
     ("", "demo.show"),
@@ -196,7 +197,13 @@ def test_only_the_program_itself_knows_the_command_line() -> None:
 
 def test_the_ways_in_do_not_know_each_other() -> None:
     """The proxy's front door and the plugin's are told apart by nothing below them."""
-    for one, other in (("plugin", "proxy"), ("plugin", "front_door"), ("proxy", "plugin")):
+    for one, other in (
+        ("plugin", "proxy"),
+        ("plugin", "connections"),
+        ("plugin", "front_door"),
+        ("proxy", "plugin"),
+        ("connections", "plugin"),
+    ):
         users = [module for module, path in MODULES.items() if within(module, one)]
         assert not any(knows(MODULES[module], other) for module in users)
 

@@ -1,0 +1,125 @@
+"""The clients of a proxy that listens: a session for each connection.
+
+Loaded once the proxy listens (`faultinject.proxy`), and with it all that sessions are made of: a
+start has no need of it. Knows nothing of how the proxy came to listen.
+"""
+
+from __future__ import annotations
+
+import time
+
+import trio
+from attrs import define, field
+
+from faultinject.accepting import Accepting
+from faultinject.authority import Authority, bracketed
+from faultinject.dial import Dialer
+from faultinject.errors import ClientGoneError
+from faultinject.events import Listener, Warned
+from faultinject.exchange import dated, own_response
+from faultinject.front_door import FrontDoor
+from faultinject.http.connection import ClientConnection
+from faultinject.run import Run
+from faultinject.services import services_of
+from faultinject.session import Services, Session
+from faultinject.settings import Settings
+from faultinject.socket_stream import SocketStream
+from faultinject.streams import Ending, close
+from faultinject.upstream import Dial
+
+
+async def serve_clients(run: Run, dialer: Dialer, listeners: list[trio.SocketListener]) -> None:
+    """Serve whoever connects, until the run is told to drain and every session has ended."""
+    async with trio.open_nursery() as pool_nursery:
+        acceptor = _Acceptor(_services(run, dialer, pool_nursery))
+        await acceptor.run(listeners, run.told_to_drain)
+        pool_nursery.cancel_scope.cancel()
+
+
+def _services(run: Run, dialer: Dialer, pool_nursery: trio.Nursery) -> Services:
+    settings = run.settings
+    if not settings.fake_upstream:
+        return services_of(run, dialer, pool_nursery)
+    dial = _dial_fake_upstream(settings, run.listener, dialer.dial, pool_nursery)
+    return services_of(run, dialer, pool_nursery, dial=dial, relays_targets=False)
+
+
+def _dial_fake_upstream(
+    settings: Settings, listener: Listener, dial_other: Dial, nursery: trio.Nursery
+) -> Dial:
+    """Return what dials the fake API for targets."""
+    from faultinject.demo.upstream import FakeUpstream
+
+    def is_target(authority: Authority) -> bool:
+        return any(t.matches(authority.host, authority.port) for t in settings.target_host)
+
+    return FakeUpstream(nursery, is_target, dial_other, listener).dial
+
+
+@define(eq=False)
+class _Acceptor:
+    """Turns accepted sockets into sessions, and ends them when it is time."""
+
+    services: Services
+    sessions: set[Session] = field(factory=set)
+
+    async def run(self, listeners: list[trio.SocketListener], told_to_drain: trio.Event) -> None:
+        """Accept clients until told to drain; return when every session has ended."""
+        async with trio.open_nursery() as sessions:
+            async with trio.open_nursery() as accepting:
+                accept = Accepting(self.serve_connection, self._tell_no_room)
+                for tcp in listeners:
+                    accepting.start_soon(accept.run, tcp, sessions)
+                await told_to_drain.wait()
+                accepting.cancel_scope.cancel()
+            for tcp in listeners:
+                await tcp.aclose()
+            sessions.cancel_scope.deadline = (
+                trio.current_time() + self.services.limits.drain_seconds
+            )
+            self._drain()
+
+    async def serve_connection(self, accepted: trio.SocketStream) -> None:
+        """Serve one client; the stream is closed afterwards, whatever happens."""
+        async with SocketStream(accepted) as stream:
+            if len(self.sessions) >= self.services.limits.sessions:
+                await self._turn_away(stream)
+                return
+            session = Session(self.services, self.services.next_session_id(), _peer(stream))
+            self.sessions.add(session)
+            try:
+                door = FrontDoor(stream, stream.acknowledge)
+                await session.run(door.serve)
+            finally:
+                self.sessions.discard(session)
+
+    def _tell_no_room(self, reason: str) -> None:
+        message = (
+            f"a connection has to wait, for the system has no room for it ({reason}): allow more"
+            " open files (ulimit -n), or let clients close what they do not use"
+        )
+        self.services.listener(Warned(time=time.time(), message=message))
+
+    async def _turn_away(self, stream: SocketStream) -> None:
+        words = f"the proxy already serves {len(self.sessions)} connections"
+        head, *rest = dated(own_response(503, "busy", words), close=True)
+        client = ClientConnection(stream, head_bytes=self.services.limits.head_bytes)
+        try:
+            await client.send(head, *rest)
+        except ClientGoneError:
+            return
+        await close(stream, Ending.UNREAD)
+
+    def _drain(self) -> None:
+        """End the sessions that have nothing under way, and the others when they are done."""
+        self.services.draining = True
+        for session in tuple(self.sessions):
+            session.drain()
+
+
+def _peer(stream: SocketStream) -> str:
+    try:
+        host, port = stream.socket.getpeername()[:2]
+    except OSError:
+        return "unknown"  # it has left already
+    return f"{bracketed(host)}:{port}"

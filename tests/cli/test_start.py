@@ -1,0 +1,69 @@
+"""What a start loads before it listens or answers: each module is time that somebody waits."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from faultinject.tls.certificate_authority import CertificateAuthority
+
+AFTER_LISTENING = {
+    # What accepts clients and serves them.
+    "faultinject.connections",
+    "faultinject.session",
+    "faultinject.conversation",
+    "faultinject.exchange",
+    "faultinject.http.machine",
+    "h11",
+    # What the summary at the end, or a run with rules, may load.
+    "faultinject.rules.reading",
+    "faultinject.planned",
+    "faultinject.presets",
+    "yaml",
+    "rich",
+    "rich_click",
+    # What signs certificates, and makes an authority.
+    "cryptography",
+    "filelock",
+    # What the plugin, mistakes and Python's own conveniences load.
+    "asyncio",
+    "grpclib",
+    "importlib.metadata",
+    "email",
+    "http.client",
+    "difflib",
+    "_strptime",
+}
+
+LOADED_BEFORE_LISTENING = """
+import sys
+import trio
+async def listen(*args, **more):
+    print(*sys.modules)
+    raise OSError(1, "not in this test")
+trio.open_tcp_listeners = listen
+from faultinject.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--fake-upstream"]])
+def test_what_a_proxy_loads_before_it_listens(tmp_path: Path, options: list[str]) -> None:
+    """What reads the settings, and what listens; clients are for later."""
+    CertificateAuthority.open_or_create(tmp_path)
+    command = ["proxy", "--data-dir", str(tmp_path), "--proxy-port", "0", *options]
+    ended = run_python(LOADED_BEFORE_LISTENING, *command)
+    assert ended.returncode == 1, ended.stderr
+    assert "not in this test" in ended.stderr
+    loaded = set(ended.stdout.split())
+    assert {"trio", "faultinject.proxy"} <= loaded
+    assert not loaded & AFTER_LISTENING
+
+
+def run_python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a Python of its own."""
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
