@@ -11,10 +11,12 @@ import pytest
 from faultinject.authority import TargetPattern
 from faultinject.composing import asked_probability, chances, composed, problems, rule_set_of
 from faultinject.errors import SettingsError
+from faultinject.events import ProxyStarted
 from faultinject.faults.stage import Ability
 from faultinject.rules.checks import Capabilities
 from faultinject.rules.model import Rule
 from faultinject.settings import ChosenPreset, Settings, WrittenRules
+from tests.support.running import running
 
 FROM_LINE = WrittenRules("respond 503 name=line")
 FROM_FILE = WrittenRules([{"name": "file", "fault": {"respond": 500}}], "r.yaml")
@@ -223,3 +225,10 @@ def test_the_chances_of_rules() -> None:
         rules=(ramp, always), preset=(ChosenPreset("overloaded", 0.3),), short_form=True
     )
     assert chances(rule_set_of(settings)) == {"ramp": 0.5, "overloaded": 0.3}
+
+
+async def test_a_start_tells_the_chances(tmp_path: Path) -> None:
+    """So that whoever gave a factor sees what it makes."""
+    async with running(tmp_path, preset=(ChosenPreset("overloaded", 0.3),)) as run:
+        [started] = await run.wait_for(ProxyStarted)
+    assert started.chances == {"overloaded": 0.3}

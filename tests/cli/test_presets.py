@@ -84,12 +84,8 @@ def test_one_api_alone(run):
 
 def test_a_name_is_no_command(run):
     """The line says what is."""
-    assert run("presets", "flaky") == (
-        2,
-        "",
-        "faultinject: flaky is a preset; write 'presets show flaky'"
-        " (see 'faultinject presets --help')\n",
-    )
+    line = "faultinject: flaky is a preset; write 'presets show flaky'"
+    assert run("presets", "flaky") == (2, "", f"{line} (see 'faultinject presets --help')\n")
 
 
 def test_rules_alone(run):
