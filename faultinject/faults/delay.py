@@ -142,5 +142,11 @@ class Delay:
     @property
     def abilities(self) -> frozenset[Ability]:
         """What a front door must be able to do."""
-        needed = {Before.HEAD: Ability.DELAY_HEAD, Before.BODY: Ability.DELAY_BODY}.get(self.before)
-        return frozenset({needed} if needed else ())
+        return frozenset({_ABILITIES[self.before]})
+
+
+_ABILITIES = {
+    Before.UPSTREAM: Ability.DELAY,
+    Before.HEAD: Ability.DELAY_HEAD,
+    Before.BODY: Ability.DELAY_BODY,
+}

@@ -34,6 +34,7 @@ class Ability(Enum):
     ALERT = "send a TLS alert"
     ANSWERED = "ask upstream and lose the answer"
     CLOSE_AFTER = "close the connection after an answer"
+    DELAY = "delay a request"
     DELAY_HEAD = "delay an answer's head"
     DELAY_BODY = "delay an answer's body"
     ANSWER = "change an answer as it passes"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from faultinject.faults.stage import Ability
 from faultinject.rules.checks import Capabilities
-from faultinject.settings import TunnelMode
+from faultinject.settings import PluginSettings, TunnelMode
 
 _IN_ALL = {
     Ability.CONNECT: "the host answers a CONNECT itself, and tells a plugin nothing of it",
@@ -25,3 +25,18 @@ CAPABILITIES: Mapping[TunnelMode, Capabilities] = {
     "reply": Capabilities("the plugin", _IN_ALL),
 }
 """By what the host does with the answer to a piece of a tunnel."""
+
+_IN_WHOLE_REQUESTS = dict.fromkeys(
+    set(Ability) - {Ability.CLOSE_AFTER},  # which is said to the client, in a header
+    "Fault shows requests outside of tunnels whole, and takes an answer and no more; leave out"
+    " --http-forward, or the rule",
+)
+
+
+def capabilities_of(settings: PluginSettings) -> Capabilities:
+    """Return what the plugin can do in a run: in all that it injects into."""
+    of_tunnels = CAPABILITIES[settings.tunnel]
+    if not settings.http_forward:
+        return of_tunnels
+    lacks = {**_IN_WHOLE_REQUESTS, **of_tunnels.lacks}
+    return Capabilities("the plugin with --http-forward", lacks)

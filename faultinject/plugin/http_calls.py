@@ -11,33 +11,16 @@ import time
 from attrs import define
 
 from faultinject.authority import HTTP_PORT, HTTPS_PORT, Authority, TargetPattern
-from faultinject.errors import SettingsError
 from faultinject.facts import Facts
 from faultinject.faults.respond import InjectedResponse, Respond
+from faultinject.faults.stage import Stage
 from faultinject.http.message import RequestHead, find_header
-from faultinject.rules import Plan, RuleSet, decide
+from faultinject.rules import Plan
 from faultinject.session import Services, Session
 from faultinject.telling import tell_exchange
 
 CLIENT_UNKNOWN = "behind-fault"
 """Stands for the client's address in events: the host does not tell it."""
-
-
-def check_only_answers(rule_set: RuleSet) -> None:
-    """Raise `SettingsError` if a rule does more than answer: the host lets a plugin do no more.
-
-    It may also ask for nothing at all (``pass``).
-    """
-    for rule in rule_set.rules:
-        for choice in rule.faults:
-            fault = choice.fault
-            answers = fault.respond is None or not fault.respond.answered
-            if fault.delays or fault.breaks or fault.stream or not answers:
-                raise SettingsError(
-                    f"rule {rule.id}: with --http-forward a rule can answer and no more, for Fault"
-                    " shows requests whole; leave out --http-forward, or delays, breaks, streams"
-                    " and upstream: answered"
-                )
 
 
 def _worded(fault: Respond, plan: Plan, facts: Facts) -> InjectedResponse:
@@ -71,7 +54,7 @@ class HttpCalls:
             return None
         started = time.perf_counter()
         facts = Facts(authority.host, authority.port, request, body)
-        plan = decide(self.services.rule_set, self.services.counters, facts)
+        plan = self.services.decide(self.services.rule_set, facts, Stage.ANSWER)
         response = plan.source
         if plan.respond is not None:
             response = _worded(plan.respond, plan, facts)

@@ -15,10 +15,9 @@ from attrs import frozen
 from faultinject.authority import TargetPattern
 from faultinject.events import Listener, PluginStarted, PluginStopped
 from faultinject.plugin.calls import Side
-from faultinject.plugin.capabilities import CAPABILITIES
+from faultinject.plugin.capabilities import capabilities_of
 from faultinject.plugin.duplex import duplex_tunnels
 from faultinject.plugin.front import open_front
-from faultinject.plugin.http_calls import check_only_answers
 from faultinject.plugin.registrations import Registrations
 from faultinject.plugin.reply import reply_tunnels
 from faultinject.plugin.tunnels import Tunnels
@@ -52,9 +51,7 @@ async def serve_plugin(
     ``listener`` gets every event. Raises `StartError`, `SettingsError` before it has started;
     afterwards only cancellation ends it early.
     """
-    run = Run.of(settings, CAPABILITIES[settings.tunnel], listener)
-    if settings.http_forward:
-        check_only_answers(run.rule_set)
+    run = Run.of(settings, capabilities_of(settings), listener)
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         try:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from faultinject.errors import SettingsError
 from faultinject.events import ExchangeEnded
 from faultinject.http.message import RequestHead
-from faultinject.plugin.http_calls import HttpCalls, check_only_answers
+from faultinject.plugin.http_calls import HttpCalls
 from faultinject.rules import RuleSet
 from faultinject.rules.reading import read_rules
 from tests.plugin.support import make_services
@@ -126,21 +125,13 @@ def test_an_answer_that_is_worded_for_the_request():
     assert [event.rule for event in events] == ["busy", None]
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        {"delay": 1, "respond": 500},
-        {"break": "close"},
-        {"stream": {"cut": True}},
-        {"respond": {"status": 500, "upstream": "answered"}},
-    ],
-)
-def test_what_whole_requests_do_not_allow_is_refused_at_start(fault):
-    """Nothing is skipped in silence."""
-    with pytest.raises(SettingsError, match="--http-forward"):
-        check_only_answers(rules({"name": "more", "fault": fault}))
-
-
-def test_answers_and_passes_are_fine():
-    """A rule may answer, and may let pass."""
-    check_only_answers(rules({"fault": {"respond": 429}}, {"name": "p", "fault": "pass"}))
+def test_a_chance_that_grows_with_time():
+    """The rules' time is the run's, as in tunnels."""
+    calls, _ = http_calls()
+    now = [0.0]
+    calls.services.clock = lambda: calls.services._started_at + now[0]
+    ramp = {"ramp": {"from": 0, "to": 1, "over": 10}}
+    calls.services.rule_set = rules({"name": "ramp", "when": ramp, "fault": {"respond": 500}})
+    assert calls.answer(request(), b"") is None
+    now[0] = 10.0
+    assert calls.answer(request(), b"").status == 500

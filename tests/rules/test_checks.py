@@ -78,7 +78,7 @@ def test_what_it_can_do_is_not() -> None:
         ({"respond": {"status": 502, "at": "connect", "connection": "close"}},
          {Ability.CONNECT, Ability.CLOSE_AFTER}),
         ({"respond": {"status": 504, "upstream": "answered"}}, {Ability.ANSWERED}),
-        ({"delay": 1}, set()),
+        ({"delay": 1}, {Ability.DELAY}),
         ({"delay": [{"fixed": 1, "before": "head"}, {"fixed": 1, "before": "body"}]},
          {Ability.DELAY_HEAD, Ability.DELAY_BODY}),
         ({"break": "hang"}, {Ability.HANG}),
