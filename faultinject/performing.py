@@ -21,7 +21,6 @@ from faultinject.faults.acts import Act, Told, Transform
 from faultinject.faults.answer import Answer
 from faultinject.faults.delay import Before
 from faultinject.faults.making import Made, make
-from faultinject.faults.stream import Pace
 from faultinject.faults.words import break_words, stream_words
 from faultinject.http.connection import ClientConnection
 from faultinject.http.message import End, Part, ResponseHead, find_header
@@ -34,15 +33,7 @@ from faultinject.providers.provider import Asked, Fields, Provider
 from faultinject.rules.decide import Plan
 from faultinject.streams import Ending
 from faultinject.watching import ClientWatch
-
-_FEW = 3
-"""How many of a tunnel's slots can be filled with nothing to say (see `Lease.let_go`)."""
-_MANY = 24
-"""How many can be if there is at least something: fewer than a TLS record has bytes."""
-
-
-def _writes(act: Act) -> bool:
-    return isinstance(act, (acts.Send, acts.Finish, acts.Garbage))
+from faultinject.writes_ahead import FEW, MANY, writes_ahead
 
 
 @define(eq=False)
@@ -166,7 +157,7 @@ class Performer:
     async def pause(self, seconds: float) -> bool:
         """Let time pass between two pieces of an answer; return as `pass_on`."""
         until = trio.current_time() + seconds
-        self.lease.let_go(_MANY)
+        self.lease.let_go(MANY)
         while self.wake_at < until:
             await trio.sleep_until(self.wake_at)
             if await self.tick():
@@ -235,29 +226,11 @@ class Performer:
         due, following = iter(transform.step(told, now_seconds)), deque[Act]()
         while (act := following.popleft() if following else next(due, None)) is not None:
             if isinstance(act, acts.WaitUntil) and self.lease.holds_client:
-                following.extend(islice(due, max(0, 2 * _MANY - len(following))))
-                self.lease.let_go(self._writes_after(following))
+                following.extend(islice(due, max(0, 2 * MANY - len(following))))
+                self.lease.let_go(writes_ahead(following, self._rest, self.plan.stream))
             if await self.act(act):
                 return True
         return False
-
-    def _writes_after(self, following: Iterable[Act]) -> int:
-        """Return how many times something will be written, each after a wait, of what has come.
-
-        Of what a transform was not yet told that is a guess; with nothing to say at the end
-        `_FEW` writes too many can be made up for, else `_MANY`.
-        """
-        waits = (isinstance(act, acts.WaitUntil) for act in following)
-        writes = sum(waits) + 1 if any(map(_writes, following)) else 0
-        rest = sum(1 for part in self._rest if isinstance(part, (bytes, End)))
-        most = _MANY if self._ends_with_words else _FEW
-        return min(writes, _MANY) + max(0, min(rest, most - writes))
-
-    @property
-    def _ends_with_words(self) -> bool:
-        """Whether what has come will surely have something written last."""
-        paces = any(isinstance(each.action, Pace) for each in self.plan.stream)
-        return bool(self._rest) and (paces or isinstance(self._rest[-1], End))
 
     # Acts
 
@@ -305,7 +278,7 @@ class Performer:
         if seconds is None or before in self._waited:
             return
         self._waited.add(before)
-        self.lease.let_go(1 if self._made is None or self._made.transform is None else _FEW)
+        self.lease.let_go(1 if self._made is None or self._made.transform is None else FEW)
         self._done.append(f"delay of {seconds:.3g} s before the {before.value}")
         await self._sleep_until(trio.current_time() + seconds)
 

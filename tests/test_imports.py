@@ -32,7 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("facts", "faults", "opening", "verdict", "relay", "dial", "config"),
     ("lease",),
     # The decision, and the pool.
-    ("rules", "upstream", "watching"),
+    ("rules", "upstream", "watching", "writes_ahead"),
     ("performing", "presets"),
     # One client connection, from the whole to the bytes and back.
     ("session", "forwarding", "composing"),
