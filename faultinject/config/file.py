@@ -19,7 +19,11 @@ from faultinject.errors import SettingsError
 from faultinject.plain_files import SILENCE_SECONDS, STANDARD_INPUT, read_to_the_end
 
 _MAX_BYTES = 16 * 1024 * 1024  # /dev/zero, or the wrong file, should not fill the memory
-_YAML_START = re.compile(r"(?:\s|#.*\n|---\s)*(?:[\w-]+|\"[^\"\n]*\"|'[^'\n]*')[ \t]*:(?:\s|$)")
+# Comments and blanks, then a key with a colon, or a list. Nothing is given back: 16 MiB of
+# comments should not take long.
+_YAML_START = re.compile(
+    r"(?:\s++|#[^\n]*+\n|---\s)*+(?:(?:[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+:(?:\s|$)|-\s)"
+)
 
 
 def shown_path(path: Path) -> str:
@@ -38,6 +42,8 @@ def read_config_file(path: Path) -> dict[str, Any]:
         values = _decoded(_text(path), path.suffix.lower())
     except SettingsError as error:
         raise SettingsError(f"{shown_path(path)}: {error}") from None
+    if isinstance(values, list):
+        raise SettingsError(f"{shown_path(path)}: it is a list; write rules: above a list of rules")
     if not isinstance(values, dict):
         raise SettingsError(
             f"{shown_path(path)}: it is not an object with options in it, as in"

@@ -85,7 +85,7 @@ def test_a_configuration_file_may_be_yaml(tmp_path, name) -> None:
     with pytest.raises(SettingsError, match=f"{name}: line 1, column 5: not YAML"):
         read_config_file(path)
     path.write_text("- a")
-    with pytest.raises(SettingsError, match="it is not an object with options in it"):
+    with pytest.raises(SettingsError, match="it is a list; write rules: above a list of rules"):
         read_config_file(path)
 
 
