@@ -29,7 +29,6 @@ from faultinject.events import (
 )
 from faultinject.limits import Limits
 from faultinject.proxy import RunningProxy, _leads_back, serve
-from faultinject.rules import Match
 from faultinject.settings import Settings, WrittenRules
 from tests.support.authorities import AuthorityFiles
 from tests.support.bench import (
@@ -39,19 +38,12 @@ from tests.support.bench import (
     ok,
     open_bench,
     post,
-    stays_open,
     trusting_context,
 )
 from tests.support.certificates import Certificates
 from tests.support.peer import Peer
-from tests.support.running import leads_to, loopback_clock, reset, running, upstream
+from tests.support.running import leads_to, reset, running, upstream
 from tests.support.tls_peers import client_hello
-
-
-@pytest.fixture
-def clock():
-    """A clock that waits for sockets before it jumps."""
-    return loopback_clock()
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +55,7 @@ def data_dir(tmp_path_factory) -> Path:
 # Start
 
 
-async def test_the_start_is_told(clock, data_dir):
+async def test_the_start_is_told(data_dir):
     """With all that a client needs, and a summary of the settings."""
     async with running(data_dir, error_probability=0.25, seed=7, target="*.example.com") as run:
         [started] = run.of(ProxyStarted)
@@ -76,7 +68,7 @@ async def test_the_start_is_told(clock, data_dir):
         assert run.of(SessionStarted)[0].client.startswith("127.0.0.1:")
 
 
-async def test_a_certificate_authority_of_ones_own(clock, tmp_path):
+async def test_a_certificate_authority_of_ones_own(tmp_path):
     """Its files are used, and nothing is created."""
     certificate, key = AuthorityFiles().write(tmp_path)
     options = {"ca_cert": certificate, "ca_key": key, "error_probability": 1.0}
@@ -88,7 +80,7 @@ async def test_a_certificate_authority_of_ones_own(clock, tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
 @pytest.mark.parametrize(("mode", "warnings"), [(0o600, 0), (0o640, 1)])
-async def test_a_key_that_others_may_read_gives_a_warning(clock, tmp_path, mode, warnings):
+async def test_a_key_that_others_may_read_gives_a_warning(tmp_path, mode, warnings):
     """It is used all the same: mounted secrets often are so."""
     certificate, key = AuthorityFiles().write(tmp_path)
     key.chmod(mode)
@@ -98,7 +90,7 @@ async def test_a_key_that_others_may_read_gives_a_warning(clock, tmp_path, mode,
         assert all(message.startswith(f"{key}: other users") for message in found)
 
 
-async def test_a_hidden_rule_gives_a_warning(clock, data_dir):
+async def test_a_hidden_rule_gives_a_warning(data_dir):
     """Whoever embeds the proxy is told as well as who reads its log."""
     rules = (WrittenRules("respond 503 name=first"), WrittenRules("respond 500 name=second"))
     async with running(data_dir, rules=rules) as run:
@@ -180,7 +172,7 @@ async def test_a_certificate_that_is_not_trusted(data_dir):
         assert "--upstream-ca" in answer.json()["error"]["message"]
 
 
-async def test_connect_to_holds_for_relays_too(clock, data_dir):
+async def test_connect_to_holds_for_relays_too(data_dir):
     """A host that is no target is found where the option says."""
     async with (
         upstream(echoes) as port,
@@ -193,7 +185,7 @@ async def test_connect_to_holds_for_relays_too(clock, data_dir):
         assert (await run.wait_for(RelayEnded))[0].error is None
 
 
-async def test_nobody_listens_there(clock, data_dir):
+async def test_nobody_listens_there(data_dir):
     """502 for a tunnel, and for a request."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
@@ -206,7 +198,7 @@ async def test_nobody_listens_there(clock, data_dir):
         assert (answer.status, answer.header(b"x-faultinject-error")) == (502, b"connect")
 
 
-async def test_an_upstream_that_resets_at_once(clock, data_dir):
+async def test_an_upstream_that_resets_at_once(data_dir):
     """Whenever the reset is seen, it is a 502."""
 
     async def resets(peer: Peer) -> None:
@@ -220,7 +212,7 @@ async def test_an_upstream_that_resets_at_once(clock, data_dir):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-async def test_a_request_for_the_proxy_itself_is_refused(clock, data_dir, host):
+async def test_a_request_for_the_proxy_itself_is_refused(data_dir, host):
     """It would come back for ever: as a tunnel, as a URL, and as a base URL's target."""
     async with running(data_dir, host=host) as run:
         port = run.proxy.port
@@ -278,7 +270,7 @@ def test_the_proxy_is_known_by_each_of_its_addresses(listens_on, connected, back
     assert _leads_back([Socket(listens_on)])(connected) is back
 
 
-async def test_a_target_that_leads_to_the_proxy_itself(clock, data_dir):
+async def test_a_target_that_leads_to_the_proxy_itself(data_dir):
     """By ``--connect-to``, say."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -291,7 +283,7 @@ async def test_a_target_that_leads_to_the_proxy_itself(clock, data_dir):
 # Sockets
 
 
-async def test_a_body_beyond_the_limit_does_not_destroy_the_answer(clock, data_dir):
+async def test_a_body_beyond_the_limit_does_not_destroy_the_answer(data_dir):
     """The client sends on and on; what we leave unread would make our close a reset."""
     limits = Limits(drained_body_bytes=100_000)
     async with running(data_dir, error_probability=1.0, limits=limits) as run:
@@ -308,7 +300,7 @@ async def test_a_body_beyond_the_limit_does_not_destroy_the_answer(clock, data_d
      (b"CONNECT x HTTP/1.1\r\nHost: x\r\n\r\n", 400),
      (b"CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: x\r\n\r\n", 502)],
 )  # fmt: skip
-async def test_a_flood_does_not_destroy_the_refusal(clock, data_dir, flood, status):
+async def test_a_flood_does_not_destroy_the_refusal(data_dir, flood, status):
     """The same for what is no request."""
     async with running(data_dir) as run:
         client = await run.connect()
@@ -318,7 +310,7 @@ async def test_a_flood_does_not_destroy_the_refusal(clock, data_dir, flood, stat
         assert await client.rest() == b""
 
 
-async def test_a_client_that_resets_ends_the_upstreams_work(clock, data_dir):
+async def test_a_client_that_resets_ends_the_upstreams_work(data_dir):
     """Mid-request, mid-answer, and in a relay."""
     gone = []
 
@@ -350,7 +342,7 @@ async def test_a_client_that_resets_ends_the_upstreams_work(clock, data_dir):
         assert run.of(RelayEnded)[0].error
 
 
-async def test_an_upstream_that_resets_mid_answer_breaks_the_clients_connection(clock, data_dir):
+async def test_an_upstream_that_resets_mid_answer_breaks_the_clients_connection(data_dir):
     """In a tunnel's TLS there is no close_notify."""
 
     async def half(peer: Peer) -> None:
@@ -369,21 +361,24 @@ async def test_an_upstream_that_resets_mid_answer_breaks_the_clients_connection(
         assert (await run.wait_for(ExchangeEnded))[0].outcome == "upstream-error"
 
 
-async def test_a_client_that_reads_slowly_slows_its_upstream_down(clock, data_dir):
+async def test_a_client_that_reads_slowly_slows_its_upstream_down(data_dir):
     """Nothing is gathered in between: a large answer waits where it comes from."""
 
     async def pours(peer: Peer) -> None:
         await peer.read_message()
         await peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        begun.set()
         for _ in range(1000):
             await peer.send(b"x" * 100_000)
             poured.append(100_000)
 
     poured: list[int] = []
+    begun = trio.Event()
     async with upstream(pours) as port, running(data_dir) as run:
         client = await run.connect()
         await client.send(b"GET http://127.0.0.1:%d/ HTTP/1.1\r\nHost: x\r\n\r\n" % port)
-        await trio.sleep(1)
+        await begun.wait()
+        await trio.testing.wait_all_tasks_blocked(0.1)
         assert 0 < sum(poured) < 50_000_000  # what four buffers of the system hold at most
         await client.cut()
         await run.wait_for(SessionEnded)
@@ -393,7 +388,7 @@ async def test_a_client_that_reads_slowly_slows_its_upstream_down(clock, data_di
 # Limits and draining
 
 
-async def test_one_client_too_many(clock, data_dir):
+async def test_one_client_too_many(data_dir):
     """It gets a 503 that says so, whatever it was about to send; others are served on."""
     async with running(data_dir, error_probability=1.0, limits=Limits(sessions=2)) as run:
         one, two = await run.connect(), await run.connect()
@@ -418,7 +413,7 @@ def connect_and_reset(port: int) -> None:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-async def test_one_client_too_many_that_leaves_at_once(clock, data_dir):
+async def test_one_client_too_many_that_leaves_at_once(data_dir):
     """Nobody is there to be told."""
     async with running(data_dir, limits=Limits(sessions=0)) as run:
         connect_and_reset(run.proxy.port)
@@ -426,7 +421,7 @@ async def test_one_client_too_many_that_leaves_at_once(clock, data_dir):
         assert (await client.answer()).status == 503
 
 
-async def test_a_client_that_is_gone_before_it_is_served(clock, data_dir):
+async def test_a_client_that_is_gone_before_it_is_served(data_dir):
     """Its address is not known any more."""
     async with running(data_dir) as run:
         connect_and_reset(run.proxy.port)
@@ -434,7 +429,7 @@ async def test_a_client_that_is_gone_before_it_is_served(clock, data_dir):
         assert run.of(SessionStarted)[0].client == "unknown"
 
 
-async def test_targets_may_be_answered_by_the_fake_api(clock, data_dir):
+async def test_targets_may_be_answered_by_the_fake_api(data_dir):
     """Without a network; other hosts are as ever."""
     async with upstream(echoes) as port, running(data_dir, fake_upstream=True) as run:
         client = await run.tls()
@@ -444,55 +439,61 @@ async def test_targets_may_be_answered_by_the_fake_api(clock, data_dir):
         assert (await (await run.connect()).ask(other)).body == b"GET / HTTP/1.1 0"
 
 
-async def test_draining(clock, data_dir):
+async def test_draining(data_dir):
     """No new clients, idle ones end at once, an open exchange finishes; then `serve` returns."""
 
     async def slowly(peer: Peer) -> None:
         await peer.read_message()
         asked.set()
-        await trio.sleep(3)
+        await seen.wait()
         await peer.send(ok(b"in time"))
         await peer.rest()
 
-    asked = trio.Event()
-    async with upstream(slowly) as port, running(data_dir) as run:
+    asked, seen = trio.Event(), trio.Event()
+    limits = Limits(drain_seconds=1000)  # as long as the exchange, not as this
+    async with upstream(slowly) as port, running(data_dir, limits=limits) as run:
         idle, busy = await run.connect(), await run.connect()
         await busy.send(b"GET http://127.0.0.1:%d/ HTTP/1.1\r\nHost: x\r\n\r\n" % port)
         await asked.wait()
-        started = trio.current_time()
         run.proxy.drain()
         assert await idle.rest() == b""
-        assert trio.current_time() - started < 1
         with pytest.raises(OSError):
             await run.connect()
+        seen.set()
         assert (await busy.answer()).body == b"in time"
         assert await busy.rest() == b""
         [stopped] = await run.wait_for(ProxyStopped)
         assert stopped.reason == "told to stop"
-        assert trio.current_time() - started < 4  # as long as the exchange, not as the limit
         assert {event.outcome for event in run.of(ExchangeEnded)} == {"forwarded"}
 
 
-async def test_draining_does_not_last(clock, data_dir):
+async def test_draining_does_not_last(data_dir):
     """What is not done in time is cut."""
+
+    async def stays(peer: Peer) -> None:
+        if await peer.receive():  # the tunnel says nothing
+            asked.set()
+        await peer.rest()
+
+    asked = trio.Event()
     async with (
-        upstream(stays_open) as port,
-        running(data_dir, limits=Limits(drain_seconds=5)) as run,
+        upstream(stays) as port,
+        running(data_dir, limits=Limits(drain_seconds=0.2)) as run,
     ):
         client = await run.connect()
         tunnel = await run.tunnel(f"127.0.0.1:{port}")
         await client.send(b"GET http://127.0.0.1:%d/ HTTP/1.1\r\nHost: x\r\n\r\n" % port)
-        await trio.sleep(1)
+        await asked.wait()
         started = trio.current_time()
         run.proxy.drain()
         for peer in (client, tunnel):
             assert await peer.end() == b""
         await run.wait_for(ProxyStopped)
-        assert trio.current_time() - started == pytest.approx(5, abs=0.2)
+        assert trio.current_time() - started >= 0.2
         assert [event.outcome for event in run.of(ExchangeEnded)] == ["upstream-error"]
 
 
-async def test_cancelling_ends_all_at_once(clock, data_dir):
+async def test_cancelling_ends_all_at_once(data_dir):
     """Nothing is waited for."""
     async with trio.open_nursery() as nursery:
         events: list[Event] = []
@@ -507,7 +508,7 @@ async def test_cancelling_ends_all_at_once(clock, data_dir):
     assert [event.reason for event in events if isinstance(event, ProxyStopped)] == ["cancelled"]
 
 
-async def test_a_listener_is_optional(clock, data_dir):
+async def test_a_listener_is_optional(data_dir):
     """Events nobody wants are dropped."""
     async with trio.open_nursery() as nursery:
         proxy = await nursery.start(serve, Settings(proxy_port=0, data_dir=data_dir))
@@ -515,6 +516,12 @@ async def test_a_listener_is_optional(clock, data_dir):
 
 
 # Many
+
+
+@pytest.fixture
+def clock():
+    """A clock that jumps to a limit once nothing has moved for a while, sockets included."""
+    return trio.testing.MockClock(autojump_threshold=0.05)
 
 
 def open_files() -> int:
@@ -528,6 +535,7 @@ async def test_500_handshakes_that_never_finish(clock, data_dir):
     """They hold up nobody, end at their limit, and leave no task and no descriptor behind."""
     hello = client_hello(trusting_context(), TARGET)
     async with running(data_dir, error_probability=1.0) as run:
+        await (await run.tls()).close()  # whose leaf the others have, too
         await trio.testing.wait_all_tasks_blocked(0.05)
         tasks = trio.lowlevel.current_statistics().tasks_living
         files = open_files()
@@ -540,7 +548,7 @@ async def test_500_handshakes_that_never_finish(clock, data_dir):
         neighbour = await run.tls()
         assert (await neighbour.ask(get("/"))).status == 429
         await neighbour.close()
-        await run.wait_for(SessionEnded, 501)
+        await run.wait_for(SessionEnded, 502, seconds=10_000)
         for client in hanging:
             await client.cut()
         await trio.testing.wait_all_tasks_blocked(0.05)
@@ -549,52 +557,8 @@ async def test_500_handshakes_that_never_finish(clock, data_dir):
         assert len(run.of(HandshakeFailed)) == 250
 
 
-@attrs.frozen
-class Noting(Match):
-    """Notes the paths of the requests in the order in which they reach the rule."""
-
-    reached: list[str] = attrs.field(factory=list, eq=False)
-
-    def accepts(self, facts):
-        """Note it, and accept as ever."""
-        self.reached.append(facts.path)
-        return super().accepts(facts)
-
-
-async def decisions(clients: int) -> list[int]:
-    """Return the status of the k-th request, for each k, of 320 from so many clients at once."""
-    statuses: dict[str, int] = {}
-    async with open_bench(probability=0.3, seed=11) as bench:
-        [rule] = bench.services.rule_set.rules
-        noting = Noting(rule.match.hosts)
-        bench.services.rule_set = attrs.evolve(
-            bench.services.rule_set, rules=(attrs.evolve(rule, match=noting),)
-        )
-
-        async def ask(number: int) -> None:
-            client = bench.connect()
-            for turn in range(320 // clients):
-                path = f"/{number}/{turn}"
-                statuses[path] = (await client.ask(get(path))).status
-
-        async with trio.open_nursery() as nursery:
-            for number in range(clients):
-                nursery.start_soon(ask, number)
-    return [statuses[path] for path in noting.reached]
-
-
-async def test_the_kth_request_gets_the_kth_decision(autojump_clock):
-    """The same for one client and for 64 at once; only who is the k-th differs."""
-    alone, together = await decisions(1), await decisions(64)
-    assert len(alone) == 320
-    assert alone == together
-    assert 0.2 < alone.count(429) / 320 < 0.4
-
-
 @pytest.mark.parametrize("how", ["reset", "end"])
-async def test_an_upstream_that_breaks_off_does_so_to_the_client_in_the_same_way(
-    clock, data_dir, how
-):
+async def test_an_upstream_that_breaks_off_does_so_to_the_client_in_the_same_way(data_dir, how):
     """A reset stays a reset and an end an end: a body that ends with its connection tells."""
     begun = b"HTTP/1.1 200 OK\r\n\r\nhalf of"
 

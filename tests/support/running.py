@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import trio
-import trio.testing
 from attrs import define, field
 
 from faultinject.authority import ConnectTo, TargetPattern
@@ -28,11 +27,8 @@ from tests.support.peer import Cut, Peer
 from tests.support.tls_peers import client_context
 
 E = TypeVar("E", bound=Event)
-
-
-def loopback_clock() -> trio.testing.MockClock:
-    """Return a clock that jumps once nothing has moved for a while, sockets included."""
-    return trio.testing.MockClock(autojump_threshold=0.05)
+GIVEN_UP_SECONDS = 60.0
+"""How long a test waits for what must happen."""
 
 
 @define(eq=False)
@@ -54,9 +50,11 @@ class Running:
         """Return the events of a kind so far."""
         return [event for event in self.events if isinstance(event, kind)]
 
-    async def wait_for(self, kind: type[E], count: int = 1) -> list[E]:
+    async def wait_for(
+        self, kind: type[E], count: int = 1, seconds: float = GIVEN_UP_SECONDS
+    ) -> list[E]:
         """Return the events of a kind once there are that many."""
-        with trio.fail_after(10_000):
+        with trio.fail_after(seconds):
             while len(self.of(kind)) < count:
                 await self._changed.wait()
         return self.of(kind)
