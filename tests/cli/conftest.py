@@ -6,6 +6,7 @@ import os
 import pytest
 
 from faultinject.cli import main
+from faultinject.tls.certificate_authority import CertificateAuthority
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +37,10 @@ def run(capfd):
         return code, out, err
 
     return run_command
+
+
+@pytest.fixture
+def data_dir(tmp_path):
+    """Return a data directory with an authority in it."""
+    CertificateAuthority.open_or_create(tmp_path / "data")
+    return tmp_path / "data"

@@ -9,31 +9,11 @@ import sys
 
 import pytest
 
-from faultinject.tls.certificate_authority import CertificateAuthority
-from tests.support.proxy import ProxyRun, clean_environment
+from tests.support.proxy import ProxyRun, clean_environment, faultinject
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="stops it by signals")
 
 SECONDS = 30
-
-
-def faultinject(*arguments, **variables):
-    """Run the command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "faultinject", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        env=clean_environment(**variables),
-        check=False,
-    )
-
-
-@pytest.fixture
-def data_dir(tmp_path):
-    """Return a data directory with an authority in it."""
-    CertificateAuthority.open_or_create(tmp_path / "data")
-    return tmp_path / "data"
 
 
 def test_the_settings_reach_the_run(run, monkeypatch):

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Self
 STARTED_SECONDS = 20.0
 STOPPED_SECONDS = 10.0
 EVENT_SECONDS = 10.0
+ENDED_SECONDS = 30.0
 
 Happening = dict[str, Any]
 
@@ -32,6 +33,18 @@ def clean_environment(**more: str) -> dict[str, str]:
     """Return this environment without proxies and our own variables, and with some more."""
     kept = {k: v for k, v in os.environ.items() if not k.lower().startswith(_OWN_VARIABLES)}
     return kept | more
+
+
+def faultinject(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end, with these variables besides."""
+    return subprocess.run(
+        [sys.executable, "-m", "faultinject", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=ENDED_SECONDS,
+        env=clean_environment(**variables),
+        check=False,
+    )
 
 
 class Run:
