@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from attrs import field, frozen
@@ -142,8 +142,30 @@ class JsonPath:
             at = found.end()
         return cls(text, tuple(steps))
 
-    def find(self, value: object) -> Iterator[object]:
+    @property
+    def single(self) -> bool:
+        """Whether the path leads to one value at most."""
+        return None not in self.steps
+
+    def find(self, value: object) -> Iterable[object]:
         """Return every value that the path leads to; with ``[*]`` there may be several."""
+        if self.single:
+            found = self.find_one(value)
+            return () if found is MISSING else (found,)
+        return self._find(value)
+
+    def find_one(self, value: object) -> object:
+        """Return the value that a single path leads to, or `MISSING`."""
+        for step in self.steps:
+            if isinstance(step, str):
+                value = value.get(step, MISSING) if isinstance(value, dict) else MISSING
+            elif isinstance(value, list) and step is not None and _has(value, step):
+                value = value[step]
+            else:
+                return MISSING
+        return value
+
+    def _find(self, value: object) -> Iterator[object]:
         found: Iterator[object] = iter((value,))
         for step in self.steps:
             found = _follow(found, step)
@@ -174,8 +196,12 @@ def _follow(values: Iterator[object], step: Step) -> Iterator[object]:
         elif isinstance(value, list):
             if step is None:
                 yield from value
-            elif -len(value) <= step < len(value):
+            elif _has(value, step):
                 yield value[step]
+
+
+def _has(items: list[object], place: int) -> bool:
+    return -len(items) <= place < len(items)
 
 
 @frozen

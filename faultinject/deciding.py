@@ -6,6 +6,7 @@ Knows nothing of what the rules are, and of what is done then.
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from attrs import define, evolve
 
@@ -55,25 +56,29 @@ class Decision:
             self.plan = services.decide(rule_set, self.facts, Stage.REQUEST)
             if self.plan.rule_id is not None:
                 return
-        if rule_set.needs_body(self.facts):
+        candidates = rule_set.candidates(Stage.ANSWER, self.facts)
+        if candidates.need_body:
             await self._read_body()
-        self.plan = services.decide(rule_set, self.facts, Stage.ANSWER)
+        self.plan = services.decide(rule_set, self.facts, Stage.ANSWER, candidates)
 
     async def _read_body(self) -> None:
+        parts: list[Any] = self.client.buffered_parts()
+        if (parts and isinstance(parts[-1], End)) or await self._receive_rest(parts):
+            self.facts.body = b"".join(parts[:-1])
+        self.received = tuple(parts)
+
+    async def _receive_rest(self, parts: list[Part]) -> bool:
+        """Add what the parts lack of the body; return whether that was not too much."""
         limits = self.session.services.limits
-        parts = self.client.buffered_parts()
-        if self.client.waits_for_continue and not parts:
+        if not parts and self.client.waits_for_continue:
             await self._say_continue()
         while not (parts and isinstance(parts[-1], End)):
             if self.client.body_bytes_received > limits.drained_body_bytes:
                 self._warn()
-                break
+                return False
             self.session.patience.expect("the request's body", limits.idle_seconds)
             parts += await self.client.receive()
-        else:
-            body = b"".join([part for part in parts if isinstance(part, bytes)])
-            self.facts = evolve(self.facts, body=body)
-        self.received = tuple(parts)
+        return True
 
     async def _say_continue(self) -> None:
         """Have the client send its body; the upstream need not say the same once more."""

@@ -2,6 +2,9 @@
 
 Knows nothing of streams and rules; it reads the head it is given, and the body if there is one,
 once, when asked.
+
+Every request has facts, whatever the rules are, so they are made cheaply: they are not frozen,
+though nothing in them changes but that a body which is read later is added.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from attrs import evolve, field, frozen
+from attrs import define, field
 
 from faultinject.http.message import RequestHead
 from faultinject.missing import MISSING
@@ -21,12 +24,17 @@ from faultinject.providers import provider_for
 if TYPE_CHECKING:
     from faultinject.providers.provider import Provider
 
-RETRY_COUNT = "x-stainless-retry-count"
+USER_AGENT = b"user-agent"
+RETRY_COUNT = b"x-stainless-retry-count"
 """Header in which the SDKs that Stainless makes (Anthropic's and OpenAI's, among others) say how
 often they have tried before: 0 at first."""
 
 
-@frozen
+_UNREAD: Any = object()
+_JSON = json.JSONDecoder()
+
+
+@define(eq=False)
 class Facts:
     """One request as rules see it."""
 
@@ -35,17 +43,23 @@ class Facts:
     port: int
     head: RequestHead
     body: bytes | None = field(default=None, repr=False)
-    """The whole body; empty if the request has none, None if it was not read."""
+    """The whole body; empty if the request has none, None as long as it was not read."""
     connection: int = 0
     """The number of the client connection."""
-    attempt: int | None = None
-    """Which attempt of its call this is, from 1; None if nobody counted."""
+    counted_attempt: int | None = None
+    """Which attempt of its call this is by our count, from 1; None if nobody counted."""
     call: str = ""
     """Which call it is an attempt of; empty if nobody counted."""
 
+    _headers: dict[bytes, tuple[bytes, ...]] | None = field(default=None, init=False, repr=False)
+    _json: Any = field(default=_UNREAD, init=False, repr=False)
+
     def counted(self, attempt: int, call: str) -> Facts:
         """Return the facts with the number of the attempt, and of which call it is one."""
-        return evolve(self, attempt=attempt, call=call)
+        head, body = self.head, self.body
+        facts = Facts(self.host, self.port, head, body, self.connection, attempt, call)
+        facts._headers, facts._json = self._headers, self._json
+        return facts
 
     # From the head
 
@@ -73,54 +87,69 @@ class Facts:
             found[name] = (*found.get(name, ()), value)
         return found
 
-    @cached_property
-    def headers(self) -> dict[str, tuple[str, ...]]:
+    def parameter(self, name: str) -> tuple[str, ...]:
+        """Return the values of a parameter of the query, in order."""
+        return self.query.get(name, ()) if b"?" in self.head.target else ()
+
+    @property
+    def headers(self) -> dict[bytes, tuple[bytes, ...]]:
         """The headers by lower-case name; each with its values in order."""
-        found: dict[str, tuple[str, ...]] = {}
-        for name, value in self.head.headers:
-            key, text = name.lower().decode("latin-1"), value.decode("latin-1")
-            found[key] = (*found[key], text) if key in found else (text,)
-        return found
+        if self._headers is None:
+            self._headers = {}
+            for name, value in self.head.headers:
+                key = name.lower()
+                self._headers[key] = (*self._headers.get(key, ()), value)
+        return self._headers
+
+    def header(self, name: bytes) -> tuple[str, ...]:
+        """Return the values of a header of that (lower-case) name, in order, as text."""
+        return tuple([value.decode("latin-1") for value in self.headers.get(name, ())])
 
     @property
     def client(self) -> str:
         """What the client calls itself (User-Agent); empty if it does not."""
-        return self.headers.get("user-agent", ("",))[0]
+        return (self.header(USER_AGENT) or ("",))[0]
 
-    @cached_property
+    @property
     def retry_count(self) -> int | None:
         """How often the client says that it has tried before; None if it does not say."""
-        text = self.headers.get(RETRY_COUNT, ("",))[0]
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+        text = self.headers.get(RETRY_COUNT, (b"",))[0]
+        return int(text) if text.isdigit() and len(text) < 10 else None
+
+    @property
+    def attempt(self) -> int | None:
+        """Which attempt of its call this is, from 1; None if the client does not say it.
+
+        What it says goes before what was counted, which is told if it says nothing.
+        """
+        return self.counted_attempt if self.retry_count is None else self.retry_count + 1
 
     # From the body
 
-    @cached_property
+    @property
     def json(self) -> Any:
         """The body as a JSON value; `MISSING` if it is not JSON, or was not read."""
-        if not self.body:
-            return MISSING
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):  # the latter for brackets nested by the thousand
-            return MISSING
+        if self._json is _UNREAD:
+            if self.body is None:
+                return MISSING
+            self._json = _parsed(self.body)
+        return self._json
 
-    @cached_property
+    @property
     def model(self) -> str | None:
         """The model that the body names."""
         model = self._member("model")
         return model if isinstance(model, str) else None
 
-    @cached_property
+    @property
     def stream(self) -> bool:
         """Whether the body asks for the answer as a stream."""
         return self._member("stream") is True
 
-    @cached_property
+    @property
     def tools(self) -> tuple[str, ...]:
         """The names of the tools that the body offers; one that has no name goes by its type."""
-        tools = self._member("tools")
-        return tuple(_tool_name(tool) for tool in tools) if isinstance(tools, list) else ()
+        return tools_in(self.json)
 
     @cached_property
     def fingerprint(self) -> str | None:
@@ -134,7 +163,30 @@ class Facts:
         return digest.hexdigest()
 
     def _member(self, key: str) -> Any:
-        return self.json.get(key) if isinstance(self.json, dict) else None
+        document = self.json
+        return document.get(key) if isinstance(document, dict) else None
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        # What nearly all send: UTF-8, and nothing before it. `json.loads` takes much else, and
+        # twice as long for it.
+        text = body.decode()
+        value, end = _JSON.raw_decode(text)
+        if end == len(text) or not text[end:].strip(" \t\n\r"):
+            return value
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):  # the latter for brackets nested by the thousand
+        return MISSING
+
+
+def tools_in(document: Any) -> tuple[str, ...]:
+    """Return the names of the tools that a body offers; one without a name goes by its type."""
+    tools = document.get("tools") if isinstance(document, dict) else None
+    return tuple(_tool_name(tool) for tool in tools) if isinstance(tools, list) else ()
 
 
 def _tool_name(tool: Any) -> str:

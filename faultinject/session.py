@@ -21,7 +21,7 @@ from faultinject.faults.stage import Stage as FaultStage
 from faultinject.lease import Lease
 from faultinject.limits import Limits
 from faultinject.patience import Patience, PatienceEndedError
-from faultinject.rules import Counters, Plan, RuleSet, decide
+from faultinject.rules import Candidates, Counters, Plan, RuleSet, decide
 from faultinject.tls.leaves import LeafCache
 from faultinject.upstream import Pool, PooledLease
 
@@ -50,10 +50,22 @@ class Services:
     """When the run began: the rules count time from there."""
     _session_ids: itertools.count[int] = field(factory=lambda: itertools.count(1))
 
-    def decide(self, rule_set: RuleSet, facts: Facts, stage: FaultStage) -> Plan:
-        """Return what the rules have happen at a stage of a request."""
-        now_seconds = self.clock() - self._started_at
-        return decide(rule_set, self.counters, facts, now_seconds=now_seconds, stage=stage)
+    def decide(
+        self,
+        rule_set: RuleSet,
+        facts: Facts,
+        stage: FaultStage,
+        candidates: Candidates | None = None,
+    ) -> Plan:
+        """Return what the rules have happen at a stage of a request; see `rules.decide`."""
+        return decide(
+            rule_set,
+            self.counters,
+            facts,
+            now_seconds=self.clock() - self._started_at,
+            stage=stage,
+            candidates=candidates,
+        )
 
     def target_of(self, host: str, port: int) -> TargetPattern | None:
         """Return the first target pattern that a host and port match."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,8 +53,10 @@ def with_headers(*headers: tuple[bytes, bytes]) -> Facts:
 
 def test_headers_have_no_case_and_may_come_twice() -> None:
     """Their values are in order; bytes that are no ASCII do not matter."""
-    found = with_headers((b"X-A", b"1"), (b"x-b", b"\xe9"), (b"x-a", b"2")).headers
-    assert found == {"x-a": ("1", "2"), "x-b": ("\xe9",)}
+    asked = with_headers((b"X-A", b"1"), (b"x-b", b"\xe9"), (b"x-a", b"2"))
+    assert asked.headers == {b"x-a": (b"1", b"2"), b"x-b": (b"\xe9",)}
+    assert (asked.header(b"x-a"), asked.header(b"x-b")) == (("1", "2"), ("\xe9",))
+    assert asked.header(b"x-c") == ()
 
 
 def test_the_client_is_what_it_calls_itself() -> None:
@@ -67,13 +71,21 @@ def test_the_client_is_what_it_calls_itself() -> None:
 )
 def test_the_sdks_say_how_often_they_tried(text: bytes, count: int | None) -> None:
     """In a header of theirs; nonsense in it is nothing."""
-    assert with_headers((b"X-Stainless-Retry-Count", text)).retry_count == count
+    asked = with_headers((b"X-Stainless-Retry-Count", text))
+    assert asked.retry_count == count
+    assert asked.counted(7, "call").attempt == (7 if count is None else count + 1)
 
 
 def test_the_query_is_decoded() -> None:
     """A parameter may have no value, or several."""
     assert facts(b"/?a=1&b=%20&a=2&c").query == {"a": ("1", "2"), "b": (" ",), "c": ("",)}
     assert facts(b"/").query == {}
+
+
+def test_a_parameter_has_its_values_in_order() -> None:
+    """Or none."""
+    assert facts(b"/?a=1&b=%20&a=2").parameter("a") == ("1", "2")
+    assert facts(b"/?a=1").parameter("b") == facts(b"/").parameter("a") == ()
 
 
 def test_the_api_is_known_by_path_and_host() -> None:
@@ -105,6 +117,37 @@ def test_a_body_that_is_no_json(body: bytes | None) -> None:
     """Says nothing."""
     asked = with_body(body)
     assert (asked.json, asked.model, asked.stream, asked.tools) == (MISSING, None, False, ())
+
+
+@given(
+    st.binary()
+    | st.builds(
+        lambda value, left, right, encoding: (left + json.dumps(value) + right).encode(encoding),
+        st.recursive(
+            st.text() | st.integers() | st.floats() | st.booleans(),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        ),
+        st.sampled_from(["", " ", "\n", "\ufeff", "x"]),
+        st.sampled_from(["", "\r\n", "\t ", "\x0b", "\x00", "{}", "]"]),
+        st.sampled_from(["utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"]),
+    )
+)
+def test_json_is_what_the_standard_library_takes_for_it(body: bytes) -> None:
+    """In whichever encoding; what is taken by a shorter way is the same."""
+    try:
+        expected = repr(json.loads(body))  # its text, for NaN is not itself
+    except (ValueError, RecursionError):
+        expected = repr(MISSING)
+    assert repr(with_body(body).json) == expected
+
+
+def test_a_body_may_be_added_later() -> None:
+    """Asked before, there was none."""
+    asked = with_body(None)
+    assert asked.json is MISSING
+    asked.body = b'{"model": "m"}'
+    assert (asked.json, asked.model) == ({"model": "m"}, "m")
+    assert asked.counted(1, "call").json is asked.json
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b'{"model": 1, "stream": 1, "tools": {}}'])

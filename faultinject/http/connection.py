@@ -48,7 +48,8 @@ class HttpConnection:
         Ends after an `End`, so that the next message stays where it is. Raises the peer's
         `PeerError`.
         """
-        parts: list[Part] = []
+        if parts := self._machine.take_ready():
+            return parts
         while (part := self._next_part()) is not None:
             parts.append(part)
             if isinstance(part, End):

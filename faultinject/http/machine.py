@@ -93,6 +93,11 @@ class Machine:
             return None
         return self._first_part()
 
+    def take_ready(self) -> list[Part]:
+        """Return what is left, up to its end, of a message that came whole; mostly nothing."""
+        ready, self._ready = self._ready, []
+        return ready
+
     def _first_part(self) -> Part | None:
         """Return the head of a message that begins; h11 is not engaged, and something is there."""
         raise NotImplementedError

@@ -8,12 +8,14 @@ between (docs/design.md, property 4).
 from faultinject.rules.counters import Counters
 from faultinject.rules.decide import PASS, Plan, Wait, decide
 from faultinject.rules.draws import Draws
+from faultinject.rules.index import Candidates
 from faultinject.rules.match import Match
 from faultinject.rules.model import Rule, RuleSet, Weighted
 from faultinject.rules.when import When
 
 __all__ = [
     "PASS",
+    "Candidates",
     "Counters",
     "Draws",
     "Match",

@@ -15,6 +15,7 @@ from faultinject.facts import Facts
 from faultinject.faults.stage import Stage
 from faultinject.rules.counters import Counters, Slot, Tally
 from faultinject.rules.draws import Draws
+from faultinject.rules.index import Candidates
 from faultinject.rules.model import Rule, RuleSet
 
 if TYPE_CHECKING:  # what reads rules loads them
@@ -88,34 +89,27 @@ def decide(
     *,
     now_seconds: float = 0.0,
     stage: Stage = Stage.ANSWER,
+    candidates: Candidates | None = None,
 ) -> Plan:
     """Return the plan of the first rule that fires; each rule that is reached is counted.
 
     ``now_seconds`` is the time since the start of the run. Ask once at each stage of a request
-    that `RuleSet.has`, and no more once a rule has fired; at `Stage.ANSWER` the body is in the
-    facts if `RuleSet.needs_body`. Call `Plan.end` when the exchange is over.
+    that `RuleSet.has`, and no more once a rule has fired. ``candidates`` are those of
+    `RuleSet.candidates` if they are known already; if they need the body it is in the facts. Call
+    `Plan.end` when the exchange is over.
     """
-    if not rule_set.rules:
-        return PASS
-    counted = rule_set.counts_attempts and stage is Stage.ANSWER
-    if counted:
-        facts = _counted(counters, facts)
-    for rule in rule_set.matching(stage, facts):
+    if candidates is None:
+        candidates = rule_set.candidates(stage, facts)
+    fingerprint = facts.fingerprint if candidates.count_attempts else None
+    if fingerprint is not None:
+        facts = facts.counted(*counters.attempts.begin(fingerprint, facts.retry_count))
+    for rule in candidates.matching(facts):
         plan = _reached(rule_set, counters, rule, facts, now_seconds)
         if plan is not None:
             return plan
-    if counted and facts.fingerprint is not None:
-        counters.attempts.passed(facts.fingerprint)
+    if fingerprint is not None:
+        counters.attempts.passed(fingerprint)
     return PASS
-
-
-def _counted(counters: Counters, facts: Facts) -> Facts:
-    """Return the facts with what can be known of the attempt."""
-    if facts.fingerprint is not None:
-        return facts.counted(*counters.attempts.begin(facts.fingerprint, facts.retry_count))
-    if facts.retry_count is not None:
-        return facts.counted(facts.retry_count + 1, "")
-    return facts
 
 
 def _reached(

@@ -1,109 +1,167 @@
 """Finding the rules that match a request, though there may be hundreds.
 
-Which rules match depends on a few values of the request, and most requests have the same few:
-for each combination it is remembered which rules matched. Knows nothing of what happens then.
+In three steps, each with those rules only that are left by the one before: by the route (host,
+method, path), by the rest of the head, and by the body if one of them asks for it. At each step
+what remains depends on a few values, which most requests have in common: for each combination it
+is remembered. Knows nothing of what happens then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
 
-from faultinject.facts import Facts
-from faultinject.rules.match import HEAD_READS, Match, Read
+from faultinject.facts import RETRY_COUNT, Facts
+from faultinject.missing import MISSING
+from faultinject.rules.match import Read
 
-_FEW = 3
-"""So many rules are asked one by one."""
+if TYPE_CHECKING:
+    from faultinject.rules.model import Rule
+
 _COMBINATIONS = 1024
-"""So many combinations of values are remembered; when there are more, all are forgotten."""
+"""So many combinations of values are remembered at each step; when there are more, all are
+forgotten."""
 _LONGEST = 512
 """Longest text, in characters, of which it is remembered what matched."""
 
-
-class _HasMatch(Protocol):
-    @property
-    def match(self) -> Match:
-        """Which requests it is for."""
+Combination = tuple[object, ...]
 
 
-Kind = TypeVar("Kind", bound=_HasMatch)
-
-
-class Index(Generic[Kind]):
+class Index:
     """Some rules, in order."""
 
-    def __init__(self, rules: tuple[Kind, ...], *, head_only: bool = False) -> None:
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
         self.rules = rules
-        self._head_only = head_only
-        self._by_route: dict[tuple[object, ...], _Routed[Kind]] = {}
-        self._by_positions: dict[tuple[int, ...], _Routed[Kind]] = {}
+        self._by_route: dict[Combination, _Routed] = {}
+        self._by_head: dict[Combination, Candidates] = {}
+        self._by_body: dict[Combination, Sequence[Rule]] = {}
+        # Combinations are many, and what they leave is mostly the same few: each is made once
+        self._routed: dict[Combination, _Routed] = {}
+        self._candidates: dict[Combination, Candidates] = {}
 
-    def matching(self, facts: Facts) -> Sequence[Kind]:
-        """Return the rules that match, in order."""
-        if len(self.rules) <= _FEW:
-            return [rule for rule in self.rules if self._accepts(rule.match, facts)]
-        path = facts.path
-        route = (facts.host, facts.port, facts.head.method, path)
+    def candidates(self, facts: Facts) -> Candidates:
+        """Return the rules that could match a request, whose head is given."""
+        head = facts.head
+        route = (facts.host, facts.port, head.method, head.target.partition(b"?")[0])
         routed = self._by_route.get(route)
         if routed is None:
-            routed = self._routed(facts)
-            if len(path) <= _LONGEST:
-                _remember(self._by_route, route, routed)
-        return routed.matching(facts)
+            routed = self._after_route(facts)
+            _remember_short(self._by_route, route, routed)
+        key = routed.key(facts)
+        candidates = self._by_head.get(key)
+        if candidates is None:
+            candidates = self._after_head(routed, facts)
+            _remember_short(self._by_head, key, candidates)
+        return candidates
 
-    def _accepts(self, match: Match, facts: Facts) -> bool:
-        if not self._head_only:
-            return match.accepts(facts)
-        return match.accepts_route(facts) and match.accepts_head(facts)
-
-    def _routed(self, facts: Facts) -> _Routed[Kind]:
-        positions = tuple(
+    def _after_route(self, facts: Facts) -> _Routed:
+        places = tuple(
             place for place, rule in enumerate(self.rules) if rule.match.accepts_route(facts)
         )
-        routed = self._by_positions.get(positions)
+        routed = self._routed.get(places)
         if routed is None:
-            routed = _Routed([self.rules[place] for place in positions], self._head_only)
-            _remember(self._by_positions, positions, routed)
+            routed = _Routed([self.rules[place] for place in places])
+            _remember(self._routed, places, routed)
         return routed
 
+    def _after_head(self, routed: _Routed, facts: Facts) -> Candidates:
+        told = facts.retry_count is not None
+        rules = routed.rules
+        places = [place for place, rule in enumerate(rules) if rule.match.accepts_head(facts)]
+        key = (routed, told, *places)
+        candidates = self._candidates.get(key)
+        if candidates is None:
+            candidates = Candidates([rules[place] for place in places], told, self._by_body)
+            _remember(self._candidates, key, candidates)
+        return candidates
 
-class _Routed(Generic[Kind]):
+
+class _Routed:
     """Those of the rules whose host, method and path are right."""
 
-    def __init__(self, rules: list[Kind], head_only: bool) -> None:
-        self._rules = rules
-        self._accepts: Callable[[Match, Facts], bool] = (
-            Match.accepts_head if head_only else Match.accepts_rest
-        )
-        reads = dict(read for rule in rules for read in rule.match.reads())
-        self._reads: tuple[Read, ...] = tuple(
-            read for name, read in reads.items() if not head_only or name.startswith(HEAD_READS)
-        )
-        self._known: dict[tuple[object, ...], Sequence[Kind]] = {}
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.rules = rules
+        headers = {name for rule in rules for name in rule.match.header_names}
+        if any(rule.counts_attempts for rule in rules):
+            headers.add(RETRY_COUNT)
+        self._headers = frozenset(headers)
+        self._parameters = tuple({name for rule in rules for name in rule.match.parameter_names})
 
-    def matching(self, facts: Facts) -> Sequence[Kind]:
-        if not self._reads:
+    def key(self, facts: Facts) -> Combination:
+        """Return what of a head decides which of them are left."""
+        head, names = facts.head, self._headers
+        found = [header for header in head.headers if header[0].lower() in names] if names else ()
+        if self._parameters and b"?" in head.target:
+            return (self, *found, *map(facts.parameter, self._parameters))
+        return (self, *found)
+
+
+class Candidates:
+    """Those of the rules that match a request as far as its head tells.
+
+    None that stands behind one which is sure to fire.
+    """
+
+    def __init__(
+        self, rules: Sequence[Rule], attempt_told: bool, by_body: dict[Combination, Sequence[Rule]]
+    ) -> None:
+        self._rules = rules = _reachable(rules, attempt_told)
+        self._by_body = by_body
+        self.need_body = any(rule.reads_body(attempt_told=attempt_told) for rule in rules)
+        """Whether the body must be known to tell which of them match.
+
+        If so, read it (within a limit) and put it into the facts. Without a body no rule matches
+        that asks for it.
+        """
+        self.count_attempts = any(
+            rule.when.needs_call if attempt_told else rule.counts_attempts for rule in rules
+        )
+        """Whether it must be counted which attempt of its call the request is."""
+        self._ask_body = any(rule.match.reads_body(attempt_told=attempt_told) for rule in rules)
+        reads = dict(read for rule in rules for read in rule.match.body_reads())
+        self._reads: tuple[Read, ...] = tuple(reads.values())
+
+    def matching(self, facts: Facts) -> Sequence[Rule]:
+        """Return the rules that match, in order."""
+        if not self._ask_body:
             return self._rules
-        key = tuple([read(facts) for read in self._reads])
+        document = facts.json
+        if isinstance(document, dict):
+            found = [read(document) for read in self._reads]
+        elif document is MISSING:
+            found = []
+        else:  # JSON that is no object, as no API takes it
+            return self._asked(facts)
+        key = (self, facts.counted_attempt, *found)
         try:
-            known = self._known.get(key)
+            known = self._by_body.get(key)
         except TypeError:  # a list or an object within the JSON
             return self._asked(facts)
         if known is None:
             known = self._asked(facts)
-            if len(repr(key)) <= _LONGEST:
-                _remember(self._known, key, known)
+            _remember_short(self._by_body, key, known)
         return known
 
-    def _asked(self, facts: Facts) -> Sequence[Kind]:
-        return [rule for rule in self._rules if self._accepts(rule.match, facts)]
+    def _asked(self, facts: Facts) -> Sequence[Rule]:
+        return [rule for rule in self._rules if rule.match.accepts_body(facts)]
 
 
-Key = TypeVar("Key")
+def _reachable(rules: Sequence[Rule], attempt_told: bool) -> Sequence[Rule]:
+    for place, rule in enumerate(rules):
+        if rule.when.always and not rule.reads_body(attempt_told=attempt_told):
+            return rules[: place + 1]
+    return rules
+
+
 Value = TypeVar("Value")
 
 
-def _remember(known: dict[Key, Value], key: Key, value: Value) -> None:
+def _remember_short(known: dict[Combination, Value], key: Combination, value: Value) -> None:
+    if len(repr(key)) <= _LONGEST:
+        _remember(known, key, value)
+
+
+def _remember(known: dict[Combination, Value], key: Combination, value: Value) -> None:
     if len(known) >= _COMBINATIONS:
         known.clear()
     known[key] = value

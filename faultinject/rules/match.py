@@ -12,15 +12,15 @@ import attrs
 from attrs import field, frozen
 
 from faultinject.authority import TargetPattern
-from faultinject.facts import Facts
+from faultinject.facts import USER_AGENT, Facts, tools_in
 from faultinject.missing import MISSING
 
 if TYPE_CHECKING:  # what reads rules loads them
-    from faultinject.conditions import AnyOf, JsonTest
+    from faultinject.conditions import AnyOf, JsonPath, JsonTest
 
 Condition = Callable[[Facts], bool]
-Read = Callable[[Facts], object]
-"""Returns what a condition looks at."""
+Read = Callable[[dict[str, Any]], object]
+"""Returns what a condition looks at in a JSON object."""
 
 
 @frozen
@@ -31,9 +31,9 @@ class Named:
     """A header's in lower case."""
     test: AnyOf
 
-    def holds(self, values: dict[str, tuple[str, ...]]) -> bool:
+    def holds(self, values: tuple[str, ...]) -> bool:
         """Say whether it holds."""
-        return any(self.test.holds(value) for value in values.get(self.name, (MISSING,)))
+        return any(self.test.holds(value) for value in values or (MISSING,))
 
 
 @frozen
@@ -68,7 +68,7 @@ class Match:
 
     def accepts(self, facts: Facts) -> bool:
         """Say whether the facts fulfil every condition."""
-        return self.accepts_route(facts) and self.accepts_rest(facts)
+        return self.accepts_route(facts) and self.accepts_head(facts) and self.accepts_body(facts)
 
     def accepts_route(self, facts: Facts) -> bool:
         """Say whether host, method and path are right, and the API, which follows from these."""
@@ -78,20 +78,14 @@ class Match:
         """Say whether all is right that stands in the head behind its first line's path."""
         return _hold(self._head, facts)
 
-    def accepts_rest(self, facts: Facts) -> bool:
-        """Say whether all but host, method and path is right."""
-        return _hold(self._head, facts) and _hold(self._body, facts)
+    def accepts_body(self, facts: Facts) -> bool:
+        """Say whether all is right that the body tells, and the attempt if it was counted."""
+        return _hold(self._body, facts)
 
-    @property
-    def may_read_body(self) -> bool:
-        """Whether there are requests whose body must be known."""
-        return bool(self._body)
-
-    def reads_body(self, facts: Facts) -> bool:
-        """Say whether the body of a request must be known, whose head is given."""
-        if self.attempt is not None and facts.retry_count is None:
-            return True
-        return len(self._body) > (self.attempt is not None)
+    def reads_body(self, *, attempt_told: bool) -> bool:
+        """Say whether the body must be known of a request whose client tells its attempt or not."""
+        reads_attempt = self.attempt is not None
+        return (reads_attempt and not attempt_told) or len(self._body) > reads_attempt
 
     @property
     def given(self) -> dict[str, Any]:
@@ -116,9 +110,11 @@ class Match:
             yield lambda facts: facts.provider.name in providers
 
     def _head_conditions(self) -> Iterator[Condition]:
-        client = self.client
+        client, attempt = self.client, self.attempt
         if client is not None:
             yield lambda facts: client.holds(facts.client)
+        if attempt is not None:
+            yield lambda facts: facts.retry_count is None or attempt.holds(facts.attempt)
         yield from (_header(test) for test in self.headers)
         yield from (_query(test) for test in self.query)
 
@@ -136,24 +132,27 @@ class Match:
             yield lambda facts: any(tools.holds(name) for name in facts.tools)
         yield from (_json(test) for test in self.json)
 
-    def reads(self) -> Iterator[tuple[str, Read]]:
-        """Return what is looked at beside the route and behind it: in the head first.
+    # What they look at behind the route, so that what several matches look at is read once
 
-        Each has a name of its own, so that what several matches look at is read once.
-        """
-        for name in ("client", "model", "stream", "tools", "attempt"):
+    @property
+    def header_names(self) -> Iterator[bytes]:
+        """The headers that are looked at, in lower case, beside the one that tells the attempt."""
+        if self.client is not None:
+            yield USER_AGENT
+        yield from (test.name.encode() for test in self.headers)
+
+    @property
+    def parameter_names(self) -> Iterator[str]:
+        """The parameters of the query that are looked at."""
+        return (test.name for test in self.query)
+
+    def body_reads(self) -> Iterator[tuple[str, Read]]:
+        """Return what is looked at in a body that is a JSON object, each with a name of its own."""
+        for name, read in _MEMBERS.items():
             if getattr(self, name) is not None:
-                yield name, _fact(name)
-        for test in self.headers:
-            yield f"header {test.name}", _header_values(test.name)
-        for test in self.query:
-            yield f"query {test.name}", _query_values(test.name)
-        for each in self.json:
-            yield f"json {each.path.text}", _json_values(each)
-
-
-HEAD_READS = ("client", "header ", "query ")
-"""How the names of what `Match.reads` finds in a head begin."""
+                yield name, read
+        for test in self.json:
+            yield f"json {test.path.text}", _json_read(test.path)
 
 
 def _hold(conditions: tuple[Condition, ...], facts: Facts) -> bool:
@@ -174,34 +173,34 @@ def _host(hosts: tuple[TargetPattern, ...]) -> Condition:
 
 
 def _header(test: Named) -> Condition:
-    return lambda facts: test.holds(facts.headers)
+    name = test.name.encode()
+    return lambda facts: test.holds(facts.header(name))
 
 
 def _query(test: Named) -> Condition:
-    return lambda facts: test.holds(facts.query)
+    return lambda facts: test.holds(facts.parameter(test.name))
 
 
 def _json(test: JsonTest) -> Condition:
     return lambda facts: facts.json is not MISSING and test.holds(facts.json)
 
 
-def _fact(name: str) -> Read:
-    if name in ("stream", "tools"):  # in these, a body that is no JSON is neither yes nor no
-        return lambda facts: (facts.json is not MISSING, getattr(facts, name))
-    return lambda facts: getattr(facts, name)
+# What is read has its type beside it where 1, 1.0 and True differ, which they do not as the keys
+# of a dictionary.
+
+_MEMBERS: dict[str, Read] = {
+    "model": lambda document: document.get("model"),
+    "stream": lambda document: document.get("stream") is True,
+    "tools": tools_in,
+}
 
 
-def _header_values(name: str) -> Read:
-    return lambda facts: facts.headers.get(name)
+def _json_read(path: JsonPath) -> Read:
+    def read(document: dict[str, Any]) -> object:
+        value = path.find_one(document)
+        return type(value), value
 
+    def read_all(document: dict[str, Any]) -> object:
+        return tuple((type(value), value) for value in path.find(document))
 
-def _query_values(name: str) -> Read:
-    return lambda facts: facts.query.get(name)
-
-
-def _json_values(test: JsonTest) -> Read:
-    # With its type, for 1, 1.0 and True are the same to a dictionary. No JSON is not an empty path.
-    return lambda facts: (
-        facts.json is not MISSING
-        and tuple((type(value), value) for value in test.path.find(facts.json))
-    )
+    return read if path.single else read_all

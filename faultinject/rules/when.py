@@ -46,7 +46,7 @@ class Per:
             case GroupBy.CLIENT:
                 name = facts.client
             case _:
-                name = "\n".join(facts.headers.get(self.header, ()))
+                name = "\n".join(facts.header(self.header.encode()))
         return "=" + name
 
 
