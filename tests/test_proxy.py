@@ -9,7 +9,6 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import attrs
 import pytest
 import trio
 import trio.testing
@@ -36,7 +35,6 @@ from tests.support.bench import (
     echoes,
     get,
     ok,
-    open_bench,
     post,
     trusting_context,
 )
