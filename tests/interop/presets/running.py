@@ -22,7 +22,7 @@ from tests.interop.presets.cases import SHOWINGS, Showing
 from tests.support.proxy import Happening, ProxyRun, clean_environment
 
 STARTING_AT_A_TIME = 3
-MATRIX_SECONDS = 180.0
+MATRIX_SECONDS = 400.0
 ASKING = Path(__file__).parent / "asking.py"
 NODE = Path(__file__).parents[1] / "node"
 
