@@ -7,6 +7,7 @@ start has no need of it. Knows nothing of how the proxy came to listen.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import trio
 from attrs import define, field
@@ -20,7 +21,7 @@ from faultinject.exchange import dated, own_response
 from faultinject.front_door import FrontDoor
 from faultinject.http.connection import ClientConnection
 from faultinject.run import Run
-from faultinject.services import services_of
+from faultinject.services import dialer_of, services_of
 from faultinject.session import Services, Session
 from faultinject.settings import Settings
 from faultinject.socket_stream import SocketStream
@@ -28,8 +29,16 @@ from faultinject.streams import Ending, close
 from faultinject.upstream import Dial
 
 
-async def serve_clients(run: Run, dialer: Dialer, listeners: list[trio.SocketListener]) -> None:
-    """Serve whoever connects, until the run is told to drain and every session has ended."""
+async def serve_clients(
+    run: Run,
+    listeners: list[trio.SocketListener],
+    is_ourselves: Callable[[trio.socket.SocketType], bool],
+) -> None:
+    """Serve whoever connects, until the run is told to drain and every session has ended.
+
+    ``is_ourselves`` is as `Dialer` has it.
+    """
+    dialer = dialer_of(run.settings, is_ourselves)
     async with trio.open_nursery() as pool_nursery:
         acceptor = _Acceptor(_services(run, dialer, pool_nursery))
         await acceptor.run(listeners, run.told_to_drain)

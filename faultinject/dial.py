@@ -18,9 +18,9 @@ import trio
 from attrs import define, field, frozen
 
 from faultinject.authority import Authority, ConnectTo
-from faultinject.errors import SettingsError, UpstreamError
-from faultinject.plain_files import check_plain_file
+from faultinject.errors import UpstreamError
 from faultinject.socket_stream import SocketStream
+from faultinject.tls.roots import add_roots
 from faultinject.tls.stream import TlsStream
 
 
@@ -53,12 +53,6 @@ class Dialer:
     _context: ssl.SSLContext | None = field(default=None, init=False)
     """The settings of every upstream handshake, once there has been one."""
     _making_context: trio.Lock = field(factory=trio.Lock, init=False)
-
-    def __attrs_post_init__(self) -> None:
-        """Raise `SettingsError` if the certificates that the user named cannot be used."""
-        if self.upstream_ca is not None:
-            # Into settings of no use: those with the system's roots take some 50 ms and can wait.
-            _add_roots(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self.upstream_ca)
 
     async def dial(self, origin: Origin) -> trio.abc.Stream:
         """Open a connection that is ready for HTTP. Raises `UpstreamError`."""
@@ -129,27 +123,11 @@ class Dialer:
         context = ssl.create_default_context()
         context.set_alpn_protocols(["http/1.1"])
         if self.upstream_ca is not None:
-            _add_roots(context, self.upstream_ca)
+            add_roots(context, self.upstream_ca)
         if self.insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
-
-
-def _add_roots(context: ssl.SSLContext, file: Path) -> None:
-    try:
-        check_plain_file(file)
-        context.load_verify_locations(file)
-    except ssl.SSLError:
-        raise SettingsError(
-            f"{file}: has no PEM certificate to verify upstreams with; it should start with"
-            " '-----BEGIN CERTIFICATE-----'"
-        ) from None
-    except OSError as error:
-        raise SettingsError(
-            f"{file}: cannot be read ({error.strerror}); name a PEM file of certificates to verify"
-            " upstreams with"
-        ) from None
 
 
 @contextmanager

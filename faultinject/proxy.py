@@ -53,7 +53,6 @@ async def serve(
         listeners = await _listen(settings)
         for tcp in listeners:
             await owned.enter_async_context(tcp)
-        dialer = run.dialer(_leads_back(listeners))
         running = RunningProxy(
             ca_cert=run.authority.certificate_path,
             told_to_drain=run.told_to_drain,
@@ -66,7 +65,7 @@ async def serve(
             # meanwhile wait in the listener's queue.
             from faultinject.connections import serve_clients
 
-            await serve_clients(run, dialer, listeners)
+            await serve_clients(run, listeners, _leads_back(listeners))
 
 
 def _started(run: Run, running: RunningProxy) -> ProxyStarted:
@@ -79,8 +78,10 @@ def _started(run: Run, running: RunningProxy) -> ProxyStarted:
 
 
 async def _listen(settings: Settings) -> list[trio.SocketListener]:
+    # As bytes where that says the same: for text Python loads its codec for international names.
+    host = settings.host.encode() if settings.host.isascii() else settings.host
     try:
-        listeners = await trio.open_tcp_listeners(settings.proxy_port, host=settings.host)
+        listeners = await trio.open_tcp_listeners(settings.proxy_port, host=host)
     except OSError as error:
         cause = error.__cause__ or error
         reason = getattr(cause, "strerror", None) or str(cause)

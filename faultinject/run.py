@@ -7,7 +7,7 @@ of listeners, and of sessions: those come once something listens (`faultinject.s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypedDict
@@ -17,12 +17,12 @@ from attrs import define, field, frozen
 
 import faultinject
 from faultinject.composing import Composed, asked_probability, chances, composed
-from faultinject.dial import Dialer
 from faultinject.events import Event, Listener, PluginStopped, ProxyStopped, Warned
 from faultinject.rules import Counters, RuleSet
 from faultinject.rules.checks import Capabilities
 from faultinject.settings import Settings
 from faultinject.tls.certificate_authority import CertificateAuthority
+from faultinject.tls.roots import check_roots
 
 
 def nobody(_event: Event) -> None:
@@ -75,6 +75,8 @@ class Run:
     def of(cls, settings: Settings, capabilities: Capabilities, listener: Listener) -> Run:
         """Make ready what settings mean. Raises `SettingsError`, `StartError`."""
         rules = composed(settings, capabilities)
+        if settings.upstream_ca is not None:
+            check_roots(settings.upstream_ca)
         chosen = settings.ca_cert, settings.ca_key, settings.data_dir
         return cls(settings, listener, CertificateAuthority.chosen(*chosen), rules)
 
@@ -82,20 +84,6 @@ class Run:
     def rule_set(self) -> RuleSet:
         """The rules at the start."""
         return self._composed.rule_set
-
-    def dialer(self, is_ourselves: Callable[[trio.socket.SocketType], bool]) -> Dialer:
-        """Return what dials upstreams; ``is_ourselves`` is as `Dialer` has it.
-
-        Raises `SettingsError`.
-        """
-        settings = self.settings
-        return Dialer(
-            settings.connect_to,
-            settings.upstream_ca,
-            settings.insecure_upstream,
-            settings.limits.dial_seconds,
-            is_ourselves,
-        )
 
     # What is told
 

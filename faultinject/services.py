@@ -5,14 +5,28 @@ Knows nothing of what listens, and of how a session comes to be.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import trio
 
 from faultinject.dial import Dialer
 from faultinject.rules import RuleSet
 from faultinject.run import Run
 from faultinject.session import Services
+from faultinject.settings import Settings
 from faultinject.tls.leaves import LeafCache
 from faultinject.upstream import Dial, Pool
+
+
+def dialer_of(settings: Settings, is_ourselves: Callable[[trio.socket.SocketType], bool]) -> Dialer:
+    """Return what dials upstreams; ``is_ourselves`` is as `Dialer` has it."""
+    return Dialer(
+        settings.connect_to,
+        settings.upstream_ca,
+        settings.insecure_upstream,
+        settings.limits.dial_seconds,
+        is_ourselves,
+    )
 
 
 def services_of(

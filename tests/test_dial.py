@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import struct
@@ -276,27 +275,6 @@ async def test_an_authority_that_has_gone_before_the_first_connection(ca_file: P
     with pytest.raises(SettingsError, match=r"gone\.pem: cannot be read"):
         await the_dialer.start_tls(ours, origin(f"{NAME}:443"))
     assert await theirs.receive_some() == b""
-
-
-@pytest.mark.parametrize(("content", "says"), [(None, "cannot be read"), (b"?", "no PEM")])
-async def test_an_authority_that_cannot_be_read(
-    tmp_path: Path, content: bytes | None, says: str
-) -> None:
-    """That is the user's mistake and told before anybody is dialled."""
-    file = tmp_path / "ca.pem"
-    if content is not None:
-        file.write_bytes(content)
-    with pytest.raises(SettingsError, match=says) as caught:
-        dialer(upstream_ca=file)
-    assert str(file) in str(caught.value)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has other pipes")
-async def test_an_authority_that_is_no_file(tmp_path: Path) -> None:
-    """OpenSSL would wait for somebody to write to a pipe."""
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(SettingsError, match="it is a pipe, not a file"):
-        dialer(upstream_ca=tmp_path / "pipe")
 
 
 # --connect-to

@@ -22,7 +22,7 @@ from faultinject.plugin.registrations import Registrations
 from faultinject.plugin.reply import reply_tunnels
 from faultinject.plugin.tunnels import Tunnels
 from faultinject.run import Run, Running, nobody
-from faultinject.services import services_of
+from faultinject.services import dialer_of, services_of
 from faultinject.session import Services
 from faultinject.settings import PluginSettings, TunnelMode
 
@@ -70,7 +70,7 @@ async def _serve(
     task_status: trio.TaskStatus[RunningPlugin],
 ) -> None:
     # Who calls the plugin is no client that it could be dialled for.
-    dialer = run.dialer(lambda _socket: False)
+    dialer = dialer_of(settings, lambda _socket: False)
     services = services_of(run, dialer, nursery, resumption=False)
     tunnels = _MODES[settings.tunnel](nursery, services, settings)
     async with open_front(settings, services, tunnels) as registrations:

@@ -14,6 +14,9 @@ AFTER_LISTENING = {
     # What accepts clients and serves them.
     "faultinject.connections",
     "faultinject.session",
+    "faultinject.dial",
+    "faultinject.socket_stream",
+    "faultinject.tls.stream",
     "faultinject.conversation",
     "faultinject.exchange",
     "faultinject.http.machine",
@@ -36,15 +39,17 @@ AFTER_LISTENING = {
     "http.client",
     "difflib",
     "_strptime",
+    "encodings.idna",
 }
 
 LOADED_BEFORE_LISTENING = """
 import sys
 import trio
-async def listen(*args, **more):
+def listens(socket):
+    socket.close()
     print(*sys.modules)
     raise OSError(1, "not in this test")
-trio.open_tcp_listeners = listen
+trio.SocketListener = listens
 from faultinject.cli import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -61,6 +66,24 @@ def test_what_a_proxy_loads_before_it_listens(tmp_path: Path, options: list[str]
     loaded = set(ended.stdout.split())
     assert {"trio", "faultinject.proxy"} <= loaded
     assert not loaded & AFTER_LISTENING
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--rule", "respond 529 frist=2"],
+        ["--preset", "overlaoded"],
+        ["--upstream-ca", "missing.pem"],
+        ["--ca-cert", "missing.pem", "--ca-key", "missing.key"],
+        ["--fake-upstream", "--status-code", "1"],
+    ],
+)
+def test_mistakes_are_told_before_it_listens(tmp_path: Path, options: list[str]) -> None:
+    """A port that is open for a moment is one that somebody may use."""
+    command = ["proxy", "--data-dir", str(tmp_path), "--proxy-port", "0", *options]
+    ended = run_python(LOADED_BEFORE_LISTENING, *command)
+    assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
+    assert ended.stderr.startswith("faultinject: ")
 
 
 def run_python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
