@@ -13,12 +13,16 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from faultinject.cli.warning import warn
 from faultinject.errors import StartError
 from faultinject.events import Event
 from faultinject.plain_files import write_within
 from faultinject.settings import PluginSettings, Settings
+
+if TYPE_CHECKING:  # loaded once it is known that there will be a run
+    from faultinject.output import EventOutput, Summary
 
 SUMMARY_SECONDS = 2.0
 """How long a pipe that was named for the summary may take."""
@@ -48,7 +52,7 @@ def _run(settings: Settings, serving: str, danger: str) -> int:
         import trio
 
         from faultinject.cli import stopping
-        from faultinject.output import EventOutput, Summary, wants_color
+        from faultinject.output import Summary, wants_color
 
     raise_open_files_limit()
     if not is_loopback(settings.host):
@@ -56,14 +60,7 @@ def _run(settings: Settings, serving: str, danger: str) -> int:
             f"listening on {settings.host}: whoever can reach this address can {danger};"
             " 127.0.0.1 is for this machine alone"
         )
-    colored = wants_color(sys.stdout)
-    output = EventOutput(
-        stream=sys.stdout,
-        fmt=settings.log_format,
-        level=settings.log_level,
-        color=colored,
-        limit=settings.limits.queued_events,
-    )
+    output = _output(settings)
     summary = Summary(events_dropped=lambda: output.dropped)
 
     def listener(event: Event) -> None:
@@ -73,7 +70,31 @@ def _run(settings: Settings, serving: str, danger: str) -> int:
     with output:
         trio.run(getattr(stopping, serving), settings, listener)
         if settings.log_format == "text":
-            summary.render(output, color=colored)
+            summary.render(output, color=wants_color(sys.stdout))
+    _tell_beside(settings, summary)
+    return 0
+
+
+def _output(settings: Settings) -> EventOutput:
+    """Return what writes events to stdout."""
+    from faultinject.output import EventOutput, wants_color
+
+    return EventOutput(
+        stream=sys.stdout,
+        fmt=settings.log_format,
+        level=settings.log_level,
+        color=wants_color(sys.stdout),
+        limit=settings.limits.queued_events,
+    )
+
+
+def _tell_beside(settings: Settings, summary: Summary) -> None:
+    """Write the summary where events do not go: to a file, and to stderr if stdout is JSON's.
+
+    Raises `StartError` if the file cannot be written.
+    """
+    from faultinject.output import EventOutput, wants_color
+
     if settings.log_format == "json":
         # On stdout JSON lines stay JSON lines; a person sees the summary beside them.
         # By a thread of its own, too: a pipe that nobody reads should not hold up the end.
@@ -81,7 +102,6 @@ def _run(settings: Settings, serving: str, danger: str) -> int:
             summary.render(beside, color=wants_color(sys.stderr))
     if settings.summary is not None:
         write_summary(settings.summary, summary.as_dict())
-    return 0
 
 
 @contextmanager

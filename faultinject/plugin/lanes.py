@@ -58,7 +58,8 @@ from __future__ import annotations
 import trio
 from attrs import define, field
 
-from faultinject.plugin.calls import Close, Replace, Reply
+from faultinject.plugin.calls import Close, Replace
+from faultinject.plugin.open_call import OpenCall
 from faultinject.plugin.turns import RecordError, Turns
 
 BLOCK_BYTES = 8192
@@ -76,29 +77,6 @@ OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024
 
 class LaneError(Exception):
     """The host did what would lose bytes; the message says what and, if known, the mend."""
-
-
-class OpenCall:
-    """A call of the host that waits for its reply."""
-
-    def __init__(self) -> None:
-        self._reply: Reply = Replace()
-        self._answered = trio.Event()
-
-    @property
-    def given(self) -> Reply | None:
-        """The reply, once there is one."""
-        return self._reply if self._answered.is_set() else None
-
-    def answer(self, reply: Reply) -> None:
-        """Give the reply."""
-        self._reply = reply
-        self._answered.set()
-
-    async def reply(self) -> Reply:
-        """Wait for the reply."""
-        await self._answered.wait()
-        return self._reply
 
 
 @define(eq=False)

@@ -30,7 +30,7 @@ from attrs import define, field
 
 from faultinject.one_at_a_time import OneAtATime
 from faultinject.plugin.calls import Close, Direction, PassThrough, Replace, Reply, Side
-from faultinject.plugin.lanes import OpenCall
+from faultinject.plugin.open_call import OpenCall
 from faultinject.streams import KeepsLastWords
 
 REPLY_BYTES = 4_000_000

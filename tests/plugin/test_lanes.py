@@ -13,8 +13,8 @@ from faultinject.plugin.lanes import (
     SLOT_BYTES,
     Lane,
     LaneError,
-    OpenCall,
 )
+from faultinject.plugin.open_call import OpenCall
 
 
 @define
