@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -504,6 +505,43 @@ async def test_cancelling_ends_all_at_once(data_dir):
             with trio.CancelScope(shield=True):
                 assert await client.receive_some() == b""
     assert [event.reason for event in events if isinstance(event, ProxyStopped)] == ["cancelled"]
+
+
+async def test_a_name_of_two_addresses(monkeypatch, data_dir):
+    """Each would pick a free port of its own, and only one can be told: one is listened on."""
+    opened = []
+
+    async def two(port, *, host):
+        listeners = [listener for _ in range(2) for listener in await open_one(port, host=host)]
+        opened.extend(listeners)
+        return listeners
+
+    open_one = trio.open_tcp_listeners
+    monkeypatch.setattr(trio, "open_tcp_listeners", two)
+    async with running(data_dir, error_probability=1.0) as run:
+        assert (await (await run.connect()).ask(get("/"))).status == 429
+        assert opened[0].socket.getsockname()[1] == run.proxy.port
+        assert opened[1].socket.fileno() == -1
+
+
+async def test_a_system_without_room(monkeypatch, data_dir):
+    """It is told, with the mend; who waits is served when another client has left."""
+    answers = [None, OSError(errno.EMFILE, "Too many open files")]
+
+    async def accept(listener):
+        if answers and (refusal := answers.pop(0)):
+            raise refusal
+        return await accept_one(listener)
+
+    accept_one = trio.SocketListener.accept
+    monkeypatch.setattr(trio.SocketListener, "accept", accept)
+    async with running(data_dir, error_probability=1.0) as run:
+        first, second = await run.connect(), await run.connect()
+        assert (await first.ask(get("/"))).status == 429
+        [warned] = await run.wait_for(Warned)
+        assert "no room for it (Too many open files): allow more open files" in warned.message
+        await first.close()
+        assert (await second.ask(get("/"))).status == 429
 
 
 async def test_a_listener_is_optional(data_dir):
