@@ -58,11 +58,14 @@ def test_an_empty_file_is_one() -> None:
 
 
 @posix
-def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+def test_what_is_no_file_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A pipe without a writer would be waited for, a device has no end."""
     os.mkfifo(tmp_path / "pipe")
     with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(tmp_path / "s"))
+        monkeypatch.chdir(tmp_path)
+        listening.bind("s")  # the whole path may be too long for a socket
         for name, reason in (
             (tmp_path / "pipe", "it is a pipe, not a file"),
             (Path("/dev/zero"), "it is a device, not a file"),
