@@ -7,6 +7,7 @@ from the floors below it, and nothing else: not even a neighbour on its own floo
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -99,6 +100,19 @@ OF_IO = {"trio", "asyncio", "socket", "ssl", "subprocess", "threading", "time"}
 ROOMS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 
+def drawn_rooms() -> dict[str, int]:
+    """Return the rooms in the table of docs/design.md, each with the number of its row."""
+    page = (Path(__file__).parent.parent / "docs" / "design.md").read_text(encoding="utf-8")
+    section = page.partition("## The rooms")[2].partition("## Properties")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    return {room: n for n, row in enumerate(rows) for room in re.findall(r"`([^`]+)`", row)}
+
+
+DRAWN = drawn_rooms()
+UNDRAWN = {"", "__main__"}
+"""The names that the package gives out, and how Python starts it."""
+
+
 def module_name(path: Path) -> str:
     """Return a module's name below the package; the package itself is nothing."""
     parts = path.relative_to(ROOT).with_suffix("").parts
@@ -187,6 +201,19 @@ def test_what_decides_does_no_io_and_has_no_clock(room: str) -> None:
 def test_every_room_is_there(room: str) -> None:
     """The table names nothing that is gone."""
     assert any(within(module, room) for module in MODULES)
+
+
+def test_every_room_is_drawn() -> None:
+    """The documentation's table has each room once, and none that is not there."""
+    assert set(DRAWN) == set(ROOMS) - UNDRAWN
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if room_of(name) not in UNDRAWN])
+def test_a_module_imports_as_the_table_is_drawn(module: str) -> None:
+    """From its own row and those above it, as docs/design.md promises."""
+    row = DRAWN[room_of(module)]
+    rooms = {room_of(imported) for imported in inner_imports(MODULES[module])} - UNDRAWN
+    assert not {room for room in rooms if DRAWN[room] > row}
 
 
 def test_only_the_program_itself_knows_the_command_line() -> None:
