@@ -17,9 +17,9 @@ from faultinject.authority import Authority, bracketed
 from faultinject.dial import Dialer
 from faultinject.errors import ClientGoneError
 from faultinject.events import Listener, Warned
-from faultinject.exchange import dated, own_response
 from faultinject.front_door import FrontDoor
 from faultinject.http.connection import ClientConnection
+from faultinject.own_answer import dated, own_response
 from faultinject.run import Run
 from faultinject.services import dialer_of, services_of
 from faultinject.session import Services, Session

@@ -1,4 +1,4 @@
-"""One request and its response: performs the plan.
+"""One request and its response: a rule's answer, the upstream's, or an error of our own.
 
 Knows nothing of rules, of how the client's bytes arrive, or of what comes before and after on
 the connection.
@@ -7,10 +7,7 @@ the connection.
 from __future__ import annotations
 
 import contextlib
-import json
-import time
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import trio
@@ -25,36 +22,15 @@ from faultinject.http.connection import CONTINUE, ClientConnection
 from faultinject.http.message import End, Part, RequestHead
 from faultinject.lease import Lease
 from faultinject.limits import Limits
+from faultinject.own_answer import dated, own_response
 from faultinject.patience import Patience
-from faultinject.providers.anthropic.words import reason_phrase
 from faultinject.relay import Relayed, relay
 
 if TYPE_CHECKING:
     from faultinject.performing import Performer
 
-ERROR_MARKER = b"X-Faultinject-Error"
-"""Header of our own answers that no rule made: the word for what went wrong."""
-
-
 _WHOLE: tuple[Outcome, ...] = ("forwarded", "harmed", "not-reached", "injected")
 """Outcomes after which the upstream's connection is good if its answer came to its end."""
-
-
-def own_response(status: int, kind: str, message: str) -> InjectedResponse:
-    """Make an answer of our own that says what went wrong; it never looks like an API's."""
-    error = {"type": "faultinject_error", "kind": kind, "message": message}
-    body = json.dumps({"error": error}).encode()
-    headers = (
-        (b"Content-Type", b"application/json"),
-        (b"Content-Length", b"%d" % len(body)),
-        (ERROR_MARKER, kind.encode()),
-    )
-    return InjectedResponse(status, reason_phrase(status).encode(), headers, body)
-
-
-def dated(response: InjectedResponse, *, close: bool) -> tuple[Part, ...]:
-    """Return an answer of ours as it is sent now; with ``close`` it is the connection's last."""
-    return response.parts(_date(int(time.time())), close=close)
 
 
 @define(eq=False)
@@ -291,9 +267,3 @@ class Exchange:
             if pause.cancelled_caught:
                 return False
         return True
-
-
-@lru_cache(maxsize=2)
-def _date(second: int) -> bytes:
-    """Return a time as Date has it (RFC 9110 section 6.6.1)."""
-    return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(second)).encode()

@@ -16,11 +16,11 @@ from faultinject.authority import HTTPS_PORT, Authority
 from faultinject.conversation import Conversation, Routed
 from faultinject.dial import Origin
 from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
-from faultinject.exchange import dated, own_response
 from faultinject.faults.respond import InjectedResponse
 from faultinject.http.connection import ClientConnection
 from faultinject.http.message import RequestHead
 from faultinject.http.passing import addressed_to, split_absolute
+from faultinject.own_answer import dated, own_response
 from faultinject.session import Session, Stage
 from faultinject.streams import Ending, PrefixedStream, close
 from faultinject.tunnel import Tunnel

@@ -7,7 +7,6 @@ import trio
 import trio.testing
 
 from faultinject.errors import UpstreamError
-from faultinject.exchange import own_response
 from faultinject.front_door import FrontDoor
 from faultinject.limits import Limits
 from faultinject.memory_stream import memory_stream_pair
@@ -539,18 +538,6 @@ async def test_an_upgrade_whose_upstream_is_gone_at_once(autojump_clock):
         exchange = await bench.exchange()
         assert exchange.outcome == "upgraded"
         assert exchange.error
-
-
-# Words of our own
-
-
-def test_an_own_response_is_marked_as_such():
-    """Its body is JSON whatever the message holds, and its length is right."""
-    response = own_response(502, "dns", 'no "name" \u2603')
-    headers = dict(response.headers)
-    assert headers[b"X-Faultinject-Error"] == b"dns"
-    assert headers[b"Content-Length"] == b"%d" % len(response.body)
-    assert response.reason == b"Bad Gateway"
 
 
 # The way of our own answers

@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("facts", "faults", "opening", "verdict", "relay", "dial", "config"),
     ("lease",),
     # The decision, and the pool.
-    ("rules", "upstream", "watching", "writes_ahead"),
+    ("rules", "upstream", "watching", "writes_ahead", "own_answer"),
     ("performing", "presets"),
     # One client connection, from the whole to the bytes and back.
     ("session", "forwarding", "composing"),

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterable
 
 import faultinject
-from faultinject.exchange import own_response
 from faultinject.faults.respond import InjectedResponse
 from faultinject.http.message import Headers, RequestHead
+from faultinject.own_answer import own_response
 from faultinject.plugin._generated import plugin_pb2 as pb
 from faultinject.plugin.calls import Close, Direction, PassThrough, Reply, Side
 
