@@ -403,8 +403,9 @@ async def test_an_error_in_the_loop_does_not_end_it():
 # Beginning and end
 
 
-async def test_the_end_while_a_client_stays():
+async def test_the_end_while_a_client_stays(monkeypatch):
     """Prompt, though the client keeps its connection and its calls."""
+    monkeypatch.setattr(bridge, "GOODBYE_SECONDS", GIVEN_UP_SECONDS)
     held = Held()
     async with serving(held) as served:
         stays = host(served.port)
@@ -412,7 +413,7 @@ async def test_the_end_while_a_client_stays():
         calls = [calling.start("ProcessTunnelData") for _ in range(AT_ONCE)]
         await held.until(lambda held: held.arrived == AT_ONCE)
         stopping = trio.current_time()
-    assert trio.current_time() - stopping < bridge.GOODBYE_SECONDS
+    assert trio.current_time() - stopping < GIVEN_UP_SECONDS
     assert held.cancelled == AT_ONCE
     assert {await ended(call) for call in calls} == {grpc.StatusCode.UNAVAILABLE}
     stays.__exit__(None, None, None)
