@@ -1,4 +1,4 @@
-"""The summary in a person's words: a table, a row a target, and what to check if it is empty.
+"""The summary for a person: tables of targets and rules, and sentences beside them.
 
 Knows nothing of events. The only module that loads rich, which takes a while: import it late.
 """
@@ -14,28 +14,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from faultinject.events import Outcome, PluginStarted
+from faultinject.events import Outcome
 from faultinject.output.escape import brief
-from faultinject.output.quantities import percent, times
+from faultinject.output.quantities import percent
+from faultinject.output.sentences import MAX_HOST_CHARACTERS, RARE, checks, facts
 from faultinject.output.summary import Summary, TargetCounts
 
-MAX_NAMED_HOSTS = 3
-"""Most hosts that one sentence names."""
 MAX_ROWS = 30
 """Most hosts without a target that get a row; `--summary` has them all."""
-MAX_HOST_CHARACTERS = 60
 LEAST_TABLE_COLUMNS = 64
 """As narrow as the table of targets may be: its numbers would be cut, or the hosts vanish."""
-NAMELESS = "no name"
-"""Stands for a tunnel whose client named no host, behind Fault."""
 
 _COLUMNS: dict[Outcome, tuple[str, str]] = {
     "injected": ("injected", "magenta"),
     "forwarded": ("forwarded", "green"),
     "upstream-error": ("upstream\nerrors", "red"),
 }
-_RARE: tuple[Outcome, ...] = ("harmed", "not-reached", "upgraded", "client-gone", "refused")
-"""Outcomes that share a column, so that the table fits 80 characters; a line tells them apart."""
 
 
 def _number(number: int, style: str = "") -> Text:
@@ -59,7 +53,7 @@ def _rows(summary: Summary) -> list[TargetCounts]:
 
 
 def _rare(counts: TargetCounts) -> int:
-    return sum(counts.outcomes[outcome] for outcome in _RARE)
+    return sum(counts.outcomes[outcome] for outcome in RARE)
 
 
 def _cells(counts: TargetCounts, *, asked: bool) -> list[Text]:
@@ -119,106 +113,6 @@ def _rule_table(summary: Summary) -> Table | None:
     return table
 
 
-def _top(table: dict[str, int]) -> str:
-    """Name the largest entries, with their numbers."""
-    names = sorted(table, key=lambda name: -table[name])
-    words = [f"{brief(name or NAMELESS, MAX_HOST_CHARACTERS)} ({table[name]})" for name in names]
-    more = len(words) - MAX_NAMED_HOSTS
-    return ", ".join(words[:MAX_NAMED_HOSTS]) + (f" and {more} more" if more > 0 else "")
-
-
-def _facts(summary: Summary) -> list[str]:
-    """Say what happened besides exchanges."""
-    relays = sum(summary.relayed.values())
-    unopened = sum(summary.unopened_tunnels.values())
-    refusals = sum(summary.refused_handshakes.values())
-    facts = [
-        f"{times(number, 'request')}: {outcome.replace('-', ' ')}."
-        for outcome in _RARE
-        if (number := sum(counts.outcomes[outcome] for counts in summary.targets.values()))
-    ]
-    if relays:
-        tunnels = times(relays, "tunnel was", "tunnels were")
-        facts.append(f"{tunnels} relayed untouched: {_top(summary.relayed)}.")
-    if unopened:
-        tunnels = times(unopened, "tunnel")
-        facts.append(f"{tunnels} could not be opened: {_top(summary.unopened_tunnels)}.")
-    if refusals:
-        handshakes = times(refusals, "handshake was", "handshakes were")
-        facts.append(
-            f"{handshakes} refused by clients that do not trust our CA: "
-            f"{_top(summary.refused_handshakes)}. See `faultinject ca instructions`."
-        )
-    if summary.handshake_failures:
-        facts.append(f"{times(summary.handshake_failures, 'other TLS handshake')} failed.")
-    if summary.session_failures:
-        facts.append(
-            f"{times(summary.session_failures, 'session')} ended by a defect of faultinject; "
-            "please report it, with the traceback that --log-level debug shows."
-        )
-    if summary.events_dropped:
-        facts.append(
-            f"{times(summary.events_dropped, 'event')} missing above: the output was too slow."
-        )
-    return facts
-
-
-def _url(summary: Summary) -> str:
-    started = summary.started
-    return (
-        "the proxy's URL" if started is None or isinstance(started, PluginStarted) else started.url
-    )
-
-
-def _checks(summary: Summary) -> list[str]:
-    """Say what to look at after a run without one request to a target."""
-    if isinstance(summary.started, PluginStarted):
-        return _plugin_checks(summary, summary.started)
-    if summary.refused_handshakes:
-        mend = "Make the client trust our CA (`faultinject ca instructions`), or give it "
-        return [f"{mend}{_url(summary)} as base URL: that needs no certificate."]
-    # What names no host is no request to a proxy: TLS or SOCKS, most likely.
-    others = [name for name, counts in summary.targets.items() if counts.rate_asked is None]
-    if summary.relay_reasons or any(others):
-        reasons = _top(summary.relay_reasons) or "not a target"
-        return [
-            f"The client uses the proxy, but nothing was looked into: {reasons}.",
-            "If one of those hosts should be, name it with --target-host.",
-        ]
-    if summary.handshake_failures:
-        return ["Clients connected, but TLS with them failed: the lines above say why."]
-    if summary.sessions:
-        return [
-            "Clients connected, but no request to a target ended: do they speak HTTP?",
-            f"They must use {_url(summary)} as an HTTP proxy (not SOCKS), as http:// (not https://).",
-        ]
-    return [
-        f"No client connected. Is HTTPS_PROXY={_url(summary)} set where the client runs?",
-        "Does the client heed it? Not all do, and NO_PROXY may exclude the host.",
-        f"A client with a base URL can be given {_url(summary)} as that.",
-    ]
-
-
-def _plugin_checks(summary: Summary, started: PluginStarted) -> list[str]:
-    """Say the same after a run of the plugin."""
-    if summary.refused_handshakes:
-        return ["Make the client trust our CA: `faultinject ca instructions`."]
-    if summary.relay_reasons:
-        return [
-            f"Fault used the plugin, but nothing was looked into: {_top(summary.relay_reasons)}.",
-            "If a host should be, name it with --target-host.",
-        ]
-    if summary.handshake_failures:
-        return ["There were tunnels, but TLS in them failed: the lines above say why."]
-    if summary.sessions:
-        return ["There were tunnels, but no request to a target ended: do they carry HTTP?"]
-    command = f" ({brief(started.command, 300)})" if started.command else ""
-    return [
-        f"Fault brought no tunnel. Does it run, with both registrations and the targets{command}?",
-        "Does the client heed HTTPS_PROXY, which names Fault? NO_PROXY may exclude the host.",
-    ]
-
-
 def _print(console: Console, summary: Summary) -> None:
     console.print()
     seconds = f"{summary.seconds:.1f} s"
@@ -236,11 +130,11 @@ def _print(console: Console, summary: Summary) -> None:
     if (rules := _rule_table(summary)) is not None:
         console.print(rules)
         console.print()
-    for fact in _facts(summary):
+    for fact in facts(summary):
         console.print(Text(f"- {fact}"), soft_wrap=True)
     if not summary.requests:
         console.print(Text("No request to a target arrived. What to check:", style="bold yellow"))
-        for check in _checks(summary):
+        for check in checks(summary):
             console.print(Text(f"- {check}"), soft_wrap=True)
 
 
