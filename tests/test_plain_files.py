@@ -127,6 +127,19 @@ def test_a_wait_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @posix
+def test_a_second_wait_is_not_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has read the line once knows."""
+    comes = iter([False, True, False, True])
+    monkeypatch.setattr(plain_files, "_comes", lambda file, seconds: next(comes))
+    said: list[str] = []
+    with pipe(b"abc") as (name, writing):
+        os.close(writing)
+        assert read_to_the_end(name, 10, lambda: said.append("waits")) == b"abc"
+    assert said == ["waits"]
+    assert next(comes, None) is None
+
+
+@posix
 def test_a_pipe_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that nobody writes to."""
     monkeypatch.setattr(plain_files, "NOTICE_SECONDS", 0.0)
