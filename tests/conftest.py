@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -20,3 +20,11 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Have no garbage collected: with hundreds of sessions open, each search walks all of them."""
+    gc.disable()
+    yield
+    gc.enable()

@@ -215,7 +215,7 @@ async def test_memory_stays_flat():
 STALLED = 1000
 
 
-async def test_stalled_streams_gather_nothing(autojump_clock):
+async def test_stalled_streams_gather_nothing(uncollected, autojump_clock):
     """A thousand of them, each with 500 kB that the upstream would like to send then."""
     first, rest = HEAD + b"".join(map(chunk, EVENTS[:2])), chunk(EVENTS[2]) + chunk(b"x" * 500_000)
 

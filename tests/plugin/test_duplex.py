@@ -64,7 +64,9 @@ async def fault(
         assert not bench.of(SessionFailed)
 
 
-async def test_hundreds_of_tunnels(tmp_path: Path, autojump_clock: trio.abc.Clock) -> None:
+async def test_hundreds_of_tunnels(
+    tmp_path: Path, uncollected: None, autojump_clock: trio.abc.Clock
+) -> None:
     """Mixed requests in each of them, all at once."""
     statuses: list[int] = []
 

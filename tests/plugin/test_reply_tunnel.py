@@ -658,7 +658,9 @@ async def test_draining(autojump_clock: trio.abc.Clock) -> None:
         assert not here.open_tunnels
 
 
-async def test_hundreds_of_tunnels_at_once(autojump_clock: trio.abc.Clock) -> None:
+async def test_hundreds_of_tunnels_at_once(
+    uncollected: None, autojump_clock: trio.abc.Clock
+) -> None:
     """Each with mixed requests; none gets another's answer."""
     async with world() as here:
 
