@@ -156,11 +156,10 @@ class Facts:
         """What is the same for all attempts of a call; None if the body was not read."""
         if self.body is None:
             return None
-        host, method, target = self.host.encode(), self.head.method, self.head.target
-        # With lengths, so that no end of one can be taken for the beginning of the next
-        lengths = b"%d %d %d " % (len(host), len(method), len(target))
-        digest = blake2b(lengths + host + method + target, digest_size=16)
-        digest.update(self.body)
+        digest = blake2b(digest_size=16)
+        for piece in (self.head.method, self.host.encode(), self.head.target, self.body):
+            digest.update(len(piece).to_bytes(8))
+            digest.update(piece)
         return digest.hexdigest()
 
     def _member(self, key: str) -> Any:
