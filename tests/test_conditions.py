@@ -55,6 +55,7 @@ DOCUMENT = {
     "messages": [{"role": "user", "n": 1}, {"role": "assistant", "n": 2}],
     "a.b": {"c": 3},
     "list": [],
+    "rows": [[1, 2], [], [3], "no list", {"k": 4}],
 }
 
 
@@ -73,6 +74,10 @@ DOCUMENT = {
         ('["a.b"].c', [3]),
         ("['a.b'].c", [3]),
         ("list[*]", []),
+        ("rows[*][0]", [1, 3]),
+        ("rows[*][-2]", [1]),
+        ("rows[*].k", [4]),
+        ("rows[0][1]", [2]),
         ("nothing", []),
     ],
 )
