@@ -1,0 +1,67 @@
+"""What is told of a run's start and end, whatever way clients come in by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import faultinject
+from faultinject.errors import SettingsError
+from faultinject.events import Event, PluginStopped, ProxyStopped, Warned
+from faultinject.rules.checks import Capabilities
+from faultinject.run import Run, Running
+from faultinject.settings import Settings, WrittenRules
+from tests.support.sample_events import sample
+
+ANYTHING = Capabilities("the door")
+
+
+def run_of(folder: Path, **settings: object) -> tuple[Run, list[Event]]:
+    """Return a run that listens nowhere, and what it tells."""
+    events: list[Event] = []
+    chosen = Settings(data_dir=folder, seed=5, **settings)  # type: ignore[arg-type]
+    return Run.of(chosen, capabilities=ANYTHING, listener=events.append), events
+
+
+def test_start_warnings_and_end_in_this_order(tmp_path: Path) -> None:
+    """With the rules' totals at the end."""
+    rules = (WrittenRules("respond 503 name=first"), WrittenRules("respond 500 name=second"))
+    run, events = run_of(tmp_path, rules=rules)
+    with run.told(sample(ProxyStopped), ProxyStopped):
+        run.counters.take("first")
+    started, warned, stopped = events
+    assert started == sample(ProxyStopped)
+    assert isinstance(warned, Warned)
+    assert warned.message.startswith("--rule: rule: it is never reached: ")
+    assert isinstance(stopped, ProxyStopped)
+    assert [rule["reached"] for rule in stopped.rules] == [1, 0]
+
+
+@pytest.mark.parametrize("drained", [False, True])
+def test_why_it_ended(tmp_path: Path, drained: bool) -> None:
+    """By its own way of ending, or cut short; the end is told all the same."""
+    run, events = run_of(tmp_path)
+    running = Running(ca_cert=run.authority.certificate_path, told_to_drain=run.told_to_drain)
+    if drained:
+        running.drain()
+    with pytest.raises(KeyError), run.told(sample(PluginStopped), PluginStopped):
+        raise KeyError
+    stopped = events[-1]
+    assert isinstance(stopped, PluginStopped)
+    assert stopped.reason == ("told to stop" if drained else "cancelled")
+
+
+def test_what_every_start_says(tmp_path: Path) -> None:
+    """The settings in short, and which rules there are."""
+    run, _ = run_of(tmp_path, error_probability=0.5)
+    fields = run.start_fields()
+    assert (fields["version"], fields["seed"]) == (faultinject.__version__, 5)
+    assert (fields["rules"], fields["error_probability"]) == (("options",), 0.5)
+    assert fields["ca_cert"] == str(run.authority.certificate_path)
+
+
+def test_settings_that_cannot_be_used(tmp_path: Path) -> None:
+    """Nothing is told of a run that does not begin."""
+    with pytest.raises(SettingsError):
+        run_of(tmp_path, rules=(WrittenRules("respond 999"),))
