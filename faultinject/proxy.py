@@ -16,12 +16,8 @@ from attrs import frozen
 from faultinject.authority import bracketed, local_url
 from faultinject.errors import StartError
 from faultinject.events import Listener, ProxyStarted, ProxyStopped
-from faultinject.rules.checks import Capabilities
 from faultinject.run import Run, Running, nobody
 from faultinject.settings import Settings
-
-CAPABILITIES = Capabilities("the proxy")
-"""There is no fault that the proxy cannot perform."""
 
 
 @frozen(kw_only=True)
@@ -48,7 +44,7 @@ async def serve(
     ``listener`` gets every event. Raises `StartError`, `SettingsError` before it has started;
     afterwards only cancellation ends it early.
     """
-    run = Run.of(settings, CAPABILITIES, listener)
+    run = Run.of(settings, listener)
     async with AsyncExitStack() as owned:
         listeners = await _listen(settings)
         for tcp in listeners:

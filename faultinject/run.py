@@ -9,20 +9,23 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import trio
 from attrs import define, field, frozen
 
 import faultinject
-from faultinject.composing import Composed, asked_probability, chances, composed
 from faultinject.events import Event, Listener, PluginStopped, ProxyStopped, Warned
-from faultinject.rules import Counters, RuleSet
-from faultinject.rules.checks import Capabilities
 from faultinject.settings import Settings
 from faultinject.tls.certificate_authority import CertificateAuthority
 from faultinject.tls.roots import check_roots
+
+if TYPE_CHECKING:  # loaded once something listens, if the options alone are the rules
+    from faultinject.composing import Composed
+    from faultinject.rules import Counters, RuleSet
+    from faultinject.rules.checks import Capabilities
 
 
 def nobody(_event: Event) -> None:
@@ -67,18 +70,36 @@ class Run:
     settings: Settings
     listener: Listener
     authority: CertificateAuthority
-    _composed: Composed
-    counters: Counters = field(factory=Counters, init=False)
+    _given: Composed | None
+    """The rules, if there are others than the options' own."""
     told_to_drain: trio.Event = field(factory=trio.Event, init=False)
 
     @classmethod
-    def of(cls, settings: Settings, capabilities: Capabilities, listener: Listener) -> Run:
-        """Make ready what settings mean. Raises `SettingsError`, `StartError`."""
-        rules = composed(settings, capabilities)
+    def of(
+        cls, settings: Settings, listener: Listener, capabilities: Capabilities | None = None
+    ) -> Run:
+        """Make ready what settings mean. Raises `SettingsError`, `StartError`.
+
+        Without ``capabilities`` there is no fault that cannot be performed.
+        """
+        # The options alone are a rule with which nothing can be wrong: that one can wait.
+        has_rules = settings.rules or settings.preset
+        given = _compose(settings, capabilities) if has_rules else None
         if settings.upstream_ca is not None:
             check_roots(settings.upstream_ca)
         chosen = settings.ca_cert, settings.ca_key, settings.data_dir
-        return cls(settings, listener, CertificateAuthority.chosen(*chosen), rules)
+        return cls(settings, listener, CertificateAuthority.chosen(*chosen), given)
+
+    @cached_property
+    def counters(self) -> Counters:
+        """How often each rule was reached and fired."""
+        from faultinject.rules import Counters
+
+        return Counters()
+
+    @cached_property
+    def _composed(self) -> Composed:
+        return self._given or _compose(self.settings)
 
     @property
     def rule_set(self) -> RuleSet:
@@ -89,6 +110,8 @@ class Run:
 
     def start_fields(self) -> StartFields:
         """Return what the event of the start says, whatever the way in is."""
+        from faultinject.composing import asked_probability, chances
+
         settings = self.settings
         return {
             "time": time.time(),
@@ -123,3 +146,9 @@ class Run:
                 " pass for any site towards whoever trusts the certificate; run 'chmod 600' on it"
             )
         yield from self._composed.warnings
+
+
+def _compose(settings: Settings, capabilities: Capabilities | None = None) -> Composed:
+    from faultinject.composing import composed
+
+    return composed(settings, capabilities)

@@ -51,7 +51,7 @@ async def serve_plugin(
     ``listener`` gets every event. Raises `StartError`, `SettingsError` before it has started;
     afterwards only cancellation ends it early.
     """
-    run = Run.of(settings, capabilities_of(settings), listener)
+    run = Run.of(settings, listener, capabilities_of(settings))
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         try:

@@ -21,6 +21,12 @@ AFTER_LISTENING = {
     "faultinject.exchange",
     "faultinject.http.machine",
     "h11",
+    # What knows rules: the options alone are one with which nothing can be wrong.
+    "faultinject.composing",
+    "faultinject.rules",
+    "faultinject.facts",
+    "faultinject.faults",
+    "faultinject.providers",
     # What the summary at the end, or a run with rules, may load.
     "faultinject.rules.reading",
     "faultinject.planned",

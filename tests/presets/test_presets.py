@@ -13,7 +13,6 @@ from faultinject.config.yaml import yaml_value
 from faultinject.errors import SettingsError
 from faultinject.plugin.capabilities import CAPABILITIES as OF_PLUGIN
 from faultinject.presets import NAMES, preset_named
-from faultinject.proxy import CAPABILITIES as OF_PROXY
 from faultinject.rules.reading import read_rules
 from faultinject.settings import ChosenPreset, Settings
 from tests.presets.golden import FOLDER, files
@@ -93,7 +92,7 @@ def test_its_rules_alone_are_a_file(name: str) -> None:
 @every_preset
 def test_the_proxy_takes_it(name: str) -> None:
     """Its rules are in force, for the targets."""
-    rule_set = rule_set_of(with_preset(name), OF_PROXY)
+    rule_set = rule_set_of(with_preset(name))
     assert rule_set.ids == tuple(rule.id for rule in preset_named(name).rules)
     assert all(rule.match.hosts == Settings().target_host for rule in rule_set.rules)
 
