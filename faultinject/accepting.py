@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 import trio
 from attrs import define, field
 
+from faultinject.socket_stream import SocketListener, SocketStream
+
 # What accept(2) says when the system has no room for one more connection.
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
@@ -22,14 +24,14 @@ _TRY_AGAIN_SECONDS = 1.0
 class Accepting:
     """Accepts from listeners and serves each connection in a task of its own."""
 
-    serve: Callable[[trio.SocketStream], Awaitable[None]]
+    serve: Callable[[SocketStream], Awaitable[None]]
     """Serves a connection to its end; raises nothing."""
     tell_no_room: Callable[[str], None]
     """Told, the first time, that a connection has to wait because the system has no room."""
     _one_ended: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     _told: bool = False
 
-    async def run(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
+    async def run(self, listener: SocketListener, connections: trio.Nursery) -> None:
         """Accept from a listener until cancelled; connections live on in their nursery."""
         while True:
             try:
@@ -41,7 +43,7 @@ class Accepting:
             else:
                 connections.start_soon(self._serve, stream)
 
-    async def _serve(self, stream: trio.SocketStream) -> None:
+    async def _serve(self, stream: SocketStream) -> None:
         try:
             await self.serve(stream)
         finally:

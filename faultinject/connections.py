@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import trio
 from attrs import define, field
@@ -24,7 +25,7 @@ from faultinject.run import Run
 from faultinject.services import dialer_of, services_of
 from faultinject.session import Services, Session
 from faultinject.settings import Settings
-from faultinject.socket_stream import SocketStream
+from faultinject.socket_stream import SocketListener, SocketStream
 from faultinject.streams import Ending, close
 from faultinject.upstream import Dial
 
@@ -75,12 +76,14 @@ class _Acceptor:
     async def run(self, listeners: list[trio.SocketListener], told_to_drain: trio.Event) -> None:
         """Accept clients until told to drain; return when every session has ended."""
         async with trio.open_nursery() as sessions:
-            async with trio.open_nursery() as accepting:
-                accept = Accepting(self.serve_connection, self._tell_no_room)
-                for tcp in listeners:
-                    accepting.start_soon(accept.run, tcp, sessions)
-                await told_to_drain.wait()
-                accepting.cancel_scope.cancel()
+            with ExitStack() as owned:
+                doors = [owned.enter_context(SocketListener(tcp)) for tcp in listeners]
+                async with trio.open_nursery() as accepting:
+                    accept = Accepting(self.serve_connection, self._tell_no_room)
+                    for door in doors:
+                        accepting.start_soon(accept.run, door, sessions)
+                    await told_to_drain.wait()
+                    accepting.cancel_scope.cancel()
             for tcp in listeners:
                 await tcp.aclose()
             sessions.cancel_scope.deadline = (
@@ -88,9 +91,9 @@ class _Acceptor:
             )
             self._drain()
 
-    async def serve_connection(self, accepted: trio.SocketStream) -> None:
+    async def serve_connection(self, stream: SocketStream) -> None:
         """Serve one client; the stream is closed afterwards, whatever happens."""
-        async with SocketStream(accepted) as stream:
+        async with stream:
             if len(self.sessions) >= self.services.limits.sessions:
                 await self._turn_away(stream)
                 return

@@ -30,6 +30,7 @@ from faultinject.events import (
 from faultinject.limits import Limits
 from faultinject.proxy import RunningProxy, _leads_back, serve
 from faultinject.settings import Settings, WrittenRules
+from faultinject.socket_stream import SocketListener
 from tests.support.authorities import AuthorityFiles
 from tests.support.bench import (
     TARGET,
@@ -533,8 +534,8 @@ async def test_a_system_without_room(monkeypatch, data_dir):
             raise refusal
         return await accept_one(listener)
 
-    accept_one = trio.SocketListener.accept
-    monkeypatch.setattr(trio.SocketListener, "accept", accept)
+    accept_one = SocketListener.accept
+    monkeypatch.setattr(SocketListener, "accept", accept)
     async with running(data_dir, error_probability=1.0) as run:
         first, second = await run.connect(), await run.connect()
         assert (await first.ask(get("/"))).status == 429

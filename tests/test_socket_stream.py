@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ import trio
 import trio.testing
 
 from faultinject import socket_stream
-from faultinject.socket_stream import SocketStream
+from faultinject.socket_stream import SocketListener, SocketStream
 
 Pair = tuple[SocketStream, SocketStream]
 
@@ -60,9 +61,9 @@ class Wolf(socket.socket):
 
     cries = 2
 
-    def recv(self, *arguments: int) -> bytes:
+    def recv(self, max_bytes: int, *_: int) -> bytes:
         """Receive, if it is no cry."""
-        data = super().recv(*arguments, socket.MSG_PEEK)
+        data = super().recv(max_bytes, socket.MSG_PEEK)
         if self.cries:
             self.cries -= 1
             raise BlockingIOError
@@ -196,3 +197,70 @@ async def test_what_was_received_is_acknowledged_at_once(pair: Pair) -> None:
     """The kernel is told so, and says so as long as nothing has changed its mind."""
     pair[0].acknowledge()
     assert pair[0].socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 1
+
+
+class Refusing(socket.socket):
+    """A listening socket whose first connections come to nothing."""
+
+    failures: list[OSError]
+
+    def accept(self) -> tuple[socket.socket, object]:
+        """Fail as told, then let in."""
+        if self.failures:
+            raise self.failures.pop(0)
+        return super().accept()
+
+
+@pytest.fixture
+async def tcp() -> AsyncIterator[trio.SocketListener]:
+    """A listener of Trio's."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener:
+        yield listener
+
+
+def refusing(door: SocketListener, *failures: OSError) -> None:
+    """Have the listener's next calls of accept(2) fail."""
+    door._socket = Refusing(fileno=door._socket.detach())
+    door._socket.setblocking(False)
+    door._socket.failures = list(failures)
+
+
+async def test_whoever_connects_becomes_a_stream(tcp: trio.SocketListener) -> None:
+    """With the options of Trio's own; the listener is its owner's afterwards."""
+    with SocketListener(tcp) as door:
+        async with (
+            await trio.open_tcp_stream(*tcp.socket.getsockname()) as client,
+            await door.accept() as accepted,
+        ):
+            await client.send_all(b"x")
+            assert await accepted.receive_some() == b"x"
+            assert accepted.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert tcp.socket.fileno() >= 0
+
+
+async def test_a_connection_that_comes_to_nothing_is_passed_over(tcp: trio.SocketListener) -> None:
+    """As is a listener that only seems readable."""
+    with SocketListener(tcp) as door:
+        refusing(door, BlockingIOError(errno.EAGAIN, "no"), OSError(errno.ECONNABORTED, "left"))
+        async with (
+            await trio.open_tcp_stream(*tcp.socket.getsockname()),
+            await door.accept() as accepted,
+        ):
+            assert accepted.socket.fileno() >= 0
+
+
+async def test_what_else_accepting_may_meet_is_told(tcp: trio.SocketListener) -> None:
+    """That the system has no room, say."""
+    with SocketListener(tcp) as door:
+        refusing(door, OSError(errno.EMFILE, "Too many open files"))
+        async with await trio.open_tcp_stream(*tcp.socket.getsockname()):
+            with pytest.raises(OSError, match="Too many open files"):
+                await door.accept()
+
+
+async def test_options_that_a_lost_connection_does_not_take_are_let_be() -> None:
+    """Its first read says that it is lost."""
+    closed = socket.socket()
+    closed.close()
+    assert socket_stream._set_up(closed) is closed
