@@ -15,8 +15,9 @@ from tests.bench.contestants import Mode
 from tests.bench.loading import Effort, Measures, load, median_delay_us, open_tunnels
 from tests.bench.running import Running
 
-SLICES = (0, 1, 2, 2, 1, 0)
-"""Whose turn it is: there and back again, so that a drift of the machine adds to all alike."""
+SLICES = (0, 1, 2, 2, 1, 0) * 4
+"""Whose turn it is: there and back again, so that a drift of the machine adds to all alike, and
+several times, so that what else the machine does now and then counts for nothing."""
 RULES_BESIDE: tuple[Mode, ...] = (
     *("pass-head-rules", "pass-all-rules"),
     *("inject", "inject-head-rules", "inject-all-rules"),
@@ -36,14 +37,14 @@ def with_rules(proxy: Running, effort: Effort) -> Measures:
 
 
 def costs_us(proxies: list[Running], effort: Effort, status: int) -> list[float]:
-    """CPU time of a request at each of three proxies."""
+    """CPU time of a request at each of three proxies: the median of its slices."""
     found: list[list[float]] = [[] for _ in proxies]
     with contextlib.ExitStack() as stack:
         steps = [stack.enter_context(open_tunnels(proxy, status)) for proxy in proxies]
         for which in SLICES:
             measures = load(proxies[which], steps[which], effort.seconds * SLICE_SHARE)
             found[which].append(measures["cpu_us_per_request"])
-    return [statistics.mean(costs) for costs in found]
+    return [statistics.median(costs) for costs in found]
 
 
 def added(kind: str, costs: list[float]) -> Measures:
