@@ -151,7 +151,7 @@ class Facts:
         """The names of the tools that the body offers; one that has no name goes by its type."""
         return tools_in(self.json)
 
-    @cached_property
+    @property
     def fingerprint(self) -> str | None:
         """What is the same for all attempts of a call; None if the body was not read."""
         if self.body is None:

@@ -174,6 +174,15 @@ def test_attempts_of_a_call_have_one_fingerprint() -> None:
     assert fingerprint(body=None) is None
 
 
+def test_what_was_asked_before_the_body_was_read_is_asked_anew() -> None:
+    """The body may be added later; nothing that it tells is remembered from before."""
+    asked = facts(b"/")
+    assert (asked.fingerprint, asked.json, asked.model) == (None, MISSING, None)
+    asked.body = b'{"model": "m"}'
+    assert asked.fingerprint is not None
+    assert (asked.json, asked.model) == ({"model": "m"}, "m")
+
+
 def test_an_attempt_can_be_told() -> None:
     """By whoever counts."""
     counted = with_body(b"{}").counted(2, "call")
