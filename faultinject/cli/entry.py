@@ -36,7 +36,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _say(_with_help(error), error.exit_code)
     except click.Abort:
         return INTERRUPTED
-    except (FaultinjectError, OSError, BaseExceptionGroup) as error:
+    except (FaultinjectError, ImportError, OSError, BaseExceptionGroup) as error:
         return _say_failure(error)
     return code if isinstance(code, int) else 0
 
@@ -57,6 +57,8 @@ def _say_failure(error: BaseException) -> int:
     if isinstance(cause, OSError) and cause.errno in _FULL and cause.filename is None:
         _forget_output()
         return _say(f"cannot write the output: {cause.strerror}", START_ERROR)
+    if isinstance(cause, ImportError):  # some of it is loaded late, once the proxy listens
+        return _say(f"{cause}: a part of faultinject is missing; install it anew", START_ERROR)
     raise error
 
 

@@ -82,6 +82,16 @@ def raising(error):
         (StartError("no"), 1, "faultinject: no\n"),
         (SettingsError("no"), 2, "faultinject: no\n"),
         (ExceptionGroup("", [ExceptionGroup("", [StartError("no")])]), 1, "faultinject: no\n"),
+        (
+            ImportError("no h11"),
+            1,
+            "faultinject: no h11: a part of faultinject is missing; install it anew\n",
+        ),
+        (
+            ExceptionGroup("", [ImportError("no")]),
+            1,
+            "faultinject: no: a part of faultinject is missing; install it anew\n",
+        ),
         (BaseExceptionGroup("", [KeyboardInterrupt()]), 130, ""),
         (KeyboardInterrupt(), 130, "\n"),
         (click.ClickException("no."), 1, "faultinject: no\n"),
