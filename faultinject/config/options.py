@@ -101,7 +101,7 @@ ERROR_PROBABILITY = Option(
     kind=PROBABILITY,
     group=FAILS,
     default="0.1",
-    help="The chance that a request to a target is answered with the error.",
+    help="The chance that a request to a target is answered with the error, as 0.1 or 10%.",
 )
 STATUS_CODE = Option(
     name="status-code",
