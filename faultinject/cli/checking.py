@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import frozen
 
-from faultinject.composing import Composed, composed, problems
+from faultinject.composing import OPTIONS, Composed, composed, problems
 from faultinject.config import PROXY_OPTIONS, file_problems, load_settings, read_config_file
 from faultinject.config.file import shown_path
 from faultinject.errors import SettingsError
@@ -54,7 +54,7 @@ def _rule_problems(path: Path, values: Mapping[str, Any]) -> list[str]:
 
 
 def _count(result: Composed) -> int:
-    return sum(rule.id != "options" for rule in result.rule_set.rules)
+    return sum(rule.id != OPTIONS for rule in result.rule_set.rules)
 
 
 def _notes(result: Composed) -> Iterator[str]:

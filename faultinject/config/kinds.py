@@ -149,7 +149,7 @@ class HeaderLines(Kind):
     def from_file(self, value: object) -> HeaderList:
         """Read an object of names and values; a list stands for a header given several times."""
         if not isinstance(value, dict):
-            raise ValueError("it is not an object of header names and values")  # noqa: TRY004
+            raise ValueError("it is not an object of header names and values")  # noqa: TRY004 -- as all mistakes
         if len({name.lower() for name in value}) < len(value):
             raise ValueError("it names a header twice, in different case; give a list of values")
         return tuple(
@@ -187,7 +187,7 @@ class RuleLines(Kind):
     def from_file(self, value: object) -> tuple[WrittenRules, ...]:
         """Take the list; whoever knows the file says from where it is."""
         if not isinstance(value, list):
-            raise ValueError("it is not a list of rules, each with a fault in it")  # noqa: TRY004
+            raise ValueError("it is not a list of rules, each with a fault in it")  # noqa: TRY004 -- as all mistakes
         return (WrittenRules(value, ""),)
 
     def placed(self, value: Any, path: Path) -> Any:

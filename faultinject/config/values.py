@@ -228,7 +228,7 @@ def _check_body(value: object) -> str:
     if isinstance(value, str):
         return _encodable(value)
     if not isinstance(value, dict):
-        raise ValueError("the body is neither a string nor an object")  # noqa: TRY004
+        raise ValueError("the body is neither a string nor an object")  # noqa: TRY004 -- as all mistakes
     try:
         return _encodable(
             json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
