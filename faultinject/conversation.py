@@ -71,10 +71,14 @@ class Conversation:
         limits = self.session.services.limits
         self.session.patience.expect("a request", self.session.idle_seconds)
         try:
-            if (request := self.client.buffered_request()) is None:
-                if not await self._stays_idle():
+            request = self.client.buffered_request()
+            while request is None:  # an empty line may come first, and the head much later
+                if self.client.unread:
+                    request = await self._rest_of_head(limits.head_seconds)
+                elif await self._stays_idle():
+                    request = self.client.buffered_request()
+                else:
                     return None
-                request = await self._rest_of_head(limits.head_seconds)
         except ClientGoneError:
             return None
         except ClientProtocolError as error:
@@ -85,8 +89,6 @@ class Conversation:
 
     async def _stays_idle(self) -> bool:
         """Wait for the client's next bytes; return False if the session shall end instead."""
-        if self.client.unread:
-            return True
         self.session.idle = True
         try:
             return await self._client_speaks()
@@ -109,10 +111,14 @@ class Conversation:
         return bool(await beside(watch, self.client.read_more))
 
     async def _rest_of_head(self, head_seconds: float) -> RequestHead | None:
-        if (request := self.client.buffered_request()) is not None:
-            return request
+        """Return the head that has begun to arrive; None if it was an empty line."""
         with trio.move_on_after(head_seconds):
-            return await self.client.receive_request()
+            while self.client.unread:
+                if not await self.client.read_more():
+                    raise ClientGoneError("the client closed the connection within a head")
+                if (request := self.client.buffered_request()) is not None:
+                    return request
+            return None
         raise ClientProtocolError(f"the request's head did not end within {head_seconds:g} s", 408)
 
     # One exchange

@@ -205,6 +205,22 @@ async def test_the_limit_of_a_head_begins_with_its_first_byte(autojump_clock):
         assert (await client.answer()).status == 429
 
 
+@pytest.mark.parametrize("pieces", [[b"\r\n"], [b"\r", b"\n"]])
+async def test_an_empty_line_behind_a_body_begins_no_head(autojump_clock, pieces):
+    """The client is as idle as before it, however long, and its next request is answered."""
+    async with open_bench(probability=1) as bench:
+        client = bench.connect()
+        await client.ask(post("/1", b"body"))
+        for piece in pieces:
+            await client.send(piece)
+            await trio.testing.wait_all_tasks_blocked()
+        assert [session.idle for session in bench.sessions] == [True]
+        await trio.sleep(600)
+        await client.send(get("/2"))
+        assert (await client.answer()).status == 429
+        assert bench.outcomes == ["injected", "injected"]
+
+
 async def test_an_idle_connection_ends_at_its_limit(autojump_clock):
     """Without an answer: nothing was asked."""
     async with open_bench(limits=Limits(idle_seconds=100)) as bench:
