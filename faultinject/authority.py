@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 HTTPS_PORT = 443
 HTTP_PORT = 80
-_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- looked for
 """Addresses to listen on that stand for every one of the machine's, and how the machine itself
 reaches them: to connect to the former means nothing on some systems."""
 

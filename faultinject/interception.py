@@ -19,7 +19,7 @@ from faultinject.events import HandshakeCompleted
 from faultinject.http.connection import ClientConnection
 from faultinject.session import Session, Stage, milliseconds_since
 from faultinject.streams import Ending, close
-from faultinject.telling import tell_failure as tell_failure
+from faultinject.telling import tell_failure
 from faultinject.tls.accepting import accept_tls
 from faultinject.tls.client_hello import AlertDescription, fatal_alert
 

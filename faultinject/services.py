@@ -63,4 +63,4 @@ def _load_performing(rule_set: RuleSet) -> None:
     if any(rule.response is None for rule in rule_set.rules):
         import faultinject.handshake_faults
         import faultinject.planned
-        import faultinject.providers.known  # noqa: F401
+        import faultinject.providers.known  # noqa: F401 -- to have it loaded

@@ -133,7 +133,7 @@ class Session:
                         stage = await stage(self)
         except PatienceEndedError as error:
             self._ended_because = str(error)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - the neighbours live
             self._ended_because = "a defect in faultinject"
             self._tell_defect(error)
         except BaseException:  # the whole run ends

@@ -41,7 +41,7 @@ class Rule:
     """Whether the id is a name that the user gave."""
 
     @classmethod
-    def of(cls, id: str, match: Match, when: When, fault: Respond, *, marker: bool) -> Rule:  # noqa: A002
+    def of(cls, id: str, match: Match, when: When, fault: Respond, *, marker: bool) -> Rule:  # noqa: A002 -- as the field
         """Make a rule of one answer for all requests; with ``marker`` it names the rule."""
         response = injected_response(fault, id if marker else None)
         return cls(id, match, when, (Weighted(Fault(fault)),), response)

@@ -92,7 +92,7 @@ async def _serve_api(
     [listener] = await trio.open_ssl_over_tcp_listeners(
         0, context, host=_LOOPBACK, https_compatible=True
     )
-    port = listener.transport_listener.socket.getsockname()[1]  # type: ignore[attr-defined]
+    port = listener.transport_listener.socket.getsockname()[1]  # type: ignore[attr-defined]  # Trio says: a Listener
     nursery.start_soon(trio.serve_listeners, api.serve, [listener])
     return Authority(_LOOPBACK, port)
 
