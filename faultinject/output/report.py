@@ -24,6 +24,8 @@ MAX_ROWS = 30
 """Most hosts without a target that get a row; `--summary` has them all."""
 LEAST_TABLE_COLUMNS = 64
 """As narrow as the table of targets may be: its numbers would be cut, or the hosts vanish."""
+WITHOUT_TERMINAL = (100, 24)
+"""Columns and lines where there is no terminal, as in a CI's log."""
 
 _COLUMNS: dict[Outcome, tuple[str, str]] = {
     "injected": ("injected", "magenta"),
@@ -69,11 +71,22 @@ def _titles() -> list[str]:
     return ["requests", "rate\nasked", "rate\nseen", *(title for title, _ in _COLUMNS.values())]
 
 
+def _empty_table() -> Table:
+    # Without edges the table of the default target fits a terminal of 80 columns.
+    return Table(
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+        header_style="bold",
+    )
+
+
 def _table(rows: list[TargetCounts], *, asked: bool) -> Table:
     """Return the targets; ``asked`` says whether one chance was asked for, and no other rule."""
     titles = _titles()
     any_rare = any(map(_rare, rows))
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
+    table = _empty_table()
     table.add_column("target", overflow="fold")
     for title in [*titles, "other"] if any_rare else titles:
         table.add_column(title, justify="right", no_wrap=True, vertical="bottom")
@@ -101,7 +114,7 @@ def _rule_table(summary: Summary) -> Table | None:
     if set(summary.rules) <= {"options"}:
         return None
     rules = list(summary.rules.values())
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
+    table = _empty_table()
     table.add_column("rule", overflow="fold")
     for title in ("reached", "fired", "without\neffect"):
         table.add_column(title, justify="right", no_wrap=True, vertical="bottom")
@@ -139,14 +152,14 @@ def _print(console: Console, summary: Summary) -> None:
 
 
 def report(summary: Summary, *, color: bool = False) -> str:
-    """Return the whole report, as wide as the terminal (80 columns if there is none)."""
+    """Return the whole report, as wide as the terminal (100 columns if there is none)."""
     out = io.StringIO()
     console = Console(
         file=out,
         force_terminal=color,
         color_system="standard" if color else None,
         legacy_windows=False,
-        width=shutil.get_terminal_size().columns,
+        width=shutil.get_terminal_size(WITHOUT_TERMINAL).columns,
     )
     _print(console, summary)
     return out.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from typing import Any
 
 import pytest
@@ -74,6 +75,25 @@ def test_rare_outcomes_share_a_column_and_are_told_apart() -> None:
     assert "- 2 requests: client gone.\n" in text
     assert "- 1 request: upgraded.\n" in text
     assert "refused" not in text
+
+
+def test_the_default_target_fits_80_columns_with_all_that_can_stand_beside_it() -> None:
+    """A host is not folded for the want of one column."""
+    text = report_of(
+        *[sample(ExchangeEnded)] * 2,
+        sample(ExchangeEnded, outcome="forwarded"),
+        *[sample(ExchangeEnded, outcome="harmed")] * 8,
+    )
+    assert row(text, "api.anthropic.com")[3:] == ["%", "90.9", "%", "2", "1", "0", "8"]
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_without_a_terminal_there_is_room_for_long_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log of a CI has no width."""
+    monkeypatch.delenv("COLUMNS")
+    monkeypatch.setattr("shutil.get_terminal_size", lambda fallback: os.terminal_size(fallback))
+    host = "generativelanguage.googleapis.com"
+    assert row(report_of(sample(ExchangeEnded, target=host, outcome="harmed")), host)
 
 
 def test_other_hosts_are_marked_and_bounded() -> None:
