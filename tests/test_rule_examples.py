@@ -135,6 +135,17 @@ async def test_each_call_fails_twice(autojump_clock: trio.testing.MockClock) -> 
             assert await caller.statuses(4, model=model) == [529, 529, 200, 529]
 
 
+async def test_a_program_that_tries_again_by_itself(autojump_clock: trio.testing.MockClock) -> None:
+    """Its SDK says of each request that it is a first attempt; the order of requests does."""
+    first = "x-stainless-retry-count: 0"
+    for name, expected in (
+        ("two-failures-a-call", [529] * 6),
+        ("two-failures-then-a-pass", [529, 529, 200] * 2),
+    ):
+        async with example(name) as caller:
+            assert [(await caller.ask(MESSAGES, first)).status for _ in range(6)] == expected
+
+
 async def test_storms(autojump_clock: trio.testing.MockClock) -> None:
     """About a tenth of the requests, one behind another, each told to wait for two seconds."""
     async with example("rate-limit-storm") as caller:

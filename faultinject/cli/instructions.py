@@ -69,8 +69,8 @@ trusts, so that hosts other than the targets need the bundle that the last lines
   aws, boto3      export AWS_CA_BUNDLE=$cert
   curl            export CURL_CA_BUNDLE=$cert
   Node            export NODE_EXTRA_CA_CERTS=$cert
-                  Node 24 and later: export NODE_USE_ENV_PROXY=1
-                  Node 20: fetch ignores HTTPS_PROXY; use undici's ProxyAgent, or the base URL
+                  Node 24 and later, or 22.21: export NODE_USE_ENV_PROXY=1
+                  Before: fetch ignores HTTPS_PROXY; use undici's ProxyAgent, or the base URL
   Go              export SSL_CERT_FILE=$cert
                   (on Linux; on macOS and Windows Go asks the system's store)
   Java            keytool -importcert -cacerts -storepass changeit -noprompt \\
