@@ -147,7 +147,8 @@ def _own_headers(fault: Respond, fields: Fields) -> Headers:
 
 def _filled_value(value: bytes, fields: Fields) -> bytes:
     """Fill in a header's value; what a client has put into its request ends no line of it."""
-    text = filled(value.decode("utf-8", "surrogateescape"), fields)
+    model = fields.model.encode("utf-8", "replace").decode()  # it may be half a surrogate pair
+    text = filled(value.decode("utf-8", "surrogateescape"), evolve(fields, model=model))
     return _CONTROLS.sub(" ", text).strip().encode("utf-8", "surrogateescape")
 
 

@@ -6,6 +6,7 @@ Knows nothing of any one API.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -18,6 +19,9 @@ from faultinject.providers.provider import Asked, Failure, Fields, Usage
 
 TEXT = "This answer was made by faultinject — no model was asked, and nothing left this machine."
 """What a made answer says. Its dash takes three bytes, so that a stream can be cut within it."""
+_MOST_FRAGMENTS = 1000
+"""Into so many pieces a stream cuts a call's arguments at most: a stranger decides how long they
+are, and each piece is an event that must be made and waited for."""
 _FILLERS: dict[str, Any] = {
     "string": "example", "integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {},
 }  # fmt: skip
@@ -105,7 +109,8 @@ class ToolCall:
     def fragments(self) -> list[str]:
         """The arguments' JSON as a stream gives it, in pieces of a few characters."""
         text = self.json
-        return [text[at : at + 4] for at in range(0, len(text), 4)]
+        size = max(4, math.ceil(len(text) / _MOST_FRAGMENTS))
+        return [text[at : at + size] for at in range(0, len(text), size)]
 
 
 def tool_call(tools: Iterable[tuple[Any, Any]], wanted: Any = None) -> ToolCall | None:
@@ -145,10 +150,21 @@ def _filler(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return _FILLERS["string"]
     choices = schema.get("enum")
-    if isinstance(choices, list) and choices:
-        return choices[0]
     kind = schema.get("type")
-    return _FILLERS.get(kind if isinstance(kind, str) else "string")
+    filler = _FILLERS.get(kind if isinstance(kind, str) else "string")
+    if not isinstance(choices, list):
+        return filler
+    return next((choice for choice in choices if _is_plain(choice)), filler)
+
+
+def _is_plain(value: Any) -> bool:
+    """Say whether a value can be written as it was read: brackets may be nested too deeply.
+
+    Python reads ``NaN``, and ``1e400`` as an infinity: neither is JSON once it is written.
+    """
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, (str, int))
 
 
 def entries(value: Any) -> list[dict[str, Any]]:

@@ -18,6 +18,8 @@ from faultinject.http.message import Headers, ResponseHead, find_header
 
 Uniform = Callable[[], float]
 """Returns the next random number, from 0 up to and not including 1."""
+_LONGEST_MODEL = 1000
+"""In characters: a stream may have the model's name in each of its events."""
 
 
 @frozen
@@ -34,7 +36,8 @@ class Asked:
     def model(self) -> str:
         """The model that the request names, to be named in the answer."""
         model = self.get("model")
-        return model if isinstance(model, str) else "fake-model"
+        named = isinstance(model, str) and len(model) <= _LONGEST_MODEL
+        return model if named else "fake-model"
 
     @property
     def stream(self) -> bool:

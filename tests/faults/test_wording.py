@@ -123,6 +123,14 @@ def test_headers_of_ones_own() -> None:
     assert header(response, b"a") == b"m B: c"
 
 
+def test_a_model_that_is_no_unicode() -> None:
+    """A request's JSON may name it by half a surrogate pair, which a header cannot have."""
+    value = {"status": 500, "headers": {"x-model": "a {model}"}, "message": "{model}"}
+    response = answer(value, model="a\ud800\udc80")
+    assert header(response, b"x-model") == b"a a??"
+    assert rb"a\ud800\udc80" in response.body
+
+
 def test_a_date_to_come_again() -> None:
     """As HTTP writes dates."""
     for value in ({"status": 429}, {"status": 429, "body": "no"}):

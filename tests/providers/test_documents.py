@@ -114,6 +114,11 @@ def test_which_tool_is_called() -> None:
         ({"type": ["string", "null"]}, "example"),
         ({"enum": ["x", "y"], "type": "string"}, "x"),
         ({"enum": []}, "example"),
+        ({"enum": "x"}, "example"),
+        ({"enum": [True, "x"]}, True),
+        ({"enum": [float("nan"), float("inf"), [1], {}, 0.5]}, 0.5),
+        ({"enum": [float("inf")], "type": "number"}, 1.5),
+        ({"enum": [json.loads("[" * 900 + "]" * 900)], "type": "array"}, []),
         ({}, "example"),
         (True, "example"),
     ],
@@ -125,6 +130,14 @@ def test_arguments(schema: Any, value: Any) -> None:
     assert call.arguments == {"p": value}
     assert "".join(call.fragments) == call.json
     assert json.loads(call.json) == call.arguments
+
+
+def test_arguments_of_any_length() -> None:
+    """They come in so many pieces at most: each is an event of a stream."""
+    call = tool_call([("f", {"properties": {"p": {"enum": ["x" * 1_000_000]}}})])
+    assert call is not None
+    assert 900 < len(call.fragments) <= 1000
+    assert "".join(call.fragments) == call.json
 
 
 @pytest.mark.parametrize("schema", [None, 5, {}, {"properties": []}, {"properties": {}}])

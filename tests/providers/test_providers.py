@@ -128,6 +128,12 @@ def test_a_request_that_says_nothing(document: object) -> None:
             assert provider.shape(path).minimal(given, fields, uniform())
 
 
+def test_a_models_name_of_any_length() -> None:
+    """One that is too long is not repeated: a stream may have it in each event."""
+    assert Asked("/", {"model": "m" * 1000}).model == "m" * 1000
+    assert Asked("/", {"model": "m" * 1001}).model == "fake-model"
+
+
 def test_a_request_that_says_something() -> None:
     """It names its model and wants a stream."""
     asked = Asked("/", {"model": "m", "stream": True})
