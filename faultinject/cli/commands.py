@@ -89,10 +89,21 @@ class TableOption(click.Option):
         self.option = option
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete words of a choice, and paths."""
+        """Complete words of a choice, presets, and paths."""
         if words := self.option.kind.choices:
             return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+        if self.option.name == "preset":
+            return preset_names(ctx, self, incomplete)
         return super().shell_complete(ctx, incomplete)
+
+
+def preset_names(
+    _ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the presets whose names begin so, for the shell."""
+    from faultinject.presets import NAMES
+
+    return [CompletionItem(name) for name in NAMES if name.startswith(incomplete)]
 
 
 def _click_type(kind: Kind) -> click.ParamType[Any]:

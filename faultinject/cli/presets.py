@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from faultinject.cli.commands import HelpfulCommand, HelpfulGroup
+from faultinject.cli.commands import HelpfulCommand, HelpfulGroup, preset_names
 
 _EPILOG = """\
 Have one happen to each request, or to a tenth of them:
@@ -55,7 +55,7 @@ def _columns() -> int | None:
 
 
 @presets.command("show", cls=HelpfulCommand)
-@click.argument("name")
+@click.argument("name", shell_complete=preset_names)
 @click.option("--provider", metavar="NAME", help="Show the bytes for this API alone.")
 @click.option("--rules", "rules_only", is_flag=True, help="Print the rules alone, as a file.")
 def show(name: str, provider: str | None, rules_only: bool) -> None:

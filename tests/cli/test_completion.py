@@ -37,3 +37,12 @@ def test_commands_options_words_and_paths_are_offered(environment, capfd):
     words = ["faultinject", "proxy", "--log-level", "w"]
     assert completed(environment, capfd, words) == ["plain,warning"]
     assert completed(environment, capfd, ["faultinject", "proxy", "--ca-key", "x"]) == ["file,x"]
+
+
+@pytest.mark.parametrize(
+    "before", [["proxy", "--preset"], ["plugin", "--preset"], ["presets", "show"]]
+)
+def test_presets_are_offered(environment, capfd, before):
+    """Wherever one is named."""
+    names = ["plain,overloaded", "plain,overload-storm"]
+    assert completed(environment, capfd, ["faultinject", *before, "ov"]) == names
