@@ -158,9 +158,11 @@ class Tunnel:
         relayed = Relayed()
         stream = PrefixedStream(data, self.stream) if data else self.stream
         try:
-            if self.upstream is None:
-                self.upstream = await self._dial()
             idle_seconds = self.session.services.limits.idle_seconds
+            if self.upstream is None:
+                # It has a limit of its own, and that of the ClientHello is over.
+                self.session.patience.allow("the upstream to be reached", idle_seconds)
+                self.upstream = await self._dial()
             await relay(stream, self.upstream, relayed, self.session.patience, idle_seconds)
         except UpstreamError as error:
             relayed.error = str(error)

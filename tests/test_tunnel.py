@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+from typing import cast
 
 import pytest
 import trio
 import trio.testing
+from attrs import frozen
 
 from faultinject.authority import Authority
-from faultinject.dial import Origin
+from faultinject.dial import Dialer, Origin
 from faultinject.errors import SettingsError, UpstreamError
 from faultinject.events import (
     ClientHelloRead,
@@ -23,6 +25,7 @@ from faultinject.limits import Limits
 from faultinject.tls.client_hello import AlertDescription, fatal_alert
 from tests.support.bench import (
     TARGET,
+    ScriptedDialer,
     answers,
     get,
     ok,
@@ -57,6 +60,19 @@ async def greets(upstream: Peer) -> None:
     """Speak first, as SMTP does."""
     await upstream.send(b"220 ready\r\n")
     await repeats(upstream)
+
+
+@frozen
+class SlowDialer:
+    """Takes its time to dial."""
+
+    dialer: ScriptedDialer
+    seconds: float
+
+    async def dial_blind(self, address: Authority) -> trio.abc.Stream:
+        """Stand for `Dialer.dial_blind`."""
+        await trio.sleep(self.seconds)
+        return await self.dialer.dial_blind(address)
 
 
 # Looked into
@@ -366,6 +382,19 @@ async def test_a_client_with_h2_and_http_1_1_is_looked_into(autojump_clock):
 
 
 # Where targets are answered by the fake API
+
+
+async def test_a_hello_in_pieces_leaves_a_relay_the_time_to_be_dialled(autojump_clock):
+    """The limit of the ClientHello is over once it is there."""
+    async with open_bench(upstream=repeats) as bench:
+        handshake_seconds = bench.services.limits.handshake_seconds
+        bench.services.dialer = cast("Dialer", SlowDialer(bench.dialer, handshake_seconds + 5))
+        client = await bench.tunnel()
+        hello = client_hello(trusting_context(alpn=["h2"]), TARGET)
+        await client.send(hello[:100])
+        await trio.testing.wait_all_tasks_blocked()
+        await client.send(hello[100:])
+        assert await client.read_exactly(len(hello)) == hello
 
 
 async def test_the_fake_api_is_no_place_for_a_relay(autojump_clock):
