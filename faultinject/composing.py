@@ -67,13 +67,16 @@ def composed(settings: Settings, capabilities: Capabilities | None = None) -> Co
 def problems(written: WrittenRules) -> list[str]:
     """Return all that is wrong with rules, a line each."""
     from faultinject.rules.reading.gathering import lines_of
-    from faultinject.rules.reading.node import Node
-    from faultinject.rules.reading.rule_list import joined, read_one_rule
+    from faultinject.rules.reading.rule_list import joined, listed, read_one_rule
 
     files = _FileReader(written.folder)
     rules: list[Rule] = []
     found: list[str] = []
-    for item in Node(written.value, written.source, "rules").items():
+    try:
+        items = listed(written.value, written.source)
+    except SettingsError as error:
+        return [str(error)]
+    for item in items:
         try:
             rules.append(read_one_rule(item, files.read))
         except SettingsError as error:

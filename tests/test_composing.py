@@ -194,6 +194,9 @@ def test_all_problems() -> None:
         "r.yaml: rules[3].name: 'a' is the name of r.yaml: rules[1] too",
     ]
     assert problems(WrittenRules([rules[1]], "r.yaml")) == []
+    assert problems(WrittenRules([1] * 10_001, "r.yaml")) == [
+        "r.yaml: rules: there are more than 10000 rules"
+    ]
 
 
 @pytest.mark.parametrize(

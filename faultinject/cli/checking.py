@@ -16,7 +16,7 @@ from faultinject.config import PROXY_OPTIONS, file_problems, load_settings, read
 from faultinject.config.file import shown_path
 from faultinject.errors import SettingsError
 from faultinject.plugin.capabilities import CAPABILITIES
-from faultinject.rules.checks import Capabilities
+from faultinject.rules.checks import check_capabilities
 from faultinject.rules.model import RuleSet
 from faultinject.settings import WrittenRules
 
@@ -61,15 +61,6 @@ def _notes(result: Composed) -> Iterator[str]:
     yield from (f"warning: {each}" for each in result.warnings)
     for rule in result.rule_set.rules:
         try:
-            _check(result.rule_set, rule.id, CAPABILITIES["duplex"])
+            check_capabilities(RuleSet((rule,), seed=0), CAPABILITIES["duplex"])
         except SettingsError as error:
             yield f"With `faultinject plugin`: {error}"
-
-
-def _check(rule_set: RuleSet, rule_id: str, capabilities: Capabilities) -> None:
-    from attrs import evolve
-
-    from faultinject.rules.checks import check_capabilities
-
-    only = tuple(rule for rule in rule_set.rules if rule.id == rule_id)
-    check_capabilities(evolve(rule_set, rules=only), capabilities)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -102,8 +103,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Build an object, but do not let one of two values of a key vanish."""
     values = dict(pairs)
     if len(values) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for name, times in Counter(n for n, _ in pairs).items() if times > 1)
         raise SettingsError(f"the key {shown_text(twice)} is there twice; keep one")
     return values
 
@@ -116,6 +116,8 @@ def _from_toml(text: str) -> object:
     import tomllib  # not on the way of those who have no file
 
     try:
-        return tomllib.loads(text)
+        values = tomllib.loads(text)
+        str(values)  # which Python refuses for a number of thousands of digits, as reading one
     except ValueError as error:  # TOMLDecodeError says the line itself
         raise SettingsError(f"not TOML: {one_line(str(error))}") from None
+    return values

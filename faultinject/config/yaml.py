@@ -13,10 +13,11 @@ from faultinject.config.wording import one_line, shown_text
 from faultinject.errors import SettingsError
 
 if TYPE_CHECKING:
-    from yaml import MappingNode, SafeLoader
+    from yaml import MappingNode, SafeLoader, ScalarNode
 
 _MOST_VALUES = 200_000
 _MOST_BRACKETS = 200  # open at once: PyYAML asks each of them again at every word that it reads
+_MOST_DIGITS = 4000  # with a colon in it, a number would cost their square
 _LEFT_OUT = ("timestamp", "merge", "value")  # a merge of merges can fill the memory
 
 
@@ -81,7 +82,18 @@ def _loader() -> type[SafeLoader]:
             values[key] = loader.construct_object(value_node, deep=True)
         return values
 
+    def number(loader: Loader, node: ScalarNode) -> float:
+        if len(node.value) > _MOST_DIGITS:
+            problem = f"the number has more than {_MOST_DIGITS} digits"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        read = (
+            loader.construct_yaml_int if node.tag.endswith("int") else loader.construct_yaml_float
+        )
+        return read(node)
+
     Loader.add_constructor("tag:yaml.org,2002:map", mapping)
+    Loader.add_constructor("tag:yaml.org,2002:int", number)
+    Loader.add_constructor("tag:yaml.org,2002:float", number)
     return Loader
 
 

@@ -46,6 +46,7 @@ def test_json_and_toml_are_told_apart(tmp_path, name, content):
         ("a.json", "null", "it is not an object with options in it"),
         ("a.json", '{"seed": 1, "host": "a", "seed": 2}', "the key 'seed' is there twice"),
         ("a.json", '{"headers": {"A\\n": "1", "A\\n": "2"}}', r"the key 'A\n' is there twice"),
+        ("a.toml", "seed = 0x" + "f" * 5000, "not TOML: Exceeds the limit"),
         ("a.toml", "seed = 1\nseed = 2", "not TOML: Cannot overwrite a value"),
         ("a.json", '{"seed": NaN}', "NaN is not JSON"),
         ("a.json", '{"seed": -Infinity}', "-Infinity is not JSON"),
@@ -61,6 +62,14 @@ def test_what_is_no_configuration_is_one_line(tmp_path, name, content, message):
         read_config_file(path)
     assert str(caught.value).startswith(f"{path}: {message}")
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_key_among_very_many_is_there_twice(tmp_path):
+    """It is found in one go: by a search for each of them this would take many minutes."""
+    keys = ", ".join(f'"k{number}": 1' for number in range(100_000))
+    path = written(tmp_path, "a.json", f'{{{keys}, "twice": 1, "twice": 1}}')
+    with pytest.raises(SettingsError, match="the key 'twice' is there twice"):
+        read_config_file(path)
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -60,10 +60,22 @@ def test_brackets_within_brackets() -> None:
         yaml_value("[" * 1_000_000)
 
 
-def test_a_number_of_too_many_digits() -> None:
-    """In the words of Python, which bounds them."""
-    with pytest.raises(SettingsError, match=r"^not YAML that can be read: Exceeds the limit"):
-        yaml_value("a: " + "9" * 5_000)
+@pytest.mark.parametrize(
+    "number", ["9" * 5_000, "0x" + "f" * 5_000, "1" + ":1" * 3_000, "1." + "5" * 5_000]
+)
+def test_a_number_of_too_many_digits(number: str) -> None:
+    """No message could show it, and there are ways to write one that cost the digits' square."""
+    with pytest.raises(SettingsError, match=r"^line 2, column 4: .* has more than 4000 digits$"):
+        yaml_value("\na: " + number)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0x10", 16), ("1_000", 1000), ("1:30", 90), ("-1.5e+3", -1500.0), ("1:30.5", 90.5)],
+)
+def test_ways_to_write_a_number(text: str, value: float) -> None:
+    """As YAML 1.1 has them."""
+    assert yaml_value(text) == value
 
 
 def test_aliases_cannot_fill_the_memory() -> None:

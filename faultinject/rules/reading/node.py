@@ -5,6 +5,7 @@ Knows nothing of what the values of rules mean.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -164,12 +165,37 @@ class Node:
             raise self.wrong(expected)
         return value
 
+    def json_value(self) -> object:
+        """Return a value that JSON has, too: no date, no NaN."""
+        self.json()
+        return self.value
+
+    def json(self) -> str:
+        """Return the value as JSON."""
+        try:
+            return json.dumps(
+                self.value,
+                ensure_ascii=False,
+                allow_nan=False,
+                separators=(",", ":"),
+                default=_refuse_value,
+            )
+        except (TypeError, ValueError, RecursionError) as error:
+            words = str(error).removesuffix(": inf").removesuffix(": -inf").removesuffix(": nan")
+            raise self.problem(
+                f"it cannot be written as JSON: {words}"
+            ) from None  # 3.13 adds which
+
     def positive(self, expected: str = "a number above 0") -> float:
         """Return a number above 0."""
         number = self.number(expected)
         if number <= 0:
             raise self.wrong(expected)
         return float(number)
+
+
+def _refuse_value(value: object) -> Any:
+    raise TypeError(f"a {type(value).__name__} has no JSON")
 
 
 def _member(key: str) -> str:

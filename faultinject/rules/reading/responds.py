@@ -5,7 +5,6 @@ Knows nothing of the rest of a fault.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -113,22 +112,7 @@ def _text_body(node: Node) -> bytes:
 
 
 def _json_body(node: Node) -> bytes:
-    try:
-        text = json.dumps(
-            node.value,
-            ensure_ascii=False,
-            allow_nan=False,
-            separators=(",", ":"),
-            default=_refuse_value,
-        )
-    except (TypeError, ValueError, RecursionError) as error:
-        words = str(error).removesuffix(": inf").removesuffix(": -inf").removesuffix(": nan")
-        raise node.problem(f"it cannot be written as JSON: {words}") from None  # 3.13 adds which
-    return node.encodable(text).encode()
-
-
-def _refuse_value(value: object) -> Any:
-    raise TypeError(f"a {type(value).__name__} has no JSON")
+    return node.encodable(node.json()).encode()
 
 
 def _file_body(node: Node, read_file: ReadFile) -> bytes:

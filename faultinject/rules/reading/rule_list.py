@@ -55,12 +55,17 @@ def read_rules(value: object, source: str, *, read_file: ReadFile = no_files) ->
     ``source`` is what messages name, as the file. Raises `SettingsError` with source, path in it,
     value, and what would be right.
     """
+    return joined(read_all(listed(value, source), partial(read_one_rule, read_file=read_file)))
+
+
+def listed(value: object, source: str) -> list[Node]:
+    """Return the rules of a list, unread. Raises `SettingsError`."""
     node = Node(value, source, "rules")
     if not isinstance(value, list):
         raise node.problem("it is not a list of rules, each with a fault in it")
     if len(value) > _MOST_RULES:
         raise node.problem(f"there are more than {_MOST_RULES} rules")
-    return joined(read_all(node.items(), partial(read_one_rule, read_file=read_file)))
+    return node.items()
 
 
 def read_one_rule(node: Node, read_file: ReadFile) -> Rule:

@@ -13,6 +13,8 @@ from faultinject.rules.reading.node import Node
 _DURATION = "a duration: seconds as a number, or as in 250ms, 1.5s, 2m or 1h30m"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PIECE = r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h)"
+_LONGEST_DURATION = 100
+_LONGEST_PATTERN = 10_000  # characters; what Python makes of each takes hundreds of bytes
 _LONGEST_SECONDS = 10 * 365 * 86_400.0
 _COMPARISONS = ("at_least", "at_most", "above", "below")
 
@@ -21,7 +23,7 @@ def duration(node: Node, *, least_seconds: float = 0.0) -> float:
     """Return a duration in seconds."""
     if isinstance(node.value, str):
         text = node.value.replace(" ", "")
-        if not re.fullmatch(f"(?:{_PIECE})+", text):
+        if len(text) > _LONGEST_DURATION or not re.fullmatch(f"(?:{_PIECE})+", text):
             raise node.wrong(_DURATION)
         seconds = sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PIECE, text))
     else:
@@ -61,11 +63,17 @@ def text_tests(node: Node, *, any_case: bool = False) -> AnyOf:
 
 def _text(node: Node, *, any_case: bool) -> Test:
     text = node.text("text, or a list of texts ('*' stands for any characters)")
-    return _equal_or_glob(text, any_case=any_case)
+    return _equal_or_glob(node, text, any_case=any_case)
 
 
-def _equal_or_glob(text: str, *, any_case: bool = False) -> Test:
-    return Glob(text, any_case) if any_case or is_glob(text) else Equal(text)
+def _equal_or_glob(node: Node, text: str, *, any_case: bool = False) -> Test:
+    return _glob(node, text, any_case=any_case) if any_case or is_glob(text) else Equal(text)
+
+
+def _glob(node: Node, text: str, *, any_case: bool = False) -> Glob:
+    if len(text) > _LONGEST_PATTERN:
+        raise node.problem(f"the pattern has more than {_LONGEST_PATTERN} characters")
+    return Glob(text, any_case)
 
 
 def header_tests(node: Node) -> AnyOf:
@@ -79,7 +87,7 @@ def header_tests(node: Node) -> AnyOf:
 def _header_test(node: Node) -> Test:
     value = node.value
     if isinstance(value, str):
-        return _equal_or_glob(node.encodable(value))
+        return _equal_or_glob(node, node.encodable(value))
     if isinstance(value, int) and not isinstance(value, bool):
         return Equal(str(value))
     if isinstance(value, dict):
@@ -100,7 +108,7 @@ def _json_test(node: Node) -> Test:
     if isinstance(value, dict):
         return _spelt_test(node, ("equal", "glob", "present", *_COMPARISONS))
     if isinstance(value, str):
-        return _equal_or_glob(value)
+        return _equal_or_glob(node, value)
     if value is None or isinstance(value, bool):
         return Equal(value)
     if isinstance(value, list):
@@ -130,8 +138,8 @@ def _spelt_test(node: Node, allowed: tuple[str, ...], *, text_only: bool = False
     if key == "present":
         return Present(field.flag())
     if key == "glob":
-        return Glob(field.text("a pattern"))
-    return Equal(field.encodable(str(field.value)) if text_only else field.value)
+        return _glob(field, field.text("a pattern"))
+    return Equal(field.encodable(str(field.value)) if text_only else field.json_value())
 
 
 def _within(node: Node, bounds: dict[str, float]) -> Within:

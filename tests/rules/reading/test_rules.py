@@ -114,7 +114,26 @@ def test_nesting_has_an_end() -> None:
     body = [{"fault": {"respond": {"status": 500, "json": deep}}}]
     assert refusal(body).startswith("f.yaml: rules[0].fault.respond.json: it cannot be written")
     equal = [{"match": {"json": {"a": {"equal": deep}}}, "fault": "pass"}]
-    assert refusal(equal) == "f.yaml: rules[0]: its values are nested too deeply"
+    assert refusal(equal).startswith("f.yaml: rules[0].match.json.a.equal: it cannot be written")
+    one_of: Any = "pass"
+    for _ in range(100_000):
+        one_of = {"one_of": one_of}
+    assert (
+        refusal([{"fault": one_of}]) == "f.yaml: rules[0].fault.one_of: it is not a list of faults"
+    )
+
+
+def test_nesting_near_its_end() -> None:
+    """What can just be written by itself may be too deep within its rule: it is refused, too."""
+    deep: Any = 1
+    messages = []
+    for _ in range(1_100):
+        deep = [deep]
+        try:
+            read_rules([{"match": {"json": {"a": {"equal": deep}}}, "fault": "pass"}], "f.yaml")
+        except SettingsError as error:
+            messages.append(str(error))
+    assert all("f.yaml: rules[0]" in message for message in messages)
 
 
 # -- the three formats --------------------------------------------------------------------------

@@ -178,6 +178,19 @@ def of_fault(value: Any) -> str:
             'match.json.a: "2020-01-01" is not text, a number, true, false, null, or a test as {at_least: 3}',
         ),
         (
+            {"json": {"a": {"equal": [datetime.date(2020, 1, 1)]}}},
+            "match.json.a.equal: it cannot be written as JSON: a date has no JSON",
+        ),
+        (
+            {"json": {"a": {"equal": math.nan}}},
+            "match.json.a.equal: it cannot be written as JSON: Out of range float values are not JSON compliant",
+        ),
+        ({"model": "*" * 10_001}, "match.model: the pattern has more than 10000 characters"),
+        (
+            {"query": {"a": {"glob": "a" * 10_001}}},
+            "match.query.a.glob: the pattern has more than 10000 characters",
+        ),
+        (
             {"model": 4},
             "match.model: 4 is not text, or a list of texts ('*' stands for any characters)",
         ),
@@ -512,6 +525,10 @@ def test_delays(value, made) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
+        (
+            "1s" * 51,
+            f'delay: "{"1s" * 28}... is not a duration: seconds as a number, or as in 250ms, 1.5s, 2m or 1h30m',
+        ),
         (0, "delay: 0 is not a duration from 0.001 s to ten years"),
         (1e300, "delay: 1e+300 is not a duration from 0.001 s to ten years"),
         ([], "delay: the list is empty; give at least one"),
