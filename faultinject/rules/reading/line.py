@@ -5,11 +5,11 @@ Either a YAML mapping in one line, or the short form:
     FAULT [VALUE] [KEY=VALUE ...] [+ FAULT [VALUE] [KEY=VALUE ...] ...]
 
 A FAULT is ``respond``, ``delay``, ``break``, ``stream``, or one of what can happen to a stream
-(``cut``, ``stall``). A KEY that the fault before it has belongs to that fault; else it belongs to
-``match`` or ``when``, as it does with that word and a dot before it; ``name`` is the rule's. A dot
-goes into an object: ``json.max_tokens=4096``, ``after.event=ping``. A VALUE is a number, true,
-false, null or text; or YAML, if it begins with a bracket, a brace or a quote. With spaces in it,
-it needs quotes as in a shell.
+(``cut``, ``stall``); or ``pass``, which stands alone. A KEY that the fault before it has belongs to
+that fault; else it belongs to ``match`` or ``when``, as it does with that word and a dot before it;
+``name`` is the rule's. A dot goes into an object: ``json.max_tokens=4096``, ``after.event=ping``. A
+VALUE is a number, true, false, null or text; or YAML, if it begins with a bracket, a brace or a
+quote. With spaces in it, it needs quotes as in a shell.
 """
 
 from __future__ import annotations
@@ -35,8 +35,14 @@ from faultinject.rules.reading.whens import WHEN_KEYS
 _RULE_WIDE = {**dict.fromkeys(MATCH_KEYS, "match"), **dict.fromkeys(WHEN_KEYS, "when")}
 _SINGLE = {"respond": "status", "delay": "fixed", "break": "how"}
 """What the value right behind a fault is, once there are keys too."""
-_FAULTS = (*KINDS, *STREAM_ACTIONS)
-_KEYS = {"respond": RESPOND_KEYS, "delay": DELAY_KEYS, "break": BREAK_KEYS, "stream": STREAM_KEYS}
+_FAULTS = (*KINDS, *STREAM_ACTIONS, "pass")
+_KEYS = {
+    "respond": RESPOND_KEYS,
+    "delay": DELAY_KEYS,
+    "break": BREAK_KEYS,
+    "stream": STREAM_KEYS,
+    "pass": (),
+}
 _WHOLE_NAMES = ("json", "where", "header", "headers", "query")
 _WORDS = {"true": True, "false": False, "null": None}
 _MOST_CHARACTERS = 10_000
@@ -84,6 +90,10 @@ def _short_form(text: str, source: str) -> dict[str, Any]:
         if not part:
             raise SettingsError(f"{source}: there is no fault beside the '+'; {_HINT}")
         _read_part(part, rule, source)
+    if "pass" in rule["fault"]:
+        if len(rule["fault"]) > 1:
+            raise SettingsError(f"{source}: pass stands alone, without another fault")
+        rule["fault"] = "pass"
     return rule
 
 
@@ -143,7 +153,7 @@ def _fault_value(kind: str, single: object, members: dict[str, Any], source: str
         return {kind: True if single is None else single, **members}
     if single is None:
         return members
-    if not members:
+    if not members and kind != "pass":
         return single
     key = _SINGLE.get(kind)
     if key is None:
