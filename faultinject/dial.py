@@ -18,7 +18,7 @@ import trio
 from attrs import define, field, frozen
 
 from faultinject.authority import Authority, ConnectTo
-from faultinject.errors import UpstreamError
+from faultinject.errors import SettingsError, UpstreamError
 from faultinject.socket_stream import SocketStream
 from faultinject.tls.roots import add_roots
 from faultinject.tls.stream import TlsStream
@@ -104,6 +104,9 @@ class Dialer:
         except trio.BrokenResourceError as error:
             await trio.aclose_forcefully(transport)
             raise _tls_error(origin.authority, error.__cause__ or error) from error
+        except SettingsError as error:  # the file was there at the start
+            await trio.aclose_forcefully(transport)
+            raise UpstreamError("certificate", str(error)) from error
         except BaseException:
             await trio.aclose_forcefully(transport)
             raise

@@ -20,7 +20,7 @@ from trio.testing import MockClock
 
 from faultinject.authority import Authority, ConnectTo
 from faultinject.dial import Dialer, Origin
-from faultinject.errors import SettingsError, UpstreamError
+from faultinject.errors import UpstreamError
 from faultinject.tls.stream import TlsStream
 
 NAME = "api.example"
@@ -266,14 +266,15 @@ async def test_the_roots_are_read_once_and_the_others_do_not_wait(
 
 
 async def test_an_authority_that_has_gone_before_the_first_connection(ca_file: Path) -> None:
-    """Nothing is left of the connection."""
+    """That is a gateway error as any other, and nothing is left of the connection."""
     copy = ca_file.with_name("gone.pem")
     copy.write_bytes(ca_file.read_bytes())
     the_dialer = dialer(upstream_ca=copy)
     copy.unlink()
     ours, theirs = trio.testing.memory_stream_pair()
-    with pytest.raises(SettingsError, match=r"gone\.pem: cannot be read"):
-        await the_dialer.start_tls(ours, origin(f"{NAME}:443"))
+    error = await failure(the_dialer.start_tls(ours, origin(f"{NAME}:443")))
+    assert error.kind == "certificate"
+    assert "gone.pem: cannot be read" in str(error)
     assert await theirs.receive_some() == b""
 
 
