@@ -26,6 +26,8 @@ WIDE = {"match": {"path": "/a"}}
         ([{"when": {"probability": 1}}, {"when": {"first": 3}}], [1]),
         ([{}, {"fault": {"break": "tls-alert"}}], []),
         ([{"fault": "pass"}, {}], [1]),
+        ([{"match": {"json": {"a": 1}}}, {"match": {"json": {"a": True}}}], []),
+        ([{"match": {"json": {"a": {"equal": [1]}}}}] * 2, [1]),
     ],
 )
 def test_a_rule_behind_one_that_always_fires(values, hidden) -> None:
@@ -35,6 +37,16 @@ def test_a_rule_behind_one_that_always_fires(values, hidden) -> None:
     assert [warning.split(":")[1] for warning in warnings] == [f" rules[{n}]" for n in hidden]
     for warning in warnings:
         assert "is never reached: file.yaml: rules[0] stands before it" in warning
+
+
+def test_which_rule_hides_another() -> None:
+    """The first that stands before it, of however many; and each rule is asked but once."""
+    narrow = [{"match": {"path": f"/{n}", "model": "m"}, "fault": "pass"} for n in range(3_000)]
+    wide = [{"match": {"path": "/7"}, "fault": "pass"}, {"match": {"model": "m"}, "fault": "pass"}]
+    warnings = read_rules([*narrow[:9], *wide, *narrow[7:]], "f").warnings
+    assert len(warnings) == len(narrow) - 7
+    assert warnings[0].startswith("f: rules[11]: it is never reached: f: rules[7] stands")
+    assert warnings[2].startswith("f: rules[13]: it is never reached: f: rules[10] stands")
 
 
 LACKING = Capabilities("the plugin", {Ability.RESET: "it sees no sockets", Ability.HANG: "no"})

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from hashlib import blake2b
+from itertools import count
 
 from attrs import evolve, frozen
 
@@ -83,6 +85,7 @@ def joined(rules: Iterable[Rule]) -> Reading:
     the later ones get a number to their id.
     """
     seen: dict[str, Rule] = {}
+    numbers: Mapping[str, Iterator[int]] = defaultdict(lambda: count(2))
     for rule in rules:
         named = rule
         if rule.id in seen:
@@ -90,8 +93,8 @@ def joined(rules: Iterable[Rule]) -> Reading:
                 raise Node(None, "", f"{rule.place}.name").problem(
                     f"{shown_text(rule.id)} is the name of {seen[rule.id].place} too"
                 )
-            number = next(n for n in range(2, len(seen) + 3) if f"{rule.id}-{n}" not in seen)
-            named = evolve(rule, id=f"{rule.id}-{number}")
+            ids = (f"{rule.id}-{number}" for number in numbers[rule.id])
+            named = evolve(rule, id=next(each for each in ids if each not in seen))
         seen[named.id] = named
     result = tuple(seen.values())
     return Reading(result, tuple(hidden_by(result)))
