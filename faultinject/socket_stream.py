@@ -146,7 +146,9 @@ class SocketStream(trio.abc.HalfCloseableStream):
         """Close at once with a reset (RST): what is unsent is lost, and the peer sees a break."""
         if self.socket.fileno() >= 0:
             # On with no time to linger: close(2) then resets (socket(7), SO_LINGER).
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            linger = struct.pack("ii", 1, 0)
+            with contextlib.suppress(OSError):  # macOS: one that its peer has reset takes no more
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             trio.lowlevel.notify_closing(self.socket)
             self.socket.close()
 

@@ -186,6 +186,21 @@ async def test_a_reset_breaks_both_directions(pair: Pair) -> None:
         await ours.send_all(b"x")
 
 
+class Gone(socket.socket):
+    """A socket whose peer has reset it, as macOS has it."""
+
+    def setsockopt(self, *_: object) -> None:
+        """Take nothing."""
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+
+async def test_a_reset_of_what_takes_no_option_any_more_closes_it_all_the_same() -> None:
+    """There is no peer left to see how."""
+    stream = SocketStream(Gone())
+    stream.reset()
+    assert stream.socket.fileno() < 0
+
+
 async def test_a_read_of_no_bytes_is_a_mistake(pair: Pair) -> None:
     """It could not be told from the peer's end."""
     with pytest.raises(ValueError, match="at least 1"):
