@@ -8,16 +8,15 @@ without a command is no error: it prints its help.
 from __future__ import annotations
 
 import errno
-import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
 import click
 
 from faultinject.cli import INTERRUPTED
 from faultinject.cli.old_forms import current_form
 from faultinject.cli.root import PROGRAM, root
+from faultinject.cli.warning import forget, say
 from faultinject.errors import FaultinjectError, SettingsError
 
 START_ERROR = 1
@@ -55,7 +54,7 @@ def _say_failure(error: BaseException) -> int:
     if isinstance(cause, FaultinjectError):
         return _say(str(cause), USAGE_ERROR if isinstance(cause, SettingsError) else START_ERROR)
     if isinstance(cause, OSError) and cause.errno in _FULL and cause.filename is None:
-        _forget_output()
+        forget(sys.stdout)
         return _say(f"cannot write the output: {cause.strerror}", START_ERROR)
     if isinstance(cause, ImportError):  # some of it is loaded late, once the proxy listens
         return _say(f"{cause}: a part of faultinject is missing; install it anew", START_ERROR)
@@ -66,15 +65,9 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 """What a write to a full disk, or to a terminal that is gone, fails with."""
 
 
-def _forget_output() -> None:
-    """Drop what could not be written: Python would try once more at its end, and complain."""
-    with suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _say(message: str, code: int) -> int:
     if message:
-        click.echo(f"{PROGRAM}: {message}", err=True)
+        say(f"{PROGRAM}: {message}")
     return code
 
 

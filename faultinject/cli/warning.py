@@ -1,13 +1,47 @@
-"""Warnings: one line on stderr, and the run goes on.
+"""What is said on stderr: one line, and the run goes on.
 
-Knows nothing of what is warned of.
+Knows nothing of what is said.
 """
 
 from __future__ import annotations
 
+import os
+import select
+import sys
+from contextlib import suppress
+from typing import TextIO
+
 import click
+
+_SECONDS = 2.0
+"""How long a pipe that is full may take before the line is given up."""
 
 
 def warn(message: str) -> None:
     """Show a warning to whoever started the program."""
-    click.echo(f"faultinject: warning: {message}", err=True)
+    say(f"faultinject: warning: {message}")
+
+
+def say(line: str) -> None:
+    """Show a line to whoever started the program.
+
+    A stderr that nobody reads neither holds anything up nor changes the exit code.
+    """
+    if _takes_a_line():
+        try:
+            click.echo(line, err=True)
+        except OSError:
+            forget(sys.stderr)
+
+
+def forget(stream: TextIO | None) -> None:
+    """Drop what could not be written: Python would try once more at its end, and complain."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
+
+
+def _takes_a_line() -> bool:
+    try:
+        return bool(select.select([], [sys.stderr], [], _SECONDS)[1])
+    except (OSError, TypeError, ValueError):  # no stderr, one of a test's, or Windows
+        return True
