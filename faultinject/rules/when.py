@@ -46,7 +46,10 @@ class Per:
             case GroupBy.CLIENT:
                 name = facts.client
             case _:
-                name = "\n".join(facts.header(self.header.encode()))
+                values = facts.header(self.header.encode())
+                if not values:
+                    return "-"  # another than that of an empty value
+                name = "\n".join(values)
         return "=" + name
 
 

@@ -57,6 +57,13 @@ def test_groups_are_counted_apart(per: Any, seen: str) -> None:
     assert fired({"first": 1, "per": per}, [A, B, A, other, B]) == seen
 
 
+def test_an_empty_header_is_a_group_of_its_own() -> None:
+    """Another than that of the requests without it."""
+    empty = request(x_user="")
+    when = {"first": 1, "per": "header x-user"}
+    assert fired(when, [request(), empty, request(), empty]) == "xx.."
+
+
 def test_what_a_group_has_of_its_own() -> None:
     """Its limit and its burst, too."""
     assert fired({"limit": 1, "per": "client"}, [A, A, B, B]) == "x.x."
