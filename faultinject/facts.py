@@ -195,4 +195,5 @@ def _tool_name(tool: Any) -> str:
         return ""
     function = tool.get("function")
     inner = function.get("name") if isinstance(function, dict) else None
-    return str(tool.get("name") or inner or tool.get("type") or "")
+    names = (tool.get("name"), inner, tool.get("type"))
+    return next((name for name in names if name and isinstance(name, str)), "")

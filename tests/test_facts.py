@@ -151,6 +151,15 @@ def test_a_body_may_be_added_later() -> None:
     assert asked.counted(1, "call").json is asked.json
 
 
+def test_tools_whose_names_are_no_text() -> None:
+    """They go by their type; a value of brackets within brackets could not even be shown."""
+    tools = b'[{"name": 5, "type": "t"}, {"type": {}}, {"name": ["n"], "function": {"name": "f"}}]'
+    assert with_body(b'{"tools": %s}' % tools).tools == ("t", "", "f")
+    for depth in range(900, 1000):
+        nested = b"[" * depth + b"]" * depth
+        assert with_body(b'{"tools": [{"name": %s}]}' % nested).tools in ((), ("",))
+
+
 @pytest.mark.parametrize("body", [b"[]", b"null", b'{"model": 1, "stream": 1, "tools": {}}'])
 def test_json_of_another_kind(body: bytes) -> None:
     """Says nothing of what it does not have."""
