@@ -73,7 +73,7 @@ ONLY_IN = {
     "socket": {"dial", "socket_stream", "plugin"},
     "random": set[str](),
     "dataclasses": set[str](),
-    "yaml": {"config.yaml"},
+    "yaml": {"config.yaml", "config.yaml_loader"},
 }
 
 WITHOUT_IO = (

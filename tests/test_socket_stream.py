@@ -279,3 +279,16 @@ async def test_options_that_a_lost_connection_does_not_take_are_let_be() -> None
     closed = socket.socket()
     closed.close()
     assert socket_stream._set_up(closed) is closed
+
+
+async def test_a_system_without_the_mark_of_unsent_bytes(
+    tcp: trio.SocketListener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does without."""
+    monkeypatch.setattr(socket_stream, "_NOT_SENT_LOW_WATER_MARK", None)
+    with SocketListener(tcp) as door:
+        async with (
+            await trio.open_tcp_stream(*tcp.socket.getsockname()),
+            await door.accept() as accepted,
+        ):
+            assert accepted.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

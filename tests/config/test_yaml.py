@@ -44,6 +44,12 @@ def test_what_yaml_says(text, value) -> None:
         ("a: \x00", 'not YAML: unacceptable character #x0000: special characters are not allowed   in "<unicode string>", position 3'),
         ("[" * 201 + "]" * 201, "its values are nested too deeply"),
         ("- " * 20_000, "its values are nested too deeply"),
+        ("a: 0x_", "line 1, column 4: not YAML: '0x_' is no int"),
+        ("a: !!float ''", "line 1, column 4: not YAML: '' is no float"),
+        ("a: !!bool x", "line 1, column 4: not YAML: 'x' is no bool"),
+        ("a: !!timestamp x", "line 1, column 4: not YAML: 'x' is no timestamp"),
+        ("a: 1" + ":1" * 300 + ".5", "line 1, column 4: not YAML: '1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1...' is no float"),
+        ("a: !!map x", "line 1, column 4: not YAML: 'x' is no map"),
     ],
 )  # fmt: skip
 def test_what_is_no_yaml(text, message) -> None:

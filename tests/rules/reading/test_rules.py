@@ -136,6 +136,18 @@ def test_nesting_near_its_end() -> None:
     assert all("f.yaml: rules[0]" in message for message in messages)
 
 
+def test_nesting_that_a_part_of_reading_cannot_take() -> None:
+    """Which depth that is differs from Python to Python; whatever part it is, the rule is named."""
+
+    def read_file(_path: str) -> bytes:
+        raise RecursionError
+
+    rule = {"fault": {"respond": {"status": 500, "file": "x"}}}
+    with pytest.raises(SettingsError) as caught:
+        read_rules([rule], "f.yaml", read_file=read_file)
+    assert str(caught.value).startswith("f.yaml: rules[0]: its values are nested too deeply")
+
+
 # -- the three formats --------------------------------------------------------------------------
 
 
