@@ -57,7 +57,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 ONLY_IN = {
     # An outside package (or a module of Python's that must not spread): the rooms or modules that
     # may import it.
-    "h11": {"http.machine"},
+    "h11": {"http.machine", "http.h11_values"},
     "asyncio": {"plugin.bridge"},
     "trio_asyncio": {"plugin.bridge"},
     "grpclib": {"plugin.bridge"},

@@ -1,9 +1,10 @@
 """The state of an HTTP/1.1 connection: bytes to parts and parts to bytes, in both roles.
 
-The only module that knows h11, which checks what comes in and keeps the state of both
-directions. What goes out is written here from the sender's own head and in its own framing,
-because h11 re-orders and re-cases some headers and turns a close-delimited body into a chunked
-one; h11 is told all the same, so that a message that breaks the protocol cannot leave.
+h11 checks what comes in and keeps the state of both directions; only this module and
+`faultinject.http.h11_values`, which turns our values into its own, know it. What goes out is
+written here from the sender's own head and in its own framing, because h11 re-orders and re-cases
+some headers and turns a close-delimited body into a chunked one; h11 is told all the same, so that
+a message that breaks the protocol cannot leave.
 
 A request and its answer that are each whole and plain (`faultinject.http.whole`) leave no state
 behind, so h11 is spared them. As soon as one of the two turns out not to be, h11 is told what
@@ -14,33 +15,26 @@ Does no I/O, and knows nothing of who the peer is.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, cast
 
 import h11
-import h11._readers
 
 from faultinject.http import whole
-from faultinject.http.message import (
-    End,
-    Head,
-    Headers,
-    Part,
-    RequestHead,
-    ResponseHead,
-    body_size,
-    without_headers,
+from faultinject.http.h11_values import (
+    END,
+    chunk,
+    end_event,
+    head_of,
+    last_chunk,
+    raw,
+    reason_of,
+    request_event,
+    response_event,
+    unframed,
 )
-
-# h11's pattern for a field takes the blanks before its value, and gives them back one by one if
-# the rest of the line does not fit: a field of 64 KiB of them and a NUL held up everyone for 20 s.
-# With a quantifier that gives nothing back it matches the same lines, since no value begins with
-# a blank.
-h11._readers.header_field_re = re.compile(
-    h11._readers.header_field_re.pattern.replace(rb":[ \t]*", rb":[ \t]*+", 1)
-)
+from faultinject.http.message import End, Part, RequestHead, ResponseHead, body_size
 
 
 class MessageError(Exception):
@@ -128,7 +122,7 @@ class Machine:
         try:
             event = self._h11.next_event()
         except h11.RemoteProtocolError as error:
-            raise MessageError(_reason(error), error.error_status_hint) from error
+            raise MessageError(reason_of(error), error.error_status_hint) from error
         match event:
             case h11.NEED_DATA | h11.PAUSED | h11.ConnectionClosed():
                 return None
@@ -136,9 +130,9 @@ class Machine:
                 self.body_bytes_received += len(event.data)
                 return bytes(event.data)
             case h11.EndOfMessage():
-                return End(_raw(event.headers))
+                return End(raw(event.headers))
             case _:
-                return _head_of(cast("h11.Request | h11.Response", event))
+                return head_of(cast("h11.Request | h11.Response", event))
 
     @property
     def unread(self) -> bytes:
@@ -178,12 +172,12 @@ class Machine:
         for part in parts:
             if isinstance(part, bytes):
                 self._h11.send_with_data_passthrough(h11.Data(data=part))
-                yield _chunk(part) if self._sending_chunks and part else part
+                yield chunk(part) if self._sending_chunks and part else part
             elif isinstance(part, End):
                 # Trailers have a place behind chunks only (RFC 9112 section 7.1.2).
-                self._h11.send(_end_event(part) if self._sending_chunks else _END)
+                self._h11.send(end_event(part) if self._sending_chunks else END)
                 if self._sending_chunks:
-                    yield _last_chunk(part.trailers)
+                    yield last_chunk(part.trailers)
             else:
                 yield self._written_head(part)
 
@@ -329,9 +323,9 @@ class ServingMachine(Machine):
             return b""  # it would take it for the answer (RFC 9110 section 15.2)
         has_body = self._h11._request_method != b"HEAD" and head.status not in (204, 304)
         self._sending_chunks = head.chunked and has_body and not http_1_0
-        self._h11.send(_response_event(head, has_body))
+        self._h11.send(response_event(head, has_body))
         # An HTTP/1.0 client cannot read chunks (RFC 9112 section 6.1).
-        return (_unframed(head) if head.chunked and http_1_0 else head).encode()
+        return (unframed(head) if head.chunked and http_1_0 else head).encode()
 
 
 class AskingMachine(Machine):
@@ -377,73 +371,5 @@ class AskingMachine(Machine):
 
     def _written_head(self, head: RequestHead) -> bytes:
         self._sending_chunks = head.chunked
-        self._h11.send(_request_event(head))
+        self._h11.send(request_event(head))
         return head.encode()
-
-
-# Between our values and h11's
-
-_QUOTED = re.compile(r""": (?:bytearray\()?b['"]""")
-
-
-def _reason(error: h11.RemoteProtocolError) -> str:
-    """Return what is wrong without the bytes that h11 quotes: they may hold a key or a token."""
-    return _QUOTED.split(str(error), maxsplit=1)[0]
-
-
-def _raw(headers: h11._headers.Headers) -> Headers:
-    return tuple(headers.raw_items())
-
-
-def _head_of(event: h11.Request | h11.Response | h11.InformationalResponse) -> Head:
-    headers = _raw(event.headers)
-    if isinstance(event, h11.Request):
-        return RequestHead(event.method, event.target, headers, event.http_version)
-    return ResponseHead(event.status_code, event.reason, headers, event.http_version)
-
-
-def _request_event(head: RequestHead) -> h11.Request:
-    """Return a request as h11 will send it: 1.1, which needs a Host header."""
-    headers = list(head.headers)
-    if not head.has_header(b"host"):
-        headers.append((b"host", b"-"))
-    return h11.Request(method=head.method, target=head.target, headers=headers)
-
-
-@lru_cache(maxsize=64)
-def _response_event(head: ResponseHead, has_body: bool) -> h11.Response | h11.InformationalResponse:
-    """Return a response as h11 will send it: 1.1, and closing if its body ends by closing."""
-    if head.interim:
-        return h11.InformationalResponse(
-            status_code=head.status, headers=list(head.headers), reason=head.reason
-        )
-    headers = list(head.headers)
-    framed = head.chunked or head.has_header(b"content-length")
-    if head.http_version < b"1.1" or (has_body and not framed):
-        headers.append((b"connection", b"close"))
-    return h11.Response(status_code=head.status, headers=headers, reason=head.reason)
-
-
-_END = h11.EndOfMessage()
-
-
-def _end_event(end: End) -> h11.EndOfMessage:
-    return h11.EndOfMessage(headers=list(end.trailers)) if end.trailers else _END
-
-
-def _chunk(data: bytes) -> bytes:
-    """Return a chunk (RFC 9112 section 7.1)."""
-    return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-def _last_chunk(trailers: Headers) -> bytes:
-    """Return the last chunk and the trailer section (RFC 9112 section 7.1)."""
-    return b"0\r\n" + b"".join(b"%s: %s\r\n" % item for item in trailers) + b"\r\n"
-
-
-def _unframed(head: ResponseHead) -> ResponseHead:
-    """Return the head of a response whose body ends with the connection."""
-    headers = without_headers(head.headers, b"transfer-encoding", b"connection")
-    return ResponseHead(
-        head.status, head.reason, (*headers, (b"Connection", b"close")), head.http_version
-    )
