@@ -1,8 +1,8 @@
 """What a client may ask of the forward proxy.
 
 Three things: CONNECT, which opens a tunnel; a request with an absolute URL; and a request as to
-an origin ("base-URL mode"), which goes to the first target that is a single host. Knows nothing
-of how clients come to be connected.
+an origin ("base-URL mode"), which goes to the target that it is for. Knows nothing of how clients
+come to be connected.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import trio
 from attrs import define
 
 from faultinject.authority import HTTPS_PORT, Authority
+from faultinject.base_url import check_keys, target_meant
 from faultinject.conversation import Conversation, Routed
 from faultinject.dial import Origin
 from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
@@ -89,10 +90,7 @@ def _route(session: Session, head: RequestHead) -> Routed:
     if not head.target.startswith((b"/", b"*")):
         tls, authority, request = split_absolute(head)
         return Routed(request, Origin(authority, authority, tls=tls))
-    target = next((target for target in session.services.targets if target.exact), None)
-    if target is None:
-        raise ClientProtocolError(
-            "this is a proxy; to use it as a base URL, give a --target-host that is a single host"
-        )
-    authority = Authority(target.host, target.port or HTTPS_PORT)
+    authority = target_meant(session.services.targets, head)
+    if not session.services.takes_any_key:
+        check_keys(head, authority)
     return Routed(addressed_to(head, authority, HTTPS_PORT), Origin(authority, authority))

@@ -55,6 +55,7 @@ def services_of(
         pool=Pool(pool_nursery, dial or dialer.dial, limits),
         listener=run.listener,
         relays_targets=relays_targets,
+        takes_any_key=run.settings.allow_foreign_keys or run.settings.fake_upstream,
     )
 
 

@@ -42,6 +42,8 @@ class Services:
     relays_targets: bool = True
     """Whether a target's tunnel that is not looked into is passed on to the target. Not with the
     fake upstream: what is meant for a target must not reach the network."""
+    takes_any_key: bool = False
+    """Whether a request without a host may bring a target a key of another vendor's form."""
     draining: bool = False
     """Whether sessions should end as soon as their exchange in hand is over."""
     clock: Callable[[], float] = time.monotonic

@@ -85,6 +85,8 @@ class Settings:
     """PEM certificates that upstreams may be verified with, besides the system's roots."""
     insecure_upstream: bool = False
     """Whether to accept any upstream certificate."""
+    allow_foreign_keys: bool = False
+    """Whether a target of one vendor may get a key of another's form, in base-URL mode."""
     fake_upstream: bool = False
     """Whether targets are answered by the demo's API instead of the network."""
     marker: bool = True

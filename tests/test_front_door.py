@@ -91,9 +91,9 @@ async def test_what_is_no_url_is_refused(autojump_clock, target):
 # Base-URL mode
 
 
-async def test_a_request_as_to_an_origin_goes_to_the_first_single_target(autojump_clock):
+async def test_a_request_as_to_an_origin_goes_to_the_only_single_target(autojump_clock):
     """Its Host is rewritten, and TLS is used, so that clients need no certificate of ours."""
-    targets = ("*.example.net", "api.example.com:8443", "second.example")
+    targets = ("*.example.net", "api.example.com:8443")
     async with open_bench(upstream=shows_head, targets=targets) as bench:
         client = bench.connect()
         answer = await client.ask(get("/v1/messages?beta=true", "127.0.0.1:8080", b"X: y"))
@@ -132,6 +132,52 @@ async def test_without_a_single_target_there_is_no_base_url_mode(autojump_clock)
         assert "--target-host" in answer.json()["error"]["message"]
         assert await client.rest() == b""
         assert (await bench.exchange()).path == "/v1/messages"
+
+
+async def test_each_request_goes_to_the_target_that_it_is_for(autojump_clock):
+    """One connection may ask for several; what the path does not say is refused."""
+    targets = ("api.anthropic.com", "api.openai.com")
+    async with open_bench(upstream=shows_head, targets=targets) as bench:
+        client = bench.connect()
+        hosts = []
+        for path in ("/v1/messages", "/v1/chat/completions", "/v1/messages"):
+            answer = await client.ask(get(path, "127.0.0.1"))
+            hosts.append(answer.body.split(b"\r\n")[1])
+        assert hosts == [
+            b"Host: api.anthropic.com", b"Host: api.openai.com", b"Host: api.anthropic.com"
+        ]  # fmt: skip
+        answer = await client.ask(get("/", "127.0.0.1"))
+        assert answer.line == b"HTTP/1.1 421 Misdirected Request"
+        assert "port of its own" in answer.json()["error"]["message"]
+        assert await client.rest() == b""
+        last = bench.of(ExchangeEnded)[-1]
+        assert (last.outcome, last.status, last.host) == ("refused", 421, "")
+        assert "which target" in last.error
+        assert len(bench.dialer.dialled) == 2
+
+
+async def test_a_key_to_the_wrong_vendor_is_refused(autojump_clock):
+    """Before anything is dialled, and without a word of the key."""
+    key = b"Authorization: Bearer sk-ant-secret"
+    async with open_bench(targets=("api.openai.com",)) as bench:
+        client = bench.connect()
+        answer = await client.ask(post("/v1/chat/completions", b"x" * 100_000, key))
+        assert answer.status == 421
+        exchange = await bench.exchange()
+        assert (exchange.outcome, exchange.path) == ("refused", "/v1/chat/completions")
+        assert "Anthropic's form" in exchange.error
+        assert "secret" not in f"{answer}{bench.events}"
+        assert bench.dialer.dialled == []
+
+
+async def test_foreign_keys_pass_if_they_are_allowed(autojump_clock):
+    """And wherever the client itself names the host."""
+    key = b"x-api-key: sk-ant-1"
+    async with open_bench(targets=("api.openai.com",), allow_foreign_keys=True) as bench:
+        assert (await bench.connect().ask(get("/v1/models", "x", key))).status == 200
+    async with open_bench(targets=("api.openai.com",)) as bench:
+        absolute = get("https://api.openai.com/v1/models", "x", key)
+        assert (await bench.connect().ask(absolute)).status == 200
 
 
 # CONNECT

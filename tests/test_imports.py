@@ -30,7 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("http", "tls", "providers", "socket_stream"),
     ("accepting", "patience", "beside", "one_at_a_time"),
     ("memory_stream", "settings", "output"),
-    ("facts", "faults", "opening", "verdict", "relay", "dial", "config"),
+    ("facts", "faults", "opening", "verdict", "relay", "dial", "config", "base_url"),
     ("lease",),
     # The decision, and the pool.
     ("rules", "upstream", "watching", "writes_ahead", "own_answer"),
@@ -93,6 +93,7 @@ WITHOUT_IO = (
     "rules",
     "opening",
     "verdict",
+    "base_url",
     "settings",
 )
 OF_IO = {"trio", "asyncio", "socket", "ssl", "subprocess", "threading", "time"}

@@ -236,6 +236,14 @@ INSECURE_UPSTREAM = Option(
     default="false",
     help="Accept any certificate from an upstream.",
 )
+ALLOW_FOREIGN_KEYS = Option(
+    name="allow-foreign-keys",
+    kind=FLAG,
+    group=UPSTREAM,
+    default="false",
+    help="Send a target keys of another vendor's form, too, when the proxy is the base URL: for"
+    " targets that are gateways.",
+)
 FAKE_UPSTREAM = Option(
     name="fake-upstream",
     kind=FLAG,
@@ -285,6 +293,7 @@ PROXY_OPTIONS = (
     CONNECT_TO,
     UPSTREAM_CA,
     INSECURE_UPSTREAM,
+    ALLOW_FOREIGN_KEYS,
     FAKE_UPSTREAM,
     LOG_LEVEL,
     LOG_FORMAT,

@@ -21,23 +21,25 @@ _BASE_URL_VARIABLES = {
 }
 
 
-def _first_exact(targets: tuple[str, ...]) -> TargetPattern | None:
-    patterns = (TargetPattern.parse(target) for target in targets)
-    return next((pattern for pattern in patterns if pattern.exact), None)
-
-
 def _base_url_lines(event: ProxyStarted) -> list[str]:
-    target = _first_exact(event.targets)
-    if target is None:
+    targets = [target for target in map(TargetPattern.parse, event.targets) if target.exact]
+    if not targets:
         return []
-    variable, path = _BASE_URL_VARIABLES.get(target.host, ("", ""))
-    url = shlex.quote(safe(event.url) + path)
+    names = " or ".join(map(str, targets[:MOST_TARGETS]))
+    ways = [_BASE_URL_VARIABLES.get(target.host, ("", "")) for target in targets]
     return [
-        f"  or give it the proxy as base URL, which needs no certificate (it stands for {target}):",
-        f"    {variable}={url} python app.py" if variable else f"    {url}",
+        f"  or give it the proxy as base URL, which needs no certificate (it stands for {names}):",
+        *dict.fromkeys(_base_url_line(event, *way) for way in ways),
     ]
 
 
+def _base_url_line(event: ProxyStarted, variable: str, path: str) -> str:
+    url = shlex.quote(safe(event.url) + path)
+    return f"    {variable}={url} python app.py" if variable else f"    {url}"
+
+
+MOST_TARGETS = 4
+"""Most targets that are named as those that the base URL stands for."""
 MOST_RULES = 8
 """Most rules that are named; `--log-format json` names all."""
 

@@ -23,11 +23,23 @@ def test_everything_is_there() -> None:
     assert "export" not in text  # it would reach a proxy that the shell runs later
 
 
-def test_base_url_stands_for_the_first_exact_target() -> None:
+def test_base_url_stands_for_the_exact_targets() -> None:
     """Patterns cannot be meant by a base URL; some SDKs want a path in theirs."""
     text = start_block(sample(ProxyStarted, targets=("*.example.com", "api.openai.com")))
     assert "it stands for api.openai.com" in text
     assert "    OPENAI_BASE_URL=http://127.0.0.1:8080/v1 python app.py\n" in text
+
+
+def test_base_url_of_several_targets() -> None:
+    """Each has its own variable; the request says which is meant."""
+    targets = ("api.anthropic.com", "api.openai.com", "a.example", "b.example", "c.example")
+    text = start_block(sample(ProxyStarted, targets=targets))
+    assert "it stands for api.anthropic.com or api.openai.com or a.example or b.example)" in text
+    assert text.endswith(
+        "    ANTHROPIC_BASE_URL=http://127.0.0.1:8080 python app.py\n"
+        "    OPENAI_BASE_URL=http://127.0.0.1:8080/v1 python app.py\n"
+        "    http://127.0.0.1:8080\n\n"
+    )
 
 
 def test_base_url_of_an_api_without_a_variable() -> None:

@@ -191,6 +191,7 @@ class Bench:
             dialer=cast("Dialer", self.dialer),
             pool=Pool(pool_nursery, self.dialer.dial, settings.limits),
             listener=self.events.append,
+            takes_any_key=settings.allow_foreign_keys,
             clock=trio.current_time,
         )
 

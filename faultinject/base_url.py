@@ -1,0 +1,72 @@
+"""Which target a request is for that came to the proxy as if the proxy were the API.
+
+Such a request names no host. With one target it goes there; with several its path and headers must
+say which is meant, for whoever gets it gets the key that is in it. What they do not say is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from faultinject.authority import HTTPS_PORT, Authority, TargetPattern
+from faultinject.errors import ClientProtocolError
+from faultinject.http.message import RequestHead
+from faultinject.providers.vendors import key_owners, named_vendors, vendor_of
+
+MISDIRECTED = 421
+"""The request came to a server that cannot answer for whom it is meant (RFC 9110 15.5.20)."""
+
+
+def target_meant(targets: Sequence[TargetPattern], head: RequestHead) -> Authority:
+    """Return the target that a request is for. Raises `ClientProtocolError` if none can be told."""
+    single = [Authority(each.host, each.port or HTTPS_PORT) for each in targets if each.exact]
+    single = list(dict.fromkeys(single))
+    if not single:
+        raise ClientProtocolError(
+            "this is a proxy; to use it as a base URL, give a --target-host that is a single host"
+        )
+    if len(single) == 1:
+        return single[0]
+    fitting = _fitting(single, head)
+    if len(fitting) == 1:
+        return fitting[0]
+    raise ClientProtocolError(
+        "neither its path nor its headers say which target this request is for; use the proxy as"
+        " HTTPS proxy, where the host is named, or start one for each target, on a port of its own",
+        MISDIRECTED,
+    )
+
+
+def _fitting(targets: Sequence[Authority], head: RequestHead) -> Sequence[Authority]:
+    """Return the targets that a request may be for, as far as it can be told."""
+    path = head.target.partition(b"?")[0].decode("ascii", "backslashreplace")
+    vendors = {target: vendor_of(target.host) for target in targets}
+    having = [each for each, vendor in vendors.items() if vendor and vendor.has(path)]
+    named = named_vendors(head)
+    if fitting := [each for each, vendor in vendors.items() if vendor and vendor.name in named]:
+        # Where path and headers contradict each other nothing is left.
+        return [each for each in fitting if each in having] if having else fitting
+    if None in vendors.values() or not having:
+        return targets  # a host of which nothing is known may have any path
+    if len(having) == 1:
+        return having
+    # What several have, as /v1/models: by the header that the key is in.
+    return [each for each in having if (v := vendors[each]) and head.has_header(v.key_header)]
+
+
+def check_keys(head: RequestHead, authority: Authority) -> None:
+    """Refuse a key of a form that another vendor than the host's own alone gives out.
+
+    Raises `ClientProtocolError`. It never shows the key.
+    """
+    vendor = vendor_of(authority.host)
+    if vendor is None:
+        return
+    owner = next((each for each in key_owners(head) if each is not vendor), None)
+    if owner is not None:
+        raise ClientProtocolError(
+            f"the request has a key of {owner.name}'s form and would go to {authority.host},"
+            f" which is {vendor.name}'s: give that vendor's host as --target-host, or use"
+            " --allow-foreign-keys",
+            MISDIRECTED,
+        )

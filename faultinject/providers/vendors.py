@@ -1,0 +1,146 @@
+"""Whose host it is, which paths its API has, and which form of key it alone gives out.
+
+One `Vendor` each, by host; `providers.known` is about how an API speaks, which several vendors may
+share. A host that is not listed is nobody's that we know: any path and any key may be meant for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote_to_bytes
+
+from attrs import field, frozen
+
+from faultinject.http.message import RequestHead, header_tokens
+
+_KEY_NAMES = (b"authorization", b"auth", b"key", b"token")
+"""How the names of headers and of parameters of a query end whose value may be a key:
+``Authorization``, ``x-api-key``, ``x-goog-api-key``, ``api-key``, ``key``, ``access_token``."""
+_IN_WEBSOCKET = b"openai-insecure-api-key."
+"""What stands before a key that a browser sends as a subprotocol, for want of other headers.
+https://platform.openai.com/docs/guides/realtime-websocket"""
+
+
+@frozen
+class Vendor:
+    """One vendor."""
+
+    name: str
+    hosts: re.Pattern[str] = field(repr=False)
+    paths: re.Pattern[str] = field(repr=False)
+    """The paths that its API has and its clients ask for."""
+    key_forms: tuple[bytes, ...] = ()
+    """How those keys begin that no other vendor gives out."""
+    headers: frozenset[bytes] = frozenset()
+    """Headers that no other API's clients send, in lower case."""
+    key_header: bytes = b"authorization"
+    """The header that its clients have their key in, in lower case."""
+
+    def has(self, path: str) -> bool:
+        """Return True if the API has a path (without its query)."""
+        return self.paths.fullmatch(path) is not None
+
+
+def _below(*domains: str) -> re.Pattern[str]:
+    names = "|".join(map(re.escape, domains))
+    return re.compile(rf"(?:.+\.)?(?:{names})")
+
+
+def _paths(prefix: str, *endpoints: str) -> re.Pattern[str]:
+    return re.compile(rf"{prefix}/(?:{'|'.join(endpoints)})(?:/.*)?", re.DOTALL)
+
+
+_CHAT = ("chat/completions", "completions", "embeddings", "models", "responses")
+_MORE = ("audio", "batches", "files", "images", "moderations", "videos")
+
+VENDORS = (
+    Vendor(
+        "Anthropic",
+        _below("anthropic.com"),
+        _paths("/v1", "complete", "files", "messages", "models", "organizations", "skills"),
+        key_forms=(b"sk-ant-",),
+        headers=frozenset(
+            (b"anthropic-version", b"anthropic-beta", b"anthropic-dangerous-direct-browser-access")
+        ),
+        key_header=b"x-api-key",
+    ),
+    Vendor(
+        "OpenAI",
+        _below("openai.com"),
+        _paths(
+            "/v1", *_CHAT, *_MORE, "assistants", "containers", "conversations", "evals",
+            "fine_tuning", "organization", "projects", "realtime", "threads", "traces", "uploads",
+            "vector_stores",
+        ),
+        # https://platform.openai.com/docs/api-reference: of projects, service accounts and admins
+        key_forms=(b"sk-proj-", b"sk-svcacct-", b"sk-admin-"),
+        headers=frozenset((b"openai-organization", b"openai-project", b"openai-beta")),
+    ),
+    Vendor(
+        "OpenRouter",
+        _below("openrouter.ai"),
+        _paths("/api/v1", *_CHAT, "credits", "generation", "key", "keys", "messages", "providers"),
+        key_forms=(b"sk-or-",),
+    ),
+    Vendor(
+        "Groq",
+        _below("groq.com"),
+        _paths("/openai/v1", *_CHAT, *_MORE),
+        key_forms=(b"gsk_",),
+    ),
+    Vendor("xAI", _below("x.ai"), _paths("/v1", *_CHAT, *_MORE), key_forms=(b"xai-",)),
+    Vendor("DeepSeek", _below("deepseek.com"), _paths("(?:/v1|/beta)?", *_CHAT, "user/balance")),
+    Vendor(
+        "Google",
+        _below("googleapis.com"),
+        re.compile(
+            r"(?:/upload)?/v1(?:alpha|beta)?/(?:batches|cachedContents|files|models|openai|projects"
+            r"|publishers|tunedModels)(?:[/:].*)?",
+            re.DOTALL,
+        ),
+        key_forms=(b"AIza",),
+        headers=frozenset((b"x-goog-api-key", b"x-goog-api-client")),
+        key_header=b"x-goog-api-key",
+    ),
+    Vendor(
+        "Amazon Bedrock",
+        # https://docs.aws.amazon.com/general/latest/gr/bedrock.html
+        re.compile(r"bedrock(?:-[a-z-]+)?\.[a-z0-9-]+\.(?:amazonaws\.com(?:\.cn)?|api\.aws)"),
+        _paths("", "async-invoke", "guardrail", "model", "openai/v1"),
+        # https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys.html: long-lived, and short
+        key_forms=(b"ABSK", b"bedrock-api-key-"),
+    ),
+)  # fmt: skip
+
+
+def vendor_of(host: str) -> Vendor | None:
+    """Return whose a (normal) host is; None if that is not known."""
+    return next((vendor for vendor in VENDORS if vendor.hosts.fullmatch(host)), None)
+
+
+def key_owners(head: RequestHead) -> list[Vendor]:
+    """Return the vendors, each once, whose form a key in a request's head or query has."""
+    keys = list(_keys(head))
+    return [v for v in VENDORS if any(key.startswith(v.key_forms) for key in keys)]
+
+
+def _keys(head: RequestHead) -> Iterator[bytes]:
+    for name, value in head.headers:
+        if name.lower().endswith(_KEY_NAMES):
+            yield from value.split()  # "Bearer", and the key
+    for word in header_tokens(head.headers, b"sec-websocket-protocol"):
+        yield word.removeprefix(_IN_WEBSOCKET)
+    for item in head.target.partition(b"?")[2].split(b"&"):
+        name, _, value = item.partition(b"=")
+        if name.lower().endswith(_KEY_NAMES):
+            yield unquote_to_bytes(value)
+
+
+def named_vendors(head: RequestHead) -> set[str]:
+    """Return the names of the vendors that a request's headers or keys show it to be for."""
+    sent = {name.lower() for name, _ in head.headers}
+    # What a browser asks leave for, before it sends it (CORS preflight).
+    sent |= header_tokens(head.headers, b"access-control-request-headers")
+    by_header = {vendor.name for vendor in VENDORS if vendor.headers & sent}
+    return by_header | {vendor.name for vendor in key_owners(head)}
