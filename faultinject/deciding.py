@@ -16,6 +16,7 @@ from faultinject.facts import Facts
 from faultinject.faults.stage import Stage
 from faultinject.http.connection import CONTINUE, ClientConnection
 from faultinject.http.message import End, Part, RequestHead, without_headers
+from faultinject.readable_body import add_body
 from faultinject.rules import Plan
 from faultinject.rules.decide import PASS
 from faultinject.session import Session
@@ -64,7 +65,7 @@ class Decision:
     async def _read_body(self) -> None:
         parts: list[Any] = self.client.buffered_parts()
         if (parts and isinstance(parts[-1], End)) or await self._receive_rest(parts):
-            self.facts.body = b"".join(parts[:-1])
+            add_body(self.session.services, self.facts, b"".join(parts[:-1]))
         self.received = tuple(parts)
 
     async def _receive_rest(self, parts: list[Part]) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from attrs import frozen
 
 from faultinject.faults.respond import MARKER
+from faultinject.http.coding import content_codings, decoded
 from faultinject.http.message import Headers, ResponseHead
 from faultinject.providers.provider import Asked, Fields, Provider, Uniform
 
@@ -54,9 +55,12 @@ def made_answer(
     return MadeAnswer(ResponseHead(200, b"OK", headers), pieces)
 
 
-def document_of(body: bytes) -> Any:
-    """Return a request's body as a JSON value; None if it is none."""
+def document_of(body: bytes, headers: Headers, most_bytes: int) -> Any:
+    """Return a request's body as a JSON value; None if it is none.
+
+    One with a content coding is decoded, up to ``most_bytes``.
+    """
     try:
-        return json.loads(body)
+        return json.loads(decoded(body, content_codings(headers), most_bytes))
     except (ValueError, RecursionError):  # the latter for brackets nested by the thousand
         return None

@@ -154,7 +154,8 @@ class Planned:
     async def _say_made(self, *, close: bool) -> None:
         plan, performer = self.plan, self.performer
         if performer.keeps_request:
-            document = document_of(bytes(performer.kept))
+            limit = self.exchange.limits.drained_body_bytes
+            document = document_of(bytes(performer.kept), self.request.headers, limit)
             performer.asked = evolve(performer.asked, document=document)
         await performer.wait(Before.UPSTREAM)
         made = made_answer(

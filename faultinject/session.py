@@ -15,7 +15,7 @@ from attrs import Factory, define, field
 
 from faultinject.authority import HTTPS_PORT, TargetPattern
 from faultinject.dial import Dialer
-from faultinject.events import Event, Listener, SessionEnded, SessionFailed, SessionStarted
+from faultinject.events import Event, Listener, SessionEnded, SessionFailed, SessionStarted, Warned
 from faultinject.facts import Facts
 from faultinject.faults.stage import Stage as FaultStage
 from faultinject.lease import Lease
@@ -24,6 +24,9 @@ from faultinject.patience import Patience, PatienceEndedError
 from faultinject.rules import Candidates, Counters, Plan, RuleSet, decide
 from faultinject.tls.leaves import LeafCache
 from faultinject.upstream import Pool, PooledLease
+
+MOST_WARNINGS = 1_000
+"""So many warnings are said once each, and no more: what is in them may be a client's choice."""
 
 
 @define(eq=False)
@@ -50,6 +53,7 @@ class Services:
     """Returns a time in seconds."""
     _started_at: float = Factory(lambda self: self.clock(), takes_self=True)
     """When the run began: the rules count time from there."""
+    _warnings: set[str] = field(factory=set)
     _session_ids: itertools.count[int] = field(factory=lambda: itertools.count(1))
 
     def decide(
@@ -76,6 +80,12 @@ class Services:
     def target_named(self, host: str) -> TargetPattern | None:
         """Return the first target pattern that a host matches on some port."""
         return next((t for t in self.targets if t.matches(host, t.port or HTTPS_PORT)), None)
+
+    def warn_once(self, message: str) -> None:
+        """Warn, unless the same has been said before in this run."""
+        if message not in self._warnings and len(self._warnings) < MOST_WARNINGS:
+            self._warnings.add(message)
+            self.listener(Warned(time=time.time(), message=message))
 
     def next_session_id(self) -> int:
         """Return the number of a new session, from 1."""

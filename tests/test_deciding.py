@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from typing import Any
 
+import brotli
+import pytest
 import trio
+import zstandard
 from attrs import define, field
 
+from faultinject import session
+from faultinject.events import Warned
 from faultinject.facts import Facts
+from faultinject.limits import Limits
 from faultinject.rules import Plan
 from faultinject.session import Services
-from tests.support.bench import open_bench, post
+from tests.support.bench import ok, open_bench, post
 from tests.support.peer import Message
 
 COUNT = 320
@@ -82,6 +90,105 @@ async def decisions(monkeypatch, clients: int, rules: list[dict[str, Any]] | Non
     return noted
 
 
+CODERS = {
+    b"gzip": gzip.compress, b"deflate": zlib.compress, b"br": brotli.compress,
+    b"zstd": zstandard.compress,
+}  # fmt: skip
+OF_THE_MODEL: dict[str, Any] = {
+    "name": "of the model",
+    "match": {"model": "m", "tools": False},
+    "fault": {"respond": 529},
+}
+
+
+@pytest.mark.parametrize("coding", CODERS)
+async def test_a_compressed_body_is_read_by_rules(autojump_clock, coding):
+    """As it would be without its coding."""
+    header = b"Content-Encoding: " + coding
+    async with open_bench() as bench:
+        bench.rules(OF_THE_MODEL)
+        client = bench.connect()
+        for body, status in ((BODY, 529), (b'{"model": "other"}', 200)):
+            request = post("/v1/messages", CODERS[coding](body), header)
+            assert (await client.ask(request)).status == status
+        assert bench.of(Warned) == []
+
+
+@pytest.mark.parametrize("coding", CODERS)
+async def test_a_compressed_body_is_passed_on_as_it_came(autojump_clock, coding):
+    """Though a rule has read it: head and body are what the client sent."""
+    passed = []
+
+    async def notes(upstream) -> None:
+        passed.append(await upstream.read_message())
+        await upstream.send(ok(b""))
+
+    coded = CODERS[coding](b'{"model": "other"}')
+    async with open_bench(upstream=notes) as bench:
+        bench.rules(OF_THE_MODEL)
+        request = post("/v1/messages", coded, b"Content-Encoding: " + coding)
+        assert (await bench.connect().ask(request)).status == 200
+        assert (passed[0].body, passed[0].header(b"content-encoding")) == (coded, coding)
+        assert (await bench.exchange()).request_bytes == len(coded)
+
+
+async def test_attempts_are_counted_whatever_their_coding_is(autojump_clock):
+    """What they say is the same."""
+    async with open_bench() as bench:
+        bench.rules({"when": {"first": 2, "per": "attempt-group"}, "fault": {"respond": 529}})
+        client = bench.connect()
+        seen = []
+        for coding, code in (*CODERS.items(), (b"identity", bytes)):
+            request = post("/v1/messages", code(BODY), b"Content-Encoding: " + coding)
+            seen.append((await client.ask(request)).status)
+        assert seen == [529, 529, 200, 529, 529]
+
+
+@pytest.mark.parametrize(
+    ("header", "body", "words"),
+    [
+        (b"br", BODY[::-1], "br) that cannot be decoded (the body is not in"),
+        (
+            b"gzip",
+            gzip.compress(bytes(3000)),
+            "gzip) that cannot be decoded (what",
+        ),
+        (
+            b"aws-chunked",
+            b"5;x",
+            "aws-chunked) that cannot be decoded (the coding",
+        ),
+        (b"x" * 900, b"5;x", f"{'x' * 40}) that cannot"),
+    ],
+)
+async def test_a_body_that_cannot_be_decoded_is_warned_of_once(autojump_clock, header, body, words):
+    """Rules that read it do not match; the others do."""
+    async with open_bench(limits=Limits(drained_body_bytes=2000)) as bench:
+        always: dict[str, Any] = {"fault": {"respond": 503}}
+        client = bench.connect()
+        request = post("/v1/messages", body, b"Content-Encoding: " + header)
+        for rules, status in (([OF_THE_MODEL], 200), ([OF_THE_MODEL, always], 503)):
+            bench.rules(*rules)
+            assert (await client.ask(request)).status == status
+        [warned] = bench.of(Warned)
+        assert (
+            f"a request to api.example.com has a compressed body (content-encoding: {words}"
+            in warned.message
+        )
+        assert "rules that read the body do not match" in warned.message
+
+
+async def test_a_body_that_is_not_coded_though_its_header_says_so(autojump_clock):
+    """Rules read what is there, and nothing is said that would be wrong."""
+    async with open_bench() as bench:
+        bench.rules(OF_THE_MODEL)
+        request = post("/v1/messages", BODY, b"Content-Encoding: gzip")
+        assert (await bench.connect().ask(request)).status == 529
+        empty = post("/v1/messages", b"", b"Content-Encoding: gzip")
+        assert (await bench.connect().ask(empty)).status == 200
+        assert bench.of(Warned) == []
+
+
 async def always_alike(upstream) -> None:
     """Answer each request by the same."""
     while await upstream.read_message():
@@ -104,3 +211,15 @@ async def test_the_kth_request_to_reach_a_rule_gets_its_kth_plan(autojump_clock,
     fired = [plan.rule_id for plan, _ in alone.plans]
     assert set(fired) == {"failures", "storms", "slow", None}
     assert {status for status, _ in alone.seen} == {200, 429, 503, 529}
+
+
+async def test_warnings_that_clients_choose_are_bounded(autojump_clock, monkeypatch):
+    """Each is said once, and so many at most."""
+    monkeypatch.setattr(session, "MOST_WARNINGS", 3)
+    async with open_bench() as bench:
+        bench.rules(OF_THE_MODEL)
+        client = bench.connect()
+        for number in (1, 1, 2, 3, 4, 5):
+            header = b"Content-Encoding: unknown-%d" % number
+            assert (await client.ask(post("/v1/messages", b"{", header))).status == 200
+        assert len(bench.of(Warned)) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import ssl
 from typing import Any
@@ -439,6 +440,17 @@ async def test_a_made_answer_to_a_request_that_a_rule_has_read(autojump_clock):
         bench.rules(rule)
         message = await (await bench.tls()).ask(post("/v1/messages", b'{"model": "claude-x"}'))
         assert message.json()["model"] == "claude-x"
+
+
+@pytest.mark.parametrize("read", [True, False])
+async def test_a_made_answer_to_a_compressed_request(autojump_clock, read):
+    """The answer is to what the body says, whether a rule has read it or not."""
+    body = gzip.compress(b'{"model": "claude-x"}')
+    async with open_bench() as bench:
+        match = {"match": {"model": "claude-*"}} if read else {}
+        bench.rules(stream(cut=True, upstream="skipped") | match)
+        request = post("/v1/messages", body, b"Content-Encoding: gzip")
+        assert (await (await bench.tls()).ask(request)).json()["model"] == "claude-x"
 
 
 async def test_a_made_answer_that_is_no_stream(autojump_clock):

@@ -15,6 +15,7 @@ from faultinject.facts import Facts
 from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.faults.stage import Stage
 from faultinject.http.message import RequestHead, find_header
+from faultinject.readable_body import add_body
 from faultinject.rules import Plan
 from faultinject.session import Services, Session
 from faultinject.telling import tell_exchange
@@ -53,13 +54,14 @@ class HttpCalls:
         if authority is None:
             return None
         started = time.perf_counter()
-        facts = Facts(authority.host, authority.port, request, body)
+        facts = Facts(authority.host, authority.port, request)
+        add_body(self.services, facts, body)
         plan = self.services.decide(self.services.rule_set, facts, Stage.ANSWER)
         response = plan.source
         if plan.respond is not None:
             response = _worded(plan.respond, plan, facts)
         plan.end()
-        self._tell(authority, facts, plan.rule_id, response, started)
+        self._tell(authority, facts, len(body), plan.rule_id, response, started)
         return response
 
     def _authority(self, request: RequestHead) -> Authority | None:
@@ -82,6 +84,7 @@ class HttpCalls:
         self,
         authority: Authority,
         facts: Facts,
+        request_bytes: int,
         rule_id: str | None,
         response: InjectedResponse | None,
         started: float,
@@ -99,6 +102,6 @@ class HttpCalls:
             outcome="forwarded" if response is None else "injected",
             rule=rule_id,
             status=None if response is None else response.status,
-            request_bytes=len(facts.body or b""),
+            request_bytes=request_bytes,
             response_bytes=0 if response is None else len(response.body),
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
+from attrs import evolve
 
 from faultinject.events import ExchangeEnded
 from faultinject.http.message import RequestHead
@@ -123,6 +126,16 @@ def test_an_answer_that_is_worded_for_the_request():
     assert b"overloaded_error" in response.body
     assert calls.answer(request(), b'{"model": "other"}') is None
     assert [event.rule for event in events] == ["busy", None]
+
+
+def test_a_compressed_body():
+    """Rules read what it says, and the event tells the bytes that came."""
+    calls, events = http_calls()
+    calls.services.rule_set = rules({"match": {"model": "m*"}, "fault": {"respond": 529}})
+    head, body = request(), gzip.compress(b'{"model": "m-1"}')
+    head = evolve(head, headers=(*head.headers, (b"Content-Encoding", b"gzip")))
+    assert calls.answer(head, body).status == 529
+    assert [event.request_bytes for event in events] == [len(body)]
 
 
 def test_a_chance_that_grows_with_time():

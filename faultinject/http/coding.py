@@ -1,0 +1,144 @@
+"""Takes the content codings off a body (RFC 9110 section 8.4), so that it can be read.
+
+Within a bound, however small the coded body is: a few hundred bytes can stand for gigabytes. The
+libraries for zstd and brotli are loaded when the first such body comes.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from faultinject.http.message import Headers
+
+MOST_CODINGS = 3
+"""Most codings, one over the other. Nobody has a reason for a second one."""
+MOST_MEMBERS = 16
+"""Most parts, one behind the other, that gzip and zstd let a body consist of."""
+WINDOW_BYTES = 8 * 1024 * 1024
+"""The largest window of zstd, which RFC 9659 section 3 allows as a content coding."""
+_PIECE_BYTES = 512
+"""So much is decoded at a time: that is some 16 MB at most, for zstd has the highest ratio."""
+_BROTLI_BYTES = 1024 * 1024
+
+
+def content_codings(headers: Headers) -> tuple[bytes, ...]:
+    """Return the codings of a body in the order in which they were applied, in lower case."""
+    return tuple(
+        coding
+        for name, value in headers
+        if name.lower() == b"content-encoding"
+        for word in value.split(b",")
+        if (coding := word.strip().lower()) not in (b"", b"identity")
+    )
+
+
+def decoded(body: bytes, codings: tuple[bytes, ...], most_bytes: int) -> bytes:
+    """Return a body without its codings, the last of which is taken off first.
+
+    Raises `ValueError` with the reason if a coding is not known, if the body is not in it, or if
+    more than ``most_bytes`` come out.
+    """
+    if len(codings) > MOST_CODINGS:
+        raise ValueError("there are too many codings")
+    for coding in reversed(codings):
+        decode = _DECODERS.get(coding)
+        if decode is None:
+            raise ValueError("the coding is not known")
+        body = _joined(decode(body), most_bytes)
+    return body
+
+
+def _joined(pieces: Iterator[bytes], most_bytes: int) -> bytes:
+    whole = bytearray()
+    try:
+        for piece in pieces:
+            if len(whole) + len(piece) > most_bytes:
+                raise ValueError(f"what comes out has more than {most_bytes} bytes")
+            whole += piece
+    except _NotInCodingError:
+        raise ValueError("the body is not in this coding, or breaks off") from None
+    return bytes(whole)
+
+
+class _NotInCodingError(Exception):
+    """A body is not in the coding that it is said to have."""
+
+
+class _Member(Protocol):
+    """Decodes one part of a body, as `zlib` and `zstandard` have it."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether its end has come."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What came behind its end."""
+
+    def decompress(self, data: bytes, /) -> bytes:
+        """Decode the next bytes."""
+
+
+def _members(
+    body: bytes, new_member: Callable[[], _Member], error: type[Exception]
+) -> Iterator[bytes]:
+    at = 0
+    for _ in range(MOST_MEMBERS):
+        member = new_member()
+        while not member.eof:
+            piece = body[at : at + _PIECE_BYTES]
+            if not piece:
+                raise _NotInCodingError
+            at += len(piece)
+            try:
+                yield member.decompress(piece)
+            except error:
+                raise _NotInCodingError from None
+        at -= len(member.unused_data)
+        if at == len(body):
+            return
+    raise _NotInCodingError
+
+
+def _gzip(body: bytes) -> Iterator[bytes]:
+    return _members(body, lambda: zlib.decompressobj(16 + zlib.MAX_WBITS), zlib.error)
+
+
+def _deflate(body: bytes) -> Iterator[bytes]:
+    # RFC 9110 section 8.4.1.2 has it within zlib's format, and knows that some leave that out. Its
+    # first byte says "deflate", and its first two are a multiple of 31 (RFC 1950 section 2.2).
+    within = body[:1] and body[0] & 0x0F == 8 and int.from_bytes(body[:2]) % 31 == 0
+    bits = zlib.MAX_WBITS if within else -zlib.MAX_WBITS
+    return _members(body, lambda: zlib.decompressobj(bits), zlib.error)
+
+
+def _zstd(body: bytes) -> Iterator[bytes]:
+    import zstandard
+
+    decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES)
+    return _members(body, decompressor.decompressobj, zstandard.ZstdError)
+
+
+def _brotli(body: bytes) -> Iterator[bytes]:
+    import brotli
+
+    decompressor = brotli.Decompressor()
+    try:
+        yield decompressor.process(body, output_buffer_limit=_BROTLI_BYTES)
+        while not decompressor.is_finished():
+            if decompressor.can_accept_more_data():  # and there is no more
+                raise _NotInCodingError
+            yield decompressor.process(b"", output_buffer_limit=_BROTLI_BYTES)
+    except brotli.error:
+        raise _NotInCodingError from None
+
+
+_DECODERS: dict[bytes, Callable[[bytes], Iterator[bytes]]] = {
+    b"gzip": _gzip,
+    b"x-gzip": _gzip,  # RFC 9110 section 8.4.1.3
+    b"deflate": _deflate,
+    b"zstd": _zstd,
+    b"br": _brotli,
+}
