@@ -37,10 +37,14 @@ class Action:
     def _pass(self, data: bytes, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
         yield Send(data)
 
-    def _end(self, end: End, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
+    def _end(self, end: End, now_seconds: float) -> Iterator[Act]:
+        yield from self._pass_rest(now_seconds)
+        yield Finish(end.trailers)
+
+    def _pass_rest(self, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
+        """Return what is to be done about what is held back, for the answer ends."""
         if held := self.release():
             yield Send(held)
-        yield Finish(end.trailers)
 
 
 class AtOnce(Action):

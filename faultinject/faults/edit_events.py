@@ -27,7 +27,7 @@ def drop(_event: StreamEvent) -> bytes:
 
 def duplicate(event: StreamEvent) -> bytes:
     """Say an event twice."""
-    return event.raw * 2
+    return event.raw + event.lacks + event.raw
 
 
 def garbler(uniform: Uniform) -> Edit:
@@ -68,6 +68,10 @@ class EditingEvents(Action):
             if self._left == 0:
                 data += self._decoder.pending
         if data:
+            yield Send(data)
+
+    def _pass_rest(self, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
+        if self._left != 0 and (data := b"".join(map(self._edited, self._decoder.end()))):
             yield Send(data)
 
     def _edited(self, piece: StreamEvent) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from faultinject.faults.action import Action
 from faultinject.faults.acts import Act, Finish, Send
-from faultinject.framing import Decoder
+from faultinject.framing import Decoder, StreamEvent
 from faultinject.providers.provider import Progress, Uniform
 
 
@@ -28,15 +28,22 @@ class EndingEarly(Action):
         yield from self._try()
 
     def _pass(self, data: bytes, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
-        for piece in self._decoder.feed(data):
+        yield from self._pass_pieces(self._decoder.feed(data))
+
+    def _pass_rest(self, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
+        yield from self._pass_pieces(self._decoder.end())
+
+    def _pass_pieces(self, pieces: list[StreamEvent]) -> Iterator[Act]:
+        for piece in pieces:
             yield Send(piece.raw)
             self._progress.see(piece)
-            yield from self._try()  # nothing is asked for behind its end
+            yield from self._try(piece.lacks)  # nothing is asked for behind its end
 
-    def _try(self) -> Iterator[Act]:
+    def _try(self, lacks: bytes = b"") -> Iterator[Act]:
         if events := self._progress.end_early(self._uniform):
             self.done = True
-            yield from map(Send, events)
+            first, *others = events
+            yield from map(Send, [lacks + first, *others])
             yield Finish()
 
     def release(self) -> bytes:

@@ -29,6 +29,8 @@ class Found:
     before: bytes
     rest: bytes | None = None
     """What has come from behind the point; None if the point is not reached."""
+    lacks: bytes = b""
+    """What must stand at the point before another event can; see `StreamEvent.lacks`."""
 
 
 class Finder(Protocol):
@@ -40,6 +42,9 @@ class Finder(Protocol):
 
     def find(self, told: Told, now_seconds: float) -> Found:
         """Take what came. Must not be asked again once the point is found."""
+
+    def release(self) -> bytes:
+        """Return what is held back, for nothing more will come, not even the end."""
 
 
 # Where bytes are all that is looked at
@@ -61,6 +66,10 @@ class BytesFinder:
             return Found(told)
         return Found(told[: self._left], told[self._left :])
 
+    def release(self) -> bytes:
+        """Return nothing: all passes."""
+        return b""
+
 
 @define(eq=False)
 class TimeFinder:
@@ -74,6 +83,10 @@ class TimeFinder:
         if now_seconds < self.wake_at or isinstance(told, End):
             return Found(data)
         return Found(b"", data)
+
+    def release(self) -> bytes:
+        """Return nothing: all passes."""
+        return b""
 
 
 # Where events are looked at
@@ -93,8 +106,10 @@ class EventFinder:
 
     def find(self, told: Told, now_seconds: float) -> Found:  # noqa: ARG002
         """Take what came; see `Finder`."""
+        if isinstance(told, End):
+            return self._find_at_end()
         if not isinstance(told, bytes):
-            return Found(self._tail.held(self._decoder) if isinstance(told, End) else b"")
+            return Found(b"")
         pieces = self._decoder.feed(told)
         for place, piece in enumerate(pieces):
             hit = self._hits(piece)
@@ -106,6 +121,21 @@ class EventFinder:
         # The event that has begun may be the one before which the point is.
         holds = not self._point.after and self._seen == self._point.count - 1
         return Found(self._tail.pass_on(told, pieces, holds=holds))
+
+    def _find_at_end(self) -> Found:
+        held = self.release()
+        for piece in self._decoder.end():  # one at most
+            hit = self._hits(piece)
+            if hit and not self._point.after:
+                return Found(b"", held)
+            self._see(piece)
+            if hit:
+                return Found(held, b"", piece.lacks)
+        return Found(held)
+
+    def release(self) -> bytes:
+        """Return what has come of the event before which the point may be."""
+        return self._tail.held(self._decoder)
 
     def _hits(self, piece: StreamEvent) -> bool:
         if not piece.is_event or not self._accepts(piece):
@@ -147,7 +177,7 @@ class BoundaryFinder:
     def find(self, told: Told, now_seconds: float) -> Found:
         """Take what came; see `Finder`."""
         if isinstance(told, End):
-            return Found(b"")
+            return self._find_at_end(now_seconds)
         if now_seconds >= self._after_seconds:
             self.wake_at = math.inf
         data = told if isinstance(told, bytes) else b""
@@ -160,6 +190,18 @@ class BoundaryFinder:
             if self._is_due(now_seconds):
                 return self._tail.cut(self._decoder, pieces, place + 1)
         return Found(self._tail.pass_on(data, pieces, holds=False))
+
+    def _find_at_end(self, now_seconds: float) -> Found:
+        for piece in self._decoder.end():  # one at most
+            self._see(piece)
+            self._passed += len(piece.raw)
+            if self._is_due(now_seconds):
+                return Found(b"", b"", piece.lacks)
+        return Found(b"")
+
+    def release(self) -> bytes:
+        """Return nothing: all passes."""
+        return b""
 
     def _is_due(self, now_seconds: float) -> bool:
         return self._passed >= self._after_bytes and now_seconds >= self._after_seconds

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from faultinject.faults.action import Action
 from faultinject.faults.acts import Act, Send, WaitUntil
-from faultinject.framing import Decoder
+from faultinject.framing import Decoder, StreamEvent
 
 PIECES_PER_SECOND = 20
 """How many pieces bytes are paced in, if there are as many."""
@@ -53,7 +53,13 @@ class PacingEvents(_Pacing):
         self._decoder = decoder
 
     def _pass(self, data: bytes, now_seconds: float) -> Iterator[Act]:
-        for piece in self._decoder.feed(data):
+        yield from self._pass_pieces(self._decoder.feed(data), now_seconds)
+
+    def _pass_rest(self, now_seconds: float) -> Iterator[Act]:
+        yield from self._pass_pieces(self._decoder.end(), now_seconds)
+
+    def _pass_pieces(self, pieces: list[StreamEvent], now_seconds: float) -> Iterator[Act]:
+        for piece in pieces:
             due, gap_seconds = self._due, self._gap_seconds if piece.is_event else 0.0
             yield from self._paced(piece.raw, gap_seconds, now_seconds)
             now_seconds = max(now_seconds, due)

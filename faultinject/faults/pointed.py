@@ -40,13 +40,12 @@ class Pointed:
     def step(self, told: Told, now_seconds: float) -> Iterator[Act]:
         """Return what is to be done; see `Transform`."""
         for act in self._reach(told, now_seconds):
-            now_seconds = later(now_seconds, act)
             yield act
             if isinstance(act, ENDINGS):
                 return
 
     def _reach(self, told: Told, now_seconds: float) -> Iterator[Act]:
-        rest: Told | bytes = told
+        behind: list[Told] = [told]
         if not self._reached:
             found = self._finder.find(told, now_seconds)
             if found.before:
@@ -55,15 +54,26 @@ class Pointed:
                 if isinstance(told, End):
                     yield Finish(told.trailers)
                 return
-            self._reached, rest = True, found.rest
-            for act in self._action.begin(now_seconds):
+            self._reached = True
+            behind = [found.rest, told] if isinstance(told, End) else [found.rest]
+            for act in self._begin(found.lacks, now_seconds):
                 now_seconds = later(now_seconds, act)
                 yield act
-        if rest and not isinstance(rest, Tick):
-            yield from self._action.step(rest, now_seconds)
+        for piece in behind:
+            if piece and not isinstance(piece, Tick):
+                for act in self._action.step(piece, now_seconds):
+                    now_seconds = later(now_seconds, act)
+                    yield act
+
+    def _begin(self, lacks: bytes, now_seconds: float) -> Iterator[Act]:
+        """Begin the action. What it says is kept apart from an event that lacks its end."""
+        for act in self._action.begin(now_seconds):
+            if lacks and isinstance(act, Send):
+                yield Send(lacks + act.data)
+                lacks = b""
+            else:
+                yield act
 
     def release(self) -> bytes:
         """Return what came and was not passed on."""
-        if self._reached:
-            return self._action.release()
-        return b"".join(act.data for act in self._reach(End(), -math.inf) if isinstance(act, Send))
+        return self._action.release() if self._reached else self._finder.release()

@@ -58,6 +58,13 @@ class Merging(Action):
                 self.done = self.done or self._count > 1
                 yield Send(self._take())
 
+    def _pass_rest(self, now_seconds: float) -> Iterator[Act]:
+        if self._decoder is not None:
+            for piece in self._decoder.end():
+                self._held += piece.raw
+                self._count += piece.is_event
+        yield from super()._pass_rest(now_seconds)
+
     def _pieces(self, data: bytes) -> list[tuple[bytes, bool]]:
         if self._decoder is None:
             return [(data, True)]

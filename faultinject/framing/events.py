@@ -25,6 +25,8 @@ class StreamEvent:
     is_event: bool = True
     """Whether a reader gets an event from it. If not, only ``raw`` means something: a comment,
     a blank line, or anything that comes after the decoder gave up."""
+    lacks: bytes = b""
+    """What must follow ``raw`` before another event can: the stream ended within the framing."""
 
     @cached_property
     def json(self) -> Any:
@@ -44,7 +46,7 @@ class Decoder(Protocol):
 
     @property
     def pending(self) -> bytes:
-        """The bytes of an event whose end has not come; at the stream's end they are no event."""
+        """The bytes of an event whose end has not come."""
 
     @property
     def gave_up(self) -> bool:
@@ -52,3 +54,9 @@ class Decoder(Protocol):
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         """Take the next bytes, cut anywhere; return the pieces that they complete."""
+
+    def end(self) -> list[StreamEvent]:
+        """Take the stream's end; return what was pending, which is an event if it says anything.
+
+        Nothing is fed afterwards.
+        """

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from attrs import evolve
+
 from faultinject.framing.events import StreamEvent
 
 EVENT_BYTES = 8 * 1024 * 1024
@@ -69,6 +71,16 @@ class SseDecoder:
             self._gave_up = True
             pieces.extend(self._take_all())
         return pieces
+
+    def end(self) -> list[StreamEvent]:
+        """Take the stream's end; return the block that has no blank line behind it.
+
+        The specification has readers forget it. Many take it for an event, and so do we.
+        """
+        if not self._buffer:
+            return []
+        last = self._take(len(self._buffer))
+        return [evolve(last, lacks=b"\n" if last.raw.endswith(b"\n") else b"\n\n")]
 
     def _block_end(self) -> int | None:
         """Return the length of the first block, or None if its end has not come."""

@@ -132,11 +132,115 @@ def test_an_event_without_a_name() -> None:
 
 
 def test_a_boundary_that_never_comes() -> None:
-    """The answer ends within its only event."""
-    for point in ({"bytes": 50}, {"time": 1.5}):
+    """The answer ends before."""
+    for point in ({"bytes": 50}, {"time": 2.5}):
         what = made({"after": point, "error": True})
         result = play(what, [(1.0, b"data: 1")])
         assert (result.data, result.ending) == (b"data: 1", FINISH)
+
+
+# The last event of a stream has no blank line behind it
+
+
+SPEAKING: list[dict[str, Any]] = [
+    {"error": True}, {"end_early": True}, {"stall": {"for": "1s", "pings": "400ms"}},
+]  # fmt: skip
+ACTIONS: list[dict[str, Any]] = [
+    *SPEAKING, {"cut": True}, {"reset": True}, {"end": True}, {"drop": "all"}, {"drop": 1},
+    {"duplicate": "all"}, {"duplicate": 1}, {"garble": "all"}, {"chunks": "merge"},
+    {"chunks": "split"}, {"pace": {"events_per_second": 5}}, {"stall": "1s"},
+]  # fmt: skip
+POINTS: list[dict[str, Any]] = [
+    {"at": "first-event"}, {"before": "message_stop"}, {"after": "message_stop"},
+    {"before": {"count": 8}}, {"after": {"count": 8}}, {"after": {"count": 9}},
+    {"before": {"where": {"type": "message_stop"}}}, {"after": "message_delta"},
+    {"after": {"bytes": 1}}, {"after": {"bytes": 700}}, {"after": {"time": 0.5}},
+]  # fmt: skip
+
+
+def all_events_of(data: bytes) -> list[Any]:
+    """Return the events for a reader who takes what is left at the end for one."""
+    decoder = SseDecoder()
+    pieces = [*decoder.feed(data), *decoder.end()]
+    return [(event.name, event.data) for event in pieces if event.is_event]
+
+
+@given(
+    point=st.sampled_from(POINTS),
+    action=st.sampled_from(ACTIONS),
+    line_end=st.sampled_from([b"\n", b"\r\n", b"\r"]),
+    missing=st.integers(1, 2),
+    cuts=st.lists(st.integers(0, len(WHOLE))),
+)
+@settings(max_examples=400, deadline=None)
+def test_a_last_event_without_its_blank_line(
+    point: dict[str, Any], action: dict[str, Any], line_end: bytes, missing: int, cuts: list[int]
+) -> None:
+    """The same happens to it as to a whole one, whatever the fault is and however it is cut."""
+    whole = WHOLE.replace(b"\n", line_end)
+    stream = whole[: -missing * len(line_end)]
+    edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+    pieces = [stream[a:b] for a, b in pairwise(edges)]
+    fault = point | action
+    as_whole, result = play(made(fault), at_once(whole)), play(made(fault), at_once(*pieces))
+    assert all_events_of(result.data) == all_events_of(as_whole.data)
+    assert result.ending == as_whole.ending
+    assert whole.startswith(result.data) == whole.startswith(as_whole.data)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("tail", [b"", b"\n", b"\n\n", b"\n: comment", b"\n:\n\n"])
+def test_a_point_that_never_comes_leaves_each_byte_as_it_was(
+    action: dict[str, Any], tail: bytes
+) -> None:
+    """To the last one, behind the last line too."""
+    stream = WHOLE[:-2] + tail
+    result = play(
+        made({"after": "response.created", **action}), at_once(stream[:700], stream[700:])
+    )
+    assert (result.data, result.ending) == (stream, FINISH)
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\r\n"])
+def test_the_end_marker_without_any_line_end(end: bytes) -> None:
+    """OpenAI's last event has no name, and its data is no JSON."""
+    of = answer(openai.PROVIDER, "/v1/chat/completions")
+    events = completion_events()
+    stream = b"".join(events[:-1]) + b"data: [DONE]" + end
+    place = {"count": len(events)}
+    result = play(made({"before": place, "end": True}, of=of), at_once(stream))
+    assert (result.data, result.ending) == (b"".join(events[:-1]), FINISH)
+    twice = play(made({"before": place, "duplicate": 1}, of=of), at_once(stream))
+    assert all_events_of(twice.data) == all_events_of(stream + b"\n\ndata: [DONE]")
+    gone = play(made({"before": place, "drop": 1}, of=of), at_once(stream))
+    assert (gone.data, gone.ending) == (b"".join(events[:-1]), FINISH)
+
+
+@pytest.mark.parametrize("action", SPEAKING)
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\r\n"])
+def test_what_speaks_behind_it_does_not_become_a_part_of_it(
+    action: dict[str, Any], end: bytes
+) -> None:
+    """The last event stays what it was, and what is said behind it is an event of its own."""
+    stream = b"".join(EVENTS[:4]) + EVENTS[4].rstrip(b"\n") + end
+    result = play(made({"after": {"count": 5}, **action}), at_once(stream))
+    assert result.data.startswith(stream)
+    said = all_events_of(result.data)
+    assert said[:5] == all_events_of(stream)
+    assert len(said) > 5
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("point", POINTS)
+def test_a_stream_that_breaks_off_has_no_such_event(
+    point: dict[str, Any], action: dict[str, Any]
+) -> None:
+    """Without an end nobody knows whether more would have come; what was held is passed on."""
+    transform = made(point | action).transform
+    assert transform is not None
+    list(transform.step(WHOLE[:-1], 0.0))
+    held = transform.release()
+    assert held == b"" or WHOLE[:-1].endswith(held)
 
 
 # A stream written in any lawful way, cut anywhere

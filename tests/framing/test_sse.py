@@ -10,6 +10,12 @@ from faultinject.framing import StreamEvent
 from faultinject.framing.sse import EVENT_BYTES, SseDecoder, comment, encode
 
 
+def ended(*pieces: bytes) -> list[StreamEvent]:
+    """Return all pieces of a stream that ends, without its limit."""
+    decoder = SseDecoder()
+    return [*(event for piece in pieces for event in decoder.feed(piece)), *decoder.end()]
+
+
 def decoded(*pieces: bytes, event_bytes: int = EVENT_BYTES) -> tuple[list[StreamEvent], bytes]:
     """Return all pieces of a stream, and what is pending at its end."""
     decoder = SseDecoder(event_bytes)
@@ -73,10 +79,47 @@ def test_a_byte_order_mark_within_the_stream() -> None:
 
 
 def test_an_event_without_its_blank_line() -> None:
-    """It is pending: at the stream's end it is no event."""
-    events, pending = decoded(b"data: 1\n\ndata: 2\n")
-    assert [event.data for event in events] == [b"1"]
-    assert pending == b"data: 2\n"
+    """It is pending, and an event if the stream ends there."""
+    decoder = SseDecoder()
+    assert [event.data for event in decoder.feed(b"data: 1\n\ndata: 2\n")] == [b"1"]
+    assert decoder.pending == b"data: 2\n"
+    assert decoder.end() == [StreamEvent(b"data: 2\n", None, b"2", lacks=b"\n")]
+    assert decoder.pending == b""
+
+
+@pytest.mark.parametrize(
+    ("left", "event"),
+    [
+        (b"data: x", (None, b"x")),
+        (b"data: x\r", (None, b"x")),
+        (b"data: x\r\n", (None, b"x")),
+        (b"data: x\r\n\r", (None, b"x")),
+        (b"data", (None, b"")),
+        (b"event: a", ("a", b"")),
+        (b"event: a\rdata: x\rdata: y", ("a", b"x\ny")),
+        (b"\xef\xbb\xbfdata: x", (None, b"x")),
+        (b"dat", None),
+        (b": comment", None),
+        (b"id: 1\n", None),
+        (b"\r", None),
+    ],
+)
+def test_what_is_left_at_the_end(left: bytes, event: tuple[str | None, bytes] | None) -> None:
+    """It is one piece, and an event if it says anything; with what it lacks it is a whole one."""
+    decoder = SseDecoder()
+    assert decoder.feed(left) == []
+    [last] = decoder.end()
+    assert last.raw == left
+    assert ((last.name, last.data) if last.is_event else None) == event
+    assert said(left + last.lacks) == ([event] if event else [])
+
+
+@pytest.mark.parametrize("stream", [b"", b"data: 1\n\n", b"data: 1\r\r", b": c\n\n", b"\n"])
+def test_nothing_is_left_of_a_whole_stream(stream: bytes) -> None:
+    """Its end says nothing new."""
+    decoder = SseDecoder()
+    decoder.feed(stream)
+    assert decoder.end() == []
 
 
 # When an event is there
@@ -129,6 +172,8 @@ def test_cuts_change_nothing(pieces: list[bytes]) -> None:
     assert cut == whole
     assert b"".join(event.raw for event in cut[0]) + cut[1] == stream
     assert decoded(*(stream[i : i + 1] for i in range(len(stream)))) == whole
+    assert ended(*pieces) == ended(stream)
+    assert b"".join(event.raw for event in ended(*pieces)) == stream
 
 
 def reference(stream: bytes) -> list[tuple[str | None, bytes]]:
@@ -156,8 +201,10 @@ def reference(stream: bytes) -> list[tuple[str | None, bytes]]:
 def test_events_are_those_of_the_specification(stream: bytes) -> None:
     """Another reader, that knows the whole stream, finds the same events."""
     # A CR at the very end is no end of line yet: the byte after it says which one it is.
-    stream += b"\n\nx"
-    assert said(stream) == reference(stream)
+    more = stream + b"\n\nx"
+    assert said(more) == reference(more)
+    found = [(event.name, event.data) for event in ended(stream) if event.is_event]
+    assert found == reference(stream + b"\n\n")
 
 
 @given(
@@ -210,6 +257,7 @@ def test_beyond_the_limit(pieces: list[bytes]) -> None:
     assert decoder.pending == b""
     assert decoder.feed(b"data: 4\n\n") == [StreamEvent(b"data: 4\n\n", is_event=False)]
     assert decoder.feed(b"") == []
+    assert decoder.end() == []
 
 
 @given(cut_streams(), st.integers(1, 30))
