@@ -17,9 +17,9 @@ from faultinject.faults.stage import Stage
 from faultinject.plain_files import read_plain_file
 from faultinject.rules.checks import Capabilities, check_capabilities
 from faultinject.rules.model import Rule, RuleSet
-from faultinject.rules.short_form import options_rule
+from faultinject.rules.short_form import narrowed, options_rule
 from faultinject.rules.when import When
-from faultinject.settings import ChosenPreset, Settings, WrittenRules
+from faultinject.settings import ChosenPreset, Only, Settings, WrittenRules
 
 OPTIONS = "options"
 """The name of the options' own rule."""
@@ -50,7 +50,7 @@ def composed(settings: Settings, capabilities: Capabilities | None = None) -> Co
         return Composed(RuleSet(short_form, settings.seed, settings.marker))
     from faultinject.rules.reading import joined
 
-    given = [*_written(settings.rules), *_of_presets(settings.preset)]
+    given = [*_written(settings.rules), *_of_presets(settings.preset, settings.only)]
     rules = (_for_targets(rule, settings.target_host) for rule in given)
     reading = joined([*rules, *short_form])
     rule_set = RuleSet(reading.rules, settings.seed, settings.marker)
@@ -141,7 +141,7 @@ def _home_expanded(name: str) -> Path:
         raise ValueError(str(error)) from None
 
 
-def _of_presets(chosen: Iterable[ChosenPreset]) -> Iterator[Rule]:
+def _of_presets(chosen: Iterable[ChosenPreset], only: Only) -> Iterator[Rule]:
     from faultinject.config.wording import shown_text
     from faultinject.presets import preset_named
 
@@ -154,7 +154,18 @@ def _of_presets(chosen: Iterable[ChosenPreset]) -> Iterator[Rule]:
             rules = preset_named(each.name).rules
         except SettingsError as error:
             raise SettingsError(f"--preset: {error}") from None
-        yield from (evolve(rule, when=rule.when.scaled(each.factor)) for rule in rules)
+        for rule in rules:
+            yield evolve(_narrowed(rule, only), when=rule.when.scaled(each.factor))
+
+
+def _narrowed(rule: Rule, only: Only) -> Rule:
+    """Return a rule for those requests alone that ``--only`` says.
+
+    A fault at connect or handshake meets every connection: what is asked in it comes later.
+    """
+    if rule.stage in (Stage.CONNECT, Stage.HANDSHAKE):
+        return rule
+    return evolve(rule, match=narrowed(rule.match, only))
 
 
 def _too_often(chosen: Iterable[ChosenPreset]) -> Iterator[str]:

@@ -149,7 +149,7 @@ class Conversation:
         finally:
             decision.plan.end()
             self.ending = self._ending_after(exchange)
-            self._tell(exchange, decision.request, origin, decision.plan.rule_id)
+            self._tell(exchange, decision.request, origin, decision.plan.rule_id, decision.facts)
 
     async def _decide_and_perform(
         self, exchange: Exchange, decision: Decision, origin: Origin
@@ -211,6 +211,7 @@ class Conversation:
         request: RequestHead | None,
         origin: Origin | None,
         rule_id: str | None,
+        facts: Facts | None = None,
     ) -> None:
         tell_exchange(
             self.session,
@@ -226,6 +227,7 @@ class Conversation:
             response_bytes=self.client.body_bytes_sent + exchange.relayed.received_bytes,
             error=exchange.error,
             fault=None if exchange.performer is None else exchange.performer.words,
+            kind=None if facts is None else facts.kind,
         )
 
 

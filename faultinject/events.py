@@ -29,6 +29,15 @@ Outcome = Literal[
 ]
 
 
+Kind = Literal[
+    "model",  # a call of the API that asks a model to generate
+    "api",  # any other call of the API
+    "housekeeping",  # what clients send to an API's host beside: telemetry, settings, HEAD, …
+    "preflight",  # a browser asks whether a page may make a call (CORS)
+]
+"""What a request is for; see `faultinject.providers.Provider.kind`."""
+
+
 @lru_cache(maxsize=1)  # most events fall into the second of the one before
 def _utc_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
@@ -97,6 +106,8 @@ class ProxyStarted(Event):
     chances: dict[str, float] = field(factory=dict, hash=False)
     """The chance of each rule that does not fire whenever it may, but of that of the options;
     a ramp's greatest."""
+    only: Literal["model", "api", "all"] = "api"
+    """Which requests presets and the options are for."""
 
 
 @frozen(kw_only=True)
@@ -135,6 +146,8 @@ class PluginStarted(Event):
     rules: tuple[str, ...] = ("options",)
     """As of `ProxyStarted`."""
     chances: dict[str, float] = field(factory=dict, hash=False)
+    """As of `ProxyStarted`."""
+    only: Literal["model", "api", "all"] = "api"
     """As of `ProxyStarted`."""
 
 
@@ -241,6 +254,8 @@ class ExchangeEnded(Event):
     """What went wrong, in words."""
     fault: str | None = None
     """What a rule did to the answer, in words, and what it could not do."""
+    kind: Kind | None = None
+    """What the request is for; None if it named no host, or is a CONNECT."""
 
     @property
     def level(self) -> Level:

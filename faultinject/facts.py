@@ -17,6 +17,8 @@ from urllib.parse import parse_qsl
 
 from attrs import define, field
 
+from faultinject.events import Kind
+from faultinject.http.cors import is_preflight
 from faultinject.http.message import RequestHead
 from faultinject.missing import MISSING
 from faultinject.providers import provider_for
@@ -77,6 +79,18 @@ class Facts:
     def provider(self) -> Provider:
         """The API that the request is for."""
         return provider_for(self.host, self.path)
+
+    @property
+    def is_preflight(self) -> bool:
+        """Whether a browser asks if a page may make a call (CORS)."""
+        return is_preflight(self.head)
+
+    @cached_property
+    def kind(self) -> Kind | None:
+        """What the request is for; None of a CONNECT, which says nothing of that yet."""
+        if self.head.method == b"CONNECT":
+            return None
+        return "preflight" if self.is_preflight else self.provider.kind(self.method, self.path)
 
     @cached_property
     def query(self) -> dict[str, tuple[str, ...]]:

@@ -18,7 +18,7 @@ from attrs import define, field, frozen
 
 import faultinject
 from faultinject.events import Event, Listener, PluginStopped, ProxyStopped, Warned
-from faultinject.settings import Settings
+from faultinject.settings import Only, Settings
 from faultinject.tls.certificate_authority import CertificateAuthority
 from faultinject.tls.roots import check_roots
 
@@ -61,6 +61,7 @@ class StartFields(TypedDict):
     ca_cert: str
     rules: tuple[str, ...]
     chances: dict[str, float]
+    only: Only
 
 
 @define(eq=False)
@@ -124,6 +125,7 @@ class Run:
             "ca_cert": str(self.authority.certificate_path),
             "rules": self.rule_set.ids,
             "chances": chances(self.rule_set),
+            "only": settings.only,
         }
 
     @contextmanager

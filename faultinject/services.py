@@ -43,6 +43,9 @@ def services_of(
     Upstream connections that wait in the pool live in the nursery. ``dial`` opens them; without it
     the dialer does. ``resumption`` is as `LeafCache` has it.
     """
+    # Of each request it is told whether it is a call of an API
+    import faultinject.providers.known  # noqa: F401 -- to have it loaded
+
     _load_performing(run.rule_set)
     limits = run.settings.limits
     return Services(
@@ -63,5 +66,4 @@ def _load_performing(rule_set: RuleSet) -> None:
     """Load what performs the plans of rules, if it will be needed: else a request waits for it."""
     if any(rule.response is None for rule in rule_set.rules):
         import faultinject.handshake_faults
-        import faultinject.planned
-        import faultinject.providers.known  # noqa: F401 -- to have it loaded
+        import faultinject.planned  # noqa: F401 -- to have it loaded

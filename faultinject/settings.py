@@ -42,6 +42,8 @@ class ChosenPreset:
     """What the chance of each of its rules is multiplied by; it is at most 1 all the same."""
 
 
+Only = Literal["model", "api", "all"]
+"""Which requests presets and the options are for: calls of a model, calls of the API, or all."""
 TunnelMode = Literal["duplex", "reply"]
 """What a plugin's host does with the answer to a chunk: ``duplex`` sends it on in the direction
 in which the chunk was travelling (as Fault does), ``reply`` gives it back to the chunk's sender."""
@@ -69,6 +71,8 @@ class Settings:
     """Rules, in the order in which they are asked."""
     preset: tuple[ChosenPreset, ...] = ()
     """Rules that come with faultinject, asked after ``rules``."""
+    only: Only = "api"
+    """Which requests presets and the four above ``rules`` are for; ``rules`` say it themselves."""
     short_form: bool | None = None
     """Whether the four above ``rules`` make a rule, asked last. None: only if there is no other."""
     ca_cert: Path | None = None

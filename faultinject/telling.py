@@ -14,6 +14,7 @@ from faultinject.events import (
     ClientHelloRead,
     ExchangeEnded,
     HandshakeFailed,
+    Kind,
     Outcome,
     RelayEnded,
     Warned,
@@ -98,6 +99,7 @@ def tell_exchange(
     response_bytes: int = 0,
     error: str | None = None,
     fault: str | None = None,
+    kind: Kind | None = None,
 ) -> None:
     """Tell of the end of a session's latest exchange.
 
@@ -126,5 +128,6 @@ def tell_exchange(
             milliseconds=milliseconds_since(started),
             error=error,
             fault=fault,
+            kind=kind,
         )
     )

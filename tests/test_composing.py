@@ -51,6 +51,18 @@ def test_the_short_form_alone() -> None:
     assert asked_probability(Settings()) == 0.1
 
 
+def test_presets_are_for_calls_of_the_api() -> None:
+    """The user's own rules are for all; what breaks a connection is, too."""
+    chosen = (OVERLOADED, ChosenPreset("tls-alert"), ChosenPreset("connect-refused"))
+    for given, conditions in (
+        ("api", {"housekeeping": False}), ("model", {"model_call": True}), ("all", {}),
+    ):  # fmt: skip
+        settings = Settings(rules=(FROM_LINE,), preset=chosen, only=given)
+        found = [rule.match.given for rule in rule_set_of(settings).rules]
+        hosts = {"hosts": settings.target_host}
+        assert found == [hosts, hosts | conditions, hosts, hosts]
+
+
 def test_seed_and_marker() -> None:
     """They are the run's."""
     rule_set = rule_set_of(Settings(seed=7, marker=False, preset=(OVERLOADED,)))

@@ -13,7 +13,7 @@ import zstandard
 from attrs import define, field
 
 from faultinject import session
-from faultinject.events import Warned
+from faultinject.events import ExchangeEnded, Warned
 from faultinject.facts import Facts
 from faultinject.limits import Limits
 from faultinject.rules import Plan
@@ -223,3 +223,37 @@ async def test_warnings_that_clients_choose_are_bounded(autojump_clock, monkeypa
             header = b"Content-Encoding: unknown-%d" % number
             assert (await client.ask(post("/v1/messages", b"{", header))).status == 200
         assert len(bench.of(Warned)) == 3
+
+
+PREFLIGHT = (
+    b"OPTIONS /v1/messages HTTP/1.1\r\nHost: x\r\n"
+    b"Origin: http://localhost:3000\r\nAccess-Control-Request-Method: POST\r\n\r\n"
+)
+
+
+async def test_a_preflight_passes_and_is_not_counted(autojump_clock):
+    """Neither by a rule that fires for the first requests, nor by one for all."""
+    async with open_bench() as bench:
+        bench.rules(
+            {"name": "first", "when": {"first": 1}, "fault": {"respond": 529}},
+            {"name": "others", "match": {"method": "OPTIONS", "path": "/x"}, "fault": "pass"},
+        )
+        client = await bench.tls()
+        assert (await client.ask(PREFLIGHT)).status == 200
+        assert (await client.ask(post("/v1/messages", BODY))).status == 529
+        assert (await client.ask(PREFLIGHT)).status == 200
+    kinds = [(told.kind, told.outcome, told.rule) for told in bench.of(ExchangeEnded)]
+    passed = ("preflight", "forwarded", None)
+    assert kinds == [passed, ("model", "injected", "first"), passed]
+
+
+async def test_a_rule_that_names_options_is_for_preflights(autojump_clock):
+    """And only such a rule."""
+    async with open_bench() as bench:
+        bench.rules(
+            {"name": "all", "fault": {"break": {"how": "close", "at": "request"}}},
+            {"name": "asked", "match": {"method": "OPTIONS"}, "fault": {"respond": 403}},
+        )
+        client = await bench.tls()
+        assert (await client.ask(PREFLIGHT)).status == 403
+    assert [told.rule for told in bench.of(ExchangeEnded)] == ["asked"]

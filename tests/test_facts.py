@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from faultinject.conditions import MISSING
 from faultinject.facts import Facts
-from faultinject.http.message import RequestHead
+from faultinject.http.message import Headers, RequestHead
 
 
 def facts(target: bytes, method: bytes = b"POST") -> Facts:
@@ -197,3 +197,25 @@ def test_an_attempt_can_be_told() -> None:
     counted = with_body(b"{}").counted(2, "call")
     assert (counted.attempt, counted.call, counted.body) == (2, "call", b"{}")
     assert with_body(b"").attempt is None
+
+
+# -- what it is for -----------------------------------------------------------------------------
+
+ORIGIN = (b"Origin", b"http://localhost:3000")
+ASKS = (b"access-control-request-METHOD", b"POST")
+
+
+@pytest.mark.parametrize(
+    ("host", "method", "headers", "kind"),
+    [
+        ("api.anthropic.com", b"OPTIONS", (ORIGIN, ASKS), "preflight"),
+        ("api.example.com", b"OPTIONS", (ORIGIN, ASKS), "preflight"),
+        ("api.anthropic.com", b"OPTIONS", (ORIGIN,), "housekeeping"),
+        ("api.example.com", b"OPTIONS", (ASKS,), "api"),
+        ("api.anthropic.com", b"POST", (ORIGIN, ASKS), "api"),
+        ("api.anthropic.com", b"CONNECT", (ORIGIN, ASKS), None),
+    ],
+)
+def test_preflights(host: str, method: bytes, headers: Headers, kind: str | None) -> None:
+    """They are told by their headers, whatever the host is."""
+    assert Facts(host, 443, RequestHead(method, b"/v1/models", headers)).kind == kind

@@ -371,6 +371,17 @@ async def test_tenants(autojump_clock: trio.testing.MockClock) -> None:
         assert few < many == len(streams[0].events)
 
 
+async def test_what_is_for_the_api(autojump_clock: trio.testing.MockClock) -> None:
+    """By "half-of-the-calls", and "slow-telemetry"."""
+    async with example("half-of-the-calls") as caller:
+        assert [(await caller.ask()).status for _ in range(2)] == [200, 529]
+        for path in ("/v1/messages/count_tokens", "/api/claude_code/settings"):
+            seen = [await caller.ask(path) for _ in range(2)]
+            assert {one.status for one in seen} == {404}
+            assert [one.seconds for one in seen] == pytest.approx([0, 0])
+        assert (await caller.ask("/api/event_logging/v2/batch")).seconds == pytest.approx(2)
+
+
 async def test_delays(autojump_clock: trio.testing.MockClock) -> None:
     """Every request waits; none waits for ever."""
     async with example("delays") as caller:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from faultinject.config import nearest
 from faultinject.config.wording import shown_text
 from faultinject.errors import SettingsError
+from faultinject.faults.stage import Stage
 from faultinject.presets import Preset
 from faultinject.preview import shown
 from faultinject.providers import PROVIDERS
@@ -39,6 +40,7 @@ def _text(preset: Preset, providers: Iterable[Provider]) -> Iterator[str]:
     yield f"{preset.name}\n\n"
     yield _paragraph("The client sees: ", preset.sees)
     yield _paragraph("What it should do: ", preset.expect)
+    yield _paragraph("Whom it meets: ", _met(preset))
     if preset.note is not None:
         yield _paragraph("To note: ", preset.note)
     yield "\nKnown from:\n"
@@ -53,6 +55,22 @@ def _text(preset: Preset, providers: Iterable[Provider]) -> Iterator[str]:
     )
     for provider in providers:
         yield from sections(preset, provider)
+
+
+_CALLS = (
+    "calls of the API to a target, as far as the rules below match them. Housekeeping of clients"
+    " (telemetry, settings, HEAD) passes, unless --only all is given; with --only model, so does"
+    " all that asks no model to generate."
+)
+_CONNECTIONS = (
+    "every connection to a target, whatever it is for: at that time nothing has been asked in it."
+    " --only changes nothing."
+)
+
+
+def _met(preset: Preset) -> str:
+    early = all(rule.stage in (Stage.CONNECT, Stage.HANDSHAKE) for rule in preset.rules)
+    return _CONNECTIONS if early else _CALLS
 
 
 def sections(preset: Preset, provider: Provider) -> Iterator[str]:

@@ -139,6 +139,14 @@ RULE = Option(
     help="Have a failure happen by a rule of your own, as in 'respond 529 first=2"
     " per=attempt-group'. Asked before the file's rules and before presets.",
 )
+ONLY = Option(
+    name="only",
+    kind=choice("model", "api", "all"),
+    group=FAILS,
+    default="api",
+    help="Which requests presets and the error are for: calls of a model, all calls of the API,"
+    " or all, housekeeping (telemetry, settings, HEAD) too.",
+)
 SEED = Option(
     name="seed",
     kind=whole_number(0, 2**64 - 1, "NUMBER"),
@@ -279,6 +287,7 @@ PROXY_OPTIONS = (
     HEADER,
     PRESET,
     RULE,
+    ONLY,
     SEED,
     NO_MARKER,
     TARGET_HOST,
@@ -352,6 +361,7 @@ PLUGIN_OPTIONS = (
     HEADER,
     PRESET,
     RULE,
+    ONLY,
     SEED,
     NO_MARKER,
     TARGET_HOST,

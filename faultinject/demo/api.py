@@ -1,8 +1,8 @@
 """A fake API, served over any stream: what a program gets when nothing fails.
 
 It answers Anthropic's Messages API and, as far as clients need it, OpenAI's Chat Completions and
-Responses, whole or streamed. No model is asked: it always says the same. Knows nothing of the
-proxy and of where its streams come from.
+Responses, whole or streamed, to pages in browsers too. No model is asked: it always says the
+same. Knows nothing of the proxy and of where its streams come from.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import time
 from email.utils import formatdate
 
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from faultinject.demo.answer import NO_PAGE, PAGES, Answer, Page, Whole, too_large
 from faultinject.errors import ClientGoneError, ClientProtocolError
 from faultinject.http.connection import CONTINUE, ClientConnection
+from faultinject.http.cors import allowing, allowing_call, is_preflight
 from faultinject.http.message import End, Headers, RequestHead, ResponseHead
 from faultinject.limits import Limits
 from faultinject.providers.anthropic import reason_phrase
@@ -66,10 +67,12 @@ class FakeApi:
 
     async def _exchange(self, client: ClientConnection, request: RequestHead) -> None:
         page = PAGES.get(request.target.partition(b"?")[0])
-        exchange = self._begin(client, page or NO_PAGE, request.method)
+        exchange = self._begin(client, page or NO_PAGE, request)
         body = await exchange.body(self.limits.drained_body_bytes)
         if body is None:
             await exchange.send(too_large(exchange.fields), last=True)
+        elif is_preflight(request):
+            await exchange.allow()
         elif page is None:
             await exchange.refuse(404, "The requested resource could not be found.")
         elif request.method != b"POST":
@@ -90,13 +93,17 @@ class FakeApi:
         await exchange.send(answer, self.gap_seconds)
 
     def _begin(
-        self, client: ClientConnection, page: Page = NO_PAGE, method: bytes = b""
+        self, client: ClientConnection, page: Page = NO_PAGE, request: RequestHead | None = None
     ) -> _Exchange:
         """Count a request; its number decides what is drawn for its answer."""
         self.asked += 1
         uniform = Draws(0, "fake API", self.asked).uniform
         fields = page.provider.draw_fields(uniform, time.time(), Asked(""))
-        return _Exchange(client, page, method, fields, uniform)
+        return _Exchange(client, page, request or _UNREAD, fields, uniform)
+
+
+_UNREAD = RequestHead(b"", b"", ())
+"""Stands for a request that could not be read."""
 
 
 @define(eq=False)
@@ -105,7 +112,7 @@ class _Exchange:
 
     client: ClientConnection
     page: Page
-    method: bytes
+    request: RequestHead
     fields: Fields
     uniform: Uniform
 
@@ -125,12 +132,19 @@ class _Exchange:
         """Answer with an error; ``last`` makes it the connection's last."""
         await self.send(self.page.error(status, message, self.fields), last=last)
 
+    async def allow(self) -> None:
+        """Answer a CORS preflight: any page may ask what it wants."""
+        headers = ((b"Date", formatdate(usegmt=True).encode()), *allowing_call(self.request))
+        await self.client.send(ResponseHead(204, b"No Content", headers), End())
+
     async def send(self, answer: Answer, gap_seconds: float = 0.0, *, last: bool = False) -> None:
         """Send an answer; ``last`` makes it the connection's last."""
         request_id = (self.page.provider.request_id_header, self.fields.request_id.encode())
         head = _head(answer, request_id, close=last)
+        if self.request.has_header(b"origin"):
+            head = evolve(head, headers=(*head.headers, *allowing(self.request)))
         if isinstance(answer, Whole):
-            body = () if self.method == b"HEAD" else (answer.body,)
+            body = () if self.request.method == b"HEAD" else (answer.body,)
             await self.client.send(head, *body, End())
             return
         await self.client.send(head)

@@ -17,7 +17,13 @@ from rich.text import Text
 from faultinject.events import Outcome
 from faultinject.output.escape import brief
 from faultinject.output.quantities import percent
-from faultinject.output.sentences import MAX_HOST_CHARACTERS, RARE, checks, facts
+from faultinject.output.sentences import (
+    MAX_HOST_CHARACTERS,
+    RARE,
+    checks,
+    facts,
+    what_is_missing,
+)
 from faultinject.output.summary import Summary, TargetCounts
 
 MAX_ROWS = 30
@@ -146,7 +152,8 @@ def _print(console: Console, summary: Summary) -> None:
     for fact in facts(summary):
         console.print(Text(f"- {fact}"), soft_wrap=True)
     if not summary.requests:
-        console.print(Text("No request to a target arrived. What to check:", style="bold yellow"))
+        missing = f"{what_is_missing(summary)} What to check:"
+        console.print(Text(missing, style="bold yellow"))
         for check in checks(summary):
             console.print(Text(f"- {check}"), soft_wrap=True)
 

@@ -23,13 +23,29 @@ RARE: tuple[Outcome, ...] = ("harmed", "not-reached", "upgraded", "client-gone",
 
 def facts(summary: Summary) -> list[str]:
     """Say what happened besides exchanges."""
-    return [*_of_rare_outcomes(summary), *_of_tunnels(summary), *_of_failures(summary)]
+    return [
+        *_of_rare_outcomes(summary),
+        *_of_left_out(summary),
+        *_of_tunnels(summary),
+        *_of_failures(summary),
+    ]
 
 
 def _of_rare_outcomes(summary: Summary) -> Iterator[str]:
     for outcome in RARE:
         if number := sum(counts.outcomes[outcome] for counts in summary.targets.values()):
             yield f"{times(number, 'request')}: {outcome.replace('-', ' ')}."
+
+
+def _of_left_out(summary: Summary) -> Iterator[str]:
+    what = "other than a call of a model" if summary.only == "model" else "housekeeping"
+    if passed := sum(summary.left_out.values()):
+        yield f"{times(passed, 'request')} passed as {what}: {_top(summary.left_out)}."
+    if hit := sum(summary.left_out_hit.values()):
+        requests = times(hit, "request", "requests")
+        yield f"{requests} met a rule of yours as {what}: {_top(summary.left_out_hit)}."
+    if summary.preflights:
+        yield f"{times(summary.preflights, 'CORS preflight')} passed."
 
 
 def _of_tunnels(summary: Summary) -> Iterator[str]:
@@ -66,8 +82,28 @@ def _url(summary: Summary) -> str:
     )
 
 
+def what_is_missing(summary: Summary) -> str:
+    """Say what did not arrive in a run without one request to a target."""
+    if not _other_requests(summary):
+        return "No request to a target arrived."
+    what = "model" if summary.only == "model" else "API"
+    tested = "." if summary.left_out_hit else ", so nothing was tested."
+    return f"No call of {'a' if what == 'model' else 'the'} {what} arrived{tested}"
+
+
+def _other_requests(summary: Summary) -> bool:
+    """Say whether there were requests, though none that presets and the options are for."""
+    return bool(summary.left_out or summary.left_out_hit or summary.preflights)
+
+
 def checks(summary: Summary) -> list[str]:
     """Say what to look at after a run without one request to a target."""
+    if _other_requests(summary):
+        wider = " --only api is for all calls of the API," if summary.only == "model" else ""
+        return [
+            "The client was here, but what it asked is not what presets and the options are for.",
+            f"Should one of the requests above fail?{wider} --only all is for every request.",
+        ]
     if isinstance(summary.started, PluginStarted):
         return _plugin_checks(summary, summary.started)
     if summary.refused_handshakes:

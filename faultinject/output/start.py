@@ -44,6 +44,10 @@ MOST_RULES = 8
 """Most rules that are named; `--log-format json` names all."""
 
 
+_ONLY = {"model": "calls of a model", "all": "every request, housekeeping too"}
+"""What presets and the options are for, if it is not as usual."""
+
+
 def _rule_lines(event: ProxyStarted | PluginStarted) -> list[str]:
     errors = f"  errors   {percent(event.error_probability)} of requests get status"
     names = [_rule_name(name, event.chances) for name in event.rules[:MOST_RULES]]
@@ -52,6 +56,7 @@ def _rule_lines(event: ProxyStarted | PluginStarted) -> list[str]:
     return [
         *([f"{errors} {event.status_code}"] if "options" in event.rules else []),
         *([f"  rules    {rules}"] if event.rules != ("options",) else []),
+        *([f"  only     {_ONLY[event.only]}"] if event.only in _ONLY else []),
         f"  seed     {event.seed}",
         f"  CA       {safe(event.ca_cert)}",
     ]

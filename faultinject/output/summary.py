@@ -15,6 +15,7 @@ from faultinject.events import (
     Event,
     ExchangeEnded,
     HandshakeFailed,
+    Kind,
     Outcome,
     PluginStarted,
     PluginStopped,
@@ -32,6 +33,9 @@ MAX_HOSTS = 1000
 """Most hosts that one table keeps by their names; strangers choose those names."""
 OTHER = "(other)"
 """Stands for every further host. The parentheses keep it apart from a host of that name."""
+
+MAX_REQUEST_CHARACTERS = 200
+"""Longest method and path that a table keeps; clients choose them."""
 
 _V = TypeVar("_V")
 
@@ -135,6 +139,11 @@ class Summary:
         self.sessions = 0
         self.targets: dict[str, TargetCounts] = {}
         self.rules: dict[str, RuleCounts] = {}
+        self.left_out: dict[str, int] = {}
+        """Requests that ``--only`` leaves out and that passed, by method and path."""
+        self.left_out_hit: dict[str, int] = {}
+        """Those of them that a rule of the user's own fired for."""
+        self.preflights = 0
         self.relayed: dict[str, int] = {}
         self.unopened_tunnels: dict[str, int] = {}
         self.relay_reasons: dict[str, int] = {}
@@ -162,8 +171,13 @@ class Summary:
             count(event)
 
     @property
+    def only(self) -> str:
+        """Which requests presets and the options are for."""
+        return "api" if self.started is None else self.started.only
+
+    @property
     def requests(self) -> int:
-        """How many requests to targets there were."""
+        """How many requests to targets there were, without those that ``--only`` leaves out."""
         return sum(
             counts.requests for counts in self.targets.values() if counts.rate_asked is not None
         )
@@ -188,6 +202,9 @@ class Summary:
             "seed": None if started is None else started.seed,
             "targets": [counts.as_dict() for counts in self.targets.values()],
             "rules": [counts.as_dict() for counts in self.rules.values()],
+            "left_out": dict(self.left_out),
+            "left_out_hit": dict(self.left_out_hit),
+            "preflights": self.preflights,
             "sessions": self.sessions,
             "relayed": dict(self.relayed),
             "unopened_tunnels": dict(self.unopened_tunnels),
@@ -221,13 +238,28 @@ class Summary:
         self.sessions += 1
 
     def _exchange(self, event: ExchangeEnded) -> None:
+        if event.outcome == "not-reached" and event.rule in self.rules:
+            self.rules[event.rule].not_reached += 1
+        if event.kind == "preflight" and event.rule is None:
+            self.preflights += 1
+        elif self._leaves_out(event.kind):
+            request = f"{event.method} {event.path}"[:MAX_REQUEST_CHARACTERS]
+            _count(self.left_out if event.rule is None else self.left_out_hit, request)
+        else:
+            self._count_outcome(event)
+
+    def _leaves_out(self, kind: Kind | None) -> bool:
+        """Say whether presets and the options are not for requests of this kind."""
+        if self.only == "model":
+            return kind not in ("model", None)
+        return self.only == "api" and kind in ("housekeeping", "preflight")
+
+    def _count_outcome(self, event: ExchangeEnded) -> None:
         counts = self.targets.get(event.target)
         if counts is None:
             key = _key(self.targets, event.target)
             counts = self.targets.setdefault(key, TargetCounts(key, None))
         counts.outcomes[event.outcome] += 1
-        if event.outcome == "not-reached" and event.rule in self.rules:
-            self.rules[event.rule].not_reached += 1
 
     def _relay(self, event: RelayEnded) -> None:
         _count(self.relayed if event.opened else self.unopened_tunnels, event.host)

@@ -161,7 +161,9 @@ class TextFormat:
         return plugin_block(event, bold=_BOLD, plain=_PLAIN) if self._color else plugin_block(event)
 
     def _exchange(self, event: ExchangeEnded) -> str:
-        notes = []
+        notes: list[str] = []
+        if event.kind in ("housekeeping", "preflight"):
+            notes.append(event.kind)
         if event.rule is not None:
             notes.append(f"rule={brief(event.rule, MAX_URL_CHARACTERS)}")
         if event.fault is not None:

@@ -104,4 +104,5 @@ class HttpCalls:
             status=None if response is None else response.status,
             request_bytes=request_bytes,
             response_bytes=0 if response is None else len(response.body),
+            kind=facts.kind,
         )

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
+from faultinject.events import Kind
 from faultinject.framing import Decoder, StreamEvent
 from faultinject.http.message import Headers, ResponseHead, find_header
 
@@ -185,6 +186,28 @@ class Provider:
     """Errors of the API's own by name."""
     pages: Mapping[str, Page] = field(repr=False)
     """Answers of what stands in front of the API, by name."""
+    model_calls: re.Pattern[str] | None = None
+    """The paths at which a POST asks a model to generate; None if they are not known."""
+    housekeeping: re.Pattern[str] | None = None
+    """The paths of the API's host at which clients send telemetry, read settings and the like,
+    which is no use of the API; None if nothing is known of the API."""
+
+    def kind(self, method: str, path: str) -> Kind:
+        """Return what a request to the API is for. CORS preflights are not told here.
+
+        HEAD, OPTIONS and ``GET /`` are housekeeping: clients send them to see whether the host is
+        there. All that is not known to be housekeeping is a call of the API.
+        """
+        if self.housekeeping is None:
+            return "api"
+        if method in ("HEAD", "OPTIONS") or (method == "GET" and path == "/"):
+            return "housekeeping"
+        if method == "POST" and self.model_calls and self.model_calls.fullmatch(path):
+            return "model"
+        # A gateway may have an API's paths below one of these.
+        if self.housekeeping.fullmatch(path) and not self.paths.fullmatch(path):
+            return "housekeeping"
+        return "api"
 
     def recognises(self, host: str, path: str) -> bool:
         """Say whether a request to a (lower-case) host and a path without its query is for it."""

@@ -39,7 +39,7 @@ def hidden_by(rules: Sequence[Rule]) -> Iterator[str]:
     """Return a warning for each rule that is never reached, for an earlier one always fires."""
     certain: dict[_Names, dict[_Conditions, int]] = {}
     for place, rule in enumerate(rules):
-        given = {name: repr(value) for name, value in rule.match.given.items()}
+        given = _conditions(rule)
         found = (
             known.get(tuple(given[name] for name in names))
             for (stage, names), known in certain.items()
@@ -54,6 +54,12 @@ def hidden_by(rules: Sequence[Rule]) -> Iterator[str]:
             )
         elif rule.when.always:
             certain.setdefault((rule.stage, tuple(given)), {})[tuple(given.values())] = place
+
+
+def _conditions(rule: Rule) -> dict[str, str]:
+    """Return what a request must be, by name; the fewer conditions, the more requests."""
+    given = {name: repr(value) for name, value in rule.match.given.items()}
+    return given if rule.meets_preflights else given | {"preflight": "False"}
 
 
 _Names = tuple[Stage, tuple[str, ...]]

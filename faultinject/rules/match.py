@@ -45,6 +45,10 @@ class Match:
     path: AnyOf | None = None
     providers: tuple[str, ...] | None = None
     """The names of APIs, see `faultinject.providers`."""
+    model_call: bool | None = None
+    """Whether a model is asked to generate, see `Facts.kind`."""
+    housekeeping: bool | None = None
+    """Whether the request is no call of the API; a preflight is none either."""
     query: tuple[Named, ...] = ()
     headers: tuple[Named, ...] = ()
     client: AnyOf | None = None
@@ -100,6 +104,7 @@ class Match:
 
     def _route_conditions(self) -> Iterator[Condition]:
         hosts, methods, path, providers = self.hosts, self.methods, self.path, self.providers
+        model_call, housekeeping = self.model_call, self.housekeeping
         if hosts is not None:
             yield _host(hosts)
         if methods is not None:
@@ -108,6 +113,10 @@ class Match:
             yield lambda facts: path.holds(facts.path)
         if providers is not None:
             yield lambda facts: facts.provider.name in providers
+        if model_call is not None:
+            yield lambda facts: (facts.kind == "model") is model_call
+        if housekeeping is not None:
+            yield lambda facts: (facts.kind in _NO_CALLS) is housekeeping
 
     def _head_conditions(self) -> Iterator[Condition]:
         client, attempt = self.client, self.attempt
@@ -153,6 +162,9 @@ class Match:
                 yield name, read
         for test in self.json:
             yield f"json {test.path.text}", _json_read(test.path)
+
+
+_NO_CALLS = ("housekeeping", "preflight")
 
 
 def _hold(conditions: tuple[Condition, ...], facts: Facts) -> bool:

@@ -5,6 +5,8 @@ Knows nothing of how a rule is written, and of what its fault does.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import field, frozen
 
 from faultinject.facts import Facts
@@ -61,6 +63,11 @@ class Rule:
         """Whether the rule asks which attempt a request is."""
         return self.match.attempt is not None or self.when.counts_attempts
 
+    @property
+    def meets_preflights(self) -> bool:
+        """Whether CORS preflights reach the rule: only if it names their method."""
+        return "OPTIONS" in (self.match.methods or ())
+
     def reads_body(self, *, attempt_told: bool) -> bool:
         """Say whether the body must be known of a request whose client tells its attempt or not.
 
@@ -80,13 +87,12 @@ class RuleSet:
     marker: bool = True
     """Whether injected answers name their rule."""
     _stages: dict[Stage, Index] = field(init=False, eq=False, repr=False)
+    _of_preflights: dict[Stage, Index] = field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        stages = {
-            stage: Index(tuple(rule for rule in self.rules if rule.stage is stage))
-            for stage in Stage
-        }
-        object.__setattr__(self, "_stages", stages)
+        preflights = tuple(rule for rule in self.rules if rule.meets_preflights)
+        object.__setattr__(self, "_stages", _by_stage(self.rules))
+        object.__setattr__(self, "_of_preflights", _by_stage(preflights))
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -99,4 +105,9 @@ class RuleSet:
 
     def candidates(self, stage: Stage, facts: Facts) -> Candidates:
         """Return the rules of a stage that could match a request, whose head is given."""
-        return self._stages[stage].candidates(facts)
+        stages = self._of_preflights if facts.is_preflight else self._stages
+        return stages[stage].candidates(facts)
+
+
+def _by_stage(rules: Iterable[Rule]) -> dict[Stage, Index]:
+    return {stage: Index(tuple(rule for rule in rules if rule.stage is stage)) for stage in Stage}

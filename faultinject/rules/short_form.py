@@ -5,11 +5,20 @@ Knows nothing of where the options came from.
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from faultinject.faults.respond import Respond
 from faultinject.rules.match import Match
 from faultinject.rules.model import Rule
 from faultinject.rules.when import When
-from faultinject.settings import Settings
+from faultinject.settings import Only, Settings
+
+
+def narrowed(match: Match, only: Only) -> Match:
+    """Return the match for those of its requests alone that ``--only`` means."""
+    if only == "all":
+        return match
+    return evolve(match, model_call=True) if only == "model" else evolve(match, housekeeping=False)
 
 
 def options_rule(settings: Settings) -> Rule:
@@ -18,7 +27,7 @@ def options_rule(settings: Settings) -> Rule:
     headers = tuple((name.encode(), value.encode()) for name, value in settings.headers)
     return Rule.of(
         "options",
-        Match(settings.target_host),
+        narrowed(Match(settings.target_host), settings.only),
         When(settings.error_probability),
         Respond(settings.status_code, body, headers),
         marker=settings.marker,

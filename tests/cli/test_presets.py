@@ -71,6 +71,15 @@ def test_a_note_is_shown(run):
     assert "To note" not in run("presets", "show", "flaky")[1]
 
 
+def test_whom_it_meets_is_shown(run):
+    """Calls of the API, or every connection."""
+    met = " ".join(run("presets", "show", "overloaded")[1].split())
+    assert "Whom it meets: calls of the API to a target" in met
+    for name in ("tls-reset", "proxy-407"):
+        met = " ".join(run("presets", "show", name)[1].split())
+        assert "Whom it meets: every connection to a target" in met
+
+
 def test_one_api_alone(run):
     """The others' bytes are left out; one that is none is a mistake."""
     out = run("presets", "show", "overloaded", "--provider", "openai")[1]

@@ -349,3 +349,31 @@ async def test_a_client_that_leaves(
         await near.send_all(request_bytes)
         await trio.testing.wait_all_tasks_blocked()
         await near.aclose()
+
+
+PREFLIGHT = (
+    b"OPTIONS /v1/messages HTTP/1.1\r\nHost: x\r\nOrigin: http://localhost:3000\r\n"
+    b"Access-Control-Request-Method: POST\r\n%bContent-Length: 0\r\n\r\n"
+)
+
+
+async def test_a_preflight_of_a_page() -> None:
+    """It is allowed what it asks for; then the page may see the answer, and its id."""
+    async with served(FakeApi()) as client:
+        answer = await client.ask(PREFLIGHT % b"")
+        assert (answer.status, answer.body) == (204, b"")
+        assert answer.header(b"access-control-allow-origin") == b"*"
+        assert answer.header(b"access-control-allow-methods") == b"POST"
+        assert answer.header(b"access-control-allow-headers") is None
+        wanted = b"authorization,content-type"
+        answer = await client.ask(PREFLIGHT % b"Access-Control-Request-Headers: %b\r\n" % wanted)
+        assert answer.header(b"access-control-allow-headers") == wanted
+        answer = await client.ask(post("/v1/messages", b"{}", "Origin: http://localhost:3000"))
+        assert answer.header(b"access-control-allow-origin") == b"*"
+        assert b"request-id" in (answer.header(b"access-control-expose-headers") or b"")
+
+
+async def test_no_page() -> None:
+    """Whoever is no browser gets none of that."""
+    answer = await ask("/v1/messages", {})
+    assert not any(name.lower().startswith(b"access-control") for name, _ in answer.headers)

@@ -89,7 +89,7 @@ async def test_every_stage_fails_as_it_is_told(tmp_path: Path) -> None:
         for fail in fails:
             client = await trio.open_tcp_stream("127.0.0.1", parts.proxy.port)
             async with client:
-                await client.send_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                await client.send_all(b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 answer = b""
                 while data := await client.receive_some():
                     answer += data

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from faultinject.events import Event, Outcome, ProxyStarted
+from faultinject.events import Event, Kind, Outcome, ProxyStarted
 from faultinject.output import Summary
 from faultinject.output import summary as summary_module
 from tests.support.sample_events import SAMPLES, sample
@@ -67,9 +67,9 @@ def test_event(kind: type[Event]) -> None:
 
 
 def test_outcomes() -> None:
-    """Each outcome has a meaning."""
+    """Each outcome has a meaning, and so has what a request is for."""
     described = re.findall(r"^\| `([a-z-]+)` \| [^|]+ \|$", section("exchange"), flags=re.MULTILINE)
-    assert described == list(get_args(Outcome))
+    assert described == [*get_args(Outcome), *get_args(Kind)]
 
 
 def test_summary() -> None:

@@ -46,6 +46,48 @@ def row(text: str, name: str) -> list[str]:
     return next(line for line in text.splitlines() if line.startswith(name)).split()
 
 
+HOUSEKEEPING = {"kind": "housekeeping", "path": "/api/event_logging/v2/batch"}
+
+
+def test_what_passed_as_housekeeping() -> None:
+    """It is named by method and path, the most frequent first, and preflights are counted."""
+    passed = {"outcome": "forwarded", "rule": None}
+    text = report_of(
+        sample(ExchangeEnded),
+        *[sample(ExchangeEnded, **passed, **HOUSEKEEPING)] * 2,
+        sample(ExchangeEnded, **passed, kind="housekeeping", method="HEAD", path="/"),
+        sample(ExchangeEnded, rule="mine", **HOUSEKEEPING),
+        sample(ExchangeEnded, **passed, kind="preflight", method="OPTIONS"),
+    )
+    assert row(text, "api.anthropic.com")[1] == "1"
+    batch = "POST /api/event_logging/v2/batch"
+    assert f"- 3 requests passed as housekeeping: {batch} (2), HEAD / (1).\n" in text
+    assert f"- 1 request met a rule of yours as housekeeping: {batch} (1).\n" in text
+    assert "- 1 CORS preflight passed.\n" in text
+    assert "arrived" not in text
+
+
+@pytest.mark.parametrize(
+    ("only", "kind", "rule", "words"),
+    [
+        ("api", "housekeeping", None, "No call of the API arrived, so nothing was tested. What"),
+        ("api", "preflight", None, "No call of the API arrived, so nothing was tested. What"),
+        ("model", "api", None, "No call of a model arrived, so nothing was tested. What"),
+        ("api", "housekeeping", "mine", "No call of the API arrived. What"),
+    ],
+)
+def test_nothing_but_what_is_left_out(only: str, kind: str, rule: str | None, words: str) -> None:
+    """Such a run must not look as if it had tested anything."""
+    text = report_of(
+        sample(ProxyStarted, only=only), sample(SessionStarted),
+        sample(ExchangeEnded, kind=kind, rule=rule, outcome="forwarded"),
+    )  # fmt: skip
+    assert words in text
+    assert "- The client was here, but what it asked is not what presets" in text
+    assert ("--only api is for" in text) is (only == "model")
+    assert "--only all is for every request.\n" in text
+
+
 def test_a_row_a_target() -> None:
     """Requests, rates asked and seen, injected, forwarded and upstream errors."""
     text = report_of(

@@ -118,6 +118,9 @@ def test_run() -> None:
             },
         ],
         "rules": [{"rule": "options", "reached": 40, "fired": 2, "not_reached": 0}],
+        "left_out": {},
+        "left_out_hit": {},
+        "preflights": 0,
         "sessions": 1,
         "relayed": {"pypi.org": 2},
         "unopened_tunnels": {"closed.example": 1},
@@ -135,6 +138,55 @@ def test_nothing_happened() -> None:
     values = summary_of().as_dict()
     assert (values["started"], values["seconds"], values["seed"]) == (None, 0.0, None)
     assert values["targets"] == []
+
+
+OF_EACH_KIND = [
+    sample(ExchangeEnded, outcome="forwarded", rule=None, kind=kind, path=f"/{kind}")
+    for kind in ("model", "api", "housekeeping", "preflight", None)
+]
+
+
+@pytest.mark.parametrize(
+    ("only", "requests", "left_out"),
+    [
+        ("model", 2, {"POST /api": 1, "POST /housekeeping": 1}),
+        ("api", 3, {"POST /housekeeping": 1}),
+        ("all", 4, {}),
+    ],
+)
+def test_what_is_left_out(only: str, requests: int, left_out: dict[str, int]) -> None:
+    """It is named and is no request; a preflight that passed never is one."""
+    summary = summary_of(sample(ProxyStarted, only=only), *OF_EACH_KIND)
+    values = summary.as_dict()
+    assert (summary.requests, values["left_out"], values["preflights"]) == (requests, left_out, 1)
+    assert values["left_out_hit"] == {}
+
+
+def test_what_is_left_out_and_met_a_rule() -> None:
+    """Of the user's own, which may be for preflights too."""
+    hit = [
+        sample(ExchangeEnded, rule="r", kind="housekeeping", path="/a", outcome="not-reached"),
+        sample(ExchangeEnded, rule="r", kind="preflight", path="/b", method="OPTIONS"),
+    ]
+    summary = summary_of(sample(ProxyStarted, rules=("r",)), *hit)
+    values = summary.as_dict()
+    assert values["left_out_hit"] == {"POST /a": 1, "OPTIONS /b": 1}
+    assert (summary.requests, values["left_out"], values["preflights"]) == (0, {}, 0)
+    assert values["rules"][0]["not_reached"] == 1
+
+
+def test_requests_that_are_left_out_are_bounded() -> None:
+    """In their number and their length."""
+    summary = summary_of(
+        sample(ProxyStarted),
+        *(
+            sample(ExchangeEnded, rule=None, kind="housekeeping", path=f"/{n}" + "x" * 1000)
+            for n in range(summary_module.MAX_HOSTS + 5)
+        ),
+    )
+    assert len(summary.left_out) == summary_module.MAX_HOSTS + 1
+    assert summary.left_out["(other)"] == 5
+    assert max(map(len, summary.left_out)) == summary_module.MAX_REQUEST_CHARACTERS
 
 
 def test_clock_that_was_set_back() -> None:

@@ -41,6 +41,7 @@ def test_a_target_is_injected():
         "session": 1, "exchange": 1, "client": "behind-fault", "target": "api.example.com",
         "method": "POST", "scheme": "http", "host": "api.example.com", "port": 80,
         "path": "/v1/messages", "outcome": "injected", "rule": "options", "status": 429,
+        "kind": "model",
         "request_bytes": 5, "response_bytes": len(response.body), "error": None,
         "fault": None,
     }  # fmt: skip

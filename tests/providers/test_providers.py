@@ -69,6 +69,54 @@ def test_recognition(host: str, path: str, name: str) -> None:
     assert provider.recognises(host, path)
 
 
+A, OPENAI, X = "api.anthropic.com", "api.openai.com", "api.example.com"
+
+
+@pytest.mark.parametrize(
+    ("host", "request_line", "kind"),
+    [
+        (A, "POST /v1/messages", "model"),
+        (A, "POST /v1/complete", "model"),
+        (A, "GET /v1/messages", "api"),
+        (A, "POST /v1/messages/count_tokens", "api"),
+        (A, "POST /v1/messages/batches", "api"),
+        (A, "GET /v1/models", "api"),
+        (A, "POST /v1/files", "api"),
+        (A, "GET /v1/api/x", "api"),
+        (A, "GET /api", "api"),
+        (A, "GET /api/claude_code/settings", "housekeeping"),
+        (A, "POST /api/event_logging/v2/batch", "housekeeping"),
+        (A, "POST /api/eval/sdk-1", "housekeeping"),
+        (A, "GET /mcp-registry/v0/servers", "housekeeping"),
+        (A, "GET /", "housekeeping"),
+        (A, "POST /", "api"),
+        (A, "HEAD /v1/messages", "housekeeping"),
+        (A, "OPTIONS *", "housekeeping"),
+        (A, "POST /v1/chat/completions", "model"),
+        ("openrouter.ai", "POST /api/v1/messages", "model"),
+        ("openrouter.ai", "POST /api/v1/messages/count_tokens", "api"),
+        ("openrouter.ai", "GET /api/v1/models", "api"),
+        (OPENAI, "POST /v1/responses", "model"),
+        (OPENAI, "POST /v1/responses/compact", "model"),
+        (OPENAI, "POST /v1/responses/resp_1/cancel", "api"),
+        (OPENAI, "GET /v1/responses", "api"),
+        (OPENAI, "POST /v1/completions", "model"),
+        (OPENAI, "POST /v1/embeddings", "api"),
+        (OPENAI, "POST /v1/traces/ingest", "housekeeping"),
+        ("x.openai.azure.com", "POST /openai/deployments/d/chat/completions", "model"),
+        (X, "GET /", "api"),
+        (X, "HEAD /", "api"),
+        (X, "OPTIONS /x", "api"),
+        (X, "POST /api/event_logging/batch", "api"),
+        (X, "POST /v1/traces/ingest", "api"),
+    ],
+)
+def test_what_a_request_is_for(host: str, request_line: str, kind: str) -> None:
+    """Housekeeping is named; on the host of an API that is not known, nothing is."""
+    method, path = request_line.split(" ")
+    assert provider_for(host, path).kind(method, path) == kind
+
+
 def test_no_one_else_recognises() -> None:
     """A provider says no to what is another's."""
     anthropic, openai, _ = PROVIDERS

@@ -28,6 +28,10 @@ WIDE = {"match": {"path": "/a"}}
         ([{"fault": "pass"}, {}], [1]),
         ([{"match": {"json": {"a": 1}}}, {"match": {"json": {"a": True}}}], []),
         ([{"match": {"json": {"a": {"equal": [1]}}}}] * 2, [1]),
+        ([{}, {"match": {"model_call": True}}], [1]),
+        ([{"match": {"housekeeping": False}}, {}], []),
+        ([{}, {"match": {"method": "OPTIONS"}}], []),  # preflights come to it
+        ([{"match": {"method": "OPTIONS"}}] * 2, [1]),
     ],
 )
 def test_a_rule_behind_one_that_always_fires(values, hidden) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from faultinject.authority import TargetPattern
 from faultinject.composing import rule_set_of
-from faultinject.settings import Settings
+from faultinject.settings import Only, Settings
 
 
 def test_the_options_are_one_rule() -> None:
@@ -19,3 +21,13 @@ def test_the_options_are_one_rule() -> None:
     assert rule.response.body == "caf\u00e9".encode()
     assert (b"Retry-After", b"7") in rule.response.headers
     assert b"X-Faultinject" not in dict(rule.response.headers)
+
+
+@pytest.mark.parametrize(
+    ("only", "given"),
+    [("model", {"model_call": True}), ("api", {"housekeeping": False}), ("all", {})],
+)
+def test_what_it_is_for(only: Only, given: dict[str, bool]) -> None:
+    """Calls of the API, unless more or less is wanted."""
+    [rule] = rule_set_of(Settings(only=only)).rules
+    assert rule.match.given == {"hosts": Settings().target_host} | given

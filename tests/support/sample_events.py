@@ -114,6 +114,6 @@ SAMPLES: dict[type[Event], dict[str, Any]] = {
 }
 
 
-def sample(kind: type[Event], **changes: Any) -> Any:
+def sample(kind: type[Event], /, **changes: Any) -> Any:
     """Return the sample of a kind of event, with some fields changed."""
     return kind(**({"time": TIME} | SAMPLES[kind] | changes))

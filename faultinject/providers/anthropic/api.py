@@ -74,5 +74,8 @@ PROVIDER = Provider(
     usage=_usage,
     failures=errors.FAILURES,
     pages=_PAGES,
+    model_calls=re.compile(r".*/v1/(messages|complete)"),
+    # The API itself is below /v1. The rest is what Claude Code asks beside.
+    housekeeping=re.compile(r"/(api|mcp-registry)/.*"),
 )
 """Anthropic's API."""

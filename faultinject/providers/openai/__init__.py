@@ -53,5 +53,7 @@ PROVIDER = Provider(
     usage=_usage,
     failures=errors.FAILURES,
     pages=gateway.PAGES,
+    model_calls=re.compile(r".*/((chat/)?completions|responses(/compact)?)"),
+    housekeeping=re.compile(r"/v1/traces/ingest"),
 )
 """OpenAI's API."""

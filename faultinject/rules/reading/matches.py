@@ -113,6 +113,8 @@ _READERS: dict[str, Callable[[Node], Any]] = {
     "method": _methods,
     "path": _path,
     "provider": _providers,
+    "model_call": Node.flag,
+    "housekeeping": Node.flag,
     "query": _query,
     "header": _headers,
     "client": _client,

@@ -1,0 +1,176 @@
+"""Requests of pages in browsers to another origin (CORS).
+
+A browser asks before some calls whether the page may make them (a preflight), and hides from the
+page each answer that does not say that it may see it. So does an injected answer have to.
+https://fetch.spec.whatwg.org/#http-cors-protocol
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from attrs import define, evolve, field, frozen
+
+from faultinject.http.message import (
+    Headers,
+    RequestHead,
+    ResponseHead,
+    find_header,
+    header_tokens,
+)
+
+_ORIGINS = 1024
+"""So many pairs of a host and an origin are remembered; the least recently used are forgotten."""
+_LONGEST_ORIGIN = 512
+"""Longest value of Origin, in bytes, that is remembered."""
+_ALLOW_ORIGIN = b"access-control-allow-origin"
+_ALLOW_CREDENTIALS = b"access-control-allow-credentials"
+_EXPOSE = b"access-control-expose-headers"
+_RATE_LIMITS = [
+    f"anthropic-ratelimit-{what}-{value}"
+    for what in ("requests", "tokens", "input-tokens", "output-tokens")
+    for value in ("limit", "remaining", "reset")
+] + [
+    f"x-ratelimit-{value}-{what}"
+    for what in ("requests", "tokens")
+    for value in ("limit", "remaining", "reset")
+]
+_EXPOSED = (
+    b"Access-Control-Expose-Headers",
+    ", ".join(
+        ("request-id", "x-request-id", "retry-after", "retry-after-ms", "x-should-retry",
+         *_RATE_LIMITS, "x-faultinject", "x-faultinject-error")
+    ).encode(),
+)  # fmt: skip
+"""What SDKs and programs read in an answer; without it a page sees few headers. Named one by one,
+since ``*`` stands for none if there are credentials."""
+
+
+def is_preflight(request: RequestHead) -> bool:
+    """Return True if a browser asks whether a page may make a call.
+
+    https://fetch.spec.whatwg.org/#cors-preflight-request
+    """
+    return (
+        request.method == b"OPTIONS"
+        and request.has_header(b"origin")
+        and request.has_header(b"access-control-request-method")
+    )
+
+
+def allowing(request: RequestHead) -> Headers:
+    """Return headers that let the page behind a request see any answer to it.
+
+    Nothing if the request is of no page. With cookies a browser takes no ``*``: then the page's
+    own origin is named.
+    """
+    return (*_allowing_origin(request), _EXPOSED) if request.has_header(b"origin") else ()
+
+
+def allowing_call(preflight: RequestHead) -> Headers:
+    """Return headers that allow the call that a preflight asks for, whatever it is."""
+    method = find_header(preflight.headers, b"access-control-request-method") or b"POST"
+    headers = (*_allowing_origin(preflight), (b"Access-Control-Allow-Methods", method))
+    wanted = find_header(preflight.headers, b"access-control-request-headers")
+    # Repeated, for ``*`` does not stand for Authorization.
+    return headers if wanted is None else (*headers, (b"Access-Control-Allow-Headers", wanted))
+
+
+def _allowing_origin(request: RequestHead) -> Headers:
+    origin = find_header(request.headers, b"origin") or b"*"
+    if not request.has_header(b"cookie"):
+        return ((b"Access-Control-Allow-Origin", b"*"),)
+    return (
+        (b"Access-Control-Allow-Origin", origin),
+        (b"Access-Control-Allow-Credentials", b"true"),
+        (b"Vary", b"Origin"),
+    )
+
+
+@frozen
+class _Allowed:
+    headers: Headers
+    of_preflight: bool
+    """Whether only the answer to a preflight was seen, which does not say what is exposed."""
+
+
+@define(eq=False)
+class SeenOrigins:
+    """What an API's own answers allowed to pages, by its host and the page's origin."""
+
+    _seen: OrderedDict[tuple[str, bytes], _Allowed] = field(factory=OrderedDict, init=False)
+
+    def page(self, authority: str, request: RequestHead) -> Page | None:
+        """Return the page behind a request to a host; None if it is of no page."""
+        origin = find_header(request.headers, b"origin")
+        return None if origin is None else Page(self, authority, origin, request)
+
+    def find(self, authority: str, origin: bytes) -> _Allowed | None:
+        """Return what was allowed to an origin; None if no answer to it was seen."""
+        allowed = self._seen.get((authority, origin))
+        if allowed is not None:
+            self._seen.move_to_end((authority, origin))
+        return allowed
+
+    def remember(self, authority: str, origin: bytes, allowed: _Allowed) -> None:
+        """Remember what was allowed to an origin."""
+        if len(origin) > _LONGEST_ORIGIN:
+            return
+        self._seen[authority, origin] = allowed
+        self._seen.move_to_end((authority, origin))
+        if len(self._seen) > _ORIGINS:
+            self._seen.popitem(last=False)
+
+
+@frozen
+class Page:
+    """The page that a request is of, as far as it is known."""
+
+    seen: SeenOrigins
+    authority: str
+    origin: bytes
+    request: RequestHead
+
+    def learn(self, head: ResponseHead) -> None:
+        """Take note of what an answer of the API's own to the request allows the page."""
+        if head.interim:
+            return
+        of_preflight = is_preflight(self.request)
+        if not head.has_header(_ALLOW_ORIGIN):
+            # An error that something before the API made may lack what the API itself allows.
+            if head.status < 300 and not of_preflight:
+                self.seen.remember(self.authority, self.origin, _Allowed((), False))
+            return
+        known = self.seen.find(self.authority, self.origin)
+        if not of_preflight or known is None or known.of_preflight:
+            self.seen.remember(
+                self.authority, self.origin, _Allowed(_kept(head.headers), of_preflight)
+            )
+
+    def headers(self) -> Headers:
+        """Return what an answer of ours must have for the page to see it as it sees the API's.
+
+        That is what the API's own answers had. If none was seen, the page may see it. The answer
+        to a preflight gets nothing: a rule that names OPTIONS says all of it.
+        """
+        if is_preflight(self.request):
+            return ()
+        known = self.seen.find(self.authority, self.origin)
+        if known is None:
+            return allowing(self.request)
+        return (*known.headers, _EXPOSED) if known.of_preflight else known.headers
+
+    def shown(self, headers: Headers) -> Headers:
+        """Return the headers of an answer with those that the page needs; its own go before."""
+        own = {name.lower() for name, _ in headers}
+        return (*headers, *(each for each in self.headers() if each[0].lower() not in own))
+
+    def shown_head(self, head: ResponseHead) -> ResponseHead:
+        """Return the head of an answer with the headers that the page needs."""
+        return evolve(head, headers=self.shown(head.headers))
+
+
+def _kept(headers: Headers) -> Headers:
+    names = (_ALLOW_ORIGIN, _ALLOW_CREDENTIALS, _EXPOSE)
+    kept = tuple(each for each in headers if each[0].lower() in names)
+    return (*kept, (b"Vary", b"Origin")) if b"origin" in header_tokens(headers, b"vary") else kept
