@@ -144,6 +144,8 @@ class Conversation:
         perform: Callable[[Exchange, Decision, Origin], Awaitable[None]],
     ) -> None:
         exchange = self._new_exchange()
+        pages = self.session.services.origins
+        exchange.page = pages.page(str(origin.authority), decision.request)
         try:
             await perform(exchange, decision, origin)
         finally:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from faultinject.dial import Origin
 from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
@@ -19,6 +19,7 @@ from faultinject.events import Outcome
 from faultinject.faults.respond import InjectedResponse
 from faultinject.forwarding import Forwarding
 from faultinject.http.connection import CONTINUE, ClientConnection
+from faultinject.http.cors import Page
 from faultinject.http.message import End, Part, RequestHead
 from faultinject.lease import Lease
 from faultinject.limits import Limits
@@ -47,6 +48,8 @@ class Exchange:
     limits: Limits
     performer: Performer | None = None
     """What performs the plan, if there is more to it than to inject an answer or to pass one on."""
+    page: Page | None = None
+    """The page in a browser that the request is of."""
     outcome: Outcome = "client-gone"
     status: int | None = None
     error: str | None = None
@@ -107,6 +110,7 @@ class Exchange:
         then: Callable[[Forwarding], Awaitable[None]],
     ) -> None:
         forwarding = Forwarding(self.client, self.lease, self.patience, self.limits, self.performer)
+        forwarding.on_head = None if self.page is None else self.page.learn
         try:
             await forwarding.run(request, origin, received)
             await then(forwarding)
@@ -195,6 +199,8 @@ class Exchange:
         the answer; and a client that is still sending may not look for one. With ``last`` it is
         not read; with ``closes`` the connection ends all the same.
         """
+        if self.page is not None:
+            response = evolve(response, headers=self.page.shown(response.headers))
 
         async def say(whole: bool) -> int:
             parts = dated(response, close=closes or not whole)

@@ -8,6 +8,7 @@ Knows nothing of rules, and nothing of what comes before and after on either con
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import trio
@@ -57,6 +58,8 @@ class Forwarding:
     limits: Limits
     performer: Performer | None = None
     """What passes the answer on, if there is a plan for it; else it is passed on as it is."""
+    on_head: Callable[[ResponseHead], None] | None = None
+    """Is told each head that the upstream sends."""
     status: int | None = None
     """The status that the client was sent."""
     _watch: ClientWatch = field(init=False)
@@ -182,6 +185,10 @@ class Forwarding:
             raise UpstreamError("disconnected", "the upstream ended the connection unasked")
         self._sent = _Sent(None)
         self.patience.expect("the upstream to go on", self.limits.idle_seconds)
+        if self.on_head is not None:
+            for part in parts:
+                if isinstance(part, ResponseHead):
+                    self.on_head(part)
         if self.performer is not None:
             try:
                 return await self.performer.pass_on(parts)

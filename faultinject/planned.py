@@ -166,7 +166,8 @@ class Planned:
             plan.marker,
             close=close,
         )
-        await performer.pass_on([made.head])
+        page = self.exchange.page
+        await performer.pass_on([made.head if page is None else page.shown_head(made.head)])
         if performer.has_body:
             for place, piece in enumerate(made.pieces):
                 if place and await performer.pause(SPACING_SECONDS):

@@ -18,6 +18,7 @@ from faultinject.dial import Dialer
 from faultinject.events import Event, Listener, SessionEnded, SessionFailed, SessionStarted, Warned
 from faultinject.facts import Facts
 from faultinject.faults.stage import Stage as FaultStage
+from faultinject.http.cors import SeenOrigins
 from faultinject.lease import Lease
 from faultinject.limits import Limits
 from faultinject.patience import Patience, PatienceEndedError
@@ -53,6 +54,8 @@ class Services:
     """Returns a time in seconds."""
     _started_at: float = Factory(lambda self: self.clock(), takes_self=True)
     """When the run began: the rules count time from there."""
+    origins: SeenOrigins = field(factory=SeenOrigins)
+    """What APIs allowed to pages in browsers."""
     _warnings: set[str] = field(factory=set)
     _session_ids: itertools.count[int] = field(factory=lambda: itertools.count(1))
 

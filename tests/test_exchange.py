@@ -557,3 +557,48 @@ async def test_an_answer_that_has_no_way_is_an_upstream_error(autojump_clock):
         await session.run(FrontDoor(ours).serve)
         assert await theirs.receive_some() == b""
         assert bench.outcomes == ["upstream-error"]
+
+
+# Pages in browsers
+
+PAGE = b"Origin: http://localhost:3000"
+
+
+async def test_a_page_sees_an_injected_answer(autojump_clock):
+    """Any may, as long as nothing is known of the API; without a page nothing is said of it."""
+    async with open_bench(probability=1) as bench:
+        client = await bench.tls()
+        answer = await client.ask(post("/v1/messages", b"{}", PAGE))
+        assert (answer.status, answer.header(b"access-control-allow-origin")) == (429, b"*")
+        assert b"retry-after" in (answer.header(b"access-control-expose-headers") or b"")
+        answer = await client.ask(post("/v1/messages", b"{}"))
+        assert answer.header(b"access-control-allow-origin") is None
+
+
+async def test_a_page_sees_it_as_it_sees_the_api(autojump_clock):
+    """The API's own answer is passed on as it is, and the next, which a rule gives, is alike."""
+    allowed = (b"Access-Control-Allow-Origin: http://localhost:3000", b"Vary: Origin")
+    async with open_bench(upstream=answers(ok(b"{}", *allowed))) as bench:
+        bench.rules({"when": {"after": 1}, "fault": {"respond": {"failure": "overloaded"}}})
+        client = await bench.tls()
+        first = await client.ask(post("/v1/messages", b"{}", PAGE))
+        assert [name for name, _ in first.headers] == [
+            b"Access-Control-Allow-Origin", b"Vary", b"Content-Length",
+        ]  # fmt: skip
+        answer = await client.ask(post("/v1/messages", b"{}", PAGE))
+        assert (answer.status, answer.header(b"vary")) == (529, b"Origin")
+        assert answer.header(b"access-control-allow-origin") == b"http://localhost:3000"
+        assert answer.header(b"access-control-expose-headers") is None
+
+
+async def test_a_page_sees_our_own_errors_and_what_is_made(autojump_clock):
+    """A 502 is no secret to it, nor is a stream that no API was asked for."""
+    async with open_bench() as bench:
+        bench.dialer.failure = UpstreamError("refused", "nobody listens")
+        client = await bench.tls()
+        answer = await client.ask(post("/v1/messages", b"{}", PAGE))
+        assert (answer.status, answer.header(b"access-control-allow-origin")) == (502, b"*")
+        made = {"stream": {"after": {"count": 5}, "end": True, "upstream": "skipped"}}
+        bench.rules({"fault": made})
+        answer = await client.ask(post("/v1/messages", b'{"stream": true}', PAGE))
+        assert (answer.status, answer.header(b"access-control-allow-origin")) == (200, b"*")

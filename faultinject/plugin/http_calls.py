@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from attrs import define
+from attrs import define, evolve
 
 from faultinject.authority import HTTP_PORT, HTTPS_PORT, Authority, TargetPattern
 from faultinject.facts import Facts
@@ -60,6 +60,9 @@ class HttpCalls:
         response = plan.source
         if plan.respond is not None:
             response = _worded(plan.respond, plan, facts)
+        page = self.services.origins.page(str(authority), request)
+        if page is not None and response is not None:
+            response = evolve(response, headers=page.shown(response.headers))
         plan.end()
         self._tell(authority, facts, len(body), plan.rule_id, response, started)
         return response

@@ -25,6 +25,15 @@ def http_calls(enabled=True, **settings):
     return HttpCalls(make_services(events, **settings), enabled), events
 
 
+def test_a_page_in_a_browser_sees_the_answer():
+    """As it does elsewhere."""
+    calls, _ = http_calls()
+    asked = request()
+    asked = evolve(asked, headers=(*asked.headers, (b"Origin", b"http://localhost:3000")))
+    response = calls.answer(asked, b"12345")
+    assert (b"Access-Control-Allow-Origin", b"*") in response.headers
+
+
 def test_a_target_is_injected():
     """And told of, without the query."""
     calls, events = http_calls()
