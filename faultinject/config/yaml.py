@@ -1,4 +1,4 @@
-"""Reads YAML into the values that JSON has too, with one line for each mistake.
+"""Reads YAML 1.2 into the values that JSON has too, with one line for each mistake.
 
 What is repeated by aliases is counted as often as it stands there. Knows nothing of which keys
 there are, and of YAML itself only what its loader knows (`faultinject.config.yaml_loader`).
@@ -6,12 +6,15 @@ there are, and of YAML itself only what its loader knows (`faultinject.config.ya
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from faultinject.config.wording import one_line
 from faultinject.errors import SettingsError
 
 _MOST_VALUES = 200_000
+_OTHER_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
+"""What ends a line in YAML 1.1, as PyYAML has it, and is a character like others in 1.2."""
 
 
 def yaml_value(text: str) -> object:
@@ -21,6 +24,7 @@ def yaml_value(text: str) -> object:
 
     from faultinject.config.yaml_loader import Loader
 
+    _check_line_ends(text)
     try:
         value = yaml.load(text, Loader=Loader)  # noqa: S506 -- it is a SafeLoader
         _check_size(value)
@@ -31,6 +35,15 @@ def yaml_value(text: str) -> object:
     except RecursionError:
         raise SettingsError("its values are nested too deeply") from None
     return value
+
+
+def _check_line_ends(text: str) -> None:
+    if found := _OTHER_LINE_ENDS.search(text):
+        line, code = text.count("\n", 0, found.start()) + 1, ord(found.group())
+        raise SettingsError(
+            f"line {line}: the character U+{code:04X} cannot stand there by itself; write it as"
+            f" \\u{code:04x} in double quotes"
+        )
 
 
 def _where(error: Any) -> str:

@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.config.file import read_config_file
+from faultinject.config.scalars import number_of
 from faultinject.config.yaml import yaml_value
 from faultinject.errors import SettingsError
 
@@ -34,7 +38,7 @@ def test_what_yaml_says(text, value) -> None:
     [
         ("a: [1", "line 1, column 6: not YAML: expected ',' or ']', but got '<stream end>'"),
         ("a: 1\na: 2", "line 2, column 1: not YAML: the key 'a' is there twice; keep one"),
-        ("on: 1", "line 1, column 1: not YAML: the key 'True' is not text; put it in quotes"),
+        ("true: 1", "line 1, column 1: not YAML: the key 'True' is not text; put it in quotes"),
         ("? [a]\n: 1", "line 1, column 3: not YAML: the key '['a']' is not text; put it in quotes"),
         (
             "host: *.example.com",
@@ -44,12 +48,17 @@ def test_what_yaml_says(text, value) -> None:
         ("a: \x00", 'not YAML: unacceptable character #x0000: special characters are not allowed   in "<unicode string>", position 3'),
         ("[" * 201 + "]" * 201, "its values are nested too deeply"),
         ("- " * 20_000, "its values are nested too deeply"),
-        ("a: 0x_", "line 1, column 4: not YAML: '0x_' is no int"),
+        ("a: !!int 0x_", "line 1, column 4: not YAML: '0x_' is no int"),
+        ("a: !!int 1_000", "line 1, column 4: not YAML: '1_000' is no int"),
+        ("a: !!null x", "line 1, column 4: not YAML: 'x' is no null"),
+        ("a: !!bool yes", "line 1, column 4: not YAML: 'yes' is no bool"),
         ("a: !!float ''", "line 1, column 4: not YAML: '' is no float"),
         ("a: !!bool x", "line 1, column 4: not YAML: 'x' is no bool"),
-        ("a: !!timestamp x", "line 1, column 4: not YAML: 'x' is no timestamp"),
-        ("a: 1" + ":1" * 300 + ".5", "line 1, column 4: not YAML: '1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1...' is no float"),
-        ("a: !!map x", "line 1, column 4: not YAML: 'x' is no map"),
+        ("a: !!timestamp 2020-01-01", "line 1, column 4: not YAML: could not determine a constructor for the tag 'tag:yaml.org,2002:timestamp'"),
+        ("a: !!set {x}", "line 1, column 4: not YAML: could not determine a constructor for the tag 'tag:yaml.org,2002:set'"),
+        ("a: !!map x", "line 1, column 4: not YAML: the tag !!map is for mappings alone"),
+        ("a: !!str [x]", "line 1, column 4: not YAML: expected a scalar node, but found sequence"),
+        ("a: 1\nb: '\u2028'", "line 2: the character U+2028 cannot stand there by itself; write it as \\u2028 in double quotes"),
     ],
 )  # fmt: skip
 def test_what_is_no_yaml(text, message) -> None:
@@ -67,7 +76,7 @@ def test_brackets_within_brackets() -> None:
 
 
 @pytest.mark.parametrize(
-    "number", ["9" * 5_000, "0x" + "f" * 5_000, "1" + ":1" * 3_000, "1." + "5" * 5_000]
+    "number", ["9" * 5_000, "0x" + "f" * 5_000, "0o" + "7" * 5_000, "1." + "5" * 5_000]
 )
 def test_a_number_of_too_many_digits(number: str) -> None:
     """No message could show it, and there are ways to write one that cost the digits' square."""
@@ -77,11 +86,92 @@ def test_a_number_of_too_many_digits(number: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("0x10", 16), ("1_000", 1000), ("1:30", 90), ("-1.5e+3", -1500.0), ("1:30.5", 90.5)],
+    [
+        ("0x1F", 31),
+        ("0o17", 15),
+        ("010", 10),
+        ("+12", 12),
+        ("-1.5e+3", -1500.0),
+        ("1e-2", 0.01),
+        ("1E2", 100.0),
+        ("1.", 1.0),
+        ("-.5", -0.5),
+        (".inf", float("inf")),
+        ("-.INF", float("-inf")),
+        ("!!float 1", 1.0),
+        ("!!int '7'", 7),
+        ("null", None),
+        ("NULL", None),
+        ("~", None),
+        ("", None),
+        ("True", True),
+        ("FALSE", False),
+    ],
 )
-def test_ways_to_write_a_number(text: str, value: float) -> None:
-    """As YAML 1.1 has them."""
-    assert yaml_value(text) == value
+def test_what_plain_text_means(text: str, value: object) -> None:
+    """As the core schema of YAML 1.2 has it."""
+    read = yaml_value(f"a: {text}")
+    assert read == {"a": value}
+    assert type(read["a"]) is type(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("yes", "no", "on", "off", "y", "n", "Yes", "NO", "On", "tRUE", "nULL"),
+        *("1:30", "1:30.5", "1_000", "0b11", "-0x10", "0o8", "1e", "e1", ".", "+.nan", "inf"),
+        *("2020-01-01", "2020-01-01 10:00:00", "<<", "=", "0x_"),
+    ],
+)
+def test_what_only_yaml_1_1_reads_as_a_value(text: str) -> None:
+    """It is text, as a key, too."""
+    assert yaml_value(f"{text}: {text}") == {text: text}
+    assert yaml_value(f"[{text}]") == [text]
+
+
+def test_not_a_number() -> None:
+    """The one value that is not equal to itself."""
+    assert str(yaml_value("[.nan, .NaN, .NAN]")) == "[nan, nan, nan]"
+
+
+@given(
+    st.from_regex(r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,3})?", fullmatch=True)
+)
+def test_a_number_is_the_same_in_all_three(text: str) -> None:
+    """In JSON, in TOML, in YAML, and in a rule of one line."""
+    value = json.loads(text)
+    for read in (yaml_value(text), tomllib.loads(f"a = {text}")["a"], number_of(text)):
+        assert (read, type(read)) == (value, type(value))
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=100), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(VALUES, st.sampled_from([None, 2, "\t"]))
+def test_json_is_yaml(value: object, indent: int | str | None) -> None:
+    """Its values are the same, whether the file is called so or so."""
+    text = json.dumps(value, indent=indent)
+    assert yaml_value(text) == json.loads(text)
+
+
+@given(st.dictionaries(st.text(max_size=20), st.text(max_size=20), max_size=3))
+def test_json_with_characters_of_all_kinds_is_yaml_or_refused(value: object) -> None:
+    """What PyYAML cannot read as JSON does is a mistake, not another value."""
+    try:
+        read = yaml_value(json.dumps(value, ensure_ascii=False))
+    except SettingsError:
+        return
+    assert read == value
 
 
 def test_aliases_cannot_fill_the_memory() -> None:
@@ -107,7 +197,7 @@ def test_a_configuration_file_may_be_yaml(tmp_path, name) -> None:
         read_config_file(path)
 
 
-@given(st.one_of(st.text(), st.text(alphabet="ab:-[]{}&*!|>'\"#%@,? \n0_x.~<=", max_size=30)))
+@given(st.one_of(st.text(), st.text(alphabet="ab:-[]{}&*!|>'\"#%@,? \n\t0_x.~<=e", max_size=30)))
 def test_any_text_is_yaml_or_refused_in_one_line(text: str) -> None:
     """And nothing else happens."""
     assert len(message(text).splitlines()) <= 1

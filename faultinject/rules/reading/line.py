@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from faultinject.config import nearest
+from faultinject.config.scalars import number_of
 from faultinject.config.wording import shown_text
 from faultinject.config.yaml import yaml_value
 from faultinject.errors import SettingsError
@@ -212,7 +213,7 @@ def _value(text: str, source: str) -> object:
 def _scalar(text: str) -> object:
     if text in _WORDS:
         return _WORDS[text]
-    return int(text) if text.lstrip("-").isdigit() else float(text)
+    return number_of(text)
 
 
 def _nearest(word: str) -> str:
