@@ -40,18 +40,18 @@ async def serve_clients(
     ``is_ourselves`` is as `Dialer` has it.
     """
     dialer = dialer_of(run.settings, is_ourselves)
-    async with trio.open_nursery() as pool_nursery:
-        acceptor = _Acceptor(_services(run, dialer, pool_nursery))
+    async with trio.open_nursery() as fake_upstream:
+        acceptor = _Acceptor(_services(run, dialer, fake_upstream))
         await acceptor.run(listeners, run.told_to_drain)
-        pool_nursery.cancel_scope.cancel()
+        fake_upstream.cancel_scope.cancel()
 
 
-def _services(run: Run, dialer: Dialer, pool_nursery: trio.Nursery) -> Services:
+def _services(run: Run, dialer: Dialer, fake_upstream: trio.Nursery) -> Services:
     settings = run.settings
     if not settings.fake_upstream:
-        return services_of(run, dialer, pool_nursery)
-    dial = _dial_fake_upstream(settings, run.listener, dialer.dial, pool_nursery)
-    return services_of(run, dialer, pool_nursery, dial=dial, relays_targets=False)
+        return services_of(run, dialer)
+    dial = _dial_fake_upstream(settings, run.listener, dialer.dial, fake_upstream)
+    return services_of(run, dialer, dial=dial, relays_targets=False)
 
 
 def _dial_fake_upstream(

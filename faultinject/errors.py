@@ -55,6 +55,21 @@ class UpstreamError(PeerError):
         self.status = status
 
 
+class UnansweredError(UpstreamError):
+    """A reused upstream connection took a request and ended without an answer.
+
+    The request must not be repeated: whether it was acted on is not known, and its method is not
+    idempotent (RFC 9110 section 9.2.2). The client's connection ends, as it would have directly.
+    """
+
+    def __init__(self, reason: str, why_not_again: str) -> None:
+        super().__init__(
+            "disconnected",
+            "the upstream ended a connection that was used before, without an answer to this"
+            f" request ({reason}); it is not sent again, because {why_not_again}",
+        )
+
+
 class HandshakeError(FaultinjectError):
     """The TLS handshake with a client failed.
 

@@ -14,7 +14,7 @@ import trio
 from attrs import define, evolve, field
 
 from faultinject.dial import Origin
-from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
+from faultinject.errors import ClientGoneError, ClientProtocolError, UnansweredError, UpstreamError
 from faultinject.events import Outcome
 from faultinject.faults.respond import InjectedResponse
 from faultinject.forwarding import Forwarding
@@ -178,7 +178,7 @@ class Exchange:
 
     async def _gateway_error(self, method: bytes, error: UpstreamError) -> None:
         self.error, self.upstream_was_reset = str(error), error.was_reset
-        if self.client.response_started:
+        if self.client.response_started or isinstance(error, UnansweredError):
             self.outcome = "upstream-error"
             return  # all that is left is to break off as the upstream did
         response = own_response(error.status, error.kind, str(error))

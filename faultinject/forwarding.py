@@ -16,7 +16,12 @@ from attrs import define, field
 
 from faultinject.beside import beside
 from faultinject.dial import Origin
-from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
+from faultinject.errors import (
+    ClientGoneError,
+    ClientProtocolError,
+    UnansweredError,
+    UpstreamError,
+)
 from faultinject.http.connection import ClientConnection, UpstreamConnection
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.http.passing import unambiguous
@@ -30,6 +35,10 @@ if TYPE_CHECKING:
 
 _REMEMBERED_BYTES = 1024 * 1024
 """How much of a request is kept while it may have to be sent again on another connection."""
+
+_IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
+"""Methods whose request may be repeated though it may have been acted on (RFC 9110 section 9.2.2).
+"""
 
 
 @define(eq=False)
@@ -65,6 +74,7 @@ class Forwarding:
     _watch: ClientWatch = field(init=False)
     _sent: _Sent = field(factory=lambda: _Sent(None))
     _upstream_deaf: bool = False
+    _answer_began: bool = False
     _client_failure: ClientGoneError | ClientProtocolError | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -85,19 +95,22 @@ class Forwarding:
             await self.performer.wait_before_upstream(self._watch)
         reused = await self.lease.acquire(origin)
         await self.lease.begin_upload(request)
-        self._sent = _Sent([] if reused else None)
+        repeatable = reused and request.method in _IDEMPOTENT
+        self._sent = _Sent([] if repeatable else None)
         first = (unambiguous(request), *received)
         if not isinstance(first[-1], End):
             first += tuple(self.client.buffered_parts())
         try:
             await self._exchange(first)
         except UpstreamError as error:
-            if error.kind != "disconnected" or self._sent.parts is None:
+            if not reused or error.kind != "disconnected":
                 raise
-            if self.lease.borrowed.unread:
-                raise  # it had begun to answer
+            if self._answer_began or self.lease.borrowed.unread:
+                raise
             # An old connection may have been ended by the upstream while our request was on its
-            # way (RFC 9112 section 9.3.1): nothing was answered, so a new one is asked, once.
+            # way (RFC 9112 section 9.3.1): nothing was answered.
+            if self._sent.parts is None:
+                raise _unanswered(request, error) from error
             again, self._sent = tuple(self._sent.parts), _Sent(None)
             await self.lease.acquire(origin, fresh=True)
             await self._exchange(again)
@@ -183,7 +196,7 @@ class Forwarding:
         """Send parts of the response to the client; return whether they were its last."""
         if not parts:
             raise UpstreamError("disconnected", "the upstream ended the connection unasked")
-        self._sent = _Sent(None)
+        self._sent, self._answer_began = _Sent(None), True
         self.patience.expect("the upstream to go on", self.limits.idle_seconds)
         if self.on_head is not None:
             for part in parts:
@@ -205,3 +218,13 @@ class Forwarding:
         if not part.interim or part.status == 101:
             self.status = part.status
         return unambiguous(part)
+
+
+def _unanswered(request: RequestHead, error: UpstreamError) -> UnansweredError:
+    method = request.method.decode("ascii")
+    why = f"{method} is not idempotent"
+    if request.method in _IDEMPOTENT:
+        why = f"it has more than {_REMEMBERED_BYTES} bytes"
+    unanswered = UnansweredError(str(error), why)
+    unanswered.was_reset = error.was_reset
+    return unanswered

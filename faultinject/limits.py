@@ -38,10 +38,9 @@ class Limits:
     send_seconds: float = 300.0
     """How long a client may leave an answer of our own unread until it is given up. One that is
     passed on may wait as long as anything else, ``idle_seconds``: a debugger stops its reader."""
-    pool_idle_seconds: float = 60.0
-    """How long an upstream connection that no client uses is kept."""
-    pool_connections: int = 64
-    """Largest number of such connections."""
+    upstream_connections: int = 8
+    """Largest number of upstream connections that one client connection keeps, one an origin; the
+    one that was not used for the longest goes first."""
     early_bytes: int = 64 * 1024
     """Most bytes held that a client sent before their turn (pipelined requests)."""
     sessions: int = 10_000

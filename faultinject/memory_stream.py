@@ -21,6 +21,7 @@ import trio
 from attrs import define, field
 
 from faultinject.one_at_a_time import OneAtATime
+from faultinject.streams import Peekable
 
 DEFAULT_LIMIT_BYTES = 64 * 1024
 """As much as one read of an HTTP connection takes."""
@@ -104,6 +105,10 @@ class _Pipe:
         self.sending.wake()
         return taken
 
+    def has_arrived(self) -> bool:
+        """Say whether something is unread, or the end has come."""
+        return bool(self._unread) or self._ended or self.closed_for_receiving
+
     def end(self) -> None:
         """Say that nothing more will be sent. What is unread can still be received."""
         self._ended = True
@@ -119,7 +124,7 @@ class _Pipe:
 
 
 @define(eq=False)
-class MemoryStream(trio.abc.HalfCloseableStream):
+class MemoryStream(Peekable, trio.abc.HalfCloseableStream):
     """One end of a stream; `memory_stream_pair` makes it."""
 
     _outgoing: _Pipe
@@ -145,6 +150,10 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             raise ValueError(f"max_bytes must be at least 1, not {max_bytes}")
         with self._incoming.receiving:
             return await self._incoming.receive(max_bytes)
+
+    def has_arrived(self) -> bool:
+        """Say whether a read would return, or raise, at once."""
+        return self._incoming.has_arrived()
 
     async def send_eof(self) -> None:
         """Half-close: this end sends nothing more, and can still receive."""

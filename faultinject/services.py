@@ -15,7 +15,7 @@ from faultinject.run import Run
 from faultinject.session import Services
 from faultinject.settings import Settings
 from faultinject.tls.leaves import LeafCache
-from faultinject.upstream import Dial, Pool
+from faultinject.upstream import Dial
 
 
 def dialer_of(settings: Settings, is_ourselves: Callable[[trio.socket.SocketType], bool]) -> Dialer:
@@ -32,7 +32,6 @@ def dialer_of(settings: Settings, is_ourselves: Callable[[trio.socket.SocketType
 def services_of(
     run: Run,
     dialer: Dialer,
-    pool_nursery: trio.Nursery,
     *,
     dial: Dial | None = None,
     relays_targets: bool = True,
@@ -40,8 +39,8 @@ def services_of(
 ) -> Services:
     """Return what a run's sessions use, and load what its rules need.
 
-    Upstream connections that wait in the pool live in the nursery. ``dial`` opens them; without it
-    the dialer does. ``resumption`` is as `LeafCache` has it.
+    ``dial`` opens upstream connections; without it the dialer does. ``resumption`` is as
+    `LeafCache` has it.
     """
     # Of each request it is told whether it is a call of an API
     import faultinject.providers.known  # noqa: F401 -- to have it loaded
@@ -55,7 +54,7 @@ def services_of(
         counters=run.counters,
         leaves=LeafCache(run.authority, limits.leaves, num_tickets=0, resumption=resumption),
         dialer=dialer,
-        pool=Pool(pool_nursery, dial or dialer.dial, limits),
+        dial=dial or dialer.dial,
         listener=run.listener,
         relays_targets=relays_targets,
         takes_any_key=run.settings.allow_foreign_keys or run.settings.fake_upstream,

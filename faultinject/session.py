@@ -24,7 +24,7 @@ from faultinject.limits import Limits
 from faultinject.patience import Patience, PatienceEndedError
 from faultinject.rules import Candidates, Counters, Plan, RuleSet, decide
 from faultinject.tls.leaves import LeafCache
-from faultinject.upstream import Pool, PooledLease
+from faultinject.upstream import Dial, OwnLease
 
 MOST_WARNINGS = 1_000
 """So many warnings are said once each, and no more: what is in them may be a client's choice."""
@@ -41,7 +41,8 @@ class Services:
     counters: Counters
     leaves: LeafCache
     dialer: Dialer
-    pool: Pool
+    dial: Dial
+    """Opens upstream connections that are ready for HTTP."""
     listener: Listener
     relays_targets: bool = True
     """Whether a target's tunnel that is not looked into is passed on to the target. Not with the
@@ -90,6 +91,10 @@ class Services:
             self._warnings.add(message)
             self.listener(Warned(time=time.time(), message=message))
 
+    def new_lease(self) -> Lease:
+        """Return what lends a client connection its upstream connections."""
+        return OwnLease(self.dial, self.limits)
+
     def next_session_id(self) -> int:
         """Return the number of a new session, from 1."""
         return next(self._session_ids)
@@ -121,7 +126,7 @@ class Session:
     """Whether neither side owes the other anything, so that the session may end."""
     idle_seconds: float = Factory(lambda self: self.services.limits.idle_seconds, takes_self=True)
     """How long the client may take to its next request."""
-    lease: Lease = Factory(lambda self: PooledLease(self.services.pool), takes_self=True)
+    lease: Lease = Factory(lambda self: self.services.new_lease(), takes_self=True)
     _ended_because: str = "the client's connection was over"
 
     def emit(self, event: Event) -> None:

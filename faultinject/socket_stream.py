@@ -21,6 +21,8 @@ from types import TracebackType
 
 import trio
 
+from faultinject.streams import Peekable
+
 _READ_NUM_BYTES = 64 * 1024
 
 _QUICK_ACKNOWLEDGEMENT: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux only
@@ -40,7 +42,7 @@ _CAME_TO_NOTHING = frozenset(
 )
 
 
-class SocketStream(trio.abc.HalfCloseableStream):
+class SocketStream(Peekable, trio.abc.HalfCloseableStream):
     """A TCP connection; owns its socket.
 
     Errors and cancellation are as `trio.abc.HalfCloseableStream` says: a cancelled
@@ -87,6 +89,16 @@ class SocketStream(trio.abc.HalfCloseableStream):
                 return self.socket.recv(max_bytes)
             except BlockingIOError:
                 continue  # the kernel may cry wolf (select(2), "Bugs")
+
+    def has_arrived(self) -> bool:
+        """Say whether a read would return, or raise, at once."""
+        try:
+            self.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass  # a reset, which the read will raise
+        return True
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all bytes; waits only while the kernel takes none."""

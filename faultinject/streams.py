@@ -39,6 +39,22 @@ class Layered(trio.abc.Stream):
     """The stream below."""
 
 
+class Peekable(trio.abc.Stream):
+    """A stream that can say without reading whether something has arrived."""
+
+    __slots__ = ()
+
+    def has_arrived(self) -> bool:
+        """Say whether a read would return, or raise, at once."""
+        raise NotImplementedError
+
+
+def has_arrived(stream: trio.abc.Stream) -> bool:
+    """Say whether something, or the end, may have arrived on a stream; True if it is unknown."""
+    lowest = _lowest(stream)
+    return not isinstance(lowest, Peekable) or lowest.has_arrived()
+
+
 async def reset(stream: trio.abc.Stream) -> None:
     """Close a stream with a reset if it has a way to, else with nothing but its end."""
     if isinstance(stream, Resettable):

@@ -1,18 +1,16 @@
-"""Upstream connections: one client's own, and the pool of those whose client is gone.
+"""The upstream connections of one client connection.
 
-An upstream connection serves its client connection first: that way it lives as long as the
-client's does, as if there were no proxy. When the client is gone, others may have it.
-
-Knows nothing of how a connection is dialled or what is asked on it.
+They belong to it and end with it, as if there were no proxy: an origin that knows a client by its
+connection (NTLM, Negotiate) must never take one client for another. There is one an origin.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from types import TracebackType
 from typing import Protocol
 
 import trio
-from attrs import define, field
 
 from faultinject.dial import Origin
 from faultinject.http.connection import UpstreamConnection
@@ -28,114 +26,46 @@ class Dial(Protocol):
         ...
 
 
-@define(eq=False)
-class _Idle:
-    """A connection that waits in the pool, and the watch over it."""
+class OwnLease(Lease):
+    """A client connection's own upstream connections; a context manager that owns them."""
 
-    origin: Origin
-    connection: UpstreamConnection
-    scope: trio.CancelScope
-    taken: bool = False
-    """Whether a client has it, so that it is no longer the watch's to close."""
-    watched: trio.Event = field(factory=trio.Event)
-    """Whether the watch has begun to read: what has arrived by then is found."""
-    released: trio.Event = field(factory=trio.Event)
-
-
-class Pool:
-    """Upstream connections that wait for a client.
-
-    Each is watched: when the upstream ends it, says anything, or nobody wants it for
-    ``pool_idle_seconds``, it is closed. The watches run in the nursery that is given.
-    """
-
-    def __init__(self, nursery: trio.Nursery, dial: Dial, limits: Limits) -> None:
-        self._nursery = nursery
+    def __init__(self, dial: Dial, limits: Limits) -> None:
+        super().__init__()
         self._dial = dial
         self._limits = limits
-        self._idle: list[_Idle] = []
-
-    async def acquire(self, origin: Origin, *, fresh: bool) -> tuple[UpstreamConnection, bool]:
-        """Return a connection and whether it was used before. Raises `UpstreamError`.
-
-        With ``fresh`` it is a new one. The caller owns it from here on.
-        """
-        while not fresh:
-            idle = next((idle for idle in reversed(self._idle) if idle.origin == origin), None)
-            if idle is None:
-                break
-            await self._take(idle)
-            if idle.connection.idle:
-                return idle.connection, True
-            await trio.aclose_forcefully(idle.connection.stream)
-        stream = await self._dial(origin)
-        return UpstreamConnection(stream, head_bytes=self._limits.head_bytes), False
-
-    async def _take(self, idle: _Idle) -> None:
-        self._idle.remove(idle)
-        idle.taken = True
-        with trio.CancelScope(shield=True):  # it is nobody's until the watch lets go, at once
-            # What the upstream said to one client unasked must not be the answer to another.
-            await idle.watched.wait()
-            idle.scope.cancel()
-            await idle.released.wait()
-
-    def give_back(self, origin: Origin, connection: UpstreamConnection) -> None:
-        """Keep a connection that waits for its next request; the pool owns it from here on."""
-        deadline = trio.current_time() + self._limits.pool_idle_seconds
-        idle = _Idle(origin, connection, trio.CancelScope(deadline=deadline))
-        self._idle.append(idle)
-        self._nursery.start_soon(self._watch, idle)
-        if len(self._idle) > self._limits.pool_connections:
-            self._idle.pop(0).scope.cancel()
-
-    async def _watch(self, idle: _Idle) -> None:
-        idle.watched.set()
-        try:
-            with idle.scope:
-                await idle.connection.wait_until_not_idle()
-        finally:
-            idle.released.set()
-            if not idle.taken:
-                if idle in self._idle:
-                    self._idle.remove(idle)
-                await trio.aclose_forcefully(idle.connection.stream)
-
-
-class PooledLease(Lease):
-    """A lease on a pool's connections."""
-
-    def __init__(self, pool: Pool) -> None:
-        super().__init__()
-        self._pool = pool
         self._origin: Origin | None = None
+        self._waiting: OrderedDict[Origin, UpstreamConnection] = OrderedDict()
+        """Connections to other origins than the last one, least recently used first."""
 
     async def acquire(self, origin: Origin, *, fresh: bool = False) -> bool:
         """Have a connection; see the base class."""
-        if self._connection is not None and origin == self._origin and not fresh:
-            if self._connection.idle:
+        await self._turn_to(origin)
+        if self._connection is not None:
+            if not fresh and await self._connection.still_idle():
                 return True
             await self.discard()
-        await self._end_use()
-        self._connection, reused = await self._pool.acquire(origin, fresh=fresh)
-        self._origin = origin
-        return reused
+        stream = await self._dial(origin)
+        self._connection = UpstreamConnection(stream, head_bytes=self._limits.head_bytes)
+        return False
+
+    async def _turn_to(self, origin: Origin) -> None:
+        """Put the connection aside, if it is to another origin, and take up this one's."""
+        if origin == self._origin:
+            return
+        before, connection = self._origin, self._connection
+        self._origin, self._connection = origin, self._waiting.pop(origin, None)
+        if before is None or connection is None:
+            return
+        self._waiting[before] = connection
+        if len(self._waiting) >= self._limits.upstream_connections:
+            _, oldest = self._waiting.popitem(last=False)
+            await _end(oldest)
 
     async def discard(self) -> None:
-        """Close the connection; see the base class."""
+        """End the connection; see the base class."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            await trio.aclose_forcefully(connection.stream)
-
-    async def _end_use(self) -> None:
-        """Let others have the connection if it is good for another request."""
-        if self._connection is None or self._origin is None:
-            return
-        if self._connection.idle:
-            self._pool.give_back(self._origin, self._connection)
-            self._connection = None
-        else:
-            await self.discard()
+            await _end(connection)
 
     async def __aexit__(
         self,
@@ -143,4 +73,17 @@ class PooledLease(Lease):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._end_use()
+        try:
+            await self.discard()
+        finally:
+            while self._waiting:
+                _, connection = self._waiting.popitem()
+                await _end(connection)
+
+
+async def _end(connection: UpstreamConnection) -> None:
+    """Close a connection: in good order (RFC 8446 section 6.1) where nothing is under way."""
+    if connection.at_rest:
+        await connection.stream.aclose()
+    else:
+        await trio.aclose_forcefully(connection.stream)

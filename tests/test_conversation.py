@@ -288,22 +288,8 @@ async def test_the_origin_resets_an_idle_connection(autojump_clock):
         assert bench.outcomes == ["forwarded"]
 
 
-async def test_an_upstream_connection_serves_its_client_then_others(autojump_clock):
-    """It is the client's own while that is there, and the next client's afterwards."""
-    async with open_bench() as bench:
-        one, two = bench.connect(), bench.connect()
-        for client in (one, two, one, two):
-            await client.ask(get("/"))
-        assert len(bench.dialer.dialled) == 2
-        await one.close()
-        await trio.testing.wait_all_tasks_blocked()
-        three = bench.connect()
-        assert (await three.ask(get("/"))).status == 200
-        assert len(bench.dialer.dialled) == 2
-
-
 async def test_a_client_that_asks_another_origin(autojump_clock):
-    """The connection to the one before goes to the pool."""
+    """The connection to the one before waits for it."""
     async with open_bench() as bench:
         client = bench.connect()
         for host in ("one.example", "two.example", "one.example", "two.example"):

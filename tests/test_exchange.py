@@ -11,7 +11,7 @@ from faultinject.front_door import FrontDoor
 from faultinject.limits import Limits
 from faultinject.memory_stream import memory_stream_pair
 from faultinject.session import Session
-from faultinject.upstream import PooledLease
+from faultinject.upstream import OwnLease
 from tests.support.bench import TARGET, answers, get, ok, open_bench, post, stays_open
 from tests.support.peer import Cut, Peer
 
@@ -546,13 +546,14 @@ async def test_an_upgrade_whose_upstream_is_gone_at_once(autojump_clock):
 async def test_an_answer_that_has_no_way_is_an_upstream_error(autojump_clock):
     """Where the answer needs the upstream's help, its failure is told as such."""
 
-    class NoWay(PooledLease):
+    class NoWay(OwnLease):
         async def make_way(self, writes: int = 1, unread: bytes = b"") -> None:
             raise UpstreamError("disconnected", "no way")
 
     async with open_bench(probability=1.0) as bench:
         ours, theirs = memory_stream_pair()
-        session = Session(bench.services, 99, "client", lease=NoWay(bench.services.pool))
+        lease = NoWay(bench.services.dial, bench.services.limits)
+        session = Session(bench.services, 99, "client", lease=lease)
         await theirs.send_all(get("/"))
         await session.run(FrontDoor(ours).serve)
         assert await theirs.receive_some() == b""

@@ -9,6 +9,7 @@ import trio
 import trio.testing
 
 from faultinject.errors import UpstreamError
+from faultinject.events import ExchangeEnded
 from faultinject.forwarding import Forwarding
 from faultinject.http.connection import ClientConnection, UpstreamConnection
 from faultinject.lease import Lease
@@ -23,7 +24,7 @@ from tests.support.bench import (
     open_bench,
     post,
 )
-from tests.support.peer import Message, Peer
+from tests.support.peer import Cut, Message, Peer
 from tests.support.pipes import pipe_pair
 
 HEAD = b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -321,7 +322,7 @@ async def test_an_upstream_that_has_ended_before_it_was_asked(autojump_clock):
 # Asking once more
 
 
-async def pooled(bench: Bench, then: str) -> Peer:
+async def used(bench: Bench, then: str) -> Peer:
     """Return a client whose upstream connection was used, and does this at the next request."""
 
     async def once(upstream: Peer) -> None:
@@ -353,48 +354,89 @@ async def pooled(bench: Bench, then: str) -> Peer:
     return client
 
 
+IDEMPOTENT = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]
+
+
+def bodyless(method: str) -> bytes:
+    return get("/again").replace(b"GET", method.encode(), 1)
+
+
 @pytest.mark.parametrize("then", ["reads", "resets", "is deaf"])
-async def test_a_used_connection_that_dies_is_replaced_once(autojump_clock, then):
-    """The upstream had ended it while the request was on its way: a new one is asked."""
+@pytest.mark.parametrize("method", IDEMPOTENT)
+async def test_a_request_that_may_be_repeated_is_sent_again_once(autojump_clock, then, method):
+    """The upstream had ended the connection while the request was on its way: RFC 9110 9.2.2."""
     async with open_bench() as bench:
-        client = await pooled(bench, then)
-        assert (await client.ask(post("/again", b"body"))).body == b"POST /again HTTP/1.1 4"
+        client = await used(bench, then)
+        await client.send(bodyless(method))
+        assert (await client.answer(method=method.encode())).status == 200
         assert len(bench.dialer.dialled) == 2
         assert bench.outcomes[0] == "forwarded"
 
 
-async def test_a_pooled_connection_that_dies_is_replaced_once(autojump_clock):
-    """The same when another client had used it."""
+@pytest.mark.parametrize("then", ["reads", "resets", "is deaf"])
+@pytest.mark.parametrize("method", ["POST", "PATCH", "QUERY-IT"])
+async def test_a_request_that_may_have_been_acted_on_is_not_repeated(autojump_clock, then, method):
+    """Not even if its connection was used before; the client's ends, as it would have directly."""
     async with open_bench() as bench:
-        one = await pooled(bench, "reads")
-        await one.close()
-        await bench.ended()
-        two = bench.connect()
-        assert (await two.ask(get("/two"))).body == b"GET /two HTTP/1.1 0"
+        client = await used(bench, then)
+        with pytest.raises((Cut, trio.BrokenResourceError)):
+            await client.ask(post("/again", b"body").replace(b"POST", method.encode(), 1))
+        assert len(bench.dialer.dialled) == 1
+        await trio.testing.wait_all_tasks_blocked()
+        exchange = bench.of(ExchangeEnded)[-1]
+        assert (exchange.outcome, exchange.status) == ("upstream-error", None)
+        assert f"not sent again, because {method} is not idempotent" in (exchange.error or "")
+
+
+@pytest.mark.parametrize("how", ["ends", "speaks"])
+async def test_a_connection_that_is_known_to_be_over_is_not_asked(autojump_clock, how):
+    """Not a byte was sent: any request may go over a new connection, and is sent once."""
+
+    async def once(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(ok(b"first"))
+        if how == "speaks":
+            await upstream.send(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+
+    async with open_bench(upstream=once) as bench:
+        client = await bench.tls()
+        assert (await client.ask(get("/first"))).body == b"first"
+        await trio.testing.wait_all_tasks_blocked()
+        bench.upstream = echoes
+        assert (await client.ask(post("/again", b"body"))).body == b"POST /again HTTP/1.1 4"
         assert len(bench.dialer.dialled) == 2
+
+
+async def test_no_client_gets_a_connection_of_another(autojump_clock):
+    """The second client's first request is on a connection of its own."""
+    async with open_bench() as bench:
+        one = bench.connect()
+        await one.ask(get("/one"))
+        two = bench.connect()
+        await two.ask(get("/two"))
+        await one.close()
+        await trio.testing.wait_all_tasks_blocked()
+        await bench.connect().ask(get("/three"))
+        assert len(bench.dialer.dialled) == 3
 
 
 async def test_a_body_that_is_still_coming_is_sent_again_whole(autojump_clock):
     """What was remembered first, what comes later then."""
-    async with open_bench() as bench:
-        client = await pooled(bench, "reads")
 
-        async def cuts(upstream: Peer) -> None:
-            await upstream.read_message()
-            await upstream.send(ok(b"first"))
-            await upstream.read_until(b"\r\n\r\n")
-            await upstream.read_exactly(10)
+    async def cuts(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(ok(b"first"))
+        await upstream.read_until(b"\r\n\r\n")
+        await upstream.read_exactly(10)
 
-        await client.close()
-        await bench.ended()
-        bench.upstream = cuts
+    async with open_bench(upstream=cuts) as bench:
         client = await bench.tls()
         await client.ask(get("/"))
         bench.upstream = echoes
-        request = post("/again", b"x" * 100)
+        request = post("/again", b"x" * 100).replace(b"POST", b"PUT", 1)
         await client.send(request[:-50])
         await trio.testing.wait_all_tasks_blocked()
-        assert (await client.ask(request[-50:])).body == b"POST /again HTTP/1.1 100"
+        assert (await client.ask(request[-50:])).body == b"PUT /again HTTP/1.1 100"
 
 
 async def test_a_new_connection_that_dies_is_not_replaced(autojump_clock):
@@ -407,7 +449,7 @@ async def test_a_new_connection_that_dies_is_not_replaced(autojump_clock):
 async def test_there_is_no_third_try(autojump_clock):
     """The new connection dies as well: 502."""
     async with open_bench() as bench:
-        client = await pooled(bench, "reads")
+        client = await used(bench, "reads")
         bench.upstream = answers()
         assert (await client.ask(get("/again"))).status == 502
         assert len(bench.dialer.dialled) == 2
@@ -417,7 +459,7 @@ async def test_there_is_no_third_try(autojump_clock):
 async def test_what_was_answered_is_not_asked_again(autojump_clock, then):
     """Even a 100 means that the upstream is at work."""
     async with open_bench() as bench:
-        client = await pooled(bench, then)
+        client = await used(bench, then)
         await client.send(get("/again"))
         while (answer := await client.answer()).status == 100:
             pass
@@ -426,17 +468,20 @@ async def test_what_was_answered_is_not_asked_again(autojump_clock, then):
 
 
 async def test_a_body_too_large_to_remember_is_not_sent_again(autojump_clock):
-    """More than a megabyte is gone once it is sent: 502."""
+    """More than a megabyte is gone once it is sent: the connection ends."""
     async with open_bench() as bench:
-        client = await pooled(bench, "reads")
-        assert (await client.ask(post("/again", b"x" * 1_200_000))).status == 502
+        client = await used(bench, "reads")
+        with pytest.raises((Cut, trio.BrokenResourceError)):
+            await client.ask(post("/again", b"x" * 1_200_000).replace(b"POST", b"PUT", 1))
         assert len(bench.dialer.dialled) == 1
+        await trio.testing.wait_all_tasks_blocked()
+        assert "more than 1048576 bytes" in (bench.of(ExchangeEnded)[-1].error or "")
 
 
 async def test_the_new_connection_may_fail_to_be_dialled(autojump_clock):
     """That is its own error."""
     async with open_bench() as bench:
-        client = await pooled(bench, "reads")
+        client = await used(bench, "reads")
         bench.dialer.failure = UpstreamError("timeout", "nobody there", 504)
         answer = await client.ask(get("/again"))
         assert (answer.status, answer.header(b"x-faultinject-error")) == (504, b"timeout")

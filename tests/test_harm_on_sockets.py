@@ -18,7 +18,6 @@ from faultinject.front_door import FrontDoor
 from faultinject.memory_stream import memory_stream_pair
 from faultinject.session import Session
 from faultinject.socket_stream import SocketStream
-from faultinject.upstream import Pool
 from tests.support.bench import TARGET, Bench, Script, open_bench, post, trusting_context
 from tests.support.llm_api import chunk, message_events
 from tests.support.peer import Peer
@@ -170,7 +169,7 @@ async def _open_bounded(bench: Bench, nursery: trio.Nursery, script: Script) -> 
         async with stream:
             await Session(bench.services, 99, "client").run(FrontDoor(stream).serve)
 
-    bench.services.pool = Pool(nursery, dial, bench.services.limits)
+    bench.services.dial = dial
     ours, theirs = memory_stream_pair()
     nursery.start_soon(serve, theirs)
     return Peer(ours)

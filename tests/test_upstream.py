@@ -1,25 +1,23 @@
-"""Upstream connections that wait for a client, and the one that a client has."""
+"""The upstream connections of one client connection."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 import trio
 from attrs import define, field
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from faultinject.authority import Authority
 from faultinject.dial import Origin
 from faultinject.errors import UpstreamError
-from faultinject.http.connection import UpstreamConnection
 from faultinject.http.message import End, RequestHead
 from faultinject.lease import Lease
 from faultinject.limits import Limits
+from faultinject.memory_stream import MemoryStream, memory_stream_pair
 from faultinject.socket_stream import SocketStream
-from faultinject.upstream import Pool, PooledLease
+from faultinject.upstream import OwnLease
 from tests.support.script import ScriptedPeer
 
 
@@ -29,7 +27,8 @@ def origin(name: str) -> Origin:
 
 A, B = origin("a.example"), origin("b.example")
 GET = RequestHead(b"GET", b"/", ((b"Host", b"h"),))
-LIMITS = Limits(pool_idle_seconds=60, pool_connections=2)
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+LAST = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 @define
@@ -47,6 +46,10 @@ class Upstreams:
         self.dialled.append((origin.authority.host, peer))
         return peer.stream
 
+    def lease(self, **limits: int) -> OwnLease:
+        """Return a client connection's lease."""
+        return OwnLease(self.dial, Limits(**limits))
+
     @property
     def names(self) -> list[str]:
         """Whom was dialled."""
@@ -62,218 +65,18 @@ class Upstreams:
         return self.dialled[place][1]
 
 
-@asynccontextmanager
-async def a_pool(limits: Limits = LIMITS) -> AsyncIterator[tuple[Pool, Upstreams]]:
-    """Have a pool whose watches end with the block."""
-    upstreams = Upstreams()
-    async with trio.open_nursery() as nursery:
-        yield Pool(nursery, upstreams.dial, limits), upstreams
-        nursery.cancel_scope.cancel()
-
-
-async def kept(pool: Pool, *origins: Origin) -> list[UpstreamConnection]:
-    """Dial connections and give them to the pool, all at once."""
-    connections = [(await pool.acquire(each, fresh=True))[0] for each in origins]
-    for each, connection in zip(origins, connections, strict=True):
-        pool.give_back(each, connection)
-    return connections
-
-
 async def exchange(lease: Lease, peer: ScriptedPeer) -> None:
     """Make a whole exchange on the leased connection."""
     await lease.borrowed.send(GET, End())
-    peer.says(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    peer.says(OK)
     await lease.borrowed.receive()
     assert lease.borrowed.next_cycle()
 
 
-# The pool
-
-
-async def test_a_connection_that_waits_is_used_again() -> None:
-    """By whoever asks the same origin."""
-    async with a_pool() as (pool, upstreams):
-        (connection,) = await kept(pool, A)
-        assert await pool.acquire(A, fresh=False) == (connection, True)
-        assert upstreams.names == ["a.example"]
-        assert upstreams.open == [0]
-
-
-async def test_a_connection_is_one_clients_at_a_time() -> None:
-    """The next one gets another."""
-    async with a_pool() as (pool, upstreams):
-        (connection,) = await kept(pool, A)
-        first, _ = await pool.acquire(A, fresh=False)
-        second, reused = await pool.acquire(A, fresh=False)
-        assert first is connection
-        assert second is not connection
-        assert not reused
-        assert upstreams.names == ["a.example", "a.example"]
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        B,
-        Origin(A.authority, A.address, tls=False),
-        Origin(A.authority, Authority("10.0.0.1", 443)),
-        Origin(Authority("a.example", 8443), Authority("a.example", 8443)),
-    ],
-)
-async def test_origins_are_told_apart_by_name_address_and_tls(other: Origin) -> None:
-    """A connection is for the one it was dialled for."""
-    async with a_pool() as (pool, _):
-        await kept(pool, A)
-        _, reused = await pool.acquire(other, fresh=False)
-        assert not reused
-
-
-async def test_the_newest_connection_is_used_first() -> None:
-    """It is the least likely to be about to end."""
-    async with a_pool() as (pool, _):
-        _, newest = await kept(pool, A, A)
-        assert await pool.acquire(A, fresh=False) == (newest, True)
-
-
-async def test_a_fresh_connection_can_be_asked_for() -> None:
-    """The one that waits goes on waiting."""
-    async with a_pool() as (pool, upstreams):
-        (waiting,) = await kept(pool, A)
-        connection, reused = await pool.acquire(A, fresh=True)
-        assert connection is not waiting
-        assert not reused
-        assert await pool.acquire(A, fresh=False) == (waiting, True)
-        assert upstreams.open == [0, 1]
-
-
-async def test_what_cannot_be_dialled_is_the_callers_to_tell() -> None:
-    """As the dialler told it."""
-    async with a_pool() as (pool, _):
-        with pytest.raises(UpstreamError, match="cannot look up"):
-            await pool.acquire(origin("gone.example"), fresh=False)
-
-
-@pytest.mark.parametrize("how", ["ends", "says", "breaks"])
-async def test_a_connection_that_ends_while_it_waits_is_closed(how: str) -> None:
-    """And so is one whose upstream says anything: it answers nothing."""
-    async with a_pool() as (pool, upstreams):
-        if how == "breaks":
-            stream = await upstreams.dial(A)
-            upstreams.peer(0).breaks()
-            pool.give_back(A, UpstreamConnection(stream, head_bytes=100))
-        else:
-            await kept(pool, A)
-            peer = upstreams.peer(0)
-            peer.ends() if how == "ends" else peer.says(b"HTTP/1.1 408 \r\n\r\n")
-        await wait_all_tasks_blocked()
-        assert upstreams.open == []
-        _, reused = await pool.acquire(A, fresh=False)
-        assert not reused
-
-
-async def test_a_connection_that_ended_just_now_is_not_handed_out() -> None:
-    """Even if its watch has not come to close it; the next one that waits is."""
-    async with a_pool() as (pool, upstreams):
-        good, _ = await kept(pool, A, A)
-        await wait_all_tasks_blocked()
-        upstreams.peer(1).ends()
-        assert await pool.acquire(A, fresh=False) == (good, True)
-        assert upstreams.open == [0]
-
-
-async def test_a_connection_on_which_something_was_said_already_is_not_handed_out() -> None:
-    """Even if it was given back this moment: what was said would be the answer to the next client.
-
-    With sockets, whose bytes wait in the kernel until someone reads.
-    """
-    ours, theirs = socket.socketpair()
-    stream = SocketStream(trio.SocketStream(trio.socket.from_stdlib_socket(ours)))
-    with theirs:
-        theirs.sendall(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
-        async with a_pool() as (pool, _):
-            pool.give_back(A, UpstreamConnection(stream, head_bytes=100))
-            _, reused = await pool.acquire(A, fresh=False)
-            assert not reused
-
-
-async def test_a_connection_that_nobody_wants_is_closed(autojump_clock: MockClock) -> None:
-    """When its time is over, and not before."""
-    async with a_pool() as (pool, upstreams):
-        await kept(pool, A)
-        await trio.sleep(30)
-        await kept(pool, B)
-        await trio.sleep(29.9)
-        assert upstreams.open == [0, 1]
-        await trio.sleep(0.2)
-        assert upstreams.open == [1]
-        await trio.sleep(30)
-        assert upstreams.open == []
-
-
-async def test_a_used_connection_waits_its_whole_time_again(autojump_clock: MockClock) -> None:
-    """From when it was given back."""
-    async with a_pool() as (pool, upstreams):
-        await kept(pool, A)
-        await trio.sleep(59)
-        connection, _ = await pool.acquire(A, fresh=False)
-        await trio.sleep(59)
-        pool.give_back(A, connection)
-        await trio.sleep(59)
-        assert upstreams.open == [0]
-
-
-@pytest.mark.parametrize("at_once", [True, False])
-@pytest.mark.parametrize("limit", [0, 1, 2, 5])
-async def test_no_more_connections_wait_than_may(limit: int, at_once: bool) -> None:
-    """The oldest ones go."""
-    async with a_pool(Limits(pool_connections=limit)) as (pool, upstreams):
-        for some in ([A] * 5,) if at_once else ([A],) * 5:
-            await kept(pool, *some)
-            await wait_all_tasks_blocked()
-        assert upstreams.open == list(range(5 - limit, 5))
-
-
-async def test_a_connection_that_must_go_is_not_handed_out() -> None:
-    """Even before it was closed."""
-    async with a_pool(Limits(pool_connections=0)) as (pool, upstreams):
-        await kept(pool, A)
-        _, reused = await pool.acquire(A, fresh=False)
-        assert not reused
-        await wait_all_tasks_blocked()
-        assert upstreams.open == [1]
-
-
-async def test_connections_end_with_the_run() -> None:
-    """The pool's nursery is the run's."""
-    async with a_pool() as (pool, upstreams):
-        await kept(pool, A, B)
-        await wait_all_tasks_blocked()
-        await kept(pool, A)  # its watch has not even begun
-    assert upstreams.open == []
-
-
-async def test_a_cancelled_client_leaves_no_connection_behind() -> None:
-    """What it was about to get is closed, or waits on."""
-    async with a_pool() as (pool, upstreams):
-        await kept(pool, A)
-        await wait_all_tasks_blocked()
-        with trio.CancelScope() as scope:
-            scope.cancel()
-            async with PooledLease(pool) as lease:
-                await lease.acquire(A)
-        await wait_all_tasks_blocked()
-        connection, reused = await pool.acquire(A, fresh=False)
-        assert reused == (upstreams.open == [0])
-        await trio.aclose_forcefully(connection.stream)
-        assert upstreams.open == []
-
-
-# The lease
-
-
 async def test_a_client_keeps_its_connection_from_request_to_request() -> None:
     """As if there were no proxy."""
-    async with a_pool() as (pool, upstreams), PooledLease(pool) as lease:
+    upstreams = Upstreams()
+    async with upstreams.lease() as lease:
         assert lease.idle_connection is None
         assert not await lease.acquire(A)
         connection = lease.borrowed
@@ -286,59 +89,88 @@ async def test_a_client_keeps_its_connection_from_request_to_request() -> None:
 
 async def test_nothing_is_borrowed_before_it_was_acquired() -> None:
     """To ask for it is a defect."""
-    async with a_pool() as (pool, _):
-        with pytest.raises(RuntimeError, match="nothing was acquired"):
-            _ = PooledLease(pool).borrowed
+    with pytest.raises(RuntimeError, match="nothing was acquired"):
+        _ = Upstreams().lease().borrowed
 
 
-async def test_when_the_client_is_gone_others_may_have_its_connection() -> None:
-    """If it is good for another request."""
-    async with a_pool() as (pool, upstreams):
-        async with PooledLease(pool) as first:
-            await first.acquire(A)
-            await exchange(first, upstreams.peer(0))
-        async with PooledLease(pool) as second:
-            assert await second.acquire(A)
-            await exchange(second, upstreams.peer(0))
-        assert upstreams.open == [0]
+async def test_no_connection_passes_from_one_client_to_another() -> None:
+    """An origin may know a client by its connection: it ends with its client."""
+    upstreams = Upstreams()
+    for place in range(2):
+        async with upstreams.lease() as lease:
+            assert not await lease.acquire(A)
+            await exchange(lease, upstreams.peer(place))
+        assert upstreams.open == []
 
 
 async def test_a_connection_in_the_middle_of_an_exchange_goes_with_its_client() -> None:
     """It is good for nothing else."""
-    async with a_pool() as (pool, upstreams):
-        async with PooledLease(pool) as lease:
-            await lease.acquire(A)
-            await lease.borrowed.send(GET, End())
-        assert upstreams.open == []
+    upstreams = Upstreams()
+    async with upstreams.lease() as lease:
+        await lease.acquire(A)
+        await lease.borrowed.send(GET, End())
+    assert upstreams.open == []
 
 
-async def test_a_client_that_changes_origins_lets_others_have_the_first() -> None:
-    """And gets it back if nobody took it."""
-    async with a_pool() as (pool, upstreams), PooledLease(pool) as lease:
+@pytest.mark.parametrize(
+    "other",
+    [
+        B,
+        Origin(A.authority, A.address, tls=False),
+        Origin(A.authority, Authority("10.0.0.1", 443)),
+        Origin(Authority("a.example", 8443), Authority("a.example", 8443)),
+    ],
+)
+async def test_origins_are_told_apart_by_name_address_and_tls(other: Origin) -> None:
+    """A connection is for the one it was dialled for, and waits for it."""
+    upstreams = Upstreams()
+    async with upstreams.lease() as lease:
         await lease.acquire(A)
         await exchange(lease, upstreams.peer(0))
-        assert not await lease.acquire(B)
+        assert not await lease.acquire(other)
         await exchange(lease, upstreams.peer(1))
         assert await lease.acquire(A)
-        assert upstreams.names == ["a.example", "b.example"]
         assert upstreams.open == [0, 1]
+    assert upstreams.open == []
 
 
-async def test_a_connection_that_ended_meanwhile_is_replaced() -> None:
-    """And closed."""
-    async with a_pool() as (pool, upstreams), PooledLease(pool) as lease:
+@pytest.mark.parametrize("limit", [1, 2, 5])
+async def test_no_more_connections_are_kept_than_may(limit: int) -> None:
+    """The one that was not used for the longest goes."""
+    upstreams = Upstreams()
+    async with upstreams.lease(upstream_connections=limit) as lease:
+        for place in range(5):
+            await lease.acquire(origin(f"{place}.example"))
+            await exchange(lease, upstreams.peer(place))
+        assert upstreams.open == list(range(5 - limit, 5))
+        await lease.acquire(origin(f"{5 - limit}.example"))  # it is the last to go now
+        await exchange(lease, upstreams.peer(5 - limit))
+        await lease.acquire(origin("new.example"))
+        kept = {5, *([] if limit == 1 else [5 - limit]), *range(5 - limit + 2, 5)}
+        assert set(upstreams.open) == kept
+
+
+@pytest.mark.parametrize("how", ["ends", "says", "breaks"])
+@pytest.mark.parametrize("meanwhile", [True, False])
+async def test_a_connection_that_ended_meanwhile_is_replaced(how: str, meanwhile: bool) -> None:
+    """And so is one whose upstream said anything: it would be the answer to the next request."""
+    upstreams = Upstreams()
+    async with upstreams.lease() as lease:
         await lease.acquire(A)
         await exchange(lease, upstreams.peer(0))
-        upstreams.peer(0).ends()
-        await lease.borrowed.wait_until_not_idle()
+        if meanwhile:
+            await lease.acquire(B)
+            await exchange(lease, upstreams.peer(1))
+        peer = upstreams.peer(0)
+        {"ends": peer.ends, "says": lambda: peer.says(OK), "breaks": peer.breaks}[how]()
         assert not await lease.acquire(A)
-        assert upstreams.open == [1]
+        assert 0 not in upstreams.open
 
 
-async def test_after_a_failure_a_fresh_one_can_be_asked_for() -> None:
-    """Not one of those that wait: they may have ended in the same way."""
-    async with a_pool() as (pool, upstreams), PooledLease(pool) as lease:
-        await kept(pool, A)
+async def test_a_fresh_connection_can_be_asked_for() -> None:
+    """The one before is closed."""
+    upstreams = Upstreams()
+    async with upstreams.lease() as lease:
         await lease.acquire(A)
         await lease.borrowed.send(GET, End())
         assert not await lease.acquire(A, fresh=True)
@@ -347,7 +179,8 @@ async def test_after_a_failure_a_fresh_one_can_be_asked_for() -> None:
 
 async def test_a_connection_can_be_given_up() -> None:
     """Twice is as good as once; and the next request gets a new one."""
-    async with a_pool() as (pool, upstreams), PooledLease(pool) as lease:
+    upstreams = Upstreams()
+    async with upstreams.lease() as lease:
         await lease.discard()
         await lease.acquire(A)
         await lease.discard()
@@ -358,14 +191,93 @@ async def test_a_connection_can_be_given_up() -> None:
         assert upstreams.open == [1]
 
 
-async def test_a_lease_whose_dialling_failed_is_empty() -> None:
-    """The connection before it was given back all the same."""
-    async with a_pool() as (pool, upstreams):
-        async with PooledLease(pool) as lease:
-            await lease.acquire(A)
-            await exchange(lease, upstreams.peer(0))
-            with pytest.raises(UpstreamError):
-                await lease.acquire(origin("gone.example"))
-            assert lease.idle_connection is None
-            assert await lease.acquire(A)
-        assert upstreams.open == [0]
+async def test_what_cannot_be_dialled_leaves_the_others_as_they_are() -> None:
+    """And is the caller's to tell."""
+    upstreams = Upstreams()
+    async with upstreams.lease() as lease:
+        await lease.acquire(A)
+        await exchange(lease, upstreams.peer(0))
+        with pytest.raises(UpstreamError, match="cannot look up"):
+            await lease.acquire(origin("gone.example"))
+        assert lease.idle_connection is None
+        assert await lease.acquire(A)
+    assert upstreams.open == []
+
+
+async def test_a_cancelled_client_leaves_no_connection_behind() -> None:
+    """Neither the one in hand nor those that wait."""
+    upstreams = Upstreams()
+    with trio.CancelScope() as scope:
+        async with upstreams.lease() as lease:
+            for place, each in enumerate((A, B)):
+                await lease.acquire(each)
+                await exchange(lease, upstreams.peer(place))
+            scope.cancel()
+            await trio.lowlevel.checkpoint()
+    assert upstreams.names == ["a.example", "b.example"]
+    assert upstreams.open == []
+
+
+class _Watched(MemoryStream):
+    """A stream that knows how it was closed."""
+
+    closed_in_order: bool | None = None
+
+    async def aclose(self) -> None:
+        """Note whether there was time for a last word."""
+        self.closed_in_order = not trio.current_effective_deadline() <= trio.current_time()
+        await super().aclose()
+
+
+@pytest.mark.parametrize(
+    ("answer", "in_order"),
+    [(None, True), (OK, True), (LAST, True), (b"", False), (OK[:-10], False)],
+    ids=["unused", "idle", "last", "unanswered", "half"],
+)
+async def test_a_connection_ends_in_good_order_if_nothing_is_under_way(
+    answer: bytes | None, in_order: bool
+) -> None:
+    """So that TLS says close_notify (RFC 8446 section 6.1)."""
+    near, far = memory_stream_pair()
+    stream = _Watched(near._outgoing, near._incoming)
+
+    async def dial(_: Origin) -> trio.abc.Stream:
+        await trio.lowlevel.checkpoint()
+        return stream
+
+    async with OwnLease(dial, Limits()) as lease:
+        await lease.acquire(A)
+        if answer is not None:
+            await lease.borrowed.send(GET, End())
+            if answer:
+                await far.send_all(answer)
+                await lease.borrowed.read_more()
+                lease.borrowed.buffered_parts()
+    assert stream.closed_in_order is in_order
+
+
+async def test_what_has_arrived_on_a_socket_is_seen_without_reading() -> None:
+    """Nothing, bytes, the end, a reset."""
+    ours, theirs = socket.socketpair()
+    async with SocketStream(ours) as stream:
+        assert not stream.has_arrived()
+        theirs.send(b"x")
+        assert stream.has_arrived()
+        assert await stream.receive_some() == b"x"
+        assert not stream.has_arrived()
+        theirs.close()
+        assert stream.has_arrived()
+    assert stream.has_arrived()  # a read would say that it is closed
+
+
+async def test_what_has_arrived_in_memory_is_seen_without_reading() -> None:
+    """As on a socket."""
+    near, far = memory_stream_pair()
+    assert not near.has_arrived()
+    await far.send_all(b"x")
+    assert near.has_arrived()
+    await near.receive_some()
+    assert not near.has_arrived()
+    await far.aclose()
+    await wait_all_tasks_blocked()
+    assert near.has_arrived()

@@ -14,10 +14,13 @@ import trio
 from faultinject.errors import ClientGoneError, ClientProtocolError, PeerError, UpstreamError
 from faultinject.http.machine import AskingMachine, Machine, MessageError, ServingMachine
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
-from faultinject.streams import was_reset
+from faultinject.streams import has_arrived, was_reset
 
 READ_NUM_BYTES = 64 * 1024
 """As much as one read returns; a TLS record holds 16 KiB, a socket's buffer usually more."""
+
+_LOOK_SECONDS = 0.001
+"""How long a look at an idle connection may take on which something has arrived."""
 
 CONTINUE = ResponseHead(100, b"Continue", ())
 
@@ -221,6 +224,22 @@ class UpstreamConnection(HttpConnection):
     @property
     def idle(self) -> bool:
         """Whether it may be asked for the next thing, as far as is known."""
+        return self._machine.idle
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no exchange is under way: none has begun, or the last one is over."""
+        return self._machine.at_rest
+
+    async def still_idle(self) -> bool:
+        """Look at what has arrived meanwhile; return whether it may be asked for the next thing.
+
+        An upstream that has ended the connection, or said anything on it unasked, is found out
+        before a request is sent. What is found may be TLS's own (a session ticket).
+        """
+        if self._machine.idle and has_arrived(self.stream):
+            with trio.move_on_after(_LOOK_SECONDS):
+                await self.wait_until_not_idle()
         return self._machine.idle
 
     async def wait_until_not_idle(self) -> None:

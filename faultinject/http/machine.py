@@ -36,6 +36,9 @@ from faultinject.http.h11_values import (
 )
 from faultinject.http.message import End, Part, RequestHead, ResponseHead, body_size
 
+_AT_REST = {h11.IDLE, h11.DONE, h11.MUST_CLOSE, h11.CLOSED}
+"""States of a side that owes the other nothing."""
+
 
 class MessageError(Exception):
     """The peer broke the protocol. ``status`` fits as an answer, if the peer is a client."""
@@ -340,6 +343,13 @@ class AskingMachine(Machine):
         """Whether it may ask for the next thing, as far as is known."""
         fresh = not self._engaged and not self._request
         return fresh and not self.at_eof and not self.unread
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no exchange is under way: none has begun, or both messages are over."""
+        if not self._engaged:
+            return not self._request or self._pair_is_over
+        return {self._h11.our_state, self._h11.their_state} <= _AT_REST
 
     def next_cycle(self) -> bool:
         """Get ready for the next request; see the base class."""

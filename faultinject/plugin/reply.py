@@ -18,13 +18,13 @@ from faultinject.settings import PluginSettings
 def reply_tunnels(
     nursery: trio.Nursery, services: Services, _settings: PluginSettings
 ) -> Tunnels[ReplyStream]:
-    """Return the tunnels; requests that are not harmed go over the pool's own connections.
+    """Return the tunnels; requests that are not harmed go over connections of our own.
 
     A tunnel that waits for its client for ``limits.idle_tunnel_seconds`` is over.
     """
 
     def session_of(tunnel_id: str, stream: ReplyStream) -> Session:
-        lease = ReplyLease(services.pool)
+        lease = ReplyLease(services.dial, services.limits)
         stream.ends_turn = lease.ends_turn
         return Session(
             services,

@@ -1,21 +1,18 @@
-"""Upstream connections for tunnels whose client hears something only when it has said something.
-
-Knows nothing of how the host calls.
-"""
+"""Upstream connections for tunnels whose client hears something only when it has said something."""
 
 from __future__ import annotations
 
 import trio
 
 from faultinject.http.connection import UpstreamConnection
-from faultinject.upstream import PooledLease
+from faultinject.upstream import OwnLease
 
 
-class ReplyLease(PooledLease):
-    """A lease on a pool's connections, which has one only while there is a request for it.
+class ReplyLease(OwnLease):
+    """A tunnel's own upstream connections; what they do while they are idle ends nothing.
 
-    A client of such a tunnel cannot be told that its upstream has left; so a connection that is
-    idle is the pool's, which notices, instead of failing the client's next request.
+    A client of such a tunnel cannot be told that its upstream has left. So that is found out when
+    the connection is to be used again, and a new one is dialled.
     """
 
     _watcher: trio.lowlevel.Task | None = None
@@ -39,8 +36,4 @@ class ReplyLease(PooledLease):
         if self._watcher is trio.lowlevel.current_task():
             return False
         self._watcher = None
-        connection, origin = self._connection, self._origin
-        if connection is not None and origin is not None and connection.idle:
-            self._connection = None
-            self._pool.give_back(origin, connection)
         return True

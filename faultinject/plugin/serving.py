@@ -71,7 +71,7 @@ async def _serve(
 ) -> None:
     # Who calls the plugin is no client that it could be dialled for.
     dialer = dialer_of(settings, lambda _socket: False)
-    services = services_of(run, dialer, nursery, resumption=False)
+    services = services_of(run, dialer, resumption=False)
     tunnels = _MODES[settings.tunnel](nursery, services, settings)
     async with open_front(settings, services, tunnels) as registrations:
         command = _command(settings, registrations)

@@ -104,7 +104,7 @@ def make_services(
         counters=Counters(),
         leaves=nothing,
         dialer=nothing,
-        pool=nothing,
+        dial=nothing,
         listener=events.append,
     )
 

@@ -33,7 +33,6 @@ from faultinject.session import Services, Session
 from faultinject.settings import Settings
 from faultinject.tls.certificate_authority import CertificateAuthority
 from faultinject.tls.leaves import LeafCache
-from faultinject.upstream import Pool
 from tests.support.peer import Cut, Message, Peer
 from tests.support.pipes import Pipe, pipe_pair
 from tests.support.tls_peers import client_context
@@ -179,7 +178,7 @@ class Bench:
     _running: int = 0
     _one_ended: trio.Event = field(factory=trio.Event)
 
-    def start(self, pool_nursery: trio.Nursery) -> None:
+    def start(self) -> None:
         """Get ready for clients."""
         settings, self.dialer = self.settings, ScriptedDialer(self)
         self.services = Services(
@@ -189,7 +188,7 @@ class Bench:
             counters=Counters(),
             leaves=leaves(),
             dialer=cast("Dialer", self.dialer),
-            pool=Pool(pool_nursery, self.dialer.dial, settings.limits),
+            dial=self.dialer.dial,
             listener=self.events.append,
             takes_any_key=settings.allow_foreign_keys,
             clock=trio.current_time,
@@ -318,17 +317,15 @@ async def open_bench(
     )
     async with trio.open_nursery() as nursery:
         bench = Bench(nursery, settings, upstream)
-        async with trio.open_nursery() as pool_nursery:
-            bench.start(pool_nursery)
-            try:
-                yield bench
-            except BaseException as error:
-                error.add_note("\n".join(map(str, bench.events[-20:])))
-                for failed in bench.of(SessionFailed):
-                    error.add_note(failed.traceback)
-                raise
-            await bench.leave()
-            pool_nursery.cancel_scope.cancel()
+        bench.start()
+        try:
+            yield bench
+        except BaseException as error:
+            error.add_note("\n".join(map(str, bench.events[-20:])))
+            for failed in bench.of(SessionFailed):
+                error.add_note(failed.traceback)
+            raise
+        await bench.leave()
         nursery.cancel_scope.cancel()
     bench.check_nothing_is_left()
     failures = [event.traceback for event in bench.of(SessionFailed)]
