@@ -60,7 +60,7 @@ class Conversation:
                 break
             if self.session.lease.used_up:
                 break
-        if self.ending is Ending.WHOLE and self.client.unread:
+        if self.ending is Ending.WHOLE and self.client.has_unread:
             self.ending = Ending.UNREAD  # it has asked for more than it will get
         return None
 
@@ -73,7 +73,7 @@ class Conversation:
         try:
             request = self.client.buffered_request()
             while request is None:  # an empty line may come first, and the head much later
-                if self.client.unread:
+                if self.client.has_unread:
                     request = await self._rest_of_head(limits.head_seconds)
                 elif await self._stays_idle():
                     request = self.client.buffered_request()
@@ -113,7 +113,7 @@ class Conversation:
     async def _rest_of_head(self, head_seconds: float) -> RequestHead | None:
         """Return the head that has begun to arrive; None if it was an empty line."""
         with trio.move_on_after(head_seconds):
-            while self.client.unread:
+            while self.client.has_unread:
                 if not await self.client.read_more():
                     raise ClientGoneError("the client closed the connection within a head")
                 if (request := self.client.buffered_request()) is not None:

@@ -6,7 +6,6 @@ Knows nothing of what the rules are, and of what is done then.
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from attrs import define, evolve
 
@@ -63,23 +62,33 @@ class Decision:
         self.plan = services.decide(rule_set, self.facts, Stage.ANSWER, candidates)
 
     async def _read_body(self) -> None:
-        parts: list[Any] = self.client.buffered_parts()
-        if (parts and isinstance(parts[-1], End)) or await self._receive_rest(parts):
-            add_body(self.session.services, self.facts, b"".join(parts[:-1]))
+        parts = self.client.buffered_parts()
+        if not (parts and isinstance(parts[-1], End)):
+            parts = await self._receive_rest(parts)
+        if isinstance(parts[-1], End):
+            body = b"".join([part for part in parts if isinstance(part, bytes)])
+            add_body(self.session.services, self.facts, body)
         self.received = tuple(parts)
 
-    async def _receive_rest(self, parts: list[Part]) -> bool:
-        """Add what the parts lack of the body; return whether that was not too much."""
+    async def _receive_rest(self, parts: list[Part]) -> list[Part]:
+        """Return the whole body in one piece and its end; no end if it is too long.
+
+        A client may send it in millions of pieces.
+        """
         limits = self.session.services.limits
         if not parts and self.client.waits_for_continue:
             await self._say_continue()
-        while not (parts and isinstance(parts[-1], End)):
+        body = bytearray()
+        while True:
+            for part in parts:
+                body += part if isinstance(part, bytes) else b""
+            if parts and isinstance(parts[-1], End):
+                return [bytes(body), parts[-1]] if body else [parts[-1]]
             if self.client.body_bytes_received > limits.drained_body_bytes:
                 self._warn()
-                return False
+                return [bytes(body)]
             self.session.patience.expect("the request's body", limits.idle_seconds)
-            parts += await self.client.receive()
-        return True
+            parts = await self.client.receive()
 
     async def _say_continue(self) -> None:
         """Have the client send its body; the upstream need not say the same once more."""

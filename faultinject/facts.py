@@ -10,9 +10,10 @@ though nothing in them changes but that a body which is read later is added.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import cached_property
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
 from attrs import define, field
@@ -31,6 +32,9 @@ RETRY_COUNT = b"x-stainless-retry-count"
 """Header in which the SDKs that Stainless makes (Anthropic's and OpenAI's, among others) say how
 often they have tried before: 0 at first."""
 
+PARAMETERS = 1_000
+"""So many parameters of a query are looked at."""
+T = TypeVar("T", str, bytes)
 
 _UNREAD: Any = object()
 _JSON = json.JSONDecoder()
@@ -94,12 +98,13 @@ class Facts:
 
     @cached_property
     def query(self) -> dict[str, tuple[str, ...]]:
-        """The parameters of the target's query, decoded; each with its values in order."""
-        text = self.head.target.partition(b"?")[2].decode("ascii", "backslashreplace")
-        found: dict[str, tuple[str, ...]] = {}
-        for name, value in parse_qsl(text, keep_blank_values=True):
-            found[name] = (*found.get(name, ()), value)
-        return found
+        """The parameters of the target's query, decoded; each with its values in order.
+
+        The first `PARAMETERS` only: to decode more would hold up other requests.
+        """
+        items = self.head.target.partition(b"?")[2].split(b"&", PARAMETERS)[:PARAMETERS]
+        text = b"&".join(items).decode("ascii", "backslashreplace")
+        return _grouped(parse_qsl(text, keep_blank_values=True))
 
     def parameter(self, name: str) -> tuple[str, ...]:
         """Return the values of a parameter of the query, in order."""
@@ -109,10 +114,7 @@ class Facts:
     def headers(self) -> dict[bytes, tuple[bytes, ...]]:
         """The headers by lower-case name; each with its values in order."""
         if self._headers is None:
-            self._headers = {}
-            for name, value in self.head.headers:
-                key = name.lower()
-                self._headers[key] = (*self._headers.get(key, ()), value)
+            self._headers = _grouped((name.lower(), value) for name, value in self.head.headers)
         return self._headers
 
     def header(self, name: bytes) -> tuple[str, ...]:
@@ -179,6 +181,14 @@ class Facts:
     def _member(self, key: str) -> Any:
         document = self.json
         return document.get(key) if isinstance(document, dict) else None
+
+
+def _grouped(pairs: Iterable[tuple[T, T]]) -> dict[T, tuple[T, ...]]:
+    """Return the values of each name, in order."""
+    found: dict[T, list[T]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return {name: tuple(values) for name, values in found.items()}
 
 
 def _parsed(body: bytes) -> Any:

@@ -9,11 +9,11 @@ import trio
 from attrs import define, field
 
 from faultinject.beside import beside
-from faultinject.opening import Speech, read_opening
+from faultinject.opening import OpeningReader, Speech
 from faultinject.relay import READ_NUM_BYTES
 from faultinject.session import Session
 from faultinject.streams import PrefixedStream
-from faultinject.tls.client_hello import ClientHello, Unread, read_client_hello
+from faultinject.tls.client_hello import ClientHello, Unread
 
 
 @define(eq=False)
@@ -32,6 +32,7 @@ class FirstBytes:
     upstream: trio.abc.Stream | None = None
     opening: ClientHello | Speech = field(default=Speech.UNDECIDED, init=False)
     _buffer: bytearray = field(factory=bytearray, init=False)
+    _reader: OpeningReader = field(factory=OpeningReader, init=False)
     _limited: bool = field(default=False, init=False)
     """Whether the rest must come soon, since the first of it has."""
 
@@ -43,7 +44,7 @@ class FirstBytes:
     async def read_alone(self) -> None:
         """Read the client only. If cancelled, what was read is kept, and either can go on."""
         limits = self.session.services.limits
-        while self._undecided():
+        while self._undecided:
             if len(self._buffer) > limits.client_hello_bytes:
                 return
             if self._buffer and not self._limited:
@@ -60,6 +61,7 @@ class FirstBytes:
             if not data:
                 return
             self._buffer += data
+            self.opening = self._reader.feed(bytes(data))
 
     async def read(self) -> None:
         """Read the client, but only until the upstream says something, or ends."""
@@ -75,8 +77,8 @@ class FirstBytes:
         self.upstream = PrefixedStream(bytes(data), self.upstream)
         ended.cancel()
 
+    @property
     def _undecided(self) -> bool:
-        self.opening = read_opening(self.data)
         if self.opening is not Speech.UNDECIDED:
             return False
-        return not self.only_sni_counts or read_client_hello(self.data) is Unread.INCOMPLETE
+        return not self.only_sni_counts or self._reader.hello is Unread.INCOMPLETE

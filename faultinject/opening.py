@@ -8,12 +8,13 @@ from __future__ import annotations
 import enum
 import re
 
-from faultinject.tls.client_hello import ClientHello, Unread, read_client_hello
+from faultinject.tls.client_hello import ClientHello, HelloReader, Unread
 
 # A request line's method and the space behind it (RFC 9112 section 3). Only capitals: that is
 # what registered methods are made of, and it tells HTTP from other protocols early.
-_HTTP = re.compile(rb"[A-Z]{3,20} ")
-_MAYBE_HTTP = re.compile(rb"[A-Z]{1,20}")
+_LONGEST_METHOD = 20
+_HTTP = re.compile(rb"[A-Z]{3,%d} " % _LONGEST_METHOD)
+_MAYBE_HTTP = re.compile(rb"[A-Z]{1,%d}" % _LONGEST_METHOD)
 
 
 class Speech(enum.Enum):
@@ -29,18 +30,34 @@ class Speech(enum.Enum):
 
 def read_opening(data: bytes) -> ClientHello | Speech:
     """Say what the first bytes of a tunnel are."""
-    if not data:
-        return Speech.UNDECIDED
-    if _HTTP.match(data):
-        return Speech.HTTP
-    if _MAYBE_HTTP.fullmatch(data):
-        return Speech.UNDECIDED
-    match read_client_hello(data):
-        case ClientHello() as hello:
-            return hello
-        case Unread.INCOMPLETE:
+    return OpeningReader().feed(data)
+
+
+class OpeningReader:
+    """Says what the first bytes of a tunnel are, as they arrive; looks at each byte once."""
+
+    def __init__(self) -> None:
+        self.hello: ClientHello | Unread = Unread.INCOMPLETE
+        """What they are if they are taken for TLS."""
+        self._reader = HelloReader()
+        self._start = b""
+
+    def feed(self, data: bytes) -> ClientHello | Speech:
+        """Take the next bytes; return what all so far are."""
+        self._start += data[: _LONGEST_METHOD + 1 - len(self._start)]
+        self.hello = self._reader.feed(data)
+        if not self._start:
             return Speech.UNDECIDED
-        case Unread.MALFORMED:
-            return Speech.BROKEN_TLS
-        case _:
-            return Speech.OTHER
+        if _HTTP.match(self._start):
+            return Speech.HTTP
+        if _MAYBE_HTTP.fullmatch(self._start):
+            return Speech.UNDECIDED
+        match self.hello:
+            case ClientHello() as hello:
+                return hello
+            case Unread.INCOMPLETE:
+                return Speech.UNDECIDED
+            case Unread.MALFORMED:
+                return Speech.BROKEN_TLS
+            case _:
+                return Speech.OTHER

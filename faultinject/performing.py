@@ -63,8 +63,10 @@ class Performer:
     """The status that the client was sent."""
     ending: Ending | None = None
     _made: Made | None = None
-    _rest: Sequence[Part] = ()
-    """What has come of the answer behind what is dealt with."""
+    _parts: Sequence[Part] = ()
+    """What has come of the answer,"""
+    _place: int = 0
+    """and the place in it behind what is dealt with."""
     _started: float = 0.0
     _body_begun: bool = False
     _done: list[str] = field(factory=list)
@@ -110,7 +112,7 @@ class Performer:
         if self.loses:
             return await self._lose(parts)
         for place, part in enumerate(parts, 1):
-            self._rest = parts[place:]
+            self._parts, self._place = parts, place
             if isinstance(part, ResponseHead):
                 over = await self._head(part)
             else:
@@ -219,6 +221,11 @@ class Performer:
             return isinstance(part, End)
         return await self._step(transform, part)
 
+    def _rest(self) -> Sequence[Part]:
+        """Return what has come behind what is dealt with: as much as is counted, and the last."""
+        rest = self._parts[self._place : self._place + MANY]
+        return [*rest, self._parts[-1]] if self._place + MANY < len(self._parts) else rest
+
     async def _step(self, transform: Transform, told: Told) -> bool:
         now_seconds = trio.current_time() - self._started
         if isinstance(told, acts.Tick):  # in spite of what sums of fractions lose
@@ -227,7 +234,7 @@ class Performer:
         while (act := following.popleft() if following else next(due, None)) is not None:
             if isinstance(act, acts.WaitUntil) and self.lease.holds_client:
                 following.extend(islice(due, max(0, 2 * MANY - len(following))))
-                self.lease.let_go(writes_ahead(following, self._rest, self.plan.stream))
+                self.lease.let_go(writes_ahead(following, self._rest(), self.plan.stream))
             if await self.act(act):
                 return True
         return False

@@ -42,6 +42,7 @@ class SseDecoder:
     def _begin_block(self) -> None:
         self._line_start = 0
         self._searched = 0
+        self._lf = self._cr = 0  # nothing before ends a line so
         self._bare_cr = False  # the line before this one ended in a CR without LF
 
     @property
@@ -103,17 +104,32 @@ class SseDecoder:
 
     def _line_end(self) -> tuple[int, int] | None:
         """Return where the next end of a line begins and ends."""
+        lf = self._lf = self._next(b"\n", self._lf)
+        cr = self._cr = self._next(b"\r", self._cr)
+        end = len(self._buffer)
+        if lf == cr == end:
+            return None
+        if lf < cr:
+            return lf, lf + 1
+        return cr, cr + 2 if lf == cr + 1 < end else cr + 1
+
+    def _next(self, byte: bytes, known: int) -> int:
+        """Return the place of the next such byte, or the buffer's length if there is none.
+
+        There is none before ``known``. So each byte is searched once, and not again for each line
+        that ends in another way.
+        """
+        start = max(known, self._searched)
         # `find` is some hundred times as fast as a regular expression in long lines.
-        lf = self._buffer.find(b"\n", self._searched)
-        cr = self._buffer.find(b"\r", self._searched, len(self._buffer) if lf < 0 else lf)
-        if cr < 0:
-            return None if lf < 0 else (lf, lf + 1)
-        return cr, lf + 1 if lf == cr + 1 else cr + 1
+        at = self._buffer.find(byte, start)
+        return len(self._buffer) if at < 0 else at
 
     def _take(self, end: int) -> StreamEvent:
         raw = bytes(self._buffer[:end])
         del self._buffer[:end]
+        lf, cr = self._lf - end, self._cr - end
         self._begin_block()
+        self._lf, self._cr = max(0, lf), max(0, cr)
         text = raw.removeprefix(_BYTE_ORDER_MARK) if self._first else raw
         self._first = False
         return _piece(raw, text)

@@ -100,6 +100,11 @@ class HttpConnection:
         return self._machine.unread
 
     @property
+    def has_unread(self) -> bool:
+        """Whether there is anything `unread`."""
+        return self._machine.has_unread
+
+    @property
     def body_bytes_received(self) -> int:
         """Bytes of the body in hand that were received."""
         return self._machine.body_bytes_received

@@ -144,11 +144,17 @@ class Machine:
         return bytes(early) + self._buffer
 
     @property
+    def has_unread(self) -> bool:
+        """Whether there is anything `unread`; asked for each byte of a head that drips."""
+        # Not by `trailing_data`, which copies all of it.
+        return bool(self._buffer) or (self._engaged and len(self._h11._receive_buffer) > 0)
+
+    @property
     def within_message(self) -> bool:
         """Whether a message has begun to arrive, as far as is known, and has not ended."""
         if not self._engaged:
             return bool(self._buffer)
-        return self._h11.their_state is h11.SEND_BODY or bool(self._h11.trailing_data[0])
+        return self._h11.their_state is h11.SEND_BODY or self.has_unread
 
     # To the peer
 
@@ -201,7 +207,7 @@ class Machine:
                 return False
             self._h11.start_next_cycle()
             # What came early is h11's already, and so is the end.
-            self._engaged = self.at_eof or bool(self._h11.trailing_data[0])
+            self._engaged = self.at_eof or self.has_unread
         elif not self._pair_is_over:
             return False
         self._pair_is_over = False
@@ -342,7 +348,7 @@ class AskingMachine(Machine):
     def idle(self) -> bool:
         """Whether it may ask for the next thing, as far as is known."""
         fresh = not self._engaged and not self._request
-        return fresh and not self.at_eof and not self.unread
+        return fresh and not self.at_eof and not self.has_unread
 
     @property
     def at_rest(self) -> bool:

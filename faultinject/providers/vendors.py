@@ -114,6 +114,9 @@ VENDORS = (
 )  # fmt: skip
 
 
+_ALL_FORMS = tuple(form for vendor in VENDORS for form in vendor.key_forms)
+
+
 def vendor_of(host: str) -> Vendor | None:
     """Return whose a (normal) host is; None if that is not known."""
     return next((vendor for vendor in VENDORS if vendor.hosts.fullmatch(host)), None)
@@ -121,7 +124,7 @@ def vendor_of(host: str) -> Vendor | None:
 
 def key_owners(head: RequestHead) -> list[Vendor]:
     """Return the vendors, each once, whose form a key in a request's head or query has."""
-    keys = list(_keys(head))
+    keys = [key for key in _keys(head) if key.startswith(_ALL_FORMS)]
     return [v for v in VENDORS if any(key.startswith(v.key_forms) for key in keys)]
 
 

@@ -80,32 +80,57 @@ def read_client_hello(data: bytes) -> ClientHello | Unread:
     a TLS client: what is wrong before it is `Unread.NOT_TLS`, after it `Unread.MALFORMED`.
     Bytes after the hello are ignored.
     """
-    message, sound = _handshake_bytes(data)
-    if message and message[0] != _CLIENT_HELLO:
-        return Unread.NOT_TLS
-    if len(message) >= 4:
-        end = 4 + int.from_bytes(message[1:4])
-        if len(message) >= end:
-            return _read_body(message[4:end])
-    if sound:
-        return Unread.INCOMPLETE
-    return Unread.MALFORMED if message else Unread.NOT_TLS
+    return HelloReader().feed(data)
 
 
-def _handshake_bytes(data: bytes) -> tuple[bytes, bool]:
-    """Join the fragments in the handshake records; say whether all records so far are sound."""
-    fragments: list[bytes] = []
-    position = 0
-    while position < len(data):
-        header = data[position : position + _RECORD_HEADER_BYTES]
-        if not _is_sound(header):
-            return b"".join(fragments), False
-        start = position + _RECORD_HEADER_BYTES
-        position = start + int.from_bytes(header[3:5])
-        fragments.append(data[start:position])
-        if len(header) < _RECORD_HEADER_BYTES:
-            break
-    return b"".join(fragments), True
+class HelloReader:
+    """Reads a ClientHello as it arrives.
+
+    Looks at each byte once, however they come: a client may send each alone, in a record of its
+    own.
+    """
+
+    def __init__(self) -> None:
+        self._message = bytearray()
+        self._header = b""
+        """What has come of a record's header."""
+        self._missing_bytes = 0
+        """How much the record in hand lacks."""
+        self._sound = True
+        """Whether all records so far can belong to a ClientHello."""
+
+    def feed(self, data: bytes) -> ClientHello | Unread:
+        """Take the next bytes; return what `read_client_hello` does of all so far."""
+        position = 0
+        while self._sound and position < len(data):
+            end = position + (self._missing_bytes or _RECORD_HEADER_BYTES - len(self._header))
+            piece = data[position:end]
+            position += len(piece)
+            self._take(piece)
+        return self._judge()
+
+    def _take(self, piece: bytes) -> None:
+        if self._missing_bytes:
+            self._message += piece
+            self._missing_bytes -= len(piece)
+            return
+        self._header += piece
+        self._sound = _is_sound(self._header)
+        if len(self._header) == _RECORD_HEADER_BYTES:
+            self._missing_bytes = int.from_bytes(self._header[3:5])
+            self._header = b""
+
+    def _judge(self) -> ClientHello | Unread:
+        message = self._message
+        if message and message[0] != _CLIENT_HELLO:
+            return Unread.NOT_TLS
+        if len(message) >= 4:
+            end = 4 + int.from_bytes(message[1:4])
+            if len(message) >= end:
+                return _read_body(bytes(message[4:end]))
+        if self._sound:
+            return Unread.INCOMPLETE
+        return Unread.MALFORMED if message else Unread.NOT_TLS
 
 
 def _is_sound(header: bytes) -> bool:
