@@ -80,6 +80,18 @@ def interop(session: nox.Session) -> None:
     session.run("pytest", "tests/interop", *session.posargs)
 
 
+@nox.session(default=False)
+def agents(session: nox.Session) -> None:
+    """Real coding agents in front of the proxy, in an empty environment. Not for CI: minutes each.
+
+    An agent that cannot be installed here is skipped with the reason. `-- --write` writes the
+    table of docs/agents.md; `-- --agent codex` tries one alone.
+    """
+    install(session, "test")
+    cache = session.cache_dir / "agents"
+    session.run("python", "-m", "tests.agents", "--cache", str(cache), *session.posargs)
+
+
 @nox.session
 def fault(session: nox.Session) -> None:
     """Test the plugin behind the real Fault, if that is at hand; `-- --install` builds it."""
