@@ -21,7 +21,7 @@ from faultinject.session import Session, Stage, milliseconds_since
 from faultinject.streams import Ending, close
 from faultinject.telling import tell_failure
 from faultinject.tls.accepting import accept_tls
-from faultinject.tls.client_hello import AlertDescription, fatal_alert
+from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
 
 
 @frozen(eq=False)
@@ -32,16 +32,23 @@ class Interception:
     origin: Origin
     on_partial_read: Callable[[], None] | None
 
-    async def serve_tls(self, session: Session, name: str, received: bytes) -> Stage | None:
+    async def serve_tls(
+        self, session: Session, name: str, received: bytes, hello: ClientHello
+    ) -> Stage | None:
         """Do the handshake, with a leaf for a name; what follows is the conversation.
 
-        ``received`` is the client's first bytes, which are not read again.
+        ``received`` is the client's first bytes, which are not read again, and ``hello`` what
+        they say.
         """
         started = time.perf_counter()
         services = session.services
         try:
-            context = services.leaves.context_for(name)
-        except (OSError, SettingsError) as error:  # no file to be had, or the authority expired
+            leaves = services.leaves
+            if hello.takes_p256:
+                context = leaves.context_for(name)
+            else:
+                context = await leaves.context_with_rsa(name)
+        except (OSError, SettingsError) as error:  # no file can be made, or the authority expired
             await self._fail(session, name, HandshakeError(f"no certificate can be made: {error}"))
             return None
         limit_seconds = services.limits.handshake_seconds

@@ -20,6 +20,7 @@ import faultinject
 from faultinject.events import Event, Listener, PluginStopped, ProxyStopped, Warned
 from faultinject.settings import Only, Settings
 from faultinject.tls.certificate_authority import CertificateAuthority
+from faultinject.tls.pem_files import PemFiles
 from faultinject.tls.roots import check_roots
 
 if TYPE_CHECKING:  # loaded once something listens, if the options alone are the rules
@@ -71,6 +72,8 @@ class Run:
     settings: Settings
     listener: Listener
     authority: CertificateAuthority
+    pem_files: PemFiles
+    """How leaves reach OpenSSL."""
     _given: Composed | None
     """The rules, if there are others than the options' own."""
     told_to_drain: trio.Event = field(factory=trio.Event, init=False)
@@ -89,7 +92,10 @@ class Run:
         if settings.upstream_ca is not None:
             check_roots(settings.upstream_ca)
         chosen = settings.ca_cert, settings.ca_key, settings.data_dir
-        return cls(settings, listener, CertificateAuthority.chosen(*chosen), given)
+        authority = CertificateAuthority.chosen(*chosen)
+        pem_files = PemFiles(settings.data_dir)
+        pem_files.check()
+        return cls(settings, listener, authority, pem_files, given)
 
     @cached_property
     def counters(self) -> Counters:

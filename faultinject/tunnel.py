@@ -137,7 +137,7 @@ class Tunnel:
                 verdict.name,
                 Interception(self.stream, origin, self.on_partial_read),
             )
-            return lambda session: interception.serve_tls(session, name, data)
+            return lambda session: interception.serve_tls(session, name, data, hello)
         if isinstance(verdict, Refuse):
             await self._refuse(verdict)
         else:

@@ -24,6 +24,7 @@ from faultinject.events import (
 from faultinject.limits import Limits
 from faultinject.tls.client_hello import AlertDescription, fatal_alert
 from tests.support.bench import (
+    RSA_ONLY,
     TARGET,
     ScriptedDialer,
     answers,
@@ -31,6 +32,7 @@ from tests.support.bench import (
     ok,
     open_bench,
     outdated_context,
+    rsa_leaves,
     stays_open,
     trusting_context,
 )
@@ -137,6 +139,15 @@ async def test_tls_1_2(autojump_clock):
         assert (await client.ask(get("/"))).status == 429
         [done] = bench.of(HandshakeCompleted)
         assert (done.tls_version, done.alpn) == ("TLSv1.2", None)
+
+
+async def test_a_client_that_knows_rsa_only(autojump_clock):
+    """It is shown an RSA certificate."""
+    async with open_bench() as bench:
+        bench.services.leaves = rsa_leaves()
+        client = await bench.tunnel()
+        await client.start_tls(trusting_context(**RSA_ONLY), TARGET)
+        assert (await client.ask(get("/"))).status == 200
 
 
 async def test_a_hello_that_comes_byte_by_byte(autojump_clock):

@@ -53,7 +53,7 @@ class ReplyTunnel:
         services = session.services
         verdict = judge_hello(hello, "", lambda host: services.target_named(host) is not None)
         if isinstance(verdict, Intercept):
-            return await self._intercept(session, data, verdict)
+            return await self._intercept(session, data, verdict, hello)
         if isinstance(verdict, Refuse):
             tell_failure(session, verdict.name, HandshakeError(verdict.reason))
             await self.stream.send_all(verdict.alert)
@@ -64,7 +64,9 @@ class ReplyTunnel:
         await self._leave_to_host(session, data, name, verdict.reason)
         return None
 
-    async def _intercept(self, session: Session, data: bytes, verdict: Intercept) -> Stage | None:
+    async def _intercept(
+        self, session: Session, data: bytes, verdict: Intercept, hello: ClientHello
+    ) -> Stage | None:
         origin = _origin(session, verdict.host)
         if (plan := decide_handshake(session, origin.authority)) is not None:
             from faultinject.handshake_faults import BrokenHandshake
@@ -72,7 +74,7 @@ class ReplyTunnel:
             await BrokenHandshake(session, self.stream, origin.authority, plan).run()
             return None
         interception = Interception(self.stream, origin, None)
-        return lambda session: interception.serve_tls(session, verdict.name, data)
+        return lambda session: interception.serve_tls(session, verdict.name, data, hello)
 
     async def _leave_to_host(self, session: Session, data: bytes, host: str, reason: str) -> None:
         relayed = Relayed()

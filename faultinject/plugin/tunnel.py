@@ -138,7 +138,7 @@ class DuplexTunnel:
         lane.write_through = True
         lane.end_turn(promised=1 if hello.max_version >= TLS_1_3 else 2)
         interception = Interception(lane, origin, None)
-        stage = await interception.serve_tls(session, origin.authority.host, data)
+        stage = await interception.serve_tls(session, origin.authority.host, data, hello)
         lane.write_through = False
         return stage
 

@@ -15,6 +15,8 @@ from faultinject.errors import SettingsError
 from faultinject.tls.ca_files import STAGING_NAME, CaFiles, looks_usable, read_ca_files
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
     from faultinject.tls.issuing import Issuer
     from faultinject.tls.issuing import Leaf as Leaf
 
@@ -124,12 +126,13 @@ class CertificateAuthority:
         """
         return self._files.key_readable_by_others
 
-    def mint(self, host: str) -> Leaf:
+    def mint(self, host: str, key: RSAPrivateKey | None = None) -> Leaf:
         """Sign a leaf for a normal host (see `faultinject.authority.normal_host`).
 
-        Raises `SettingsError` if the authority has expired since it was opened.
+        It has the given key, or an EC key that all leaves share. Raises `SettingsError` if the
+        authority has expired since it was opened.
         """
-        return self._loaded_issuer().mint(host)
+        return self._loaded_issuer().mint(host, key)
 
     def _loaded_issuer(self) -> Issuer:
         from faultinject.tls import ca_checks

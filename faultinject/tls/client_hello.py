@@ -21,9 +21,19 @@ _MAX_RECORD_BYTES = 2**14  # RFC 8446 section 5.1; more is allowed only once rec
 _MAX_SESSION_ID_BYTES = 32
 
 _SERVER_NAME = 0  # RFC 6066 section 3
+_SUPPORTED_GROUPS = 10  # RFC 8422 section 5.1.1, RFC 8446 section 4.2.7
+_SIGNATURE_ALGORITHMS = 13  # RFC 8446 section 4.2.3
 _ALPN = 16  # RFC 7301 section 3.1
 _SUPPORTED_VERSIONS = 43  # RFC 8446 section 4.2.1
 _HOST_NAME = 0
+
+_TLS_1_3 = 0x0304
+_SECP256R1 = b"\x00\x17"
+# Those of TLS 1.2 that end TLS with an EC key here (AES-GCM, ChaCha20); RFC 5289, RFC 7905.
+_ECDSA_SUITES = frozenset({b"\xc0\x2b", b"\xc0\x2c", b"\xcc\xa9"})
+_ECDSA_SECP256R1_SHA256 = b"\x04\x03"
+# In TLS 1.2 the hash is free (RFC 8446 section 4.2.3): SHA-256, SHA-384, SHA-512.
+_ECDSA = frozenset({_ECDSA_SECP256R1_SHA256, b"\x05\x03", b"\x06\x03"})
 
 
 @frozen
@@ -37,6 +47,9 @@ class ClientHello:
     """The protocols offered, in the client's order; a name that is not printable as ``0x…``."""
     max_version: int
     """The highest version offered: 0x0304 is TLS 1.3, 0x0303 TLS 1.2; 0 if none is known."""
+    takes_p256: bool = True
+    """Whether a certificate with an EC key on P-256 will do, as far as suites, groups and
+    signature algorithms say."""
 
 
 class Unread(enum.Enum):
@@ -192,13 +205,17 @@ def _read_body(body: bytes) -> ClientHello | Unread:
         legacy_version = reader.integer(2)
         reader.take(32)  # random
         reader.vector(1, most=_MAX_SESSION_ID_BYTES)
-        reader.vector(2, least=2)  # cipher suites
+        suites = reader.vector(2, least=2)
         reader.vector(1, least=1)  # compression methods
         # TLS 1.2 allows a hello to end here (RFC 5246 section 7.4.1.2).
         extensions = _extensions(reader.vector(2)) if reader else {}
         reader.end()
+        max_version = _max_version(extensions, legacy_version)
         return ClientHello(
-            _server_name(extensions), _alpn(extensions), _max_version(extensions, legacy_version)
+            _server_name(extensions),
+            _alpn(extensions),
+            max_version,
+            _takes_p256(extensions, suites, max_version),
         )
     except _MalformedError:
         return Unread.MALFORMED
@@ -273,3 +290,21 @@ def _max_version(extensions: dict[int, bytes], legacy_version: int) -> int:
         if version >> 8 == 3:  # GREASE and drafts have other first bytes
             versions.append(version)
     return max(versions)
+
+
+def _takes_p256(extensions: dict[int, bytes], suites: bytes, max_version: int) -> bool:
+    # Without an extension there is nothing in it that could decide.
+    algorithms = _pairs(extensions.get(_SIGNATURE_ALGORITHMS, b"")[2:])
+    if max_version >= _TLS_1_3:
+        return not algorithms or _ECDSA_SECP256R1_SHA256 in algorithms
+    groups = _pairs(extensions.get(_SUPPORTED_GROUPS, b"")[2:])
+    return (
+        not _ECDSA_SUITES.isdisjoint(_pairs(suites))
+        and (not algorithms or not _ECDSA.isdisjoint(algorithms))
+        and (not groups or _SECP256R1 in groups)
+    )
+
+
+def _pairs(values: bytes) -> set[bytes]:
+    """Cut a list of values of two bytes each. A harmed one is OpenSSL's to refuse."""
+    return {values[start : start + 2] for start in range(0, len(values), 2)}

@@ -41,8 +41,13 @@ class Leaf:
     private_key_pem: bytes = field(repr=False)
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _key_pem(key: IssuerKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def new_rsa_key() -> rsa.RSAPrivateKey:
+    """Make a key of 2048 bits for leaves. It takes some 100 ms, in which other threads can run."""
+    return rsa.generate_private_key(65537, 2048)
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
@@ -110,26 +115,31 @@ class Issuer:
     certificates: list[x509.Certificate]
     """The authority's own certificate, then those that lead to its root, if any."""
     key: IssuerKey = field(repr=False)
-    # One key serves all leaves: they live in one process and serve one user, so whoever could
-    # read one key could read all, and a key made per host would only cost time.
+    # One key serves all EC leaves, and one all RSA leaves: they live in one process and serve one
+    # user, so whoever could read one key could read all, and a key made per host would only cost
+    # time.
     _leaf_key: ec.EllipticCurvePrivateKey = field(
         factory=lambda: ec.generate_private_key(ec.SECP256R1()), init=False, repr=False
     )
 
-    def mint(self, host: str) -> Leaf:
-        """Sign a leaf for a normal host: a DNS name or an IP literal."""
-        leaf = self._sign(host).public_bytes(Encoding.PEM)
+    def mint(self, host: str, key: rsa.RSAPrivateKey | None = None) -> Leaf:
+        """Sign a leaf for a normal host: a DNS name or an IP literal.
+
+        Without a key it is that of all EC leaves.
+        """
+        leaf_key = key or self._leaf_key
+        leaf = self._sign(host, leaf_key).public_bytes(Encoding.PEM)
         above = (c for c in self.certificates if c.subject != c.issuer)
         chain = leaf + b"".join(c.public_bytes(Encoding.PEM) for c in above)
-        return Leaf(chain, _key_pem(self._leaf_key))
+        return Leaf(chain, _key_pem(leaf_key))
 
     def _validity(self) -> tuple[datetime, datetime]:
         issuer, now = self.certificates[0], datetime.now(UTC)
         start = max(now - BACKDATED, issuer.not_valid_before_utc)
         return start, min(start + LEAF_VALIDITY, issuer.not_valid_after_utc)
 
-    def _sign(self, host: str) -> x509.Certificate:
-        issuer, public = self.certificates[0], self._leaf_key.public_key()
+    def _sign(self, host: str, key: IssuerKey) -> x509.Certificate:
+        issuer, public = self.certificates[0], key.public_key()
         name = x509.IPAddress(ipaddress.ip_address(host)) if is_ip(host) else x509.DNSName(host)
         start, end = self._validity()
         return (

@@ -29,6 +29,7 @@ from faultinject.plugin.reply_stream import HELD_SECONDS, SESSION_OVER, ReplyStr
 from faultinject.plugin.tunnels import Tunnels
 from faultinject.settings import PluginSettings
 from tests.support.bench import (
+    RSA_ONLY,
     TARGET,
     Bench,
     answers,
@@ -38,6 +39,7 @@ from tests.support.bench import (
     open_bench,
     outdated_context,
     post,
+    rsa_leaves,
     trusting_context,
 )
 from tests.support.peer import Message, Peer
@@ -100,6 +102,14 @@ async def one_tunnel(**options: Any) -> AsyncIterator[tuple[World, ReplyHost, Pe
         peer = await here.tls(host)
         await trio.testing.wait_all_tasks_blocked()  # the handshake's last chunk is answered
         yield here, host, peer
+
+
+async def test_a_client_that_knows_rsa_only(autojump_clock: trio.abc.Clock) -> None:
+    """It is shown an RSA certificate."""
+    async with world() as here:
+        here.bench.services.leaves = rsa_leaves()
+        peer = await here.tls(here.open(), **RSA_ONLY)
+        assert (await peer.ask(get("/"))).status == 200
 
 
 # Requests

@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from faultinject.events import HandshakeFailed, RelayEnded
-from tests.support.bench import TARGET, get, ok, post, trusting_context
+from tests.support.bench import RSA_ONLY, TARGET, get, ok, post, rsa_leaves, trusting_context
 from tests.support.fault_world import answers_all, world
 from tests.support.peer import Peer
 from tests.support.tls_peers import client_context
@@ -33,6 +33,15 @@ async def test_injected_and_forwarded_requests_on_one_tunnel(
             assert answer.status == (429 if injected else 200), number
             assert injected or answer.body == b"GET /%d HTTP/1.1 0" % number
         assert not here.pair.over.is_set()
+
+
+async def test_a_client_that_knows_rsa_only(autojump_clock: trio.abc.Clock) -> None:
+    """It is shown an RSA certificate."""
+    async with world() as here:
+        here.bench.services.leaves = rsa_leaves()
+        peer = await here.tls(**RSA_ONLY)
+        for _ in range(2):
+            assert (await peer.ask(get("/"))).status == 200
 
 
 async def test_the_first_request_is_injected(autojump_clock: trio.abc.Clock) -> None:

@@ -32,6 +32,7 @@ from faultinject.rules.reading import read_rules
 from faultinject.session import Services, Session
 from faultinject.settings import Settings
 from faultinject.tls.certificate_authority import CertificateAuthority
+from faultinject.tls.issuing import new_rsa_key
 from faultinject.tls.leaves import LeafCache
 from tests.support.peer import Cut, Message, Peer
 from tests.support.pipes import Pipe, pipe_pair
@@ -56,6 +57,16 @@ def authority() -> CertificateAuthority:
 def leaves() -> LeafCache:
     """The leaves of all benches: minting takes longer than most tests."""
     return LeafCache(authority(), 100)
+
+
+@cache
+def rsa_leaves() -> LeafCache:
+    """Leaves whose RSA key is there: a thread that makes one has no place in a clock that jumps."""
+    return LeafCache(authority(), 100, rsa_key=new_rsa_key())
+
+
+RSA_ONLY = {"version": ssl.TLSVersion.TLSv1_2, "ciphers": "ECDHE-RSA-AES128-GCM-SHA256"}
+"""What makes a context one of those that need them."""
 
 
 def trusting_context(**more: Any) -> ssl.SSLContext:

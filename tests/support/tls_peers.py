@@ -14,6 +14,7 @@ def client_context(
     alpn: Sequence[str] = (),
     version: ssl.TLSVersion | None = None,
     strict: bool = True,
+    ciphers: str | None = None,
 ) -> ssl.SSLContext:
     """Return a client's context that trusts `ca_pem` only, and verifies strictly by RFC 5280."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -25,6 +26,8 @@ def client_context(
         context.set_alpn_protocols(alpn)
     if version is not None:
         context.minimum_version = context.maximum_version = version
+    if ciphers is not None:
+        context.set_ciphers(ciphers)
     return context
 
 

@@ -72,7 +72,7 @@ def sni(host: bytes, kind: int = 0) -> bytes:
 def hello(
     *extensions: bytes,
     session_id: bytes = b"",
-    suites: bytes = b"\x13\x01",
+    suites: bytes = b"\xc0\x2b",
     compressions: bytes = b"\0",
     tail: bytes = b"",
     with_extensions: bool = True,
@@ -274,6 +274,36 @@ def test_never_stricter_than_openssl(data: bytes, position: int, byte: int, size
     for tried in (bytes(mutated), in_records(bytes(mutated[5:]), size)):
         if openssl_goes_on(SERVER, tried):
             assert isinstance(read_client_hello(tried), ClientHello)
+
+
+TLS_1_3_OFFERED = extension(43, b"\x02\x03\x04")
+
+
+@pytest.mark.parametrize(
+    ("extensions", "suites", "takes"),
+    [
+        ([], b"\xc0\x2b", True),
+        ([], b"\xc0\x2f\xcc\xa9", True),
+        ([], b"\xc0\x2f\xcc\xa8\xc0\x30", False),
+        ([], b"\xc0\x2f\xc0", False),
+        ([extension(10, b"\0\x04\0\x1d\0\x17")], b"\xc0\x2b", True),
+        ([extension(10, b"\0\x04\0\x1d\0\x18")], b"\xc0\x2b", False),
+        ([extension(13, b"\0\x04\x08\x04\x06\x03")], b"\xc0\x2b", True),
+        ([extension(13, b"\0\x04\x08\x04\x04\x01")], b"\xc0\x2b", False),
+        ([extension(10, b""), extension(13, b"\0")], b"\xc0\x2b", True),
+        ([TLS_1_3_OFFERED], b"\x13\x01", True),
+        ([TLS_1_3_OFFERED, extension(10, b"\0\x02\0\x1d")], b"\x13\x01", True),
+        ([TLS_1_3_OFFERED, extension(13, b"\0\x04\x08\x04\x04\x03")], b"\x13\x01", True),
+        ([TLS_1_3_OFFERED, extension(13, b"\0\x04\x08\x04\x05\x03")], b"\x13\x01", False),
+    ],
+)
+def test_who_takes_a_certificate_on_p256(
+    extensions: list[bytes], suites: bytes, takes: bool
+) -> None:
+    """TLS 1.3 asks for the signature alone; TLS 1.2 for suite, signature and the key's curve."""
+    read = read_client_hello(hello(*extensions, suites=suites))
+    assert isinstance(read, ClientHello)
+    assert read.takes_p256 is takes
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,89 @@
+"""Certificates and keys on their way into OpenSSL, whose Python binding reads them from a file.
+
+On Linux that is a file in memory. Elsewhere, or where ``/proc`` is missing, it is one in the data
+directory, readable by its owner alone from its first byte and removed once it is read. No other
+directory is written: a container may have none that can be.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from attrs import define, field
+
+from faultinject.errors import SettingsError
+from faultinject.tls.certificate_authority import default_data_dir
+
+
+@define
+class PemFiles:
+    """Makes the files that `ssl.SSLContext.load_cert_chain` reads."""
+
+    _directory: Path | None = None
+    """Where they are made if they cannot be in memory; None is the user's data directory."""
+    _in_memory: bool = field(factory=lambda: memory_can_be_named())
+
+    def check(self) -> None:
+        """Raise `SettingsError` if no file can be made now."""
+        try:
+            with self.file(b""):
+                pass
+        except OSError as error:
+            raise SettingsError(
+                f"{self._folder()}: no file can be made there ({error.strerror}), and certificates"
+                " reach TLS by a file, since this system has no files in memory (memfd and"
+                " /proc); choose a directory that this user may write with --data-dir"
+            ) from error
+
+    def load(self, context: ssl.SSLContext, pem: bytes) -> None:
+        """Give a context a private key and its certificate chain. Raises `OSError`."""
+        with self.file(pem) as path:
+            context.load_cert_chain(path)
+
+    @contextmanager
+    def file(self, content: bytes) -> Iterator[str]:
+        """Make a file for as long as the block lasts; return its path. Raises `OSError`."""
+        if self._in_memory:
+            with _in_memory(content) as path:
+                yield path
+            return
+        import tempfile  # not on the way of those who have files in memory
+
+        folder = self._folder()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Made by `mkstemp`, its mode is 0600 from the start.
+        descriptor, path = tempfile.mkstemp(prefix=".fault-leaf.", suffix=".pem", dir=folder)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            yield path
+        finally:
+            Path(path).unlink()
+
+    def _folder(self) -> Path:
+        return self._directory or default_data_dir()
+
+
+@contextmanager
+def _in_memory(content: bytes) -> Iterator[str]:
+    with os.fdopen(os.memfd_create("faultinject"), "wb") as file:
+        file.write(content)
+        file.flush()
+        # Opened by its path it is read from its start, whatever was written here.
+        yield f"/proc/self/fd/{file.fileno()}"
+
+
+def memory_can_be_named() -> bool:
+    """Say whether a file in memory can be opened by a path, as on Linux with ``/proc``."""
+    if not hasattr(os, "memfd_create"):
+        return False
+    try:
+        with _in_memory(b"") as path:
+            os.close(os.open(path, os.O_RDONLY))
+    except OSError:  # no /proc, or a sandbox forbids it
+        return False
+    return True
