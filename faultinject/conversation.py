@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import trio
 from attrs import define, field, frozen
 
+from faultinject.authority import Authority
 from faultinject.beside import beside
 from faultinject.deciding import Decision
 from faultinject.dial import Origin
@@ -145,6 +147,7 @@ class Conversation:
     ) -> None:
         exchange = self._new_exchange()
         pages = self.session.services.origins
+        exchange.on_upgrade = partial(self._warn_of_upgrade, origin.authority)
         exchange.page = pages.page(str(origin.authority), decision.request)
         try:
             await perform(exchange, decision, origin)
@@ -200,6 +203,14 @@ class Conversation:
             await exchange.refuse(request.method if request else b"GET", error)
         finally:
             self._tell(exchange, request, None, None)
+
+    def _warn_of_upgrade(self, authority: Authority) -> None:
+        services = self.session.services
+        if services.target_of(authority.host, authority.port) is not None:
+            services.warn_once(
+                f"a WebSocket to {authority.host} is open: rules do not reach what passes"
+                " through it"
+            )
 
     def _new_exchange(self) -> Exchange:
         session = self.session

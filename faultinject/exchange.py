@@ -50,6 +50,8 @@ class Exchange:
     """What performs the plan, if there is more to it than to inject an answer or to pass one on."""
     page: Page | None = None
     """The page in a browser that the request is of."""
+    on_upgrade: Callable[[], None] = lambda: None
+    """Called when the connection becomes a relay, after a 101."""
     outcome: Outcome = "client-gone"
     status: int | None = None
     error: str | None = None
@@ -152,6 +154,7 @@ class Exchange:
     async def _after_answer(self, forwarding: Forwarding) -> None:
         if forwarding.status == 101:
             self.answered, self.outcome = True, "upgraded"
+            self.on_upgrade()
             await self._relay_upgraded()
             return
         performer = self.performer

@@ -23,8 +23,8 @@ from faultinject.errors import (
     UpstreamError,
 )
 from faultinject.http.connection import ClientConnection, UpstreamConnection
+from faultinject.http.hop_by_hop import Passage
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
-from faultinject.http.passing import unambiguous
 from faultinject.lease import Lease
 from faultinject.limits import Limits
 from faultinject.patience import Patience
@@ -72,6 +72,8 @@ class Forwarding:
     status: int | None = None
     """The status that the client was sent."""
     _watch: ClientWatch = field(init=False)
+    _up: Passage = field(factory=Passage)
+    _down: Passage = field(factory=Passage)
     _sent: _Sent = field(factory=lambda: _Sent(None))
     _upstream_deaf: bool = False
     _answer_began: bool = False
@@ -97,9 +99,10 @@ class Forwarding:
         await self.lease.begin_upload(request)
         repeatable = reused and request.method in _IDEMPOTENT
         self._sent = _Sent([] if repeatable else None)
-        first = (unambiguous(request), *received)
+        first: tuple[Part, ...] = (request, *received)
         if not isinstance(first[-1], End):
             first += tuple(self.client.buffered_parts())
+        first = tuple(map(self._up.passed, first))
         try:
             await self._exchange(first)
         except UpstreamError as error:
@@ -153,7 +156,7 @@ class Forwarding:
         """Carry what follows the last part that was sent, then watch the client."""
         try:
             while not isinstance(last, End):
-                parts = tuple(await self.client.receive())
+                parts = tuple(map(self._up.passed, await self.client.receive()))
                 await self._send_up(upstream, parts)
                 last = parts[-1]
             self.lease.end_upload()
@@ -198,6 +201,7 @@ class Forwarding:
             raise UpstreamError("disconnected", "the upstream ended the connection unasked")
         self._sent, self._answer_began = _Sent(None), True
         self.patience.expect("the upstream to go on", self.limits.idle_seconds)
+        parts = [self._down.passed(part) for part in parts]
         if self.on_head is not None:
             for part in parts:
                 if isinstance(part, ResponseHead):
@@ -207,17 +211,17 @@ class Forwarding:
                 return await self.performer.pass_on(parts)
             finally:
                 self.status = self.performer.status
-        await self.client.send(*(self._passed_on(part) for part in parts))
-        if any(isinstance(part, ResponseHead) and part.status == 100 for part in parts):
-            self.lease.body_wanted()
+        await self.client.send(*parts)
+        for part in parts:
+            if isinstance(part, ResponseHead):
+                self._take_status(part)
         return isinstance(parts[-1], End) or self.status == 101
 
-    def _passed_on(self, part: Part) -> Part:
-        if not isinstance(part, ResponseHead):
-            return part
-        if not part.interim or part.status == 101:
-            self.status = part.status
-        return unambiguous(part)
+    def _take_status(self, head: ResponseHead) -> None:
+        if head.status == 100:
+            self.lease.body_wanted()
+        if not head.interim or head.status == 101:
+            self.status = head.status
 
 
 def _unanswered(request: RequestHead, error: UpstreamError) -> UnansweredError:

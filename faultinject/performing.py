@@ -24,7 +24,6 @@ from faultinject.faults.making import Made, make
 from faultinject.faults.words import break_words, stream_words
 from faultinject.http.connection import ClientConnection
 from faultinject.http.message import End, Part, ResponseHead, find_header
-from faultinject.http.passing import unambiguous
 from faultinject.http.reshaping import is_encoded, reframed
 from faultinject.lease import Lease
 from faultinject.limits import Limits
@@ -193,7 +192,7 @@ class Performer:
         self._made = self._make(head)
         if not self._made.keeps_length and self.has_body:
             head = reframed(head)
-        await self.client.send(unambiguous(head))
+        await self.client.send(head)
         self.status, self._started = head.status, trio.current_time()
         return False
 

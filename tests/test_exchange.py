@@ -7,6 +7,7 @@ import trio
 import trio.testing
 
 from faultinject.errors import UpstreamError
+from faultinject.events import Warned
 from faultinject.front_door import FrontDoor
 from faultinject.limits import Limits
 from faultinject.memory_stream import memory_stream_pair
@@ -461,7 +462,27 @@ async def test_an_upgrade_becomes_a_relay(autojump_clock):
         exchange = await bench.exchange()
         assert (exchange.outcome, exchange.status, exchange.error) == ("upgraded", 101, None)
         assert (exchange.request_bytes, exchange.response_bytes) == (5, 2)
+        (warning,) = bench.of(Warned)
+        assert "a WebSocket to api.example.com is open: rules do not reach" in warning.message
     assert heard == [b"\x82\x03abc", b""]
+
+
+async def test_an_upgrade_elsewhere_is_nothing_to_warn_of(autojump_clock):
+    """Rules are for targets only, and one warning a host is enough."""
+
+    async def switches(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(SWITCHED)
+        await upstream.rest()
+
+    async with open_bench(upstream=switches) as bench:
+        for host in (b"api.example.com", b"other.example.com", b"api.example.com"):
+            client = bench.connect()
+            await client.send(UPGRADE.replace(b"api.example.com", host))
+            assert (await client.answer()).status == 101
+            await client.half_close()
+            assert await client.rest() == b""
+        assert len(bench.of(Warned)) == 1
 
 
 @pytest.mark.parametrize("pause", [0, 1])

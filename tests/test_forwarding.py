@@ -509,3 +509,57 @@ async def test_an_upstream_that_speaks_out_of_turn_is_not_used_again(autojump_cl
         await client.send(get("/2"))
         assert b"GET /2" in await client.receive()
         assert len(bench.dialer.dialled) == 2
+
+
+# What ends at the proxy (`tests/http/test_hop_by_hop.py` has the rest)
+
+
+async def test_an_upgrade_of_the_next_hop_is_not_asked_of_the_origin(autojump_clock):
+    """Java's client asks every plain-HTTP peer for h2c; rules would not reach what follows."""
+    seen: list[Message] = []
+
+    async def notes(upstream: Peer) -> None:
+        while (request := await upstream.read_message()) is not None:
+            seen.append(request)
+            await upstream.send(ok(b""))
+
+    ask = (
+        b"POST http://api.example.com/ HTTP/1.1\r\nHost: x\r\n"
+        b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\n"
+        b"Content-Length: 2\r\n\r\n{}"
+    )
+    async with open_bench(upstream=notes) as bench:
+        client = bench.connect()
+        assert (await client.ask(ask)).status == 200
+        assert (await client.ask(ask)).status == 200
+    assert [b"pgrade" in each.head or b"HTTP2" in each.head for each in seen] == [False, False]
+
+
+async def test_fields_and_trailers_for_one_hop_end_here(autojump_clock):
+    """In both directions."""
+    seen: list[Message] = []
+
+    async def notes(upstream: Peer) -> None:
+        request = await upstream.read_message()
+        assert request is not None
+        seen.append(request)
+        await upstream.send(
+            b"HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nX-Hop: 1\r\nX-End: 2\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n0\r\nConnection: close\r\nX-Sum: 3\r\n\r\n"
+        )
+
+    async with open_bench(upstream=notes) as bench:
+        client = bench.connect()
+        await client.send(
+            b"POST http://api.example.com/ HTTP/1.1\r\nHost: x\r\nConnection: X-Secret\r\n"
+            b"X-Secret: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        await trio.sleep(1)
+        await client.send(b"2\r\nhi\r\n0\r\nHost: other\r\nX-Sum: 4\r\n\r\n")
+        answer = await client.answer()
+    (request,) = seen
+    assert b"ecret" not in request.head
+    assert request.raw_body.endswith(b"0\r\nX-Sum: 4\r\n\r\n")
+    assert b"-Hop" not in answer.head
+    assert answer.header(b"x-end") == b"2"
+    assert answer.raw_body.endswith(b"0\r\nX-Sum: 3\r\n\r\n")

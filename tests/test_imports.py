@@ -87,6 +87,7 @@ WITHOUT_IO = (
     "limits",
     "events",
     "http.message",
+    "http.hop_by_hop",
     "http.passing",
     "http.coding",
     "http.whole",

@@ -754,10 +754,10 @@ async def test_an_upgrade_behind_a_fault(autojump_clock):
 
     async def script(upstream: Peer) -> None:
         await upstream.read_message()
-        await upstream.send(b"HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+        await upstream.send(b"HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
         await upstream.send(await upstream.receive())
 
-    ask = b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
+    ask = b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     async with open_bench(upstream=script) as bench:
         bench.rules(stream(cut=True))
         client = await bench.tls()

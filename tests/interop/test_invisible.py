@@ -91,7 +91,7 @@ def test_early_answer(way: Way) -> None:
 
 def test_upgrade(way: Way) -> None:
     """After 101 the connection carries any bytes both ways until one side ends it."""
-    request = get("/upgrade", b"Connection: Upgrade", b"Upgrade: echo", b"Sec-WebSocket-Key: x")
+    request = get("/upgrade", b"Connection: Upgrade", b"Upgrade: websocket")
     direct = ask_once(way.direct, way.direct_head(request))
     with way.connected.open() as client:
         through = client.ask(way.client_head(request))

@@ -26,7 +26,7 @@ ODD_REQUEST = (
     b"POST /digest?x=%2F&y=a+b&&z=~%7e;/../%C3%A9 HTTP/1.1\r\n"
     b"x-LAST: first\r\nhOsT: api.anthropic.com\r\nX-Api-Key: sk-1\r\nAuthorization: Bearer sk-2\r\n"
     b"accept: a\r\nAccept: b\r\nACCEPT: a\r\nContent-lENGTH: 3\r\nCookie: a=1\r\ncookie: b=2\r\n"
-    b"X-Empty: \r\nx-latin: caf\xe9\r\nX-Inner: a  b\tc\r\nConnection: keep-alive\r\n"
+    b"X-Empty: \r\nx-latin: caf\xe9\r\nX-Inner: a  b\tc\r\nConnection: keep-alive, TE\r\n"
     b"TE: trailers\r\nX_Under.score~: ok\r\nAccept-Encoding: gzip;q=1.0, br\r\nzz: 1\r\n\r\nabc"
 )
 CHUNKED_REQUEST = (
@@ -47,7 +47,7 @@ REQUESTS = {
     "long-header": get("/empty", b"X-Long: " + b"y" * 12_000),
     "many-headers": get("/empty", *(b"X-%d: %d" % (n, n) for n in range(90))),
     "expect": post("/digest", b"abc", b"Expect: 100-continue"),
-    "upgrade-that-is-declined": get("/empty", b"Connection: Upgrade", b"Upgrade: h2c"),
+    "upgrade-that-is-declined": get("/empty", b"Connection: Upgrade", b"Upgrade: websocket"),
 }
 
 

@@ -112,7 +112,7 @@ def echo_after_upgrade(exchange: Exchange) -> None:
     """Switch protocols, speak first, then echo until the client ends its side."""
     exchange.open = False
     exchange.send(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n"
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\nwelcome"
     )
     while data := exchange.wire.read_some():
@@ -150,7 +150,7 @@ _ODD = (
     b"zeta: last letter first\r\ncontent-LENGTH: 3\r\nSet-Cookie: a=1; Path=/\r\n"
     b"X-MiXeD-cAsE: Yes\r\nset-cookie: b=2\r\nX-Empty: \r\nSET-COOKIE: a=1; Path=/\r\n"
     b"X-Latin: caf\xe9\r\nX_Under.score~: ok\r\nDATE: Mon, 01 Jan 2024 00:00:00 GMT\r\n"
-    b"Keep-Alive: timeout=7\r\nX-Inner: a  b\tc\r\nALPHA: 1\r\n\r\nodd"
+    b"X-Inner: a  b\tc\r\nALPHA: 1\r\n\r\nodd"
 )
 
 PAGES: dict[str, Page] = {

@@ -1,0 +1,120 @@
+"""What of a message is for the next hop alone, and so ends here (RFC 9110 section 7.6.1).
+
+A connection to us has nothing to do with the one that we ask on: what a peer says about its
+connection must not reach the peer behind us. All other fields pass as they are.
+"""
+
+from __future__ import annotations
+
+from typing import overload
+
+from attrs import define, evolve
+
+from faultinject.http.message import (
+    End,
+    Headers,
+    Part,
+    RequestHead,
+    ResponseHead,
+    header_tokens,
+    without_headers,
+)
+from faultinject.http.passing import unambiguous
+
+_ALWAYS = frozenset({b"keep-alive", b"proxy-connection", b"http2-settings"})
+"""Fields that end here whether Connection names them or not."""
+
+_FILTERED = frozenset({b"connection", b"te", b"upgrade"})
+"""Fields of which a part may pass."""
+
+_NEEDED = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
+"""Fields that stay even if Connection names them: without them the next hop would read another
+message than we did, or never ask for its body."""
+
+_PASSED_UPGRADE = b"websocket"
+"""The one protocol that we can pass on: a relay of bytes is all it needs."""
+
+_NOT_IN_TRAILERS = (
+    _ALWAYS
+    | _FILTERED
+    | _NEEDED
+    | {
+        b"trailer",
+        b"authorization",
+        b"cookie",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"set-cookie",
+        b"www-authenticate",
+        b"content-encoding",
+        b"content-range",
+        b"content-type",
+        b"x-faultinject",  # our own words, which nobody else may say so late
+        b"x-faultinject-error",
+    }
+)
+"""Fields that frame, route, authenticate, or say how a body is to be read: too late in a trailer,
+and a receiver that heeds them there does harm (RFC 9110 section 6.5.1)."""
+
+
+@define(eq=False)
+class Passage:
+    """One message on its way through, part by part; interim responses may come before its head."""
+
+    _named: frozenset[bytes] = frozenset()
+    """What the head's Connection names: it holds for trailers, too."""
+
+    @overload
+    def passed(self, part: RequestHead) -> RequestHead: ...
+    @overload
+    def passed(self, part: ResponseHead) -> ResponseHead: ...
+    @overload
+    def passed(self, part: Part) -> Part: ...
+
+    def passed(self, part: Part) -> Part:
+        """Return a part as it goes on."""
+        if isinstance(part, bytes):
+            return part
+        if isinstance(part, End):
+            return self._end(part) if part.trailers else part
+        return self._head(part)
+
+    def _end(self, end: End) -> End:
+        return End(without_headers(end.trailers, *_NOT_IN_TRAILERS, *self._named))
+
+    def _head(self, head: RequestHead | ResponseHead) -> RequestHead | ResponseHead:
+        self._named = frozenset()
+        if head.http_version > b"1.1":
+            head = evolve(head, http_version=b"1.1")  # our own (RFC 9110 section 6.2)
+        names = {name.lower() for name, _ in head.headers}
+        if not names.isdisjoint(_ALWAYS | _FILTERED):
+            self._named = frozenset(header_tokens(head.headers, b"connection") - _NEEDED)
+            head = evolve(head, headers=_end_to_end(head.headers, self._named))
+        return unambiguous(head)
+
+
+def _end_to_end(headers: Headers, named: frozenset[bytes]) -> Headers:
+    """Return the headers that go on, in their order and case."""
+    headers = without_headers(headers, *_ALWAYS, *(named - _FILTERED))
+    headers = _filtered(headers, b"te", frozenset({b"trailers"}))
+    headers = _filtered(headers, b"upgrade", frozenset({_PASSED_UPGRADE}))
+    left = {name.lower() for name, _ in headers} & {b"te", b"upgrade"}
+    headers = _filtered(headers, b"connection", frozenset({b"close", b"keep-alive", *left}))
+    if b"te" in left and b"te" not in named:  # its sender owes it (RFC 9110 section 10.1.4)
+        headers += ((b"Connection", b"TE"),)
+    return headers
+
+
+def _filtered(headers: Headers, name: bytes, kept: frozenset[bytes]) -> Headers:
+    """Return the headers with only these words in the fields of that name, and none empty."""
+    result = []
+    for key, value in headers:
+        if key.lower() == name:
+            words = [word.strip() for word in value.split(b",")]
+            left = [word for word in words if word.lower() in kept]
+            if not left:
+                continue
+            if left != words:
+                value = b", ".join(left)
+        result.append((key, value))
+    return tuple(result)
