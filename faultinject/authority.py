@@ -18,9 +18,10 @@ _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- looked f
 """Addresses to listen on that stand for every one of the machine's, and how the machine itself
 reaches them: to connect to the former means nothing on some systems."""
 
-# RFC 1123 names, with the underscore that internal DNS uses. Anything else (spaces, control
+# Letters, digits, hyphens and underscores. Which names there are is the resolver's business (RFC
+# 2181 section 11): some labels begin or end with a hyphen. Anything else (spaces, control
 # characters, "%") is refused before it can reach a certificate, a log line or a resolver.
-_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 _MAX_NAME_CHARACTERS = 253
 
 
@@ -62,9 +63,10 @@ def local_url(host: str, port: int) -> str:
 
 
 def _port(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) < 65536:
+    digits = text.lstrip("0")  # RFC 3986 section 3.2.3 bounds neither zeros nor digits
+    if not re.fullmatch(r"[0-9]+", text) or len(digits) > 5 or not 0 < int(digits or "0") < 65536:
         raise ValueError(f"{text!r} is not a port (1 to 65535)")
-    return int(text)
+    return int(digits)
 
 
 def _split_port(text: str) -> tuple[str, str | None]:
@@ -89,13 +91,16 @@ class Authority:
 
     @classmethod
     def parse(cls, text: str, default_port: int | None = None) -> Authority:
-        """Read ``host:port`` or ``[v6]:port``. Raises `ValueError` with the reason."""
+        """Read ``host:port`` or ``[v6]:port``. Raises `ValueError` with the reason.
+
+        An empty port is as good as none (RFC 3986 section 6.2.3): the default, if there is one.
+        """
         host, port = _split_port(text)
-        if port is None:
-            if default_port is None:
-                raise ValueError(f"{text!r} has no port; write host:port")
-            return cls(normal_host(host), default_port)
-        return cls(normal_host(host), _port(port))
+        if port or (port is not None and default_port is None):
+            return cls(normal_host(host), _port(port))
+        if default_port is None:
+            raise ValueError(f"{text!r} has no port; write host:port")
+        return cls(normal_host(host), default_port)
 
     def __str__(self) -> str:
         return f"{bracketed(self.host)}:{self.port}"

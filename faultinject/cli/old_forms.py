@@ -1,7 +1,7 @@
 """The forms in which the Go program of the same name was called.
 
-``faultinject --standalone ...`` still runs the proxy; the other forms without a command get an
-error that shows the new one. Knows only the names of options, not what they do.
+``faultinject --standalone ...`` still runs the proxy, and ``--export-ca`` and ``--install-ca`` do
+what they say; the other forms without a command get an error that shows the new one.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from collections.abc import Sequence
 
 import click
 
-from faultinject.config import PROXY_OPTIONS
+from faultinject.config import PLUGIN_OPTIONS, PROXY_OPTIONS
 
 _STANDALONE = "--standalone"
 _PLUGIN = "--plugin"
 _NAMES = {option.flag for option in PROXY_OPTIONS}
+_ONLY_PLUGINS = {option.flag for option in PLUGIN_OPTIONS} - _NAMES
+_ON_ITS_OWN = {"--export-ca", "--install-ca"}
+"""What is done at once, and needs no proxy."""
 _UNSHOWN = {"--header", "--error-body"}  # their values may be secrets
 
 
@@ -30,8 +33,14 @@ def current_form(arguments: Sequence[str]) -> list[str]:
     names = [_name(word) for word in words]
     if _STANDALONE in names:
         return ["proxy", *(word for word in words if _name(word) != _STANDALONE)]
+    if _ON_ITS_OWN.intersection(names):
+        return ["proxy", *words]
     if names[0] == _PLUGIN or names[0].startswith(_PLUGIN + "-"):
         raise click.UsageError("the plugin is a command of its own now: faultinject plugin")
+    if _ONLY_PLUGINS.intersection(names):
+        raise click.UsageError(
+            f"the plugin is a command of its own now: faultinject plugin {_shown(words)}"
+        )
     if names[0] in _NAMES:
         raise click.UsageError(f"the proxy is a command now: faultinject proxy {_shown(words)}")
     return list(arguments)
@@ -40,7 +49,7 @@ def current_form(arguments: Sequence[str]) -> list[str]:
 def _two_dashes(word: str) -> str:
     """Return ``-name`` as ``--name`` (Go's flags take both) if that is an option's name."""
     doubled = "-" + word
-    known = _name(doubled) in _NAMES | {_STANDALONE, _PLUGIN}
+    known = _name(doubled) in _NAMES | _ONLY_PLUGINS | {_STANDALONE, _PLUGIN}
     return doubled if known and not word.startswith("--") else word
 
 

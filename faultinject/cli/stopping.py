@@ -1,7 +1,7 @@
 """Runs the proxy or the plugin until a signal says that it should end.
 
-The first Ctrl-C or SIGTERM lets open exchanges finish, the second ends them. Knows nothing of
-where settings come from or of how events are shown; `serve` and `serve_plugin` do the work.
+The first Ctrl-C, SIGTERM, SIGHUP or SIGQUIT lets open exchanges finish, the second
+ends them. `serve` and `serve_plugin` do the work.
 """
 
 from __future__ import annotations
@@ -34,7 +34,23 @@ Contents = Callable[[Any], dict[str, object]]
 
 # On Windows nobody can send a SIGTERM that a program would receive.
 _WINDOWS = os.name == "nt"
-STOP_SIGNALS = (signal.SIGINT,) if _WINDOWS else (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (
+    (signal.SIGINT,) if _WINDOWS else (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+)
+_IGNORABLE = ("SIGHUP", "SIGQUIT")
+
+
+def stop_signals() -> list[signal.Signals]:
+    """Return what ends a run.
+
+    That the terminal is closed (SIGHUP) or says quit does so, too, unless whoever started the
+    program had it ignored, as nohup does.
+    """
+    return [
+        number
+        for number in STOP_SIGNALS
+        if number.name not in _IGNORABLE or signal.getsignal(number) is not signal.SIG_IGN
+    ]
 
 
 async def serve_until_stopped(settings: Settings, listener: Listener) -> None:
@@ -60,7 +76,7 @@ async def until_stopped(
     written; either may come inside exception groups.
     """
     forget_ready_file(settings.ready_file)
-    with trio.open_signal_receiver(*STOP_SIGNALS) as signals:
+    with trio.open_signal_receiver(*stop_signals()) as signals:
         async with trio.open_nursery() as nursery:
             stop = _Stop(nursery.cancel_scope)
             nursery.start_soon(stop.watch, signals)

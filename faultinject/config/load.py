@@ -7,6 +7,7 @@ the option, the variable or the file's key.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +37,14 @@ Texts = Mapping[str, Sequence[str]]
 
 ReadConfig = Callable[[Path], Mapping[str, Any]]
 """Returns what a configuration file holds: `read_config_file`, or what stands for it."""
+
+
+# What Kubernetes and Docker's links put into a program's environment for a service (or container)
+# whose name begins as ours: https://kubernetes.io/docs/concepts/services-networking/service/
+_SERVICE_NAME = re.compile(
+    r".*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_SERVICE_VALUE = re.compile(r"(tcp|udp|sctp)://")
 
 
 @frozen
@@ -89,17 +98,35 @@ def load_settings_as(
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Say of each variable that looks like an option's and is none what it is perhaps meant to be.
 
-    An empty one counts as none, as everywhere.
+    An empty one counts as none, as everywhere. Those that stand for a service are one message.
     """
+    services = [
+        name
+        for name, text in sorted(environment.items())
+        if name.startswith(VARIABLE_PREFIX) and _is_of_a_service(name, text)
+    ]
     words = {name.removeprefix(VARIABLE_PREFIX): name for name in VARIABLES}
     messages = []
+    if services:
+        more = f" and {len(services) - 1} more" if services[1:] else ""
+        messages.append(
+            f"{one_line(services[0])}{more}: Kubernetes' variables for a service of such a name;"
+            " they are ignored"
+        )
     for name in sorted(name for name, text in environment.items() if text):
-        if name.startswith(VARIABLE_PREFIX) and name not in VARIABLES:
+        if name.startswith(VARIABLE_PREFIX) and name not in (*VARIABLES, *services):
             # Without the prefix, by which all are alike.
             near = nearest(name.removeprefix(VARIABLE_PREFIX), words)
             mend = f"; did you mean {words[near]}?" if near else ""
             messages.append(f"{one_line(name)}: no option has this variable, it is ignored{mend}")
     return messages
+
+
+def _is_of_a_service(name: str, text: str) -> bool:
+    """Say whether a variable is not the user's, but stands for a service."""
+    if name in VARIABLES:
+        return name.endswith("_PORT") and _SERVICE_VALUE.match(text) is not None
+    return _SERVICE_NAME.fullmatch(name) is not None or _SERVICE_VALUE.match(text) is not None
 
 
 def _read(place: str, kind: Kind, read: Callable[[Any], Any], raw: object) -> _Found:
@@ -120,11 +147,16 @@ def _from_command_line(given: Texts, options: Iterable[Option]) -> _Layer:
 
 
 def _from_environment(environment: Mapping[str, str], options: Iterable[Option]) -> _Layer:
-    """Read the variables; an empty one is as good as none."""
+    """Read the variables; an empty one is as good as none.
+
+    Line ends at either end are not meant: files and secrets bring them.
+    """
     return {
         option.name: _read(variable, option.kind, option.kind.from_environment, text)
         for option in options
-        if (variable := option.variable) and (text := environment.get(variable))
+        if (variable := option.variable)
+        and (text := environment.get(variable, "").strip("\r\n"))
+        and not _is_of_a_service(variable, text)
     }
 
 

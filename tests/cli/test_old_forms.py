@@ -20,6 +20,9 @@ from faultinject.cli.old_forms import current_form
         (["--standalone=true", "--seed=1"], ["proxy", "--seed=1"]),
         (["--seed", "1", "--standalone", "-h"], ["proxy", "--seed", "1", "-h"]),
         (["-status-code=429", "--standalone"], ["proxy", "--status-code=429"]),
+        (["--export-ca", "ca.pem"], ["proxy", "--export-ca", "ca.pem"]),
+        (["-install-ca"], ["proxy", "--install-ca"]),
+        (["-data-dir=d", "--export-ca=-"], ["proxy", "--data-dir=d", "--export-ca=-"]),
     ],
 )
 def test_what_still_works(typed, current):
@@ -38,6 +41,9 @@ def test_what_still_works(typed, current):
         (["--plugin"], "faultinject plugin"),
         (["-plugin", "--seed", "1"], "faultinject plugin"),
         (["--plugin-port", "50051"], "faultinject plugin"),
+        (["--port", "50051"], "faultinject plugin --port 50051"),
+        (["-port=50051", "-seed", "1"], "faultinject plugin --port=50051 --seed 1"),
+        (["--seed", "1", "--port", "50051"], "faultinject plugin --seed 1 --port 50051"),
     ],
 )
 def test_what_is_no_more_shows_the_new_command(typed, shown):
@@ -54,6 +60,13 @@ def test_the_line_that_the_user_sees(run):
     code, out, err = run("--proxy-port", "8080")
     assert (code, out) == (2, "")
     assert err == "faultinject: the proxy is a command now: faultinject proxy --proxy-port 8080\n"
+
+
+def test_the_certificate_is_exported_without_a_command(run, tmp_path):
+    """As the Go program did it."""
+    code, out, _ = run("--data-dir", str(tmp_path), "-export-ca", "-")
+    assert code == 0
+    assert out.startswith("-----BEGIN CERTIFICATE-----")
 
 
 def test_the_standalone_form_reaches_the_proxy(run):

@@ -17,6 +17,7 @@ from faultinject.cli.stopping import (
     contents,
     serve_plugin_until_stopped,
     serve_until_stopped,
+    stop_signals,
     until_stopped,
 )
 from faultinject.errors import StartError
@@ -91,6 +92,26 @@ async def all_settled():
     await trio.testing.wait_all_tasks_blocked()
 
 
+@pytest.fixture
+def not_ignored():
+    """Have every signal do what it does by default, whoever started the tests."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in STOP_SIGNALS[2:]}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("not_ignored")
+@pytest.mark.skipif(os.name == "nt", reason="there are no such signals")
+def test_signals_that_are_ignored_stay_so():
+    """As nohup wants it; Ctrl-C and SIGTERM end a run that a shell put into the background."""
+    assert stop_signals() == list(STOP_SIGNALS)
+    for number in STOP_SIGNALS[2:]:
+        signal.signal(number, signal.SIG_IGN)
+    assert stop_signals() == [signal.SIGINT, signal.SIGTERM]
+
+
+@pytest.mark.usefixtures("not_ignored")
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 async def test_the_first_signal_drains(proxy, ready, number):
     """Open exchanges end by themselves; the ready file is gone then."""
@@ -121,7 +142,7 @@ async def test_the_second_signal_ends_it_now(proxy, ready):
         await all_settled()
         signal.raise_signal(signal.SIGINT)
         await proxy.told_to_drain.wait()
-        signal.raise_signal(STOP_SIGNALS[-1])
+        signal.raise_signal(STOP_SIGNALS[:2][-1])
     assert (proxy.drains, proxy.cancelled) == (1, True)
     assert not ready.exists()
 

@@ -396,6 +396,53 @@ def test_known_and_empty_variables_are_not_named():
     assert unknown_variables(known | {"FAULTINJECT_OTHER": "", "_FAULTINJECT_COMPLETE": "x"}) == []
 
 
+SERVICE = {
+    "FAULTINJECT_PROXY_PORT": "tcp://10.96.0.12:8080",
+    "FAULTINJECT_PROXY_PORT_8080_TCP": "tcp://10.96.0.12:8080",
+    "FAULTINJECT_PROXY_PORT_8080_TCP_ADDR": "10.96.0.12",
+    "FAULTINJECT_PROXY_PORT_8080_TCP_PORT": "8080",
+    "FAULTINJECT_PROXY_PORT_8080_TCP_PROTO": "tcp",
+    "FAULTINJECT_PROXY_SERVICE_HOST": "10.96.0.12",
+    "FAULTINJECT_PROXY_SERVICE_PORT": "8080",
+    "FAULTINJECT_PROXY_SERVICE_PORT_HTTP": "8080",
+}
+
+
+def test_kubernetes_variables_are_not_the_users():
+    """A service may be called as we are: nothing of it counts, and one line says so."""
+    assert load_settings({}, SERVICE, PROXY_OPTIONS).proxy_port == 8080
+    [message] = unknown_variables(SERVICE)
+    assert message == (
+        "FAULTINJECT_PROXY_PORT and 7 more: Kubernetes' variables for a service of such a name;"
+        " they are ignored"
+    )
+    [message] = unknown_variables({"FAULTINJECT_PORT": "udp://10.0.0.1:53"})
+    assert message.startswith("FAULTINJECT_PORT: Kubernetes' variables")
+
+
+def test_only_what_kubernetes_writes_is_ignored():
+    """A mistake in a port's variable is one."""
+    with pytest.raises(SettingsError, match="FAULTINJECT_PROXY_PORT: 'http://a:1' is not"):
+        load_settings({}, {"FAULTINJECT_PROXY_PORT": "http://a:1"}, PROXY_OPTIONS)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\n\n"])
+def test_line_ends_of_variables_are_not_meant(end):
+    """Secrets and .env files bring them; all kinds of options lose them alike."""
+    environment = {
+        "FAULTINJECT_DATA_DIR": "/a b" + end,
+        "FAULTINJECT_STATUS_CODE": "503" + end,
+        "FAULTINJECT_ERROR_BODY": "one\ntwo" + end,
+        "FAULTINJECT_TARGET_HOST": "a.example,b.example" + end,
+        "FAULTINJECT_SEED": end,
+    }
+    settings = load_settings({}, environment, PROXY_OPTIONS)
+    assert settings.data_dir == Path("/a b")
+    assert settings.status_code == 503
+    assert settings.error_body == "one\ntwo"
+    assert [target.host for target in settings.target_host] == ["a.example", "b.example"]
+
+
 def test_a_hostile_name_of_a_variable_is_one_line():
     """The environment is not ours."""
     [message] = unknown_variables({"FAULTINJECT_A\nB\x1b": "x"})

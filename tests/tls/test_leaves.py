@@ -23,7 +23,13 @@ from tests.support.authorities import AuthorityFiles
 from tests.support.tls_peers import client_context, client_hello, handshake
 
 TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
-HOSTS = ["api.example.com", "192.0.2.7", "2001:db8::7", ".".join(["a" * 60] * 3)]
+HOSTS = [
+    "api.example.com",
+    "-someone-.example.net",
+    "192.0.2.7",
+    "2001:db8::7",
+    ".".join(["a" * 60] * 3),
+]
 
 
 @pytest.fixture(scope="module")
