@@ -20,7 +20,7 @@ ROOT = Path(faultinject.__file__).parent
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     # Words and values: no I/O, no other room.
-    ("errors", "authority", "limits", "events", "http.message", "missing"),
+    ("errors", "authority", "limits", "events", "http.message", "missing", "memory"),
     ("conditions", "plain_files"),
     # Codecs.
     ("framing",),
@@ -59,10 +59,10 @@ ONLY_IN = {
     # An outside package (or a module of Python's that must not spread): the rooms or modules that
     # may import it.
     "h11": {"http.machine", "http.h11_values"},
-    "asyncio": {"plugin.bridge"},
+    "asyncio": {"plugin.bridge", "plugin.callers"},
     "trio_asyncio": {"plugin.bridge"},
-    "grpclib": {"plugin.bridge"},
-    "h2": {"plugin.bridge"},
+    "grpclib": {"plugin.bridge", "plugin.callers"},
+    "h2": {"plugin.bridge", "plugin.callers"},
     "google": {"plugin"},
     "cryptography": {"tls"},
     "filelock": {"tls"},

@@ -1,8 +1,8 @@
 """gRPC on Trio: grpclib, which is written for asyncio, on the loop of trio-asyncio.
 
-The only module that imports asyncio. A call is a Trio function here: it may wait for as long as
-it likes, and is cancelled when its client cancels it, lets its deadline pass, or is gone. Knows
-nothing of what is called.
+A call is a Trio function here: it may wait for as long as it likes, and is cancelled when its
+client cancels it, lets its deadline pass, or is gone. `callers` has the connections, and `port`
+bounds what a port holds of its callers.
 
 Importing this module raises `StartError` where trio-asyncio cannot be imported.
 """
@@ -17,11 +17,11 @@ import sys
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import grpclib.utils
 import trio
-from attrs import define, field, frozen
+from attrs import field, frozen
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
@@ -29,11 +29,12 @@ from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
 from grpclib.protocol import H2Protocol
 from grpclib.server import Server, Stream
-from h2.events import UnknownFrameReceived
-from h2.settings import SettingCodes
 
 from faultinject.authority import bracketed
 from faultinject.errors import StartError
+from faultinject.plugin.callers import Caller, Callers, ServedPort, Tell
+from faultinject.plugin.calls import TooMuchError
+from faultinject.plugin.port import Port, PortBounds
 
 try:
     with warnings.catch_warnings():
@@ -51,15 +52,8 @@ except Exception as error:
 # on Trio. grpclib keeps the one that it found, so what is imported first must not matter.
 grpclib.utils._current_task = asyncio.current_task
 
-CALLS_AT_ONCE = 1_000_000
-"""Most calls under way that a connection is allowed: no bound, for at the bound (100 unless one
-says otherwise) the host stands still. What calls hold on to bounds them."""
-GOODBYE_SECONDS = 1.0
-"""How long a client may take to read what was written to it, once we stop."""
-
 Call = Callable[[Any], Awaitable[Any]]
 """A Trio function that answers one message by another."""
-Tell = Callable[[str], None]
 
 
 @frozen
@@ -73,7 +67,11 @@ class Endpoint:
     """The option that chooses the port, for the error if it cannot be had."""
     service: ServiceDescriptor
     calls: Mapping[str, Call]
-    """A call for each method's name."""
+    """A call for each method's name. `TooMuchError` of one is answered RESOURCE_EXHAUSTED."""
+    largest: Mapping[str, int]
+    """The longest message of each method, in bytes."""
+    bounds: PortBounds = field(factory=PortBounds)
+    """What the port holds of its callers at most."""
 
 
 @asynccontextmanager
@@ -91,7 +89,7 @@ async def open_grpc(endpoints: Sequence[Endpoint], tell: Tell) -> AsyncIterator[
         loop = await owned.enter_async_context(trio_asyncio.open_loop())
         # Its own handler ends the whole loop for one bad connection, or one too many.
         loop.set_exception_handler(lambda _loop, problem: tell(_in_words(problem)))
-        connections = _Connections(tell)
+        connections = Callers(tell)
         servers = [_Server(endpoint, loop, connections) for endpoint in endpoints]
         for server, listening in zip(servers, sockets, strict=True):
             await trio_asyncio.aio_as_trio(server.start)(sock=listening)
@@ -139,7 +137,7 @@ async def _message(stream: Stream[Any, Any]) -> Any:
     return request
 
 
-async def _stop(servers: Sequence[Server], connections: _Connections) -> None:
+async def _stop(servers: Sequence[Server], connections: Callers) -> None:
     """Accept nobody, cancel every call, and close every connection.
 
     Not by `Server.wait_closed`, which since Python 3.12 waits for clients to leave: the host
@@ -154,11 +152,14 @@ class _Server(Server):
     """grpclib's, with calls on Trio and connections that are known."""
 
     def __init__(
-        self, endpoint: Endpoint, loop: trio_asyncio.TrioEventLoop, connections: _Connections
+        self, endpoint: Endpoint, loop: trio_asyncio.TrioEventLoop, connections: Callers
     ) -> None:
         self._endpoint = endpoint
         self._trio_loop = loop
         self._connections = connections
+        prefix = f"/{endpoint.service.full_name}/"
+        largest = {prefix + method: most for method, most in endpoint.largest.items()}
+        self._port = ServedPort(loop, largest, Port(endpoint.bounds))
         super().__init__([self])
 
     def __mapping__(self) -> dict[str, Handler]:
@@ -173,7 +174,11 @@ class _Server(Server):
 
         async def answer(stream: Stream[Any, Any]) -> None:
             request = await _message(stream)
-            await stream.send_message(await loop.trio_as_future(call, request))
+            try:
+                reply = await loop.trio_as_future(call, request)
+            except TooMuchError as error:
+                raise GRPCError(Status.RESOURCE_EXHAUSTED, str(error)) from None
+            await stream.send_message(reply)
 
         request_type = GetMessageClass(method.input_type)
         response_type = GetMessageClass(method.output_type)
@@ -181,80 +186,4 @@ class _Server(Server):
 
     def _protocol_factory(self) -> H2Protocol:
         plain = super()._protocol_factory()
-        return _Connection(self._connections, plain.handler, plain.config, plain.h2_config)
-
-
-class _Connection(H2Protocol):
-    """A client's connection, known for as long as it is open."""
-
-    def __init__(self, connections: _Connections, *of_grpclib: Any) -> None:
-        super().__init__(*of_grpclib)
-        self._connections = connections
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # asyncio and grpclib leave Nagle on, 40 ms a call, where a listening socket was made
-        # without saying that it is for TCP, as `socket.create_server` makes it.
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        super().connection_made(transport)
-        self._transport = cast("asyncio.Transport", transport)
-        self._connections.opened(self)
-        self._http2 = self.connection._connection
-        self._http2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: CALLS_AT_ONCE})
-        self.connection.flush()
-        # HTTP/2 has it that frames of unknown types are ignored (RFC 9113 section 4.1); grpclib
-        # fails over them.
-        self.processor.processors[UnknownFrameReceived] = lambda _event: None
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            super().data_received(data)
-        except Exception as error:  # noqa: BLE001 - only this connection is the worse for it
-            self._connections.tell(f"a gRPC client's connection failed: {error!r}")
-            self.abort()
-
-    def connection_lost(self, error: BaseException | None) -> None:
-        super().connection_lost(error)
-        self._connections.lost(self)
-
-    def close(self) -> None:
-        """Say goodbye and close once that is sent."""
-        if not self._transport.is_closing():
-            self._http2.close_connection()
-            self.connection.flush()
-            self._transport.close()
-
-    def abort(self) -> None:
-        """Close at once."""
-        self._transport.abort()
-
-
-@define(eq=False)
-class _Connections:
-    """The connections that are open."""
-
-    tell: Tell
-    _open: set[_Connection] = field(factory=set, init=False)
-    _all_lost: trio.Event = field(factory=trio.Event, init=False)
-
-    def opened(self, connection: _Connection) -> None:
-        self._open.add(connection)
-
-    def lost(self, connection: _Connection) -> None:
-        self._open.discard(connection)
-        if not self._open:
-            self._all_lost.set()
-
-    async def close(self) -> None:
-        """Close all of them, within `GOODBYE_SECONDS`."""
-        for connection in tuple(self._open):
-            connection.close()
-        with trio.move_on_after(GOODBYE_SECONDS):
-            await self._none_left()
-        for connection in tuple(self._open):
-            connection.abort()
-        await self._none_left()
-
-    async def _none_left(self) -> None:
-        self._all_lost = trio.Event()
-        if self._open:
-            await self._all_lost.wait()
+        return Caller(self._connections, self._port, plain.handler, plain.config, plain.h2_config)

@@ -55,6 +55,10 @@ class Close:
 Reply = Replace | PassThrough | Close
 
 
+class TooMuchError(Exception):
+    """A call asks for more than a caller is given; the message says what."""
+
+
 class TunnelPlugin(Protocol):
     """What a host calls. Calls about one side and direction of a tunnel come one at a time."""
 

@@ -44,11 +44,11 @@ async def open_front(
         Side.CLIENT: (settings.port, "--port"),
         Side.UPSTREAM: (settings.upstream_port, "--upstream-port"),
     }
-    endpoints = []
+    endpoints, largest = [], wire.largest_messages(settings.tunnel)
     for side, (port, option) in ports.items():
         service = PluginService(side, registrations, guarded, http)
         calls = service.calls()
-        endpoints.append(Endpoint(settings.host, port, option, wire.SERVICE, calls))
+        endpoints.append(Endpoint(settings.host, port, option, wire.SERVICE, calls, largest))
 
     async with open_grpc(endpoints, tell) as bound_ports:
         for side, bound_port in zip(ports, bound_ports, strict=True):

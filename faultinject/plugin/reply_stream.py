@@ -207,11 +207,13 @@ class ReplyStream(KeepsLastWords, trio.abc.Stream):
     async def pass_on(self, received: bytes, passed: Passed) -> None:
         """Leave the tunnel to the host, from ``received`` on; return when it is over.
 
-        Chunks are answered unchanged from now on, which has them sent on.
+        Chunks are answered unchanged from now on, which has them sent on. What is left of the one
+        in hand goes with ``received``.
         """
         self._passed = passed
-        passed(len(received), 0)
-        self._answer_call(PassThrough(received))
+        passed(len(received) + len(self._unread), 0)
+        self._answer_call(PassThrough(received + self._unread))
+        self._unread.clear()
         while self.over is None:
             await self._arrived.park()
 

@@ -13,7 +13,7 @@ from attrs import define
 
 from faultinject.plugin import wire
 from faultinject.plugin._generated import plugin_pb2 as pb
-from faultinject.plugin.calls import Close, Reply, Side
+from faultinject.plugin.calls import Close, Reply, Side, TooMuchError
 from faultinject.plugin.defects import tell_defect
 from faultinject.plugin.guard import CLOSED_BY_DEFECT, TunnelGuard
 from faultinject.plugin.http_calls import CLIENT_UNKNOWN, HttpCalls
@@ -64,7 +64,12 @@ class PluginService:
     async def tunnel_data(
         self, request: pb.ProcessTunnelDataRequest
     ) -> pb.ProcessTunnelDataResponse:
-        """Hand a chunk to its tunnel, for as long as that takes."""
+        """Hand a chunk to its tunnel, for as long as that takes.
+
+        Raises `TooMuchError` for an id that is too long to be kept.
+        """
+        if len(request.id.encode()) > wire.MAX_ID_BYTES:
+            raise TooMuchError(f"a tunnel's id has at most {wire.MAX_ID_BYTES} bytes")
         self.registrations.called(self.side)
         reply = await self._reply(request)
         try:

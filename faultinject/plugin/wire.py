@@ -7,7 +7,7 @@ and kept here. Knows nothing of when a message is sent.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import faultinject
 from faultinject.faults.respond import InjectedResponse
@@ -15,6 +15,7 @@ from faultinject.http.message import Headers, RequestHead
 from faultinject.own_answer import own_response
 from faultinject.plugin._generated import plugin_pb2 as pb
 from faultinject.plugin.calls import Close, Direction, PassThrough, Reply, Side
+from faultinject.settings import TunnelMode
 
 SERVICE = pb.DESCRIPTOR.services_by_name["PluginService"]
 
@@ -22,6 +23,27 @@ MAX_REPLY_BYTES = 4_000_000
 """Largest answer. The host's gRPC library takes 4 MiB."""
 MAX_CHUNK_BYTES = 3_900_000
 """Largest chunk: as it is, behind the first bytes that were held back, it must fit an answer."""
+MAX_ID_BYTES = 128
+"""Longest id of a tunnel. Fault's are UUIDs, 36 characters."""
+
+_QUESTION_BYTES = 4 * 1024
+"""Largest message without a field: room for fields that this contract does not know."""
+_DUPLEX_BYTES = 64 * 1024
+"""Largest message about a tunnel of Fault, whose chunks have at most 8192 bytes."""
+_REPLY_BYTES = 4 * 1024 * 1024
+"""The same of a host that answers the sender: what gRPC libraries take unless told otherwise."""
+_HTTP_BYTES = 33 * 1024 * 1024
+"""Largest message with a request or response, which Fault sends as large as it is. The Messages
+API takes 32 MB."""
+
+
+def largest_messages(mode: TunnelMode) -> Mapping[str, int]:
+    """Return how long a message of each call may be, in bytes."""
+    largest = {method.name: _QUESTION_BYTES for method in SERVICE.methods}
+    largest["ProcessTunnelData"] = _DUPLEX_BYTES if mode == "duplex" else _REPLY_BYTES
+    largest["ProcessHttpRequest"] = largest["ProcessHttpResponse"] = _HTTP_BYTES
+    return largest
+
 
 _INFO_SIDES = {
     Side.CLIENT: pb.GetPluginInfoResponse.CLIENT,

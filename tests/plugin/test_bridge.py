@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from typing import Any
 import grpc
 import h2.config
 import h2.connection
+import h2.errors
 import h2.events
 import h2.settings
 import pytest
@@ -22,9 +24,12 @@ from attrs import define, field
 pytest.importorskip("trio_asyncio", exc_type=Exception)
 
 from faultinject.errors import StartError
-from faultinject.plugin import bridge, wire
+from faultinject.plugin import bridge, callers, wire
 from faultinject.plugin._generated import plugin_pb2 as pb
 from faultinject.plugin.bridge import Endpoint, open_grpc
+from faultinject.plugin.calls import TooMuchError
+from faultinject.plugin.frames import MOST_FRAMES
+from faultinject.plugin.port import PortBounds
 from tests.plugin.support import GIVEN_UP_SECONDS, HeldCall, ended, host, tasks
 
 AT_ONCE = 400
@@ -53,17 +58,25 @@ class Served:
     problems: list[str]
 
 
-def endpoint(call: bridge.Call, *, port: int = 0, host: str = "127.0.0.1") -> Endpoint:
+def endpoint(
+    call: bridge.Call,
+    *,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    bounds: PortBounds = PortBounds(),  # noqa: B008 - a frozen value
+) -> Endpoint:
     """A service whose every call is answered by the one given."""
     calls = {method.name: call for method in wire.SERVICE.methods}
-    return Endpoint(host, port, "--port", wire.SERVICE, calls)
+    largest = wire.largest_messages("reply")
+    return Endpoint(host, port, "--port", wire.SERVICE, calls, largest, bounds)
 
 
 @asynccontextmanager
-async def serving(call: bridge.Call = echo) -> AsyncIterator[Served]:
+async def serving(call: bridge.Call = echo, **bounds: float) -> AsyncIterator[Served]:
     """Serve; nothing may be left when that is over."""
     before, problems = tasks(), list[str]()
-    async with open_grpc([endpoint(call)], problems.append) as (port,):
+    served = endpoint(call, bounds=PortBounds(**bounds))
+    async with open_grpc([served], problems.append) as (port,):
         yield Served(port, problems)
     await trio.testing.wait_all_tasks_blocked()
     assert tasks() == before
@@ -303,7 +316,7 @@ async def test_the_limit_of_streams_that_is_announced():
     """The last word on it is ours."""
     async with serving() as served, http2(served.port) as client:
         limit = h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS
-        while client.http2.remote_settings.get(limit) != bridge.CALLS_AT_ONCE:
+        while client.http2.remote_settings.get(limit) != callers.CALLS_AT_ONCE:
             await client.until(h2.events.RemoteSettingsChanged)
 
 
@@ -371,7 +384,7 @@ async def test_a_defect_below_the_calls_ends_one_connection(monkeypatch):
 
     async with serving() as served:
         with monkeypatch.context() as patch:
-            patch.setattr(bridge.H2Protocol, "data_received", breaks)
+            patch.setattr(callers.H2Protocol, "data_received", breaks)
             async with http2(served.port) as client:
                 await client.rest()
         assert served.problems == [
@@ -400,12 +413,261 @@ async def test_an_error_in_the_loop_does_not_end_it():
         assert told[0].endswith("(RuntimeError: some callback)")
 
 
+# Bounds
+
+
+def status_of(trailers: dict[str, str]) -> grpc.StatusCode:
+    """Return the status that trailers tell."""
+    number = int(trailers["grpc-status"])
+    return next(status for status in grpc.StatusCode if status.value[0] == number)
+
+
+async def half_a_message(client: Http2Client, announced: int, sent: bytes = b"") -> None:
+    """Begin a call, and its message."""
+    await client.begin(end_stream=False)
+    stream_id = client.http2.highest_outbound_stream_id
+    client.http2.send_data(stream_id, b"\0" + announced.to_bytes(4, "big") + sent)
+    await client.flush()
+
+
+@pytest.mark.parametrize("method", [method.name for method in wire.SERVICE.methods])
+async def test_a_message_that_is_too_large(method):
+    """Is refused once its length was read, whatever is called; the connection goes on."""
+    async with serving() as served, http2(served.port) as client:
+        await client.begin(path=f"/plugin.PluginService/{method}", end_stream=False)
+        stream_id = client.http2.highest_outbound_stream_id
+        client.http2.send_data(stream_id, b"\0\xff\xff\xff\xff")
+        await client.flush()
+        trailers = await client.trailers()
+        assert status_of(trailers) is grpc.StatusCode.RESOURCE_EXHAUSTED
+        largest = wire.largest_messages("reply")[method]
+        assert trailers["grpc-message"] == f"a message of this call has at most {largest} bytes"
+        assert (await client.until(h2.events.StreamReset)).error_code == 0
+        await client.call(pb.ProcessTunnelDataRequest())
+        assert status_of(await client.trailers()) is grpc.StatusCode.OK
+
+
+async def test_what_still_comes_for_a_refused_call():
+    """Is thrown away, and acknowledged: the connection's window does not fill up."""
+    async with serving() as served, http2(served.port) as client:
+        window = client.http2.outbound_flow_control_window
+        for _ in range(100):
+            await half_a_message(client, 2**32 - 1, b"x" * 16_000)
+            await client.trailers()
+        await client.call(pb.ProcessTunnelDataRequest())
+        assert status_of(await client.trailers()) is grpc.StatusCode.OK
+        assert client.http2.outbound_flow_control_window > window - 100 * 16_000
+
+
+async def test_a_second_message():
+    """Is refused, though the first one is held."""
+    held = Held()
+    async with serving(held) as served, http2(served.port) as client:
+        await half_a_message(client, 0)
+        await held.until(lambda held: held.arrived == 1)
+        client.http2.send_data(client.http2.highest_outbound_stream_id, b"more")
+        await client.flush()
+        assert status_of(await client.trailers()) is grpc.StatusCode.INVALID_ARGUMENT
+        await held.until(lambda held: held.cancelled == 1)
+
+
+async def test_a_call_that_asks_for_too_much():
+    """Is told so by its status."""
+
+    async def refuses(_request):
+        raise TooMuchError("no more than so much")
+
+    async with serving(refuses) as served, http2(served.port) as client:
+        await client.call(pb.ProcessTunnelDataRequest())
+        trailers = await client.trailers()
+        assert status_of(trailers) is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert trailers["grpc-message"] == "no more than so much"
+
+
+async def test_half_a_message_has_its_time():
+    """Then the call ends, and the connection goes on; also while a call is held."""
+    held = Held()
+    async with serving(held, coming_seconds=0.05) as served, http2(served.port) as client:
+        await client.call(pb.ProcessTunnelDataRequest())
+        await held.until(lambda held: held.arrived == 1)
+        for _ in range(2):
+            await half_a_message(client, 5, b"1234")
+            assert status_of(await client.trailers()) is grpc.StatusCode.DEADLINE_EXCEEDED
+        held.release()
+        assert status_of(await client.trailers()) is grpc.StatusCode.OK
+
+
+async def test_an_unanswered_call_has_its_time():
+    """Then it is cancelled."""
+    held = Held()
+    async with (
+        serving(held, coming_seconds=0.05, open_seconds=0.1) as served,
+        http2(served.port) as client,
+    ):
+        await client.call(pb.ProcessTunnelDataRequest())
+        await held.until(lambda held: held.arrived == 1)
+        assert status_of(await client.trailers()) is grpc.StatusCode.DEADLINE_EXCEEDED
+        await held.until(lambda held: held.cancelled == 1)
+
+
+async def test_halves_of_messages_on_many_connections():
+    """Their number is the port's: the oldest goes, and whole ones are served."""
+    async with serving(coming=2) as served, AsyncExitStack() as clients:
+        some = [await clients.enter_async_context(http2(served.port)) for _ in range(3)]
+        for client in some:
+            await half_a_message(client, 5, b"1234")
+            client.http2.ping(b"12345678")
+            await client.flush()
+            await client.until(h2.events.PingAckReceived)
+        trailers = await some[0].trailers()
+        assert status_of(trailers) is grpc.StatusCode.RESOURCE_EXHAUSTED
+        with host(served.port) as calling:
+            assert (await calling.call("ProcessTunnelData")).HasField("replace")
+
+
+async def test_more_calls_than_there_may_be():
+    """A new one is refused at once, before it has a task; the others are held."""
+    held = Held()
+    async with serving(held, calls=1) as served, http2(served.port) as client:
+        await client.call(pb.ProcessTunnelDataRequest())
+        await held.until(lambda held: held.arrived == 1)
+        await client.call(pb.ProcessTunnelDataRequest())
+        trailers = await client.trailers()
+        assert status_of(trailers) is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert trailers["grpc-message"] == "there are 1 calls already"
+        held.release()
+        assert status_of(await client.trailers()) is grpc.StatusCode.OK
+        await client.call(pb.ProcessTunnelDataRequest())
+        assert status_of(await client.trailers()) is grpc.StatusCode.OK
+
+
+async def test_memory_is_given_back_after_a_surge(monkeypatch):
+    """Once the calls that held much are over."""
+    given_back = trio.Event()
+    monkeypatch.setattr(callers, "give_back", given_back.set)
+    monkeypatch.setattr(callers, "REST_SECONDS", 0.0)
+    held = Held()
+    async with serving(held) as served:
+        with host(served.port) as calling:
+            calls = [calling.start("ProcessTunnelData", chunk=b"x" * 4_000_000) for _ in range(3)]
+            await held.until(lambda held: held.arrived == 3)
+            assert not given_back.is_set()
+            held.release()
+            for call in calls:
+                assert await ended(call) is grpc.StatusCode.OK
+            with trio.fail_after(GIVEN_UP_SECONDS):
+                await given_back.wait()
+
+
+PING = b"\0\0\x08\x06\0\0\0\0\0abcdefgh"
+EMPTY_SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
+
+
+@pytest.mark.parametrize("frame", [PING, EMPTY_SETTINGS], ids=["PING", "SETTINGS"])
+async def test_frames_without_end(frame):
+    """The client is told to calm down, its call is cancelled, and another one's is served."""
+    held = Held()
+    async with serving(held) as served, http2(served.port) as client:
+        await client.call(pb.ProcessTunnelDataRequest())
+        await half_a_message(client, 100, b"x" * 50)
+        await held.until(lambda held: held.arrived == 1)
+        await client.stream.send_all(frame * (2 * MOST_FRAMES))
+        told = await client.until(h2.events.ConnectionTerminated)
+        assert told.error_code == h2.errors.ErrorCodes.ENHANCE_YOUR_CALM
+        await held.until(lambda held: held.cancelled == 1)
+        await client.stream.send_all(frame)  # nobody reads it, and nobody minds
+        assert await client.rest() == b""
+        held.release()
+        with host(served.port) as calling:
+            assert (await calling.call("ProcessTunnelData")).HasField("replace")
+        assert served.problems == ["a gRPC client sent too many frames that belong to no call"]
+
+
+async def endless_pings(stream: trio.SocketStream) -> None:
+    """Go on for as long as the connection is there."""
+    with trio.fail_after(GIVEN_UP_SECONDS):
+        while True:
+            await stream.send_all(PING)
+
+
+async def test_a_client_that_does_not_leave(monkeypatch):
+    """Though it was told to: it is left, in time and when all ends."""
+    monkeypatch.setattr(callers, "GOODBYE_SECONDS", 0.05)
+    async with serving() as served, http2(served.port) as client:
+        await client.stream.send_all(PING * (2 * MOST_FRAMES))
+        await client.until(h2.events.ConnectionTerminated)
+        with pytest.raises(trio.BrokenResourceError):
+            await endless_pings(client.stream)
+        monkeypatch.setattr(callers, "GOODBYE_SECONDS", GIVEN_UP_SECONDS)
+        async with http2(served.port) as other:
+            await other.stream.send_all(PING * (2 * MOST_FRAMES))
+            await other.until(h2.events.ConnectionTerminated)
+
+
+async def test_many_calls_are_no_flood():
+    """Nor are their ends: each call brings what it takes."""
+    async with serving() as served, http2(served.port) as client:
+        for _ in range(MOST_FRAMES // 4):
+            for _ in range(8):
+                client.http2.ping(b"12345678")
+            await client.call(pb.ProcessTunnelDataRequest())
+            assert status_of(await client.trailers()) is grpc.StatusCode.OK
+        assert served.problems == []
+
+
+BARE_HEADERS = ((":method", "POST"), (":scheme", "http"), (":authority", "x"))
+
+
+async def test_a_refused_call_that_its_client_has_ended_or_reset():
+    """Whatever of it came in one piece, the connection goes on."""
+    held = Held()
+    async with serving(held, calls=1) as served, http2(served.port) as client:
+        await client.call(pb.ProcessTunnelDataRequest())
+        await held.until(lambda held: held.arrived == 1)
+        headers = [*BARE_HEADERS, (":path", PATH)]
+        for what in ("ended", "reset", "sent"):
+            stream_id = client.http2.get_next_available_stream_id()
+            client.http2.send_headers(stream_id, headers, end_stream=what == "ended")
+            if what == "reset":
+                client.http2.reset_stream(stream_id)
+            elif what == "sent":
+                client.http2.send_data(stream_id, b"\0\0\0\0\0", end_stream=True)
+        await client.flush()
+        assert status_of(await client.trailers()) is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert status_of(await client.trailers()) is grpc.StatusCode.RESOURCE_EXHAUSTED
+        held.release()
+        assert status_of(await client.trailers()) is grpc.StatusCode.OK
+        assert served.problems == []
+
+
+async def test_calls_that_are_reset_before_they_began():
+    """Leave no task, and nothing of the connection is kept for them."""
+    async with serving() as served, http2(served.port) as client:
+        for _ in range(100):
+            headers = [*BARE_HEADERS, (":path", PATH)]
+            client.http2.send_headers(client.http2.get_next_available_stream_id(), headers)
+            client.http2.reset_stream(client.http2.highest_outbound_stream_id)
+        await client.flush()
+        await client.call(pb.ProcessTunnelDataRequest())
+        assert status_of(await client.trailers()) is grpc.StatusCode.OK
+        await trio.testing.wait_all_tasks_blocked()
+        (caller,) = served_callers()
+        assert caller.processor.streams == {}
+        assert caller.processor._calls == {}
+
+
+def served_callers() -> list[callers.Caller]:
+    """Return the connections that there are: those of tests that are over are gone."""
+    gc.collect()
+    return [each for each in gc.get_objects() if isinstance(each, callers.Caller)]
+
+
 # Beginning and end
 
 
 async def test_the_end_while_a_client_stays(monkeypatch):
     """Prompt, though the client keeps its connection and its calls."""
-    monkeypatch.setattr(bridge, "GOODBYE_SECONDS", GIVEN_UP_SECONDS)
+    monkeypatch.setattr(callers, "GOODBYE_SECONDS", GIVEN_UP_SECONDS)
     held = Held()
     async with serving(held) as served:
         stays = host(served.port)
@@ -436,7 +698,7 @@ async def test_the_end_when_cancelled():
 
 async def test_a_client_that_does_not_read_is_given_up(monkeypatch):
     """What it was sent is thrown away once it had its time."""
-    monkeypatch.setattr(bridge, "GOODBYE_SECONDS", 0.1)
+    monkeypatch.setattr(callers, "GOODBYE_SECONDS", 0.1)
     large = pb.ProcessTunnelDataRequest(chunk=b"x" * 4_000_000)
 
     async def answer(_request):
@@ -451,7 +713,7 @@ async def test_a_client_that_does_not_read_is_given_up(monkeypatch):
             await trio.testing.wait_all_tasks_blocked(0.05)
             stopping = trio.current_time()
         seconds = trio.current_time() - stopping
-        assert bridge.GOODBYE_SECONDS <= seconds < GIVEN_UP_SECONDS
+        assert callers.GOODBYE_SECONDS <= seconds < GIVEN_UP_SECONDS
         assert tasks() == before
 
 

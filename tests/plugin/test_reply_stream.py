@@ -173,6 +173,21 @@ async def test_passing_on(stream: ReplyStream, give: Give, nursery: trio.Nursery
     assert await give(b"late") == [Close("enough")]
 
 
+async def test_passing_on_a_chunk_of_which_only_the_beginning_was_read(
+    stream: ReplyStream, give: Give, nursery: trio.Nursery
+) -> None:
+    """All of it goes on, and nothing of it is kept."""
+    counts: list[tuple[int, int]] = []
+    answer = await give(b"a long chunk")
+    assert await stream.receive_some(6) == b"a long"
+    nursery.start_soon(stream.pass_on, b"a long", lambda *count: counts.append(count))
+    await trio.testing.wait_all_tasks_blocked()
+    assert answer == [PassThrough(b"a long chunk")]
+    assert counts == [(12, 0)]
+    assert stream._unread == b""
+    stream.end("enough")
+
+
 # Ends
 
 

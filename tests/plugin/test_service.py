@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 import trio
 
@@ -9,7 +11,7 @@ import faultinject
 from faultinject.events import SessionFailed
 from faultinject.plugin import wire
 from faultinject.plugin._generated import plugin_pb2 as pb
-from faultinject.plugin.calls import Close, Direction, PassThrough, Replace, Side
+from faultinject.plugin.calls import Close, Direction, PassThrough, Replace, Side, TooMuchError
 from faultinject.plugin.guard import TunnelGuard
 from faultinject.plugin.http_calls import HttpCalls
 from faultinject.plugin.registrations import Registrations
@@ -38,6 +40,17 @@ def test_there_is_a_call_for_each_of_the_contract():
     """No more and no fewer."""
     service, _ = new_service()
     assert set(service.calls()) == {method.name for method in wire.SERVICE.methods}
+
+
+@pytest.mark.parametrize(
+    ("tunnel_id", "taken"), [("x" * 128, True), ("x" * 129, False), ("é" * 65, False)]
+)
+async def test_ids_have_a_length(tunnel_id, taken):
+    """Longer ones are refused before anything is kept of them; Fault's have 36 characters."""
+    service, _ = new_service()
+    with nullcontext() if taken else pytest.raises(TooMuchError, match="at most 128 bytes"):
+        await service.tunnel_data(CHUNK(id=tunnel_id))
+    assert len(service.tunnels.tunnels.asked) == taken
 
 
 # What the host asks to know

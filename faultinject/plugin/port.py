@@ -1,0 +1,172 @@
+"""What a gRPC port holds of its callers, and the bounds of it.
+
+A call is *coming* until its message is whole, and *open* until it was answered. Both have a bound
+in number, in bytes and in age. An honest message is whole in no time, so where there is no room
+the oldest that is still coming goes: a stranger cannot keep the host out by half messages.
+
+Pure: who feeds it tells the time, and carries out what it refuses.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+
+from attrs import define, field, frozen
+
+PREFIX_BYTES = 5
+"""What comes before a message: whether it is compressed, and its length in four bytes
+(https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)."""
+
+SURGE_BYTES = 8 * 1024 * 1024
+"""From how much on what was held is given back to the system once it is free."""
+
+
+class Reason(enum.Enum):
+    """Why a call is refused; each stands for a status of gRPC."""
+
+    TOO_MUCH = enum.auto()
+    TOO_LONG = enum.auto()
+    NOT_ONE_MESSAGE = enum.auto()
+
+
+@frozen(kw_only=True)
+class PortBounds:
+    """Bounds of a port in bytes, numbers and seconds. No host that is well meets one."""
+
+    held_bytes: int = 64 * 1024 * 1024
+    """Most bytes of the messages of all calls that are coming or open."""
+    coming: int = 1_000
+    """Most calls whose message is not whole."""
+    coming_seconds: float = 10.0
+    """How long a message may take to come."""
+    calls: int = 20_000
+    """Most open calls: two for each of as many tunnels as there may be."""
+    open_seconds: float = 7200.0
+    """How long a call may be open. Sessions end far earlier, but for a defect, or a caller that
+    does not read its answer."""
+
+
+@define(eq=False)
+class PortCall:
+    """A call of a port."""
+
+    largest: int
+    """Longest message that it may have."""
+    refuse: Callable[[Reason, str], None]
+    """Ends the call with a status and words for it."""
+    received: int = 0
+    """How many bytes of its body came, the prefix among them."""
+    since: float = 0.0
+    _prefix: bytearray = field(factory=bytearray, init=False)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the message has come to its end."""
+        return self._wanted is not None and self.received >= self._wanted
+
+    @property
+    def excessive(self) -> bool:
+        """Whether more than the message came."""
+        return self._wanted is not None and self.received > self._wanted
+
+    def take(self, data: bytes) -> bool:
+        """Count what came; return whether the message is not longer than it may be."""
+        self.received += len(data)
+        self._prefix += data[: PREFIX_BYTES - len(self._prefix)]
+        return self._wanted is None or self._wanted - PREFIX_BYTES <= self.largest
+
+    @property
+    def _wanted(self) -> int | None:
+        if len(self._prefix) < PREFIX_BYTES:
+            return None
+        return PREFIX_BYTES + int.from_bytes(self._prefix[1:], "big")
+
+
+@define(eq=False)
+class Port:
+    """The calls of a port: each begins, receives data, and ends."""
+
+    bounds: PortBounds = field(factory=PortBounds)
+    held_bytes: int = field(default=0, init=False)
+    _most_held: int = field(default=0, init=False)
+    _coming: dict[PortCall, None] = field(factory=dict, init=False)  # the oldest first
+    _open: dict[PortCall, None] = field(factory=dict, init=False)
+
+    def begin(self, call: PortCall, now: float) -> bool:
+        """Take a new call in, or refuse it; return whether it was taken."""
+        if len(self._coming) >= self.bounds.coming:
+            self._refuse_oldest()
+        call.since = now
+        self._coming[call] = None
+        if len(self._open) < self.bounds.calls:
+            return True
+        words = f"there are {self.bounds.calls} calls already"
+        self._refuse(call, Reason.TOO_MUCH, words)
+        return False
+
+    def receive(self, call: PortCall, data: bytes) -> bool:
+        """Count what came for a call, or refuse the call; return whether the data are wanted."""
+        if call not in self._coming and call not in self._open:
+            return False
+        self.held_bytes += len(data)
+        self._most_held = max(self._most_held, self.held_bytes)
+        if not call.take(data):
+            words = f"a message of this call has at most {call.largest} bytes"
+            self._refuse(call, Reason.TOO_MUCH, words)
+        elif call.excessive:
+            words = "the call has more than one message"
+            self._refuse(call, Reason.NOT_ONE_MESSAGE, words)
+        else:
+            if call.whole and call in self._coming:
+                del self._coming[call]
+                self._open[call] = None
+            self._make_room(call)
+        return call in self._coming or call in self._open
+
+    def end(self, call: PortCall) -> None:
+        """Forget a call that is over."""
+        if call in self._coming or call in self._open:
+            self.held_bytes -= call.received
+            self._coming.pop(call, None)
+            self._open.pop(call, None)
+
+    def surge_is_over(self) -> bool:
+        """Whether much was held and little is now; says so once."""
+        over = self._most_held >= SURGE_BYTES and self.held_bytes < SURGE_BYTES / 8
+        if over:
+            self._most_held = self.held_bytes
+        return over
+
+    def expire(self, now: float) -> float | None:
+        """Refuse calls that took too long; return when the next one will have, if there is one."""
+        ends = (
+            self._expire(self._coming, self.bounds.coming_seconds, "to come", now),
+            self._expire(self._open, self.bounds.open_seconds, "to be answered", now),
+        )
+        return min((end for end in ends if end is not None), default=None)
+
+    def _expire(
+        self, calls: dict[PortCall, None], seconds: float, what: str, now: float
+    ) -> float | None:
+        while calls:
+            oldest = next(iter(calls))
+            if oldest.since + seconds > now:
+                return oldest.since + seconds
+            self._refuse(oldest, Reason.TOO_LONG, f"the call took over {seconds:g} s {what}")
+        return None
+
+    def _make_room(self, call: PortCall) -> None:
+        while self.held_bytes > self.bounds.held_bytes and self._coming:
+            self._refuse_oldest()
+        if self.held_bytes > self.bounds.held_bytes:
+            words = f"calls with {self.bounds.held_bytes} bytes are open already"
+            self._refuse(call, Reason.TOO_MUCH, words)
+
+    def _refuse_oldest(self) -> None:
+        words = "there is no room for a message that takes this long to come"
+        self._refuse(next(iter(self._coming)), Reason.TOO_MUCH, words)
+
+    def _refuse(self, call: PortCall, reason: Reason, words: str) -> None:
+        self.end(call)
+        call.refuse(reason, words)

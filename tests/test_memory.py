@@ -1,0 +1,46 @@
+"""Giving memory back."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import weakref
+from typing import Any
+
+import pytest
+
+from faultinject.memory import give_back
+
+
+class Cycle:
+    """Something that only the collector frees."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.mark.parametrize("glibc", [True, False])
+def test_what_is_done(monkeypatch, glibc):
+    """Cycles are collected, and glibc, where it is there, is asked for its free pages."""
+    asked: list[int] = []
+
+    class Library:
+        def __init__(self, _name: Any) -> None:
+            if glibc:
+                self.malloc_trim = asked.append
+
+    monkeypatch.setattr(ctypes, "CDLL", Library)
+    gc.disable()
+    try:
+        gone = weakref.ref(Cycle())
+        assert gone() is not None
+        give_back()
+        assert gone() is None
+    finally:
+        gc.enable()
+    assert asked == ([0] if glibc else [])
+
+
+def test_it_runs_here():
+    """Whatever the system."""
+    give_back()
