@@ -18,7 +18,24 @@ from faultinject.output.quantities import percent
 _BASE_URL_VARIABLES = {
     "api.anthropic.com": ("ANTHROPIC_BASE_URL", ""),
     "api.openai.com": ("OPENAI_BASE_URL", "/v1"),
+    "generativelanguage.googleapis.com": ("GOOGLE_GEMINI_BASE_URL", ""),
 }
+
+
+def _proxy_lines(url: str, ca_cert: str) -> list[str]:
+    """Return how a client is told to use the proxy and to trust the CA, by what it is made with.
+
+    Each is for one command, not by export: the proxy itself, run from that shell later, would take
+    the CA for its only root.
+    """
+    proxy, ca = f"HTTPS_PROXY={shlex.quote(url)}", shlex.quote(ca_cert)
+    return [
+        "  Point a client at it (Java, curl and more: `faultinject ca instructions`):",
+        f"    {proxy} SSL_CERT_FILE={ca} python app.py",
+        f"    {proxy} NODE_EXTRA_CA_CERTS={ca} claude",
+        "  The first is for Python, Go and Rust, the second for Node 24 (NODE_USE_ENV_PROXY=1)",
+        "  and for agents made with Bun.",
+    ]
 
 
 def _base_url_lines(event: ProxyStarted) -> list[str]:
@@ -28,7 +45,7 @@ def _base_url_lines(event: ProxyStarted) -> list[str]:
     names = " or ".join(map(str, targets[:MOST_TARGETS]))
     ways = [_BASE_URL_VARIABLES.get(target.host, ("", "")) for target in targets]
     return [
-        f"  or give it the proxy as base URL, which needs no certificate (it stands for {names}):",
+        f"  Or give it the proxy as base URL, which needs no certificate (it stands for {names}):",
         *dict.fromkeys(_base_url_line(event, *way) for way in ways),
     ]
 
@@ -81,10 +98,7 @@ def start_block(event: ProxyStarted, *, bold: str = "", plain: str = "") -> str:
         f"  targets  {targets}{answer}",
         *_rule_lines(event),
         "",
-        "  Point a client at it (this is Python's way; more: `faultinject ca instructions`):",
-        # For one command, not by export: the proxy itself, run from that shell later, would take
-        # the CA for its only root.
-        f"    HTTPS_PROXY={shlex.quote(url)} SSL_CERT_FILE={shlex.quote(ca_cert)} python app.py",
+        *_proxy_lines(url, ca_cert),
         *_base_url_lines(event),
         "",
     ]

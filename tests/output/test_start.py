@@ -19,6 +19,10 @@ def test_everything_is_there() -> None:
         "    HTTPS_PROXY=http://127.0.0.1:8080 SSL_CERT_FILE=/data/fault-ca.crt python app.py\n"
         in text
     )
+    assert (
+        "    HTTPS_PROXY=http://127.0.0.1:8080 NODE_EXTRA_CA_CERTS=/data/fault-ca.crt claude\n"
+        in text
+    )
     assert "    ANTHROPIC_BASE_URL=http://127.0.0.1:8080 python app.py\n" in text
     assert "export" not in text  # it would reach a proxy that the shell runs later
 
