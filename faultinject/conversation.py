@@ -21,6 +21,7 @@ from faultinject.exchange import Exchange
 from faultinject.facts import Facts
 from faultinject.faults.stage import Stage as FaultStage
 from faultinject.http.connection import ClientConnection
+from faultinject.http.hop_by_hop import asks_for_websocket
 from faultinject.http.message import RequestHead
 from faultinject.session import Session
 from faultinject.streams import Ending
@@ -34,6 +35,10 @@ class Routed:
     request: RequestHead
     origin: Origin
 
+
+_NO_WEBSOCKET = ClientProtocolError(
+    "a WebSocket is refused (--refuse-websocket): ask again without", 426
+)
 
 Route = Callable[[RequestHead], Routed]
 """Says where a request goes; raises `ClientProtocolError` if it can go nowhere."""
@@ -159,6 +164,9 @@ class Conversation:
     async def _decide_and_perform(
         self, exchange: Exchange, decision: Decision, origin: Origin
     ) -> None:
+        if self._refuses(decision):
+            await exchange.refuse(decision.request.method, _NO_WEBSOCKET)
+            return
         try:
             await decision.make()
         except ClientGoneError as error:
@@ -204,12 +212,18 @@ class Conversation:
         finally:
             self._tell(exchange, request, None, None)
 
+    def _refuses(self, decision: Decision) -> bool:
+        services, facts = self.session.services, decision.facts
+        if not services.refuses_websockets or not asks_for_websocket(decision.request):
+            return False
+        return services.target_of(facts.host, facts.port) is not None
+
     def _warn_of_upgrade(self, authority: Authority) -> None:
         services = self.session.services
         if services.target_of(authority.host, authority.port) is not None:
             services.warn_once(
                 f"a WebSocket to {authority.host} is open: rules do not reach what passes"
-                " through it"
+                " through it; --refuse-websocket has clients that can, as Codex, do without"
             )
 
     def _new_exchange(self) -> Exchange:

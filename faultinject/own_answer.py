@@ -10,7 +10,8 @@ import time
 from functools import lru_cache
 
 from faultinject.faults.respond import InjectedResponse
-from faultinject.http.message import Part
+from faultinject.http.hop_by_hop import UPGRADE_TO_HTTP
+from faultinject.http.message import Headers, Part
 from faultinject.providers.anthropic.words import reason_phrase
 
 ERROR_MARKER = b"X-Faultinject-Error"
@@ -21,11 +22,13 @@ def own_response(status: int, kind: str, message: str) -> InjectedResponse:
     """Make an answer of our own that says what went wrong; it never looks like an API's."""
     error = {"type": "faultinject_error", "kind": kind, "message": message}
     body = json.dumps({"error": error}).encode()
-    headers = (
+    headers: Headers = (
         (b"Content-Type", b"application/json"),
         (b"Content-Length", b"%d" % len(body)),
         (ERROR_MARKER, kind.encode()),
     )
+    if status == 426:
+        headers += UPGRADE_TO_HTTP
     return InjectedResponse(status, reason_phrase(status).encode(), headers, body)
 
 

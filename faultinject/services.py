@@ -63,6 +63,7 @@ def services_of(
         dial=dial or dialer.dial,
         listener=run.listener,
         relays_targets=relays_targets,
+        refuses_websockets=run.settings.refuse_websocket,
         takes_any_key=run.settings.allow_foreign_keys or run.settings.fake_upstream,
     )
 

@@ -49,6 +49,8 @@ class Services:
     fake upstream: what is meant for a target must not reach the network."""
     takes_any_key: bool = False
     """Whether a request without a host may bring a target a key of another vendor's form."""
+    refuses_websockets: bool = False
+    """Whether clients that ask a target for a WebSocket are answered 426."""
     draining: bool = False
     """Whether sessions should end as soon as their exchange in hand is over."""
     clock: Callable[[], float] = time.monotonic

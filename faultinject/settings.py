@@ -91,6 +91,8 @@ class Settings:
     """Whether to accept any upstream certificate."""
     allow_foreign_keys: bool = False
     """Whether a target of one vendor may get a key of another's form, in base-URL mode."""
+    refuse_websocket: bool = False
+    """Whether a target's clients that ask for a WebSocket are answered 426."""
     fake_upstream: bool = False
     """Whether targets are answered by the demo's API instead of the network."""
     marker: bool = True

@@ -14,6 +14,8 @@ from faultinject.limits import Limits
 from tests.support.bench import TARGET, answers, get, ok, open_bench, post
 from tests.support.peer import Peer
 
+UPGRADE = b"Upgrade: websocket"
+
 
 async def slowly(upstream: Peer) -> None:
     """Answer each request after ten seconds."""
@@ -344,3 +346,31 @@ async def test_two_framings_end_the_connection(autojump_clock):
         assert (await client.answer()).status == 200
         assert await client.rest() == b""
         assert bench.outcomes == ["forwarded"]
+
+
+# WebSockets
+
+
+async def test_a_websocket_is_refused_if_that_is_wanted(autojump_clock):
+    """Before any rule is asked, so that what it counts are requests that it can answer."""
+    async with open_bench(probability=1, refuse_websocket=True) as bench:
+        client = bench.connect()
+        answer = await client.ask(get("/v1/responses", TARGET, UPGRADE, b"Connection: Upgrade"))
+        assert (answer.status, answer.header(b"upgrade")) == (426, b"HTTP/1.1")
+        assert answer.header(b"x-faultinject") is None
+        assert answer.header(b"x-faultinject-error") == b"request"
+        assert "--refuse-websocket" in answer.json()["error"]["message"]
+        assert await client.rest() == b""
+        exchange = await bench.exchange()
+        assert (exchange.outcome, exchange.status, exchange.rule) == ("refused", 426, None)
+        assert (exchange.path, exchange.target) == ("/v1/responses", "api.example.com")
+
+
+@pytest.mark.parametrize(
+    ("host", "header"), [("other.example.com", UPGRADE), ("api.example.com", b"Upgrade: h2c")]
+)
+async def test_no_other_upgrade_is_refused(autojump_clock, host, header):
+    """Nor any on a host that is no target."""
+    async with open_bench(refuse_websocket=True) as bench:
+        ask = get(f"http://{host}/", host, header, b"Connection: Upgrade")
+        assert (await bench.connect().ask(ask)).status == 200

@@ -21,7 +21,8 @@ CHUNKED = (
     b"5\r\nhello\r\n6;ext=1\r\n world\r\n0\r\nX-Trailer: yes\r\n\r\n"
 )
 EXPECTING = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
-UPGRADE = get("/ws", TARGET, b"Connection: Upgrade", b"Upgrade: websocket")
+WEBSOCKET = (b"Connection: Upgrade", b"Upgrade: websocket")
+UPGRADE = get("/ws", TARGET, *WEBSOCKET)
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
 

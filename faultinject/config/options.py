@@ -252,6 +252,14 @@ ALLOW_FOREIGN_KEYS = Option(
     help="Send a target keys of another vendor's form, too, when the proxy is the base URL: for"
     " targets that are gateways.",
 )
+REFUSE_WEBSOCKET = Option(
+    name="refuse-websocket",
+    kind=FLAG,
+    group=UPSTREAM,
+    default="false",
+    help="Answer a target's clients that ask for a WebSocket with 426, so that those that can"
+    " (Codex) use plain requests, which rules reach.",
+)
 FAKE_UPSTREAM = Option(
     name="fake-upstream",
     kind=FLAG,
@@ -303,6 +311,7 @@ PROXY_OPTIONS = (
     UPSTREAM_CA,
     INSECURE_UPSTREAM,
     ALLOW_FOREIGN_KEYS,
+    REFUSE_WEBSOCKET,
     FAKE_UPSTREAM,
     LOG_LEVEL,
     LOG_FORMAT,
@@ -381,6 +390,7 @@ PLUGIN_OPTIONS = (
     CONNECT_TO,
     UPSTREAM_CA,
     INSECURE_UPSTREAM,
+    REFUSE_WEBSOCKET,
     LOG_LEVEL,
     LOG_FORMAT,
     SUMMARY,

@@ -18,6 +18,7 @@ from faultinject.demo.answer import NO_PAGE, PAGES, Answer, Page, Whole, too_lar
 from faultinject.errors import ClientGoneError, ClientProtocolError
 from faultinject.http.connection import CONTINUE, ClientConnection
 from faultinject.http.cors import allowing, allowing_call, is_preflight
+from faultinject.http.hop_by_hop import UPGRADE_TO_HTTP, asks_for_websocket
 from faultinject.http.message import End, Headers, RequestHead, ResponseHead
 from faultinject.limits import Limits
 from faultinject.providers.anthropic import reason_phrase
@@ -73,6 +74,8 @@ class FakeApi:
             await exchange.send(too_large(exchange.fields), last=True)
         elif is_preflight(request):
             await exchange.allow()
+        elif asks_for_websocket(request):
+            await exchange.refuse(426, "WebSocket is not offered here: ask again without Upgrade.")
         elif page is None:
             await exchange.refuse(404, "The requested resource could not be found.")
         elif request.method != b"POST":
@@ -166,6 +169,7 @@ def _head(answer: Answer, request_id: tuple[bytes, bytes], *, close: bool) -> Re
         request_id,
         (b"X-Robots-Tag", b"none"),
         (b"Server", b"faultinject"),
+        *(UPGRADE_TO_HTTP if status == 426 else ()),
     ]
     return ResponseHead(status, reason_phrase(status).encode(), tuple(headers))
 

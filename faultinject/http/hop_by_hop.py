@@ -31,8 +31,15 @@ _NEEDED = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"
 """Fields that stay even if Connection names them: without them the next hop would read another
 message than we did, or never ask for its body."""
 
-_PASSED_UPGRADE = b"websocket"
-"""The one protocol that we can pass on: a relay of bytes is all it needs."""
+_PASSED_UPGRADES = {
+    RequestHead: frozenset({b"websocket"}),
+    ResponseHead: frozenset({b"websocket", b"http/1.1"}),
+}
+"""What may be asked for and offered. A WebSocket can be passed on: a relay of bytes is all it
+needs. That a server wants plain HTTP/1.1, as with a 426, is true of us, too."""
+
+UPGRADE_TO_HTTP: Headers = ((b"Upgrade", b"HTTP/1.1"), (b"Connection", b"Upgrade"))
+"""What a 426 to a WebSocket says, for it must name a protocol (RFC 9110 section 15.5.22)."""
 
 _NOT_IN_TRAILERS = (
     _ALWAYS
@@ -55,6 +62,11 @@ _NOT_IN_TRAILERS = (
 )
 """Fields that frame, route, authenticate, or say how a body is to be read: too late in a trailer,
 and a receiver that heeds them there does harm (RFC 9110 section 6.5.1)."""
+
+
+def asks_for_websocket(request: RequestHead) -> bool:
+    """Return whether a client wants to go on with a WebSocket (RFC 6455 section 4.1)."""
+    return b"websocket" in header_tokens(request.headers, b"upgrade")
 
 
 @define(eq=False)
@@ -89,15 +101,16 @@ class Passage:
         names = {name.lower() for name, _ in head.headers}
         if not names.isdisjoint(_ALWAYS | _FILTERED):
             self._named = frozenset(header_tokens(head.headers, b"connection") - _NEEDED)
-            head = evolve(head, headers=_end_to_end(head.headers, self._named))
+            upgrades = _PASSED_UPGRADES[type(head)]
+            head = evolve(head, headers=_end_to_end(head.headers, self._named, upgrades))
         return unambiguous(head)
 
 
-def _end_to_end(headers: Headers, named: frozenset[bytes]) -> Headers:
+def _end_to_end(headers: Headers, named: frozenset[bytes], upgrades: frozenset[bytes]) -> Headers:
     """Return the headers that go on, in their order and case."""
     headers = without_headers(headers, *_ALWAYS, *(named - _FILTERED))
     headers = _filtered(headers, b"te", frozenset({b"trailers"}))
-    headers = _filtered(headers, b"upgrade", frozenset({_PASSED_UPGRADE}))
+    headers = _filtered(headers, b"upgrade", upgrades)
     left = {name.lower() for name, _ in headers} & {b"te", b"upgrade"}
     headers = _filtered(headers, b"connection", frozenset({b"close", b"keep-alive", *left}))
     if b"te" in left and b"te" not in named:  # its sender owes it (RFC 9110 section 10.1.4)

@@ -33,7 +33,13 @@ def test_help_has_the_opposite_of_each_flag_that_a_file_may_set(run):
     """Beside the flag that it undoes; --install-ca has none."""
     _, out, _ = run("proxy", "--help")
     shown = flattened(out)
-    names = ("no-fake-upstream", "no-insecure-upstream", "no-allow-foreign-keys", "marker")
+    names = (
+        "no-fake-upstream",
+        "no-insecure-upstream",
+        "no-allow-foreign-keys",
+        "no-refuse-websocket",
+        "marker",
+    )
     for name in names:
         assert f"Theoppositeis--{name}." in shown
     assert shown.count("Theoppositeis") == len(names)

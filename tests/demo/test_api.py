@@ -377,3 +377,17 @@ async def test_no_page() -> None:
     """Whoever is no browser gets none of that."""
     answer = await ask("/v1/messages", {})
     assert not any(name.lower().startswith(b"access-control") for name, _ in answer.headers)
+
+
+async def test_a_websocket_is_not_offered(autojump_clock):
+    """A 426 has Codex ask again at once without; any other refusal costs it seconds."""
+    upgrade = (
+        f"GET {RESPONSES} HTTP/1.1\r\nHost: api\r\nConnection: Upgrade\r\n"
+        "Upgrade: websocket\r\n\r\n"
+    )
+    async with served(FakeApi(gap_seconds=0)) as client:
+        answer = await client.ask(upgrade.encode())
+        assert (answer.status, answer.header(b"upgrade")) == (426, b"HTTP/1.1")
+        assert b"\r\nConnection: Upgrade\r\n" in answer.head
+        assert answer.json()["error"]["type"] == "invalid_request_error"
+        assert (await client.ask(post(RESPONSES, json.dumps(ASKING).encode()))).status == 200

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.http.hop_by_hop import Passage
+from faultinject.http.hop_by_hop import UPGRADE_TO_HTTP, Passage, asks_for_websocket
 from faultinject.http.message import End, Headers, RequestHead, ResponseHead
 
 
@@ -90,6 +90,28 @@ def test_what_frames_or_routes_a_message_cannot_be_named_away(line: bytes) -> No
     """The next hop would read another message than we did."""
     name = line.partition(b":")[0]
     assert passed(b"Connection: " + name, line) == headers_of(line)
+
+
+def test_an_answer_may_want_plain_http() -> None:
+    """As a 426 to a WebSocket does; a request for it would be one for another server's protocol."""
+    headers = headers_of(b"Upgrade: HTTP/1.1, h2c", b"Connection: Upgrade")
+    response = Passage().passed(ResponseHead(426, b"Upgrade Required", headers))
+    assert response.headers == UPGRADE_TO_HTTP
+    assert Passage().passed(RequestHead(b"GET", b"/", headers)).headers == ()
+
+
+@pytest.mark.parametrize(
+    ("lines", "asks"),
+    [
+        ([b"Upgrade: WebSocket", b"Connection: Upgrade"], True),
+        ([b"Upgrade: h2c, websocket"], True),
+        ([b"Upgrade: h2c"], False),
+        ([b"X-Upgrade: websocket"], False),
+    ],
+)
+def test_who_asks_for_a_websocket(lines: list[bytes], asks: bool) -> None:
+    """By the protocol's name alone."""
+    assert asks_for_websocket(RequestHead(b"GET", b"/", headers_of(*lines))) is asks
 
 
 def test_a_length_beside_chunks_is_removed_though_connection_names_the_chunks() -> None:

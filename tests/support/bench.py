@@ -201,6 +201,7 @@ class Bench:
             dialer=cast("Dialer", self.dialer),
             dial=self.dialer.dial,
             listener=self.events.append,
+            refuses_websockets=settings.refuse_websocket,
             takes_any_key=settings.allow_foreign_keys,
             clock=trio.current_time,
         )
