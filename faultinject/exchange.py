@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import trio
 from attrs import define, evolve, field
@@ -20,7 +20,7 @@ from faultinject.faults.respond import InjectedResponse
 from faultinject.forwarding import Forwarding
 from faultinject.http.connection import CONTINUE, ClientConnection
 from faultinject.http.cors import Page
-from faultinject.http.message import End, Part, RequestHead
+from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.lease import Lease
 from faultinject.limits import Limits
 from faultinject.own_answer import dated, own_response
@@ -53,6 +53,8 @@ class Exchange:
     on_upgrade: Callable[[], None] = lambda: None
     """Called when the connection becomes a relay, after a 101."""
     outcome: Outcome = "client-gone"
+    head: ResponseHead | None = None
+    """The head of the answer that the client was sent; None if no answer had begun."""
     status: int | None = None
     error: str | None = None
     answered: bool = False
@@ -126,7 +128,7 @@ class Exchange:
             if self.error is None and not self._over:  # a time limit, or the proxy stops
                 self.outcome = self._told_of("upstream-error")
                 self.error = "broken off before the answer's end"
-            self.status = self.status or forwarding.status
+            self.head, self.status = self.head or forwarding.head, self.status or forwarding.status
             if not self._upstream_stays_good():
                 await self.lease.discard()
 
@@ -213,6 +215,7 @@ class Exchange:
             else:
                 self.patience.expect("the client to read its answer", self.limits.send_seconds)
                 await self.client.send(*parts)
+            self.head = cast("ResponseHead", parts[0])
             return response.status
 
         await self.own(outcome, method, say, last=last)

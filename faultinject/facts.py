@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from functools import cached_property
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -52,18 +51,28 @@ class Facts:
     """The whole body; empty if the request has none, None as long as it was not read."""
     connection: int = 0
     """The number of the client connection."""
-    counted_attempt: int | None = None
-    """Which attempt of its call this is by our count, from 1; None if nobody counted."""
+    began_seconds: float | None = None
+    """When the request began, on the clock of the run; None for just now."""
+    attempt: int | None = None
+    """Which attempt of its call this is, from 1; None if it cannot be told, or no rule asks."""
     call: str = ""
-    """Which call it is an attempt of; empty if nobody counted."""
+    """Which call it is an attempt of; empty if `attempt` is None."""
 
     _headers: dict[bytes, tuple[bytes, ...]] | None = field(default=None, init=False, repr=False)
     _json: Any = field(default=_UNREAD, init=False, repr=False)
 
     def counted(self, attempt: int, call: str) -> Facts:
         """Return the facts with the number of the attempt, and of which call it is one."""
-        head, body = self.head, self.body
-        facts = Facts(self.host, self.port, head, body, self.connection, attempt, call)
+        facts = Facts(
+            self.host,
+            self.port,
+            self.head,
+            self.body,
+            self.connection,
+            self.began_seconds,
+            attempt,
+            call,
+        )
         facts._headers, facts._json = self._headers, self._json
         return facts
 
@@ -132,14 +141,6 @@ class Facts:
         text = self.headers.get(RETRY_COUNT, (b"",))[0]
         return int(text) if text.isdigit() and len(text) < 10 else None
 
-    @property
-    def attempt(self) -> int | None:
-        """Which attempt of its call this is, from 1; None if the client does not say it.
-
-        What it says goes before what was counted, which is told if it says nothing.
-        """
-        return self.counted_attempt if self.retry_count is None else self.retry_count + 1
-
     # From the body
 
     @property
@@ -166,17 +167,6 @@ class Facts:
     def tools(self) -> tuple[str, ...]:
         """The names of the tools that the body offers; one that has no name goes by its type."""
         return tools_in(self.json)
-
-    @property
-    def fingerprint(self) -> str | None:
-        """What is the same for all attempts of a call; None if the body was not read."""
-        if self.body is None:
-            return None
-        digest = blake2b(digest_size=16)
-        for piece in (self.head.method, self.host.encode(), self.head.target, self.body):
-            digest.update(len(piece).to_bytes(8))
-            digest.update(piece)
-        return digest.hexdigest()
 
     def _member(self, key: str) -> Any:
         document = self.json

@@ -69,6 +69,8 @@ class Forwarding:
     """What passes the answer on, if there is a plan for it; else it is passed on as it is."""
     on_head: Callable[[ResponseHead], None] | None = None
     """Is told each head that the upstream sends."""
+    head: ResponseHead | None = None
+    """The head of the answer that the client was sent."""
     status: int | None = None
     """The status that the client was sent."""
     _watch: ClientWatch = field(init=False)
@@ -210,7 +212,7 @@ class Forwarding:
             try:
                 return await self.performer.pass_on(parts)
             finally:
-                self.status = self.performer.status
+                self.head, self.status = self.performer.head, self.performer.status
         await self.client.send(*parts)
         for part in parts:
             if isinstance(part, ResponseHead):
@@ -221,7 +223,7 @@ class Forwarding:
         if head.status == 100:
             self.lease.body_wanted()
         if not head.interim or head.status == 101:
-            self.status = head.status
+            self.head, self.status = head, head.status
 
 
 def _unanswered(request: RequestHead, error: UpstreamError) -> UnansweredError:

@@ -58,6 +58,8 @@ class Performer:
     kept: bytearray = field(factory=bytearray)
     client_ended: trio.Event = field(factory=trio.Event)
     """Set by whoever watches the client when it has ended its side without leaving."""
+    head: ResponseHead | None = None
+    """The head of the answer that the client was sent."""
     status: int | None = None
     """The status that the client was sent."""
     ending: Ending | None = None
@@ -78,6 +80,12 @@ class Performer:
         """Whether anything of the plan has happened."""
         transform = self._made.transform if self._made else None
         return bool(self._done) or (transform is not None and transform.done is not None)
+
+    @property
+    def harmed(self) -> bool:
+        """Whether the answer is another than it would have been, and not only later."""
+        transform = self._made.transform if self._made else None
+        return any(each.harms and each.done is not None for each in acts.parts_of(transform))
 
     @property
     def words(self) -> str | None:
@@ -193,6 +201,7 @@ class Performer:
         if not self._made.keeps_length and self.has_body:
             head = reframed(head)
         await self.client.send(head)
+        self.head = head
         self.status, self._started = head.status, trio.current_time()
         return False
 

@@ -44,6 +44,13 @@ def keeps_length(action: stream.Action) -> bool:
 _KEEPING = (stream.Cut, stream.Reset, stream.Garble, stream.Rechunk, stream.Pace)
 
 
+def only_takes_time(action: stream.Action) -> bool:
+    """Say whether all comes as it would have come, later or in other pieces."""
+    if isinstance(action, stream.Stall):
+        return action.seconds is not None
+    return isinstance(action, (stream.Rechunk, stream.Pace))
+
+
 def raw_action(action: stream.Action, uniform: Uniform) -> Action | None:
     """Return the action on bytes of which nothing is known; None if it needs events."""
     match action:

@@ -94,6 +94,10 @@ class Transform(Protocol):
     def undone(self) -> str:
         """What it has not done, in words, as long as `done` is None."""
 
+    @property
+    def harms(self) -> bool:
+        """Whether it changes what comes, and not only when."""
+
     def step(self, told: Told, now_seconds: float) -> Iterator[Act]:
         """Return what is to be done, one by one; the next is asked for when one has been done."""
 
@@ -132,6 +136,11 @@ class Chain:
     def undone(self) -> str:
         """What neither has done."""
         return f"{self.first.undone}, {self.second.undone}"
+
+    @property
+    def harms(self) -> bool:
+        """Whether one of them changes what comes."""
+        return self.first.harms or self.second.harms
 
     def step(self, told: Told, now_seconds: float) -> Iterator[Act]:
         """Return what is to be done."""

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from faultinject.faults.actions import breaking, event_action, keeps_length, raw_action, speaks
+from faultinject.faults.actions import (
+    breaking,
+    event_action,
+    keeps_length,
+    only_takes_time,
+    raw_action,
+    speaks,
+)
 from faultinject.faults.acts import Chain, Transform
 from faultinject.faults.answer import Answer
 from faultinject.faults.breaks import Break
@@ -72,7 +79,9 @@ def _of_stream(fault: StreamFault, words: str, answer: Answer, place: int) -> Tr
         progress = shape.progress()
         action = event_action(fault.action, answer, shape, progress, uniform) or action
         finder = _finder(fault.point, shape, progress, between=speaks(fault.action))
-    return None if action is None or finder is None else Pointed(words, finder, action)
+    if action is None or finder is None:
+        return None
+    return Pointed(words, finder, action, harms=not only_takes_time(fault.action))
 
 
 def _of_break(breaks: Break, point: Point, words: str, answer: Answer) -> Transform | None:

@@ -24,6 +24,8 @@ class Pointed:
     """What it does, and where."""
     _finder: Finder
     _action: Action
+    harms: bool = True
+    """Whether it changes what comes, and not only when."""
     _reached: bool = field(default=False, init=False)
     _over: bool = field(default=False, init=False)
 

@@ -16,6 +16,7 @@ from attrs import field, frozen
 from faultinject.events import Kind
 from faultinject.framing import Decoder, StreamEvent
 from faultinject.http.message import Headers, ResponseHead, find_header
+from faultinject.providers.retries import TRANSIENT, is_transient
 
 Uniform = Callable[[], float]
 """Returns the next random number, from 0 up to and not including 1."""
@@ -186,6 +187,8 @@ class Provider:
     """Errors of the API's own by name."""
     pages: Mapping[str, Page] = field(repr=False)
     """Answers of what stands in front of the API, by name."""
+    transient: frozenset[int] = TRANSIENT
+    """Statuses below 500 that are worth another attempt."""
     model_calls: re.Pattern[str] | None = None
     """The paths at which a POST asks a model to generate; None if they are not known."""
     housekeeping: re.Pattern[str] | None = None
@@ -208,6 +211,10 @@ class Provider:
         if self.housekeeping.fullmatch(path) and not self.paths.fullmatch(path):
             return "housekeeping"
         return "api"
+
+    def is_transient(self, head: ResponseHead) -> bool:
+        """Say whether the API calls an answer transient or throttled: trying again may help."""
+        return is_transient(head, self.transient)
 
     def recognises(self, host: str, path: str) -> bool:
         """Say whether a request to a (lower-case) host and a path without its query is for it."""

@@ -1,4 +1,4 @@
-"""What is remembered of earlier requests: how often rules were reached and fired, and attempts.
+"""What is remembered of earlier requests: how often rules were reached and fired, and calls.
 
 Lives as long as the run, outside of any rule set, by rule id: rules that are loaded anew go on
 where those of the same id stopped. Everything that a stranger could make grow is bounded.
@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from hashlib import blake2b
-from typing import TypeVar
 
 from attrs import define, field
 
-Kept = TypeVar("Kept")
+from faultinject.rules.attempts import Attempts
+from faultinject.rules.bounded import remembered
 
 GROUPS = 10_000
-"""How many groups of a rule, and how many calls, are remembered: the least recently seen of more
-is forgotten, and counted from the start if it comes again."""
+"""How many groups of a rule are remembered: the least recently seen of more is forgotten, and
+counted from the start if it comes again."""
 
 _LONGEST_GROUP = 64
 
@@ -39,7 +39,7 @@ class Counters:
     """How often each rule was reached."""
 
     def __init__(self, groups: int = GROUPS) -> None:
-        self.attempts = Attempts(groups)
+        self.attempts = Attempts()
         self._groups = groups
         self._rules: dict[str, Tally] = {}
         self._grouped: dict[str, OrderedDict[str, Tally]] = {}
@@ -70,7 +70,7 @@ class Counters:
     def _group(self, groups: OrderedDict[str, Tally], group: str) -> Tally:
         if len(group) > _LONGEST_GROUP:  # a client may write anything into a header
             group = blake2b(group.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
-        return _remembered(groups, group, Tally, self._groups)
+        return remembered(groups, group, Tally, self._groups)
 
 
 @define(eq=False)
@@ -88,56 +88,3 @@ class Slot:
         if self.held:
             self.held = False
             self.tally.open -= 1
-
-
-# -- attempts -----------------------------------------------------------------------------------
-
-
-@define(eq=False)
-class _Call:
-    number: int = 0
-    """Which call of its fingerprint it is."""
-    attempts: int = 0
-    passed: bool = True
-    """Whether its last attempt passed unharmed: then the next is taken for another call."""
-
-
-class Attempts:
-    """Tells which requests are attempts of the same call, for clients that do not say.
-
-    Requests of one fingerprint (see `Facts.fingerprint`) are attempts of a call until one of them
-    passes unharmed; the next is the first of another call.
-    """
-
-    def __init__(self, calls: int = GROUPS) -> None:
-        self._bound = calls
-        self._calls: OrderedDict[str, _Call] = OrderedDict()
-
-    def begin(self, fingerprint: str, retry_count: int | None) -> tuple[int, str]:
-        """Count an attempt; return its number, from 1, and what its call is known by.
-
-        What the client says of itself (``retry_count``, from 0) goes before what was counted.
-        """
-        call = _remembered(self._calls, fingerprint, _Call, self._bound)
-        if call.passed if retry_count is None else retry_count == 0 or not call.number:
-            call.number += 1
-            call.attempts = 0
-        call.passed = False
-        call.attempts = call.attempts + 1 if retry_count is None else retry_count + 1
-        return call.attempts, f"{fingerprint}.{call.number}"
-
-    def passed(self, fingerprint: str) -> None:
-        """Say that no rule fired for the attempt that was counted last."""
-        if call := self._calls.get(fingerprint):
-            call.passed = True
-
-
-def _remembered(known: OrderedDict[str, Kept], key: str, new: type[Kept], bound: int) -> Kept:
-    kept = known.get(key)
-    if kept is None:
-        kept = known[key] = new()
-        if len(known) > bound:
-            known.popitem(last=False)
-    else:
-        known.move_to_end(key)
-    return kept

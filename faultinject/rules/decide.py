@@ -9,10 +9,11 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from faultinject.facts import Facts
 from faultinject.faults.stage import Stage
+from faultinject.rules.attempts import Attempt, Ended, identity_of
 from faultinject.rules.counters import Counters, Slot, Tally
 from faultinject.rules.draws import Draws
 from faultinject.rules.index import Candidates
@@ -56,6 +57,8 @@ class Plan:
     """What an answer of ours says in its marker; None if it shall not say it."""
     _draws: Draws | None = field(default=None, eq=False, repr=False)
     _slot: Slot | None = field(default=None, eq=False, repr=False)
+    attempt: Attempt | None = field(default=None, eq=False, repr=False)
+    """Which attempt of which call the request is, if a rule asked."""
 
     @property
     def is_simple(self) -> bool:
@@ -72,10 +75,12 @@ class Plan:
         draws = self._draws or Draws(0, "", 0)
         return draws.apart(purpose).uniform
 
-    def end(self) -> None:
-        """Say that the exchange is over, however it ended: a rule may harm so many at a time."""
+    def end(self, ended: Ended | None = None) -> None:
+        """Say that the exchange is over, and how it ended: a rule may harm so many at a time."""
         if self._slot is not None:
             self._slot.give_back()
+        if self.attempt is not None and ended is not None:
+            self.attempt.end(ended)
 
 
 PASS = Plan(source=None)
@@ -100,16 +105,20 @@ def decide(
     """
     if candidates is None:
         candidates = rule_set.candidates(stage, facts)
-    fingerprint = facts.fingerprint if candidates.count_attempts else None
-    if fingerprint is not None:
-        facts = facts.counted(*counters.attempts.begin(fingerprint, facts.retry_count))
+    attempt = _attempt(counters, facts, now_seconds) if candidates.count_attempts else None
+    if attempt is not None:
+        facts = facts.counted(attempt.number, attempt.call)
     for rule in candidates.matching(facts):
         plan = _reached(rule_set, counters, rule, facts, now_seconds)
         if plan is not None:
-            return plan
-    if fingerprint is not None:
-        counters.attempts.passed(fingerprint)
-    return PASS
+            return plan if attempt is None else evolve(plan, attempt=attempt)
+    return PASS if attempt is None else Plan(source=None, attempt=attempt)
+
+
+def _attempt(counters: Counters, facts: Facts, now_seconds: float) -> Attempt | None:
+    attempts, began = counters.attempts, facts.began_seconds
+    identity = identity_of(facts, attempts.key)
+    return attempts.begin(identity, now_seconds if began is None else began)
 
 
 def _reached(
@@ -118,7 +127,7 @@ def _reached(
     when = rule.when
     if when.window is not None and not when.window.contains(now_seconds):
         return None
-    if when.counts_attempts and (facts.attempt is None or (when.needs_call and not facts.call)):
+    if when.counts_attempts and facts.attempt is None:
         return None  # the body was too long to tell
     number = taken = counters.take(rule.id)
     tally = counters.tally(rule.id)

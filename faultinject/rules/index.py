@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from faultinject.facts import RETRY_COUNT, Facts
+from faultinject.facts import Facts
 from faultinject.missing import MISSING
 from faultinject.rules.match import Read
 
@@ -65,13 +65,12 @@ class Index:
         return routed
 
     def _after_head(self, routed: _Routed, facts: Facts) -> Candidates:
-        told = facts.retry_count is not None
         rules = routed.rules
         places = [place for place, rule in enumerate(rules) if rule.match.accepts_head(facts)]
-        key = (routed, told, *places)
+        key = (routed, *places)
         candidates = self._candidates.get(key)
         if candidates is None:
-            candidates = Candidates([rules[place] for place in places], told, self._by_body)
+            candidates = Candidates([rules[place] for place in places], self._by_body)
             _remember(self._candidates, key, candidates)
         return candidates
 
@@ -81,10 +80,7 @@ class _Routed:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = rules
-        headers = {name for rule in rules for name in rule.match.header_names}
-        if any(rule.counts_attempts for rule in rules):
-            headers.add(RETRY_COUNT)
-        self._headers = frozenset(headers)
+        self._headers = frozenset(name for rule in rules for name in rule.match.header_names)
         self._parameters = tuple({name for rule in rules for name in rule.match.parameter_names})
 
     def key(self, facts: Facts) -> Combination:
@@ -103,21 +99,19 @@ class Candidates:
     """
 
     def __init__(
-        self, rules: Sequence[Rule], attempt_told: bool, by_body: dict[Combination, Sequence[Rule]]
+        self, rules: Sequence[Rule], by_body: dict[Combination, Sequence[Rule]]
     ) -> None:
-        self._rules = rules = _reachable(rules, attempt_told)
+        self._rules = rules = _reachable(rules)
         self._by_body = by_body
-        self.need_body = any(rule.reads_body(attempt_told=attempt_told) for rule in rules)
+        self.need_body = any(rule.reads_body for rule in rules)
         """Whether the body must be known to tell which of them match.
 
         If so, read it (within a limit) and put it into the facts. Without a body no rule matches
         that asks for it.
         """
-        self.count_attempts = any(
-            rule.when.needs_call if attempt_told else rule.counts_attempts for rule in rules
-        )
+        self.count_attempts = any(rule.counts_attempts for rule in rules)
         """Whether it must be counted which attempt of its call the request is."""
-        self._ask_body = any(rule.match.reads_body(attempt_told=attempt_told) for rule in rules)
+        self._ask_body = any(rule.match.reads_body for rule in rules)
         reads = dict(read for rule in rules for read in rule.match.body_reads())
         self._reads: tuple[Read, ...] = tuple(reads.values())
 
@@ -132,7 +126,7 @@ class Candidates:
             found = []
         else:  # JSON that is no object, as no API takes it
             return self._asked(facts)
-        key = (self, facts.counted_attempt, *found)
+        key = (self, facts.attempt, *found)
         try:
             known = self._by_body.get(key)
         except TypeError:  # a list or an object within the JSON
@@ -146,9 +140,9 @@ class Candidates:
         return [rule for rule in self._rules if rule.match.accepts_body(facts)]
 
 
-def _reachable(rules: Sequence[Rule], attempt_told: bool) -> Sequence[Rule]:
+def _reachable(rules: Sequence[Rule]) -> Sequence[Rule]:
     for place, rule in enumerate(rules):
-        if rule.when.always and not rule.reads_body(attempt_told=attempt_told):
+        if rule.when.always and not rule.reads_body:
             return rules[: place + 1]
     return rules
 

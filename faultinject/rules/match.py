@@ -86,10 +86,10 @@ class Match:
         """Say whether all is right that the body tells, and the attempt if it was counted."""
         return _hold(self._body, facts)
 
-    def reads_body(self, *, attempt_told: bool) -> bool:
-        """Say whether the body must be known of a request whose client tells its attempt or not."""
-        reads_attempt = self.attempt is not None
-        return (reads_attempt and not attempt_told) or len(self._body) > reads_attempt
+    @property
+    def reads_body(self) -> bool:
+        """Whether the body must be known; it tells the attempt, too."""
+        return bool(self._body)
 
     @property
     def given(self) -> dict[str, Any]:
@@ -119,11 +119,9 @@ class Match:
             yield lambda facts: (facts.kind in _NO_CALLS) is housekeeping
 
     def _head_conditions(self) -> Iterator[Condition]:
-        client, attempt = self.client, self.attempt
+        client = self.client
         if client is not None:
             yield lambda facts: client.holds(facts.client)
-        if attempt is not None:
-            yield lambda facts: facts.retry_count is None or attempt.holds(facts.attempt)
         yield from (_header(test) for test in self.headers)
         yield from (_query(test) for test in self.query)
 
@@ -145,7 +143,7 @@ class Match:
 
     @property
     def header_names(self) -> Iterator[bytes]:
-        """The headers that are looked at, in lower case, beside the one that tells the attempt."""
+        """The headers that are looked at, in lower case."""
         if self.client is not None:
             yield USER_AGENT
         yield from (test.name.encode() for test in self.headers)

@@ -68,14 +68,10 @@ class Rule:
         """Whether CORS preflights reach the rule: only if it names their method."""
         return "OPTIONS" in (self.match.methods or ())
 
-    def reads_body(self, *, attempt_told: bool) -> bool:
-        """Say whether the body must be known of a request whose client tells its attempt or not.
-
-        It need not if all else in the head does not match.
-        """
-        if self.match.reads_body(attempt_told=attempt_told) or self.when.needs_call:
-            return True
-        return self.when.counts_attempts and not attempt_told
+    @property
+    def reads_body(self) -> bool:
+        """Whether the body must be known, if all else in the head matches."""
+        return self.match.reads_body or self.when.counts_attempts
 
 
 @frozen

@@ -165,11 +165,6 @@ class When:
         return attrs.evolve(self, per=None) == ALWAYS
 
     @property
-    def needs_call(self) -> bool:
-        """Whether it must be known of which call a request is an attempt."""
-        return self.counts_attempts and (self.limit is not None or self.burst is not None)
-
-    @property
     def counts_attempts(self) -> bool:
         """Whether the number of a time is that of the attempt."""
         return self.per is not None and self.per.by is GroupBy.ATTEMPT_GROUP
