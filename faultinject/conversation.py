@@ -12,6 +12,7 @@ from functools import partial
 import trio
 from attrs import define, field, frozen
 
+from faultinject.attempt_end import ended
 from faultinject.authority import Authority
 from faultinject.beside import beside
 from faultinject.deciding import Decision
@@ -23,6 +24,7 @@ from faultinject.faults.stage import Stage as FaultStage
 from faultinject.http.connection import ClientConnection
 from faultinject.http.hop_by_hop import asks_for_websocket
 from faultinject.http.message import RequestHead
+from faultinject.rules.attempts import Ended
 from faultinject.session import Session
 from faultinject.streams import Ending
 from faultinject.telling import tell_exchange
@@ -141,7 +143,13 @@ class Conversation:
 
     def _decision(self, request: RequestHead, origin: Origin) -> Decision:
         authority = origin.authority
-        facts = Facts(authority.host, authority.port, request, connection=self.session.id)
+        facts = Facts(
+            authority.host,
+            authority.port,
+            request,
+            connection=self.session.id,
+            began_seconds=self.session.services.now_seconds,
+        )
         return Decision(self.session, self.client, facts, request)
 
     async def _carry_out(
@@ -157,9 +165,16 @@ class Conversation:
         try:
             await perform(exchange, decision, origin)
         finally:
-            decision.plan.end()
+            decision.plan.end(self._ended(decision, exchange))
             self.ending = self._ending_after(exchange)
             self._tell(exchange, decision.request, origin, decision.plan.rule_id, decision.facts)
+
+    def _ended(self, decision: Decision, exchange: Exchange) -> Ended | None:
+        """Return how an attempt ended; None if nobody counts attempts."""
+        if decision.plan.attempt is None:
+            return None
+        facts = decision.facts
+        return ended(exchange, facts.host, facts.path, self.session.services.now_seconds)
 
     async def _decide_and_perform(
         self, exchange: Exchange, decision: Decision, origin: Origin

@@ -74,10 +74,15 @@ class Services:
             rule_set,
             self.counters,
             facts,
-            now_seconds=self.clock() - self._started_at,
+            now_seconds=self.now_seconds,
             stage=stage,
             candidates=candidates,
         )
+
+    @property
+    def now_seconds(self) -> float:
+        """The time since the start of the run."""
+        return self.clock() - self._started_at
 
     def target_of(self, host: str, port: int) -> TargetPattern | None:
         """Return the first target pattern that a host and port match."""

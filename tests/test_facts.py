@@ -73,7 +73,6 @@ def test_the_sdks_say_how_often_they_tried(text: bytes, count: int | None) -> No
     """In a header of theirs; nonsense in it is nothing."""
     asked = with_headers((b"X-Stainless-Retry-Count", text))
     assert asked.retry_count == count
-    assert asked.counted(7, "call").attempt == (7 if count is None else count + 1)
 
 
 def test_the_query_is_decoded() -> None:
@@ -168,27 +167,11 @@ def test_json_of_another_kind(body: bytes) -> None:
     assert (asked.model, asked.stream, asked.tools) == (None, False, ())
 
 
-def test_attempts_of_a_call_have_one_fingerprint() -> None:
-    """Of method, host, target and body, and not of headers."""
-
-    def fingerprint(method=b"POST", host="h", target=b"/", body=b"x", headers=()):
-        return Facts(host, 443, RequestHead(method, target, headers), body).fingerprint
-
-    assert fingerprint(headers=((b"x", b"y"),)) == fingerprint()
-    others = {
-        fingerprint(b"PUT"), fingerprint(host="i"), fingerprint(target=b"/?a"),
-        fingerprint(body=b"y"), fingerprint(host="h/", target=b""), fingerprint(),
-    }  # fmt: skip
-    assert len(others) == 6
-    assert fingerprint(body=None) is None
-
-
 def test_what_was_asked_before_the_body_was_read_is_asked_anew() -> None:
     """The body may be added later; nothing that it tells is remembered from before."""
     asked = facts(b"/")
-    assert (asked.fingerprint, asked.json, asked.model) == (None, MISSING, None)
+    assert (asked.json, asked.model) == (MISSING, None)
     asked.body = b'{"model": "m"}'
-    assert asked.fingerprint is not None
     assert (asked.json, asked.model) == ({"model": "m"}, "m")
 
 

@@ -39,7 +39,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("session", "forwarding", "composing"),
     ("readable_body",),
     ("exchange", "first_bytes", "telling", "deciding"),
-    ("made_answer", "handshake_faults"),
+    ("made_answer", "handshake_faults", "attempt_end"),
     ("planned",),
     ("conversation",),
     ("interception",),

@@ -17,6 +17,7 @@ from faultinject.faults.stage import Stage
 from faultinject.http.message import RequestHead, find_header
 from faultinject.readable_body import add_body
 from faultinject.rules import Plan
+from faultinject.rules.attempts import Ended
 from faultinject.session import Services, Session
 from faultinject.telling import tell_exchange
 
@@ -63,7 +64,8 @@ class HttpCalls:
         page = self.services.origins.page(str(authority), request)
         if page is not None and response is not None:
             response = evolve(response, headers=page.shown(response.headers))
-        plan.end()
+        # What a request that passes comes to is not shown.
+        plan.end(Ended(self.services.now_seconds, failed=response is not None))
         self._tell(authority, facts, len(body), plan.rule_id, response, started)
         return response
 

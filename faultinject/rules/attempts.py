@@ -27,7 +27,7 @@ from collections import OrderedDict
 from hashlib import blake2b
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from faultinject.facts import USER_AGENT, Facts
 from faultinject.rules.bounded import remembered
@@ -96,7 +96,7 @@ def _said_alike(facts: Facts, body: bytes) -> list[bytes]:
     pieces = [facts.head.method, f"{facts.host}:{facts.port}".encode(), facts.path.encode()]
     for name in CREDENTIALS:
         pieces += [name, *facts.headers.get(name, ())]
-    pieces += [key.encode() for key in facts.parameter("key")]
+    pieces += [b"key", *(key.encode() for key in facts.parameter("key"))]
     return [*pieces, b"body", _comparable(body, facts.json)]
 
 
@@ -220,7 +220,7 @@ class Attempts:
         """Return the call that a request goes on with; None if it begins one."""
         if said.retry_count == 0 and self._counting[said.client].counts:
             return None
-        failed = self._failed.get(same)
+        failed = self._failed.get(same, OrderedDict[_Call, None]())
         while failed:
             call = next(iter(failed))
             if call.ended_seconds > began_seconds:

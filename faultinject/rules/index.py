@@ -98,9 +98,7 @@ class Candidates:
     None that stands behind one which is sure to fire.
     """
 
-    def __init__(
-        self, rules: Sequence[Rule], by_body: dict[Combination, Sequence[Rule]]
-    ) -> None:
+    def __init__(self, rules: Sequence[Rule], by_body: dict[Combination, Sequence[Rule]]) -> None:
         self._rules = rules = _reachable(rules)
         self._by_body = by_body
         self.need_body = any(rule.reads_body for rule in rules)

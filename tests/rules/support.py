@@ -8,6 +8,7 @@ from typing import Any
 from faultinject.facts import Facts
 from faultinject.http.message import RequestHead
 from faultinject.rules import Counters, Plan, Rule, RuleSet, decide
+from faultinject.rules.attempts import Ended
 from faultinject.rules.reading import read_rules
 
 
@@ -48,7 +49,19 @@ def plans(rule_set: RuleSet, requests: list[Facts], counters: Counters | None = 
     return [decide(rule_set, counters, facts) for facts in requests]
 
 
+def in_turn(
+    rule_set: RuleSet, requests: list[Facts], counters: Counters | None = None
+) -> list[Plan]:
+    """Decide on requests in order, each over before the next; it fails if a rule fires."""
+    counters, done = counters or Counters(), []
+    for facts in requests:
+        plan = decide(rule_set, counters, facts)
+        plan.end(Ended(0.0, failed=plan.rule_id is not None))
+        done.append(plan)
+    return done
+
+
 def fired(when: dict[str, Any], requests: list[Facts], counters: Counters | None = None) -> str:
     """Return for each request ``x`` if a rule with this when fired, else a dot."""
-    done = plans(rule_set({"name": "r", "when": when}), requests, counters)
+    done = in_turn(rule_set({"name": "r", "when": when}), requests, counters)
     return "".join("x" if plan.rule_id else "." for plan in done)

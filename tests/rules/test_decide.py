@@ -15,7 +15,7 @@ from faultinject.faults.respond import Respond
 from faultinject.faults.stage import Stage
 from faultinject.http.message import RequestHead
 from faultinject.rules import PASS, Counters, Match, Plan, Rule, RuleSet, Wait, When, decide
-from tests.rules.support import plans, request, rule_set
+from tests.rules.support import in_turn, plans, request, rule_set
 
 HEAD = RequestHead(b"POST", b"/v1/messages", ((b"Host", b"a.example"),))
 A = Facts("a.example", 443, HEAD)
@@ -273,22 +273,10 @@ def test_whether_the_body_is_needed(values, needed) -> None:
         assert needs_body(rule_set(*more, *values), request(User_Agent="me/1")) is needed
 
 
-def test_a_client_that_numbers_its_attempts_spares_the_body() -> None:
-    """Unless it must be known which call it is."""
-    told = request(X_Stainless_Retry_Count="1")
-    by_number = [{"match": {"attempt": 2}}, {"when": {"first": 2, "per": "attempt-group"}}]
-    for value in by_number:
-        assert not needs_body(rule_set(value), told)
-    assert needs_body(rule_set({"when": {"limit": 2, "per": "attempt-group"}}), told)
-    assert needs_body(rule_set({"match": {"attempt": 2, "model": "m"}}), told)
-    assert not needs_body(rule_set({"match": {"attempt": 3, "model": "m"}}), told)
-    assert plans(rule_set({"match": {"attempt": 2}}), [told])[0].rule_id
-
-
 def test_attempts_are_forgiven_once_one_passes() -> None:
     """So a program that asks the same again later meets the rule anew."""
     rules_ = rule_set({"match": {"attempt": {"at_most": 2}}})
-    done = plans(rules_, [request(body=b"x")] * 6)
+    done = in_turn(rules_, [request(body=b"x")] * 6)
     assert [plan.rule_id is not None for plan in done] == [True, True, False] * 2
 
 

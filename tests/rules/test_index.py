@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faultinject.facts import Facts
 from faultinject.faults.stage import Stage
 from faultinject.rules import PASS, Counters, Plan, RuleSet, decide, index
+from faultinject.rules.attempts import Ended, identity_of
 from faultinject.rules.decide import _reached
 from faultinject.rules.index import Index
 from tests.rules.support import request, rules
@@ -97,28 +99,27 @@ def test_an_index_finds_what_asking_each_finds(matches: list[Any], requests: lis
 
 def plainly(rule_set: RuleSet, counters: Counters, facts: Facts, now_seconds: float) -> Plan | None:
     """Decide as the documentation has it: the body is known, and each rule is asked in turn."""
-    counted = facts
+    counted, attempt = facts, None
     if counts_attempt(rule_set, facts):
-        assert facts.fingerprint is not None
-        counted = facts.counted(*counters.attempts.begin(facts.fingerprint, facts.retry_count))
+        attempts = counters.attempts
+        attempt = attempts.begin(identity_of(facts, attempts.key), now_seconds)
+        assert attempt is not None
+        counted = facts.counted(attempt.number, attempt.call)
     for rule in rule_set.rules:
         if rule.match.accepts(counted):
             plan = _reached(rule_set, counters, rule, counted, now_seconds)
             if plan is not None:
-                return plan
-    if counted is not facts:
-        counters.attempts.passed(facts.fingerprint or "")
-    return None
+                return evolve(plan, attempt=attempt)
+    return None if attempt is None else Plan(source=None, attempt=attempt)
 
 
 def counts_attempt(rule_set: RuleSet, facts: Facts) -> bool:
     """Return whether a rule could match by the head, and be reached, that asks for a count."""
-    told = facts.retry_count is not None
     for rule in rule_set.rules:
         if rule.match.accepts_route(facts) and rule.match.accepts_head(facts):
-            if rule.counts_attempts and (rule.when.needs_call or not told):
+            if rule.counts_attempts:
                 return True
-            if rule.when.always and not rule.match.reads_body(attempt_told=told):
+            if rule.when.always and not rule.match.reads_body:
                 return False
     return False
 
@@ -142,8 +143,9 @@ def test_a_decision_is_as_if_every_rule_were_asked_and_every_body_read(
         assert plan.numbers("")() == expected.numbers("")()
         assert lazy.totals(rule_set.ids) == plain.totals(rule_set.ids)
         if ends:
-            plan.end()
-            expected.end()
+            ended = Ended(number, failed=plan.rule_id is not None)
+            plan.end(ended)
+            expected.end(ended)
 
 
 @pytest.mark.parametrize(
@@ -160,11 +162,15 @@ def test_a_decision_is_as_if_every_rule_were_asked_and_every_body_read(
         ({"match": {"json": {"[0]": 1}}}, request(body=[1]), request(body=[2])),
         ({"match": {"query": {"a": "1"}}}, request("/?a=1"), request("/?a=2")),
         ({"match": {"header": {"x-a": "1"}}}, request(x_a="2", X_A="1"), request(x_a="2")),
-        ({"match": {"attempt": 2}}, request(X_Stainless_Retry_Count="1"), request(body=b"")),
+        (
+            {"match": {"attempt": 2}},
+            request(body=b"", X_Stainless_Retry_Count="1"),
+            request(body=b"x"),
+        ),
         (
             {"when": {"nth": 2, "per": "attempt-group"}},
-            request(X_Stainless_Retry_Count="1"),
-            request(body=b""),
+            request(body=b"", X_Stainless_Retry_Count="1"),
+            request(body=b"x"),
         ),
     ],
 )
@@ -183,14 +189,6 @@ def test_a_rule_that_asks_for_the_body_hides_none_behind_it() -> None:
     """It does not match every request that its head fits."""
     rule_set = RuleSet(rules({"match": {"model": "m"}}, {"name": "behind"}), 7)
     assert decide(rule_set, Counters(), request(body={"model": "n"})).rule_id == "behind"
-
-
-def test_what_a_client_tells_is_not_counted() -> None:
-    """Though the body is read, for another rule."""
-    values = [{"when": {"nth": 9, "per": "attempt-group"}}, {"match": {"model": "m"}}]
-    rule_set, counters = RuleSet(rules(*values), 7), Counters()
-    decide(rule_set, counters, request(body={"model": "n"}, X_Stainless_Retry_Count="1"))
-    assert not counters.attempts._calls
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

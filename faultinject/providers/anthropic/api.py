@@ -11,6 +11,7 @@ from faultinject.providers.anthropic.words import error_type, reason_phrase
 from faultinject.providers.documents import compact, member, usage_of
 from faultinject.providers.gateway import cloudflare_headers
 from faultinject.providers.provider import Page, Provider, StreamShape, Usage
+from faultinject.providers.retries import TRANSIENT
 
 
 def _edge(name: str, status: int, kind: str, message: str, evidence: str) -> Page:
@@ -74,6 +75,7 @@ PROVIDER = Provider(
     usage=_usage,
     failures=errors.FAILURES,
     pages=_PAGES,
+    transient=TRANSIENT | {409},  # its SDKs try again after a conflict
     model_calls=re.compile(r".*/v1/(messages|complete)"),
     # The API itself is below /v1. The rest is what Claude Code asks beside.
     housekeeping=re.compile(r"/(api|mcp-registry)/.*"),

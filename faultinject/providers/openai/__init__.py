@@ -14,6 +14,7 @@ from faultinject.providers.documents import member, usage_of
 from faultinject.providers.openai import chat, errors, headers, responses, responses_stream
 from faultinject.providers.phrases import standard_phrase
 from faultinject.providers.provider import Asked, Fields, Provider, StreamShape, Uniform, Usage
+from faultinject.providers.retries import TRANSIENT
 
 __all__ = ["PROVIDER"]
 
@@ -53,6 +54,7 @@ PROVIDER = Provider(
     usage=_usage,
     failures=errors.FAILURES,
     pages=gateway.PAGES,
+    transient=TRANSIENT | {409},  # its SDKs try again after a conflict
     model_calls=re.compile(r".*/((chat/)?completions|responses(/compact)?)"),
     housekeeping=re.compile(r"/v1/traces/ingest"),
 )
