@@ -1,0 +1,219 @@
+"""How an exchange ended tells whether the next request is another attempt of its call."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import trio
+
+from faultinject.http.message import ResponseHead
+from faultinject.providers.retries import TRANSIENT, asked_wait_seconds, is_transient
+from faultinject.settings import ChosenPreset
+from tests.support.bench import Bench, Script, answers, ok, open_bench, post
+from tests.support.llm_api import message_events
+from tests.support.peer import Peer
+
+SECOND = 418
+"""What a second attempt is answered."""
+COUNTING: dict[str, Any] = {
+    "name": "second",
+    "match": {"attempt": {"at_least": 2}},
+    "fault": {"respond": SECOND},
+}
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+ASK = post("/v1/messages", json.dumps({"model": "m", "stream": True}).encode())
+PLAIN = post("/v1/messages", json.dumps({"model": "m"}).encode())
+
+
+async def streams(upstream: Peer) -> None:
+    """Answer each request by a stream, its events a second apart."""
+    while await upstream.read_message():
+        await upstream.send(HEAD)
+        for event in message_events():
+            await trio.sleep(1)
+            await upstream.send(b"%x\r\n%b\r\n" % (len(event), event))
+        await upstream.send(b"0\r\n\r\n")
+
+
+def always(status: int, *headers: bytes) -> Script:
+    """Return a script that answers each request by a status."""
+
+    async def script(upstream: Peer) -> None:
+        while await upstream.read_message():
+            await upstream.send(ok(b"{}", *headers).replace(b" 200 OK", b" %d X" % status))
+
+    return script
+
+
+async def ask_and_read(bench: Bench, for_seconds: float) -> None:
+    """Ask, read for so long or to the end, and leave."""
+    client = await bench.tls()
+    await client.send(ASK)
+    with trio.move_on_after(for_seconds):
+        await client.end()
+    await client.cut()
+    await trio.testing.wait_all_tasks_blocked()
+
+
+async def number_of_next(bench: Bench) -> int:
+    """Return which attempt the next request is, which asks for no stream."""
+    await trio.sleep(1)
+    client = await bench.tls()
+    return 2 if (await client.ask(PLAIN)).status == SECOND else 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "number"),
+    [
+        ({"respond": 529}, 2),
+        ({"respond": 400}, 2),
+        ({"respond": 529, "delay": 5}, 2),
+        ({"respond": {"status": 529, "upstream": "answered"}}, 2),
+        ({"break": "reset"}, 2),
+        ({"break": {"how": "hang", "for": "5s"}}, 2),
+        ({"stream": {"after": {"count": 2}, "cut": True}}, 2),
+        ({"stream": {"after": {"count": 2}, "error": True}}, 2),
+        ({"stream": {"after": {"count": 2}, "error": True, "upstream": "skipped"}}, 2),
+        ({"stream": {"after": {"count": 2}, "garble": 1}}, 2),
+        ({"stream": {"after": {"count": 2}, "stall": {}}}, 2),
+        ({"stream": {"after": {"count": 999}, "cut": True}}, 1),
+        ({"stream": {"after": {"count": 999}, "cut": True}, "delay": 3}, 1),
+        ({"delay": 3}, 1),
+        ({"delay": 60}, 2),
+        ({"stream": {"stall": {"for": "3s"}}}, 1),
+        ({"stream": {"stall": {"for": "60s"}}}, 2),
+        ({"stream": {"pace": {"events_per_second": 0.6}}}, 1),
+        ({"stream": {"pace": {"events_per_second": 100}, "upstream": "skipped"}}, 1),
+        ({"stream": {"chunks": "split"}}, 1),
+    ],
+)
+async def test_what_a_rule_did(autojump_clock, fault: dict[str, Any], number: int) -> None:
+    """It failed if it was harmed, and if it took so long that the client left."""
+    async with open_bench(upstream=streams) as bench:
+        bench.rules(COUNTING, {"name": "r", "when": {"first": 1}, "fault": fault})
+        await ask_and_read(bench, 30)
+        assert await number_of_next(bench) == number
+
+
+@pytest.mark.parametrize(
+    ("script", "number"),
+    [
+        (always(200), 1), (always(400), 1), (always(404), 1), (always(429), 2), (always(529), 2),
+        (always(500), 2), (always(408), 2), (always(409), 2),
+        (always(400, b"x-should-retry: true"), 2), (always(529, b"x-should-retry: false"), 1),
+        (answers(), 2), (answers(HEAD), 2), (answers(b"nonsense\r\n\r\n"), 2), (streams, 1),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("delayed", [False, True])
+async def test_what_the_api_did(autojump_clock, script: Script, number: int, delayed: bool) -> None:
+    """What it calls transient, and what never came, or not whole; beside a rule or not."""
+    delay: dict[str, Any] = {"name": "late", "match": {"stream": delayed}, "fault": {"delay": 1}}
+    async with open_bench(upstream=script) as bench:
+        bench.rules(COUNTING, delay)
+        await ask_and_read(bench, 60)
+        assert await number_of_next(bench) == number
+
+
+async def test_a_client_that_leaves_without_a_failure(autojump_clock) -> None:
+    """Has stopped asking: what comes next is another call, or the same if it counts on."""
+    async with open_bench(upstream=streams) as bench:
+        bench.rules(COUNTING)
+        await ask_and_read(bench, 2.5)
+        assert await number_of_next(bench) == 1
+
+
+@pytest.mark.parametrize(("wait", "number"), [(b"3600", 2), (b"5", 1)])
+async def test_the_wait_that_was_asked_for(autojump_clock, wait: bytes, number: int) -> None:
+    """Is the longest pause, if it is longer than ten minutes."""
+    async with open_bench(upstream=always(429, b"retry-after: " + wait)) as bench:
+        bench.rules(COUNTING)
+        await ask_and_read(bench, 60)
+        await trio.sleep(3000)
+        assert await number_of_next(bench) == number
+
+
+async def test_equal_requests_that_overlap(autojump_clock) -> None:
+    """Each is a call of its own, and each of them gets through at its third attempt."""
+    async with open_bench(upstream=always(200)) as bench:
+        bench.rules(
+            {
+                "when": {"first": 2, "per": "attempt-group"},
+                "fault": {"respond": 529, "delay": 1},
+            }
+        )
+        seen: list[list[int]] = []
+
+        async def call() -> None:
+            client = await bench.tls()
+            statuses = []
+            while not statuses or statuses[-1] != 200:
+                statuses.append((await client.ask(PLAIN)).status)
+                await trio.sleep(1)
+            seen.append(statuses)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(call)
+        assert seen == [[529, 529, 200]] * 5
+
+
+def claude_code(*, stream: bool) -> bytes:
+    """Return a request as Claude Code makes it: its count is always 0."""
+    body: dict[str, Any] = {"model": "m", "max_tokens": 32000, "messages": [], "stream": True}
+    if not stream:
+        del body["stream"]
+        body["max_tokens"] = 21333
+    headers = (b"User-Agent: claude-cli/2.1", b"x-stainless-retry-count: 0", b"x-api-key: k")
+    return post("/v1/messages", json.dumps(body).encode(), *headers)
+
+
+@pytest.mark.parametrize("preset", ["overload-storm", "retry-torture"])
+async def test_an_agent_that_counts_nothing_gets_past_a_preset(autojump_clock, preset: str) -> None:
+    """At its third attempt, whether it asks for a stream in each or not."""
+    async with open_bench(upstream=always(200), preset=(ChosenPreset(preset),)) as bench:
+        client = await bench.tls()
+        for _ in range(3):
+            seen = []
+            for stream in (True, True, False):
+                seen.append((await client.ask(claude_code(stream=stream))).status)
+                await trio.sleep(1)
+            assert min(seen[:2]) >= 429
+            assert seen[2] == 200
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "transient"),
+    [
+        (200, (), False), (400, (), False), (409, (), False), (425, (), True), (429, (), True),
+        (500, (), True), (529, (), True), (200, ((b"x-should-retry", b"true"),), True),
+        (500, ((b"X-Should-Retry", b"false"),), False), (500, ((b"x-should-retry", b"?"),), True),
+    ],
+)  # fmt: skip
+def test_transient(status: int, headers: Any, transient: bool) -> None:
+    """What the status says, unless the answer says more."""
+    head = response(status, headers)
+    assert is_transient(head) is transient
+    assert is_transient(response(409, ()), TRANSIENT | {409})
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ((), 0), (((b"Retry-After", b"2"),), 2), (((b"retry-after", b"1.5"),), 1.5),
+        (((b"retry-after", b"9"), (b"Retry-After-Ms", b"250")), 0.25),
+        (((b"retry-after", b"soon"),), 0), (((b"retry-after", b"-1"),), 0),
+        (((b"retry-after", b"\xff"),), 0), (((b"retry-after", b"9" * 400),), 0),
+        (((b"retry-after", b"Thu, 01 Jan 1970 00:01:40 GMT"),), 90),
+        (((b"retry-after", b"Thu, 01 Jan 1970 00:00:01 GMT"),), 0),
+    ],
+)  # fmt: skip
+def test_the_wait_in_an_answer(headers: Any, seconds: float) -> None:
+    """In seconds, in milliseconds, or as a date; nonsense is no wait."""
+    assert asked_wait_seconds(response(429, headers), 10.0) == seconds
+
+
+def response(status: int, headers: Any) -> ResponseHead:
+    """Return the head of an answer."""
+    return ResponseHead(status, b"", tuple(headers))
