@@ -13,11 +13,12 @@ from attrs import define
 
 from faultinject.plugin import wire
 from faultinject.plugin._generated import plugin_pb2 as pb
-from faultinject.plugin.calls import Close, Reply, Side, TooMuchError
+from faultinject.plugin.calls import Close, Direction, Replace, Reply, Side, TooMuchError
 from faultinject.plugin.defects import tell_defect
 from faultinject.plugin.guard import CLOSED_BY_DEFECT, TunnelGuard
 from faultinject.plugin.http_calls import CLIENT_UNKNOWN, HttpCalls
 from faultinject.plugin.registrations import Registrations
+from faultinject.tls.client_hello import AlertDescription, fatal_alert
 
 
 @define(eq=False)
@@ -44,19 +45,19 @@ class PluginService:
 
     async def health(self, _request: pb.HealthCheckRequest) -> pb.HealthCheckResponse:
         """Say whether tunnels can be dealt with."""
-        self.registrations.called(self.side)
+        self.registrations.asked(self.side)
         return wire.health(self.registrations.problem())
 
     async def about(self, _request: pb.GetPluginInfoRequest) -> pb.GetPluginInfoResponse:
         """Say who we are."""
-        self.registrations.called(self.side)
+        self.registrations.asked(self.side)
         return wire.about(self.side)
 
     async def capabilities(
         self, _request: pb.GetPluginCapabilitiesRequest
     ) -> pb.GetPluginCapabilitiesResponse:
         """Say what we can do."""
-        self.registrations.called(self.side)
+        self.registrations.asked(self.side)
         return wire.capabilities(http_forward=self._decides_on_http)
 
     # Tunnels
@@ -86,6 +87,8 @@ class PluginService:
             return Close(f"no call for side {request.side:d}, direction {request.direction:d} here")
         if len(request.chunk) > wire.MAX_CHUNK_BYTES:
             return Close(f"a chunk has more than {wire.MAX_CHUNK_BYTES} bytes")
+        if await self.registrations.is_alone(self.side):
+            return _end_of_lone_side(direction)
         return await self.tunnels.reply_to(side, direction, request.id, request.chunk)
 
     # HTTP
@@ -114,3 +117,15 @@ class PluginService:
     ) -> pb.ProcessHttpResponseResponse:
         """Let a response go on."""
         return wire.passed_response(request.response)
+
+
+def _end_of_lone_side(direction: Direction) -> Reply:
+    """Return what ends a tunnel that only one registration sees, so that its client fails at once.
+
+    Where the chunk came from a peer, `Close` passes an end on to the other, which ends the tunnel
+    in its turn. On its way to a peer `Close` would only stop the bytes, and both would wait; a TLS
+    alert has the upstream end the connection.
+    """
+    if direction is Direction.FROM_PEER:
+        return Close("only one side of the tunnel is registered")
+    return Replace(fatal_alert(AlertDescription.INTERNAL_ERROR))

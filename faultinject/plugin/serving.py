@@ -74,7 +74,7 @@ async def _serve(
     services = services_of(run, dialer, resumption=False)
     tunnels = _MODES[settings.tunnel](nursery, services, settings)
     async with open_front(settings, services, tunnels) as registrations:
-        command = _command(settings, registrations)
+        command = registrations.command = _command(settings, registrations)
         with run.told(_started(settings, run, registrations, command), PluginStopped):
             task_status.started(
                 RunningPlugin(

@@ -33,6 +33,8 @@ async def opened(answer=None, **settings):
 async def test_the_six_calls():
     """Each is answered, on both ports."""
     async with opened(http_forward=True) as (client_side, upstream_side, events):
+        for calling in (client_side, upstream_side):
+            assert (await calling.call("HealthCheck")).healthy  # as in the host's first round
         for number, calling in enumerate([client_side, upstream_side]):
             assert (await calling.call("HealthCheck")).healthy
             info = await calling.call("GetPluginInfo")

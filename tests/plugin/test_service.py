@@ -6,6 +6,7 @@ from contextlib import nullcontext
 
 import pytest
 import trio
+from attrs import define
 
 import faultinject
 from faultinject.events import SessionFailed
@@ -14,9 +15,10 @@ from faultinject.plugin._generated import plugin_pb2 as pb
 from faultinject.plugin.calls import Close, Direction, PassThrough, Replace, Side, TooMuchError
 from faultinject.plugin.guard import TunnelGuard
 from faultinject.plugin.http_calls import HttpCalls
-from faultinject.plugin.registrations import Registrations
+from faultinject.plugin.registrations import ROUND_SECONDS, Registrations
 from faultinject.plugin.service import PluginService
 from tests.plugin.support import FakeTunnels, make_services
+from tests.support.fault_host import FaultTunnel
 
 CHUNK = pb.ProcessTunnelDataRequest
 LARGE = b"x" * wire.MAX_REPLY_BYTES
@@ -192,6 +194,54 @@ async def test_a_host_that_answers_the_sender_may_use_one_port():
     service, _ = new_service(Side.CLIENT, mode="reply")
     await service.tunnel_data(CHUNK(id="t", side=CHUNK.SERVER, chunk=b"c"))
     assert service.tunnels.tunnels.asked == [(Side.UPSTREAM, Direction.FROM_PEER, "t", b"c")]
+
+
+@define(eq=False)
+class LoneRegistration:
+    """The plugin as a host calls it that has registered one side only."""
+
+    service: PluginService
+
+    async def reply_to(
+        self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
+    ) -> Replace | Close:
+        """Call as the host does."""
+        reply = await self.service.tunnel_data(
+            CHUNK(
+                id=tunnel_id,
+                side=[Side.CLIENT, Side.UPSTREAM].index(side),
+                direction=[Direction.FROM_PEER, Direction.TO_PEER].index(direction),
+                chunk=chunk,
+            )
+        )
+        if reply.WhichOneof("action") == "close":
+            return Close(reply.close.reason)
+        return Replace(reply.replace.modified_chunk)
+
+
+@pytest.mark.parametrize("side", Side)
+async def test_a_tunnel_that_only_one_registration_sees(autojump_clock, side):
+    """Ends at once for its client, and no session is begun; what is missing is told once."""
+    told = []
+    registrations = Registrations(
+        "duplex", {each: each.name for each in Side}, "fault", told.append
+    )
+    service, _ = new_service(side, registrations=registrations)
+    await service.health(pb.HealthCheckRequest())
+    await trio.sleep(ROUND_SECONDS)
+    for _ in range(2):
+        tunnel = FaultTunnel(LoneRegistration(service), sides=(side,))
+        async with tunnel.running():
+            started = trio.current_time()
+            await tunnel.client.send_all(b"\x16\x03\x01 a ClientHello")
+            # A TLS server: an alert or an end makes it end the connection.
+            data = await tunnel.upstream.receive_some()
+            assert data in (b"", b"\x15\x03\x03\x00\x02\x02\x50")
+            tunnel.upstream.close()
+            assert await tunnel.client.receive_some() == b""
+            assert trio.current_time() == started
+    assert service.tunnels.tunnels.asked == []
+    assert len(told) == 1
 
 
 # HTTP
