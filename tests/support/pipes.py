@@ -10,16 +10,20 @@ from typing import cast
 import trio
 import trio.testing
 
+from faultinject.streams import Peekable
+
 Inner = trio.StapledStream[trio.abc.SendStream, trio.abc.ReceiveStream]
 
 
-class Pipe(trio.abc.HalfCloseableStream):
+class Pipe(Peekable, trio.abc.HalfCloseableStream):
     """One end of a connection in memory."""
 
     def __init__(self, inner: Inner) -> None:
         self._inner = inner
         self.other: Pipe = self
         self.closed = False
+        self.ended = False
+        """Whether this end sends nothing more."""
         self.was_reset = False
         """Whether the other end has reset the connection."""
         self.sent = bytearray()
@@ -44,13 +48,18 @@ class Pipe(trio.abc.HalfCloseableStream):
         self.received_bytes += len(data)
         return data
 
+    def has_arrived(self) -> bool:
+        """Say whether a read would return, or raise, at once."""
+        return len(self.other.sent) > self.received_bytes or self.other.ended or self.was_reset
+
     async def send_eof(self) -> None:
         """Half-close."""
+        self.ended = True
         await self._inner.send_stream.aclose()
 
     async def aclose(self) -> None:
         """Close both directions."""
-        self.closed = True
+        self.closed = self.ended = True
         await self._inner.aclose()
 
     def reset(self) -> None:
