@@ -18,6 +18,7 @@ from faultinject.errors import ClientGoneError, ClientProtocolError, UnansweredE
 from faultinject.events import Outcome
 from faultinject.faults.respond import InjectedResponse
 from faultinject.forwarding import Forwarding
+from faultinject.framing.tail import StreamTail
 from faultinject.http.connection import CONTINUE, ClientConnection
 from faultinject.http.cors import Page
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
@@ -25,6 +26,7 @@ from faultinject.lease import Lease
 from faultinject.limits import Limits
 from faultinject.own_answer import dated, own_response
 from faultinject.patience import Patience
+from faultinject.providers import provider_for
 from faultinject.relay import Relayed, relay
 
 if TYPE_CHECKING:
@@ -121,7 +123,7 @@ class Exchange:
         except UpstreamError as error:
             await self._gateway_error(request.method, error)
         except ClientGoneError as error:
-            self.outcome, self.error = self._told_of("client-gone"), str(error)
+            self._client_left(request, origin, forwarding.stream_tail, error)
         except ClientProtocolError as error:
             await self.refuse(request.method, error)
         finally:
@@ -131,6 +133,25 @@ class Exchange:
             self.head, self.status = self.head or forwarding.head, self.status or forwarding.status
             if not self._upstream_stays_good():
                 await self.lease.discard()
+
+    def _client_left(
+        self,
+        request: RequestHead,
+        origin: Origin,
+        tail: StreamTail | None,
+        error: ClientGoneError,
+    ) -> None:
+        """Say how an exchange went whose client has left before the answer's end.
+
+        Most clients leave a stream at its last event: they have all of it.
+        """
+        path = request.target.partition(b"?")[0].decode("ascii", "backslashreplace")
+        shape = provider_for(origin.authority.host, path).shape(path)
+        if tail is not None and shape.ends_with(tail.last):
+            passed: Outcome = "forwarded" if self.performer is None else "not-reached"
+            self.outcome, self.answered = self._told_of(passed), True
+        else:
+            self.outcome, self.error = self._told_of("client-gone"), str(error)
 
     def _upstream_stays_good(self) -> bool:
         """Say whether the upstream's connection may serve another request."""

@@ -22,12 +22,14 @@ from faultinject.errors import (
     UnansweredError,
     UpstreamError,
 )
+from faultinject.framing.tail import StreamTail
 from faultinject.http.connection import ClientConnection, UpstreamConnection
 from faultinject.http.hop_by_hop import Passage
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.lease import Lease
 from faultinject.limits import Limits
 from faultinject.patience import Patience
+from faultinject.providers.provider import is_event_stream
 from faultinject.watching import ClientWatch
 
 if TYPE_CHECKING:
@@ -73,6 +75,8 @@ class Forwarding:
     """The head of the answer that the client was sent."""
     status: int | None = None
     """The status that the client was sent."""
+    stream_tail: StreamTail | None = None
+    """What the client was sent last of a stream of server-sent events."""
     _watch: ClientWatch = field(init=False)
     _up: Passage = field(factory=Passage)
     _down: Passage = field(factory=Passage)
@@ -208,6 +212,11 @@ class Forwarding:
             for part in parts:
                 if isinstance(part, ResponseHead):
                     self.on_head(part)
+        over = await self._send_down(parts)
+        self._take_note(parts)
+        return over
+
+    async def _send_down(self, parts: list[Part]) -> bool:
         if self.performer is not None:
             try:
                 return await self.performer.pass_on(parts)
@@ -224,6 +233,14 @@ class Forwarding:
             self.lease.body_wanted()
         if not head.interim or head.status == 101:
             self.head, self.status = head, head.status
+
+    def _take_note(self, parts: list[Part]) -> None:
+        """Remember how a stream goes on, once the client has been sent it."""
+        for part in parts:
+            if isinstance(part, ResponseHead):
+                self.stream_tail = StreamTail() if is_event_stream(part) else None
+            elif self.stream_tail is not None and isinstance(part, bytes):
+                self.stream_tail.see(part)
 
 
 def _unanswered(request: RequestHead, error: UpstreamError) -> UnansweredError:

@@ -7,7 +7,7 @@ import trio
 import trio.testing
 
 from faultinject.errors import UpstreamError
-from faultinject.events import Warned
+from faultinject.events import ExchangeEnded, Warned
 from faultinject.front_door import FrontDoor
 from faultinject.limits import Limits
 from faultinject.memory_stream import memory_stream_pair
@@ -433,6 +433,68 @@ async def test_a_client_that_ends_without_a_word_does_not_want_its_answer(autoju
             await left.wait()
         await bench.ended()
         assert bench.outcomes == ["client-gone"]
+
+
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+START, STOP = (b"event: message_start\ndata: {}\n\n", b"event: message_stop\ndata: {}\n\n")
+DONE = b"data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "last", "rules", "outcome"),
+    [
+        ("/v1/messages", STOP, [], "forwarded"),
+        ("/v1/chat/completions", DONE, [], "forwarded"),
+        (
+            "/v1/responses",
+            b"event: response.completed\ndata: " + b"x" * 9000 + b"\n\n",
+            [],
+            "forwarded",
+        ),
+        ("/any", DONE, [], "forwarded"),
+        ("/v1/messages", DONE, [], "client-gone"),
+        ("/v1/messages", b"event: ping\ndata: {}\n\n", [], "client-gone"),
+        ("/v1/messages", STOP[:-1], [], "client-gone"),
+        ("/v1/messages", START[:-9], [], "client-gone"),
+        (
+            "/v1/messages",
+            STOP,
+            [{"fault": {"stream": {"after": {"count": 9}, "cut": True}}}],
+            "not-reached",
+        ),
+        (
+            "/v1/messages",
+            DONE,
+            [{"fault": {"stream": {"after": {"count": 9}, "cut": True}}}],
+            "client-gone",
+        ),
+        ("/v1/messages", STOP, [{"fault": {"delay": 1}}], "harmed"),
+    ],
+)
+async def test_a_client_that_leaves_a_stream(autojump_clock, path, last, rules, outcome):
+    """At its last event it has all of it, though the body has not ended; before, it has not."""
+
+    async def streams(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(STREAM)
+        for piece in (START, last):
+            await upstream.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+            await trio.testing.wait_all_tasks_blocked()
+        await upstream.rest()
+
+    async with open_bench(upstream=streams) as bench:
+        bench.rules(*rules)
+        client = await bench.tls()
+        await client.send(post(path, b"{}"))
+        seen = b""
+        while last not in seen:
+            seen += await client.receive()
+        await trio.testing.wait_all_tasks_blocked()
+        await client.cut()
+        await bench.ended()
+        [told] = bench.of(ExchangeEnded)
+        assert (told.outcome, told.status) == (outcome, 200)
+        assert (told.error is None) is (outcome != "client-gone")
 
 
 # Upgrades

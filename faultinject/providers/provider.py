@@ -152,6 +152,11 @@ class StreamShape:
     """What the API sends while it has nothing to say; None if it sends nothing."""
     content_type: str = "text/event-stream; charset=utf-8"
 
+    def ends_with(self, last: bytes | None) -> bool:
+        """Return True if an event, given by how it begins, is the last of a whole stream."""
+        pieces = self.decoder().feed(last or b"")
+        return any(piece.is_event and self.is_terminator(piece) for piece in pieces)
+
 
 @frozen
 class Provider:
