@@ -34,8 +34,9 @@ WITHOUT_TERMINAL = (100, 24)
 """Columns and lines where there is no terminal, as in a CI's log."""
 
 _COLUMNS: dict[Outcome, tuple[str, str]] = {
-    "injected": ("injected", "magenta"),
-    "forwarded": ("forwarded", "green"),
+    "injected": ("failed", "magenta"),  # whole answers, or none at all, by a rule
+    "harmed": ("harmed", "magenta"),  # the API's answers: streams, delays
+    "forwarded": ("passed", "green"),
     "upstream-error": ("upstream\nerrors", "red"),
 }
 
@@ -64,17 +65,23 @@ def _rare(counts: TargetCounts) -> int:
     return sum(counts.outcomes[outcome] for outcome in RARE)
 
 
-def _cells(counts: TargetCounts, *, asked: bool) -> list[Text]:
-    return [
-        _number(counts.requests),
-        _rate(counts.rate_asked if asked else None),
-        _rate(counts.rate_seen),
-        *(_number(counts.outcomes[outcome], style) for outcome, (_, style) in _COLUMNS.items()),
+def _cells(counts: TargetCounts, *, asked: bool) -> list[tuple[str, Text]]:
+    """Return a row's numbers with their titles.
+
+    If the options are the only rule, a rate was asked for, and they harm no answer of the API's;
+    else there is none.
+    """
+    outcomes = [
+        (title, _number(counts.outcomes[outcome], style))
+        for outcome, (title, style) in _COLUMNS.items()
+        if not (asked and outcome == "harmed")
     ]
-
-
-def _titles() -> list[str]:
-    return ["requests", "rate\nasked", "rate\nseen", *(title for title, _ in _COLUMNS.values())]
+    return [
+        ("requests", _number(counts.requests)),
+        *([("rate\nasked", _rate(counts.rate_asked))] if asked else []),
+        ("rate\nseen", _rate(counts.rate_seen)),
+        *outcomes,
+    ]
 
 
 def _empty_table() -> Table:
@@ -90,29 +97,29 @@ def _empty_table() -> Table:
 
 def _table(rows: list[TargetCounts], *, asked: bool) -> Table:
     """Return the targets; ``asked`` says whether one chance was asked for, and no other rule."""
-    titles = _titles()
     any_rare = any(map(_rare, rows))
     table = _empty_table()
     table.add_column("target", overflow="fold")
-    for title in [*titles, "other"] if any_rare else titles:
+    for title, _ in _cells(rows[0], asked=asked):
         table.add_column(title, justify="right", no_wrap=True, vertical="bottom")
+    if any_rare:
+        table.add_column("other", justify="right", no_wrap=True, vertical="bottom")
     for counts in rows:
         rare = [_number(_rare(counts), "yellow")] if any_rare else []
-        table.add_row(_name(counts), *_cells(counts, asked=asked), *rare)
+        table.add_row(_name(counts), *(cell for _, cell in _cells(counts, asked=asked)), *rare)
     return table
 
 
 def _narrow(rows: list[TargetCounts], *, asked: bool) -> Iterator[Text]:
     """Return what the table of targets says for a terminal that is too narrow for it."""
-    titles = [title.replace("\n", " ") for title in _titles()]
     for counts in rows:
         yield _name(counts)
-        cells = [*zip(titles, _cells(counts, asked=asked), strict=True)]
+        cells = _cells(counts, asked=asked)
         if rare := _rare(counts):
             cells.append(("other", Text(str(rare))))
         for title, cell in cells:
             if title == "requests" or cell.plain not in ("0", "-"):
-                yield Text(f"  {title} {cell.plain}")
+                yield Text("  " + title.replace("\n", " ") + " " + cell.plain)
 
 
 def _rule_table(summary: Summary) -> Table | None:

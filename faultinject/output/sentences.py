@@ -17,7 +17,7 @@ MAX_NAMED_HOSTS = 3
 MAX_HOST_CHARACTERS = 60
 NAMELESS = "no name"
 """Stands for a tunnel whose client named no host, behind Fault."""
-RARE: tuple[Outcome, ...] = ("harmed", "not-reached", "upgraded", "client-gone", "refused")
+RARE: tuple[Outcome, ...] = ("not-reached", "upgraded", "client-gone", "refused")
 """Outcomes that share a column, so that the table fits 80 characters; a line tells them apart."""
 
 

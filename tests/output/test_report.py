@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from typing import Any
 
 import pytest
@@ -89,20 +90,37 @@ def test_nothing_but_what_is_left_out(only: str, kind: str, rule: str | None, wo
 
 
 def test_a_row_a_target() -> None:
-    """Requests, rates asked and seen, injected, forwarded and upstream errors."""
+    """Requests, rates asked and seen, what failed and what passed, and upstream errors."""
     text = report_of(
         sample(ExchangeEnded),
-        sample(ExchangeEnded, outcome="forwarded"),
+        *[sample(ExchangeEnded, outcome="forwarded")] * 8,
         sample(ExchangeEnded, outcome="upstream-error"),
         sample(Warned, time=TIME + 2),
     )
     assert "Summary (2.0 s, seed 42)" in text
     assert row(text, "api.anthropic.com") == [
-        *("api.anthropic.com", "3", "10", "%", "33.3", "%", "1", "1", "1"),
+        *("api.anthropic.com", "10", "10", "%", "10", "%", "1", "8", "1"),
     ]
     assert row(text, "*.example.com")[1:] == ["0", "10", "%", "-", "0", "0", "0"]
     assert "other" not in text
     assert CHECK not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_what_rules_harm_has_a_column() -> None:
+    """Beside the whole answers that they give; what was asked for is no rate then."""
+    text = report_of(
+        sample(ProxyStarted, rules=("r",)),
+        *[sample(ExchangeEnded)] * 2,
+        *[sample(ExchangeEnded, outcome="harmed")] * 7,
+        sample(ExchangeEnded, outcome="forwarded"),
+        *[sample(ExchangeEnded, outcome="not-reached")] * 10,
+    )
+    titles = ["requests", "seen", "failed", "harmed", "passed", "errors", "other"]
+    assert row(text, "target")[1:] == titles
+    assert row(text, "api.anthropic.com")[1:] == ["20", "45", "%", "2", "7", "1", "0", "10"]
+    assert "- 10 requests: not reached.\n" in text
+    assert "harmed." not in text
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -124,9 +142,9 @@ def test_the_default_target_fits_80_columns_with_all_that_can_stand_beside_it() 
     text = report_of(
         *[sample(ExchangeEnded)] * 2,
         sample(ExchangeEnded, outcome="forwarded"),
-        *[sample(ExchangeEnded, outcome="harmed")] * 8,
+        *[sample(ExchangeEnded, outcome="refused")] * 8,
     )
-    assert row(text, "api.anthropic.com")[3:] == ["%", "90.9", "%", "2", "1", "0", "8"]
+    assert row(text, "api.anthropic.com")[3:] == ["%", "18.2", "%", "2", "1", "0", "8"]
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -146,8 +164,8 @@ def test_other_hosts_are_marked_and_bounded() -> None:
         for _ in range(number)
     ]
     text = report_of(sample(ExchangeEnded), *others)
-    rows = [line for line in text.splitlines() if "(no target)" in line]
-    assert len(rows) == MAX_ROWS
+    rows = [line for line in text.splitlines() if re.match(r"h\d+.example", line)]
+    assert len(rows) == MAX_ROWS == text.count("target)")
     assert rows[0].startswith(f"h{MAX_ROWS + 4}.example")
 
 
@@ -250,7 +268,7 @@ def test_a_row_a_rule() -> None:
     assert row(text, "r0") == ["r0", "9", "3", "1"]
     assert row(text, "r1") == ["r1", "9", "3", "0"]
     assert "and 2 more" in text
-    assert row(text, "api.anthropic.com")[2] == "-"
+    assert "asked" not in text
     assert "rule " not in report_of(sample(ExchangeEnded))
     few = report_of(sample(ProxyStarted, rules=("r0",)))
     assert row(few, "r0") == ["r0", "0", "0", "0"]
@@ -303,7 +321,7 @@ def test_a_terminal_that_is_too_narrow_for_the_table(monkeypatch: pytest.MonkeyP
         sample(ExchangeEnded, outcome="refused"),
     )
     assert (
-        "\napi.anthropic.com\n  requests 3\n  rate asked 10 %\n  rate seen 33.3 %\n  injected 1\n"
-        "  forwarded 1\n  other 1\n*.example.com\n  requests 0\n  rate asked 10 %\n\n"
+        "\napi.anthropic.com\n  requests 3\n  rate asked 10 %\n  rate seen 33.3 %\n  failed 1\n"
+        "  passed 1\n  other 1\n*.example.com\n  requests 0\n  rate asked 10 %\n\n"
     ) in text
     assert "…" not in text
