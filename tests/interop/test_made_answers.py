@@ -204,9 +204,12 @@ def test_responses_that_end_early(tools: Any, api: Api, gpt: openai.OpenAI) -> N
         assert [event.sequence_number for event in events] == list(range(len(events)))
 
 
-@pytest.mark.parametrize(("form", "raised"), [("nested", True), ("flat", False), ("failed", False)])
+@pytest.mark.parametrize(
+    ("form", "raised"),
+    [("", True), ("both", True), ("nested", True), ("flat", False), ("failed", False)],
+)
 def test_errors_in_responses(form: str, raised: bool, api: Api, gpt: openai.OpenAI) -> None:
-    """One form is raised by the SDK, the other two are events that it hands on."""
+    """The nested event is raised by the SDK, the others are events that it hands on."""
     api.failure, api.form, api.events = Failure(503), form, 4
     stream = gpt.responses.create(model="m", input="hi", stream=True)
     if raised:

@@ -238,7 +238,7 @@ def test_an_answer_that_is_too_large_to_be_repeated() -> None:
 
 
 def test_errors_in_a_stream_of_a_response() -> None:
-    """Three forms, each with the next number."""
+    """Each form has the next number, and the usual one is two of them in turn."""
     progress = passed(responses_stream.SHAPE.progress(), *minimal(responses_stream.SHAPE)[:4])
     forms = {
         form: documents_of(progress.error(Failure(503), FIELDS, uniform(), form))[0]
@@ -257,6 +257,20 @@ def test_errors_in_a_stream_of_a_response() -> None:
     assert response["status"] == "failed"
     assert response["error"] == {"code": error["code"], "message": error["message"]}
     assert response["object"] == "response"
+    assert documents_of(progress.error(Failure(503), FIELDS, uniform())) == [
+        forms["nested"],
+        forms["failed"] | {"sequence_number": 5},
+    ]
+
+
+def test_a_response_that_fails_before_it_began() -> None:
+    """Is whole all the same, as clients read its id."""
+    error, failed = documents_of(
+        responses_stream.SHAPE.progress().error(Failure(503), FIELDS, uniform())
+    )
+    assert [error["sequence_number"], failed["sequence_number"]] == [0, 1]
+    assert failed["response"]["id"].startswith("resp_")
+    assert failed["response"]["status"] == "failed"
 
 
 def test_an_error_ends_a_stream_of_a_response() -> None:
@@ -264,8 +278,8 @@ def test_an_error_ends_a_stream_of_a_response() -> None:
     for form in responses_stream.SHAPE.error_forms:
         progress = passed(responses_stream.SHAPE.progress(), *minimal(responses_stream.SHAPE)[:4])
         raw = progress.error(Failure(500), FIELDS, uniform(), form)
-        [found] = events_of(raw)
-        assert responses_stream.SHAPE.is_terminator(found) == (form == "failed")
+        found = events_of(raw)[-1]
+        assert responses_stream.SHAPE.is_terminator(found) == (form in ("failed", "both"))
         assert passed(progress, raw).end_early(uniform()) == []
     assert b'"code":"server_error"' in raw
 

@@ -47,7 +47,7 @@ class _Answer:
 
 def _answer(asked: Asked, fields: Fields, uniform: Uniform, text: str) -> _Answer:
     call = called(asked)
-    begun = _begun(asked, fields, uniform)
+    begun = begun_response(asked.model, fields, uniform)
     item = _message(text, uniform) if call is None else _function_call(call, uniform)
     return _Answer(begun, item, text, call, words(asked.get("input")))
 
@@ -118,7 +118,8 @@ def _call_events(item: Document, call: ToolCall) -> list[tuple[str, Document]]:
     ]
 
 
-def _begun(asked: Asked, fields: Fields, uniform: Uniform) -> Document:
+def begun_response(model: str, fields: Fields, uniform: Uniform) -> Document:
+    """Return a response as it is before its first item."""
     return {
         "id": identifier("resp_", uniform(), 48, "0123456789abcdef"),
         "object": "response",
@@ -126,7 +127,7 @@ def _begun(asked: Asked, fields: Fields, uniform: Uniform) -> Document:
         "status": "in_progress",
         "error": None,
         "incomplete_details": None,
-        "model": asked.model,
+        "model": model,
         "output": [],
         "parallel_tool_calls": True,
         "tool_choice": "auto",

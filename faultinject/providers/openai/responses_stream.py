@@ -14,6 +14,7 @@ from faultinject.framing.sse import SseDecoder
 from faultinject.providers.documents import event, member, usage_of
 from faultinject.providers.openai.errors import failure_error
 from faultinject.providers.openai.responses import (
+    begun_response,
     minimal_stream,
     numbered,
     text_part,
@@ -120,26 +121,32 @@ class Passed:
     # Ends
 
     def error(self, failure: Failure, fields: Fields, uniform: Uniform, form: str = "") -> bytes:
-        """Return an error as it comes in a stream, in one of three forms.
+        """Return an error as it comes in a stream, in one of four forms.
 
-        ``nested`` and ``flat`` are events called ``error``; the former is captured, the latter
-        documented. ``failed`` is the response itself, whose error has a code and a message.
+        ``both``, the usual one, is ``nested`` and then ``failed``. ``nested`` and ``flat`` are
+        events called ``error``, with a type, a code and a message. ``failed`` is the response
+        itself, whose error has a code and a message. docs/providers/openai.md says who reads which.
         """
-        del uniform
         error = failure_error(failure, fields)
         order = {name: error[name] for name in ("type", "code", "message", "param")}
+        number = {"sequence_number": self._number}
         if form == "failed":
-            code = error["code"] or error["type"]
-            begun = self._response if isinstance(self._response, dict) else {}
-            response = begun | {
-                "status": "failed",
-                "error": {"code": code, "message": error["message"]},
-            }
-            return numbered("response.failed", self._number, {"response": response})
-        last = {"sequence_number": self._number}
+            return self._failed(error, self._number, fields, uniform)
         if form == "flat":
-            return event({**order, "type": "error"} | last, "error")
-        return event({"type": "error", "error": order} | last, "error")
+            return event({**order, "type": "error"} | number, "error")
+        nested = event({"type": "error", "error": order} | number, "error")
+        if form == "nested":
+            return nested
+        return nested + self._failed(error, self._number + 1, fields, uniform)
+
+    def _failed(self, error: Document, number: int, fields: Fields, uniform: Uniform) -> bytes:
+        begun = self._response
+        if not isinstance(begun, dict):
+            begun = begun_response(fields.model, fields, uniform)
+        code = error["code"] or error["type"]
+        told = {"code": code, "message": error["message"]}
+        response = begun | {"status": "failed", "error": told}
+        return numbered("response.failed", number, {"response": response})
 
     def end_early(self, uniform: Uniform) -> list[bytes]:
         """Return the end of a response that reached its ``max_output_tokens``.
@@ -170,6 +177,6 @@ SHAPE = StreamShape(
     is_terminator=lambda event: event.name in _ENDS,
     progress=Passed,
     minimal=minimal_stream,
-    error_forms=("nested", "flat", "failed"),
+    error_forms=("both", "nested", "flat", "failed"),
 )
 """A stream of one response."""
