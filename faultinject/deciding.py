@@ -60,11 +60,21 @@ class Decision:
         if candidates.need_body:
             await self._read_body()
         self.plan = services.decide(rule_set, self.facts, Stage.ANSWER, candidates)
+        if not self.plan.is_simple and not candidates.need_body and self._names_model():
+            await self._read_body(for_rules=False)
 
-    async def _read_body(self) -> None:
+    def _names_model(self) -> bool:
+        """Return True if what happens names the model, which the body must tell."""
+        from faultinject.faults.naming import names_model  # as `faultinject.planned`, if needed
+
+        return names_model(self.plan.respond, self.plan.stream, self.facts.provider)
+
+    async def _read_body(self, *, for_rules: bool = True) -> None:
         parts = self.client.buffered_parts()
         if not (parts and isinstance(parts[-1], End)):
             parts = await self._receive_rest(parts)
+        if for_rules and not isinstance(parts[-1], End):
+            self._warn()
         if isinstance(parts[-1], End):
             body = b"".join([part for part in parts if isinstance(part, bytes)])
             add_body(self.session.services, self.facts, body)
@@ -85,7 +95,6 @@ class Decision:
             if parts and isinstance(parts[-1], End):
                 return [bytes(body), parts[-1]] if body else [parts[-1]]
             if self.client.body_bytes_received > limits.drained_body_bytes:
-                self._warn()
                 return [bytes(body)]
             self.session.patience.expect("the request's body", limits.idle_seconds)
             parts = await self.client.receive()

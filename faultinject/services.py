@@ -71,5 +71,6 @@ def services_of(
 def _load_performing(rule_set: RuleSet) -> None:
     """Load what performs the plans of rules, if it will be needed: else a request waits for it."""
     if any(rule.response is None for rule in rule_set.rules):
+        import faultinject.faults.naming
         import faultinject.handshake_faults
         import faultinject.planned  # noqa: F401 -- to have it loaded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import zlib
 from typing import Any
 
@@ -18,7 +19,8 @@ from faultinject.facts import Facts
 from faultinject.limits import Limits
 from faultinject.rules import Plan
 from faultinject.session import Services
-from tests.support.bench import ok, open_bench, post
+from tests.support.bench import get, ok, open_bench, post
+from tests.support.llm_api import completion_events
 from tests.support.peer import Message
 
 COUNT = 320
@@ -187,6 +189,98 @@ async def test_a_body_that_is_not_coded_though_its_header_says_so(autojump_clock
         empty = post("/v1/messages", b"", b"Content-Encoding: gzip")
         assert (await bench.connect().ask(empty)).status == 200
         assert bench.of(Warned) == []
+
+
+RATE_LIMITED: dict[str, Any] = {"fault": {"respond": {"failure": "rate-limited"}}}
+COMPLETIONS = "/v1/chat/completions"
+
+
+def said(message: Message) -> str:
+    """Return the message of an error."""
+    text = message.json()["error"]["message"]
+    assert isinstance(text, str)
+    return text
+
+
+async def test_a_failure_names_the_model_that_was_asked_for(autojump_clock):
+    """Though no rule reads the body; each request has its own."""
+    async with open_bench() as bench:
+        bench.rules(RATE_LIMITED)
+        client = bench.connect()
+        for model in ("gpt-5", "o3 \u00e9 {host} {wait}"):
+            body = json.dumps({"model": model}).encode()
+            answer = await client.ask(post(COMPLETIONS, body))
+            assert answer.status == 429
+            assert said(answer).startswith(f"Rate limit reached for {model} in organization org-")
+        body = gzip.compress(json.dumps({"model": "gpt-5"}).encode())
+        answer = await client.ask(post(COMPLETIONS, body, b"Content-Encoding: gzip"))
+        assert said(answer).startswith("Rate limit reached for gpt-5 in organization")
+        assert bench.dialer.dialled == []
+
+
+async def test_a_failure_for_a_request_that_names_no_model(autojump_clock):
+    """No name is made up, and a body that is too long is not read for it, nor warned of."""
+    async with open_bench(limits=Limits(drained_body_bytes=2000)) as bench:
+        bench.rules(RATE_LIMITED)
+        client = bench.connect()
+        for request in (
+            get("/v1/models", "api.openai.com"),
+            post(COMPLETIONS, b""),
+            post(COMPLETIONS, b"[]"),
+            post(COMPLETIONS, b'{"model": 5}'),
+            post(COMPLETIONS, b'{"model": "x", "more": "' + b"y" * 200_000),
+        ):
+            if b"/v1/models" in request:
+                request = request.replace(b" /", b" http://api.openai.com/", 1)
+            answer = await client.ask(request)
+            assert said(answer).startswith("Rate limit reached for requests in organization org-")
+        assert bench.of(Warned) == []
+
+
+async def test_a_failure_that_names_the_model_after_an_expectation(autojump_clock):
+    """The body must come first, so the client is told to send it."""
+    async with open_bench() as bench:
+        bench.rules(RATE_LIMITED)
+        client = bench.connect()
+        request = post(COMPLETIONS, b'{"model": "o3"}', b"Expect: 100-continue")
+        await client.send(request[:-15])
+        assert (await client.answer()).status == 100
+        await client.send(request[-15:])
+        assert said(await client.answer()).startswith("Rate limit reached for o3 in")
+
+
+async def test_what_names_no_model_does_not_wait_for_the_body(autojump_clock):
+    """It is read away as before; whoever does not send it gets the answer all the same."""
+    async with open_bench() as bench:
+        bench.rules({"fault": {"respond": {"status": 503, "message": "busy"}}})
+        client = bench.connect()
+        start = trio.current_time()
+        await client.send(post(COMPLETIONS, b'{"model": "o3"}')[:-1])
+        assert said(await client.answer()) == "busy"
+        assert trio.current_time() - start < 100
+
+
+async def test_an_error_within_a_stream_names_the_model(autojump_clock):
+    """And so does a lost answer's stand-in; the upstream gets the whole request."""
+    chunks = completion_events()
+    passed = []
+
+    async def streams(upstream) -> None:
+        while request := await upstream.read_message():
+            passed.append(request.body)
+            await upstream.send(ok(b"".join(chunks), b"Content-Type: text/event-stream"))
+
+    body = b'{"model": "o3", "stream": true}'
+    async with open_bench(upstream=streams) as bench:
+        client = bench.connect()
+        bench.rules({"fault": {"stream": {"after": {"count": 1}, "error": {"status": 429}}}})
+        answer = await client.ask(post(COMPLETIONS, body))
+        assert answer.body.startswith(chunks[0])
+        assert b"Rate limit reached for o3 in" in answer.body
+        bench.rules({"fault": {"respond": {"failure": "rate-limited", "upstream": "answered"}}})
+        answer = await client.ask(post(COMPLETIONS, body))
+        assert said(answer).startswith("Rate limit reached for o3 in")
+    assert passed == [body, body]
 
 
 async def always_alike(upstream) -> None:

@@ -22,6 +22,8 @@ Uniform = Callable[[], float]
 """Returns the next random number, from 0 up to and not including 1."""
 _LONGEST_MODEL = 1000
 """In characters: a stream may have the model's name in each of its events."""
+FAKE_MODEL = "fake-model"
+"""What a made answer says is the model, if the request names none."""
 
 
 @frozen
@@ -39,7 +41,7 @@ class Asked:
         """The model that the request names, to be named in the answer."""
         model = self.get("model")
         named = isinstance(model, str) and len(model) <= _LONGEST_MODEL
-        return model if named else "fake-model"
+        return model if named else FAKE_MODEL
 
     @property
     def stream(self) -> bool:
@@ -66,7 +68,8 @@ class Fields:
     project_id: str
     """What the API calls a part of an organization: a workspace, a project."""
     host: str = "localhost"
-    model: str = "fake-model"
+    model: str = FAKE_MODEL
+    """`FAKE_MODEL` if the request names none: errors in the API's words then name none either."""
 
 
 @frozen

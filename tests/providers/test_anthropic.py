@@ -11,7 +11,7 @@ from attrs import evolve
 
 from faultinject.providers.anthropic import PROVIDER, error_body, error_type, reason_phrase
 from faultinject.providers.anthropic.stream import SHAPE
-from faultinject.providers.provider import Asked, Failure, Usage
+from faultinject.providers.provider import FAKE_MODEL, Asked, Failure, Usage
 from tests.providers.support import MESSAGES, documents_of, fields_of, uniform
 
 ASKED = Asked("/v1/messages", {"model": "some-model", "messages": MESSAGES})
@@ -172,3 +172,9 @@ def test_counting_of_tokens() -> None:
     """A request to count gets a number and no message."""
     counting = evolve(ASKED, path="/v1/messages/count_tokens")
     assert PROVIDER.minimal_response(counting, FIELDS, uniform()) == b'{"input_tokens":5}'
+
+
+def test_a_model_that_is_not_named_is_not_found() -> None:
+    """No model is made up."""
+    document = json.loads(PROVIDER.error_body(Failure(404), evolve(FIELDS, model=FAKE_MODEL)))
+    assert document["error"]["message"] == "The requested resource could not be found."

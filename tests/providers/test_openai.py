@@ -7,10 +7,11 @@ import re
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from faultinject.providers.openai import PROVIDER
 from faultinject.providers.openai.limits import duration, exhausted
-from faultinject.providers.provider import Asked, Failure, Usage
+from faultinject.providers.provider import FAKE_MODEL, Asked, Failure, Usage
 from tests.providers.support import MESSAGES, fields_of, uniform
 
 FIELDS = fields_of(PROVIDER, Asked("/v1/chat/completions", {"model": "gpt-4.1"}))
@@ -155,3 +156,19 @@ def test_usage(path: str) -> None:
     asked = Asked(path, {"messages": MESSAGES, "input": MESSAGES})
     raw = PROVIDER.minimal_response(asked, FIELDS, uniform())
     assert PROVIDER.usage(json.loads(raw)) == Usage(5, 16)
+
+
+def test_errors_for_a_request_that_names_no_model() -> None:
+    """No model is made up."""
+    unnamed = evolve(FIELDS, model=FAKE_MODEL)
+    said = {404: "The model does not exist or", 429: "Rate limit reached for requests in"}
+    for status, words in said.items():
+        document = json.loads(PROVIDER.error_body(Failure(status), unnamed))
+        assert document["error"]["message"].startswith(words)
+
+
+def test_the_name_of_a_model_is_no_template() -> None:
+    """Whatever a client writes there is said as it is."""
+    odd = evolve(FIELDS, model="{organization_id} {wait} {model}")
+    document = json.loads(PROVIDER.error_body(Failure(429), odd))
+    assert "reached for {organization_id} {wait} {model} in" in document["error"]["message"]

@@ -11,7 +11,7 @@ from typing import Any
 from faultinject.providers.anthropic.headers import LIMITS
 from faultinject.providers.anthropic.words import error_type, reason_phrase
 from faultinject.providers.documents import compact, filled, message_of
-from faultinject.providers.provider import Failure, Fields
+from faultinject.providers.provider import FAKE_MODEL, Failure, Fields
 
 _MESSAGES = {
     "invalid_request_error": "prompt is too long: 205351 tokens > 200000 maximum",
@@ -27,6 +27,8 @@ _MESSAGES = {
     "timeout_error": "Request timeout",
     "overloaded_error": "Overloaded",
 }
+_NOT_FOUND = "The requested resource could not be found."
+"""For a request that names no model (the documentation's example)."""
 _EXHAUSTED = (
     "This request would exceed the rate limit for your organization ({organization_id}) of"
     " {limit} {family} per minute. For details, refer to:"
@@ -51,6 +53,8 @@ def _message(kind: str, failure: Failure, fields: Fields) -> str:
     if kind == "rate_limit_error" and limit is not None:
         family = str(failure.exhausted).replace("-", " ")
         return filled(_EXHAUSTED, fields, limit=f"{limit:,}", family=family)
+    if kind == "not_found_error" and fields.model == FAKE_MODEL:
+        return _NOT_FOUND
     return _MESSAGES.get(kind, reason_phrase(failure.status))
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from faultinject.providers.documents import filled, indented, message_of
+from faultinject.providers.documents import filled, indented
 from faultinject.providers.openai.limits import duration, exhausted, wait_seconds
 from faultinject.providers.phrases import standard_phrase
-from faultinject.providers.provider import Failure, Fields
+from faultinject.providers.provider import FAKE_MODEL, Failure, Fields
 
 
 @frozen
@@ -23,8 +23,14 @@ class _Words:
     error_type: str
     code: str | None
     message: str
+    without_model: str = ""
+    """The message for a request that names no model, if it is another. Not verified."""
 
 
+_RATE_LIMITED = (
+    " in organization {organization_id} on {limit}. Please try again in {wait}. Visit"
+    " https://platform.openai.com/account/rate-limits to learn more."
+)
 _WORDS = {
     400: _Words(
         "invalid_request_error",
@@ -49,12 +55,13 @@ _WORDS = {
         "invalid_request_error",
         "model_not_found",
         "The model `{model}` does not exist or you do not have access to it.",
+        "The model does not exist or you do not have access to it.",
     ),
     429: _Words(
         "tokens",
         "rate_limit_exceeded",
-        "Rate limit reached for {model} in organization {organization_id} on {limit}. Please try"
-        " again in {wait}. Visit https://platform.openai.com/account/rate-limits to learn more.",
+        "Rate limit reached for {model}" + _RATE_LIMITED,
+        "Rate limit reached for requests" + _RATE_LIMITED,
     ),
     500: _Words(
         "server_error",
@@ -86,10 +93,10 @@ def failure_error(failure: Failure, fields: Fields) -> dict[str, Any]:
     """
     words = _words(failure.status)
     if failure.status == 429:
-        words = _refusal(words, failure, fields)
+        words = evolve(words, error_type=exhausted(failure).kind)
     own = failure.error_type not in (None, words.error_type)
     return {
-        "message": message_of(failure, fields, words.message),
+        "message": _message(words, failure, fields),
         "type": failure.error_type or words.error_type,
         "param": failure.param,
         "code": failure.code or (None if own else words.code),
@@ -97,12 +104,15 @@ def failure_error(failure: Failure, fields: Fields) -> dict[str, Any]:
     }
 
 
-def _refusal(words: _Words, failure: Failure, fields: Fields) -> _Words:
-    """Return the words of a 429 with the numbers of the limit that it is for."""
-    limit = exhausted(failure)
+def _message(words: _Words, failure: Failure, fields: Fields) -> str:
+    """Return the failure's own message, or the usual one with the numbers of its limit."""
+    if failure.message is not None:
+        return filled(failure.message, fields)
+    text = (fields.model == FAKE_MODEL and words.without_model) or words.message
+    if failure.status != 429:
+        return filled(text, fields)
     wait = duration(wait_seconds(failure))
-    message = filled(words.message, fields, limit=limit.words, wait=wait)
-    return evolve(words, error_type=limit.kind, message=message)
+    return filled(text, fields, limit=exhausted(failure).words, wait=wait)
 
 
 def error_body(failure: Failure, fields: Fields) -> bytes:
