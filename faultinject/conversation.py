@@ -27,7 +27,7 @@ from faultinject.http.message import RequestHead
 from faultinject.rules.attempts import Ended
 from faultinject.session import Session
 from faultinject.streams import Ending
-from faultinject.telling import tell_exchange
+from faultinject.telling import tell_exchange, tell_wait
 
 
 @frozen
@@ -278,8 +278,17 @@ async def _perform(exchange: Exchange, decision: Decision, origin: Origin) -> No
     if not plan.is_simple:
         from faultinject.planned import Planned, performer_of  # `faultinject.services` loads it
 
-        exchange.performer = performer_of(exchange, plan, decision.facts)
-        await Planned(exchange, plan, exchange.performer, request, origin, decision.received).run()
+        performer = exchange.performer = performer_of(exchange, plan, decision.facts)
+        performer.on_wait = partial(
+            tell_wait,
+            decision.session,
+            origin.authority,
+            method=decision.facts.method,
+            scheme=origin.scheme,
+            path=_path(request),
+            rule=plan.rule_id,
+        )
+        await Planned(exchange, plan, performer, request, origin, decision.received).run()
     elif plan.source is None:
         await exchange.forward(request, origin, decision.received)
     else:

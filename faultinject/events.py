@@ -264,6 +264,29 @@ class ExchangeEnded(Event):
 
 
 @frozen(kw_only=True)
+class FaultBegan(Event):
+    """A fault began that takes time. The exchange's own event tells of its end."""
+
+    NAME = "fault-began"
+
+    session: int
+    exchange: int
+    client: str
+    method: str
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    path: str
+    """Without the query, which may hold keys."""
+    rule: str | None
+    """The id of the rule that fired."""
+    fault: str
+    """What happens, and where, in words."""
+    seconds: float | None
+    """How long it takes at most; None if nothing bounds it but the client, or the answer's end."""
+
+
+@frozen(kw_only=True)
 class RelayEnded(Event):
     """A tunnel was passed on untouched, and has ended; or there was no upstream to open it to."""
 

@@ -10,17 +10,17 @@ import time
 from typing import cast
 
 import trio
-from attrs import define
+from attrs import define, field
 
 from faultinject.authority import Authority
 from faultinject.beside import beside
-from faultinject.faults.actions import garbage
+from faultinject.faults.actions import garbage, lasting_seconds
 from faultinject.faults.breaks import Break, How
-from faultinject.faults.words import break_words
+from faultinject.faults.words import break_words, delay_words
 from faultinject.rules import Plan
 from faultinject.session import Session
 from faultinject.streams import Ending, close
-from faultinject.telling import tell_exchange
+from faultinject.telling import tell_exchange, tell_wait
 from faultinject.tls.client_hello import fatal_alert
 
 
@@ -35,14 +35,20 @@ class BrokenHandshake:
     stream: trio.abc.Stream
     authority: Authority
     plan: Plan
+    _words: list[str] = field(factory=list)
+    """What has happened, in words."""
 
     async def run(self) -> None:
         """Break it, and tell of it."""
         started = time.perf_counter()
+        self.session.exchanges += 1
         ending = Ending.CUT
         try:
             for wait in self.plan.waits:
+                self._words.append(delay_words(wait.seconds, wait.before))
+                self._tell_wait(self._words[-1], wait.seconds)
                 await self._while_client_stays(wait.seconds)
+            self._words.append(break_words(self._breaks))
             ending = await self._break(self._breaks)
         except trio.BrokenResourceError:
             pass  # it has left
@@ -64,6 +70,7 @@ class BrokenHandshake:
                 await self.stream.send_all(garbage(self.plan.numbers("break")))
                 return Ending.UNREAD
             case How.HANG:
+                self._tell_wait(break_words(breaks), lasting_seconds(breaks))
                 await self._while_client_stays(breaks.seconds)
                 return Ending.CUT
             case How.RESET:
@@ -89,9 +96,19 @@ class BrokenHandshake:
 
         await beside(watch, wait)
 
+    def _tell_wait(self, words: str, seconds: float) -> None:
+        tell_wait(
+            self.session,
+            self.authority,
+            words,
+            seconds,
+            method="CONNECT",
+            scheme="https",
+            path="",
+            rule=self.plan.rule_id,
+        )
+
     def _tell(self, started: float) -> None:
-        self.session.exchanges += 1
-        breaks = self.plan.breaks
         tell_exchange(
             self.session,
             self.authority,
@@ -101,5 +118,5 @@ class BrokenHandshake:
             path="",
             outcome="injected",
             rule=self.plan.rule_id,
-            fault=None if breaks is None else break_words(breaks),
+            fault=", ".join(self._words),
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import cast
 
@@ -21,7 +21,7 @@ from faultinject.faults.acts import Act, Told, Transform
 from faultinject.faults.answer import Answer
 from faultinject.faults.delay import Before
 from faultinject.faults.making import Made, make
-from faultinject.faults.words import break_words, stream_words
+from faultinject.faults.words import break_words, delay_words, stream_words
 from faultinject.http.connection import ClientConnection
 from faultinject.http.message import End, Part, ResponseHead, find_header
 from faultinject.http.reshaping import is_encoded, reframed
@@ -63,6 +63,8 @@ class Performer:
     status: int | None = None
     """The status that the client was sent."""
     ending: Ending | None = None
+    on_wait: Callable[[str, float], None] | None = None
+    """Is told of a fault that begins to take time: in words, and the seconds at most."""
     _made: Made | None = None
     _parts: Sequence[Part] = ()
     """What has come of the answer,"""
@@ -72,6 +74,8 @@ class Performer:
     _body_begun: bool = False
     _done: list[str] = field(factory=list)
     _waited: set[Before] = field(factory=set)
+    _told: set[str] = field(factory=set)
+    """The faults that `on_wait` was told of."""
 
     # What came of it
 
@@ -105,6 +109,12 @@ class Performer:
     def tell(self, words: str) -> None:
         """Take note of something that has happened."""
         self._done.append(words)
+
+    def tell_wait(self, words: str, seconds: float) -> None:
+        """Say that a fault begins that takes so long at most; once for each."""
+        if self.on_wait is not None and words not in self._told:
+            self._told.add(words)
+            self.on_wait(words, seconds)
 
     def take_request(self, parts: Sequence[Part]) -> None:
         """Keep what was read of the request's body, if it is wanted."""
@@ -243,6 +253,10 @@ class Performer:
             if isinstance(act, acts.WaitUntil) and self.lease.holds_client:
                 following.extend(islice(due, max(0, 2 * MANY - len(following))))
                 self.lease.let_go(writes_ahead(following, self._rest(), self.plan.stream))
+            if isinstance(act, (acts.WaitUntil, acts.Hang)):
+                for each in acts.parts_of(transform):
+                    if each.waits:
+                        self.tell_wait(each.undone, each.lasts_seconds)
             if await self.act(act):
                 return True
         return False
@@ -294,7 +308,9 @@ class Performer:
             return
         self._waited.add(before)
         self.lease.let_go(1 if self._made is None or self._made.transform is None else FEW)
-        self._done.append(f"delay of {seconds:.3g} s before the {before.value}")
+        words = delay_words(seconds, before)
+        self._done.append(words)
+        self.tell_wait(words, seconds)
         await self._sleep_until(trio.current_time() + seconds)
 
     async def _sleep_until(self, deadline: float) -> None:

@@ -11,7 +11,7 @@ from faultinject.dial import Origin
 from faultinject.exchange import Exchange
 from faultinject.facts import Facts
 from faultinject.faults import acts
-from faultinject.faults.actions import garbage
+from faultinject.faults.actions import garbage, lasting_seconds
 from faultinject.faults.breaks import Break, How
 from faultinject.faults.delay import Before
 from faultinject.faults.respond import InjectedResponse, Respond
@@ -120,7 +120,9 @@ class Planned:
 
         async def act() -> None:
             await performer.wait(Before.UPSTREAM)
-            performer.tell(break_words(breaks))
+            words = break_words(breaks)
+            performer.tell(words)
+            performer.tell_wait(words, lasting_seconds(breaks))
             await self._act(breaks)
 
         await watch.beside(act)

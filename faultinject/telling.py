@@ -5,6 +5,7 @@ Knows nothing of how they went on.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Literal
 
@@ -13,6 +14,7 @@ from faultinject.errors import HandshakeError
 from faultinject.events import (
     ClientHelloRead,
     ExchangeEnded,
+    FaultBegan,
     HandshakeFailed,
     Kind,
     Outcome,
@@ -80,6 +82,45 @@ def tell_relay(
             milliseconds=milliseconds_since(started),
             error=relayed.error,
             opened=opened,
+        )
+    )
+
+
+NOTICEABLE_SECONDS = 1.0
+"""A fault that takes so long is told of when it begins."""
+
+
+def tell_wait(
+    session: Session,
+    authority: Authority,
+    fault: str,
+    seconds: float,
+    *,
+    method: str,
+    scheme: Literal["http", "https"],
+    path: str,
+    rule: str | None,
+) -> None:
+    """Tell that a fault begins to take time in a session's latest exchange, if that is noticeable.
+
+    ``fault`` is in words; ``seconds`` is how long it takes at most, or infinity.
+    """
+    if seconds < NOTICEABLE_SECONDS:
+        return
+    session.emit(
+        FaultBegan(
+            time=time.time(),
+            session=session.id,
+            exchange=session.exchanges,
+            client=session.client,
+            method=method,
+            scheme=scheme,
+            host=authority.host,
+            port=authority.port,
+            path=path,
+            rule=rule,
+            fault=fault,
+            seconds=None if seconds == math.inf else round(seconds, 3),
         )
     )
 

@@ -5,6 +5,8 @@ Knows nothing of points.
 
 from __future__ import annotations
 
+import math
+
 from faultinject.faults import acts, stream
 from faultinject.faults.action import Action, AtOnce
 from faultinject.faults.acts import Act
@@ -49,6 +51,16 @@ def only_takes_time(action: stream.Action) -> bool:
     if isinstance(action, stream.Stall):
         return action.seconds is not None
     return isinstance(action, (stream.Rechunk, stream.Pace))
+
+
+def lasting_seconds(fault: stream.Action | Break) -> float:
+    """Return how long a fault takes at most, 0 if no time; infinity if nothing bounds it."""
+    match fault:
+        case stream.Pace():
+            return math.inf
+        case stream.Stall(seconds=seconds) | Break(how=How.HANG, seconds=seconds):
+            return math.inf if seconds is None else seconds
+    return 0.0
 
 
 def raw_action(action: stream.Action, uniform: Uniform) -> Action | None:

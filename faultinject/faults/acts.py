@@ -98,6 +98,14 @@ class Transform(Protocol):
     def harms(self) -> bool:
         """Whether it changes what comes, and not only when."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether it has begun to take time."""
+
+    @property
+    def lasts_seconds(self) -> float:
+        """How long it takes at most once it has begun to; infinity if nothing bounds it."""
+
     def step(self, told: Told, now_seconds: float) -> Iterator[Act]:
         """Return what is to be done, one by one; the next is asked for when one has been done."""
 
@@ -141,6 +149,16 @@ class Chain:
     def harms(self) -> bool:
         """Whether one of them changes what comes."""
         return self.first.harms or self.second.harms
+
+    @property
+    def waits(self) -> bool:
+        """Whether one of them has begun to take time."""
+        return self.first.waits or self.second.waits
+
+    @property
+    def lasts_seconds(self) -> float:
+        """How long both take at most."""
+        return self.first.lasts_seconds + self.second.lasts_seconds
 
     def step(self, told: Told, now_seconds: float) -> Iterator[Act]:
         """Return what is to be done."""

@@ -11,6 +11,7 @@ from faultinject.faults.actions import (
     breaking,
     event_action,
     keeps_length,
+    lasting_seconds,
     only_takes_time,
     raw_action,
     speaks,
@@ -81,7 +82,13 @@ def _of_stream(fault: StreamFault, words: str, answer: Answer, place: int) -> Tr
         finder = _finder(fault.point, shape, progress, between=speaks(fault.action))
     if action is None or finder is None:
         return None
-    return Pointed(words, finder, action, harms=not only_takes_time(fault.action))
+    return Pointed(
+        words,
+        finder,
+        action,
+        harms=not only_takes_time(fault.action),
+        lasts_seconds=lasting_seconds(fault.action),
+    )
 
 
 def _of_break(breaks: Break, point: Point, words: str, answer: Answer) -> Transform | None:
@@ -89,7 +96,10 @@ def _of_break(breaks: Break, point: Point, words: str, answer: Answer) -> Transf
     if shape is not None:
         finder = _finder(point, shape, shape.progress(), between=False)
     uniform = answer.numbers("break")
-    return None if finder is None else Pointed(words, finder, breaking(breaks, uniform))
+    if finder is None:
+        return None
+    action = breaking(breaks, uniform)
+    return Pointed(words, finder, action, lasts_seconds=lasting_seconds(breaks))
 
 
 # -- finders ------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from attrs import define, field
 
 from faultinject.faults.action import Action
-from faultinject.faults.acts import ENDINGS, Act, Finish, Send, Tick, Told, later
+from faultinject.faults.acts import ENDINGS, Act, Finish, Hang, Send, Tick, Told, WaitUntil, later
 from faultinject.faults.finding import Finder
 from faultinject.http.message import End
 
@@ -26,6 +26,10 @@ class Pointed:
     _action: Action
     harms: bool = True
     """Whether it changes what comes, and not only when."""
+    lasts_seconds: float = 0.0
+    """How long it takes at most once it has begun to take time; infinity if nothing bounds it."""
+    waits: bool = field(default=False, init=False)
+    """Whether it has begun to take time."""
     _reached: bool = field(default=False, init=False)
     _over: bool = field(default=False, init=False)
 
@@ -42,6 +46,7 @@ class Pointed:
     def step(self, told: Told, now_seconds: float) -> Iterator[Act]:
         """Return what is to be done; see `Transform`."""
         for act in self._reach(told, now_seconds):
+            self.waits = self.waits or isinstance(act, (WaitUntil, Hang))
             yield act
             if isinstance(act, ENDINGS):
                 return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from faultinject.faults import stream
 from faultinject.faults.breaks import Break
+from faultinject.faults.delay import Before
 from faultinject.faults.point import BytesPoint, EventPoint, Point
 from faultinject.faults.stage import Stage
 
@@ -43,6 +44,11 @@ def break_words(fault: Break) -> str:
         return f"{fault.how.value} {point_words(fault.point)}"
     where = _STAGES.get(fault.at, "instead of an answer")
     return f"{fault.how.value} {where}"
+
+
+def delay_words(seconds: float, before: Before) -> str:
+    """Return how long a delay takes, and where."""
+    return f"delay of {seconds:.3g} s before the {before.value}"
 
 
 def point_words(point: Point) -> str:

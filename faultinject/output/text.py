@@ -14,6 +14,7 @@ from faultinject.events import (
     Event,
     EventsDropped,
     ExchangeEnded,
+    FaultBegan,
     HandshakeFailed,
     Level,
     PluginStarted,
@@ -49,6 +50,7 @@ _COLORS = {
     "client-gone": "\x1b[33m",
     "refused": "\x1b[33m",
     "harmed": "\x1b[35m",
+    "fault-began": "\x1b[35m",
     "not-reached": "\x1b[33m",
     "not-trusted": "\x1b[33m",
     "warning": "\x1b[33m",
@@ -66,6 +68,13 @@ def _value(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(map(_value, value)) or "-"
     return brief(str(value), MAX_WORDS_CHARACTERS)
+
+
+def _url(event: ExchangeEnded | FaultBegan) -> str:
+    """Return host and path, with the port if it is not the usual one."""
+    default = event.port in (_DEFAULT_PORTS.get(event.scheme), 0)  # 0 if there is no host
+    host = bracketed(event.host) if default else f"{bracketed(event.host)}:{event.port}"
+    return host + event.path
 
 
 def _is_new(host: str, hosts: set[str]) -> bool:
@@ -95,6 +104,7 @@ class TextFormat:
             PluginStarted: self._plugin_started,
             PluginStopped: lambda event: self._line(event, "stopped", _value(event.reason)),
             ExchangeEnded: self._exchange,
+            FaultBegan: self._fault_began,
             RelayEnded: self._relay,
             HandshakeFailed: self._handshake_failed,
             SessionFailed: self._session_failed,
@@ -172,16 +182,28 @@ class TextFormat:
             notes.append(f"session={event.session} exchange={event.exchange}")
         if event.error is not None:
             notes.append(self._error(event.error))
-        default = event.port in (_DEFAULT_PORTS.get(event.scheme), 0)  # 0 if there is no host
-        host = bracketed(event.host) if default else f"{bracketed(event.host)}:{event.port}"
         return self._row(
             event,
             event.outcome,
             event.method,
-            host + event.path or "-",
+            _url(event) or "-",
             "-" if event.status is None else event.status,
             event.response_bytes,
             notes,
+        )
+
+    def _fault_began(self, event: FaultBegan) -> str:
+        length = "no limit" if event.seconds is None else f"{event.seconds:g} s at most"
+        notes = [f"{brief(event.fault, MAX_WORDS_CHARACTERS)} ({length})"]
+        if event.rule is not None:
+            notes.insert(0, f"rule={brief(event.rule, MAX_URL_CHARACTERS)}")
+        if self._debug:
+            notes.append(f"session={event.session} exchange={event.exchange}")
+        words = "  ".join((f"{safe(event.client):<15}", *notes))
+        method = brief(event.method, MAX_METHOD_CHARACTERS)
+        # As wide as a row with its status, bytes and milliseconds, which are not known yet.
+        return self._line(
+            event, "fault-began", f"{method:<7} {self._url(_url(event))} {'':25}  {words}"
         )
 
     def _relay(self, event: RelayEnded) -> str:

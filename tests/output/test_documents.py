@@ -20,6 +20,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
     "number": (int, float),
+    "number or null": (int, float, type(None)),
     "boolean": (bool,),
     "list of strings": (tuple,),
     "list of objects": (tuple,),

@@ -16,6 +16,7 @@ from faultinject.events import (
     Event,
     EventsDropped,
     ExchangeEnded,
+    FaultBegan,
     HandshakeCompleted,
     HandshakeFailed,
     Outcome,
@@ -56,6 +57,25 @@ def test_an_exchange_that_was_harmed() -> None:
     """What was done to it follows its rule."""
     text = line(sample(ExchangeEnded, outcome="harmed", fault="stall after 5 events"))
     assert text.endswith("127.0.0.1:53124  rule=error  stall after 5 events")
+
+
+@pytest.mark.parametrize(
+    ("changes", "end"),
+    [
+        ({}, "127.0.0.1:53124  rule=stalls  stall after 5 events (no limit)"),
+        ({"seconds": 60.0}, "  rule=stalls  stall after 5 events (60 s at most)"),
+        ({"rule": None, "seconds": 1.5}, "127.0.0.1:53124  stall after 5 events (1.5 s at most)"),
+    ],
+)
+def test_a_fault_that_began(changes: dict[str, Any], end: str) -> None:
+    """It stands where the exchange's line will stand, without what is not known yet."""
+    text = line(sample(FaultBegan, **changes))
+    assert text.startswith("fault-began    POST    api.anthropic.com/v1/messages ")
+    assert text.endswith(end)
+    both = line(sample(FaultBegan)), line(sample(ExchangeEnded))
+    assert both[0].index("127.0.0.1") == both[1].index("127.0.0.1")
+    debug = TextFormat(level="debug")(sample(FaultBegan))
+    assert debug.endswith("  session=3 exchange=1\n")
 
 
 def test_exchange_without_status_or_rule() -> None:
