@@ -155,7 +155,18 @@ def _of_presets(chosen: Iterable[ChosenPreset], only: Only) -> Iterator[Rule]:
         except SettingsError as error:
             raise SettingsError(f"--preset: {error}") from None
         for rule in rules:
-            yield evolve(_narrowed(rule, only), when=rule.when.scaled(each.factor))
+            scaled = evolve(_narrowed(rule, only), when=rule.when.scaled(each.factor))
+            yield scaled if each.first is None else _of_first_attempts(scaled, each, each.first)
+
+
+def _of_first_attempts(rule: Rule, chosen: ChosenPreset, first: int) -> Rule:
+    try:
+        return rule.of_first_attempts(first)
+    except ValueError as error:
+        raise SettingsError(
+            f"--preset {chosen.name}@first={first}: its rule '{rule.id}' {error}; leave"
+            f" @first out, or give a chance as in {chosen.name}@10%"
+        ) from None
 
 
 def _narrowed(rule: Rule, only: Only) -> Rule:

@@ -40,6 +40,8 @@ class ChosenPreset:
     name: str
     factor: float = 1.0
     """What the chance of each of its rules is multiplied by; it is at most 1 all the same."""
+    first: int | None = None
+    """How many of the first attempts of each call its rules are for; None for all."""
 
 
 Only = Literal["model", "api", "all"]

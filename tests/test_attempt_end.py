@@ -169,10 +169,19 @@ def claude_code(*, stream: bool) -> bytes:
     return post("/v1/messages", json.dumps(body).encode(), *headers)
 
 
-@pytest.mark.parametrize("preset", ["overload-storm", "retry-torture"])
-async def test_an_agent_that_counts_nothing_gets_past_a_preset(autojump_clock, preset: str) -> None:
+@pytest.mark.parametrize(
+    "preset",
+    [
+        ChosenPreset("overload-storm"),
+        ChosenPreset("retry-torture"),
+        ChosenPreset("overloaded", first=2),
+    ],
+)
+async def test_an_agent_that_counts_nothing_gets_past_a_preset(
+    autojump_clock, preset: ChosenPreset
+) -> None:
     """At its third attempt, whether it asks for a stream in each or not."""
-    async with open_bench(upstream=always(200), preset=(ChosenPreset(preset),)) as bench:
+    async with open_bench(upstream=always(200), preset=(preset,)) as bench:
         client = await bench.tls()
         for _ in range(3):
             seen = []

@@ -15,6 +15,7 @@ from faultinject.events import ProxyStarted
 from faultinject.faults.stage import Ability
 from faultinject.rules.checks import Capabilities
 from faultinject.rules.model import Rule
+from faultinject.rules.when import GroupBy, Per, When
 from faultinject.settings import ChosenPreset, Settings, WrittenRules
 from tests.support.running import running
 
@@ -81,6 +82,36 @@ def test_a_chance_is_multiplied_and_what_counts_stays() -> None:
     scaled = ramp.scaled(2).ramp
     assert scaled is not None
     assert (scaled.start, scaled.end, scaled.seconds) == (0.2, 1, 9)
+
+
+def test_the_first_attempts_of_each_call() -> None:
+    """Beside the preset's own chance, and in place of the attempts that it has itself."""
+    call = Per(GroupBy.ATTEMPT_GROUP)
+    for chosen, when in (
+        (ChosenPreset("overloaded", first=2), When(first=2, per=call)),
+        (ChosenPreset("flaky", 0.5, 1), When(0.03, first=1, per=call)),
+        (ChosenPreset("overload-storm", first=5), When(first=5, per=call)),
+    ):
+        assert only(Settings(preset=(chosen,))).when == when
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("connect-refused", "is decided before the request is known, which has no attempts then;"),
+        ("tls-alert", "is decided before the request is known, which has no attempts then;"),
+        ("reset-on-reuse", "counts something of its own;"),
+        ("bad-day", "counts something of its own;"),
+    ],
+)
+def test_a_preset_that_has_no_first_attempts(name: str, why: str) -> None:
+    """The message says why, and what else could be done."""
+    with pytest.raises(SettingsError) as caught:
+        rule_set_of(Settings(preset=(ChosenPreset(name, first=2),)))
+    assert str(caught.value).startswith(f"--preset {name}@first=2: its rule '{name}")
+    assert str(caught.value).endswith(
+        f"' {why} leave @first out, or give a chance as in {name}@10%"
+    )
 
 
 def test_a_preset_twice() -> None:

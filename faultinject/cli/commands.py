@@ -7,7 +7,7 @@ Plain Click when a command runs; its help is rendered by rich-click, which is im
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -93,6 +93,8 @@ class TableOption(click.Option):
         if words := self.option.kind.choices:
             return [CompletionItem(word) for word in words if word.startswith(incomplete)]
         if self.option.name == "preset":
+            if "@" in incomplete:
+                return list(_how_often(incomplete))
             return preset_names(ctx, self, incomplete)
         return super().shell_complete(ctx, incomplete)
 
@@ -104,6 +106,16 @@ def preset_names(
     from faultinject.presets import NAMES
 
     return [CompletionItem(name) for name in NAMES if name.startswith(incomplete)]
+
+
+def _how_often(incomplete: str) -> Iterator[CompletionItem]:
+    """Return what may stand behind the name of a preset, if it is there with its ``@``."""
+    from faultinject.presets import NAMES, preset_named
+
+    name = incomplete.partition("@")[0]
+    if name in NAMES:
+        words = [f"{name}@10%", *([f"{name}@first=2"] if preset_named(name).takes_first else [])]
+        yield from (CompletionItem(word) for word in words if word.startswith(incomplete))
 
 
 def _click_type(kind: Kind) -> click.ParamType[Any]:

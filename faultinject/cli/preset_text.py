@@ -41,6 +41,9 @@ def _text(preset: Preset, providers: Iterable[Provider]) -> Iterator[str]:
     yield _paragraph("The client sees: ", preset.sees)
     yield _paragraph("What it should do: ", preset.expect)
     yield _paragraph("Whom it meets: ", _met(preset))
+    if preset.takes_first and not any(rule.counts_attempts for rule in preset.rules):
+        words = f"with --preset {preset.name}@first=2, the first two attempts of each call alone."
+        yield _paragraph("To let a client that tries again get past it: ", words)
     if preset.note is not None:
         yield _paragraph("To note: ", preset.note)
     yield "\nKnown from:\n"

@@ -129,7 +129,8 @@ PRESET = Option(
     kind=PRESETS,
     group=FAILS,
     help="Have failures happen that are known by name ('faultinject presets' lists them);"
-    " overloaded@0.3 to three in ten requests.",
+    " overloaded@0.3 to three in ten requests, overloaded@first=2 to the first two attempts of each"
+    " call.",
 )
 RULE = Option(
     name="rule",

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from attrs import evolve
+
 from faultinject.authority import ConnectTo, TargetPattern, normal_host
 from faultinject.config.kinds import Flag, HeaderLines, Listed, Single, refusal
 from faultinject.config.wording import shown_text, shown_value
@@ -148,11 +150,30 @@ HEADERS = HeaderLines(metavar="'NAME: VALUE'")
 _FACTOR = "a number above 0, or a percentage as in 5%"
 
 
+_PRESET = "the name of a preset, as in overloaded, overloaded@0.3 or overloaded@first=2"
+_FIRST = "a whole number from 1, as in overloaded@first=2"
+_FIRST_KEY = "first="
+
+
 def _preset(text: str) -> ChosenPreset:
-    name, at, factor = text.partition("@")
-    if not name:
-        raise refusal(shown_text(text), "the name of a preset, as in overloaded or overloaded@0.3")
-    return ChosenPreset(name, _factor(factor)) if at else ChosenPreset(name)
+    name, *more = text.split("@")
+    firsts = [each for each in more if each.startswith(_FIRST_KEY)]
+    factors = [each for each in more if not each.startswith(_FIRST_KEY)]
+    if not name or len(firsts) > 1 or len(factors) > 1:
+        raise refusal(shown_text(text), _PRESET)
+    chosen = ChosenPreset(name)
+    for factor in factors:
+        chosen = evolve(chosen, factor=_factor(factor))
+    for first in firsts:
+        chosen = evolve(chosen, first=_first(first.removeprefix(_FIRST_KEY)))
+    return chosen
+
+
+def _first(text: str) -> int:
+    """Read how many attempts of each call a preset is for."""
+    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", text, re.ASCII):
+        raise refusal(shown_text(text), _FIRST)
+    return int(text)
 
 
 def _factor(text: str) -> float:
@@ -166,7 +187,7 @@ def _factor(text: str) -> float:
     return factor
 
 
-PRESETS = Listed(_preset, metavar="NAME[@P]")
+PRESETS = Listed(_preset, metavar="NAME[@P][@first=N]")
 
 
 # RFC 9110 sections 5.6.2 (token) and 7.1: what a request to an origin begins with.

@@ -50,6 +50,16 @@ class Preset:
     text: str = field(repr=False)
     """The part of the file that a user's own file could have: the rules, as they are written."""
 
+    @property
+    def takes_first(self) -> bool:
+        """Whether ``@first=N`` may stand behind its name (see `Rule.of_first_attempts`)."""
+        try:
+            for rule in self.rules:
+                rule.of_first_attempts(1)
+        except ValueError:
+            return False
+        return True
+
 
 @cache
 def preset_named(name: str) -> Preset:

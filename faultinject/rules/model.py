@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from faultinject.facts import Facts
 from faultinject.faults.fault import Fault
@@ -57,6 +57,15 @@ class Rule:
     def abilities(self) -> frozenset[Ability]:
         """What a front door must be able to do."""
         return frozenset().union(*(choice.fault.abilities for choice in self.faults))
+
+    def of_first_attempts(self, first: int) -> Rule:
+        """Return the same for the first so many attempts of each call alone.
+
+        Raises `ValueError` if it is decided before a request is known, or counts anything else.
+        """
+        if self.stage is not Stage.ANSWER:
+            raise ValueError("is decided before the request is known, which has no attempts then")
+        return evolve(self, when=self.when.of_first_attempts(first))
 
     @property
     def counts_attempts(self) -> bool:

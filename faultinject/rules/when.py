@@ -179,6 +179,16 @@ class When:
             and (self.limit is None or self.limit.allows(tally))
         )
 
+    def of_first_attempts(self, first: int) -> When:
+        """Return the same for the first so many attempts of each call alone.
+
+        Raises `ValueError` if it counts anything else.
+        """
+        counts = attrs.evolve(self, probability=1.0, ramp=None, window=None, first=None, per=None)
+        if counts != ALWAYS or (self.per is not None and not self.counts_attempts):
+            raise ValueError("counts something of its own")
+        return attrs.evolve(self, first=first, per=Per(GroupBy.ATTEMPT_GROUP))
+
     def scaled(self, factor: float) -> When:
         """Return the same with its chance so many times as high, at most 1; what counts stays."""
         ramp = self.ramp

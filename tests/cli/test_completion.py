@@ -46,3 +46,17 @@ def test_presets_are_offered(environment, capfd, before):
     """Wherever one is named."""
     names = ["plain,overloaded", "plain,overload-storm"]
     assert completed(environment, capfd, ["faultinject", *before, "ov"]) == names
+
+
+@pytest.mark.parametrize(
+    ("word", "offered"),
+    [
+        ("overloaded@", ["plain,overloaded@10%", "plain,overloaded@first=2"]),
+        ("overloaded@f", ["plain,overloaded@first=2"]),
+        ("tls-reset@", ["plain,tls-reset@10%"]),
+        ("nonsense@", []),
+    ],
+)
+def test_how_often_a_preset_happens_is_offered(environment, capfd, word, offered):
+    """Behind the at sign, and only what the preset takes."""
+    assert completed(environment, capfd, ["faultinject", "proxy", "--preset", word]) == offered

@@ -120,17 +120,31 @@ def test_one_that_is_none(run):
         ("overloaded@0.3", ChosenPreset("overloaded", 0.3)),
         ("overloaded@30%", ChosenPreset("overloaded", 0.3)),
         ("flaky@2", ChosenPreset("flaky", 2.0)),
+        ("overloaded@first=2", ChosenPreset("overloaded", first=2)),
+        ("overloaded@30%@first=2", ChosenPreset("overloaded", 0.3, 2)),
+        ("overloaded@first=999999999@2", ChosenPreset("overloaded", 2.0, 999_999_999)),
     ],
 )
-def test_a_preset_and_its_factor(text, chosen):
-    """The factor stands behind an @."""
+def test_a_preset_and_how_often(text, chosen, tmp_path):
+    """The factor and the first attempts stand behind an @ each, wherever the preset is chosen."""
     assert settings_of({"preset": [text]}).preset == (chosen,)
+    assert settings_of({}, {"FAULTINJECT_PRESET": text}).preset == (chosen,)
+    path = tmp_path / "r.yaml"
+    path.write_text(f"preset: [{text}]\n")
+    assert settings_of({"config": [str(path)]}).preset == (chosen,)
 
 
-@pytest.mark.parametrize("text", ["", "@1", "a@", "a@x", "a@0", "a@-1", "a@nan", "a@inf", "a@1%%"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "@1", "a@", "a@x", "a@0", "a@-1", "a@nan", "a@inf", "a@1%%",
+     "a@first=", "a@first=0", "a@first=x", "a@first=-1", "a@first=1.5", "a@first=9999999999",
+     "a@first", "a@1@2", "a@first=1@first=2", "@first=2"],
+)  # fmt: skip
 def test_a_preset_that_cannot_be_read(text):
     """One line says what would be right."""
-    with pytest.raises(SettingsError, match=r"^--preset: .* is not (the name of|a number above 0)"):
+    with pytest.raises(
+        SettingsError, match=r"^--preset: .* is not (the name of|a number above 0|a whole number)"
+    ):
         settings_of({"preset": [text]})
 
 

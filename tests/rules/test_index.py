@@ -191,6 +191,14 @@ def test_a_rule_that_asks_for_the_body_hides_none_behind_it() -> None:
     assert decide(rule_set, Counters(), request(body={"model": "n"})).rule_id == "behind"
 
 
+def test_json_that_is_no_object() -> None:
+    """Is asked itself, each time."""
+    rule_set = RuleSet(rules({"match": {"json": {"[0]": 1}}}), 7)
+    for body, fires in (([1], True), ([2], False), ("1", False), ([1], True)):
+        plan = decide(rule_set, Counters(), request(body=body))
+        assert (plan.rule_id is not None) is fires
+
+
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """When it is too much it is forgotten, and nothing else changes."""
     monkeypatch.setattr(index, "_COMBINATIONS", 4)
