@@ -26,7 +26,7 @@ from faultinject.http.hop_by_hop import asks_for_websocket
 from faultinject.http.message import RequestHead
 from faultinject.rules.attempts import Ended
 from faultinject.session import Session
-from faultinject.streams import Ending
+from faultinject.streams import Ending, say_end
 from faultinject.telling import tell_exchange, tell_wait
 
 
@@ -101,6 +101,9 @@ class Conversation:
         self.session.idle = True
         try:
             return await self._client_speaks()
+        except trio.Cancelled:  # the proxy stops, or nothing came for too long
+            await say_end(self.client.stream)
+            raise
         finally:
             self.session.idle = False
 
@@ -214,9 +217,12 @@ class Conversation:
     def _ending_after(self, exchange: Exchange) -> Ending:
         if exchange.performer is not None and exchange.performer.ending is not None:
             return exchange.performer.ending
-        if not exchange.answered:
-            return Ending.RESET if exchange.upstream_was_reset else Ending.CUT
-        return Ending.WHOLE if self.client.request_ended else Ending.UNREAD
+        if exchange.upstream_was_reset:
+            return Ending.RESET
+        is_read = self.client.request_ended
+        if not exchange.answered or exchange.relayed.broken:
+            return Ending.CUT if is_read else Ending.CUT_UNREAD
+        return Ending.WHOLE if is_read and not self.client.ended else Ending.UNREAD
 
     async def refuse(self, request: RequestHead | None, error: ClientProtocolError) -> None:
         """Answer with our own error, and tell of it; the connection shall end then."""

@@ -6,7 +6,6 @@ the connection.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
@@ -28,6 +27,7 @@ from faultinject.own_answer import dated, own_response
 from faultinject.patience import Patience
 from faultinject.providers import provider_for
 from faultinject.relay import Relayed, relay
+from faultinject.streams import say_end
 
 if TYPE_CHECKING:
     from faultinject.performing import Performer
@@ -88,7 +88,7 @@ class Exchange:
 
         ``received`` is what was read of the request's body already.
         """
-        await self._ask(request, origin, received, self._after_answer)
+        await self._ask(request, origin, received, self._after_answer, self._take_note)
 
     async def lose(
         self,
@@ -114,8 +114,10 @@ class Exchange:
         origin: Origin,
         received: tuple[Part, ...],
         then: Callable[[Forwarding], Awaitable[None]],
+        on_answer: Callable[[], None] | None = None,
     ) -> None:
         forwarding = Forwarding(self.client, self.lease, self.patience, self.limits, self.performer)
+        forwarding.on_answer = on_answer
         forwarding.on_head = None if self.page is None else self.page.learn
         try:
             await forwarding.run(request, origin, received)
@@ -179,14 +181,12 @@ class Exchange:
             self.answered, self.outcome = True, "upgraded"
             self.on_upgrade()
             await self._relay_upgraded()
-            return
+
+    def _take_note(self) -> None:
+        """Take note that the answer is over, though the request may not be."""
         performer = self.performer
         self.outcome = self._told_of("forwarded" if performer is None else "not-reached")
         self.answered = performer is None or performer.ending is None
-        if not self.answered:
-            return
-        with contextlib.suppress(ClientGoneError, ClientProtocolError):  # it has its answer
-            await self._read_away()
 
     async def _relay_upgraded(self) -> None:
         """Pass bytes both ways from here on: the two speak another protocol now."""
@@ -201,6 +201,8 @@ class Exchange:
             self.client.stream, upstream.stream, relayed, self.patience, self.limits.idle_seconds
         )
         self.error = relayed.error
+        if not relayed.broken:
+            await say_end(upstream.stream)
 
     async def _gateway_error(self, method: bytes, error: UpstreamError) -> None:
         self.error, self.upstream_was_reset = str(error), error.was_reset
@@ -289,8 +291,6 @@ class Exchange:
         if not self.client.request_ended:
             self._take(self.client.buffered_parts())
         if self.client.waits_for_continue:
-            if self.client.response_started:
-                return False  # it will not send what it was not told to
             await self.client.send(CONTINUE)
         while not self.client.request_ended:
             if self.client.body_bytes_received > self.limits.drained_body_bytes:

@@ -1,7 +1,8 @@
 """One request carried to the upstream and its answer carried back, both as they come.
 
 Two tasks: one carries the request up and then watches the client, so that a client that leaves
-ends the upstream's work at once; the other carries the response down. Nothing is gathered.
+ends the upstream's work at once; the other carries the response down. Nothing is gathered. A
+response that is over before its request does not stop it: either side may still say all it has to.
 
 Knows nothing of rules, and nothing of what comes before and after on either connection.
 """
@@ -30,6 +31,7 @@ from faultinject.lease import Lease
 from faultinject.limits import Limits
 from faultinject.patience import Patience
 from faultinject.providers.provider import is_event_stream
+from faultinject.streams import LINGER_SECONDS
 from faultinject.watching import ClientWatch
 
 if TYPE_CHECKING:
@@ -73,6 +75,8 @@ class Forwarding:
     """Is told each head that the upstream sends."""
     head: ResponseHead | None = None
     """The head of the answer that the client was sent."""
+    on_answer: Callable[[], None] | None = None
+    """Is called when the answer is over; the request may go on."""
     status: int | None = None
     """The status that the client was sent."""
     stream_tail: StreamTail | None = None
@@ -83,6 +87,8 @@ class Forwarding:
     _sent: _Sent = field(factory=lambda: _Sent(None))
     _upstream_deaf: bool = False
     _answer_began: bool = False
+    _answered: bool = False
+    _request_over: trio.Event = field(factory=trio.Event)
     _client_failure: ClientGoneError | ClientProtocolError | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -93,7 +99,7 @@ class Forwarding:
     async def run(
         self, request: RequestHead, origin: Origin, received: tuple[Part, ...] = ()
     ) -> None:
-        """Ask the origin and pass on what it says until its answer is whole, or is a 101.
+        """Ask the origin and pass on what it says until both have said all, or it says a 101.
 
         ``received`` is what was read of the request's body already. Raises `UpstreamError`,
         `ClientGoneError`, `ClientProtocolError`; whether an answer has begun by then is for the
@@ -129,7 +135,7 @@ class Forwarding:
         self._upstream_deaf = False
         await self._send_up(upstream, first)
         if isinstance(first[-1], End):
-            self.lease.end_upload()
+            self._end_request()
         is_plain = self.performer is None  # a plan takes its time, and the client may leave
         if is_plain and isinstance(first[-1], End) and await self._answered_at_once(upstream):
             return
@@ -137,7 +143,7 @@ class Forwarding:
             lambda ended: self._carry_request(upstream, first[-1], ended),
             lambda: self._carry_response(upstream),
         )
-        if self._client_failure is not None:
+        if self._client_failure is not None and (self.on_answer is None or not self._answered):
             raise self._client_failure
 
     async def _answered_at_once(self, upstream: UpstreamConnection) -> bool:
@@ -152,6 +158,7 @@ class Forwarding:
             if scope.cancelled_caught:
                 return False
             if await self._pass_on(parts):
+                self._end_answer()
                 return True
 
     # The request's way
@@ -165,7 +172,7 @@ class Forwarding:
                 parts = tuple(map(self._up.passed, await self.client.receive()))
                 await self._send_up(upstream, parts)
                 last = parts[-1]
-            self.lease.end_upload()
+            self._end_request()
             await self._watch.run()
         except (ClientGoneError, ClientProtocolError) as error:
             self._client_failure = error
@@ -173,15 +180,20 @@ class Forwarding:
 
     async def _send_up(self, upstream: UpstreamConnection, parts: tuple[Part, ...]) -> None:
         self._sent.add(parts)
-        if self._upstream_deaf:
-            return
-        self.patience.expect("the upstream to answer", self.limits.idle_seconds)
-        try:
-            await upstream.send(*parts)
-        except UpstreamError:
-            # It may have answered before it stopped listening, as for a body that is too large:
-            # the answer decides. The rest of the body is read and thrown away.
-            self._upstream_deaf = True
+        if not self._upstream_deaf:
+            self.patience.expect("the upstream to answer", self.limits.idle_seconds)
+            try:
+                await upstream.send(*parts)
+            except UpstreamError:
+                # It may have answered before it stopped listening, as for a body that is too
+                # large: the answer decides. The rest of the body is read and thrown away.
+                self._upstream_deaf = True
+        if self._answered:
+            self._expect_rest()
+
+    def _end_request(self) -> None:
+        self.lease.end_upload()
+        self._request_over.set()
 
     # The response's way
 
@@ -189,9 +201,52 @@ class Forwarding:
         if self.performer is None:
             while not await self._pass_on(await upstream.receive()):
                 pass
-            return
-        while not await self._perform_next(self.performer, upstream):
-            pass
+        else:
+            while not await self._perform_next(self.performer, upstream):
+                pass
+        self._end_answer()
+        if self._request_may_go_on:
+            await self._let_request_end(upstream)
+
+    def _end_answer(self) -> None:
+        self._answered = True
+        if self.on_answer is not None and self.status != 101:
+            self.on_answer()
+
+    @property
+    def _request_may_go_on(self) -> bool:
+        if self._request_over.is_set() or self.status == 101:
+            return False
+        if self.performer is not None and self.performer.ending is not None:
+            return False
+        return not self.client.waits_for_continue  # else it has no final answer yet
+
+    async def _let_request_end(self, upstream: UpstreamConnection) -> None:
+        """Let the client end its request: an answer that came early does not stop it.
+
+        If the upstream ends its side, so is ours, at once, for the client may look for that.
+        """
+        self._expect_rest()
+
+        async def watch(ended: trio.CancelScope) -> None:
+            try:
+                if await upstream.read_more():
+                    return  # words that nobody asked for
+            except UpstreamError:
+                self._upstream_deaf = True
+            ended.cancel()
+
+        await beside(watch, self._request_over.wait)
+        if not self._request_over.is_set() and self.client.response_started:
+            await self.client.end_sending()
+            self._expect_rest()
+            await self._request_over.wait()
+
+    def _expect_rest(self) -> None:
+        """Wait for the rest of a request that has its answer."""
+        nobody_cares = self._upstream_deaf and self.client.ended
+        seconds = LINGER_SECONDS if nobody_cares else self.limits.idle_seconds
+        self.patience.expect("the rest of a request", seconds)
 
     async def _perform_next(self, performer: Performer, upstream: UpstreamConnection) -> bool:
         """Have the plan deal with what comes next, or with its time; return whether it is over."""

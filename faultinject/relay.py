@@ -9,7 +9,7 @@ import trio
 from attrs import define
 
 from faultinject.patience import Patience
-from faultinject.streams import half_close, reset, was_reset
+from faultinject.streams import half_close, reset, was_reset, was_truncated
 
 READ_NUM_BYTES = 256 * 1024
 
@@ -24,6 +24,13 @@ class Relayed:
     """From the upstream to the client."""
     error: str | None = None
     """Why it broke, if it did not end by both sides' own will."""
+    truncated: bool = False
+    """Whether a side ended without TLS's close_notify, so that the other shall not see one."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether bytes may be missing."""
+        return self.truncated or self.error is not None
 
 
 async def relay(
@@ -57,6 +64,7 @@ async def relay(
             return
         except trio.ClosedResourceError:
             return  # the other way broke, and ended both
+        relayed.truncated |= was_truncated(source)
         if isinstance(sink, trio.abc.HalfCloseableStream):
             await half_close(sink)
         else:  # TLS has no half: its end ends both ways

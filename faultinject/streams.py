@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+from abc import abstractmethod
 from typing import Protocol, runtime_checkable
 
 import trio
@@ -15,6 +16,9 @@ from attrs import define
 LINGER_SECONDS = 2.0
 """How long a peer may still send after our last byte. It is enough for a peer that reads our
 answer and closes; one that goes on sending is cut off."""
+
+FAREWELL_SECONDS = 0.1
+"""How long a last word may wait for room in the peer's window. Mostly there is some at once."""
 
 
 @runtime_checkable
@@ -37,6 +41,13 @@ class Layered(trio.abc.Stream):
 
     transport: trio.abc.Stream
     """The stream below."""
+
+    truncated = False
+    """Whether the peer's bytes ended without the word that this protocol has for an end."""
+
+    @abstractmethod
+    async def end_sending(self) -> None:
+        """Send this protocol's word for an end. The peer's bytes can still be received."""
 
 
 class Peekable(trio.abc.Stream):
@@ -109,9 +120,28 @@ class PrefixedStream(trio.abc.HalfCloseableStream):
 
 async def half_close(stream: trio.abc.Stream) -> None:
     """Say that nothing more will be sent, if the stream has a way to; a gone peer is fine."""
-    if isinstance(stream, trio.abc.HalfCloseableStream):
-        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+    with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        while isinstance(stream, Layered):
+            await stream.end_sending()
+            stream = stream.transport
+        if isinstance(stream, trio.abc.HalfCloseableStream):
             await stream.send_eof()
+
+
+async def say_end(stream: trio.abc.Stream) -> None:
+    """Send the last word of TLS, if it is spoken on a stream that is about to be closed.
+
+    RFC 8446 section 6.1 demands it. Cancellation does not stop it, for a connection may end
+    because its task is cancelled; a peer that takes no bytes has `FAREWELL_SECONDS`.
+    """
+    if isinstance(stream, Layered):
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + FAREWELL_SECONDS):
+            await stream.end_sending()
+
+
+def was_truncated(stream: trio.abc.Stream) -> bool:
+    """Return whether a peer's bytes ended without TLS's close_notify (RFC 9112 section 9.8)."""
+    return isinstance(stream, Layered) and stream.truncated
 
 
 class Ending(enum.Enum):
@@ -179,11 +209,13 @@ async def _read_away(stream: trio.abc.Stream) -> None:
     """Half-close, and read until the peer does.
 
     Bytes of the peer that are unread when a TCP socket closes make its end a reset, which may
-    destroy our last words on their way (RFC 9112 section 9.6).
+    destroy our last words on their way (RFC 9112 section 9.6). What they mean does not matter, so
+    they are read below TLS.
     """
     await half_close(stream)
+    lowest = _lowest(stream)
     try:
-        while await stream.receive_some(64 * 1024):
+        while await lowest.receive_some(64 * 1024):
             pass
     except trio.BrokenResourceError:
         pass

@@ -16,6 +16,7 @@ from faultinject.dial import Origin
 from faultinject.http.connection import UpstreamConnection
 from faultinject.lease import Lease
 from faultinject.limits import Limits
+from faultinject.streams import say_end
 
 
 class Dial(Protocol):
@@ -82,8 +83,9 @@ class OwnLease(Lease):
 
 
 async def _end(connection: UpstreamConnection) -> None:
-    """Close a connection: in good order (RFC 8446 section 6.1) where nothing is under way."""
-    if connection.at_rest:
-        await connection.stream.aclose()
-    else:
+    """Close a connection: in good order, unless a request was not sent to its end."""
+    try:
+        if connection.owes_nothing:
+            await say_end(connection.stream)
+    finally:
         await trio.aclose_forcefully(connection.stream)

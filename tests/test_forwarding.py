@@ -15,6 +15,7 @@ from faultinject.http.connection import ClientConnection, UpstreamConnection
 from faultinject.lease import Lease
 from faultinject.limits import Limits
 from faultinject.patience import Patience
+from faultinject.streams import LINGER_SECONDS
 from tests.support.bench import (
     Bench,
     answers,
@@ -263,25 +264,165 @@ async def test_expect_100_may_be_declined(autojump_clock):
 # Early answers
 
 
-@pytest.mark.parametrize("keeps_reading", [True, False])
-async def test_an_answer_before_the_body_is_read(autojump_clock, keeps_reading):
-    """It reaches the client; the rest of the body is read away, and the connection goes on."""
+EARLY = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
+LAST_EARLY = b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+CLOSING_EARLY = b"HTTP/1.1 413 Too Large\r\n\r\nno room"
+
+
+@pytest.mark.parametrize("answer", [EARLY, LAST_EARLY])
+@pytest.mark.parametrize("expects", [False, True])
+async def test_an_answer_before_the_body_does_not_stop_it(autojump_clock, answer, expects):
+    """The upstream gets all of it, as it does without a proxy; the answer is there at once."""
+    got: list[bytes] = []
+
+    async def reads_on(upstream: Peer) -> None:
+        head = await upstream.read_until(b"\r\n\r\n")
+        await upstream.send(answer)
+        got.append(await upstream.read_exactly(300_000))
+        if b"close" not in answer:
+            await echoes(upstream)
+        assert (b"100-continue" in head) is expects
+
+    async with open_bench(upstream=reads_on) as bench:
+        client = await bench.tls()
+        request = post("/", b"x" * 300_000, *([b"Expect: 100-continue"] if expects else []))
+        await client.send(request[:-300_000])
+        assert (await client.answer()).status == 413
+        await trio.sleep(100)
+        await client.send(request[-300_000:])
+        if b"close" in answer:
+            assert await client.rest() == b""
+        else:
+            assert (await client.ask(get("/next"))).body == b"GET /next HTTP/1.1 0"
+        assert bench.outcomes[0] == "forwarded"
+    assert got == [b"x" * 300_000]
+    assert len(bench.dialer.dialled) == 1
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("answer", [EARLY, LAST_EARLY, CLOSING_EARLY])
+async def test_the_end_behind_an_early_answer_is_there_at_once(autojump_clock, answer, tls):
+    """The client may wait for it before it gives its upload up."""
 
     async def too_large(upstream: Peer) -> None:
         await upstream.read_until(b"\r\n\r\n")
-        await upstream.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
-        if keeps_reading:
-            await upstream.rest()
+        await upstream.send(answer)
 
     async with open_bench(upstream=too_large) as bench:
-        client = await bench.tls()
+        client = await bench.tls() if tls else bench.connect()
+        await client.send(post("/", b"x" * 300_000)[:100_000])
+        assert await client.rest() == answer
+        assert trio.current_time() < 1
+        if tls:
+            await client.close()
+        else:
+            await client.half_close()
+        await bench.ended()
+        assert trio.current_time() < 1
+        exchange = await bench.exchange()
+        assert (exchange.outcome, exchange.error) == ("forwarded", None)
+
+
+async def test_an_upload_goes_on_behind_the_end_of_an_early_answer(autojump_clock):
+    """An upstream that has ended its side may read on (nginx lingers so)."""
+    got: list[bytes] = []
+
+    async def lingers(upstream: Peer) -> None:
+        await upstream.read_until(b"\r\n\r\n")
+        await upstream.send(CLOSING_EARLY)
+        await upstream.half_close()
+        got.append(await upstream.rest())
+
+    async with open_bench(upstream=lingers) as bench:
+        client = bench.connect()
+        request = post("/", b"x" * 50_000)
+        await client.send(request[:-50_000])
+        assert await client.rest() == CLOSING_EARLY
+        for at in range(-50_000, 0, 1000):
+            await trio.sleep(1)
+            await client.send(request[at : at + 1000 or None])
+        await client.half_close()
+        await bench.ended()
+    assert got == [b"x" * 50_000]
+
+
+async def test_what_nobody_reads_is_thrown_away_while_it_comes(autojump_clock):
+    """A client that sends all before it reads still gets its answer; one that stops is let go."""
+
+    async def gone(upstream: Peer) -> None:
+        await upstream.read_until(b"\r\n\r\n")
+        await upstream.send(CLOSING_EARLY)
+
+    async with open_bench(upstream=gone) as bench:
+        client = bench.connect()
+        await client.send(post("/", b"x" * 100)[:-100])
+        for _ in range(50):
+            await trio.sleep(1)
+            await client.send(b"x")
+        assert await client.rest() == CLOSING_EARLY
+        await bench.ended()
+        assert trio.current_time() == pytest.approx(50 + LINGER_SECONDS, abs=0.1)
+        assert bench.outcomes == ["forwarded"]
+
+
+async def test_an_upstream_that_resets_behind_an_early_answer(autojump_clock):
+    """The client's side ends, and the answer is not lost."""
+
+    async def resets(upstream: Peer) -> None:
+        await upstream.read_until(b"\r\n\r\n")
+        await upstream.send(EARLY)
+        await answered.wait()
+        upstream.stream.reset()
+
+    answered = trio.Event()
+    async with open_bench(upstream=resets) as bench:
+        client = bench.connect()
+        await client.send(post("/", b"x" * 300_000)[:100_000])
+        assert (await client.answer()).status == 413
+        answered.set()
+        assert await client.rest() == b""
+        assert bench.outcomes in ([], ["forwarded"])
+
+
+async def test_words_that_nobody_asked_for_behind_an_early_answer(autojump_clock):
+    """They are no answer to the next request, and do not end the upload."""
+
+    async def chatters(upstream: Peer) -> None:
+        await upstream.read_until(b"\r\n\r\n")
+        await upstream.send(EARLY)
+        await answered.wait()
+        await upstream.send(ok(b"wrong"))
+        await upstream.rest()
+
+    answered = trio.Event()
+    async with open_bench(upstream=chatters) as bench:
+        client = bench.connect()
         request = post("/", b"x" * 300_000)
         await client.send(request[:100_000])
         assert (await client.answer()).status == 413
-        await client.send(request[100_000:])
+        answered.set()
+        await trio.testing.wait_all_tasks_blocked()
         bench.upstream = echoes
+        await client.send(request[100_000:])
         assert (await client.ask(get("/next"))).body == b"GET /next HTTP/1.1 0"
-        assert bench.outcomes[0] == "forwarded"
+
+
+async def test_an_upload_that_stops_behind_its_answer(autojump_clock):
+    """It is waited for as long as for anything else."""
+
+    async def early(upstream: Peer) -> None:
+        await upstream.read_until(b"\r\n\r\n")
+        await upstream.send(EARLY)
+        await upstream.rest()
+
+    async with open_bench(upstream=early, limits=Limits(idle_seconds=50)) as bench:
+        client = bench.connect()
+        await client.send(post("/", b"x" * 300_000)[:100_000])
+        assert (await client.answer()).status == 413
+        assert await client.end() == b""
+        assert trio.current_time() == pytest.approx(50, abs=1)
+        assert "the rest of a request" in (await bench.ended()).reason
+        assert bench.outcomes == ["forwarded"]
 
 
 async def test_an_answer_of_an_upstream_that_does_not_listen(autojump_clock):

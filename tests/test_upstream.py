@@ -12,11 +12,12 @@ from trio.testing import wait_all_tasks_blocked
 from faultinject.authority import Authority
 from faultinject.dial import Origin
 from faultinject.errors import UpstreamError
-from faultinject.http.message import End, RequestHead
+from faultinject.http.message import End, Part, RequestHead
 from faultinject.lease import Lease
 from faultinject.limits import Limits
-from faultinject.memory_stream import MemoryStream, memory_stream_pair
+from faultinject.memory_stream import memory_stream_pair
 from faultinject.socket_stream import SocketStream
+from faultinject.streams import Layered
 from faultinject.upstream import OwnLease
 from tests.support.script import ScriptedPeer
 
@@ -218,42 +219,71 @@ async def test_a_cancelled_client_leaves_no_connection_behind() -> None:
     assert upstreams.open == []
 
 
-class _Watched(MemoryStream):
-    """A stream that knows how it was closed."""
+class Layer(Layered):
+    """A layer over a stream that only knows whether its last word was said, and when."""
 
-    closed_in_order: bool | None = None
+    def __init__(self, transport: trio.abc.Stream) -> None:
+        self.transport = transport
+        self.said: list[str] = []
+
+    async def end_sending(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self.said.append("end")
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self.transport.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.transport.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self.transport.receive_some(max_bytes)
 
     async def aclose(self) -> None:
-        """Note whether there was time for a last word."""
-        self.closed_in_order = not trio.current_effective_deadline() <= trio.current_time()
-        await super().aclose()
+        self.said.append("closed")
+        await self.transport.aclose()
 
 
+UPLOAD = RequestHead(b"POST", b"/", ((b"Host", b"h"), (b"Content-Length", b"3")))
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
 @pytest.mark.parametrize(
-    ("answer", "in_order"),
-    [(None, True), (OK, True), (LAST, True), (b"", False), (OK[:-10], False)],
-    ids=["unused", "idle", "last", "unanswered", "half"],
+    ("request_parts", "answer", "in_order"),
+    [
+        ((), b"", True),
+        ((GET, End()), OK, True),
+        ((GET, End()), LAST, True),
+        ((GET, End()), b"", True),
+        ((GET, End()), OK[:-10], True),
+        ((UPLOAD, b"ab"), b"", False),
+        ((UPLOAD, b"ab"), OK, False),
+    ],
+    ids=["unused", "idle", "last", "unanswered", "half", "upload", "answered early"],
 )
-async def test_a_connection_ends_in_good_order_if_nothing_is_under_way(
-    answer: bytes | None, in_order: bool
+async def test_a_connection_ends_in_good_order_if_its_request_was_sent(
+    request_parts: tuple[Part, ...], answer: bytes, in_order: bool, cancelled: bool
 ) -> None:
-    """So that TLS says close_notify (RFC 8446 section 6.1)."""
+    """So that TLS says close_notify (RFC 8446 section 6.1), even as the proxy stops."""
     near, far = memory_stream_pair()
-    stream = _Watched(near._outgoing, near._incoming)
+    stream = Layer(near)
 
     async def dial(_: Origin) -> trio.abc.Stream:
         await trio.lowlevel.checkpoint()
         return stream
 
-    async with OwnLease(dial, Limits()) as lease:
-        await lease.acquire(A)
-        if answer is not None:
-            await lease.borrowed.send(GET, End())
+    with trio.CancelScope() as scope:
+        async with OwnLease(dial, Limits()) as lease:
+            await lease.acquire(A)
+            if request_parts:
+                await lease.borrowed.send(*request_parts)
             if answer:
                 await far.send_all(answer)
                 await lease.borrowed.read_more()
                 lease.borrowed.buffered_parts()
-    assert stream.closed_in_order is in_order
+            if cancelled:
+                scope.cancel()
+    assert stream.said == (["end", "closed"] if in_order else ["closed"])
 
 
 async def test_what_has_arrived_on_a_socket_is_seen_without_reading() -> None:

@@ -14,7 +14,7 @@ import trio
 from faultinject.errors import ClientGoneError, ClientProtocolError, PeerError, UpstreamError
 from faultinject.http.machine import AskingMachine, Machine, MessageError, ServingMachine
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
-from faultinject.streams import has_arrived, was_reset
+from faultinject.streams import half_close, has_arrived, was_reset, was_truncated
 
 READ_NUM_BYTES = 64 * 1024
 """As much as one read returns; a TLS record holds 16 KiB, a socket's buffer usually more."""
@@ -174,6 +174,8 @@ class ClientConnection(HttpConnection):
         a part of a message, before the next one waits.
         """
         super().__init__(stream, ServingMachine(head_bytes), on_partial_read)
+        self.ended = False
+        """Whether the client was told that nothing follows."""
 
     def buffered_request(self) -> RequestHead | None:
         """Return the next request's head if it has arrived. Raises `ClientProtocolError`."""
@@ -210,6 +212,15 @@ class ClientConnection(HttpConnection):
         """Whether a response to the request in hand has begun, so that no other can."""
         return self._machine.response_started
 
+    async def end_sending(self) -> None:
+        """Half-close: nothing follows, and what the client still sends can be received."""
+        self.ended = True
+        await half_close(self.stream)
+
+    def next_cycle(self) -> bool:
+        """Get ready for the next request; see the base class."""
+        return not self.ended and super().next_cycle()
+
     def _gone(self, reason: str) -> PeerError:
         return ClientGoneError(reason)
 
@@ -232,9 +243,23 @@ class UpstreamConnection(HttpConnection):
         return self._machine.idle
 
     @property
-    def at_rest(self) -> bool:
-        """Whether no exchange is under way: none has begun, or the last one is over."""
-        return self._machine.at_rest
+    def owes_nothing(self) -> bool:
+        """Whether all that was to be sent was sent, so that the connection may end in good order.
+
+        After an upgrade that is not known here.
+        """
+        return self._machine.owes_nothing
+
+    def _next_part(self) -> Part | None:
+        """Return the next part. Raises `UpstreamError` if it is an end that may be a forged one.
+
+        A body that ends with the connection is whole only if TLS says that it is its end (RFC 9112
+        section 9.8).
+        """
+        part = super()._next_part()
+        if isinstance(part, End) and self._machine.at_eof and was_truncated(self.stream):
+            raise self._gone("the upstream's TLS ended without close_notify within a body")
+        return part
 
     async def still_idle(self) -> bool:
         """Look at what has arrived meanwhile; return whether it may be asked for the next thing.

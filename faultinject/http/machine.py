@@ -36,8 +36,8 @@ from faultinject.http.h11_values import (
 )
 from faultinject.http.message import End, Part, RequestHead, ResponseHead, body_size
 
-_AT_REST = {h11.IDLE, h11.DONE, h11.MUST_CLOSE, h11.CLOSED}
-"""States of a side that owes the other nothing."""
+_OWES = (h11.SEND_BODY, h11.SWITCHED_PROTOCOL)
+"""States of a side that has more to say, or may have."""
 
 
 class MessageError(Exception):
@@ -222,8 +222,6 @@ class ServingMachine(Machine):
     _OUR_ROLE = h11.SERVER
     _request: bytes | None = None
     """A whole, plain request that waits for its answer, as it came."""
-    _withholds = False
-    """Whether the final answer came before the body that waited for a 100."""
     _last = False
     """Whether no request may follow, whatever its headers say."""
     _line_skipped = False
@@ -233,11 +231,9 @@ class ServingMachine(Machine):
     def waits_for_continue(self) -> bool:
         """Whether the client holds its body back until a 100 (RFC 9110 section 10.1.1).
 
-        A final answer in place of the 100 leaves it so: the body may never come.
+        A final answer in place of the 100 ends that: the body is what comes next, or the end.
         """
-        if not self._engaged:
-            return False
-        return self._withholds or bool(self._h11.they_are_waiting_for_100_continue)
+        return self._engaged and bool(self._h11.they_are_waiting_for_100_continue)
 
     @property
     def announced_last(self) -> bool:
@@ -265,7 +261,7 @@ class ServingMachine(Machine):
         if self._last or not super().next_cycle():
             return False
         self._request = None
-        self._withholds = self._line_skipped = False
+        self._line_skipped = False
         if self._engaged and (early := self.unread).startswith(b"\r"):
             del self._h11  # which takes no empty line; nothing of it is needed between two pairs
             self._buffer, self._engaged = bytearray(early), False
@@ -326,7 +322,6 @@ class ServingMachine(Machine):
         return data
 
     def _written_head(self, head: ResponseHead) -> bytes:
-        self._withholds = self.waits_for_continue and not head.interim  # h11 forgets it now
         http_1_0 = self._h11.their_http_version == b"1.0"
         if http_1_0 and head.interim and head.status != 101:
             return b""  # it would take it for the answer (RFC 9110 section 15.2)
@@ -351,11 +346,9 @@ class AskingMachine(Machine):
         return fresh and not self.at_eof and not self.has_unread
 
     @property
-    def at_rest(self) -> bool:
-        """Whether no exchange is under way: none has begun, or both messages are over."""
-        if not self._engaged:
-            return not self._request or self._pair_is_over
-        return {self._h11.our_state, self._h11.their_state} <= _AT_REST
+    def owes_nothing(self) -> bool:
+        """Whether no request is under way: none has begun, or it was sent to its end."""
+        return not self._engaged or self._h11.our_state not in _OWES
 
     def next_cycle(self) -> bool:
         """Get ready for the next request; see the base class."""

@@ -33,14 +33,16 @@ class TlsStream(Layered):
 
     __slots__ = (
         "_closed",
+        "_decrypted",
+        "_ended",
         "_incoming",
         "_outgoing",
-        "_peer_is_gone",
         "_receiving",
         "_sending",
         "_tls",
         "_transport_lock",
         "transport",
+        "truncated",
     )
 
     def __init__(
@@ -64,7 +66,9 @@ class TlsStream(Layered):
             self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
         )
         self._receiving = self._sending = False
-        self._closed = self._peer_is_gone = False
+        self._closed = self._ended = False
+        self._decrypted = b""  # what was there to be read when we ended our side
+        self.truncated = False
         # Sending is the sender's business, but a receiver may have to answer a key update.
         self._transport_lock = trio.Lock()
 
@@ -127,6 +131,9 @@ class TlsStream(Layered):
 
     def _read(self, max_bytes: int) -> bytes:
         """Decrypt what has arrived. Raises `ssl.SSLWantReadError` if nothing has."""
+        if self._decrypted:
+            data, self._decrypted = self._decrypted[:max_bytes], self._decrypted[max_bytes:]
+            return data
         data = b""
         try:
             data = self._tls.read(max_bytes)
@@ -136,7 +143,7 @@ class TlsStream(Layered):
             if not data:
                 raise
         except ssl.SSLEOFError:
-            self._peer_is_gone = True
+            self.truncated = True
         except ssl.SSLError as error:
             raise trio.BrokenResourceError(str(error)) from error
         return data
@@ -206,14 +213,24 @@ class TlsStream(Layered):
             return
         self._closed = True
         try:
-            if not self._peer_is_gone:  # else to say anything more would only earn a reset
-                await self._send_close_notify()
+            with trio.move_on_after(LINGER_SECONDS):
+                await self.end_sending()
         finally:
             await self.transport.aclose()
 
-    async def _send_close_notify(self) -> None:
-        """Say that nothing more will be sent; the peer's own close_notify is not waited for."""
+    async def end_sending(self) -> None:
+        """Say close_notify; the peer's own is not waited for, and its bytes can still be received.
+
+        Nothing can be sent afterwards. A gone peer is fine.
+        """
+        if self._ended or self.truncated:  # to a peer that is gone it would only earn a reset
+            return
+        self._ended = True
+        with contextlib.suppress(ssl.SSLError):
+            while True:  # what is left to be read would be lost, for OpenSSL looks for an answer
+                if not (data := self._tls.read(READ_NUM_BYTES)):
+                    break
+                self._decrypted += data
         with contextlib.suppress(ssl.SSLError):  # mostly: the peer has not said the same yet
             self._tls.unwrap()
-        with trio.move_on_after(LINGER_SECONDS):
-            await self._send_alert()
+        await self._send_alert()
