@@ -217,11 +217,13 @@ class Conversation:
     def _ending_after(self, exchange: Exchange) -> Ending:
         if exchange.performer is not None and exchange.performer.ending is not None:
             return exchange.performer.ending
-        if exchange.upstream_was_reset:
+        if exchange.upstream_was_reset and not exchange.answered:
             return Ending.RESET
         is_read = self.client.request_ended
         if not exchange.answered or exchange.relayed.broken:
-            return Ending.CUT if is_read else Ending.CUT_UNREAD
+            # A reset might destroy what there is of an answer; where there is none, it is as good.
+            keeps_words = self.client.response_started and not is_read
+            return Ending.CUT_UNREAD if keeps_words else Ending.CUT
         return Ending.WHOLE if is_read and not self.client.ended else Ending.UNREAD
 
     async def refuse(self, request: RequestHead | None, error: ClientProtocolError) -> None:

@@ -132,9 +132,10 @@ async def say_end(stream: trio.abc.Stream) -> None:
     """Send the last word of TLS, if it is spoken on a stream that is about to be closed.
 
     RFC 8446 section 6.1 demands it. Cancellation does not stop it, for a connection may end
-    because its task is cancelled; a peer that takes no bytes has `FAREWELL_SECONDS`.
+    because its task is cancelled; a peer that takes no bytes has `FAREWELL_SECONDS`. A peer that
+    is told something only when it has spoken is not told.
     """
-    if isinstance(stream, Layered):
+    if isinstance(stream, Layered) and not isinstance(_lowest(stream), KeepsLastWords):
         with trio.CancelScope(shield=True, deadline=trio.current_time() + FAREWELL_SECONDS):
             await stream.end_sending()
 
