@@ -75,6 +75,18 @@ class Conversation:
 
     # Waiting for a request
 
+    async def first_bytes(self) -> bytes:
+        """Wait for the client's first bytes and return them; `run` reads them again.
+
+        They are none if the client leaves first, or the session shall end.
+        """
+        self.session.patience.expect("a request", self.session.idle_seconds)
+        try:
+            await self._stays_idle()
+        except ClientGoneError:
+            return b""
+        return self.client.unread
+
     async def _next_request(self) -> RequestHead | None:
         """Return the next request's head, or None if there is none and the session is over."""
         limits = self.session.services.limits

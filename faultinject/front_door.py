@@ -7,6 +7,8 @@ come to be connected.
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable
 
 import trio
@@ -21,9 +23,11 @@ from faultinject.faults.respond import InjectedResponse
 from faultinject.http.connection import ClientConnection
 from faultinject.http.message import RequestHead
 from faultinject.http.passing import addressed_to, split_absolute
+from faultinject.not_http import NotHttp, not_http
 from faultinject.own_answer import dated, own_response
 from faultinject.session import Session, Stage
 from faultinject.streams import Ending, PrefixedStream, close
+from faultinject.telling import tell_exchange
 from faultinject.tunnel import Tunnel
 
 _TUNNEL_IS_UP = b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -46,6 +50,9 @@ class FrontDoor:
             self.stream, head_bytes=head_bytes, on_partial_read=self.on_partial_read
         )
         conversation = Conversation(session, client, lambda head: _route(session, head))
+        if (other := not_http(await conversation.first_bytes())) is not None:
+            await self._turn_away(session, other)
+            return None
         while (connect := await conversation.run()) is not None:
             try:
                 authority = _tunnel_authority(connect.target.decode("ascii"))
@@ -58,6 +65,24 @@ class FrontDoor:
                 break
         await close(self.stream, conversation.ending)
         return None
+
+    async def _turn_away(self, session: Session, other: NotHttp) -> None:
+        """End a connection that is not HTTP, in its own words, and tell of it."""
+        session.exchanges += 1
+        tell_exchange(
+            session,
+            None,
+            time.perf_counter(),
+            method="",
+            scheme="http",
+            path="",
+            outcome="refused",
+            rule=None,
+            error=other.words,
+        )
+        with contextlib.suppress(trio.BrokenResourceError):
+            await self.stream.send_all(other.answer)
+        await close(self.stream, Ending.UNREAD)
 
     async def _connect(self, conversation: Conversation, authority: Authority) -> Stage | None:
         """Open the tunnel that a CONNECT asks for (RFC 9110 section 9.3.6); return its service."""

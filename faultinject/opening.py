@@ -26,6 +26,25 @@ class Speech(enum.Enum):
     OTHER = enum.auto()
     BROKEN_TLS = enum.auto()
     """A TLS client whose first message no TLS library would take."""
+    UNEXPECTED_TLS = enum.auto()
+    """TLS that does not begin with a ClientHello."""
+    TOO_LONG_TLS = enum.auto()
+    """TLS with a record above the limit."""
+
+
+_FLAWS = {
+    Unread.INCOMPLETE: Speech.UNDECIDED,
+    Unread.MALFORMED: Speech.BROKEN_TLS,
+    Unread.UNEXPECTED: Speech.UNEXPECTED_TLS,
+    Unread.TOO_LONG: Speech.TOO_LONG_TLS,
+    Unread.NOT_TLS: Speech.OTHER,
+}
+TLS_FLAWS = {
+    Speech.BROKEN_TLS: "a malformed ClientHello",
+    Speech.UNEXPECTED_TLS: "a TLS message that is no ClientHello",
+    Speech.TOO_LONG_TLS: "a TLS record of more than 16384 bytes",
+}
+"""In words, what TLS clients have done that can be none of ours."""
 
 
 def read_opening(data: bytes) -> ClientHello | Speech:
@@ -52,12 +71,4 @@ class OpeningReader:
             return Speech.HTTP
         if _MAYBE_HTTP.fullmatch(self._start):
             return Speech.UNDECIDED
-        match self.hello:
-            case ClientHello() as hello:
-                return hello
-            case Unread.INCOMPLETE:
-                return Speech.UNDECIDED
-            case Unread.MALFORMED:
-                return Speech.BROKEN_TLS
-            case _:
-                return Speech.OTHER
+        return self.hello if isinstance(self.hello, ClientHello) else _FLAWS[self.hello]

@@ -18,13 +18,19 @@ from faultinject.dial import Origin
 from faultinject.errors import HandshakeError, UpstreamError
 from faultinject.first_bytes import FirstBytes
 from faultinject.interception import Interception
-from faultinject.opening import Speech
+from faultinject.opening import TLS_FLAWS, Speech
 from faultinject.relay import Relayed, relay
 from faultinject.session import Session, Stage
 from faultinject.streams import Ending, PrefixedStream, close
 from faultinject.telling import tell_failure, tell_hello, tell_relay, warn_of_relay
 from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
 from faultinject.verdict import Intercept, Refuse, judge_hello
+
+_ALERTS = {  # RFC 8446 section 6.2
+    Speech.BROKEN_TLS: AlertDescription.DECODE_ERROR,
+    Speech.UNEXPECTED_TLS: AlertDescription.UNEXPECTED_MESSAGE,
+    Speech.TOO_LONG_TLS: AlertDescription.RECORD_OVERFLOW,
+}
 
 
 @define(eq=False)
@@ -81,14 +87,9 @@ class Tunnel:
         if not self._is_target(self.authority.host):
             await self._relay(first.data, "not a target")
             return None
-        if first.opening is Speech.BROKEN_TLS:
-            await self._refuse(
-                Refuse(
-                    self.authority.host,
-                    "a malformed ClientHello",
-                    fatal_alert(AlertDescription.DECODE_ERROR),
-                )
-            )
+        if first.opening in TLS_FLAWS:
+            alert = fatal_alert(_ALERTS[first.opening])
+            await self._refuse(Refuse(self.authority.host, TLS_FLAWS[first.opening], alert))
             return None
         if first.opening is Speech.HTTP:
             origin = Origin(self.authority, self.authority, tls=False)

@@ -97,12 +97,12 @@ async def test_http_1_0_gets_one_answer(autojump_clock, probability):
 
 @pytest.mark.parametrize(
     "garbage",
-    [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"hello\r\n\r\n", b"\x00" * 100,
+    [b"\x01\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"hello\r\n\r\n", b"\x00" * 100,
      b"GET /\r\n\r\n",
      b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nBad header\r\n\r\n",
      b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
      b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
+     b"PRI * HTTP/2.1\r\n\r\nSM\r\n\r\n"],
 )  # fmt: skip
 async def test_what_is_no_http_is_refused(autojump_clock, garbage):
     """An answer of our own, told as refused, and the end of the connection."""

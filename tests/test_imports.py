@@ -30,7 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("http", "tls", "providers", "socket_stream"),
     ("accepting", "patience", "beside", "one_at_a_time"),
     ("memory_stream", "settings", "output"),
-    ("facts", "faults", "opening", "verdict", "relay", "dial", "config", "base_url"),
+    ("facts", "faults", "opening", "not_http", "verdict", "relay", "dial", "config", "base_url"),
     ("lease",),
     # The decision, and the pool.
     ("rules", "upstream", "watching", "writes_ahead", "own_answer"),
@@ -98,6 +98,7 @@ WITHOUT_IO = (
     "faults",
     "rules",
     "opening",
+    "not_http",
     "verdict",
     "base_url",
     "settings",

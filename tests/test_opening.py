@@ -37,7 +37,9 @@ HELLO = client_hello(client_context(alpn=["http/1.1"]), "api.example.com")
         (b"\x16\x03", Speech.UNDECIDED),
         (HELLO[:-1], Speech.UNDECIDED),
         (HELLO[:43] + b"\xff" + HELLO[44:], Speech.BROKEN_TLS),
-        (b"\x17\x03\x03\x00\x01a", Speech.OTHER),
+        (b"\x17\x03\x03\x00\x01a", Speech.UNEXPECTED_TLS),
+        (b"\x16\x03\x01\xff\xff", Speech.TOO_LONG_TLS),
+        (b"\x15\x02", Speech.OTHER),
     ],
 )
 def test_the_first_bytes_say_what_is_spoken(data: bytes, speech: Speech) -> None:

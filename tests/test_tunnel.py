@@ -457,6 +457,24 @@ async def test_a_malformed_hello_is_told_so(autojump_clock):
         assert bench.of(HandshakeFailed)[0].reason == "a malformed ClientHello"
 
 
+@pytest.mark.parametrize(
+    ("sent", "description", "reason"),
+    [
+        (b"\x17\x03\x03\0\x01x", 10, "a TLS message that is no ClientHello"),
+        (b"\x16\x03\x01\0\x04\x02\0\0\0", 10, "a TLS message that is no ClientHello"),
+        (b"\x16\x03\x01\0\x01\x01\x15\x03\x03\0\x02", 10, "a TLS message that is no ClientHello"),
+        (b"\x16\x03\x01\xff\xff", 22, "a TLS record of more than 16384 bytes"),
+    ],
+)
+async def test_records_before_a_client_hello(autojump_clock, sent, description, reason):
+    """They are answered as RFC 8446 has it, sections 5 and 5.1."""
+    async with open_bench() as bench:
+        client = await bench.tunnel()
+        await client.send(sent)
+        assert await client.rest() == alert(description)
+        assert bench.of(HandshakeFailed)[0].reason == reason
+
+
 async def test_a_client_that_does_not_trust_us(autojump_clock):
     """It says so by an alert, and the user is told."""
     async with open_bench() as bench:

@@ -21,7 +21,7 @@ from faultinject.errors import HandshakeError, UpstreamError
 from faultinject.first_bytes import FirstBytes
 from faultinject.http.connection import UpstreamConnection
 from faultinject.interception import Interception
-from faultinject.opening import Speech
+from faultinject.opening import TLS_FLAWS, Speech
 from faultinject.plugin.lane_stream import LanePair
 from faultinject.plugin.lease import TunnelLease
 from faultinject.relay import Relayed, relay
@@ -35,7 +35,7 @@ _REASONS = {
     Speech.HTTP: "HTTP without TLS",
     Speech.OTHER: "neither TLS nor HTTP",
     # Whose it is cannot be read; the upstream sends the alert that it deserves.
-    Speech.BROKEN_TLS: "a malformed ClientHello",
+    **TLS_FLAWS,
 }
 
 StartTls = Callable[[trio.abc.Stream, Origin], Awaitable[trio.abc.Stream]]

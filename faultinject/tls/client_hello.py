@@ -15,6 +15,7 @@ from faultinject.authority import normal_host
 
 _ALERT_RECORD = 0x15
 _HANDSHAKE_RECORD = 0x16
+_OTHER_RECORDS = (0x14, _ALERT_RECORD, 0x17)  # change_cipher_spec, application_data
 _CLIENT_HELLO = 1
 _RECORD_HEADER_BYTES = 5
 _MAX_RECORD_BYTES = 2**14  # RFC 8446 section 5.1; more is allowed only once records are encrypted
@@ -61,11 +62,17 @@ class Unread(enum.Enum):
     """The client speaks something else."""
     MALFORMED = enum.auto()
     """A ClientHello that no TLS library would accept: answer with ``DECODE_ERROR``."""
+    UNEXPECTED = enum.auto()
+    """A TLS record or message of another kind, or an empty one: ``UNEXPECTED_MESSAGE``."""
+    TOO_LONG = enum.auto()
+    """A record above the limit of its length: ``RECORD_OVERFLOW``."""
 
 
 class AlertDescription(enum.IntEnum):
     """Alerts that are sent instead of a handshake (RFC 8446 section 6.2)."""
 
+    UNEXPECTED_MESSAGE = 10
+    RECORD_OVERFLOW = 22
     HANDSHAKE_FAILURE = 40
     DECODE_ERROR = 50
     PROTOCOL_VERSION = 70
@@ -89,8 +96,9 @@ def fatal_alert(description: int, record_version: int = 0x0303) -> bytes:
 def read_client_hello(data: bytes) -> ClientHello | Unread:
     """Read the ClientHello at the start of a connection, however it is cut into records.
 
-    Never raises. From the moment the handshake type is seen to be ClientHello the peer counts as
-    a TLS client: what is wrong before it is `Unread.NOT_TLS`, after it `Unread.MALFORMED`.
+    Never raises. Once the handshake type is seen to be ClientHello the peer counts as a TLS
+    client, and nothing is `Unread.NOT_TLS` any more. Which record earns which alert is in RFC
+    8446 sections 5 and 5.1.
     Bytes after the hello are ignored.
     """
     return HelloReader().feed(data)
@@ -109,13 +117,13 @@ class HelloReader:
         """What has come of a record's header."""
         self._missing_bytes = 0
         """How much the record in hand lacks."""
-        self._sound = True
-        """Whether all records so far can belong to a ClientHello."""
+        self._flaw: Unread | None = None
+        """Why a record cannot belong to a ClientHello."""
 
     def feed(self, data: bytes) -> ClientHello | Unread:
         """Take the next bytes; return what `read_client_hello` does of all so far."""
         position = 0
-        while self._sound and position < len(data):
+        while self._flaw is None and position < len(data):
             end = position + (self._missing_bytes or _RECORD_HEADER_BYTES - len(self._header))
             piece = data[position:end]
             position += len(piece)
@@ -128,7 +136,7 @@ class HelloReader:
             self._missing_bytes -= len(piece)
             return
         self._header += piece
-        self._sound = _is_sound(self._header)
+        self._flaw = _flaw(self._header)
         if len(self._header) == _RECORD_HEADER_BYTES:
             self._missing_bytes = int.from_bytes(self._header[3:5])
             self._header = b""
@@ -136,28 +144,36 @@ class HelloReader:
     def _judge(self) -> ClientHello | Unread:
         message = self._message
         if message and message[0] != _CLIENT_HELLO:
-            return Unread.NOT_TLS
+            return Unread.UNEXPECTED
         if len(message) >= 4:
             end = 4 + int.from_bytes(message[1:4])
             if len(message) >= end:
                 return _read_body(bytes(message[4:end]))
-        if self._sound:
-            return Unread.INCOMPLETE
-        return Unread.MALFORMED if message else Unread.NOT_TLS
+        if self._flaw is Unread.NOT_TLS and message:
+            return Unread.MALFORMED
+        return self._flaw or Unread.INCOMPLETE
 
 
-def _is_sound(header: bytes) -> bool:
-    """Say whether a record's header, perhaps cut short, can belong to a ClientHello.
+def _flaw(header: bytes) -> Unread | None:
+    """Say why a record's header, perhaps cut short, cannot belong to a ClientHello, if so.
 
-    The minor version is not looked at: RFC 8446 section 5.1 says to ignore it.
+    The minor version of a handshake's is not looked at: RFC 8446 section 5.1 says to ignore it.
     """
-    if header[0] != _HANDSHAKE_RECORD or header[1:2] not in (b"", b"\x03"):
-        return False
+    if header[0] not in (_HANDSHAKE_RECORD, *_OTHER_RECORDS) or header[1:2] not in (b"", b"\x03"):
+        return Unread.NOT_TLS
+    if header[0] != _HANDSHAKE_RECORD:
+        if len(header) < 3:
+            return None
+        return Unread.UNEXPECTED if header[2] <= 4 else Unread.NOT_TLS
     # 0x4000 is the most; its first byte alone may already be too much.
     if len(header) >= 4 and header[3] > _MAX_RECORD_BYTES >> 8:
-        return False
-    # Handshake fragments must not be empty (RFC 8446 section 5.1).
-    return len(header) < 5 or 0 < int.from_bytes(header[3:5]) <= _MAX_RECORD_BYTES
+        return Unread.TOO_LONG
+    if len(header) < 5:
+        return None
+    length = int.from_bytes(header[3:5])
+    if length > _MAX_RECORD_BYTES:
+        return Unread.TOO_LONG
+    return None if length else Unread.UNEXPECTED  # handshake fragments must not be empty
 
 
 class _MalformedError(Exception):

@@ -111,24 +111,27 @@ def test_split_into_records(data: bytes, expected: ClientHello, size: int) -> No
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "why"),
     [
-        b"G",
-        b"SSH-2.0-x",
-        b"\x80\x2e\x01\x03\x01",  # SSL 2
-        b"\x15\x03\x01\x00\x02\x02\x28",  # an alert
-        b"\x16\x02",
-        b"\x16\x03\x01\x41",  # a length above 2^14, seen by its first byte
-        b"\x16\x03\x01\x40\x01",
-        b"\x16\x03\x01\x00\x00",  # an empty fragment
-        b"\x16\x03\x01\x00\x04\x02",  # a ServerHello
+        (b"G", Unread.NOT_TLS),
+        (b"S", Unread.NOT_TLS),
+        (b"\x80", Unread.NOT_TLS),  # SSL 2
+        (b"\x16\x02", Unread.NOT_TLS),
+        (b"\x15\x02", Unread.NOT_TLS),
+        (b"\x17\x03\x05", Unread.NOT_TLS),
+        (b"\x15\x03\x01", Unread.UNEXPECTED),  # an alert
+        (b"\x14\x03\x03", Unread.UNEXPECTED),
+        (b"\x17\x03\x03", Unread.UNEXPECTED),
+        (b"\x16\x03\x01\x00\x00", Unread.UNEXPECTED),  # an empty fragment
+        (b"\x16\x03\x01\x00\x04\x02", Unread.UNEXPECTED),  # a ServerHello
+        (b"\x16\x03\x01\x41", Unread.TOO_LONG),  # above 2^14, seen by its first byte
+        (b"\x16\x03\x01\x40\x01", Unread.TOO_LONG),
     ],
 )
-def test_not_tls_as_early_as_possible(data: bytes) -> None:
+def test_no_client_hello_as_early_as_possible(data: bytes, why: Unread) -> None:
     """The last byte decides; up to it anything may follow."""
-    assert read_client_hello(data) is Unread.NOT_TLS
-    if data[:1] == b"\x16":
-        assert read_client_hello(data[:-1]) is Unread.INCOMPLETE
+    assert read_client_hello(data) is why
+    assert read_client_hello(data[:-1]) is Unread.INCOMPLETE
 
 
 def test_largest_record() -> None:
@@ -139,11 +142,17 @@ def test_largest_record() -> None:
 
 
 @pytest.mark.parametrize(
-    "second", [b"\x17\x03\x03\x00\x01x", b"\x16\x03\x01\x00\x00", b"\x16\x03\x01\xff", b"G"]
+    ("second", "why"),
+    [
+        (b"\x17\x03\x03\x00\x01x", Unread.UNEXPECTED),
+        (b"\x16\x03\x01\x00\x00", Unread.UNEXPECTED),
+        (b"\x16\x03\x01\xff", Unread.TOO_LONG),
+        (b"G", Unread.MALFORMED),
+    ],
 )
-def test_malformed_after_the_first_record(second: bytes) -> None:
+def test_what_follows_the_first_record(second: bytes, why: Unread) -> None:
     """A client that has begun a hello is a TLS client, whatever it sends next."""
-    assert read_client_hello(in_records(PLAIN[5:25], 20) + second) is Unread.MALFORMED
+    assert read_client_hello(in_records(PLAIN[5:25], 20) + second) is why
 
 
 @pytest.mark.parametrize(
