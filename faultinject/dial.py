@@ -20,7 +20,7 @@ from attrs import define, field, frozen
 from faultinject.authority import Authority, ConnectTo
 from faultinject.errors import SettingsError, UpstreamError
 from faultinject.socket_stream import SocketStream
-from faultinject.tls.roots import add_roots
+from faultinject.tls.roots import add_roots, default_context
 from faultinject.tls.stream import TlsStream
 
 
@@ -123,7 +123,7 @@ class Dialer:
             return self._context
 
     def _read_context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
+        context = default_context()
         context.set_alpn_protocols(["http/1.1"])
         if self.upstream_ca is not None:
             add_roots(context, self.upstream_ca)

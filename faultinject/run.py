@@ -21,7 +21,7 @@ from faultinject.events import Event, Listener, PluginStopped, ProxyStopped, War
 from faultinject.settings import Only, Settings
 from faultinject.tls.certificate_authority import CertificateAuthority
 from faultinject.tls.pem_files import PemFiles
-from faultinject.tls.roots import check_roots
+from faultinject.tls.roots import check_roots, key_log_problem
 
 if TYPE_CHECKING:  # loaded once something listens, if the options alone are the rules
     from faultinject.composing import Composed
@@ -153,6 +153,8 @@ class Run:
                 f"{self.authority.key_path}: other users of this machine may read the key, and so"
                 " pass for any site towards whoever trusts the certificate; run 'chmod 600' on it"
             )
+        if (problem := key_log_problem()) is not None:
+            yield problem
         yield from self._composed.warnings
 
 

@@ -18,6 +18,7 @@ import trustme
 from attrs import define, evolve, field
 from trio.testing import MockClock
 
+from faultinject import dial
 from faultinject.authority import Authority, ConnectTo
 from faultinject.dial import Dialer, Origin
 from faultinject.errors import UpstreamError
@@ -235,7 +236,7 @@ async def test_the_roots_are_read_once_and_the_others_do_not_wait(
     """Two first connections share them, and whatever else there is goes on meanwhile."""
     reads = 0
     reading, may_go_on = trio.Event(), threading.Event()
-    read = ssl.create_default_context
+    read = dial.default_context
 
     def read_slowly() -> ssl.SSLContext:
         nonlocal reads
@@ -244,7 +245,7 @@ async def test_the_roots_are_read_once_and_the_others_do_not_wait(
         assert may_go_on.wait(10)
         return read()
 
-    monkeypatch.setattr(ssl, "create_default_context", read_slowly)
+    monkeypatch.setattr(dial, "default_context", read_slowly)
     upstream = tls_upstream(authority)
     the_dialer = dialer(upstream_ca=ca_file)
 

@@ -38,6 +38,17 @@ def test_start_warnings_and_end_in_this_order(tmp_path: Path) -> None:
     assert [rule["reached"] for rule in stopped.rules] == [1, 0]
 
 
+def test_a_key_log_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no obstacle, and the user hears of it."""
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "missing" / "keys"))
+    run, events = run_of(tmp_path)
+    with run.told(sample(ProxyStopped), ProxyStopped):
+        pass
+    assert [e.message.partition("=")[0] for e in events if isinstance(e, Warned)] == [
+        "SSLKEYLOGFILE"
+    ]
+
+
 @pytest.mark.parametrize("drained", [False, True])
 def test_why_it_ended(tmp_path: Path, drained: bool) -> None:
     """By its own way of ending, or cut short; the end is told all the same."""

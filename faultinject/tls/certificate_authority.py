@@ -25,10 +25,22 @@ KEY_NAME = "fault-ca.key"
 
 
 def default_data_dir() -> Path:
-    """Return the user's data directory of this program, which may not exist yet."""
+    """Return the user's data directory of this program, which may not exist yet.
+
+    Raises `SettingsError` if there is none: no HOME and no user of this id, or a relative HOME.
+    """
     from platformdirs import user_data_path
 
-    return user_data_path("faultinject", appauthor=False)
+    try:
+        path = user_data_path("faultinject", appauthor=False)
+    except (RuntimeError, KeyError):  # as `Path.home` and `pwd` say it
+        path = Path()
+    if not path.is_absolute():
+        raise SettingsError(
+            "there is no directory for the certificate authority, for this user has no home (HOME"
+            " is unset or relative); name one with --data-dir, or a CA with --ca-cert and --ca-key"
+        )
+    return path
 
 
 def _is_there(path: Path) -> bool:

@@ -517,6 +517,22 @@ def test_default_data_dir_is_not_created() -> None:
     assert default_data_dir().exists() == existed
 
 
+@pytest.mark.parametrize("problem", [RuntimeError, KeyError, None])
+def test_a_user_without_a_home(
+    monkeypatch: pytest.MonkeyPatch, problem: type[Exception] | None
+) -> None:
+    """A container's uid may be nobody's, and HOME unset or relative: the option is named."""
+
+    def path(*_args: object, **_more: object) -> Path:
+        if problem is not None:
+            raise problem("no home")
+        return Path("relative/share")
+
+    monkeypatch.setattr("platformdirs.user_data_path", path)
+    with pytest.raises(SettingsError, match=r"no home .* name one with --data-dir"):
+        default_data_dir()
+
+
 # --- mint ---
 
 

@@ -6,7 +6,6 @@ It trusts the proxy's certificate authority and nothing else. Knows nothing of w
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from faultinject.errors import UpstreamError
 from faultinject.http.connection import UpstreamConnection
 from faultinject.http.message import End, Headers, RequestHead, ResponseHead, find_header
 from faultinject.limits import Limits
+from faultinject.tls.roots import default_context
 
 _HEAD_BYTES = Limits().head_bytes
 
@@ -101,7 +101,7 @@ async def connected(proxy: Authority, ca_cert: Path, api: Authority) -> AsyncIte
 
     Raises `UpstreamError` if the proxy declines, `trio.BrokenResourceError` if TLS fails.
     """
-    context = ssl.create_default_context(cafile=str(ca_cert))
+    context = default_context(ca_cert)
     context.set_alpn_protocols(["http/1.1"])
     async with await trio.open_tcp_stream(proxy.host, proxy.port) as tcp:
         await _open_tunnel(tcp, api)
