@@ -58,12 +58,14 @@ def _dial_fake_upstream(
     settings: Settings, listener: Listener, dial_other: Dial, nursery: trio.Nursery
 ) -> Dial:
     """Return what dials the fake API for targets."""
+    from faultinject.demo.api import FakeApi
     from faultinject.demo.upstream import FakeUpstream
 
     def is_target(authority: Authority) -> bool:
         return any(t.matches(authority.host, authority.port) for t in settings.target_host)
 
-    return FakeUpstream(nursery, is_target, dial_other, listener).dial
+    api = FakeApi(gap_seconds=settings.fake_pace)
+    return FakeUpstream(nursery, is_target, dial_other, listener, api).dial
 
 
 @define(eq=False)

@@ -97,6 +97,8 @@ class Settings:
     """Whether a target's clients that ask for a WebSocket are answered 426."""
     fake_upstream: bool = False
     """Whether targets are answered by the demo's API instead of the network."""
+    fake_pace: float = 0.04
+    """Seconds between two events of a stream of that API: 0.04 is as quick as a quick model."""
     marker: bool = True
     """Whether injected responses say so in ``x-faultinject``."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -21,7 +21,7 @@ ROOT = Path(faultinject.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     # Words and values: no I/O, no other room.
     ("errors", "authority", "limits", "events", "http.message", "missing", "memory"),
-    ("conditions", "plain_files"),
+    ("conditions", "durations", "plain_files"),
     # Codecs.
     ("framing",),
     # What knows the floors below only: an outside protocol, an API's words, a small tool of Trio's,

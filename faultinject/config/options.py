@@ -20,6 +20,7 @@ from faultinject.config.values import (
     LISTENING_HOST,
     MAPPINGS,
     NEGATED_FLAG,
+    PAUSE,
     PRESETS,
     PROBABILITY,
     TARGETS,
@@ -268,6 +269,13 @@ FAKE_UPSTREAM = Option(
     default="false",
     help="Answer for the targets with a small API inside faultinject: no key, no network.",
 )
+FAKE_PACE = Option(
+    name="fake-pace",
+    kind=PAUSE,
+    group=UPSTREAM,
+    default="40ms",
+    help="The time between two events of a stream of that API; 0 sends them at once.",
+)
 LOG_LEVEL = Option(
     name="log-level",
     kind=choice("debug", "info", "warning", "error"),
@@ -314,6 +322,7 @@ PROXY_OPTIONS = (
     ALLOW_FOREIGN_KEYS,
     REFUSE_WEBSOCKET,
     FAKE_UPSTREAM,
+    FAKE_PACE,
     LOG_LEVEL,
     LOG_FORMAT,
     SUMMARY,

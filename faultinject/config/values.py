@@ -18,6 +18,7 @@ from attrs import evolve
 from faultinject.authority import ConnectTo, TargetPattern, normal_host
 from faultinject.config.kinds import Flag, HeaderLines, Listed, Single, refusal
 from faultinject.config.wording import shown_text, shown_value
+from faultinject.durations import DURATION, seconds_of
 from faultinject.http.message import RequestHead
 from faultinject.settings import ChosenPreset
 
@@ -74,6 +75,31 @@ def _check_probability(value: object) -> float:
 
 
 PROBABILITY = Single(_parse_probability, _check_probability, metavar="0-1")
+
+_MOST_SECONDS = 3600.0
+_PAUSE = f"{DURATION}; at most 1h"
+
+
+def _pause(seconds: float | None, shown: str) -> float:
+    if seconds is None or not 0 <= seconds <= _MOST_SECONDS:
+        raise refusal(shown, _PAUSE)
+    return float(seconds)
+
+
+def _parse_pause(text: str) -> float:
+    number = re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", text)
+    return _pause(float(text) if number else seconds_of(text), shown_text(text))
+
+
+def _check_pause(value: object) -> float:
+    if isinstance(value, str):
+        return _parse_pause(value)
+    number = None if isinstance(value, bool) or not isinstance(value, (int, float)) else value
+    return _pause(number, shown_value(value))
+
+
+PAUSE = Single(_parse_pause, _check_pause, metavar="DURATION")
+"""A time to wait, in seconds; it may be none at all."""
 
 
 # -- words --------------------------------------------------------------------------------------

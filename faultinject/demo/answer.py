@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 from attrs import frozen
 
+from faultinject.demo import pages
+from faultinject.demo.agent_loop import offer_to_call
+from faultinject.http.message import RequestHead
 from faultinject.providers.anthropic import PROVIDER as ANTHROPIC
 from faultinject.providers.anthropic import messages
 from faultinject.providers.documents import demands_call
@@ -47,13 +51,13 @@ class Page:
     def answer(
         self, request: dict[str, Any], fields: Fields, uniform: Uniform, text: str
     ) -> Answer:
-        """Answer a request with a text, whole or as a stream.
+        """Answer a request with a text, or with the call of a tool; whole or as a stream.
 
-        No tool is called unless the request demands it: a program would do what the call says.
+        A program does what the call says: `offer_to_call` says which are called unasked.
         """
         asked = Asked("", request)
         if not demands_call(asked):
-            asked = Asked("", {key: value for key, value in request.items() if key != "tools"})
+            asked = Asked("", request | {"tools": offer_to_call(request)})
         if asked.stream:
             return Streamed(tuple(self.streamed(asked, fields, uniform, text)))
         return Whole(self.whole(asked, fields, uniform, text))
@@ -64,13 +68,58 @@ class Page:
         return Whole(self.provider.error_body(failure, fields), status)
 
 
+@frozen
+class CountPage(Page):
+    """Where Anthropic counts the tokens of a request."""
+
+    def answer(
+        self, request: dict[str, Any], fields: Fields, uniform: Uniform, text: str
+    ) -> Answer:
+        """Answer with their number, nearly enough."""
+        return Whole(self.whole(Asked("/v1/messages/count_tokens", request), fields, uniform, text))
+
+
+@frozen
+class EmbeddingsPage(Page):
+    """Where OpenAI turns texts into vectors."""
+
+    def answer(
+        self, request: dict[str, Any], fields: Fields, uniform: Uniform, text: str
+    ) -> Answer:
+        """Answer with vectors, or refuse what is no input."""
+        del uniform, text
+        try:
+            return Whole(pages.embeddings(request, Asked("", request).model))
+        except ValueError as error:
+            return self.error(400, str(error), fields)
+
+
 PAGES = {
     b"/v1/messages": Page(ANTHROPIC, messages.minimal_response, messages.minimal_stream),
     b"/v1/chat/completions": Page(OPENAI, chat.minimal_response, chat.minimal_stream),
     b"/v1/responses": Page(OPENAI, responses.minimal_response, responses.minimal_stream),
 }
+PAGES[b"/v1/messages/count_tokens"] = CountPage(
+    ANTHROPIC, messages.minimal_response, messages.minimal_stream
+)
+PAGES[b"/v1/embeddings"] = EmbeddingsPage(
+    OPENAI, responses.minimal_response, responses.minimal_stream
+)
 NO_PAGE = PAGES[b"/v1/messages"]
 """Whose errors are for what is not served at all."""
+_MODELS = b"/v1/models"
+
+
+def models_asked_for(request: RequestHead) -> Whole | None:
+    """Answer a GET of models, or of one; None if a request asks for something else.
+
+    Two vendors share the path. Anthropic's clients name the version of the API.
+    """
+    path = request.target.partition(b"?")[0]
+    if request.method not in (b"GET", b"HEAD") or not (path + b"/").startswith(_MODELS + b"/"):
+        return None
+    name = unquote(path[len(_MODELS) :].strip(b"/").decode("ascii", "replace"))
+    return Whole(pages.models(name, anthropic=request.has_header(b"anthropic-version")))
 
 
 def too_large(fields: Fields) -> Whole:

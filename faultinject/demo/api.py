@@ -1,8 +1,9 @@
 """A fake API, served over any stream: what a program gets when nothing fails.
 
 It answers Anthropic's Messages API and, as far as clients need it, OpenAI's Chat Completions and
-Responses, whole or streamed, to pages in browsers too. No model is asked: it always says the
-same. Knows nothing of the proxy and of where its streams come from.
+Responses, whole or streamed, to pages in browsers too, and says which models there are. No model
+is asked: it always says the same, but for the first answer to a program that offers tools. Knows
+nothing of the proxy and of where its streams come from.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from email.utils import formatdate
 import trio
 from attrs import define, evolve, field
 
-from faultinject.demo.answer import NO_PAGE, PAGES, Answer, Page, Whole, too_large
+from faultinject.demo.answer import NO_PAGE, PAGES, Answer, Page, Whole, models_asked_for, too_large
 from faultinject.errors import ClientGoneError, ClientProtocolError
 from faultinject.http.connection import CONTINUE, ClientConnection
 from faultinject.http.cors import allowing, allowing_call, is_preflight
@@ -76,6 +77,8 @@ class FakeApi:
             await exchange.allow()
         elif asks_for_websocket(request):
             await exchange.refuse(426, "WebSocket is not offered here: ask again without Upgrade.")
+        elif (models := models_asked_for(request)) is not None:
+            await exchange.send(models)
         elif page is None:
             await exchange.refuse(404, "The requested resource could not be found.")
         elif request.method != b"POST":

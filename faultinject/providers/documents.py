@@ -16,15 +16,13 @@ from attrs import asdict, frozen
 
 from faultinject.framing.sse import encode
 from faultinject.providers.provider import Asked, Failure, Fields, Usage
+from faultinject.providers.tool_arguments import arguments_for
 
 TEXT = "This answer was made by faultinject — no model was asked, and nothing left this machine."
 """What a made answer says. Its dash takes three bytes, so that a stream can be cut within it."""
 _MOST_FRAGMENTS = 1000
 """Into so many pieces a stream cuts a call's arguments at most: a stranger decides how long they
 are, and each piece is an event that must be made and waited for."""
-_FILLERS: dict[str, Any] = {
-    "string": "example", "integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {},
-}  # fmt: skip
 
 
 def compact(document: Any) -> bytes:
@@ -120,7 +118,7 @@ def tool_call(tools: Iterable[tuple[Any, Any]], wanted: Any = None) -> ToolCall 
     """
     named = [(name, schema) for name, schema in tools if isinstance(name, str)]
     chosen = [tool for tool in named if tool[0] == wanted] or named
-    return ToolCall(chosen[0][0], _arguments(chosen[0][1])) if chosen else None
+    return ToolCall(chosen[0][0], arguments_for(chosen[0][1])) if chosen else None
 
 
 def demands_call(asked: Asked) -> bool:
@@ -132,39 +130,6 @@ def demands_call(asked: Asked) -> bool:
     choice = asked.get("tool_choice")
     word = choice if isinstance(choice, str) else member(choice, "type")
     return word in ("any", "tool", "required", "function")
-
-
-def _arguments(schema: Any) -> dict[str, Any]:
-    """Fill in every property that a schema describes at its top.
-
-    An array or object within stays empty. Arguments are never none at all, so that their JSON
-    takes more than one piece of a stream.
-    """
-    properties = schema.get("properties") if isinstance(schema, dict) else None
-    if not isinstance(properties, dict) or not properties:
-        return {"example": "an argument that no schema asked for"}
-    return {str(name): _filler(inner) for name, inner in properties.items()}
-
-
-def _filler(schema: Any) -> Any:
-    if not isinstance(schema, dict):
-        return _FILLERS["string"]
-    choices = schema.get("enum")
-    kind = schema.get("type")
-    filler = _FILLERS.get(kind if isinstance(kind, str) else "string")
-    if not isinstance(choices, list):
-        return filler
-    return next((choice for choice in choices if _is_plain(choice)), filler)
-
-
-def _is_plain(value: Any) -> bool:
-    """Say whether a value can be written as it was read: brackets may be nested too deeply.
-
-    Python reads ``NaN``, and ``1e400`` as an infinity: neither is JSON once it is written.
-    """
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return value is None or isinstance(value, (str, int))
 
 
 def entries(value: Any) -> list[dict[str, Any]]:

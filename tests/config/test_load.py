@@ -230,6 +230,9 @@ def test_a_wrong_text_is_refused_wherever_it_stands(name, text, message):
     [
         ("error_probability", 2, "2 is not a number from 0 to 1, or a percentage as in 5%"),
         ("error_probability", "0.5", '"0.5" is not a number from 0 to 1, or a percentage as in 5%'),
+        ("fake_pace", "soon", "'soon' is not a duration: seconds as a number, or as in 250ms, 1.5s, 2m or 1h30m; at most 1h"),
+        ("fake_pace", True, "true is not a duration: seconds as a number, or as in 250ms, 1.5s, 2m or 1h30m; at most 1h"),
+        ("fake_pace", 3601, "3601 is not a duration: seconds as a number, or as in 250ms, 1.5s, 2m or 1h30m; at most 1h"),
         ("error_probability", True, "true is not a number from 0 to 1, or a percentage as in 5%"),
         ("error_probability", 10**400, "1" + "0" * 56 + "... is not a number from 0 to 1, or a percentage as in 5%"),
         ("status_code", 600, "600 is not a whole number from 200 to 599"),
@@ -456,6 +459,20 @@ def test_a_chance_may_be_a_percentage(tmp_path, text, chance):
     file = tmp_path / "c.json"
     file.write_text(json.dumps({"error_probability": text}))
     assert load({"config": str(file)}).error_probability == chance
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0", 0.0), ("0.25", 0.25), ("40ms", 0.04), ("1h", 3600.0), ("1m 1s", 61.0)],
+)
+def test_a_pause_is_a_duration(tmp_path, text, seconds):
+    """As in rules; a file may have a number too, and none at all is one."""
+    assert load({"fake_pace": text}).fake_pace == seconds
+    file = tmp_path / "c.json"
+    for value in (text, seconds):
+        file.write_text(json.dumps({"fake_pace": value}))
+        assert load({"config": str(file)}).fake_pace == seconds
+    assert load({}).fake_pace == 0.04
 
 
 @pytest.mark.parametrize("text", ["101%", "-1%", "%", "x%", "5%%"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -214,13 +216,106 @@ TOOLS = {
 }
 
 
+def tool(path: str, name: str) -> dict[str, Any]:
+    """A tool as a path's requests offer it."""
+    return json.loads(json.dumps(TOOLS[path][0]).replace("look", name))
+
+
 @pytest.mark.parametrize("path", TOOLS)
-async def test_a_tool_is_called_only_on_demand(path: str) -> None:
+async def test_a_tool_that_acts_is_called_only_on_demand(path: str) -> None:
     """An offer is not enough, for a program would do what the call says."""
-    tool, demand = TOOLS[path]
+    demand = json.loads(json.dumps(TOOLS[path][1]).replace("look", "buy_now"))
+    offered = [tool(path, "buy_now")]
     for more, called in (({}, False), ({"tool_choice": demand}, True)):
-        answer = await ask(path, {**ASKING, "input": [], "tools": [tool], **more})
-        assert (b'"name":"look"' in answer.body) is called
+        answer = await ask(path, {**ASKING, "input": [], "tools": offered, **more})
+        assert (b'"name":"buy_now"' in answer.body) is called
+
+
+RESULTS = {
+    MESSAGES: {"messages": [
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "look"}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a"}]},
+        {"role": "user", "content": "And now?"},
+    ]},
+    COMPLETIONS: {"messages": [
+        {"role": "assistant", "tool_calls": [{"id": "a"}]}, {"role": "tool", "tool_call_id": "a"},
+    ]},
+    RESPONSES: {"input": [{"type": "function_call_output", "call_id": "a"}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", TOOLS)
+async def test_an_agents_loop(path: str, stream: bool) -> None:
+    """A tool that only looks is called first; its result gets a text."""
+    asking = {**ASKING, "input": [], "stream": stream}
+    asking["tools"] = [tool(path, "buy_now"), tool(path, "look_up"), tool(path, "list")]
+    first = await ask(path, asking)
+    assert b'"name":"look_up"' in first.body
+    assert b"buy_now" not in first.body
+    second = await ask(path, asking | RESULTS[path], FakeApi("done", 0))
+    assert b"look_up" not in second.body
+    assert b"done" in second.body
+
+
+async def test_models() -> None:
+    """Two vendors share the path; the version that Anthropic's clients name tells them apart."""
+    async with served(FakeApi()) as client:
+
+        async def get(path: str, *lines: str) -> Any:
+            headers = "".join(f"{line}\r\n" for line in ("Host: api", *lines))
+            answer = await client.ask(f"GET {path} HTTP/1.1\r\n{headers}\r\n".encode())
+            assert answer.status == 200
+            return answer.json()
+
+        [model] = (await get("/v1/models"))["data"]
+        assert (model["id"], model["object"]) == ("fake-model", "model")
+        assert (await get("/v1/models/some%2Fmodel"))["id"] == "some/model"
+        listed = await get("/v1/models?limit=5", "anthropic-version: 2023-06-01")
+        [model] = listed["data"]
+        assert (model["id"], model["type"], listed["has_more"]) == ("fake-model", "model", False)
+        one = await get("/v1/models/claude", "anthropic-version: 2023-06-01")
+        assert (one["id"], one["display_name"]) == ("claude", "claude")
+        assert (await client.ask(post("/v1/models", b"{}"))).status == 404
+        assert (await client.ask(post("/v1/modelsx", b"{}"))).status == 404
+
+
+async def test_tokens_are_counted() -> None:
+    """As words."""
+    answer = await ask(MESSAGES + "/count_tokens", ASKING | {"stream": True})
+    assert answer.json() == {"input_tokens": 4}
+
+
+async def test_embeddings() -> None:
+    """The same text has the same vector, of length 1, as numbers or as what SDKs ask for."""
+    answer = await ask("/v1/embeddings", {"model": "m", "input": ["a b", "c", "a b"]})
+    document = answer.json()
+    vectors = [one["embedding"] for one in document["data"]]
+    assert [one["index"] for one in document["data"]] == [0, 1, 2]
+    assert [len(vector) for vector in vectors] == [1536] * 3
+    assert [sum(number**2 for number in vector) for vector in vectors] == [1.0] * 3
+    assert vectors[0] == vectors[2] != vectors[1]
+    assert document["model"] == "m"
+    assert document["usage"] == {"prompt_tokens": 5, "total_tokens": 5}
+    packed = {"input": "a b", "encoding_format": "base64", "dimensions": 256}
+    [one] = (await ask("/v1/embeddings", packed)).json()["data"]
+    numbers = struct.unpack("<256f", base64.b64decode(one["embedding"]))
+    assert sum(numbers) == 1.0
+    for tokens in ([5, 6, 7], [[5, 6], [7]]):
+        answer = await ask("/v1/embeddings", {"input": tokens})
+        assert answer.json()["usage"]["prompt_tokens"] == 3
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [{}, {"input": ""}, {"input": []}, {"input": [None]}, {"input": ["a"] * 2049}, {"input": 5},
+     {"input": "a", "dimensions": 0}, {"input": "a", "dimensions": "x"}],
+)  # fmt: skip
+async def test_embeddings_of_nothing(request_: dict[str, Any]) -> None:
+    """Are refused as the API does."""
+    answer = await ask("/v1/embeddings", request_)
+    assert answer.status == 400
+    assert answer.json()["error"]["type"] == "invalid_request_error"
 
 
 async def test_a_path_that_is_not_served() -> None:

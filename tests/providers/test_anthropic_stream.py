@@ -126,11 +126,11 @@ def test_the_wanted_tool_is_called() -> None:
     [
         ({"name": "any"}, {"example": "an argument that no schema asked for"}),
         ({"type": "custom", "name": "any", "input_schema": SCHEMA}, {"city": "example", "days": 1}),
-        ({"type": "bash_20250124", "name": "bash"}, {"command": "example"}),
+        ({"type": "bash_20250124", "name": "bash"}, {"command": "echo faultinject"}),
         ({"type": "computer_20251124", "name": "computer"}, {"action": "screenshot"}),
         (
             {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"},
-            {"command": "view", "path": "example"},
+            {"command": "view", "path": "/faultinject/no-such-file"},
         ),
         (
             {"type": "memory_20250818", "name": "memory"},

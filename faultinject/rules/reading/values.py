@@ -8,12 +8,9 @@ from __future__ import annotations
 import re
 
 from faultinject.conditions import AnyOf, Equal, Glob, Present, Test, Within, is_glob
+from faultinject.durations import DURATION, seconds_of
 from faultinject.rules.reading.node import Node
 
-_DURATION = "a duration: seconds as a number, or as in 250ms, 1.5s, 2m or 1h30m"
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PIECE = r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h)"
-_LONGEST_DURATION = 100
 _LONGEST_PATTERN = 10_000  # characters; what Python makes of each takes hundreds of bytes
 _LONGEST_SECONDS = 10 * 365 * 86_400.0
 _COMPARISONS = ("at_least", "at_most", "above", "below")
@@ -22,12 +19,12 @@ _COMPARISONS = ("at_least", "at_most", "above", "below")
 def duration(node: Node, *, least_seconds: float = 0.0) -> float:
     """Return a duration in seconds."""
     if isinstance(node.value, str):
-        text = node.value.replace(" ", "")
-        if len(text) > _LONGEST_DURATION or not re.fullmatch(f"(?:{_PIECE})+", text):
-            raise node.wrong(_DURATION)
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PIECE, text))
+        read = seconds_of(node.value)
+        if read is None:
+            raise node.wrong(DURATION)
+        seconds = read
     else:
-        seconds = float(node.number(_DURATION))
+        seconds = float(node.number(DURATION))
     if not least_seconds <= seconds <= _LONGEST_SECONDS:
         raise node.wrong(f"a duration from {least_seconds:g} s to ten years")
     return seconds

@@ -1,0 +1,89 @@
+"""Arguments that nobody asked for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faultinject.providers.tool_arguments import arguments_for, needed, words_of
+
+
+@pytest.mark.parametrize(
+    ("name", "schema", "value"),
+    [
+        ("command", {"type": "string"}, "echo faultinject"),
+        ("command", {"type": "array", "items": {"type": "string"}}, ["echo", "faultinject"]),
+        ("file_path", {"type": "string"}, "/faultinject/no-such-file"),
+        ("filePath", {}, "/faultinject/no-such-file"),
+        ("url", {"type": "string"}, "http://faultinject.invalid/"),
+        ("code", {"type": "string"}, "0"),
+        ("city", {"type": ["null", "string"]}, None),
+        ("city", {"anyOf": [{"type": "string"}, {"type": "null"}]}, "example"),
+        ("city", {"oneOf": [5, {"type": "integer"}]}, 1),
+        ("city", True, "example"),
+        ("city", {"type": "array"}, []),
+        ("cities", {"type": "array", "minItems": 1, "items": {"type": "string"}}, ["example"]),
+        ("n", {"type": "integer", "minimum": 7}, 7),
+        ("n", {"type": "number", "minimum": True}, 1.5),
+        ("mode", {"enum": [[], "a", "b"]}, "a"),
+        ("mode", {"enum": [[]]}, "example"),
+        ("mode", {"const": "c"}, "c"),
+        ("where", {"type": "object"}, {}),
+        ("where", {"type": "object", "required": ["path"],
+                   "properties": {"path": {}, "more": {}}}, {"path": "/faultinject/no-such-file"}),
+        ("what", {"type": "unknown"}, "example"),
+    ],
+)  # fmt: skip
+def test_one(name: str, schema: Any, value: Any) -> None:
+    """It fits its schema, and harms nothing."""
+    assert arguments_for({"properties": {name: schema}}) == {name: value}
+
+
+def test_a_schema_without_an_end() -> None:
+    """Is followed to a depth."""
+    deep: Any = {"type": "string"}
+    for _ in range(50):
+        deep = {"type": "object", "properties": {"a": deep}, "required": ["a"]}
+        deep = {"type": "array", "items": deep, "minItems": 1}
+    assert len(json.dumps(arguments_for({"properties": {"a": deep}}))) < 100
+
+
+@pytest.mark.parametrize(
+    "schema", [None, 5, {}, {"properties": {}}, {"properties": {"a": {}}},
+               {"properties": {"a": {}}, "required": []}, {"properties": {"a": {}}, "required": 5}]
+)  # fmt: skip
+def test_nothing_is_needed(schema: Any) -> None:
+    """The schema is as good as it is."""
+    assert needed(schema) == schema
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("read_file", ["read", "file"]), ("readFile", ["read", "file"]), ("LS", ["ls"]), ("", []),
+     ("a-b.c d", ["a", "b", "c", "d"]), ("__x__", ["x"])],
+)  # fmt: skip
+def test_words(name: str, words: list[str]) -> None:
+    """However they are joined."""
+    assert words_of(name) == words
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+    | st.sampled_from(["object", "array", "string", "integer"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(["type", "properties", "required", "items", "enum", "const", "anyOf",
+                         "minItems", "minimum", "path", "command"]), inner, max_size=5),
+    max_leaves=15,
+)  # fmt: skip
+
+
+@given(VALUES)
+def test_any_schema(schema: Any) -> None:
+    """Has arguments that are JSON."""
+    json.dumps(arguments_for(schema), allow_nan=False)
+    json.dumps(arguments_for(needed(schema)), allow_nan=False)
