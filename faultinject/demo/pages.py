@@ -7,8 +7,8 @@ https://platform.openai.com/docs/api-reference/models and …/embeddings.
 from __future__ import annotations
 
 import base64
+import hashlib
 import struct
-import zlib
 from typing import Any
 
 from faultinject.providers.documents import compact, words
@@ -53,7 +53,7 @@ def embeddings(request: dict[str, Any], model: str) -> bytes:
     vector = _as_base64 if request.get("encoding_format") == "base64" else _as_numbers
     parts = (
         b'{"object":"embedding","index":%d,"embedding":%b}'
-        % (index, vector(zlib.crc32(compact(text)) % count, count))
+        % (index, vector(_place(text, count), count))
         for index, text in enumerate(inputs)
     )
     tokens = sum(len(text) if isinstance(text, list) else words(text) for text in inputs)
@@ -83,3 +83,8 @@ def _as_numbers(one_at: int, count: int) -> bytes:
 def _as_base64(one_at: int, count: int) -> bytes:
     numbers = bytes(4 * one_at) + struct.pack("<f", 1.0) + bytes(4 * (count - one_at - 1))
     return b'"' + base64.b64encode(numbers) + b'"'
+
+
+def _place(text: Any, count: int) -> int:
+    """Return which number of an input's vector is not 0."""
+    return int.from_bytes(hashlib.blake2b(compact(text), digest_size=8).digest()) % count
