@@ -153,6 +153,12 @@ class Run:
                 f"{self.authority.key_path}: other users of this machine may read the key, and so"
                 " pass for any site towards whoever trusts the certificate; run 'chmod 600' on it"
             )
+        targets = [target.host for target in self.settings.target_host if target.exact]
+        if names := self.authority.names_left_out(targets):
+            yield (
+                f"{self.authority.certificate_path}: its name constraints leave out"
+                f" {', '.join(names)}: clients refuse what it signs for that; use another CA"
+            )
         if (problem := key_log_problem()) is not None:
             yield problem
         yield from self._composed.warnings

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 import faultinject
+from faultinject.authority import TargetPattern
 from faultinject.errors import SettingsError
 from faultinject.events import Event, PluginStopped, ProxyStopped, Warned
 from faultinject.rules.checks import Capabilities
-from faultinject.run import Run, Running
+from faultinject.run import Run, Running, nobody
 from faultinject.settings import Settings, WrittenRules
+from tests.support.authorities import AuthorityFiles
 from tests.support.sample_events import sample
 
 ANYTHING = Capabilities("the door")
@@ -47,6 +50,16 @@ def test_a_key_log_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mo
     assert [e.message.partition("=")[0] for e in events if isinstance(e, Warned)] == [
         "SSLKEYLOGFILE"
     ]
+
+
+def test_an_authority_that_may_not_sign_for_a_target(tmp_path: Path) -> None:
+    """Its clients would refuse what it signs; other targets may be well."""
+    constraints = x509.NameConstraints([x509.DNSName("corp.example")], None)
+    certificate, key = AuthorityFiles(more=(constraints,)).write(tmp_path)
+    targets = tuple(map(TargetPattern.parse, ["a.example", "b.corp.example", "*.c.example"]))
+    settings = Settings(ca_cert=certificate, ca_key=key, target_host=targets)
+    [warning] = Run.of(settings, nobody)._warnings()
+    assert warning.startswith(f"{certificate}: its name constraints leave out a.example: ")
 
 
 @pytest.mark.parametrize("drained", [False, True])

@@ -6,19 +6,26 @@ without. Knows nothing of how the files came to be.
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID, PublicKeyAlgorithmOID
 
+from faultinject.authority import is_ip
 from faultinject.errors import SettingsError
 from faultinject.tls.ca_files import CaFiles
 from faultinject.tls.issuing import Issuer, IssuerKey
 
 _LEAST_RSA_BITS = 2048  # what OpenSSL's default security level and Apple ask for
+_FOR_SERVERS = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _ANOTHER = "use the certificate of a certificate authority, or leave the choice to faultinject"
 
 
@@ -26,6 +33,11 @@ def read_issuer(files: CaFiles) -> Issuer:
     """Parse and check a certificate authority. Raises `SettingsError` with the mend."""
     certificates = _certificates(files)
     key = _key(files)
+    if certificates[0].public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS:
+        raise SettingsError(
+            f"{files.certificate}: clients do not accept a CA whose key is for RSA-PSS alone; use"
+            " an EC key (P-256, say) or a usual RSA key"
+        )
     if certificates[0].public_key() != key.public_key():
         raise SettingsError(
             f"{files.key}: is not the private key of {files.certificate}; name two files that"
@@ -85,6 +97,38 @@ def _check_authority(path: Path, certificate: x509.Certificate) -> None:
         raise SettingsError(
             f"{path}: may not sign certificates (its key usage lacks keyCertSign); {_ANOTHER}"
         )
+    purposes = [e.value for e in extensions if isinstance(e.value, x509.ExtendedKeyUsage)]
+    if not all(_FOR_SERVERS.intersection(value) for value in purposes):
+        raise SettingsError(
+            f"{path}: may not sign certificates for servers (its extended key usage lacks"
+            f" serverAuth), so that no client accepts them; {_ANOTHER}"
+        )
+
+
+def names_left_out(issuer: Issuer, hosts: Iterable[str]) -> list[str]:
+    """Return the hosts that name constraints do not let the authority sign for.
+
+    As RFC 5280 section 4.2.1.10 has it for DNS names and addresses.
+    """
+    values = [e.value for e in issuer.certificates[0].extensions]
+    constraints = [value for value in values if isinstance(value, x509.NameConstraints)]
+    return [host for host in hosts if not all(_allowed(host, each) for each in constraints)]
+
+
+def _allowed(host: str, constraints: x509.NameConstraints) -> bool:
+    kind = x509.IPAddress if is_ip(host) else x509.DNSName
+    permitted = [name for name in constraints.permitted_subtrees or () if isinstance(name, kind)]
+    excluded = [name for name in constraints.excluded_subtrees or () if isinstance(name, kind)]
+    return not any(_covers(name, host) for name in excluded) and (
+        not permitted or any(_covers(name, host) for name in permitted)
+    )
+
+
+def _covers(name: x509.DNSName | x509.IPAddress, host: str) -> bool:
+    if isinstance(name, x509.IPAddress):
+        return ipaddress.ip_address(host) in cast("_Network", name.value)
+    base = name.value.lower().lstrip(".")
+    return not base or f".{host}".endswith(f".{base}")
 
 
 def check_dates(files: CaFiles, issuer: Issuer) -> None:

@@ -23,6 +23,8 @@ STAGING_NAME = ".fault-ca.new"
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _BASIC_CONSTRAINTS_DER = b"\x06\x03\x55\x1d\x13"  # the object identifier 2.5.29.19
+_EXTENDED_KEY_USAGE_DER = b"\x06\x03\x55\x1d\x25"  # 2.5.29.37
+_NAME_CONSTRAINTS_DER = b"\x06\x03\x55\x1d\x1e"  # 2.5.29.30
 _EC_KEY_DER = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"  # id-ecPublicKey
 _RSA_KEY_DER = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"  # rsaEncryption
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -105,8 +107,18 @@ def _is_authority_now(pem: str) -> bool:
     authorities = store.get_ca_certs()
     if not authorities or not known_key or _BASIC_CONSTRAINTS_DER not in der:
         return False
+    if _EXTENDED_KEY_USAGE_DER in der:  # which may forbid servers
+        return False
     start, end = str(authorities[0]["notBefore"]), str(authorities[0]["notAfter"])
     return seconds_of(start) <= time.time() < seconds_of(end)
+
+
+def may_have_name_constraints(files: CaFiles) -> bool:
+    """Say whether the authority may be for some names only. A yes may be wrong, a no is not."""
+    block = _CERTIFICATE.search(files.certificate_pem)
+    return block is not None and _NAME_CONSTRAINTS_DER in ssl.PEM_cert_to_DER_cert(
+        block.group().decode("ascii")
+    )
 
 
 def seconds_of(printed: str) -> float:

@@ -6,13 +6,20 @@ which import `cryptography` and are therefore imported only when something is si
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import define, field
 
 from faultinject.errors import SettingsError
-from faultinject.tls.ca_files import STAGING_NAME, CaFiles, looks_usable, read_ca_files
+from faultinject.tls.ca_files import (
+    STAGING_NAME,
+    CaFiles,
+    looks_usable,
+    may_have_name_constraints,
+    read_ca_files,
+)
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -137,6 +144,14 @@ class CertificateAuthority:
         certificate.
         """
         return self._files.key_readable_by_others
+
+    def names_left_out(self, hosts: Iterable[str]) -> list[str]:
+        """Return those of the hosts for which name constraints forbid it to sign."""
+        if not may_have_name_constraints(self._files):
+            return []
+        from faultinject.tls import ca_checks
+
+        return ca_checks.names_left_out(self._loaded_issuer(), hosts)
 
     def mint(self, host: str, key: RSAPrivateKey | None = None) -> Leaf:
         """Sign a leaf for a normal host (see `faultinject.authority.normal_host`).

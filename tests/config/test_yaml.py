@@ -129,6 +129,13 @@ def test_what_only_yaml_1_1_reads_as_a_value(text: str) -> None:
     assert yaml_value(f"[{text}]") == [text]
 
 
+@pytest.mark.parametrize("text", ["x", "1_000", "nan", "infinity", "9" * 5_000])
+def test_text_that_is_no_number(text: str) -> None:
+    """In a rule of one line it stays text."""
+    with pytest.raises(ValueError, match="not a number"):
+        number_of(text)
+
+
 def test_not_a_number() -> None:
     """The one value that is not equal to itself."""
     assert str(yaml_value("[.nan, .NaN, .NAN]")) == "[nan, nan, nan]"

@@ -43,6 +43,8 @@ class AuthorityFiles:
     ca: bool | None = True
     cert_sign: bool | None = True
     key_identifier: bool = True
+    more: tuple[x509.ExtensionType, ...] = ()
+    """Further extensions, none of them critical."""
 
     def certificate(self) -> x509.Certificate:
         """Return the certificate, signed by the issuer or by itself."""
@@ -76,6 +78,7 @@ class AuthorityFiles:
             public = issuer.key.public_key()
             above = x509.AuthorityKeyIdentifier.from_issuer_public_key(public)
             extensions.append((above, False))
+        extensions.extend((extension, False) for extension in self.more)
         return extensions
 
     def certificate_pem(self) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import shutil
 import ssl
@@ -15,7 +16,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from faultinject.errors import SettingsError
 from faultinject.tls.ca_files import looks_usable, read_ca_files, seconds_of
@@ -531,6 +532,77 @@ def test_a_user_without_a_home(
     monkeypatch.setattr("platformdirs.user_data_path", path)
     with pytest.raises(SettingsError, match=r"no home .* name one with --data-dir"):
         default_data_dir()
+
+
+@pytest.mark.parametrize(
+    ("purposes", "good"),
+    [
+        ([ExtendedKeyUsageOID.CLIENT_AUTH], False),
+        ([ExtendedKeyUsageOID.CODE_SIGNING, ExtendedKeyUsageOID.OCSP_SIGNING], False),
+        ([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH], True),
+        ([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE], True),
+    ],
+)
+def test_an_authority_for_other_purposes(
+    tmp_path: Path, purposes: list[x509.ObjectIdentifier], good: bool
+) -> None:
+    """Clients refuse what it signs for servers, so the start does."""
+    files = AuthorityFiles(more=(x509.ExtendedKeyUsage(purposes),)).write(tmp_path)
+    if good:
+        CertificateAuthority.load(*files)
+    else:
+        with pytest.raises(SettingsError, match=r"ca.crt: may not sign .* lacks serverAuth"):
+            CertificateAuthority.load(*files)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl command")
+def test_an_authority_whose_key_is_for_pss_alone(tmp_path: Path) -> None:
+    """Most clients do not take it."""
+    key, certificate = tmp_path / "ca.key", tmp_path / "ca.pem"
+    make = ["openssl", "req", "-x509", "-newkey", "rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048"]
+    make += ["-nodes", "-subj", "/CN=PSS", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(make, check=True, capture_output=True)
+    key.chmod(0o600)
+    with pytest.raises(SettingsError, match=r"ca\.(pem|key): clients do not accept"):
+        CertificateAuthority.load(certificate, key)
+
+
+HOSTS = ["a.example", "b.a.example", "xa.example", "192.0.2.7", "2001:db8::1"]
+
+
+@pytest.mark.parametrize(
+    ("permitted", "excluded", "left_out"),
+    [
+        (["a.example"], None, ["xa.example"]),
+        ([".A.example"], None, ["xa.example"]),
+        (None, ["a.example"], ["a.example", "b.a.example"]),
+        (None, [""], ["a.example", "b.a.example", "xa.example"]),
+        (["example"], ["b.a.example"], ["b.a.example"]),
+        (["192.0.2.0/24"], None, ["2001:db8::1"]),
+        (None, ["2001:db8::/32"], ["2001:db8::1"]),
+    ],
+)
+def test_name_constraints(
+    tmp_path: Path, permitted: list[str] | None, excluded: list[str] | None, left_out: list[str]
+) -> None:
+    """Each kind of name is held to those of its kind."""
+
+    def names(texts: list[str] | None) -> list[x509.GeneralName] | None:
+        return None if texts is None else [_general(text) for text in texts]
+
+    constraints = x509.NameConstraints(names(permitted), names(excluded))
+    authority = CertificateAuthority.load(*AuthorityFiles(more=(constraints,)).write(tmp_path))
+    assert authority.names_left_out(HOSTS) == left_out
+
+
+def _general(text: str) -> x509.GeneralName:
+    return x509.IPAddress(ipaddress.ip_network(text)) if "/" in text else x509.DNSName(text)
+
+
+def test_without_name_constraints(tmp_path: Path) -> None:
+    """Every name will do."""
+    authority = CertificateAuthority.load(*AuthorityFiles().write(tmp_path))
+    assert authority.names_left_out(HOSTS) == []
 
 
 # --- mint ---
