@@ -23,7 +23,8 @@ from faultinject.facts import Facts
 from faultinject.faults.stage import Stage as FaultStage
 from faultinject.http.connection import ClientConnection
 from faultinject.http.hop_by_hop import asks_for_websocket
-from faultinject.http.message import RequestHead
+from faultinject.http.message import RequestHead, ResponseHead
+from faultinject.providers.provider import is_event_stream, unknown_stream
 from faultinject.rules.attempts import Ended
 from faultinject.session import Session
 from faultinject.streams import Ending, say_end
@@ -183,6 +184,23 @@ class Conversation:
             decision.plan.end(self._ended(decision, exchange))
             self.ending = self._ending_after(exchange)
             self._tell(exchange, decision.request, origin, decision.plan.rule_id, decision.facts)
+        self._warn_of_unknown_stream(exchange.head, decision.facts)
+
+    def _warn_of_unknown_stream(self, head: ResponseHead | None, facts: Facts) -> None:
+        """Warn of a stream that rules for streams cannot do anything to."""
+        services, rules = self.session.services, self.session.services.rule_set
+        if head is None or not (rules.asks_for_streams or rules.harms_streams):
+            return
+        if (kind := unknown_stream(head, facts.path)) is not None:
+            services.warn_once(
+                f"{facts.host} answers with a stream of {kind}, which is not recognised: rules for"
+                " streams do nothing to it"
+            )
+        elif rules.asks_for_streams and facts.body is not None and _unasked(head, facts):
+            services.warn_once(
+                f"{facts.host} answers with a stream to a request whose body does not ask for one:"
+                " rules with stream: true in their match are not for it"
+            )
 
     def _ended(self, decision: Decision, exchange: Exchange) -> Ended | None:
         """Return how an attempt ended; None if nobody counts attempts."""
@@ -291,6 +309,11 @@ class Conversation:
             fault=None if exchange.performer is None else exchange.performer.words,
             kind=None if facts is None else facts.kind,
         )
+
+
+def _unasked(head: ResponseHead, facts: Facts) -> bool:
+    """Return True if an answer is a stream, which the request's body does not ask for."""
+    return head.status == 200 and is_event_stream(head) and not facts.stream
 
 
 async def _perform(exchange: Exchange, decision: Decision, origin: Origin) -> None:

@@ -108,6 +108,8 @@ class ProxyStarted(Event):
     a ramp's greatest."""
     only: Literal["model", "api", "all"] = "api"
     """Which requests presets and the options are for."""
+    unknown_apis: tuple[str, ...] = ()
+    """Those hosts among the targets whose API is not known: their errors are generic."""
 
 
 @frozen(kw_only=True)
@@ -148,6 +150,8 @@ class PluginStarted(Event):
     chances: dict[str, float] = field(factory=dict, hash=False)
     """As of `ProxyStarted`."""
     only: Literal["model", "api", "all"] = "api"
+    """As of `ProxyStarted`."""
+    unknown_apis: tuple[str, ...] = ()
     """As of `ProxyStarted`."""
 
 

@@ -28,7 +28,7 @@ from faultinject.http.reshaping import is_encoded, reframed
 from faultinject.lease import Lease
 from faultinject.limits import Limits
 from faultinject.patience import Patience
-from faultinject.providers.provider import Asked, Fields, Provider
+from faultinject.providers.provider import Asked, Fields, Provider, unknown_stream
 from faultinject.rules.decide import Plan
 from faultinject.streams import Ending
 from faultinject.watching import ClientWatch
@@ -223,7 +223,10 @@ class Performer:
         if request_id := find_header(head.headers, self.provider.request_id_header):
             fields = evolve(fields, request_id=request_id.decode("latin-1"))
         shape = self.provider.stream_kind(self.asked.path, head)
-        answer = Answer(self.provider, shape, is_encoded(head), fields, plan.numbers)
+        answer = Answer(
+            self.provider, shape, is_encoded(head), fields, plan.numbers,
+            unknown_stream(head, self.asked.path),
+        )  # fmt: skip
         return make(plan.stream, plan.breaks, answer)
 
     def fields(self) -> Fields:

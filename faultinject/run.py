@@ -63,6 +63,7 @@ class StartFields(TypedDict):
     rules: tuple[str, ...]
     chances: dict[str, float]
     only: Only
+    unknown_apis: tuple[str, ...]
 
 
 @define(eq=False)
@@ -118,6 +119,7 @@ class Run:
     def start_fields(self) -> StartFields:
         """Return what the event of the start says, whatever the way in is."""
         from faultinject.composing import asked_probability, chances
+        from faultinject.providers import provider_for
 
         settings = self.settings
         return {
@@ -132,6 +134,11 @@ class Run:
             "rules": self.rule_set.ids,
             "chances": chances(self.rule_set),
             "only": settings.only,
+            "unknown_apis": tuple(
+                target.host
+                for target in settings.target_host
+                if target.exact and provider_for(target.host, "/").name == "plain"
+            ),
         }
 
     @contextmanager

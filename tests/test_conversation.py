@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from faultinject.authority import Authority
-from faultinject.events import ExchangeEnded
+from faultinject.events import ExchangeEnded, Warned
 from faultinject.limits import Limits
 from tests.support.bench import TARGET, answers, get, ok, open_bench, post
 from tests.support.peer import Peer
@@ -374,3 +374,46 @@ async def test_no_other_upgrade_is_refused(autojump_clock, host, header):
     async with open_bench(refuse_websocket=True) as bench:
         ask = get(f"http://{host}/", host, header, b"Connection: Upgrade")
         assert (await bench.connect().ask(ask)).status == 200
+
+
+def streamed(kind: bytes) -> bytes:
+    """Return an answer of a content type."""
+    return ok(b'{"a": 1}\n', b"Content-Type: " + kind)
+
+
+NDJSON, EVENTS = streamed(b"application/x-ndjson"), streamed(b"text/event-stream")
+CUT = {"name": "cut", "fault": {"stream": {"after": {"count": 9}, "cut": True}}}
+OF_STREAMS = {"name": "of streams", "match": {"stream": True}, "fault": {"respond": 500}}
+UNKNOWN = "api.example.com answers with a stream of application/x-ndjson, which is not recognised"
+UNASKED = "api.example.com answers with a stream to a request whose body does not ask for one"
+
+
+@pytest.mark.parametrize(
+    ("rule", "answer", "warning"),
+    [
+        (CUT, NDJSON, UNKNOWN),
+        (OF_STREAMS, NDJSON, UNKNOWN),
+        (OF_STREAMS, EVENTS, UNASKED),
+        (CUT, EVENTS, None),
+        (OF_STREAMS, ok(b"{}"), None),
+        ({"fault": {"respond": 500}, "match": {"path": "/other"}}, NDJSON, None),
+    ],
+)
+async def test_a_stream_that_is_not_recognised(autojump_clock, rule, answer, warning):
+    """Rules for streams do nothing to it, and that is said, once."""
+
+    async def answers_all(upstream: Peer) -> None:
+        while await upstream.read_message():
+            await upstream.send(answer)
+
+    async with open_bench(upstream=answers_all) as bench:
+        bench.rules(rule)
+        client = await bench.tls()
+        for _ in range(2):
+            assert (await client.ask(post("/api/chat", b"{}"))).status == 200
+        told = [event.message for event in bench.of(Warned)]
+        assert [each.partition(":")[0] for each in told] == ([] if warning is None else [warning])
+        if rule is CUT and answer is NDJSON:
+            faults = {each.fault for each in bench.of(ExchangeEnded)}
+            words = "the answer is a stream of application/x-ndjson, which is not recognised"
+            assert faults == {f"not reached: cut after 9 events ({words})"}

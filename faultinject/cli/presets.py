@@ -42,9 +42,19 @@ class _Presets(HelpfulGroup):
 def presets(context: click.Context) -> None:
     """List the failures that can be had by name (--preset), or show one."""
     if context.invoked_subcommand is None:
-        from faultinject.cli.preset_list import preset_list
+        _list()
 
-        click.echo(preset_list(_columns()), nl=False)
+
+@presets.command("list", cls=HelpfulCommand)
+def list_() -> None:
+    """List the presets, as does 'presets' alone."""
+    _list()
+
+
+def _list() -> None:
+    from faultinject.cli.preset_list import preset_list
+
+    click.echo(preset_list(_columns()), nl=False)
 
 
 def _columns() -> int | None:

@@ -28,6 +28,16 @@ class Answer:
     """What is drawn for what we say in it; the request's id is the answer's own."""
     numbers: Numbers = field(repr=False)
 
+    unknown_stream: str | None = None
+    """Its content type if it is a stream whose form is not known."""
+
+    @property
+    def why_no_stream(self) -> str:
+        """Why there is no `shape`, in words."""
+        if self.unknown_stream is None:
+            return "the answer is no stream"
+        return f"the answer is a stream of {self.unknown_stream}, which is not recognised"
+
     @property
     def readable_shape(self) -> StreamShape | None:
         """How its stream is written, if events can be seen in it."""

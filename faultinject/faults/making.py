@@ -47,7 +47,7 @@ def make(faults: tuple[StreamFault, ...], breaks: Break | None, answer: Answer) 
     for place, fault in enumerate(faults):
         words = stream_words(fault)
         if answer.shape is None:
-            undone.append(f"not reached: {words} (the answer is no stream)")
+            undone.append(f"not reached: {words} ({answer.why_no_stream})")
         elif (transform := _of_stream(fault, words, answer, place)) is None:
             undone.append(f"not applied: {words} (the answer is compressed)")
         else:
@@ -55,8 +55,8 @@ def make(faults: tuple[StreamFault, ...], breaks: Break | None, answer: Answer) 
     if breaks is not None and breaks.point is not None:
         words = break_words(breaks)
         if (transform := _of_break(breaks, breaks.point, words, answer)) is None:
-            why = "compressed" if answer.encoded else "no stream"
-            undone.append(f"not reached: {words} (the answer is {why})")
+            why = "the answer is compressed" if answer.encoded else answer.why_no_stream
+            undone.append(f"not reached: {words} ({why})")
         else:
             made.append(transform)
     length = all(keeps_length(fault.action) for fault in faults)

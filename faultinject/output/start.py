@@ -85,6 +85,12 @@ def _rule_name(name: str, chances: Mapping[str, float]) -> str:
     return brief(name, 100) + chance
 
 
+def _unknown_lines(event: ProxyStarted | PluginStarted) -> list[str]:
+    """Return a line for each host of which it is not known how its API fails."""
+    words = "unknown API, generic errors but on OpenAI's and Anthropic's paths"
+    return [f"           {safe(host)}: {words}" for host in event.unknown_apis[:MOST_TARGETS]]
+
+
 def start_block(event: ProxyStarted, *, bold: str = "", plain: str = "") -> str:
     """Return the lines that open a run; ``bold`` and ``plain`` switch the title's looks."""
     url, ca_cert = safe(event.url), safe(event.ca_cert)
@@ -96,6 +102,7 @@ def start_block(event: ProxyStarted, *, bold: str = "", plain: str = "") -> str:
     lines = [
         f"{bold}faultinject {safe(event.version)} listens on {url}{plain}{everywhere}",
         f"  targets  {targets}{answer}",
+        *_unknown_lines(event),
         *_rule_lines(event),
         "",
         *_proxy_lines(url, ca_cert),
@@ -116,6 +123,7 @@ def plugin_block(event: PluginStarted, *, bold: str = "", plain: str = "") -> st
     lines = [
         f"{bold}faultinject {safe(event.version)} is a plugin of Fault at {urls}{plain}",
         f"  targets  {', '.join(map(safe, event.targets))}",
+        *_unknown_lines(event),
         *_rule_lines(event),
         "",
         *_host_lines(event),

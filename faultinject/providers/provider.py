@@ -250,3 +250,22 @@ def is_event_stream(head: ResponseHead) -> bool:
     """Say whether a response is a stream of server-sent events, by its Content-Type."""
     value = find_header(head.headers, b"content-type") or b""
     return value.partition(b";")[0].strip().lower() == b"text/event-stream"
+
+
+_STREAMS = frozenset({
+    "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
+    "application/stream+json", "application/json-seq", "application/vnd.amazon.eventstream",
+})  # fmt: skip
+"""Content types of streams that are not of server-sent events: Ollama's, Amazon Bedrock's, …"""
+
+
+def unknown_stream(head: ResponseHead, path: str) -> str | None:
+    """Return the content type of an answer that is a stream in a form that is not known.
+
+    None if it is no stream, or one of server-sent events. Gemini's answer to
+    ``:streamGenerateContent`` is a JSON array, piece by piece, unless events are asked for.
+    """
+    value = find_header(head.headers, b"content-type") or b""
+    kind = value.partition(b";")[0].strip().lower().decode("latin-1")
+    of_gemini = kind == "application/json" and path.endswith(":streamGenerateContent")
+    return kind if head.status == 200 and (kind in _STREAMS or of_gemini) else None

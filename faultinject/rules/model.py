@@ -6,6 +6,7 @@ Knows nothing of how a rule is written, and of what its fault does.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 
 from attrs import evolve, field, frozen
 
@@ -103,6 +104,16 @@ class RuleSet:
     def ids(self) -> tuple[str, ...]:
         """The names (or ids) of the rules, in order."""
         return tuple(rule.id for rule in self.rules)
+
+    @cached_property
+    def asks_for_streams(self) -> bool:
+        """Whether a rule is for requests alone that want a stream."""
+        return any(rule.match.stream is True for rule in self.rules)
+
+    @cached_property
+    def harms_streams(self) -> bool:
+        """Whether a rule does something to streams."""
+        return any(choice.fault.stream for rule in self.rules for choice in rule.faults)
 
     def has(self, stage: Stage) -> bool:
         """Say whether there is anything to decide at a stage."""

@@ -49,6 +49,11 @@ def test_the_list_for_grep_has_a_line_each(run, monkeypatch):
     assert lines == [[name, *preset_named(name).sees.split()] for name in NAMES]
 
 
+def test_list_is_a_command(run):
+    """It says the same as no command."""
+    assert run("presets", "list") == run("presets")
+
+
 def test_one_is_shown(run):
     """Its words, its rules, its evidence, and the bytes for each API."""
     code, out, _ = run("presets", "show", "stream-cut")

@@ -123,3 +123,28 @@ def test_the_plugins_block_for_another_host() -> None:
     text = plugin_block(sample(PluginStarted, command="", tunnel="reply"))
     assert "fault run" not in text
     assert "give the answer to a chunk back" in text
+
+
+@pytest.mark.parametrize(
+    ("only", "line"),
+    [
+        ("model", "  only     calls of a model\n"),
+        ("all", "  only     every request, housekeeping too\n"),
+        ("api", ""),
+    ],
+)
+def test_what_presets_and_the_options_are_for(only: str, line: str) -> None:
+    """It is said if it is not as usual."""
+    text = start_block(sample(ProxyStarted, only=only))
+    assert line in text
+    assert ("  only " in text) is bool(line)
+
+
+def test_hosts_whose_api_is_not_known() -> None:
+    """Each has a line."""
+    for text in (
+        start_block(sample(ProxyStarted, unknown_apis=("api.groq.com",))),
+        plugin_block(sample(PluginStarted, unknown_apis=("api.groq.com",))),
+    ):
+        assert "\n           api.groq.com: unknown API, generic errors but on OpenAI's" in text
+    assert "unknown API" not in start_block(sample(ProxyStarted))

@@ -299,3 +299,11 @@ def test_a_plugin_offers_no_base_url(color: bool) -> None:
     assert text(sample(PluginStarted)).startswith("\x1b[1m" if color else "faultinject ")
     refused = text(sample(HandshakeFailed))
     assert "Make it trust the CA (`faultinject ca instructions`). Further" in refused
+
+
+@pytest.mark.parametrize("kind", ["housekeeping", "preflight", "model", "api", None])
+def test_what_is_no_call_of_the_api_is_marked(kind: str | None) -> None:
+    """A reader sees why no rule fired for it."""
+    text = TextFormat()(sample(ExchangeEnded, rule=None, outcome="forwarded", kind=kind))
+    words = [word for word in ("housekeeping", "preflight") if word in text]
+    assert words == [kind] * (kind in ("housekeeping", "preflight"))

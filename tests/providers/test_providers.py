@@ -21,6 +21,7 @@ from faultinject.providers.provider import (
     StreamShape,
     Usage,
     is_event_stream,
+    unknown_stream,
 )
 from tests.providers.golden import PATHS, asked_of
 from tests.providers.support import NOW_SECONDS, events_of, fields_of, passed, uniform
@@ -400,3 +401,28 @@ def test_pages(provider: Provider) -> None:
         names = {key.lower() for key, _ in page.headers(fields)}
         assert not names & {b"content-length", b"content-type", b"date", provider.request_id_header}
         assert fields.request_id.encode() not in page.body(fields)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "path", "known_as"),
+    [
+        (200, "application/x-ndjson", "/api/chat", "application/x-ndjson"),
+        (
+            200,
+            "Application/Vnd.Amazon.EventStream; x=y",
+            "/x",
+            "application/vnd.amazon.eventstream",
+        ),
+        (200, "application/json; charset=UTF-8", "/m:streamGenerateContent", "application/json"),
+        (200, "application/json", "/m:generateContent", None),
+        (200, "text/event-stream", "/m:streamGenerateContent", None),
+        (429, "application/x-ndjson", "/api/chat", None),
+    ],
+)
+def test_streams_of_forms_that_are_not_known(
+    status: int, kind: str, path: str, known_as: str | None
+) -> None:
+    """They are told by their content type; Gemini's JSON array by its path too."""
+    head = ResponseHead(status, b"", ((b"Content-Type", kind.encode()),))
+    assert unknown_stream(head, path) == known_as
+    assert unknown_stream(ResponseHead(200, b"", ()), path) is None
