@@ -110,6 +110,29 @@ def test_fault_then_success(
     assert [request.path for request in origin.received] == [kind.path] * 2
 
 
+@pytest.mark.parametrize("preset", ["overload-storm", "overloaded@first=2"])
+@pytest.mark.parametrize("kind", SDK_CALLERS)
+def test_a_program_that_tries_again_by_itself(
+    kind: type[Caller],
+    preset: str,
+    origin: Origin,
+    origin_ca: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It gets past at its third request, as the SDK's own retries do, which count theirs."""
+    options = [*proxy_options(origin.port, origin_ca, kind.host), "--preset", preset]
+    with ProxyRun(tmp_path, *options) as proxy:
+        with point(monkeypatch, kind, routed(kind, proxy, "base-url", max_retries=0)) as caller:
+            for _ in range(2):
+                seen = [caller.ask() for _ in range(3)]
+                assert [outcome.error is None for outcome in seen] == [False, False, True]
+        with point(monkeypatch, kind, routed(kind, proxy, "base-url")) as caller:
+            assert [caller.ask().text, caller.ask().text] == [TEXT, TEXT]
+        outcomes = [e["outcome"] for e in proxy.exchanges(12)]
+    assert outcomes == ["injected", "injected", "forwarded"] * 4
+
+
 @pytest.fixture(scope="module")
 def failing_proxy(
     shared_origin: Origin, origin_ca: Path, tmp_path_factory: pytest.TempPathFactory
