@@ -3,7 +3,8 @@
 Knows nothing of the command line. Which variables the clients of Python, Node, curl, Go and aws
 read was measured (httpx 0.28, requests 2.34, boto3 1.44, curl 7.88, Node 20 and 24); that Node
 22.21 heeds the proxy is from its release notes; the commands of the trust stores, Firefox and Java
-are from their manuals.
+are from their manuals, and so is what is said of curl and Git on Windows (curl's ``--cacert`` and
+``--ssl-no-revoke``, git-config's ``http.*``).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from string import Template
 
@@ -87,11 +88,67 @@ Clients that let you set their base URL need none of this:
   ANTHROPIC_BASE_URL=http://127.0.0.1:8080"""
 
 
+_VARIABLES_ON_WINDOWS = """\
+For one program, without touching the system
+A variable counts for what the same window starts afterwards. All but NODE_EXTRA_CA_CERTS replace
+what the program trusts, so that hosts other than the targets need the bundle of the last lines.
+
+  PowerShell      $$env:HTTPS_PROXY = 'http://127.0.0.1:8080'
+                  $$env:SSL_CERT_FILE = $powershell
+  cmd             set "HTTPS_PROXY=http://127.0.0.1:8080"
+                  set "SSL_CERT_FILE=$path"
+
+The variable for the certificate, by client:
+  Python: httpx, urllib, aiohttp; the SDKs of anthropic, openai, google-genai, mistralai, cohere
+                  SSL_CERT_FILE (aiohttp needs trust_env=True to use the proxy)
+  Python: requests
+                  REQUESTS_CA_BUNDLE
+  aws, boto3      AWS_CA_BUNDLE
+  Node            NODE_EXTRA_CA_CERTS
+                  Node 24 and later, or 22.21: NODE_USE_ENV_PROXY with the value 1, too
+                  Before: fetch ignores HTTPS_PROXY; use undici's ProxyAgent, or the base URL
+  Go, .NET        none: they ask the system's store, see above
+  curl            Windows' own (Schannel) ignores CURL_CA_BUNDLE and asks whether a certificate is
+                  revoked, which nobody can tell of ours:
+                  curl --ssl-no-revoke --cacert $cert https://...
+                  With OpenSSL, as Git brings it: CURL_CA_BUNDLE
+  Git             git -c http.sslBackend=openssl -c http.sslCAInfo=$cert ...
+                  With Schannel, once the certificate is in the system's store:
+                  git -c http.sslBackend=schannel -c http.schannelCheckRevoke=false ...
+  Java            keytool -importcert -cacerts -storepass changeit -noprompt ^
+                    -alias faultinject -file $cert   (in PowerShell: ` for ^)
+                  verify: keytool -list -cacerts -storepass changeit -alias faultinject
+                  remove: keytool -delete -cacerts -storepass changeit -alias faultinject
+                  the proxy: -Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=8080
+
+  A bundle with the public roots (in PowerShell; the package certifi prints their file)
+                  Get-Content (py -m certifi), $powershell | Set-Content -Encoding ascii bundle.pem
+
+Clients that let you set their base URL need none of this:
+  PowerShell      $$env:ANTHROPIC_BASE_URL = 'http://127.0.0.1:8080'
+  cmd             set "ANTHROPIC_BASE_URL=http://127.0.0.1:8080"
+"""
+
+
 def instructions_for(platforms: Sequence[str], certificate: Path, pem: bytes) -> str:
     """Return the platforms' sections and the environment variables, for a certificate."""
     sections = [_section(name, certificate, pem) for name in platforms]
-    variables = _filled(_VARIABLES, cert=_quoted(certificate, "posix"))
-    return "\n\n".join([f"The certificate: {certificate}", *sections, variables])
+    return "\n\n".join(
+        [f"The certificate: {certificate}", *sections, *_pages(platforms, certificate)]
+    )
+
+
+def _pages(platforms: Sequence[str], certificate: Path) -> Iterator[str]:
+    """Return the variables as the platforms' shells set them."""
+    if tuple(platforms) != ("windows",):
+        yield _filled(_VARIABLES, cert=_quoted(certificate, "posix"))
+    if "windows" in platforms:
+        yield _filled(
+            _VARIABLES_ON_WINDOWS.rstrip(),
+            path=str(certificate),
+            cert=_quoted(certificate, "windows"),
+            powershell="'" + str(certificate).replace("'", "''") + "'",
+        )
 
 
 def _section(platform: str, certificate: Path, pem: bytes) -> str:

@@ -76,3 +76,23 @@ def test_removal_names_this_certificate(pem, platform):
 def test_the_clients_variables_are_there(pem, variable):
     """Whatever the platform."""
     assert variable in instructions_for((), CERTIFICATE, pem)
+
+
+def test_the_page_of_windows_speaks_its_shells(pem):
+    """PowerShell and cmd, Schannel and Git; no sh, and no path of Debian's."""
+    text = instructions_for(("windows",), Path("/it's here/ca.crt"), pem)
+    assert "$env:SSL_CERT_FILE = '/it''s here/ca.crt'" in text
+    assert 'set "SSL_CERT_FILE=/it\'s here/ca.crt"' in text
+    assert 'curl --ssl-no-revoke --cacert "/it\'s here/ca.crt"' in text
+    assert 'http.sslCAInfo="/it\'s here/ca.crt"' in text
+    assert "http.schannelCheckRevoke=false" in text
+    for word in ("export ", "/etc/ssl", "cat "):
+        assert word not in text
+
+
+def test_all_pages_have_both_kinds_of_shells(pem):
+    """Each kind once."""
+    text = instructions_for(tuple(PLATFORMS), CERTIFICATE, pem)
+    assert text.count("For one program, without touching the system") == 2
+    assert "export HTTPS_PROXY=" in text
+    assert "$env:HTTPS_PROXY =" in text
