@@ -26,6 +26,7 @@ from faultinject.services import dialer_of, services_of
 from faultinject.session import Services, Session
 from faultinject.settings import Settings
 from faultinject.socket_stream import SocketListener, SocketStream
+from faultinject.spare_memory import SpareMemory
 from faultinject.streams import Ending, close
 from faultinject.upstream import Dial
 
@@ -74,6 +75,7 @@ class _Acceptor:
 
     services: Services
     sessions: set[Session] = field(factory=set)
+    _spare_memory: SpareMemory = field(factory=SpareMemory)
 
     async def run(self, listeners: list[trio.SocketListener], told_to_drain: trio.Event) -> None:
         """Accept clients until told to drain; return when every session has ended."""
@@ -95,12 +97,17 @@ class _Acceptor:
 
     async def serve_connection(self, stream: SocketStream) -> None:
         """Serve one client; the stream is closed afterwards, whatever happens."""
+        await self._serve(stream)
+        await self._spare_memory.ended(len(self.sessions))
+
+    async def _serve(self, stream: SocketStream) -> None:
         async with stream:
             if len(self.sessions) >= self.services.limits.sessions:
                 await self._turn_away(stream)
                 return
             session = Session(self.services, self.services.next_session_id(), _peer(stream))
             self.sessions.add(session)
+            self._spare_memory.began(len(self.sessions))
             try:
                 door = FrontDoor(stream, stream.acknowledge)
                 await session.run(door.serve)

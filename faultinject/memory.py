@@ -7,6 +7,7 @@ the pages between what is still used count as ours. CPython frees cycles when it
 from __future__ import annotations
 
 import gc
+import sys
 
 
 def give_back() -> None:
@@ -15,9 +16,11 @@ def give_back() -> None:
     Takes some ten milliseconds for each 100 MB in use, so it is for the rest after a surge.
     Elsewhere than on glibc it only collects. See malloc_trim(3).
     """
+    gc.collect()
+    if sys.platform != "linux":
+        return  # Windows has no library that stands for the program itself
     import ctypes  # late, for most runs never need it
 
-    gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

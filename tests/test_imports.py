@@ -28,7 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     # the user's choices, how events look.
     ("streams",),
     ("http", "tls", "providers", "socket_stream"),
-    ("accepting", "patience", "beside", "one_at_a_time"),
+    ("accepting", "patience", "beside", "one_at_a_time", "spare_memory"),
     ("memory_stream", "settings", "output"),
     ("facts", "faults", "opening", "not_http", "verdict", "relay", "dial", "config", "base_url"),
     ("lease",),
@@ -73,6 +73,7 @@ ONLY_IN = {
     "zlib": {"http.coding"},
     "brotli": {"http.coding"},
     "zstandard": {"http.coding"},
+    "ctypes": {"memory"},
     "ssl": {"tls", "dial", "demo", "cli"},
     "socket": {"dial", "socket_stream", "plugin"},
     "random": set[str](),

@@ -97,12 +97,12 @@ class Tunnel:
     ) -> None:
         self.stream.close()
 
-    def ask(self, request: bytes, status: int) -> None:
-        """Send a request and read its whole answer, which must have that status."""
+    def ask(self, request: bytes, *statuses: int) -> None:
+        """Send a request and read its whole answer, which must have one of these statuses."""
         self.stream.sendall(request)
         head, rest = self._head()
-        if head[9:12] != b"%d" % status:
-            raise WrongAnswerError(f"{head[:40]!r} where {status} was due")
+        if head[9:12] not in [b"%d" % status for status in statuses]:
+            raise WrongAnswerError(f"{head[:40]!r} where {statuses} was due")
         length = LENGTH.search(head)
         if length is None:
             raise WrongAnswerError("an answer without Content-Length")

@@ -1,0 +1,38 @@
+"""When the memory that a surge of connections left behind is given back to the system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+from attrs import define
+
+from faultinject.memory import give_back
+
+SURGE_CONNECTIONS = 200
+"""A surge has at least so many connections at once: some 15 MiB."""
+_OVER_AT = 4
+"""A surge is over when of so many connections one is left."""
+
+
+@define(eq=False)
+class SpareMemory:
+    """Knows when a surge is over, and gives its memory back then.
+
+    Nothing polls: each connection says when it begins and ends. With each fall to a quarter memory
+    is given back, so that at most what `SURGE_CONNECTIONS` left behind is kept.
+    """
+
+    _give_back: Callable[[], None] = give_back
+    _most: int = 0
+
+    def began(self, connections: int) -> None:
+        """Note that a connection began; so many are open now."""
+        self._most = max(self._most, connections)
+
+    async def ended(self, connections: int) -> None:
+        """Note that one ended; so many are left. Gives memory back, in a thread, if it is time."""
+        if self._most < SURGE_CONNECTIONS or connections > self._most / _OVER_AT:
+            return
+        self._most = connections
+        await trio.to_thread.run_sync(self._give_back)
