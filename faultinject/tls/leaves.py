@@ -74,10 +74,7 @@ class LeafCache:
         made when it is first needed, in a thread: nobody else waits. Raises as `context_for` does.
         """
         async with self._making_key:
-            if self._rsa_key is None:
-                from faultinject.tls.issuing import new_rsa_key
-
-                self._rsa_key = await trio.to_thread.run_sync(new_rsa_key)
+            self._rsa_key = self._rsa_key or await trio.to_thread.run_sync(_new_rsa_key)
         kept = self._kept_for(host)
         if not kept.has_rsa:
             self._load(kept.context, self._authority.mint(host, self._rsa_key))
@@ -108,3 +105,9 @@ class LeafCache:
 
     def _load(self, context: ssl.SSLContext, leaf: Leaf) -> None:
         self._files.load(context, leaf.private_key_pem + leaf.certificate_chain_pem)
+
+
+def _new_rsa_key() -> RSAPrivateKey:
+    from faultinject.tls.issuing import new_rsa_key
+
+    return new_rsa_key()
