@@ -207,6 +207,40 @@ async def test_the_limit_of_a_head_begins_with_its_first_byte(autojump_clock):
         assert (await client.answer()).status == 429
 
 
+@pytest.mark.parametrize("stops", [True, False])
+@pytest.mark.parametrize("used", [True, False])
+async def test_an_idle_client_is_told_the_end(autojump_clock, stops, used):
+    """By TLS's own word, when the proxy stops and when it was idle for too long."""
+    async with open_bench(probability=1, limits=Limits(idle_seconds=50)) as bench:
+        client = await bench.tls()
+        if used:
+            await client.ask(get("/"))
+        await trio.testing.wait_all_tasks_blocked()
+        if stops:
+            bench.sessions[0].drain()
+        assert await client.rest() == b""
+        assert trio.current_time() < 1 if stops else trio.current_time() >= 49
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: x\r\n\r\n",
+     get("/", TARGET, b"Connection: close") + get("/2"),
+     b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"],
+    ids=["400", "501", "pipelined", "405"],
+)  # fmt: skip
+async def test_our_end_is_there_with_our_last_word(autojump_clock, asked):
+    """Though the client says nothing more, and does not end its side; what it sends is read."""
+    async with open_bench(probability=1) as bench:
+        client = await bench.tls()
+        await client.send(asked)
+        assert (await client.rest()).startswith(b"HTTP/1.1 ")
+        assert trio.current_time() < 0.1
+        await client.close()
+        await bench.ended()
+        assert trio.current_time() < 0.1
+
+
 @pytest.mark.parametrize("pieces", [[b"\r\n"], [b"\r", b"\n"]])
 async def test_an_empty_line_behind_a_body_begins_no_head(autojump_clock, pieces):
     """The client is as idle as before it, however long, and its next request is answered."""

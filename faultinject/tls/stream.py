@@ -142,6 +142,8 @@ class TlsStream(Layered):
         except ssl.SSLWantReadError:
             if not data:
                 raise
+        except ssl.SSLZeroReturnError:
+            pass  # both sides have said their end
         except ssl.SSLEOFError:
             self.truncated = True
         except ssl.SSLError as error:

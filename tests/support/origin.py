@@ -33,6 +33,9 @@ class Origin:
         self.opened = 0
         """Connections that came up, their TLS included."""
         self.failed_handshakes = 0
+        self.ends: dict[int, str] = {}
+        """How clients ended connections: ``closed`` in good order, or ``cut`` without
+        close_notify."""
         self._pages = pages
         self._context = context
         self._changed = threading.Condition()
@@ -99,6 +102,18 @@ class Origin:
         except Exception as error:
             self._failures.append(error)
 
+    def _note_end(self, connection: int, how: str) -> None:
+        with self._changed:
+            self.ends[connection] = how
+            self._changed.notify_all()
+
+    def wait_for_end(self, connection: int, seconds: float = END_SECONDS) -> str:
+        """Return how a client ended a connection; raises `TimeoutError`."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: connection in self.ends, seconds):
+                raise TimeoutError(f"connection {connection} has not ended")
+            return self.ends[connection]
+
     def _secured(self, sock: socket.socket) -> socket.socket:
         if self._context is None:
             return sock
@@ -121,6 +136,9 @@ class Origin:
                 sock.settimeout(END_SECONDS)
                 while wire.read_some():  # or our close would become a reset
                     pass
+            self._note_end(connection, "closed")
+        except ssl.SSLEOFError:
+            self._note_end(connection, "cut")
         finally:
             with self._changed:
                 self._sockets.discard(sock)

@@ -108,6 +108,26 @@ def refuse_expectation(exchange: Exchange) -> None:
     exchange.close()
 
 
+def early_then_close(exchange: Exchange) -> None:
+    """Answer before the body was read, and end the connection; what comes is read away."""
+    exchange.send(b"HTTP/1.1 413 Too Much\r\n" + DATE + b"\r\nno room")
+    exchange.close()
+
+
+def refuse_and_stay(exchange: Exchange) -> None:
+    """Answer an expectation of 100 with a final status, and go on with the connection."""
+    exchange.send(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno")
+    exchange.read_body(send_continue=False)
+
+
+def cut_after_upgrade(exchange: Exchange) -> None:
+    """Switch protocols, speak, and end without TLS's good-bye."""
+    exchange.send(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhalf"
+    )
+    exchange.cut()
+
+
 def echo_after_upgrade(exchange: Exchange) -> None:
     """Switch protocols, speak first, then echo until the client ends its side."""
     exchange.open = False
@@ -183,6 +203,12 @@ PAGES: dict[str, Page] = {
     "/digest": digest,
     "/count": count,
     "/early": early,
+    "/early-then-close": early_then_close,
+    "/refuse-and-stay": refuse_and_stay,
+    "/upgrade-then-cut": cut_after_upgrade,
+    "/until-close-cut": then_close(
+        b"HTTP/1.1 200 OK\r\n" + DATE + b"\r\nuntil the end", orderly=False
+    ),
     "/refuse-expectation": refuse_expectation,
     "/upgrade": echo_after_upgrade,
     "/sse": sse,

@@ -109,6 +109,55 @@ async def test_a_peer_that_just_ends_has_ended() -> None:
     assert await client.receive_some() == b""
 
 
+async def test_whether_a_peer_said_its_end_is_known() -> None:
+    """One without close_notify may be an attacker's (RFC 9112 section 9.8)."""
+    for orderly in (True, False):
+        theirs, ours = await connected()
+        await (theirs.aclose() if orderly else theirs.transport.aclose())
+        assert await ours.receive_some() == b""
+        assert ours.truncated is not orderly
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_what_the_peer_says_behind_our_end_is_read(version: ssl.TLSVersion) -> None:
+    """What was there by then, what comes later, and its end; nothing can be sent any more."""
+    client, server = memory_stream_pair()
+    context = trusting_context()
+    context.minimum_version = context.maximum_version = version
+    theirs = TlsStream(client, context, server_side=False, server_hostname=TARGET)
+    ours = TlsStream(server, leaves().context_for(TARGET), server_side=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(theirs.do_handshake)
+        nursery.start_soon(ours.do_handshake)
+    for data in (b"one", b"two", b"three"):
+        await theirs.send_all(data)
+    assert await ours.receive_some(3) == b"one"
+    await ours.end_sending()
+    await ours.end_sending()  # twice is fine
+    assert await theirs.receive_some() == b""
+    await theirs.send_all(b"four")
+    received = b""
+    while len(received) < 12:
+        received += await ours.receive_some(4)
+    assert received == b"twothreefour"
+    await theirs.aclose()
+    assert await ours.receive_some() == b""
+    with pytest.raises(trio.BrokenResourceError):
+        await ours.send_all(b"x")
+
+
+async def test_what_arrived_is_not_lost_to_our_end_or_the_peers() -> None:
+    """Both have ended before anything was read."""
+    theirs, ours = await connected()
+    await theirs.send_all(b"bye")
+    await ours.receive_some(1)
+    await theirs.aclose()
+    await ours.end_sending()
+    assert await ours.receive_some() == b"ye"
+    assert await ours.receive_some() == b""
+    assert not ours.truncated
+
+
 async def test_our_own_end_is_said() -> None:
     """The peer reads close_notify, and need not guess whether something is missing."""
     theirs, ours = await connected()
