@@ -116,18 +116,24 @@ async def test_how_a_client_ends_an_upgrade_is_passed_on(autojump_clock, orderly
         assert [stream.told_end for stream in dialled] == [orderly]
 
 
+STREAM = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"9\r\n123456789\r\n"
+)
+
+
 async def test_a_fault_that_cuts_an_early_answer_ends_the_upload(autojump_clock):
     """The client sees the cut at once, though it has not sent all."""
 
     async def early(upstream: Peer) -> None:
         await upstream.read_until(b"\r\n\r\n")
-        await upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789")
+        await upstream.send(STREAM)
         await upstream.rest()
 
     async with open_bench(upstream=early) as bench:
-        bench.rules({"fault": {"cut": {"after": {"bytes": 3}}}})
+        bench.rules({"fault": {"stream": {"after": {"bytes": 3}, "cut": True}}})
         client = await bench.tls()
         await client.send(post("/v1/messages", b"x" * 99)[:-50])
-        assert (await client.end()).endswith(b"\r\n\r\n123")
+        assert (await client.end()).endswith(b"\r\n\r\n3\r\n123\r\n")
         assert trio.current_time() < 1
         assert bench.outcomes == ["harmed"]
