@@ -294,12 +294,12 @@ async def test_an_upgraded_tunnel(autojump_clock: trio.abc.Clock) -> None:
         await upstream.read_message()
         await trio.sleep(1)
         await upstream.send(
-            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
         )
         while data := await upstream.receive():
             await upstream.send(data)
 
-    upgrade = get("/", TARGET, b"Connection: Upgrade", b"Upgrade: echo")
+    upgrade = get("/", TARGET, b"Connection: Upgrade", b"Upgrade: websocket")
     async with one_tunnel(upstream=script) as (here, host, peer):
         assert (await peer.ask(upgrade)).status == 101
         await peer.send(b"one")
