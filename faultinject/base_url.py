@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from attrs import evolve
+
 from faultinject.authority import HTTPS_PORT, Authority, TargetPattern
 from faultinject.errors import ClientProtocolError
 from faultinject.http.message import RequestHead
@@ -39,9 +41,10 @@ def target_meant(targets: Sequence[TargetPattern], head: RequestHead) -> Authori
 
 def _fitting(targets: Sequence[Authority], head: RequestHead) -> Sequence[Authority]:
     """Return the targets that a request may be for, as far as it can be told."""
-    path = head.target.partition(b"?")[0].decode("ascii", "backslashreplace")
+    path = path_of(head)
     vendors = {target: vendor_of(target.host) for target in targets}
     having = [each for each, vendor in vendors.items() if vendor and vendor.has(path)]
+    having = having or [each for each, v in vendors.items() if v and v.mended(path) != path]
     named = named_vendors(head)
     if fitting := [each for each, vendor in vendors.items() if vendor and vendor.name in named]:
         # Where path and headers contradict each other nothing is left.
@@ -70,3 +73,21 @@ def check_keys(head: RequestHead, authority: Authority) -> None:
             " --allow-foreign-keys",
             MISDIRECTED,
         )
+
+
+def mended(head: RequestHead, authority: Authority) -> RequestHead:
+    """Return a request with the path that its target's API has.
+
+    Some clients want ``/v1`` in their base URL and some do not: without it, or with it twice, the
+    API would not know the path. See `Vendor.mended`.
+    """
+    vendor, path = vendor_of(authority.host), path_of(head)
+    if vendor is None or (meant := vendor.mended(path)) == path:
+        return head
+    _, mark, query = head.target.partition(b"?")
+    return evolve(head, target=meant.encode() + mark + query)
+
+
+def path_of(head: RequestHead) -> str:
+    """Return the path of a request's target, without its query."""
+    return head.target.partition(b"?")[0].decode("ascii", "backslashreplace")

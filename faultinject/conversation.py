@@ -37,6 +37,8 @@ class Routed:
 
     request: RequestHead
     origin: Origin
+    mended_from: str | None = None
+    """The path as it was sent, if the API has another in its place."""
 
 
 _NO_WEBSOCKET = ClientProtocolError(
@@ -155,6 +157,7 @@ class Conversation:
             await self.refuse(request, error)
             return
         decision = self._decision(routed.request, routed.origin)
+        decision.facts.path_mended_from = routed.mended_from
         await self._carry_out(decision, routed.origin, self._decide_and_perform)
 
     def _decision(self, request: RequestHead, origin: Origin) -> Decision:
@@ -308,6 +311,7 @@ class Conversation:
             error=exchange.error,
             fault=None if exchange.performer is None else exchange.performer.words,
             kind=None if facts is None else facts.kind,
+            path_mended_from=None if facts is None else facts.path_mended_from,
         )
 
 

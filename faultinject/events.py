@@ -260,6 +260,8 @@ class ExchangeEnded(Event):
     """What a rule did to the answer, in words, and what it could not do."""
     kind: Kind | None = None
     """What the request is for; None if it named no host, or is a CONNECT."""
+    path_mended_from: str | None = None
+    """The path as the client sent it, if ``path``, the API's own, was asked for in its place."""
 
     @property
     def level(self) -> Level:

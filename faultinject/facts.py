@@ -57,6 +57,8 @@ class Facts:
     """Which attempt of its call this is, from 1; None if it cannot be told, or no rule asks."""
     call: str = ""
     """Which call it is an attempt of; empty if `attempt` is None."""
+    path_mended_from: str | None = None
+    """The path as the client sent it, if the API's own was put in its place."""
 
     _headers: dict[bytes, tuple[bytes, ...]] | None = field(default=None, init=False, repr=False)
     _json: Any = field(default=_UNREAD, init=False, repr=False)
@@ -72,6 +74,7 @@ class Facts:
             self.began_seconds,
             attempt,
             call,
+            self.path_mended_from,
         )
         facts._headers, facts._json = self._headers, self._json
         return facts

@@ -15,7 +15,7 @@ import trio
 from attrs import define
 
 from faultinject.authority import HTTPS_PORT, Authority
-from faultinject.base_url import check_keys, target_meant
+from faultinject.base_url import check_keys, mended, path_of, target_meant
 from faultinject.conversation import Conversation, Routed
 from faultinject.dial import Origin
 from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
@@ -118,4 +118,19 @@ def _route(session: Session, head: RequestHead) -> Routed:
     authority = target_meant(session.services.targets, head)
     if not session.services.takes_any_key:
         check_keys(head, authority)
-    return Routed(addressed_to(head, authority, HTTPS_PORT), Origin(authority, authority))
+    request = mended(head, authority)
+    mended_from = None if request is head else path_of(head)
+    if mended_from is not None:
+        _warn_of_path(session, authority.host, mended_from, path_of(request))
+    request = addressed_to(request, authority, HTTPS_PORT)
+    return Routed(request, Origin(authority, authority), mended_from)
+
+
+def _warn_of_path(session: Session, host: str, sent: str, meant: str) -> None:
+    prefix = meant.removesuffix(sent) if meant.endswith(sent) else ""
+    problem = f"lacks {prefix}" if prefix else "has /v1 too often"
+    session.services.warn_once(
+        f"a client asks {host} for {sent}, which it has not: its base URL {problem}. It is asked"
+        f" for {meant} instead, and so are others like it",
+        about=f"{host} {problem}",
+    )

@@ -92,10 +92,11 @@ class Services:
         """Return the first target pattern that a host matches on some port."""
         return next((t for t in self.targets if t.matches(host, t.port or HTTPS_PORT)), None)
 
-    def warn_once(self, message: str) -> None:
-        """Warn, unless the same has been said before in this run."""
-        if message not in self._warnings and len(self._warnings) < MOST_WARNINGS:
-            self._warnings.add(message)
+    def warn_once(self, message: str, about: str = "") -> None:
+        """Warn, unless the same (or something about the same) has been said in this run."""
+        about = about or message
+        if about not in self._warnings and len(self._warnings) < MOST_WARNINGS:
+            self._warnings.add(about)
             self.listener(Warned(time=time.time(), message=message))
 
     def new_lease(self) -> Lease:

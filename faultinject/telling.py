@@ -141,6 +141,7 @@ def tell_exchange(
     error: str | None = None,
     fault: str | None = None,
     kind: Kind | None = None,
+    path_mended_from: str | None = None,
 ) -> None:
     """Tell of the end of a session's latest exchange.
 
@@ -170,5 +171,6 @@ def tell_exchange(
             error=error,
             fault=fault,
             kind=kind,
+            path_mended_from=path_mended_from,
         )
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from faultinject.authority import Authority, TargetPattern
-from faultinject.base_url import check_keys, target_meant
+from faultinject.base_url import check_keys, mended, target_meant
 from faultinject.errors import ClientProtocolError
 from faultinject.http.message import RequestHead
 
@@ -164,3 +164,44 @@ def test_a_key_of_another_vendors_form_is_refused(host, head, owner):
 def test_keys_that_pass(host, head):
     """The vendor's own, those without a form, and any to a host that is nobody's that we know."""
     check_keys(head, Authority(host, 443))
+
+
+# Paths
+
+
+@pytest.mark.parametrize(
+    ("host", "target", "asked"),
+    [
+        (ANTHROPIC, "/messages?beta=true", "/v1/messages?beta=true"),
+        (OPENAI, "/v1/v1/chat/completions?", "/v1/chat/completions?"),
+        (OPENAI, "/v1/responses?a=/messages", "/v1/responses?a=/messages"),
+        ("api.deepseek.com", "/chat/completions", "/chat/completions"),
+        ("gateway.example", "/messages", "/messages"),
+    ],
+)
+def test_the_path_that_the_api_has(host, target, asked):
+    """The query stays as it is, and hosts that are not known get what was sent."""
+    head = mended(asking(target, VERSION), Authority(host, 443))
+    assert head == asking(asked, VERSION)
+
+
+@pytest.mark.parametrize(
+    ("path", "host"),
+    [
+        ("/messages", ANTHROPIC),
+        ("/v1/v1/messages", ANTHROPIC),
+        ("/chat/completions", OPENAI),
+        ("/responses", OPENAI),
+    ],
+)
+def test_such_a_path_says_which_target_is_meant(path, host):
+    """As the right one would."""
+    assert meant(BOTH, asking(path)) == f"{host}:443"
+    with pytest.raises(ClientProtocolError, match="which target"):
+        meant(BOTH, asking("/models"))
+
+
+def test_the_path_of_an_api_counts_before_one_that_is_mended():
+    """DeepSeek has it as it is."""
+    path = asking("/chat/completions", BEARER)
+    assert meant((OPENAI, "api.deepseek.com"), path) == "api.deepseek.com:443"

@@ -7,7 +7,7 @@ import pytest
 from faultinject.authority import Authority
 from faultinject.dial import Origin
 from faultinject.errors import UpstreamError
-from faultinject.events import ExchangeEnded, RelayEnded
+from faultinject.events import ExchangeEnded, RelayEnded, Warned
 from tests.support.bench import TARGET, answers, echoes, get, ok, open_bench, post
 from tests.support.peer import Peer
 
@@ -178,6 +178,38 @@ async def test_foreign_keys_pass_if_they_are_allowed(autojump_clock):
     async with open_bench(targets=("api.openai.com",)) as bench:
         absolute = get("https://api.openai.com/v1/models", "x", key)
         assert (await bench.connect().ask(absolute)).status == 200
+
+
+async def test_a_path_without_v1_is_asked_with_it(autojump_clock):
+    """The upstream and the rules see the API's path, the event both, and a warning says so once."""
+    async with open_bench(upstream=shows_head, targets=("api.anthropic.com",)) as bench:
+        bench.rules(
+            {"match": {"path": "/v1/messages"}, "when": {"first": 1}, "fault": {"respond": 529}}
+        )
+        client = bench.connect()
+        assert (await client.ask(post("/messages", b"{}"))).status == 529
+        for sent in ("/messages?beta=true", "/messages", "/v1/v1/messages", "/v1/messages"):
+            line = (await client.ask(post(sent, b"{}"))).body.partition(b"\r\n")[0]
+            query = sent.partition("?")[1:]
+            assert line == f"POST /v1/messages{''.join(query)} HTTP/1.1".encode()
+        told = [(event.path, event.path_mended_from) for event in bench.of(ExchangeEnded)]
+        assert told == [
+            *3 * [("/v1/messages", "/messages")],
+            ("/v1/messages", "/v1/v1/messages"),
+            ("/v1/messages", None),
+        ]
+        lacking, doubled = [event.message for event in bench.of(Warned)]
+        assert "for /messages, which it has not: its base URL lacks /v1. " in lacking
+        assert "for /v1/v1/messages, which it has not: its base URL has /v1 too often. " in doubled
+        assert doubled.endswith("It is asked for /v1/messages instead, and so are others like it")
+
+
+async def test_the_path_of_a_proxied_request_is_left_alone(autojump_clock):
+    """The client knows whom it asks."""
+    async with open_bench(upstream=shows_head, targets=("api.anthropic.com",)) as bench:
+        answer = await bench.connect().ask(get("https://api.anthropic.com/messages"))
+        assert answer.body.startswith(b"GET /messages HTTP/1.1")
+        assert (await bench.exchange()).path_mended_from is None
 
 
 # CONNECT

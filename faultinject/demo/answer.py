@@ -5,6 +5,7 @@ The documents are those of `faultinject.providers`. Knows nothing of how they ar
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
@@ -120,6 +121,17 @@ def models_asked_for(request: RequestHead) -> Whole | None:
         return None
     name = unquote(path[len(_MODELS) :].strip(b"/").decode("ascii", "replace"))
     return Whole(pages.models(name, anthropic=request.has_header(b"anthropic-version")))
+
+
+_BASE = re.compile(rb"\A(?:/v1(?=/))*")
+
+
+def page_of(path: bytes) -> Page | None:
+    """Return what is at a path, with ``/v1`` before it, without it, or with it twice.
+
+    Base URLs of some clients end in it, and those of others do not.
+    """
+    return PAGES.get(_BASE.sub(b"/v1", path))
 
 
 def too_large(fields: Fields) -> Whole:

@@ -15,7 +15,15 @@ from email.utils import formatdate
 import trio
 from attrs import define, evolve, field
 
-from faultinject.demo.answer import NO_PAGE, PAGES, Answer, Page, Whole, models_asked_for, too_large
+from faultinject.demo.answer import (
+    NO_PAGE,
+    Answer,
+    Page,
+    Whole,
+    models_asked_for,
+    page_of,
+    too_large,
+)
 from faultinject.errors import ClientGoneError, ClientProtocolError
 from faultinject.http.connection import CONTINUE, ClientConnection
 from faultinject.http.cors import allowing, allowing_call, is_preflight
@@ -68,7 +76,7 @@ class FakeApi:
             await exchange.refuse(error.status, str(error), last=True)
 
     async def _exchange(self, client: ClientConnection, request: RequestHead) -> None:
-        page = PAGES.get(request.target.partition(b"?")[0])
+        page = page_of(request.target.partition(b"?")[0])
         exchange = self._begin(client, page or NO_PAGE, request)
         body = await exchange.body(self.limits.drained_body_bytes)
         if body is None:

@@ -20,6 +20,8 @@ _KEY_NAMES = (b"authorization", b"auth", b"key", b"token")
 _IN_WEBSOCKET = b"openai-insecure-api-key."
 """What stands before a key that a browser sends as a subprotocol, for want of other headers.
 https://platform.openai.com/docs/guides/realtime-websocket"""
+_PREFIXES = re.compile(r"\A(?:/v1(?=/))+")
+"""What a client's base URL and the client itself may both have put before an endpoint."""
 
 
 @frozen
@@ -36,10 +38,22 @@ class Vendor:
     """Headers that no other API's clients send, in lower case."""
     key_header: bytes = b"authorization"
     """The header that its clients have their key in, in lower case."""
+    prefix: str | None = None
+    """What its paths begin with, if clients are known to leave ``/v1`` out or to say it twice."""
 
     def has(self, path: str) -> bool:
         """Return True if the API has a path (without its query)."""
         return self.paths.fullmatch(path) is not None
+
+    def mended(self, path: str) -> str:
+        """Return the path that is meant by one with too many ``/v1`` or too few in front.
+
+        The path itself if the API has it, or if it would be no path of the API either way.
+        """
+        if self.prefix is None or self.has(path):
+            return path
+        meant = self.prefix + _PREFIXES.sub("", path)
+        return meant if self.has(meant) else path
 
 
 def _below(*domains: str) -> re.Pattern[str]:
@@ -64,6 +78,7 @@ VENDORS = (
             (b"anthropic-version", b"anthropic-beta", b"anthropic-dangerous-direct-browser-access")
         ),
         key_header=b"x-api-key",
+        prefix="/v1",
     ),
     Vendor(
         "OpenAI",
@@ -76,20 +91,29 @@ VENDORS = (
         # https://platform.openai.com/docs/api-reference: of projects, service accounts and admins
         key_forms=(b"sk-proj-", b"sk-svcacct-", b"sk-admin-"),
         headers=frozenset((b"openai-organization", b"openai-project", b"openai-beta")),
+        prefix="/v1",
     ),
     Vendor(
         "OpenRouter",
         _below("openrouter.ai"),
         _paths("/api/v1", *_CHAT, "credits", "generation", "key", "keys", "messages", "providers"),
         key_forms=(b"sk-or-",),
+        prefix="/api/v1",
     ),
     Vendor(
         "Groq",
         _below("groq.com"),
         _paths("/openai/v1", *_CHAT, *_MORE),
         key_forms=(b"gsk_",),
+        prefix="/openai/v1",
     ),
-    Vendor("xAI", _below("x.ai"), _paths("/v1", *_CHAT, *_MORE), key_forms=(b"xai-",)),
+    Vendor(
+        "xAI",
+        _below("x.ai"),
+        _paths("/v1", *_CHAT, *_MORE),
+        key_forms=(b"xai-",),
+        prefix="/v1",
+    ),
     Vendor("DeepSeek", _below("deepseek.com"), _paths("(?:/v1|/beta)?", *_CHAT, "user/balance")),
     Vendor(
         "Google",

@@ -318,6 +318,14 @@ async def test_embeddings_of_nothing(request_: dict[str, Any]) -> None:
     assert answer.json()["error"]["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize("path", TOOLS)
+async def test_a_base_url_with_v1_and_without(path: str) -> None:
+    """Either is answered, and one that has it twice."""
+    for sent in (path.removeprefix("/v1"), "/v1" + path):
+        assert (await ask(sent, {**ASKING, "input": []})).status == 200
+    assert (await ask("/v2" + path, {**ASKING, "input": []})).status == 404
+
+
 async def test_a_path_that_is_not_served() -> None:
     """Other paths get the API's own 404, whatever the method."""
     async with served(FakeApi()) as client:

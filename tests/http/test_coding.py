@@ -55,6 +55,13 @@ def test_deflate_without_its_format(body):
     assert decoded(raw_deflate(body), (b"deflate",), LIMIT) == body
 
 
+@pytest.mark.parametrize("coding", CODERS)
+def test_a_large_body(coding):
+    """It comes out in several pieces, and whole."""
+    body = TEXT * 1_500
+    assert decoded(CODERS[coding](body), (coding,), len(body)) == body
+
+
 @pytest.mark.parametrize("coding", [b"gzip", b"zstd"])
 def test_several_members(coding):
     """One body may be several, one behind the other; so many at most."""

@@ -78,6 +78,13 @@ def test_a_fault_that_began(changes: dict[str, Any], end: str) -> None:
     assert debug.endswith("  session=3 exchange=1\n")
 
 
+def test_an_exchange_whose_path_was_mended() -> None:
+    """Both paths are told."""
+    text = line(sample(ExchangeEnded, path_mended_from="/messages"))
+    assert "api.anthropic.com/v1/messages " in text
+    assert "  sent as /messages" in text
+
+
 def test_exchange_without_status_or_rule() -> None:
     """What there is none of is a dash or absent; the error comes last."""
     event = sample(ExchangeEnded, outcome="client-gone", status=None, rule=None, error="it left")

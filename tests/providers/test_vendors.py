@@ -151,3 +151,50 @@ def test_vendors_that_headers_name():
 def test_paths_of_the_apis(path, names):
     """Without a base URL's mistakes."""
     assert {vendor.name for vendor in VENDORS if vendor.has(path)} == names
+
+
+@pytest.mark.parametrize(
+    ("host", "sent", "meant"),
+    [
+        ("api.anthropic.com", "/messages", "/v1/messages"),
+        ("api.anthropic.com", "/v1/v1/messages", "/v1/messages"),
+        ("api.anthropic.com", "/v1/v1/v1/messages/count_tokens", "/v1/messages/count_tokens"),
+        ("api.anthropic.com", "/messages/batches/b_1", "/v1/messages/batches/b_1"),
+        ("api.openai.com", "/chat/completions", "/v1/chat/completions"),
+        ("api.openai.com", "/v1/v1/chat/completions", "/v1/chat/completions"),
+        ("api.openai.com", "/responses", "/v1/responses"),
+        ("api.openai.com", "/models", "/v1/models"),
+        ("api.x.ai", "/chat/completions", "/v1/chat/completions"),
+        ("api.groq.com", "/v1/chat/completions", "/openai/v1/chat/completions"),
+        ("api.groq.com", "/chat/completions", "/openai/v1/chat/completions"),
+        ("openrouter.ai", "/v1/chat/completions", "/api/v1/chat/completions"),
+    ],
+)
+def test_a_path_with_v1_missing_or_doubled(host, sent, meant):
+    """Is taken for the one that the API has."""
+    assert vendor_of(host).mended(sent) == meant
+
+
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [
+        ("api.anthropic.com", "/v1/messages"),
+        ("api.anthropic.com", "/v1/chat/completions"),
+        ("api.anthropic.com", "/chat/completions"),
+        ("api.anthropic.com", "/v1messages"),
+        ("api.anthropic.com", "/v1/v1"),
+        ("api.anthropic.com", "/"),
+        ("api.anthropic.com", "*"),
+        ("api.openai.com", "/v1/responses/resp_1"),
+        ("api.openai.com", "/messages"),
+        ("api.openai.com", "/v2/models"),
+        ("api.deepseek.com", "/chat/completions"),
+        ("api.deepseek.com", "/v1/chat/completions"),
+        ("api.deepseek.com", "/v1/v1/chat/completions"),
+        ("openrouter.ai", "/api/v1/chat/completions"),
+        ("generativelanguage.googleapis.com", "/models/gemini:generateContent"),
+    ],
+)
+def test_paths_that_stay(host, path):
+    """The API has them, or would not have them either way."""
+    assert vendor_of(host).mended(path) == path
