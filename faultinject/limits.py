@@ -12,8 +12,9 @@ from attrs import frozen
 class Limits:
     """Bounds in bytes, seconds and numbers. Each default is meant to be met by no honest peer."""
 
-    head_bytes: int = 64 * 1024
-    """Longest request or response head, and longest trailers. Node allows 16 KiB, nginx 32."""
+    head_bytes: int = 256 * 1024
+    """Longest request or response head, trailers, and line of a chunk. Servers allow less (Node
+    16 KiB, nginx 32), but it is for the origin to say so."""
     head_seconds: float = 30.0
     """Longest time from a request's first byte to the end of its head, and for CONNECT."""
     handshake_seconds: float = 10.0

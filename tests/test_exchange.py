@@ -248,7 +248,7 @@ async def test_an_upstream_that_cannot_be_reached(autojump_clock, kind, status):
      (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", b"protocol"),
      (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", b"protocol"),
      (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", b"protocol"),
-     (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000, b"protocol")],
+     (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 300_000, b"protocol")],
 )  # fmt: skip
 async def test_an_upstream_that_does_not_answer_properly(autojump_clock, said, kind):
     """502, and the client's connection serves the next request."""

@@ -89,6 +89,7 @@ WITHOUT_IO = (
     "events",
     "http.message",
     "http.hop_by_hop",
+    "http.incoming",
     "http.passing",
     "http.coding",
     "http.whole",

@@ -12,7 +12,8 @@ from typing import cast
 import trio
 
 from faultinject.errors import ClientGoneError, ClientProtocolError, PeerError, UpstreamError
-from faultinject.http.machine import AskingMachine, Machine, MessageError, ServingMachine
+from faultinject.http.incoming import MessageError
+from faultinject.http.machine import AskingMachine, Machine, ServingMachine
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.streams import half_close, has_arrived, was_reset, was_truncated
 

@@ -1,16 +1,14 @@
 """Between our values and h11's, in both directions; and chunks as they are written.
 
-Makes one field pattern of h11 safe, too. Keeps no state, and knows nothing of which message comes
+Keeps no state, and knows nothing of which message comes
 when (`faultinject.http.machine`).
 """
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 import h11
-import h11._readers
 
 from faultinject.http.message import (
     End,
@@ -18,23 +16,36 @@ from faultinject.http.message import (
     Headers,
     RequestHead,
     ResponseHead,
+    header_lines,
     without_headers,
 )
 
-# h11's pattern for a field takes the blanks before its value, and gives them back one by one if
-# the rest of the line does not fit: a field of 64 KiB of them and a NUL held up everyone for 20 s.
-# With a quantifier that gives nothing back it matches the same lines, since no value begins with
-# a blank.
-h11._readers.header_field_re = re.compile(
-    h11._readers.header_field_re.pattern.replace(rb":[ \t]*", rb":[ \t]*+", 1)
+_REASONS = (
+    # What h11 says, and what we say of it. Its own words name its parts, and quote the message.
+    ("illegal request line", "the request line is malformed"),
+    ("no request line", "the request line is missing"),
+    ("no response line", "the status line is missing"),
+    ("illegal status line", "the status line is malformed"),
+    ("illegal header line", "a header field is malformed"),
+    ("continuation line", "a header field is malformed"),
+    ("conflicting Content-Length", "there are several Content-Length fields, and they differ"),
+    ("bad Content-Length", "the Content-Length is no number"),
+    ("multiple Transfer-Encoding", "there are several Transfer-Encoding fields"),
+    ("Only Transfer-Encoding", "the Transfer-Encoding is another than chunked"),
+    ("Missing mandatory Host", "the Host field is missing"),
+    ("Found multiple Host", "there are several Host fields"),
+    ("Received server _SWITCH", "it switches to a protocol that nobody asked for"),
+    ("Response status_code", "the status is none"),
+    ("can't handle event type InformationalResponse", "an interim answer comes too late"),
 )
+_MALFORMED = "it is malformed"
 
-_QUOTED = re.compile(r""": (?:bytearray\()?b['"]""")
 
-
-def reason_of(error: h11.RemoteProtocolError) -> str:
-    """Return what is wrong without the bytes that h11 quotes: they may hold a key or a token."""
-    return _QUOTED.split(str(error), maxsplit=1)[0]
+def reason_of(error: h11.RemoteProtocolError, *, of_request: bool) -> str:
+    """Return what is wrong in words of our own, without anything of what was sent."""
+    words = str(error)
+    reason = next((ours for theirs, ours in _REASONS if words.startswith(theirs)), _MALFORMED)
+    return reason if of_request else reason.replace("request line", "status line")
 
 
 def raw(headers: h11._headers.Headers) -> Headers:
@@ -88,7 +99,7 @@ def chunk(data: bytes) -> bytes:
 
 def last_chunk(trailers: Headers) -> bytes:
     """Return the last chunk and the trailer section (RFC 9112 section 7.1)."""
-    return b"0\r\n" + b"".join(b"%s: %s\r\n" % item for item in trailers) + b"\r\n"
+    return b"0\r\n" + header_lines(trailers) + b"\r\n"
 
 
 def unframed(head: ResponseHead) -> ResponseHead:

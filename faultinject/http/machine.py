@@ -20,6 +20,7 @@ from functools import cached_property
 from typing import Any, cast
 
 import h11
+from attrs import evolve
 
 from faultinject.http import whole
 from faultinject.http.h11_values import (
@@ -34,18 +35,11 @@ from faultinject.http.h11_values import (
     response_event,
     unframed,
 )
-from faultinject.http.message import End, Part, RequestHead, ResponseHead, body_size
+from faultinject.http.incoming import Incoming, MessageError, spaced
+from faultinject.http.message import End, Head, Part, RequestHead, ResponseHead, body_size
 
 _OWES = (h11.SEND_BODY, h11.SWITCHED_PROTOCOL)
 """States of a side that has more to say, or may have."""
-
-
-class MessageError(Exception):
-    """The peer broke the protocol. ``status`` fits as an answer, if the peer is a client."""
-
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class Machine:
@@ -61,8 +55,10 @@ class Machine:
         """Whether the peer has ended its side."""
         self._head_bytes = head_bytes
         self._engaged = False
-        self._buffer = bytearray()  # what has arrived and was not read; empty if h11 is engaged
+        self._buffer = bytearray()  # what has arrived and was not read
+        self._failure: MessageError | None = None
         self._ready: list[Part] = []  # parts of a whole message that were not returned yet
+        self._told_end = False  # h11, of the peer's end
         self._pair_is_over = False  # both messages of a pair were whole and plain, and are over
         self._sending_chunks = False
 
@@ -71,14 +67,18 @@ class Machine:
         """Made when first needed: a tunnel that is idle or plain does without."""
         return h11.Connection(self._OUR_ROLE, max_incomplete_event_size=self._head_bytes)
 
+    @cached_property
+    def _incoming(self) -> Incoming:
+        """Gives h11 what has arrived."""
+        of_requests = self._OUR_ROLE is h11.SERVER
+        return Incoming(self._buffer, self._head_bytes, of_requests=of_requests)
+
     # From the peer
 
     def receive_data(self, data: bytes | bytearray) -> None:
         """Take what has arrived; nothing means that the peer has ended its side."""
         self.at_eof = not data
         self._buffer += data
-        if self._engaged:
-            self._feed()
 
     def next_part(self) -> Part | None:
         """Return the next part if it has arrived. Raises `MessageError`."""
@@ -109,33 +109,61 @@ class Machine:
         """Leave the pair of messages in hand to h11, which is told what went before."""
         self._engaged = True
         self._tell_what_went_before()
-        self._feed()
 
     def _tell_what_went_before(self) -> None:
         raise NotImplementedError
 
-    def _feed(self) -> None:
-        if self._buffer:
-            self._h11.receive_data(bytes(self._buffer))
-            self._buffer.clear()
-        if self.at_eof:
-            self._h11.receive_data(b"")
+    def _feed(self) -> bool:
+        """Give h11 what it can read now; return whether there was anything."""
+        if data := self._incoming.take():
+            self._h11.receive_data(data)
+            return True
+        if not self.at_eof or self._told_end:
+            return False
+        if rest := self._incoming.take_rest():
+            self._h11.receive_data(rest)
+        if self._buffer:  # there is a next request
+            return False
+        self._h11.receive_data(b"")
+        self._told_end = True
+        return True
+
+    def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            while (event := self._h11.next_event()) is h11.NEED_DATA and self._feed():
+                pass
+        except h11.RemoteProtocolError as error:
+            reason = reason_of(error, of_request=self._OUR_ROLE is h11.SERVER)
+            raise MessageError(reason, error.error_status_hint) from error
+        except MessageError as error:
+            self._failure = error  # what follows must not be taken for something else
+            raise
+        return event
 
     def _part_by_h11(self) -> Part | None:
-        try:
-            event = self._h11.next_event()
-        except h11.RemoteProtocolError as error:
-            raise MessageError(reason_of(error), error.error_status_hint) from error
-        match event:
+        match event := self._next_event():
             case h11.NEED_DATA | h11.PAUSED | h11.ConnectionClosed():
                 return None
             case h11.Data():
                 self.body_bytes_received += len(event.data)
                 return bytes(event.data)
             case h11.EndOfMessage():
-                return End(raw(event.headers))
+                self._incoming.end()
+                return End(spaced(raw(event.headers), self._incoming.lines))
             case _:
-                return head_of(cast("h11.Request | h11.Response", event))
+                return self._head(head_of(cast("h11.Request | h11.Response", event)))
+
+    def _head(self, head: Head) -> Head:
+        head = evolve(head, headers=spaced(head.headers, self._incoming.lines))
+        self._incoming.lines = []
+        if isinstance(head, RequestHead) or not head.interim:
+            self._incoming.begin_body(chunked=head.chunked and self._has_body(head))
+        return head
+
+    def _has_body(self, head: Head) -> bool:  # noqa: ARG002
+        return True
 
     @property
     def unread(self) -> bytes:
@@ -148,6 +176,11 @@ class Machine:
         """Whether there is anything `unread`; asked for each byte of a head that drips."""
         # Not by `trailing_data`, which copies all of it.
         return bool(self._buffer) or (self._engaged and len(self._h11._receive_buffer) > 0)
+
+    @property
+    def within_line(self) -> bool:
+        """Whether an answer's head, a chunk's line, or trailers have begun to arrive."""
+        return self._engaged and self._incoming.within_line
 
     @property
     def within_message(self) -> bool:
@@ -205,9 +238,11 @@ class Machine:
         if self._engaged:
             if not (self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE):
                 return False
-            self._h11.start_next_cycle()
-            # What came early is h11's already, and so is the end.
-            self._engaged = self.at_eof or self.has_unread
+            # Nothing of it is needed between two pairs but what came early.
+            self._buffer = bytearray(self.unread)
+            self._engaged = self._told_end = False
+            del self._h11
+            self.__dict__.pop("_incoming", None)
         elif not self._pair_is_over:
             return False
         self._pair_is_over = False
@@ -262,15 +297,12 @@ class ServingMachine(Machine):
             return False
         self._request = None
         self._line_skipped = False
-        if self._engaged and (early := self.unread).startswith(b"\r"):
-            del self._h11  # which takes no empty line; nothing of it is needed between two pairs
-            self._buffer, self._engaged = bytearray(early), False
         return True
 
     def _first_part(self) -> Part | None:
         if self._request is not None:
             return None  # what follows waits until this one is answered
-        if (message := whole.read_request(self._buffer)) is None:
+        if (message := whole.read_request(self._buffer, self._head_bytes)) is None:
             if self._buffer.startswith(b"\r") and not self._line_skipped:
                 return self._without_empty_line()
             self._engage()
@@ -311,6 +343,7 @@ class ServingMachine(Machine):
         self._h11.receive_data(self._request)
         while self._h11.next_event() not in (h11.NEED_DATA, h11.PAUSED):
             pass  # these parts have been returned
+        self._incoming.end()
 
     def _written_whole(self, parts: tuple[Part, ...]) -> bytes | None:
         if self._request is None:
@@ -336,6 +369,11 @@ class AskingMachine(Machine):
     """The side that asks."""
 
     _OUR_ROLE = h11.CLIENT
+
+    def _has_body(self, head: Head) -> bool:
+        bodyless = isinstance(head, ResponseHead) and head.status in (204, 304)
+        return not bodyless and self._h11._request_method != b"HEAD"
+
     _request: tuple[Part, ...] = ()
     """A whole, plain request that waits for its answer."""
 
@@ -359,7 +397,7 @@ class AskingMachine(Machine):
 
     def _first_part(self) -> Part | None:
         if self._request and not self._pair_is_over:
-            message = whole.read_response(self._buffer)
+            message = whole.read_response(self._buffer, self._head_bytes)
             if message is not None:
                 self._pair_is_over = True
                 return self._take_whole(message)

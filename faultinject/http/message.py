@@ -38,8 +38,35 @@ def without_headers(headers: Headers, *names: bytes) -> Headers:
     return tuple(item for item in headers if item[0].lower() not in names)
 
 
-def _header_lines(headers: Headers) -> bytes:
-    return b"".join(b"%s: %s\r\n" % item for item in headers) + b"\r\n"
+class Spaced(bytes):
+    """A header's value whose sender did not write one space before it and nothing behind it.
+
+    It is the value alone to all who look at it, and goes out as it came.
+    """
+
+    rest: bytes
+    """What stood behind the colon."""
+
+    @staticmethod
+    def of(value: bytes, rest: bytes) -> bytes:
+        """Return a value as it stood in ``rest``: as plain bytes if that is the usual way."""
+        if len(rest) == len(value) + 1 and rest.startswith(b" "):
+            return value
+        spaced = Spaced(value)
+        spaced.rest = rest
+        return spaced
+
+
+def header_lines(headers: Headers) -> bytes:
+    """Return headers as they stand on the wire."""
+    return b"".join(
+        [
+            b"%s:%s\r\n" % (name, value.rest)
+            if type(value) is Spaced
+            else b"%s: %s\r\n" % (name, value)
+            for name, value in headers
+        ]
+    )
 
 
 class _Head:
@@ -70,7 +97,7 @@ class RequestHead(_Head):
     def encode(self) -> bytes:
         """Return the head as it stands on the wire (RFC 9112 section 3)."""
         line = b"%s %s HTTP/%s\r\n" % (self.method, self.target, self.http_version)
-        return line + _header_lines(self.headers)
+        return line + header_lines(self.headers) + b"\r\n"
 
 
 @frozen(cache_hash=True)
@@ -90,7 +117,7 @@ class ResponseHead(_Head):
     def encode(self) -> bytes:
         """Return the head as it stands on the wire (RFC 9112 section 4)."""
         line = b"HTTP/%s %d %s\r\n" % (self.http_version, self.status, self.reason)
-        return line + _header_lines(self.headers)
+        return line + header_lines(self.headers) + b"\r\n"
 
 
 @frozen

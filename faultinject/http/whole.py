@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from attrs import frozen
 
-from faultinject.http.message import End, Headers, Part, RequestHead, ResponseHead
+from faultinject.http.message import End, Headers, Part, RequestHead, ResponseHead, Spaced
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _VALUE = rb"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?"
@@ -46,10 +46,10 @@ class Whole:
     size: int
 
 
-def read_request(data: bytes | bytearray) -> Whole | None:
+def read_request(data: bytes | bytearray, head_bytes: int) -> Whole | None:
     """Read a whole, plain request at the start of the data; None if there is none."""
     match = _REQUEST.match(data)
-    if match is None:
+    if match is None or match.end() > head_bytes:
         return None
     method, target, block = match.groups()
     headers = _headers(block)
@@ -59,10 +59,10 @@ def read_request(data: bytes | bytearray) -> Whole | None:
     return _whole(RequestHead(method, target, headers), data, match.end(), length)
 
 
-def read_response(data: bytes | bytearray) -> Whole | None:
+def read_response(data: bytes | bytearray, head_bytes: int) -> Whole | None:
     """Read a whole, plain response that is all of the data; None if it is not that."""
     match = _RESPONSE.match(data)
-    if match is None:
+    if match is None or match.end() > head_bytes:
         return None
     status, reason, block = match.groups()
     headers = _headers(block)
@@ -92,7 +92,10 @@ def write_response(parts: tuple[Part, ...]) -> bytes | None:
     head = parts[0]
     if not isinstance(head, ResponseHead):
         return None
-    encoded, length = _plain_response(head)
+    if any(type(value) is Spaced for _, value in head.headers):  # to a cache as any other
+        encoded, length = _plain_response.__wrapped__(head)
+    else:
+        encoded, length = _plain_response(head)
     return _joined(encoded, parts[1:], length)
 
 
@@ -112,7 +115,7 @@ def _joined(head: bytes, rest: tuple[Part, ...], length: int | None) -> bytes | 
 
 def _headers(block: bytes) -> Headers:
     fields = (line.partition(b":") for line in block.split(b"\r\n")[:-1])
-    return tuple((name, value.strip(b" \t")) for name, _, value in fields)
+    return tuple([(name, Spaced.of(rest.strip(b" \t"), rest)) for name, _, rest in fields])
 
 
 def _has_length(headers: Headers) -> bool:

@@ -59,7 +59,7 @@ async def test_a_request_head_keeps_order_case_and_blanks_within_values() -> Non
             (b"Content-Length", b"0"),
         ),
     )
-    assert head.encode() == sent.replace(b":  two  words \r", b": two  words\r")
+    assert head.encode() == sent
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,10 @@ async def test_what_is_no_request_is_refused(request_bytes: bytes, status: int) 
 )
 async def test_what_is_wrong_is_said_without_what_was_sent(request_bytes: bytes) -> None:
     """A line that cannot be read may hold a key, and the words end up in the log."""
-    with pytest.raises(ClientProtocolError, match=r"^illegal (header|request) line$"):
+    with pytest.raises(
+        ClientProtocolError,
+        match=r"^(a header field is malformed|the head has a control character)$",
+    ):
         await client_of(ScriptedPeer(request_bytes)).receive_request()
 
 
@@ -161,7 +164,7 @@ async def test_a_field_of_blanks_costs_no_more_than_it_is_long(start: bytes) -> 
     """What spoils a field at its end does not make each of its blanks a new beginning."""
     client = client_of(ScriptedPeer(start + b"A:" + b" " * 30_000 + b"\x00\r\n\r\n"), 64 * 1024)
     began = time.process_time()
-    with pytest.raises(ClientProtocolError, match="illegal header line"):
+    with pytest.raises(ClientProtocolError, match="a control character"):
         await read_all(client)
     assert time.process_time() - began < 1  # it would be several
 
@@ -175,7 +178,7 @@ async def test_a_broken_chunk_is_refused_where_it_is() -> None:
     await client.receive_request()
     assert client.buffered_parts() == [b"a"]
     peer_says(b"xyz\r\n")
-    with pytest.raises(ClientProtocolError, match="illegal chunk header") as caught:
+    with pytest.raises(ClientProtocolError, match="the line before a chunk is malformed") as caught:
         await client.receive()
     assert caught.value.status == 400
 

@@ -7,6 +7,7 @@ and two parsers that differ are how requests are smuggled.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable
 
 import h11
@@ -193,6 +194,9 @@ def harmed(message: bytes, place: int, removed: int, put: bytes) -> bytes:
 
 @given(st.sampled_from(sorted(REQUESTS.values())), harm)
 @example(REQUESTS["length"], (70, 0, b"\r\n\r\n"))
+@example(REQUESTS["length"], (26, 0, b"X: \x01\r\n"))
+@example(REQUESTS["chunks"], (57, 0, b" \t"))
+@example(REQUESTS["chunks"], (57, 2, b" "))
 @settings(max_examples=200)
 async def test_a_harmed_request_reads_as_h11_reads_it(
     request: bytes, harm: tuple[int, int, bytes]
@@ -203,6 +207,8 @@ async def test_a_harmed_request_reads_as_h11_reads_it(
 
 
 @given(st.sampled_from(sorted([*RESPONSES.values(), UNFRAMED])), harm)
+@example(RESPONSES["length"], (31, 0, b" \t "))
+@example(RESPONSES["chunks"], (48, 0, b" ;a"))
 @settings(max_examples=200)
 async def test_a_harmed_response_reads_as_h11_reads_it(
     response: bytes, harm: tuple[int, int, bytes]
@@ -230,10 +236,15 @@ ERRORS = {
 def h11_reading(role: type[h11.SERVER] | type[h11.CLIENT], data: bytes) -> Reading:
     """Return what h11 by itself makes of some bytes and the end.
 
-    It takes no empty line before a request, of which we let one pass.
+    It takes no empty line before a request, of which we let one pass, and does not mend what a
+    proxy must: blanks before a chunk's extensions, and before the colon of an answer's fields.
     """
+    data = re.sub(rb"^([0-9A-Fa-f]{1,20})[ \t]+(?=;.*\r\n)", rb"\1", data, flags=re.MULTILINE)
     if role is h11.SERVER:
         data = data.removeprefix(b"\r\n")
+    else:
+        head, blank, rest = data.partition(b"\r\n\r\n")
+        data = re.sub(rb"^([\w-]+)[ \t]+:", rb"\1:", head, flags=re.MULTILINE) + blank + rest
     connection = h11.Connection(role, max_incomplete_event_size=HEAD_BYTES)
     if role is h11.CLIENT:
         connection.send(h11.Request(method="GET", target="/", headers=[("Host", "h")]))
@@ -262,7 +273,7 @@ def as_part(event: object) -> Part:
         case h11.Request():
             if event.http_version[:2] != b"1.":
                 raise ClientProtocolError("another version", 505)
-            return RequestHead(event.method, event.target, raw(event), event.http_version)
+            return RequestHead(event.method, event.target, checked(event), event.http_version)
         case h11.Response() | h11.InformationalResponse():
             return ResponseHead(event.status_code, event.reason, raw(event), event.http_version)
         case h11.Data():
@@ -270,6 +281,16 @@ def as_part(event: object) -> Part:
         case h11.EndOfMessage():
             return End(raw(event))
     raise AssertionError(event)
+
+
+def checked(event: h11.Request) -> Headers:
+    """Return the headers as they were sent; a control character in one is refused."""
+    if any(CONTROL.search(value) for _, value in raw(event)):
+        raise ClientProtocolError("a control character")
+    return raw(event)
+
+
+CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def raw(

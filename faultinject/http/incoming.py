@@ -1,0 +1,207 @@
+"""What h11 is given to read of a connection, and when: whole heads, chunk lines and trailers.
+
+h11 bounds, times and forgives some things otherwise than a proxy must. So the bytes of a message
+wait here until a head, a line or a section is whole; then they are held against one limit, what
+RFC 9112 has a proxy mend is mended, and h11 judges the rest. Does no I/O.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+
+from faultinject.http.message import Headers, Spaced
+
+_END = re.compile(rb"\n\r?\n")
+_SIZE = re.compile(rb"[0-9A-Fa-f]{1,20}")
+_NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_SPACE_BEFORE_COLON = re.compile(rb"^(" + _NAME + rb")[ \t]++:", re.MULTILINE)
+
+# RFC 9110 section 5.5: no control character is valid in a field, and these do harm.
+_HARMFUL = re.compile(rb"[\x00\x0b\x0c]|\r(?!\n)")
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
+
+
+class MessageError(Exception):
+    """The peer broke the protocol. ``status`` fits as an answer, if the peer is a client."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class _Next(Enum):
+    HEAD = auto()
+    BODY = auto()  # up to a length, or to the connection's end: h11 counts
+    LINE = auto()  # of a chunk
+    CHUNK = auto()
+    CHUNK_END = auto()
+    TRAILERS = auto()
+    NOTHING = auto()  # the message is over: what follows is another
+
+
+class Incoming:
+    """Bytes of a peer that h11 has not been given."""
+
+    def __init__(self, buffer: bytearray, head_bytes: int, *, of_requests: bool) -> None:
+        """Start before a head; ``head_bytes`` bounds a head, a line, and trailers."""
+        self.buffer = buffer
+        """What has arrived; whoever fills it keeps it."""
+        self.lines: list[bytes] = []
+        """The field lines of the head or trailers that h11 was given last."""
+        self._head_bytes = head_bytes
+        self._of_requests = of_requests
+        self._next = _Next.HEAD
+        self._searched = 0  # so much of the buffer has no end in it
+        self._left = 0  # of the chunk
+        self._failure: MessageError | None = None
+
+    @property
+    def within_line(self) -> bool:
+        """Whether a head, a chunk's line or the trailers have begun to arrive, and wait here."""
+        return bool(self.buffer) and self._next in (_Next.HEAD, _Next.LINE, _Next.TRAILERS)
+
+    def begin_body(self, *, chunked: bool) -> None:
+        """Say that the head is over."""
+        self._next = _Next.LINE if chunked else _Next.BODY
+
+    def end(self) -> None:
+        """Say that the message is over; what follows waits."""
+        self._next = _Next.NOTHING
+
+    def take(self) -> bytes:
+        """Return what h11 can read now; nothing if the rest of it must come first.
+
+        Raises `MessageError`.
+        """
+        if self._next is _Next.HEAD:
+            return self._section()
+        if self._next is _Next.NOTHING:
+            return b""
+        if self._next is _Next.BODY:
+            return self._cut(len(self.buffer))
+        return self._chunks()
+
+    def take_rest(self) -> bytes:
+        """Return all that is left, whole or not: the peer has ended its side."""
+        return self._cut(len(self.buffer)) if self._next is not _Next.NOTHING else b""
+
+    def _cut(self, size: int) -> bytes:
+        piece = bytes(self.buffer[:size])
+        del self.buffer[:size]
+        self._searched = 0
+        return piece
+
+    def _check_size(self, size: int) -> None:
+        if size > self._head_bytes:
+            raise MessageError(f"the header fields are longer than {self._head_bytes} bytes", 431)
+
+    # Heads and trailers
+
+    def _section(self) -> bytes:
+        """Return the lines up to an empty one, mended."""
+        if self._next is _Next.HEAD and self.buffer and self.buffer[0] <= 0x20:
+            return self._cut(len(self.buffer))  # it can become no head: h11 says so at once
+        size = self._section_size()
+        self._check_size(size or len(self.buffer))
+        return self._mended(self._cut(size)) if size else b""
+
+    def _section_size(self) -> int:
+        """Return how long the section is, with the empty line; 0 if it is not there yet."""
+        if self.buffer[:1] == b"\n":
+            return 1
+        if self.buffer[:2] == b"\r\n":
+            return 2
+        if (match := _END.search(self.buffer, self._searched)) is None:
+            self._searched = max(0, len(self.buffer) - 2)
+            return 0
+        return match.end()
+
+    def _mended(self, section: bytes) -> bytes:
+        if (_CONTROL if self._of_requests else _HARMFUL).search(section):
+            place = "head has" if self._next is _Next.HEAD else "trailers have"
+            raise MessageError(f"the {place} a control character")
+        if not self._of_requests and (b" :" in section or b"\t:" in section):
+            section = _SPACE_BEFORE_COLON.sub(rb"\1:", section)  # RFC 9112 section 5.1
+        lines = section.split(b"\n")[:-2]
+        self.lines = lines[1:] if self._next is _Next.HEAD else lines
+        return section
+
+    # Chunks
+
+    def _chunks(self) -> bytes:
+        """Return what has come of chunks. What is good is read before the error behind it."""
+        if self._failure is not None:
+            raise self._failure
+        pieces: list[bytes] = []
+        try:
+            pieces.extend(iter(self._piece_of_chunks, b""))
+        except MessageError as error:
+            self._failure = error
+            if not pieces:
+                raise
+        return b"".join(pieces)
+
+    def _piece_of_chunks(self) -> bytes:
+        match self._next:
+            case _Next.LINE:
+                return self._line()
+            case _Next.CHUNK:
+                piece = self._cut(min(self._left, len(self.buffer)))
+                self._left -= len(piece)
+                if not self._left:
+                    self._next = _Next.CHUNK_END
+                return piece
+            case _Next.CHUNK_END:
+                return self._chunk_end()
+            case _Next.TRAILERS:
+                if section := self._section():
+                    self.end()
+                return section
+            case _:
+                return b""
+
+    def _line(self) -> bytes:
+        """Return a chunk's first line without what h11 does not take, or would go over often."""
+        size = self.buffer.find(b"\n", self._searched) + 1
+        self._check_size(size or len(self.buffer))
+        if not size:
+            self._searched = len(self.buffer)
+            return b""
+        line = self._cut(size)
+        word = line.partition(b";")[0].rstrip(b" \t\r\n")  # RFC 9112 section 7.1.1: BWS
+        if not line.endswith(b"\r\n") or not _SIZE.fullmatch(word):
+            raise MessageError("the line before a chunk is malformed")
+        self._left = int(word, 16)
+        self._next = _Next.CHUNK if self._left else _Next.TRAILERS
+        return word + b"\r\n"
+
+    def _chunk_end(self) -> bytes:
+        if not b"\r\n".startswith(self.buffer[:2]):
+            raise MessageError("a chunk is longer than it says")
+        if len(self.buffer) < 2:
+            return b""
+        self._next = _Next.LINE
+        return self._cut(2)
+
+
+def spaced(headers: Headers, lines: list[bytes]) -> Headers:
+    """Return headers as their lines have them: with their blanks, and their case.
+
+    h11 joins lines that are folded, and equal lengths: then there is not one line for each, and
+    the headers stay as they are.
+    """
+    if len(headers) != len(lines):
+        return headers
+    return tuple(
+        (name, _as_written(name, value, line))
+        for (name, value), line in zip(headers, lines, strict=True)
+    )
+
+
+def _as_written(name: bytes, value: bytes, line: bytes) -> bytes:
+    key, _, rest = line.removesuffix(b"\r").partition(b":")
+    written = rest.strip(b" \t")
+    if key != name or written.lower() != value.lower():
+        return value
+    return Spaced.of(written, rest)
