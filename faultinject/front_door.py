@@ -21,7 +21,7 @@ from faultinject.dial import Origin
 from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
 from faultinject.faults.respond import InjectedResponse
 from faultinject.http.connection import ClientConnection
-from faultinject.http.message import RequestHead
+from faultinject.http.message import RequestHead, find_header
 from faultinject.http.passing import addressed_to, split_absolute
 from faultinject.not_http import NotHttp, not_http
 from faultinject.own_answer import dated, own_response
@@ -112,6 +112,7 @@ def _tunnel_authority(target: str) -> Authority:
 
 
 def _route(session: Session, head: RequestHead) -> Routed:
+    _check_host(head)
     if not head.target.startswith((b"/", b"*")):
         tls, authority, request = split_absolute(head)
         return Routed(request, Origin(authority, authority, tls=tls))
@@ -124,6 +125,20 @@ def _route(session: Session, head: RequestHead) -> Routed:
         _warn_of_path(session, authority.host, mended_from, path_of(request))
     request = addressed_to(request, authority, HTTPS_PORT)
     return Routed(request, Origin(authority, authority), mended_from)
+
+
+def _check_host(head: RequestHead) -> None:
+    """Refuse a Host value that names no host (RFC 9112 section 3.2); an empty one is allowed.
+
+    The value is not repeated: what stands before an ``@`` may be a password.
+    """
+    value = find_header(head.headers, b"host")
+    if not value:
+        return
+    try:
+        Authority.parse(value.decode("ascii"), HTTPS_PORT)
+    except ValueError:
+        raise ClientProtocolError("the Host header names no host") from None
 
 
 def _warn_of_path(session: Session, host: str, sent: str, meant: str) -> None:

@@ -344,3 +344,32 @@ async def test_what_is_sent_right_behind_connect_belongs_to_the_tunnel(autojump_
         await client.send(b"CONNECT api.example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n" + get("/now"))
         assert (await client.answer(method=b"CONNECT")).status == 200
         assert (await client.answer()).body == b"GET /now HTTP/1.1 0"
+
+
+@pytest.mark.parametrize("target", [b"/v1/messages", b"http://api.example.com/"])
+@pytest.mark.parametrize(
+    "host", [b"a b", b"user:secret@api.example.com", b"a/b", b"a:port", b"a,b"]
+)
+async def test_a_host_value_that_is_no_host(autojump_clock, target, host):
+    """RFC 9112 section 3.2: 400; and what may be a password is not repeated."""
+    async with open_bench() as bench:
+        answer = await bench.connect().ask(b"GET %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (target, host))
+        assert answer.status == 400
+        assert b"names no host" in answer.body
+        assert b"secret" not in answer.body
+        assert (await bench.exchange()).outcome == "refused"
+
+
+@pytest.mark.parametrize("host", [b"", b"other.example", b"[::1]:80", b"localhost:08080"])
+async def test_a_host_value_that_is_one(autojump_clock, host):
+    """Whatever it names: the request goes to the target."""
+    async with open_bench() as bench:
+        answer = await bench.connect().ask(b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n" % host)
+        assert answer.status == 200
+
+
+async def test_in_a_tunnel_a_host_value_is_the_origins_to_judge(autojump_clock):
+    """It is passed on as it is."""
+    async with open_bench() as bench:
+        client = await bench.tls()
+        assert (await client.ask(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n")).status == 200
