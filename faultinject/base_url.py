@@ -33,8 +33,9 @@ def target_meant(targets: Sequence[TargetPattern], head: RequestHead) -> Authori
     if len(fitting) == 1:
         return fitting[0]
     raise ClientProtocolError(
-        "neither its path nor its headers say which target this request is for; use the proxy as"
-        " HTTPS proxy, where the host is named, or start one for each target, on a port of its own",
+        "it cannot be told from its path and headers which target this request is for; use the"
+        " proxy as HTTPS proxy, where the host is named, or start one for each target, on a port of"
+        " its own",
         MISDIRECTED,
     )
 
