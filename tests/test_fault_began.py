@@ -9,6 +9,11 @@ import pytest
 import trio
 
 from faultinject.events import ExchangeEnded, FaultBegan
+from faultinject.faults.action import AtOnce
+from faultinject.faults.acts import Chain, Cut, Send, WaitUntil
+from faultinject.faults.finding import BytesFinder
+from faultinject.faults.pointed import Pointed
+from faultinject.faults.stalling import Stalling
 from tests.support.bench import TARGET, Bench, open_bench, post, trusting_context
 from tests.support.llm_api import message_events
 from tests.support.peer import Peer
@@ -124,3 +129,14 @@ async def test_a_handshake(autojump_clock, fault: Any, told: list[Any], delay: i
         assert [(event.fault, event.seconds) for event in began] == told
         assert {(event.method, event.path) for event in began} <= {("CONNECT", "")}
         assert {(event.session, event.exchange) for event in began} <= {(1, ended.exchange)}
+
+
+def test_two_faults_on_one_answer() -> None:
+    """Together they wait, last and harm as either does."""
+    stall = Pointed("stall", BytesFinder(0), Stalling(5.0), harms=False, lasts_seconds=5.0)
+    cut = Pointed("cut", BytesFinder(9), AtOnce(lambda _: [Cut()]))
+    chain = Chain(stall, cut)
+    assert (chain.waits, chain.lasts_seconds, chain.harms) == (False, 5.0, True)
+    assert list(chain.step(b"x", 0.0)) == [WaitUntil(5.0), Send(b"x")]
+    assert (chain.waits, stall.waits, cut.waits) == (True, True, False)
+    assert not Chain(stall, stall).harms
