@@ -133,6 +133,6 @@ def _results(showing: Showing, run: ProxyRun, asked: Answers) -> Iterator[Result
             host = showing.host(sdk, mode)
             if not showing.derived:
                 run.exchanges(len(showing.prompts), host=host)
-            seen = [event for event in run.events if event.get("host") == host]
+            seen = [e for e in run.events if e["event"] == "exchange" and e["host"] == host]
             outcomes = asked[sdk][f"{showing.preset} {mode}"]
             yield Result(showing, sdk, mode, outcomes, [e for e in seen if "rule" in e])
