@@ -52,7 +52,7 @@ def test_a_target_is_injected():
         "path": "/v1/messages", "outcome": "injected", "rule": "options", "status": 429,
         "kind": "model",
         "request_bytes": 5, "response_bytes": len(response.body), "error": None,
-        "fault": None,
+        "fault": None, "path_mended_from": None,
     }  # fmt: skip
 
 
