@@ -25,6 +25,7 @@ from faultinject.demo.answer import (
     too_large,
 )
 from faultinject.errors import ClientGoneError, ClientProtocolError
+from faultinject.http.coding import content_codings, decoded
 from faultinject.http.connection import CONTINUE, ClientConnection
 from faultinject.http.cors import allowing, allowing_call, is_preflight
 from faultinject.http.hop_by_hop import UPGRADE_TO_HTTP, asks_for_websocket
@@ -96,6 +97,9 @@ class FakeApi:
 
     async def _answer(self, exchange: _Exchange, body: bytes) -> None:
         try:
+            codings = content_codings(exchange.request.headers)
+            if codings:
+                body = decoded(body, codings, self.limits.drained_body_bytes)
             request = json.loads(body)
         except (ValueError, RecursionError) as error:
             await exchange.refuse(400, f"The request body is not valid JSON: {error}")

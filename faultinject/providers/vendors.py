@@ -152,16 +152,21 @@ def key_owners(head: RequestHead) -> list[Vendor]:
     return [v for v in VENDORS if any(key.startswith(v.key_forms) for key in keys)]
 
 
+_BETWEEN_WORDS = re.compile(rb"[\s,\"']+")
+"""What stands between a scheme and a key, or around a key, however a client writes them."""
+
+
 def _keys(head: RequestHead) -> Iterator[bytes]:
     for name, value in head.headers:
-        if name.lower().endswith(_KEY_NAMES):
-            yield from value.split()  # "Bearer", and the key
-    for word in header_tokens(head.headers, b"sec-websocket-protocol"):
-        yield word.removeprefix(_IN_WEBSOCKET)
+        lower = name.lower()
+        if lower.endswith(_KEY_NAMES):
+            yield from _BETWEEN_WORDS.split(value)  # "Bearer", and the key
+        elif lower == b"sec-websocket-protocol":
+            yield from (word.removeprefix(_IN_WEBSOCKET) for word in _BETWEEN_WORDS.split(value))
     for item in head.target.partition(b"?")[2].split(b"&"):
         name, _, value = item.partition(b"=")
-        if name.lower().endswith(_KEY_NAMES):
-            yield unquote_to_bytes(value)
+        if unquote_to_bytes(name).lower().endswith(_KEY_NAMES):
+            yield from _BETWEEN_WORDS.split(unquote_to_bytes(value.replace(b"+", b" ")))
 
 
 def named_vendors(head: RequestHead) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import struct
 from collections.abc import AsyncIterator
@@ -494,3 +495,13 @@ async def test_a_websocket_is_not_offered(autojump_clock):
         assert b"\r\nConnection: Upgrade\r\n" in answer.head
         assert answer.json()["error"]["type"] == "invalid_request_error"
         assert (await client.ask(post(RESPONSES, json.dumps(ASKING).encode()))).status == 200
+
+
+async def test_a_compressed_request() -> None:
+    """It is read as the API reads it; what is not what its header says is no JSON."""
+    body = gzip.compress(json.dumps({"model": "m", "messages": []}).encode(), mtime=0)
+    async with served(FakeApi(gap_seconds=0)) as client:
+        answer = await client.ask(post("/v1/messages", body, "Content-Encoding: gzip"))
+        assert answer.status == 200
+        answer = await client.ask(post("/v1/messages", body, "Content-Encoding: br"))
+        assert answer.status == 400

@@ -84,6 +84,10 @@ def test_a_key_is_known_by_its_form(key, name):
         asking(b"/", (b"X-Auth-Token", key)),
         asking(b"/v1?key=" + key),
         asking(b"/v1?a=b&api_key=" + key.replace(b"-", b"%2D")),
+        asking(b"/v1?%6bey=Bearer+" + key),
+        asking(b"/", (b"Authorization", b'Bearer "' + key + b'"')),
+        asking(b"/", (b"Authorization", b"Bearer," + key)),
+        asking(b"/", (b"Sec-WebSocket-Protocol", b"a, openai-insecure-api-key." + key)),
     ]
     for head in places:
         assert [vendor.name for vendor in key_owners(head)] == [name], head

@@ -87,7 +87,7 @@ def test_a_digest_needs_the_body_and_the_key() -> None:
 def test_a_body_that_is_nested_by_the_hundred() -> None:
     """Is digested, whether it can be rewritten or not."""
     deep = b'{"a": %s"cache_control"%s}' % (b"[" * 900, b"]" * 900)
-    assert same(body=deep) == same(body=deep) != same(body=deep + b" ")
+    assert same(body=deep) == same(body=deep) != same(body=b'{"a": "cache_control"}')
 
 
 # -- when it is the next ------------------------------------------------------------------------
