@@ -56,11 +56,6 @@ class Incoming:
         self._left = 0  # of the chunk
         self._failure: MessageError | None = None
 
-    @property
-    def within_line(self) -> bool:
-        """Whether a head, a chunk's line or the trailers have begun to arrive, and wait here."""
-        return bool(self.buffer) and self._next in (_Next.HEAD, _Next.LINE, _Next.TRAILERS)
-
     def begin_body(self, *, chunked: bool) -> None:
         """Say that the head is over."""
         self._next = _Next.LINE if chunked else _Next.BODY

@@ -178,11 +178,6 @@ class Machine:
         return bool(self._buffer) or (self._engaged and len(self._h11._receive_buffer) > 0)
 
     @property
-    def within_line(self) -> bool:
-        """Whether an answer's head, a chunk's line, or trailers have begun to arrive."""
-        return self._engaged and self._incoming.within_line
-
-    @property
     def within_message(self) -> bool:
         """Whether a message has begun to arrive, as far as is known, and has not ended."""
         if not self._engaged:

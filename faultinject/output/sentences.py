@@ -100,10 +100,13 @@ def checks(summary: Summary) -> list[str]:
     """Say what to look at after a run without one request to a target."""
     if _other_requests(summary):
         wider = " --only api is for all calls of the API," if summary.only == "model" else ""
-        return [
+        lines = [
             "The client was here, but what it asked is not what presets and the options are for.",
             f"Should one of the requests above fail?{wider} --only all is for every request.",
         ]
+        if summary.preflights:
+            lines.append("CORS preflights pass all the same: see that the page's own call comes.")
+        return lines
     if isinstance(summary.started, PluginStarted):
         return _plugin_checks(summary, summary.started)
     if summary.refused_handshakes:

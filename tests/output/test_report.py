@@ -87,6 +87,7 @@ def test_nothing_but_what_is_left_out(only: str, kind: str, rule: str | None, wo
     assert "- The client was here, but what it asked is not what presets" in text
     assert ("--only api is for" in text) is (only == "model")
     assert "--only all is for every request.\n" in text
+    assert ("CORS preflights pass all the same" in text) is (kind == "preflight")
 
 
 def test_a_row_a_target() -> None:
