@@ -10,6 +10,7 @@ import ssl
 import struct
 import threading
 import time
+from contextlib import suppress
 
 from attrs import define, field
 
@@ -103,10 +104,14 @@ class Exchange:
             pass
 
     def close(self) -> None:
-        """End the connection in good order: close_notify (if TLS), FIN, then the client's end."""
+        """End the connection in good order: close_notify (if TLS), FIN, then the client's end.
+
+        A client that was faster is fine: its own end can still be read.
+        """
         self.open = False
-        send_close_notify(self.wire.sock)
-        self.wire.sock.shutdown(socket.SHUT_WR)
+        with suppress(OSError):
+            send_close_notify(self.wire.sock)
+            self.wire.sock.shutdown(socket.SHUT_WR)
 
     def cut(self) -> None:
         """End the connection with FIN alone, without TLS's close_notify."""
