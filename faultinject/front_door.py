@@ -45,9 +45,12 @@ class FrontDoor:
 
         Closes the stream if all went well.
         """
-        head_bytes = session.services.limits.head_bytes
+        limits = session.services.limits
         client = ClientConnection(
-            self.stream, head_bytes=head_bytes, on_partial_read=self.on_partial_read
+            self.stream,
+            head_bytes=limits.head_bytes,
+            head_seconds=limits.head_seconds,
+            on_partial_read=self.on_partial_read,
         )
         conversation = Conversation(session, client, lambda head: _route(session, head))
         if (other := not_http(await conversation.first_bytes())) is not None:

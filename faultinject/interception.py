@@ -81,9 +81,11 @@ class Interception:
 
     async def converse(self, session: Session) -> None:
         """Answer the client's requests to its end."""
+        limits = session.services.limits
         client = ClientConnection(
             self.stream,
-            head_bytes=session.services.limits.head_bytes,
+            head_bytes=limits.head_bytes,
+            head_seconds=limits.head_seconds,
             on_partial_read=self.on_partial_read,
         )
         conversation = Conversation(session, client, lambda head: Routed(head, self.origin))

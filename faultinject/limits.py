@@ -16,7 +16,8 @@ class Limits:
     """Longest request or response head, trailers, and line of a chunk. Servers allow less (Node
     16 KiB, nginx 32), but it is for the origin to say so."""
     head_seconds: float = 30.0
-    """Longest time from a request's first byte to the end of its head, and for CONNECT."""
+    """Longest time from the first byte of a head, of trailers or of a chunk's line to its end, and
+    for CONNECT."""
     handshake_seconds: float = 10.0
     """Longest time for a client's ClientHello, and then for the rest of the TLS handshake."""
     client_hello_bytes: int = 32 * 1024

@@ -46,7 +46,11 @@ class OwnLease(Lease):
                 return True
             await self.discard()
         stream = await self._dial(origin)
-        self._connection = UpstreamConnection(stream, head_bytes=self._limits.head_bytes)
+        self._connection = UpstreamConnection(
+            stream,
+            head_bytes=self._limits.head_bytes,
+            head_seconds=self._limits.head_seconds,
+        )
         return False
 
     async def _turn_to(self, origin: Origin) -> None:

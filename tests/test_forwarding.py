@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import cast
 
 import pytest
@@ -17,7 +18,9 @@ from faultinject.limits import Limits
 from faultinject.patience import Patience
 from faultinject.streams import LINGER_SECONDS
 from tests.support.bench import (
+    TARGET,
     Bench,
+    Script,
     answers,
     echoes,
     get,
@@ -704,3 +707,83 @@ async def test_fields_and_trailers_for_one_hop_end_here(autojump_clock):
     assert b"-Hop" not in answer.head
     assert answer.header(b"x-end") == b"2"
     assert answer.raw_body.endswith(b"0\r\nX-Sum: 3\r\n\r\n")
+
+
+# What drips
+
+
+def dripping(start: bytes) -> Script:
+    """Return an upstream that says something, and then a byte a second without an end."""
+
+    async def drips(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(start)
+        with contextlib.suppress(trio.BrokenResourceError):
+            while True:
+                await trio.sleep(1)
+                await upstream.send(b"a")
+
+    return drips
+
+
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "status"),
+    [(b"HTTP/1.1 200 OK\r\nA: ", 504), (CHUNKS + b"2;", 200), (CHUNKS + b"0\r\nA: ", 200)],
+    ids=["head", "chunk line", "trailers"],
+)
+async def test_an_answers_line_that_drips_ends(autojump_clock, start, status):
+    """In the time that a head may take, counted from its first byte."""
+    async with open_bench(upstream=dripping(start)) as bench:
+        client = bench.connect()
+        began = trio.current_time()
+        await client.send(get("/", TARGET, b"Connection: close"))
+        with contextlib.suppress(trio.BrokenResourceError):
+            assert b"HTTP/1.1 %d " % status in await client.rest()
+        assert trio.current_time() - began == pytest.approx(30, abs=3)
+        exchange = await bench.exchange()
+        assert (exchange.outcome, exchange.status) == ("upstream-error", status)
+        assert exchange.error == "the answer is too slow: a line of it did not end within 30 s"
+
+
+@pytest.mark.parametrize("start", [b"2;", b"0\r\nA: "], ids=["chunk line", "trailers"])
+async def test_a_requests_line_that_drips_ends(autojump_clock, start):
+    """As a head that does."""
+    ask = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n"
+    async with open_bench() as bench:
+        client = bench.connect()
+        began = trio.current_time()
+        await client.send(ask + start)
+
+        async def drip() -> None:
+            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                while True:
+                    await trio.sleep(1)
+                    await client.send(b"a")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(drip)
+            assert (await client.answer()).status == 408
+            assert trio.current_time() - began == pytest.approx(30, abs=3)
+            nursery.cancel_scope.cancel()
+        exchange = await bench.exchange()
+        assert exchange.outcome == "refused"
+        assert exchange.error == "the request is too slow: a line of it did not end within 30 s"
+
+
+async def test_a_body_that_drips_goes_on(autojump_clock):
+    """A stream is one, and each of its lines has its own time."""
+
+    async def drips(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(CHUNKS)
+        for _ in range(5):
+            for byte in (b"2", b"\r\nh", b"i", b"\r\n"):
+                await trio.sleep(14)
+                await upstream.send(byte)
+        await upstream.send(b"0\r\n\r\n")
+
+    async with open_bench(upstream=drips) as bench:
+        assert (await bench.connect().ask(get("/"))).body == b"hi" * 5

@@ -6,6 +6,7 @@ sets the limits. What the bytes mean is for `faultinject.http.machine` to say.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import cast
 
@@ -38,9 +39,12 @@ class HttpConnection:
         stream: trio.abc.Stream,
         machine: Machine,
         on_partial_read: Callable[[], None] | None,
+        head_seconds: float,
     ) -> None:
         """Speak over a stream, which stays its owner's to close."""
         self.stream = stream
+        self._head_seconds = head_seconds
+        self._line_ends_by = math.inf
         self._machine = machine
         self._on_partial_read = on_partial_read
 
@@ -58,6 +62,8 @@ class HttpConnection:
             parts.append(part)
             if isinstance(part, End):
                 break
+        if parts:
+            self._line_ends_by = math.inf
         return parts
 
     def _next_part(self) -> Part | None:
@@ -76,8 +82,22 @@ class HttpConnection:
         while not (parts := self.buffered_parts()):
             if self._machine.at_eof:
                 return []
-            await self.read_more()
+            await self._read_in_time()
         return parts
+
+    async def _read_in_time(self) -> None:
+        """Read more; a head, a chunk's line or trailers that drip must end some time.
+
+        A body may drip: that is how streams come.
+        """
+        if not self._machine.within_line:
+            await self.read_more()
+            return
+        self._line_ends_by = min(self._line_ends_by, trio.current_time() + self._head_seconds)
+        with trio.CancelScope(deadline=self._line_ends_by) as scope:
+            await self.read_more()
+        if scope.cancelled_caught:
+            raise self._too_slow(f"a line of it did not end within {self._head_seconds:g} s")
 
     async def read_more(self) -> bool:
         """Wait for bytes from the peer and keep them; return whether there were any.
@@ -153,6 +173,9 @@ class HttpConnection:
     def _gone(self, reason: str) -> PeerError:
         raise NotImplementedError
 
+    def _too_slow(self, reason: str) -> PeerError:
+        raise NotImplementedError
+
     def _broke_protocol(self, error: MessageError) -> PeerError:
         raise NotImplementedError
 
@@ -167,14 +190,16 @@ class ClientConnection(HttpConnection):
         stream: trio.abc.Stream,
         *,
         head_bytes: int,
+        head_seconds: float = math.inf,
         on_partial_read: Callable[[], None] | None = None,
     ) -> None:
         """Speak over a stream, which stays its owner's to close.
 
-        ``head_bytes`` bounds a head. ``on_partial_read`` is called when a read has brought only
-        a part of a message, before the next one waits.
+        ``head_bytes`` bounds a head, a chunk's line and trailers; ``head_seconds`` the time of the
+        two others (a head's is for whoever waits for one). ``on_partial_read`` is called when a
+        read has brought only a part of a message, before the next one waits.
         """
-        super().__init__(stream, ServingMachine(head_bytes), on_partial_read)
+        super().__init__(stream, ServingMachine(head_bytes), on_partial_read, head_seconds)
         self.ended = False
         """Whether the client was told that nothing follows."""
 
@@ -225,6 +250,9 @@ class ClientConnection(HttpConnection):
     def _gone(self, reason: str) -> PeerError:
         return ClientGoneError(reason)
 
+    def _too_slow(self, reason: str) -> PeerError:
+        return ClientProtocolError(f"the request is too slow: {reason}", 408)
+
     def _broke_protocol(self, error: MessageError) -> PeerError:
         return ClientProtocolError(str(error), error.status)
 
@@ -234,9 +262,14 @@ class UpstreamConnection(HttpConnection):
 
     _machine: AskingMachine
 
-    def __init__(self, stream: trio.abc.Stream, *, head_bytes: int) -> None:
-        """Speak over a stream, which stays its owner's to close. ``head_bytes`` bounds a head."""
-        super().__init__(stream, AskingMachine(head_bytes), None)
+    def __init__(
+        self, stream: trio.abc.Stream, *, head_bytes: int, head_seconds: float = math.inf
+    ) -> None:
+        """Speak over a stream, which stays its owner's to close.
+
+        ``head_bytes`` and ``head_seconds`` bound a head, a chunk's line and trailers.
+        """
+        super().__init__(stream, AskingMachine(head_bytes), None, head_seconds)
 
     @property
     def idle(self) -> bool:
@@ -282,6 +315,9 @@ class UpstreamConnection(HttpConnection):
 
     def _gone(self, reason: str) -> PeerError:
         return UpstreamError("disconnected", reason)
+
+    def _too_slow(self, reason: str) -> PeerError:
+        return UpstreamError("timeout", f"the answer is too slow: {reason}", 504)
 
     def _broken(self, error: trio.BrokenResourceError) -> PeerError:
         gone = super()._broken(error)

@@ -8,9 +8,12 @@ RFC 9112 has a proxy mend is mended, and h11 judges the rest. Does no I/O.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import Enum, auto
 
-from faultinject.http.message import Headers, Spaced
+from attrs import evolve
+
+from faultinject.http.message import Head, Headers, RequestHead, ResponseHead, Spaced
 
 _END = re.compile(rb"\n\r?\n")
 _SIZE = re.compile(rb"[0-9A-Fa-f]{1,20}")
@@ -47,28 +50,55 @@ class Incoming:
         """Start before a head; ``head_bytes`` bounds a head, a line, and trailers."""
         self.buffer = buffer
         """What has arrived; whoever fills it keeps it."""
-        self.lines: list[bytes] = []
-        """The field lines of the head or trailers that h11 was given last."""
+        self._lines: list[bytes] = []  # the fields of what h11 was given last
         self._head_bytes = head_bytes
         self._of_requests = of_requests
         self._next = _Next.HEAD
         self._searched = 0  # so much of the buffer has no end in it
         self._left = 0  # of the chunk
+        self._told_end = False
         self._failure: MessageError | None = None
 
-    def begin_body(self, *, chunked: bool) -> None:
-        """Say that the head is over."""
-        self._next = _Next.LINE if chunked else _Next.BODY
+    @property
+    def within_line(self) -> bool:
+        """Whether a head, a chunk's line or the trailers have begun to arrive, and wait here."""
+        return bool(self.buffer) and self._next in (_Next.HEAD, _Next.LINE, _Next.TRAILERS)
+
+    def begin(self, head: Head, *, bodyless: bool) -> Head:
+        """Take note of what h11 has read of a head, which is ``bodyless`` if it answers HEAD.
+
+        Returns the head as it was written.
+        """
+        head = evolve(head, headers=self.as_written(head.headers))
+        if isinstance(head, RequestHead) or not head.interim:
+            bodyless = bodyless or (isinstance(head, ResponseHead) and head.status in (204, 304))
+            self._next = _Next.LINE if head.chunked and not bodyless else _Next.BODY
+        return head
 
     def end(self) -> None:
         """Say that the message is over; what follows waits."""
         self._next = _Next.NOTHING
 
-    def take(self) -> bytes:
-        """Return what h11 can read now; nothing if the rest of it must come first.
+    def feed(self, h11_receives: Callable[[bytes], None], *, at_eof: bool) -> bool:
+        """Give h11 what it can read now; return whether there was anything, or the peer's end.
 
-        Raises `MessageError`.
+        With ``at_eof`` nothing more will arrive. Raises `MessageError`.
         """
+        if data := self._take():
+            h11_receives(data)
+            return True
+        if not at_eof or self._told_end:
+            return False
+        if self._next is not _Next.NOTHING and self.buffer:
+            h11_receives(self._cut(len(self.buffer)))
+        if self.buffer:  # there is a next request
+            return False
+        h11_receives(b"")
+        self._told_end = True
+        return True
+
+    def _take(self) -> bytes:
+        """Return what h11 can read now; nothing if the rest of it must come first."""
         if self._next is _Next.HEAD:
             return self._section()
         if self._next is _Next.NOTHING:
@@ -77,9 +107,19 @@ class Incoming:
             return self._cut(len(self.buffer))
         return self._chunks()
 
-    def take_rest(self) -> bytes:
-        """Return all that is left, whole or not: the peer has ended its side."""
-        return self._cut(len(self.buffer)) if self._next is not _Next.NOTHING else b""
+    def as_written(self, headers: Headers) -> Headers:
+        """Return headers that h11 has just read as their lines have them: blanks, case.
+
+        h11 joins lines that are folded, and equal lengths: then there is not one line for each,
+        and the headers stay as they are.
+        """
+        lines, self._lines = self._lines, []
+        if len(headers) != len(lines):
+            return headers
+        return tuple(
+            (name, _as_written(name, value, line))
+            for (name, value), line in zip(headers, lines, strict=True)
+        )
 
     def _cut(self, size: int) -> bytes:
         piece = bytes(self.buffer[:size])
@@ -119,7 +159,7 @@ class Incoming:
         if not self._of_requests and (b" :" in section or b"\t:" in section):
             section = _SPACE_BEFORE_COLON.sub(rb"\1:", section)  # RFC 9112 section 5.1
         lines = section.split(b"\n")[:-2]
-        self.lines = lines[1:] if self._next is _Next.HEAD else lines
+        self._lines = lines[1:] if self._next is _Next.HEAD else lines
         return section
 
     # Chunks
@@ -178,20 +218,6 @@ class Incoming:
             return b""
         self._next = _Next.LINE
         return self._cut(2)
-
-
-def spaced(headers: Headers, lines: list[bytes]) -> Headers:
-    """Return headers as their lines have them: with their blanks, and their case.
-
-    h11 joins lines that are folded, and equal lengths: then there is not one line for each, and
-    the headers stay as they are.
-    """
-    if len(headers) != len(lines):
-        return headers
-    return tuple(
-        (name, _as_written(name, value, line))
-        for (name, value), line in zip(headers, lines, strict=True)
-    )
 
 
 def _as_written(name: bytes, value: bytes, line: bytes) -> bytes:

@@ -20,7 +20,6 @@ from functools import cached_property
 from typing import Any, cast
 
 import h11
-from attrs import evolve
 
 from faultinject.http import whole
 from faultinject.http.h11_values import (
@@ -35,8 +34,8 @@ from faultinject.http.h11_values import (
     response_event,
     unframed,
 )
-from faultinject.http.incoming import Incoming, MessageError, spaced
-from faultinject.http.message import End, Head, Part, RequestHead, ResponseHead, body_size
+from faultinject.http.incoming import Incoming, MessageError
+from faultinject.http.message import End, Part, RequestHead, ResponseHead, body_size
 
 _OWES = (h11.SEND_BODY, h11.SWITCHED_PROTOCOL)
 """States of a side that has more to say, or may have."""
@@ -58,7 +57,6 @@ class Machine:
         self._buffer = bytearray()  # what has arrived and was not read
         self._failure: MessageError | None = None
         self._ready: list[Part] = []  # parts of a whole message that were not returned yet
-        self._told_end = False  # h11, of the peer's end
         self._pair_is_over = False  # both messages of a pair were whole and plain, and are over
         self._sending_chunks = False
 
@@ -72,6 +70,10 @@ class Machine:
         """Gives h11 what has arrived."""
         of_requests = self._OUR_ROLE is h11.SERVER
         return Incoming(self._buffer, self._head_bytes, of_requests=of_requests)
+
+    @property
+    def _asks_for_head(self) -> bool:
+        return self._OUR_ROLE is h11.CLIENT and self._h11._request_method == b"HEAD"
 
     # From the peer
 
@@ -113,26 +115,13 @@ class Machine:
     def _tell_what_went_before(self) -> None:
         raise NotImplementedError
 
-    def _feed(self) -> bool:
-        """Give h11 what it can read now; return whether there was anything."""
-        if data := self._incoming.take():
-            self._h11.receive_data(data)
-            return True
-        if not self.at_eof or self._told_end:
-            return False
-        if rest := self._incoming.take_rest():
-            self._h11.receive_data(rest)
-        if self._buffer:  # there is a next request
-            return False
-        self._h11.receive_data(b"")
-        self._told_end = True
-        return True
-
     def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         if self._failure is not None:
             raise self._failure
         try:
-            while (event := self._h11.next_event()) is h11.NEED_DATA and self._feed():
+            while (event := self._h11.next_event()) is h11.NEED_DATA and self._incoming.feed(
+                self._h11.receive_data, at_eof=self.at_eof
+            ):
                 pass
         except h11.RemoteProtocolError as error:
             reason = reason_of(error, of_request=self._OUR_ROLE is h11.SERVER)
@@ -151,19 +140,10 @@ class Machine:
                 return bytes(event.data)
             case h11.EndOfMessage():
                 self._incoming.end()
-                return End(spaced(raw(event.headers), self._incoming.lines))
+                return End(self._incoming.as_written(raw(event.headers)))
             case _:
-                return self._head(head_of(cast("h11.Request | h11.Response", event)))
-
-    def _head(self, head: Head) -> Head:
-        head = evolve(head, headers=spaced(head.headers, self._incoming.lines))
-        self._incoming.lines = []
-        if isinstance(head, RequestHead) or not head.interim:
-            self._incoming.begin_body(chunked=head.chunked and self._has_body(head))
-        return head
-
-    def _has_body(self, head: Head) -> bool:  # noqa: ARG002
-        return True
+                head = head_of(cast("h11.Request | h11.Response", event))
+                return self._incoming.begin(head, bodyless=self._asks_for_head)
 
     @property
     def unread(self) -> bytes:
@@ -176,6 +156,11 @@ class Machine:
         """Whether there is anything `unread`; asked for each byte of a head that drips."""
         # Not by `trailing_data`, which copies all of it.
         return bool(self._buffer) or (self._engaged and len(self._h11._receive_buffer) > 0)
+
+    @property
+    def within_line(self) -> bool:
+        """Whether an answer's head, a chunk's line, or trailers have begun to arrive."""
+        return self._engaged and self._incoming.within_line
 
     @property
     def within_message(self) -> bool:
@@ -235,7 +220,7 @@ class Machine:
                 return False
             # Nothing of it is needed between two pairs but what came early.
             self._buffer = bytearray(self.unread)
-            self._engaged = self._told_end = False
+            self._engaged = False
             del self._h11
             self.__dict__.pop("_incoming", None)
         elif not self._pair_is_over:
@@ -364,10 +349,6 @@ class AskingMachine(Machine):
     """The side that asks."""
 
     _OUR_ROLE = h11.CLIENT
-
-    def _has_body(self, head: Head) -> bool:
-        bodyless = isinstance(head, ResponseHead) and head.status in (204, 304)
-        return not bodyless and self._h11._request_method != b"HEAD"
 
     _request: tuple[Part, ...] = ()
     """A whole, plain request that waits for its answer."""

@@ -100,7 +100,10 @@ class DuplexTunnel:
             tell_failure(session, host, self._upstream_failure(error))
             await self._alert(fatal_alert(AlertDescription.HANDSHAKE_FAILURE))
             return None
-        connection = UpstreamConnection(upstream, head_bytes=session.services.limits.head_bytes)
+        limits = session.services.limits
+        connection = UpstreamConnection(
+            upstream, head_bytes=limits.head_bytes, head_seconds=limits.head_seconds
+        )
         cast("TunnelLease", session.lease).lend(connection, host)  # `duplex_tunnels` gives it
         return await self._accept(session, data, origin, hello)
 

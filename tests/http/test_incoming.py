@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
+import trio
+from trio.testing import MockClock
 
 from faultinject.errors import ClientProtocolError, UpstreamError
 from faultinject.http.connection import ClientConnection, UpstreamConnection
@@ -256,3 +258,47 @@ async def test_folded_lines_and_equal_lengths_become_one() -> None:
     head = (await request_parts(listed))[0]
     assert isinstance(head, RequestHead)
     assert head.encode() == listed.replace(b"0, 0", b"0")
+
+
+async def test_a_next_request_waits_though_its_client_has_ended() -> None:
+    """It is no part of the one in hand, and is served in its turn."""
+    peer = ScriptedPeer(b"POST /1 HTTP/1.1\r\nHost: h\r\n" + CHUNKED + b"0\r\n\r\n")
+    client = ClientConnection(peer.stream, head_bytes=LIMIT)
+    assert await client.receive_request() is not None
+    assert await client.receive() == [End()]
+    peer.says(b"GET /2 HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert await client.read_more()
+    assert client.buffered_parts() == []
+    peer.ends()
+    assert not await client.read_more()
+    assert client.buffered_parts() == []
+    await client.send(ResponseHead(200, b"OK", ((b"Content-Length", b"0"),)), End())
+    assert client.next_cycle()
+    head = await client.receive_request()
+    assert head is not None
+    assert head.target == b"/2"
+
+
+async def test_trailers_may_end_in_a_bare_line_feed() -> None:
+    """As the lines of a head may (RFC 9112 section 2.2)."""
+    rest = CHUNKED + b"0\r\n\n"
+    assert (await response_parts(b"HTTP/1.1 200 OK\r\n" + rest))[1:] == [End()]
+
+
+async def test_each_line_has_its_own_time(autojump_clock: MockClock) -> None:
+    """Though the wait for one was broken off, and its end was read in another way."""
+    peer = ScriptedPeer(b"POST / HTTP/1.1\r\nHost: h\r\n" + CHUNKED + b"1")
+    client = ClientConnection(peer.stream, head_bytes=LIMIT, head_seconds=30)
+    assert await client.receive_request() is not None
+    with trio.move_on_after(20):
+        await client.receive()
+    peer.says(b"\r\na\r\n")
+    assert await client.read_more()
+    assert client.buffered_parts() == [b"a"]
+    peer.says(b"1")
+    with trio.move_on_after(25) as waited:
+        await client.receive()
+    assert waited.cancelled_caught
+    with pytest.raises(ClientProtocolError, match="within 30 s"):
+        await client.receive()
+    assert trio.current_time() == 50
