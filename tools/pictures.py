@@ -1,9 +1,6 @@
 """Draws docs/images/demo.svg and run.svg: what commands print on a terminal, as they ran just now.
 
-    python tools/pictures.py
-
-Knows nothing of the commands but how they are called, and that the last section of the
-demonstration is advice.
+Run it with ``python tools/pictures.py``.
 """
 
 from __future__ import annotations
@@ -11,12 +8,15 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from itertools import takewhile
 from pathlib import Path
 from typing import IO, cast
@@ -31,6 +31,10 @@ RUN_COLUMNS = 158
 ADVICE = "What next"
 RUN = "faultinject proxy --fake-upstream --preset overload-storm --preset stream-truncated"
 """What is drawn in run.svg: it fails each call's first two attempts, and cuts off streams."""
+BASE_URL = re.compile(r"ANTHROPIC_BASE_URL=(\S+)")
+"""The last thing that the proxy says of itself before it tells what arrives."""
+PAUSE_SECONDS = 0.5
+"""What the SDKs wait before they try again."""
 
 THEME = TerminalTheme(
     (22, 27, 34),
@@ -85,19 +89,22 @@ def demo_output() -> str:
 
 def run_output() -> str:
     """Return what the proxy prints while a program makes two calls, and then at Ctrl-C."""
-    with tempfile.TemporaryDirectory() as folder:
-        ready = Path(folder) / "ready.json"
-        command = [*_command(RUN), "--proxy-port", "0", "--ready-file", str(ready), "--seed", "1"]
-        with subprocess.Popen(  # noqa: S603 - the command is ours
+    command = [*_command(RUN), "--proxy-port", "0", "--seed", "1"]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen(  # noqa: S603 - the command is ours
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
             env=_environment(RUN_COLUMNS) | {"FAULTINJECT_DATA_DIR": folder},
-        ) as proxy:  # fmt: skip
-            lines = cast("IO[str]", proxy.stdout)
-            start = list(takewhile(lambda line: "ANTHROPIC_BASE_URL" not in line, lines))
-            _call(json.loads(ready.read_text("utf-8"))["proxy"])
-            proxy.send_signal(signal.SIGINT)
-            rest = lines.read()
-    return f"$ {RUN}\n{start[0]}{rest}"
+        ) as proxy,
+        ExitStack() as stack,
+    ):  # fmt: skip
+        stack.callback(proxy.kill)  # or a failure here would wait for a proxy that nobody stops
+        lines = cast("IO[str]", proxy.stdout)
+        first = next(lines)
+        _call(next(filter(None, map(BASE_URL.search, lines)))[1])
+        proxy.send_signal(signal.SIGINT)
+        rest = lines.read()
+    return f"$ {RUN}\n{first}{rest}"
 
 
 def _call(url: str) -> None:
@@ -106,10 +113,13 @@ def _call(url: str) -> None:
         body = json.dumps({"model": "claude", "max_tokens": 99, "stream": stream}).encode()
         for _ in range(3):
             try:
-                with urllib.request.urlopen(f"{url}/v1/messages", body) as answer:  # noqa: S310
+                with urllib.request.urlopen(  # noqa: S310
+                    f"{url}/v1/messages", body, timeout=30
+                ) as answer:
                     answer.read()
             except urllib.error.HTTPError as error:
                 error.close()
+                time.sleep(PAUSE_SECONDS)
 
 
 def _command(line: str) -> list[str]:
