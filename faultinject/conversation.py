@@ -259,14 +259,19 @@ class Conversation:
             return Ending.CUT_UNREAD if keeps_words else Ending.CUT
         return Ending.WHOLE if is_read and not self.client.ended else Ending.UNREAD
 
-    async def refuse(self, request: RequestHead | None, error: ClientProtocolError) -> None:
+    async def refuse(
+        self,
+        request: RequestHead | None,
+        error: ClientProtocolError,
+        origin: Origin | None = None,
+    ) -> None:
         """Answer with our own error, and tell of it; the connection shall end then."""
         self.ending = Ending.UNREAD
         exchange = self._new_exchange()
         try:
             await exchange.refuse(request.method if request else b"GET", error)
         finally:
-            self._tell(exchange, request, None, None)
+            self._tell(exchange, request, origin, None)
 
     def _refuses(self, decision: Decision) -> bool:
         services, facts = self.session.services, decision.facts

@@ -18,6 +18,10 @@ class SettingsError(FaultinjectError):
     """
 
 
+class DataDirectoryError(SettingsError):
+    """The directory in which our own certificate authority lives cannot be known or used."""
+
+
 class StartError(FaultinjectError):
     """The settings are good, but the machine says no (a port in use, say). Exit code 1."""
 

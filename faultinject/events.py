@@ -98,8 +98,9 @@ class ProxyStarted(Event):
     error_probability: float
     status_code: int
     seed: int
-    ca_cert: str
-    """Path of the certificate that clients must trust."""
+    ca_cert: str | None
+    """Path of the certificate that clients must trust; None if there is no certificate authority,
+    so that the proxy is of use as base URL alone."""
     fake_upstream: bool
     rules: tuple[str, ...] = ("options",)
     """The names (or ids) of the rules in force, in order; ``options`` is that of the options."""
@@ -141,7 +142,7 @@ class PluginStarted(Event):
     error_probability: float
     status_code: int
     seed: int
-    ca_cert: str
+    ca_cert: str | None
     """Path of the certificate that clients must trust."""
     command: str
     """How Fault is started so that it uses the plugin."""

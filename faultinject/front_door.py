@@ -30,6 +30,11 @@ from faultinject.streams import Ending, PrefixedStream, close
 from faultinject.telling import tell_exchange
 from faultinject.tunnel import Tunnel
 
+_NO_AUTHORITY = ClientProtocolError(
+    "there is no certificate authority to look into TLS with: use this proxy as base URL, or start"
+    " it with --data-dir, naming a directory that it may write",
+    501,
+)
 _TUNNEL_IS_UP = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
@@ -62,7 +67,11 @@ class FrontDoor:
             except ValueError as error:
                 await conversation.refuse(connect, ClientProtocolError(str(error)))
                 break
-            if not await conversation.answer_connect(connect, Origin(authority, authority)):
+            origin = Origin(authority, authority)
+            if not await conversation.answer_connect(connect, origin):
+                if _cannot_look_into(session, authority):
+                    await conversation.refuse(connect, _NO_AUTHORITY, origin)
+                    break
                 return await self._connect(conversation, authority)
             if conversation.ending is not Ending.WHOLE:
                 break
@@ -106,6 +115,13 @@ class FrontDoor:
         except ClientGoneError:
             return
         await close(self.stream, Ending.UNREAD)
+
+
+def _cannot_look_into(session: Session, authority: Authority) -> bool:
+    services = session.services
+    if services.cannot_look_into is None:
+        return False
+    return services.target_of(authority.host, authority.port) is not None
 
 
 def _tunnel_authority(target: str) -> Authority:

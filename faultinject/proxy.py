@@ -44,7 +44,7 @@ async def serve(
     ``listener`` gets every event. Raises `StartError`, `SettingsError` before it has started;
     afterwards only cancellation ends it early.
     """
-    run = Run.of(settings, listener)
+    run = Run.of(settings, listener, is_base_url=True)
     async with AsyncExitStack() as owned:
         listeners = await _listen(settings)
         for tcp in listeners:

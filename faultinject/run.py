@@ -17,9 +17,10 @@ import trio
 from attrs import define, field, frozen
 
 import faultinject
+from faultinject.errors import DataDirectoryError
 from faultinject.events import Event, Listener, PluginStopped, ProxyStopped, Warned
 from faultinject.settings import Only, Settings
-from faultinject.tls.certificate_authority import CertificateAuthority
+from faultinject.tls.certificate_authority import CertificateAuthority, NoAuthority
 from faultinject.tls.pem_files import PemFiles
 from faultinject.tls.roots import check_roots, key_log_problem
 
@@ -37,8 +38,8 @@ def nobody(_event: Event) -> None:
 class Running:
     """What serves, as whoever started it sees it."""
 
-    ca_cert: Path
-    """The certificate that clients must trust."""
+    ca_cert: Path | None
+    """The certificate that clients must trust; None if there is no certificate authority."""
     _told_to_drain: trio.Event
 
     def drain(self) -> None:
@@ -59,7 +60,7 @@ class StartFields(TypedDict):
     error_probability: float
     status_code: int
     seed: int
-    ca_cert: str
+    ca_cert: str | None
     rules: tuple[str, ...]
     chances: dict[str, float]
     only: Only
@@ -72,7 +73,7 @@ class Run:
 
     settings: Settings
     listener: Listener
-    authority: CertificateAuthority
+    authority: CertificateAuthority | NoAuthority
     pem_files: PemFiles
     """How leaves reach OpenSSL."""
     _given: Composed | None
@@ -81,21 +82,25 @@ class Run:
 
     @classmethod
     def of(
-        cls, settings: Settings, listener: Listener, capabilities: Capabilities | None = None
+        cls,
+        settings: Settings,
+        listener: Listener,
+        capabilities: Capabilities | None = None,
+        *,
+        is_base_url: bool = False,
     ) -> Run:
         """Make ready what settings mean. Raises `SettingsError`, `StartError`.
 
-        Without ``capabilities`` there is no fault that cannot be performed.
+        Without ``capabilities`` there is no fault that cannot be performed. ``is_base_url`` says
+        that clients may come without TLS, so that a run without a certificate authority is of use.
         """
         # The options alone are a rule with which nothing can be wrong: that one can wait.
         has_rules = settings.rules or settings.preset
         given = _compose(settings, capabilities) if has_rules else None
         if settings.upstream_ca is not None:
             check_roots(settings.upstream_ca)
-        chosen = settings.ca_cert, settings.ca_key, settings.data_dir
-        authority = CertificateAuthority.chosen(*chosen)
         pem_files = PemFiles(settings.data_dir)
-        pem_files.check()
+        authority = _authority(settings, pem_files, may_lack=is_base_url)
         return cls(settings, listener, authority, pem_files, given)
 
     @cached_property
@@ -121,7 +126,7 @@ class Run:
         from faultinject.composing import asked_probability, chances
         from faultinject.providers import provider_for
 
-        settings = self.settings
+        settings, ca_cert = self.settings, self.authority.certificate_path
         return {
             "time": time.time(),
             "version": faultinject.__version__,
@@ -130,7 +135,7 @@ class Run:
             "error_probability": asked_probability(settings),
             "status_code": settings.status_code,
             "seed": settings.seed,
-            "ca_cert": str(self.authority.certificate_path),
+            "ca_cert": None if ca_cert is None else str(ca_cert),
             "rules": self.rule_set.ids,
             "chances": chances(self.rule_set),
             "only": settings.only,
@@ -155,20 +160,49 @@ class Run:
             self.listener(stopped(time=time.time(), reason=reason, rules=totals))
 
     def _warnings(self) -> Iterator[str]:
-        if self.authority.key_readable_by_others:
+        if isinstance(self.authority, NoAuthority):
             yield (
-                f"{self.authority.key_path}: other users of this machine may read the key, and so"
-                " pass for any site towards whoever trusts the certificate; run 'chmod 600' on it"
+                "TLS cannot be intercepted, so that CONNECT to a target is refused; base-URL mode"
+                f" works: {self.authority.reason}"
             )
-        targets = [target.host for target in self.settings.target_host if target.exact]
-        if names := self.authority.names_left_out(targets):
-            yield (
-                f"{self.authority.certificate_path}: its name constraints leave out"
-                f" {', '.join(names)}: clients refuse what it signs for that; use another CA"
-            )
+        else:
+            yield from self._warnings_of(self.authority)
         if (problem := key_log_problem()) is not None:
             yield problem
         yield from self._composed.warnings
+
+    def _warnings_of(self, authority: CertificateAuthority) -> Iterator[str]:
+        if authority.key_readable_by_others:
+            yield (
+                f"{authority.key_path}: other users of this machine may read the key, and so"
+                " pass for any site towards whoever trusts the certificate; run 'chmod 600' on it"
+            )
+        targets = [target.host for target in self.settings.target_host if target.exact]
+        if names := authority.names_left_out(targets):
+            yield (
+                f"{authority.certificate_path}: its name constraints leave out"
+                f" {', '.join(names)}: clients refuse what it signs for that; use another CA"
+            )
+
+
+def _authority(
+    settings: Settings, pem_files: PemFiles, *, may_lack: bool
+) -> CertificateAuthority | NoAuthority:
+    """Open the certificate authority that is meant, or make it.
+
+    If it ``may_lack``, the user has named no place for it, and there is a target that a base URL
+    can stand for, its absence is no error. Raises `SettingsError`.
+    """
+    chosen = settings.ca_cert, settings.ca_key, settings.data_dir
+    try:
+        authority = CertificateAuthority.chosen(*chosen)
+        pem_files.check()
+    except DataDirectoryError as error:
+        has_base_url = may_lack and any(target.exact for target in settings.target_host)
+        if has_base_url and chosen == (None, None, None):
+            return NoAuthority(str(error))
+        raise
+    return authority
 
 
 def _compose(settings: Settings, capabilities: Capabilities | None = None) -> Composed:

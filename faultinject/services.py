@@ -14,6 +14,7 @@ from faultinject.rules import RuleSet
 from faultinject.run import Run
 from faultinject.session import Services
 from faultinject.settings import Settings
+from faultinject.tls.certificate_authority import NoAuthority
 from faultinject.tls.leaves import LeafCache
 from faultinject.upstream import Dial
 
@@ -46,14 +47,14 @@ def services_of(
     import faultinject.providers.known  # noqa: F401 -- to have it loaded
 
     _load_performing(run.rule_set)
-    limits = run.settings.limits
+    limits, authority = run.settings.limits, run.authority
     return Services(
         limits=limits,
         targets=run.settings.target_host,
         rule_set=run.rule_set,
         counters=run.counters,
         leaves=LeafCache(
-            run.authority,
+            authority,
             limits.leaves,
             num_tickets=0,
             resumption=resumption,
@@ -63,6 +64,7 @@ def services_of(
         dial=dial or dialer.dial,
         listener=run.listener,
         relays_targets=relays_targets,
+        cannot_look_into=authority.reason if isinstance(authority, NoAuthority) else None,
         refuses_websockets=run.settings.refuse_websocket,
         takes_any_key=run.settings.allow_foreign_keys or run.settings.fake_upstream,
     )

@@ -51,6 +51,8 @@ class Services:
     """Whether a request without a host may bring a target a key of another vendor's form."""
     refuses_websockets: bool = False
     """Whether clients that ask a target for a WebSocket are answered 426."""
+    cannot_look_into: str | None = None
+    """Why no tunnel can be looked into; None if they can."""
     draining: bool = False
     """Whether sessions should end as soon as their exchange in hand is over."""
     clock: Callable[[], float] = time.monotonic

@@ -327,6 +327,22 @@ async def test_connect_within_tls(autojump_clock):
         assert await client.rest() == b""
 
 
+async def test_without_an_authority_a_tunnel_to_a_target_is_refused(autojump_clock):
+    """At once, with what to do instead; other tunnels and base-URL mode work."""
+    async with open_bench(probability=1) as bench:
+        bench.services.cannot_look_into = "there is no home"
+        client = bench.connect()
+        answer = await client.ask(b"CONNECT %b:443 HTTP/1.1\r\nHost: x\r\n\r\n" % TARGET.encode())
+        assert answer.status == 501
+        assert b"use this proxy as base URL, or start it with --data-dir" in answer.body
+        assert await client.rest() == b""
+        exchange = await bench.exchange()
+        assert (exchange.outcome, exchange.method) == ("refused", "CONNECT")
+        assert (exchange.target, exchange.port) == (TARGET, 443)
+        assert (await bench.connect().ask(get("/v1/messages", "127.0.0.1"))).status == 429
+        await bench.tunnel("other.example:443")
+
+
 async def test_connect_after_other_requests(autojump_clock):
     """A connection may be used for requests first and become a tunnel then."""
     async with open_bench(probability=1) as bench:

@@ -16,7 +16,7 @@ import trio.testing
 from attrs import define
 
 from faultinject.demo.api import FakeApi
-from faultinject.errors import SettingsError, StartError
+from faultinject.errors import DataDirectoryError, SettingsError, StartError
 from faultinject.events import (
     Event,
     ExchangeEnded,
@@ -77,6 +77,41 @@ async def test_a_certificate_authority_of_ones_own(tmp_path):
         assert run.proxy.ca_cert == certificate
         assert (await (await run.tls()).ask(get("/"))).status == 429
     assert not (tmp_path / "unused").exists()
+
+
+_DEFAULT_DATA_DIR = "faultinject.tls.certificate_authority.default_data_dir"
+
+
+def no_directory() -> Path:
+    """Stand for a user without a home."""
+    raise DataDirectoryError("nowhere")
+
+
+async def test_without_a_place_for_an_authority(tmp_path, monkeypatch):
+    """Base-URL mode works; a tunnel to a target is refused, and TLS for one in another, too."""
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    monkeypatch.setattr(_DEFAULT_DATA_DIR, lambda: taken / "data")
+    async with running(None, error_probability=1.0) as run:
+        [started], [warned] = run.of(ProxyStarted), run.of(Warned)
+        assert started.ca_cert is run.proxy.ca_cert is None
+        assert warned.message.endswith("that this user may write with --data-dir")
+        assert (await (await run.connect()).ask(get("/", "127.0.0.1"))).status == 429
+        client = await run.connect()
+        connect = b"CONNECT %b:443 HTTP/1.1\r\nHost: x\r\n\r\n" % TARGET.encode()
+        assert (await client.ask(connect)).status == 501
+    assert [event.outcome for event in run.of(ExchangeEnded)] == ["injected", "refused"]
+
+
+async def test_tls_for_a_target_that_connect_did_not_name(monkeypatch):
+    """Without an authority its handshake ends with an alert, and the event says why."""
+    monkeypatch.setattr(_DEFAULT_DATA_DIR, no_directory)
+    async with upstream(echoes) as port, running(None) as run:
+        client = await run.tunnel(f"127.0.0.1:{port}")
+        await client.send(client_hello(trusting_context(), TARGET))
+        assert (await client.rest())[:1] == b"\x15"
+        [failed] = await run.wait_for(HandshakeFailed)
+        assert failed.reason == "no certificate can be made: nowhere"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")

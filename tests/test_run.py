@@ -9,11 +9,12 @@ from cryptography import x509
 
 import faultinject
 from faultinject.authority import TargetPattern
-from faultinject.errors import SettingsError
+from faultinject.errors import DataDirectoryError, SettingsError
 from faultinject.events import Event, PluginStopped, ProxyStopped, Warned
 from faultinject.rules.checks import Capabilities
 from faultinject.run import Run, Running, nobody
 from faultinject.settings import Settings, WrittenRules
+from faultinject.tls.certificate_authority import NoAuthority
 from tests.support.authorities import AuthorityFiles
 from tests.support.sample_events import sample
 
@@ -96,3 +97,64 @@ def test_hosts_whose_api_is_not_known(tmp_path: Path) -> None:
     names = ("api.anthropic.com", "api.groq.com", "*.example.com", "api.openai.com:443")
     run, _ = run_of(tmp_path, target_host=tuple(map(TargetPattern.parse, names)))
     assert run.start_fields()["unknown_apis"] == ("api.groq.com",)
+
+
+# Without a certificate authority
+
+
+@pytest.fixture
+def _no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make it so that the user has no data directory."""
+
+    def path(*_args: object, **_more: object) -> Path:
+        raise RuntimeError("no home")
+
+    monkeypatch.setattr("platformdirs.user_data_path", path)
+
+
+@pytest.mark.usefixtures("_no_home")
+def test_a_run_without_a_place_for_an_authority() -> None:
+    """As base URL it is of use; what is not, and what to do, is said in a line."""
+    run = Run.of(Settings(), nobody, is_base_url=True)
+    assert isinstance(run.authority, NoAuthority)
+    assert run.start_fields()["ca_cert"] is None
+    [warning] = run._warnings()
+    assert warning.startswith("TLS cannot be intercepted, so that CONNECT to a target is refused;")
+    assert "no home" in warning
+    assert "--data-dir" in warning
+    with pytest.raises(SettingsError, match="no home"):
+        run.authority.mint("api.anthropic.com")
+
+
+@pytest.mark.usefixtures("_no_home")
+@pytest.mark.parametrize(
+    ("is_base_url", "target"), [(False, "api.anthropic.com"), (True, "*.example.com")]
+)
+def test_a_run_that_is_of_no_use_without_an_authority(is_base_url: bool, target: str) -> None:
+    """Behind Fault all is TLS, and a base URL stands for no pattern."""
+    settings = Settings(target_host=(TargetPattern.parse(target),))
+    with pytest.raises(DataDirectoryError, match="--data-dir"):
+        Run.of(settings, nobody, is_base_url=is_base_url)
+
+
+def test_a_data_directory_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user's own may be lacking, one that was named may not."""
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    monkeypatch.setattr(
+        "faultinject.tls.certificate_authority.default_data_dir", lambda: taken / "data"
+    )
+    run = Run.of(Settings(), nobody, is_base_url=True)
+    assert isinstance(run.authority, NoAuthority)
+    assert run.authority.reason.startswith(f"{taken / 'data'}: the certificate authority cannot be")
+    with pytest.raises(DataDirectoryError):
+        Run.of(Settings(data_dir=taken / "data"), nobody, is_base_url=True)
+
+
+def test_an_authority_that_was_named_and_is_not_there(tmp_path: Path) -> None:
+    """It is an error, whatever way clients come."""
+    missing = tmp_path / "missing.pem"
+    with pytest.raises(SettingsError, match=r"missing\.pem: there is no such file"):
+        Run.of(Settings(ca_cert=missing, ca_key=missing), nobody, is_base_url=True)

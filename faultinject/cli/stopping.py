@@ -11,6 +11,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -113,7 +114,7 @@ def contents(running: RunningProxy) -> dict[str, object]:
         "proxy": running.url,
         "host": running.host,
         "port": running.port,
-        "ca_cert": str(running.ca_cert),
+        "ca_cert": _path(running.ca_cert),
         "pid": os.getpid(),
     }
 
@@ -125,6 +126,10 @@ def plugin_contents(running: RunningPlugin) -> dict[str, object]:
         "client_url": client_side,
         "upstream_url": upstream_side,
         "command": running.command,
-        "ca_cert": str(running.ca_cert),
+        "ca_cert": _path(running.ca_cert),
         "pid": os.getpid(),
     }
+
+
+def _path(path: Path | None) -> str | None:
+    return None if path is None else str(path)

@@ -22,13 +22,15 @@ _BASE_URL_VARIABLES = {
 }
 
 
-def _proxy_lines(url: str, ca_cert: str) -> list[str]:
+def _proxy_lines(url: str, ca_cert: str | None) -> list[str]:
     """Return how a client is told to use the proxy and to trust the CA, by what it is made with.
 
-    Each is for one command, not by export: the proxy itself, run from that shell later, would take
-    the CA for its only root.
+    Without a CA there is no such way. Each is for one command, not by export: the proxy itself,
+    run from that shell later, would take the CA for its only root.
     """
-    proxy, ca = f"HTTPS_PROXY={shlex.quote(url)}", shlex.quote(ca_cert)
+    if ca_cert is None:
+        return []
+    proxy, ca = f"HTTPS_PROXY={shlex.quote(url)}", shlex.quote(safe(ca_cert))
     return [
         "  Point a client at it (Java, curl and more: `faultinject ca instructions`):",
         f"    {proxy} SSL_CERT_FILE={ca} python app.py",
@@ -44,8 +46,9 @@ def _base_url_lines(event: ProxyStarted) -> list[str]:
         return []
     names = " or ".join(map(str, targets[:MOST_TARGETS]))
     ways = [_BASE_URL_VARIABLES.get(target.host, ("", "")) for target in targets]
+    way = "Give a client" if event.ca_cert is None else "Or give it"
     return [
-        f"  Or give it the proxy as base URL, which needs no certificate (it stands for {names}):",
+        f"  {way} the proxy as base URL, which needs no certificate (it stands for {names}):",
         *dict.fromkeys(_base_url_line(event, *way) for way in ways),
     ]
 
@@ -65,6 +68,9 @@ _ONLY = {"model": "calls of a model", "all": "every request, housekeeping too"}
 """What presets and the options are for, if it is not as usual."""
 
 
+_NO_CA = "none: the proxy works as base URL alone, see the warning below"
+
+
 def _rule_lines(event: ProxyStarted | PluginStarted) -> list[str]:
     errors = f"  errors   {percent(event.error_probability)} of requests get status"
     names = [_rule_name(name, event.chances) for name in event.rules[:MOST_RULES]]
@@ -75,7 +81,7 @@ def _rule_lines(event: ProxyStarted | PluginStarted) -> list[str]:
         *([f"  rules    {rules}"] if event.rules != ("options",) else []),
         *([f"  only     {_ONLY[event.only]}"] if event.only in _ONLY else []),
         f"  seed     {event.seed}",
-        f"  CA       {safe(event.ca_cert)}",
+        f"  CA       {_NO_CA if event.ca_cert is None else safe(event.ca_cert)}",
     ]
 
 
@@ -93,7 +99,7 @@ def _unknown_lines(event: ProxyStarted | PluginStarted) -> list[str]:
 
 def start_block(event: ProxyStarted, *, bold: str = "", plain: str = "") -> str:
     """Return the lines that open a run; ``bold`` and ``plain`` switch the title's looks."""
-    url, ca_cert = safe(event.url), safe(event.ca_cert)
+    url = safe(event.url)
     targets = ", ".join(map(safe, event.targets))
     answer = " (answered by the built-in fake API)" if event.fake_upstream else ""
     host = bracketed(safe(event.host))
@@ -105,7 +111,7 @@ def start_block(event: ProxyStarted, *, bold: str = "", plain: str = "") -> str:
         *_unknown_lines(event),
         *_rule_lines(event),
         "",
-        *_proxy_lines(url, ca_cert),
+        *_proxy_lines(url, event.ca_cert),
         *_base_url_lines(event),
         "",
     ]
@@ -119,7 +125,7 @@ FAULT_PROXY = "http://127.0.0.1:3180"
 def plugin_block(event: PluginStarted, *, bold: str = "", plain: str = "") -> str:
     """Return the lines that open a plugin's run; as `start_block`."""
     urls = f"{safe(event.client_url)} and {safe(event.upstream_url)}"
-    ca_cert = shlex.quote(safe(event.ca_cert))
+    ca_cert = shlex.quote(safe(event.ca_cert or ""))
     lines = [
         f"{bold}faultinject {safe(event.version)} is a plugin of Fault at {urls}{plain}",
         f"  targets  {', '.join(map(safe, event.targets))}",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from faultinject.errors import SettingsError
+from faultinject.errors import DataDirectoryError, SettingsError
 from faultinject.tls.ca_files import STAGING_NAME
 
 _LOCK_SECONDS = 30.0
@@ -27,7 +27,8 @@ def create_files(certificate: Path, key: Path, make: Callable[[], tuple[bytes, b
     The certificate is renamed into place last, so whoever sees it sees its key too, without a
     lock. A crash leaves at most a key without a certificate, or a staging directory: nobody ever
     trusted those, and the next start replaces them.
-    Raises `SettingsError` if the directory cannot be written.
+    Raises `DataDirectoryError` if the directory cannot be written, `SettingsError` if another
+    program does not let it go.
     """
     directory = certificate.parent
     try:
@@ -41,7 +42,7 @@ def create_files(certificate: Path, key: Path, make: Callable[[], tuple[bytes, b
             " it, or choose another directory with --data-dir"
         ) from error
     except OSError as error:
-        raise SettingsError(
+        raise DataDirectoryError(
             f"{directory}: the certificate authority cannot be written there ({error.strerror});"
             " choose a directory that this user may write with --data-dir"
         ) from error

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from faultinject.errors import SettingsError
+from faultinject.errors import DataDirectoryError, SettingsError
 from faultinject.tls.ca_files import (
     STAGING_NAME,
     CaFiles,
@@ -34,7 +34,8 @@ KEY_NAME = "fault-ca.key"
 def default_data_dir() -> Path:
     """Return the user's data directory of this program, which may not exist yet.
 
-    Raises `SettingsError` if there is none: no HOME and no user of this id, or a relative HOME.
+    Raises `DataDirectoryError` if there is none: no HOME and no user of this id, or a relative
+    HOME.
     """
     from platformdirs import user_data_path
 
@@ -43,7 +44,7 @@ def default_data_dir() -> Path:
     except (RuntimeError, KeyError):  # as `Path.home` and `pwd` say it
         path = Path()
     if not path.is_absolute():
-        raise SettingsError(
+        raise DataDirectoryError(
             "there is no directory for the certificate authority, for this user has no home (HOME"
             " is unset or relative); name one with --data-dir, or a CA with --ca-cert and --ca-key"
         )
@@ -53,8 +54,11 @@ def default_data_dir() -> Path:
 def _is_there(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:
-        return True  # as far as we may know; reading it gives the reason
+    except OSError as error:
+        raise DataDirectoryError(
+            f"{path.parent}: the certificate authority cannot be looked for there"
+            f" ({error.strerror}); choose a directory that this user may use with --data-dir"
+        ) from error
 
 
 @define
@@ -102,7 +106,8 @@ class CertificateAuthority:
         Programs that start at once share one authority. An existing one is opened without
         writing anything (but what a killed program has left is removed, where that is allowed),
         so the directory may be read-only then.
-        Raises `SettingsError` as `load` does, and if the directory cannot be written.
+        Raises `SettingsError` as `load` does, `DataDirectoryError` if the directory cannot be
+        written, or not even looked into.
         """
         certificate, key = directory / CERTIFICATE_NAME, directory / KEY_NAME
         if not _is_there(certificate):
@@ -169,3 +174,20 @@ class CertificateAuthority:
         else:
             ca_checks.check_dates(self._files, self._issuer)
         return self._issuer
+
+
+@frozen
+class NoAuthority:
+    """Stands for a certificate authority where none can be had: it signs nothing."""
+
+    reason: str
+    """Why there is none, and what to do."""
+
+    @property
+    def certificate_path(self) -> None:
+        """There is no file that clients could be told to trust."""
+        return None
+
+    def mint(self, _host: str, _key: RSAPrivateKey | None = None) -> NoReturn:
+        """Raise `SettingsError` with the reason."""
+        raise SettingsError(self.reason)

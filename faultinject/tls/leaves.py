@@ -19,7 +19,7 @@ from faultinject.tls.pem_files import PemFiles
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-    from faultinject.tls.certificate_authority import CertificateAuthority, Leaf
+    from faultinject.tls.certificate_authority import CertificateAuthority, Leaf, NoAuthority
 
 # Far below a leaf's validity, so a proxy that runs for months never presents an expired one.
 RENEW_SECONDS = 30 * 24 * 3600.0
@@ -44,7 +44,7 @@ class LeafCache:
     for a new host at once, its leaf is minted once.
     """
 
-    _authority: CertificateAuthority
+    _authority: CertificateAuthority | NoAuthority
     _limit: int
     """How many hosts are kept; the one that was not asked for the longest goes first."""
     _num_tickets: int = 1
@@ -62,8 +62,8 @@ class LeafCache:
         """Return the context that ends TLS for a normal host, with an EC certificate (P-256).
 
         It speaks TLS 1.2 and 1.3 and selects ``http/1.1`` if the client offers it by ALPN.
-        Raises `SettingsError` if the authority has expired, `OSError` if OpenSSL cannot be given
-        the certificate.
+        Raises `SettingsError` if there is no authority, or it has expired, `OSError` if OpenSSL
+        cannot be given the certificate.
         """
         return self._kept_for(host).context
 

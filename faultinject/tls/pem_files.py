@@ -15,7 +15,7 @@ from pathlib import Path
 
 from attrs import define, field
 
-from faultinject.errors import SettingsError
+from faultinject.errors import DataDirectoryError
 from faultinject.tls.certificate_authority import default_data_dir
 
 
@@ -28,12 +28,12 @@ class PemFiles:
     _in_memory: bool = field(factory=lambda: memory_can_be_named())
 
     def check(self) -> None:
-        """Raise `SettingsError` if no file can be made now."""
+        """Raise `DataDirectoryError` if no file can be made now."""
         try:
             with self.file(b""):
                 pass
         except OSError as error:
-            raise SettingsError(
+            raise DataDirectoryError(
                 f"{self._folder()}: no file can be made there ({error.strerror}), and certificates"
                 " reach TLS by a file, since this system has no files in memory (memfd and"
                 " /proc); choose a directory that this user may write with --data-dir"

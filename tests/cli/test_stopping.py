@@ -38,7 +38,7 @@ class Waiting:
     host: str = "127.0.0.1"
     port: int = 5
     url: str = "http://127.0.0.1:5"
-    ca_cert: Path = Path("ca.crt")
+    ca_cert: Path | None = Path("ca.crt")
     command: str = "fault run"
     registrations: Registrations = field(factory=Registrations)
     drains: int = 0
@@ -109,6 +109,18 @@ def test_signals_that_are_ignored_stay_so():
     for number in STOP_SIGNALS[2:]:
         signal.signal(number, signal.SIG_IGN)
     assert stop_signals() == [signal.SIGINT, signal.SIGTERM]
+
+
+async def test_the_ready_file_of_a_run_without_an_authority(proxy, ready):
+    """There is no certificate to trust."""
+    proxy.ca_cert = None
+    async with trio.open_nursery() as nursery:
+        begin(nursery, proxy, ready)
+        await proxy.started.wait()
+        await all_settled()
+        assert json.loads(ready.read_text())["ca_cert"] is None
+        proxy.drain()
+        proxy.drained.set()
 
 
 @pytest.mark.usefixtures("not_ignored")

@@ -68,6 +68,16 @@ def test_paths_are_quoted_for_the_shell() -> None:
     assert "SSL_CERT_FILE='/my data/ca.crt'" in text
 
 
+def test_without_a_certificate_authority() -> None:
+    """Only the way in is shown that works."""
+    text = start_block(sample(ProxyStarted, ca_cert=None))
+    assert "  CA       none: the proxy works as base URL alone, see the warning below\n" in text
+    assert "  Give a client the proxy as base URL, which needs no certificate (" in text
+    assert "ANTHROPIC_BASE_URL=http://127.0.0.1:8080" in text
+    assert "HTTPS_PROXY" not in text
+    assert "ca instructions" not in text
+
+
 @pytest.mark.parametrize(
     ("host", "url", "shown"),
     [

@@ -80,6 +80,7 @@ class Running:
     async def tls(self, authority: str = f"{TARGET}:443") -> Peer:
         """Return a client that speaks TLS through a tunnel."""
         client = await self.tunnel(authority)
+        assert self.proxy.ca_cert is not None
         context = client_context(ca_pem=self.proxy.ca_cert.read_text())
         await client.start_tls(context, authority.rpartition(":")[0])
         return client
@@ -87,7 +88,7 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    data_dir: Path, *, target: str = TARGET, **options: Any
+    data_dir: Path | None, *, target: str = TARGET, **options: Any
 ) -> AsyncIterator[Running]:
     """Run the proxy on a free port; when left, it is cancelled, and no session may have failed."""
     defaults: dict[str, Any] = {

@@ -96,10 +96,13 @@ async def _parts(connection: UpstreamConnection) -> list[Any]:
 
 
 @asynccontextmanager
-async def connected(proxy: Authority, ca_cert: Path, api: Authority) -> AsyncIterator[Client]:
+async def connected(
+    proxy: Authority, ca_cert: Path | None, api: Authority
+) -> AsyncIterator[Client]:
     """Connect to an API by way of a proxy: CONNECT, then TLS in the tunnel.
 
-    Raises `UpstreamError` if the proxy declines, `trio.BrokenResourceError` if TLS fails.
+    ``ca_cert`` is what is trusted; None is the system's certificates. Raises `UpstreamError` if
+    the proxy declines, `trio.BrokenResourceError` if TLS fails.
     """
     context = default_context(ca_cert)
     context.set_alpn_protocols(["http/1.1"])
