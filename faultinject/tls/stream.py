@@ -20,6 +20,12 @@ from faultinject.streams import LINGER_SECONDS, Layered, Resettable
 READ_NUM_BYTES = 64 * 1024
 """As much as one read takes from the transport."""
 
+PIECE_NUM_BYTES = 8 * 1024
+"""As much as passes through a memory BIO at once: it keeps the room of the most that it ever held,
+and most of what a proxy holds in memory are connections that are idle."""
+
+_NOTHING = memoryview(b"")
+
 
 class TlsStream(Layered):
     """One side of a TLS connection.
@@ -32,8 +38,10 @@ class TlsStream(Layered):
     """
 
     __slots__ = (
+        "_arrived",
         "_closed",
         "_decrypted",
+        "_encrypted",
         "_ended",
         "_incoming",
         "_outgoing",
@@ -61,7 +69,8 @@ class TlsStream(Layered):
         self.transport = transport
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._incoming.write(received)
+        self._arrived = memoryview(received)  # what TLS was not given yet
+        self._encrypted: list[bytes] = []  # what is to be sent before what TLS still holds
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
         )
@@ -87,19 +96,25 @@ class TlsStream(Layered):
 
         On failure the alert for the peer, if there is one, has been sent.
         """
+        while not await self._has_shaken_hands():
+            await self._flush()
+            if not await self._fill():
+                raise trio.BrokenResourceError("the peer ended within the handshake")
+        await self._flush()
+
+    async def _has_shaken_hands(self) -> bool:
+        """Go on with the handshake; return False if more has to arrive."""
         while True:
             try:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
-                await self._flush()
-                if not await self._fill():
-                    raise trio.BrokenResourceError("the peer ended within the handshake") from None
+                if not self._feed():
+                    return False
             except ssl.SSLError as error:
                 await self._send_alert()
                 raise trio.BrokenResourceError(str(error)) from error
             else:
-                await self._flush()
-                return
+                return True
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """Return what has arrived, decrypted; none at the peer's end."""
@@ -117,47 +132,64 @@ class TlsStream(Layered):
     async def _receive(self, max_bytes: int) -> bytes:
         waited = False
         while not self._closed:
-            try:
-                data = self._read(max_bytes)
-            except ssl.SSLWantReadError:
-                await self._flush()
-                await self._fill()
-                waited = True
-            else:
+            if (data := self._read(max_bytes)) is not None:
                 if not waited:  # whoever reads in a loop still lets the others have their turn
                     await trio.lowlevel.cancel_shielded_checkpoint()
                 return data
+            await self._flush()
+            await self._fill()
+            waited = True
         raise trio.ClosedResourceError
 
-    def _read(self, max_bytes: int) -> bytes:
-        """Decrypt what has arrived. Raises `ssl.SSLWantReadError` if nothing has."""
+    def _read(self, max_bytes: int) -> bytes | None:
+        """Decrypt what has arrived; none at the peer's end, None if more has to arrive."""
         if self._decrypted:
-            data, self._decrypted = self._decrypted[:max_bytes], self._decrypted[max_bytes:]
+            early, self._decrypted = self._decrypted[:max_bytes], self._decrypted[max_bytes:]
+            return early
+        if not (data := self._read_record(max_bytes)):
             return data
-        data = b""
-        try:
-            data = self._tls.read(max_bytes)
-            while self._incoming.pending and len(data) < max_bytes:
-                data += self._tls.read(max_bytes - len(data))  # one call is one record at most
-        except ssl.SSLWantReadError:
-            if not data:
-                raise
-        except ssl.SSLZeroReturnError:
-            pass  # both sides have said their end
-        except ssl.SSLEOFError:
-            self.truncated = True
-        except ssl.SSLError as error:
-            raise trio.BrokenResourceError(str(error)) from error
+        while len(data) < max_bytes and (self._incoming.pending or self._arrived):
+            if not (more := self._read_record(max_bytes - len(data))):
+                break
+            data += more
         return data
 
+    def _read_record(self, max_bytes: int) -> bytes | None:
+        """Decrypt from one record; none at the peer's end, None if more has to arrive."""
+        while True:
+            try:
+                return self._tls.read(max_bytes)
+            except ssl.SSLWantReadError:
+                if not self._feed():
+                    return None
+            except ssl.SSLZeroReturnError:  # both sides have said their end
+                return b""
+            except ssl.SSLEOFError:
+                self.truncated = True
+                return b""
+            except ssl.SSLError as error:
+                raise trio.BrokenResourceError(str(error)) from error
+
     async def _fill(self) -> bool:
-        """Wait for bytes from the transport; return whether there were any."""
+        """Wait for bytes from the transport, and give TLS the first; return whether there were any.
+
+        Only when all that came before was given.
+        """
         data = await self.transport.receive_some(READ_NUM_BYTES)
-        if data:
-            self._incoming.write(data)
-        else:
+        if not data:
             self._incoming.write_eof()
-        return bool(data)
+            return False
+        self._arrived = memoryview(data)
+        return self._feed()
+
+    def _feed(self) -> bool:
+        """Give TLS a piece of what has arrived; return whether there was any."""
+        if not self._arrived:
+            return False
+        self._incoming.write(self._arrived[:PIECE_NUM_BYTES])
+        # A view, even of nothing, keeps what it was taken from.
+        self._arrived = self._arrived[PIECE_NUM_BYTES:] or _NOTHING
+        return True
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Encrypt and send bytes."""
@@ -175,11 +207,17 @@ class TlsStream(Layered):
         if not data:
             await trio.lowlevel.checkpoint()
         for start in range(0, len(data), READ_NUM_BYTES):
+            self._encrypt(data[start : start + READ_NUM_BYTES])
+            await self._flush()
+
+    def _encrypt(self, data: memoryview) -> None:
+        for start in range(0, len(data), PIECE_NUM_BYTES):
+            if start:
+                self._encrypted.append(self._outgoing.read())
             try:
-                self._tls.write(data[start : start + READ_NUM_BYTES])
+                self._tls.write(data[start : start + PIECE_NUM_BYTES])
             except ssl.SSLError as error:
                 raise trio.BrokenResourceError(str(error)) from error
-            await self._flush()
 
     async def _flush(self) -> None:
         """Send what TLS has to send, if anything."""
@@ -190,10 +228,17 @@ class TlsStream(Layered):
         except trio.WouldBlock:
             await self._transport_lock.acquire()
         try:
-            if data := self._outgoing.read():
+            if data := self._take_encrypted():
                 await self.transport.send_all(data)
         finally:
             self._transport_lock.release()
+
+    def _take_encrypted(self) -> bytes:
+        data = self._outgoing.read()
+        if not self._encrypted:
+            return data
+        before, self._encrypted = self._encrypted, []
+        return b"".join((*before, data))
 
     async def _send_alert(self) -> None:
         with contextlib.suppress(trio.BrokenResourceError, trio.BusyResourceError):
@@ -228,10 +273,9 @@ class TlsStream(Layered):
         if self._ended or self.truncated:  # to a peer that is gone it would only earn a reset
             return
         self._ended = True
-        with contextlib.suppress(ssl.SSLError):
-            while True:  # what is left to be read would be lost, for OpenSSL looks for an answer
-                if not (data := self._tls.read(READ_NUM_BYTES)):
-                    break
+        with contextlib.suppress(trio.BrokenResourceError):
+            # What is left to be read would be lost, for OpenSSL looks for an answer.
+            while data := self._read_record(READ_NUM_BYTES):
                 self._decrypted += data
         with contextlib.suppress(ssl.SSLError):  # mostly: the peer has not said the same yet
             self._tls.unwrap()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import trio
@@ -12,7 +13,7 @@ from trio.testing import MockClock
 
 from faultinject.memory_stream import MemoryStream, memory_stream_pair
 from faultinject.streams import LINGER_SECONDS, reset
-from faultinject.tls.stream import TlsStream
+from faultinject.tls.stream import PIECE_NUM_BYTES, TlsStream
 from tests.support.bench import TARGET, leaves, trusting_context
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -41,8 +42,10 @@ async def test_the_contract() -> None:
     async def clogged() -> Pair:
         pair = await connected(1000)
         for stream in pair:
-            with trio.move_on_after(0.01):
-                await stream.send_all(bytes(100_000))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(stream.send_all, bytes(100_000))
+                await trio.testing.wait_all_tasks_blocked()
+                nursery.cancel_scope.cancel()
         return pair
 
     await trio.testing.check_two_way_stream(connected, clogged)
@@ -156,6 +159,57 @@ async def test_what_arrived_is_not_lost_to_our_end_or_the_peers() -> None:
     assert await ours.receive_some() == b"ye"
     assert await ours.receive_some() == b""
     assert not ours.truncated
+
+
+async def test_bytes_behind_the_peers_end_are_not_looked_at() -> None:
+    """They come in one read with its last words and close_notify, and nobody waits for more."""
+    client, server = memory_stream_pair()
+    theirs, ours = wrapped(client, server)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(theirs.do_handshake)
+        nursery.start_soon(ours.do_handshake)
+    theirs._tls.write(b"bye")
+    with pytest.raises(ssl.SSLWantReadError):
+        theirs._tls.unwrap()
+    await client.send_all(theirs._outgoing.read() + bytes(20_000))
+    assert await ours.receive_some() == b"bye"
+    assert await ours.receive_some() == b""
+    assert not ours.truncated
+
+
+@pytest.mark.parametrize("num_bytes", [PIECE_NUM_BYTES - 1, PIECE_NUM_BYTES + 1, 200_000])
+async def test_what_passed_takes_little_room(num_bytes: int) -> None:
+    """A memory BIO grows with what it holds, never shrinks, and an idle connection has four."""
+    held: list[int] = []
+
+    class Watched:
+        def __init__(self, bio: ssl.MemoryBIO) -> None:
+            self._bio = bio
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._bio, name)
+
+        def write(self, data: Any) -> int:
+            count = self._bio.write(data)
+            held.append(self._bio.pending)
+            return count
+
+        def read(self) -> bytes:
+            held.append(self._bio.pending)
+            return self._bio.read()
+
+    theirs, ours = await connected(1_000_000)
+    ours._outgoing = Watched(ours._outgoing)  # type: ignore[assignment]
+    ours._incoming = Watched(ours._incoming)  # type: ignore[assignment]
+    for sender, receiver in ((ours, theirs), (theirs, ours)):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sender.send_all, bytes(num_bytes))
+            received = 0
+            while received < num_bytes:
+                received += len(await receiver.receive_some())
+    assert sum(held) > 2 * num_bytes
+    assert max(held) < PIECE_NUM_BYTES + 100
+    assert not ours._arrived.obj  # what a view shows stays in memory
 
 
 async def test_our_own_end_is_said() -> None:
