@@ -7,7 +7,7 @@ import socket
 import pytest
 import trio
 from attrs import define, field
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from faultinject.authority import Authority
 from faultinject.dial import Origin
@@ -18,7 +18,9 @@ from faultinject.limits import Limits
 from faultinject.memory_stream import memory_stream_pair
 from faultinject.socket_stream import SocketStream
 from faultinject.streams import Layered
+from faultinject.tls.stream import TlsStream
 from faultinject.upstream import OwnLease
+from tests.support.bench import TARGET, leaves, trusting_context
 from tests.support.script import ScriptedPeer
 
 
@@ -166,6 +168,35 @@ async def test_a_connection_that_ended_meanwhile_is_replaced(how: str, meanwhile
         {"ends": peer.ends, "says": lambda: peer.says(OK), "breaks": peer.breaks}[how]()
         assert not await lease.acquire(A)
         assert 0 not in upstreams.open
+
+
+@pytest.fixture
+def hurried_clock() -> MockClock:
+    """A clock on which any step takes seconds, as on a machine that has no time for us."""
+    return MockClock(rate=1e6)
+
+
+@pytest.mark.parametrize("how", ["ends", "says"])
+async def test_what_has_arrived_is_seen_however_slow_the_machine_is(
+    hurried_clock: MockClock, how: str
+) -> None:
+    """Through TLS too, behind what is TLS's own: nothing is asked of a connection that is over."""
+    near, far = memory_stream_pair()
+    theirs = TlsStream(far, leaves().context_for(TARGET), server_side=True)
+    ours = TlsStream(near, trusting_context(), server_side=False, server_hostname=TARGET)
+
+    async def dial(_: Origin) -> trio.abc.Stream:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(theirs.do_handshake)
+            nursery.start_soon(ours.do_handshake)
+        return ours
+
+    async with OwnLease(dial, Limits()) as lease:
+        await lease.acquire(A)
+        assert await lease.borrowed.still_idle()  # session tickets have come, and no more
+        await (theirs.aclose() if how == "ends" else theirs.send_all(OK))
+        assert not await lease.borrowed.still_idle()
+        await theirs.aclose()
 
 
 async def test_a_fresh_connection_can_be_asked_for() -> None:

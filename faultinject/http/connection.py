@@ -21,8 +21,9 @@ from faultinject.streams import half_close, has_arrived, was_reset, was_truncate
 READ_NUM_BYTES = 64 * 1024
 """As much as one read returns; a TLS record holds 16 KiB, a socket's buffer usually more."""
 
-_LOOK_SECONDS = 0.001
-"""How long a look at an idle connection may take on which something has arrived."""
+_LOOK_TURNS = 16
+"""How many turns of the loop a look at an idle connection may take on which something has arrived:
+each layer of a stream that has something to return takes one or two."""
 
 CONTINUE = ResponseHead(100, b"Continue", ())
 
@@ -299,11 +300,14 @@ class UpstreamConnection(HttpConnection):
         """Look at what has arrived meanwhile; return whether it may be asked for the next thing.
 
         An upstream that has ended the connection, or said anything on it unasked, is found out
-        before a request is sent. What is found may be TLS's own (a session ticket).
+        before a request is sent. What is found may be TLS's own (a session ticket). A look is not
+        bounded by the clock: on a busy machine any time may pass before what is there was read.
         """
         if self._machine.idle and has_arrived(self.stream):
-            with trio.move_on_after(_LOOK_SECONDS):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_a_few_turns, nursery.cancel_scope)
                 await self.wait_until_not_idle()
+                nursery.cancel_scope.cancel()
         return self._machine.idle
 
     async def wait_until_not_idle(self) -> None:
@@ -326,3 +330,9 @@ class UpstreamConnection(HttpConnection):
 
     def _broke_protocol(self, error: MessageError) -> PeerError:
         return UpstreamError("protocol", f"the answer is not HTTP/1.1: {error}")
+
+
+async def _a_few_turns(ended: trio.CancelScope) -> None:
+    for _ in range(_LOOK_TURNS):
+        await trio.lowlevel.checkpoint()
+    ended.cancel()
