@@ -28,7 +28,7 @@ from faultinject.providers.provider import is_event_stream, unknown_stream
 from faultinject.rules.attempts import Ended
 from faultinject.session import Session
 from faultinject.streams import Ending, say_end
-from faultinject.telling import tell_exchange, tell_wait
+from faultinject.telling import tell_exchange, tell_wait, told_path
 
 
 @frozen
@@ -307,7 +307,7 @@ class Conversation:
             self._started,
             method=request.method.decode("ascii") if request else "",
             scheme=origin.scheme if origin else "http",
-            path=_path(request) if request else "",
+            path=told_path(request) if request else "",
             outcome=exchange.outcome,
             rule=rule_id,
             status=exchange.status,
@@ -337,7 +337,7 @@ async def _perform(exchange: Exchange, decision: Decision, origin: Origin) -> No
             origin.authority,
             method=decision.facts.method,
             scheme=origin.scheme,
-            path=_path(request),
+            path=told_path(request),
             rule=plan.rule_id,
         )
         await Planned(exchange, plan, performer, request, origin, decision.received).run()
@@ -345,9 +345,3 @@ async def _perform(exchange: Exchange, decision: Decision, origin: Origin) -> No
         await exchange.forward(request, origin, decision.received)
     else:
         await exchange.inject(request, plan.source)
-
-
-def _path(request: RequestHead) -> str:
-    """Return a request's path for the log: without the query, and without a URL's user."""
-    path = request.target.partition(b"?")[0].decode("ascii", "backslashreplace")
-    return path if path.startswith("/") or path == "*" else ""

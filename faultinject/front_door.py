@@ -15,7 +15,7 @@ import trio
 from attrs import define
 
 from faultinject.authority import HTTPS_PORT, Authority
-from faultinject.base_url import check_keys, mended, path_of, target_meant
+from faultinject.base_url import check_keys, mended, target_meant
 from faultinject.conversation import Conversation, Routed
 from faultinject.dial import Origin
 from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
@@ -27,14 +27,18 @@ from faultinject.not_http import NotHttp, not_http
 from faultinject.own_answer import dated, own_response
 from faultinject.session import Session, Stage
 from faultinject.streams import Ending, PrefixedStream, close
-from faultinject.telling import tell_exchange
+from faultinject.telling import tell_exchange, told_path
 from faultinject.tunnel import Tunnel
 
+<<<<<<< HEAD
 _NO_AUTHORITY = ClientProtocolError(
     "there is no certificate authority to look into TLS with: use this proxy as base URL, or start"
     " it with --data-dir, naming a directory that it may write",
     501,
 )
+=======
+_SECRETIVE = frozenset("@/?#;&=")
+>>>>>>> 5384002 (Tell of a path only what stands before a query, a fragment or a parameter, and nothing of a target that cannot be read)
 _TUNNEL_IS_UP = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
@@ -125,8 +129,8 @@ def _cannot_look_into(session: Session, authority: Authority) -> bool:
 
 
 def _tunnel_authority(target: str) -> Authority:
-    if "@" in target:  # what stands before it may be a password: it is not repeated
-        raise ValueError("CONNECT takes host:port alone, without user and password")
+    if not _SECRETIVE.isdisjoint(target):  # there may be a password in it: it is not repeated
+        raise ValueError("CONNECT takes host:port alone, without user, password and path")
     return Authority.parse(target)
 
 
@@ -139,9 +143,9 @@ def _route(session: Session, head: RequestHead) -> Routed:
     if not session.services.takes_any_key:
         check_keys(head, authority)
     request = mended(head, authority)
-    mended_from = None if request is head else path_of(head)
+    mended_from = None if request is head else told_path(head)
     if mended_from is not None:
-        _warn_of_path(session, authority.host, mended_from, path_of(request))
+        _warn_of_path(session, authority.host, mended_from, told_path(request))
     request = addressed_to(request, authority, HTTPS_PORT)
     return Routed(request, Origin(authority, authority), mended_from)
 

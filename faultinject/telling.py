@@ -6,6 +6,7 @@ Knows nothing of how they went on.
 from __future__ import annotations
 
 import math
+import re
 import time
 from typing import Literal
 
@@ -21,9 +22,23 @@ from faultinject.events import (
     RelayEnded,
     Warned,
 )
+from faultinject.http.message import RequestHead
 from faultinject.relay import Relayed
 from faultinject.session import Session, milliseconds_since
 from faultinject.tls.client_hello import ClientHello
+
+_BEHIND_THE_PATH = re.compile(rb"[?#;&]|%(?:3[fF]|23|3[bB]|26)")
+"""Where a query, a fragment or a parameter begins, as it is or percent-encoded by mistake."""
+
+
+def told_path(request: RequestHead) -> str:
+    """Return a request's path as events have it: nothing in which keys are put.
+
+    Without a query, a fragment, or parameters, and empty if the target is a URL, which may have a
+    user in it.
+    """
+    path = _BEHIND_THE_PATH.split(request.target, maxsplit=1)[0].decode("ascii", "backslashreplace")
+    return path if path.startswith("/") or path == "*" else ""
 
 
 def tell_hello(session: Session, authority: str, hello: ClientHello) -> None:

@@ -351,6 +351,23 @@ async def test_an_exchange_is_told_without_what_is_secret(autojump_clock):
         assert "secret" not in str(exchange)
 
 
+@pytest.mark.parametrize(
+    "mark", ["?", "#", ";", "&", "%3F", "%3f", "%23", "%3B", "%3b", "%26", ";a/b?c=", "%23&?"]
+)
+async def test_a_key_behind_a_path_is_not_told(autojump_clock, mark):
+    """However a client came to put it there; the origin gets it as it was sent."""
+    path = f"/v1/messages/x{mark}key=secret"
+    async with open_bench(targets=("api.anthropic.com",)) as bench:
+        for sent in (path, f"/v1{path}", f"http://api.anthropic.com{path}"):
+            answer = await bench.connect().ask(get(sent))
+            assert answer.body == f"GET {path} HTTP/1.1 0".encode()
+        assert [each.path for each in bench.of(ExchangeEnded)] == ["/v1/messages/x"] * 3
+        assert bench.of(ExchangeEnded)[1].path_mended_from == "/v1/v1/messages/x"
+        [warned] = bench.of(Warned)
+        assert "/v1/v1/messages/x, which it has not" in warned.message
+        assert "secret" not in str(bench.events)
+
+
 async def test_a_path_that_is_none_is_not_told(autojump_clock):
     """A refused URL may hold a password."""
     async with open_bench() as bench:

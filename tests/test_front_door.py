@@ -43,7 +43,7 @@ async def test_an_absolute_http_request_goes_to_its_origin(autojump_clock):
     async with open_bench(upstream=shows_head) as bench:
         client = bench.connect()
         answer = await client.ask(
-            b"GET http://user:pw@other.example:8000/a?b=c HTTP/1.1\r\nHost: wrong\r\n"
+            b"GET http://other.example:8000/a?b=c HTTP/1.1\r\nHost: wrong\r\n"
             b"Proxy-Authorization: Basic eA==\r\nProxy-Connection: keep-alive\r\nX-Own: 1\r\n\r\n"
         )
         assert answer.body == b"GET /a?b=c HTTP/1.1\r\nHost: other.example:8000\r\nX-Own: 1\r\n\r\n"
@@ -70,6 +70,18 @@ async def test_only_targets_are_injected(autojump_clock):
         for host, status in (("other.example", 200), (TARGET, 429), ("other.example", 200)):
             request = b"GET http://%b/ HTTP/1.1\r\nHost: x\r\n\r\n" % host.encode()
             assert (await client.ask(request)).status == status
+
+
+async def test_a_url_with_a_user_is_refused_where_the_proxy_is_asked(autojump_clock):
+    """In a tunnel it is the origin's to judge; nothing of it is told."""
+    request = b"GET http://user:secret@api.example.com/a HTTP/1.1\r\nHost: api.example.com\r\n\r\n"
+    async with open_bench(upstream=shows_head) as bench:
+        answer = await bench.connect().ask(request)
+        assert answer.status == 400
+        assert "has a user" in answer.json()["error"]["message"]
+        client = await bench.tls()
+        assert (await client.ask(request)).body == request
+        assert "secret" not in repr(bench.events)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +251,8 @@ async def test_connect_by_http_1_0(autojump_clock):
 @pytest.mark.parametrize(
     "target", [b"api.example.com", b"api.example.com:0", b"api.example.com:99999", b":443", b"/",
                b"http://api.example.com:443/", b"[::1:443", b"a..b:443", b"a%0d:443", b"*:443",
-               b"\"x:1", b"secret@api.example.com:443"],
+               b"\"x:1", b"secret@api.example.com:443", b"/v1/models?key=secret",
+               b"x;secret:443", b"x#secret"],
 )  # fmt: skip
 async def test_connect_to_nonsense_is_refused(autojump_clock, target):
     """Our own 400, an event, and the end of the connection."""

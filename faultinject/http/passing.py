@@ -18,20 +18,31 @@ from faultinject.http.message import RequestHead, ResponseHead, without_headers
 # holds the user's password for it.
 _FOR_THE_PROXY = (b"proxy-connection", b"proxy-authorization")
 
+_HAS_USER = (
+    "the request target has a user in front of its host, which no request may have: send user and"
+    " password in an Authorization header"
+)
+
+_SECRETIVE = frozenset(b"@;&=")
+
 _DEFAULT_PORTS = {"http": HTTP_PORT, "https": HTTPS_PORT}
 
 
 def split_absolute(head: RequestHead) -> tuple[bool, Authority, RequestHead]:
     """Return whether an absolute-form request wants TLS, where it goes, and its origin form.
 
-    Raises `ClientProtocolError` if the target is no ``http`` or ``https`` URL of a usable host.
+    Raises `ClientProtocolError` if the target is no ``http`` or ``https`` URL of a usable host, or
+    has a user in it, which may hide whose host it is (RFC 9110 section 4.2.4).
     """
     try:
         default_port, netloc = _split_url(head.target.decode("ascii"))
-        authority = Authority.parse(netloc.rpartition("@")[2], default_port)
+        if "@" in netloc:
+            raise ClientProtocolError(_HAS_USER)
+        authority = Authority.parse(netloc, default_port)
     except ValueError as error:
-        # Where a password begins and ends is not known in a URL that cannot be read.
-        reason = error if b"@" not in head.target else "it is no URL of a host and a port"
+        # Where a password or a key begins and ends is not known in a URL that cannot be read.
+        is_harmless = _SECRETIVE.isdisjoint(head.target)
+        reason = error if is_harmless else "it is no URL of a host and a port"
         raise ClientProtocolError(f"the request target cannot be used: {reason}") from None
     headers = without_headers(head.headers, *_FOR_THE_PROXY)
     origin_form = evolve(head, target=_origin_target(head, len(netloc)), headers=headers)

@@ -19,7 +19,7 @@ from faultinject.readable_body import add_body
 from faultinject.rules import Plan
 from faultinject.rules.attempts import Ended
 from faultinject.session import Services, Session
-from faultinject.telling import tell_exchange
+from faultinject.telling import tell_exchange, told_path
 
 CLIENT_UNKNOWN = "behind-fault"
 """Stands for the client's address in events: the host does not tell it."""
@@ -103,7 +103,7 @@ class HttpCalls:
             started,
             method=facts.method,
             scheme="http",
-            path=facts.path,
+            path=told_path(facts.head),
             outcome="forwarded" if response is None else "injected",
             rule=rule_id,
             status=None if response is None else response.status,
