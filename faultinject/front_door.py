@@ -30,15 +30,12 @@ from faultinject.streams import Ending, PrefixedStream, close
 from faultinject.telling import tell_exchange, told_path
 from faultinject.tunnel import Tunnel
 
-<<<<<<< HEAD
 _NO_AUTHORITY = ClientProtocolError(
     "there is no certificate authority to look into TLS with: use this proxy as base URL, or start"
     " it with --data-dir, naming a directory that it may write",
     501,
 )
-=======
 _SECRETIVE = frozenset("@/?#;&=")
->>>>>>> 5384002 (Tell of a path only what stands before a query, a fragment or a parameter, and nothing of a target that cannot be read)
 _TUNNEL_IS_UP = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
