@@ -23,8 +23,6 @@ from faultinject.http.message import (
 _REASONS = (
     # What h11 says, and what we say of it. Its own words name its parts, and quote the message.
     ("illegal request line", "the request line is malformed"),
-    ("no request line", "the request line is missing"),
-    ("no response line", "the status line is missing"),
     ("illegal status line", "the status line is malformed"),
     ("illegal header line", "a header field is malformed"),
     ("continuation line", "a header field is malformed"),

@@ -136,7 +136,8 @@ class Incoming:
     def _section(self) -> bytes:
         """Return the lines up to an empty one, mended."""
         if self._next is _Next.HEAD and self.buffer and self.buffer[0] <= 0x20:
-            return self._cut(len(self.buffer))  # it can become no head: h11 says so at once
+            line = "request line" if self._of_requests else "status line"
+            raise MessageError(f"the {line} is malformed")  # it can become none
         size = self._section_size()
         self._check_size(size or len(self.buffer))
         return self._mended(self._cut(size)) if size else b""

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from faultinject.errors import ClientProtocolError, PeerError
 from faultinject.http.connection import ClientConnection, HttpConnection, UpstreamConnection
+from faultinject.http.incoming import MessageError
+from faultinject.http.machine import AskingMachine, Machine, ServingMachine
 from faultinject.http.message import End, Headers, Part, RequestHead, ResponseHead
 from tests.support.script import ScriptedPeer
 
@@ -181,9 +183,53 @@ async def test_anything_else_before_a_request_is_an_error(lines: bytes) -> None:
     assert (await read_request(lines + REQUESTS["plain"])).error == "ClientProtocolError"
 
 
+# Refused
+
+
+def words_of_refusal(machine: Machine, pieces: Iterable[bytes]) -> str:
+    """Return what is said of a message that comes in pieces; nothing if it is not refused."""
+    try:
+        for piece in pieces:
+            machine.receive_data(piece)
+            while (part := machine.next_part()) is not None:
+                if isinstance(part, End):
+                    return ""
+    except MessageError as error:
+        return f"{error.status} {error}"
+    return ""
+
+
+def asked() -> AskingMachine:
+    """Return a side that waits for an answer."""
+    machine = AskingMachine(HEAD_BYTES)
+    machine.encode(ASK, End())
+    return machine
+
+
+BEFORE = (b"", b"\r\n", b"\r\n\r\n", b"\n", b"\r", b" ", b"\r\n ", b"\r\n\n", b"\r\n\0", b"\xff")
+
+
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("requests", [True, False], ids=["request", "answer"])
+def test_what_stands_before_a_message_is_refused_in_the_same_words(
+    before: bytes, requests: bool
+) -> None:
+    """Wherever it is split, and byte for byte; all but the one empty line before a request."""
+    data = before + (REQUESTS["plain"] if requests else RESPONSES["length"])
+    ways = [[data[:cut], data[cut:]] for cut in range(1, len(data))]
+    ways.append([bytes((byte,)) for byte in data])
+    words = {
+        words_of_refusal(ServingMachine(HEAD_BYTES) if requests else asked(), way) for way in ways
+    }
+    is_fine = before == b"" or (requests and before == b"\r\n")
+    line = "request line" if requests else "status line"
+    assert words == {"" if is_fine else f"400 the {line} is malformed"}
+
+
 # Harmed
 
 harm = st.tuples(st.integers(0, 999), st.integers(0, 3), st.binary(max_size=4))
+cuts = st.lists(st.integers(0, 999), max_size=6)
 
 
 def harmed(message: bytes, place: int, removed: int, put: bytes) -> bytes:
@@ -216,6 +262,31 @@ async def test_a_harmed_response_reads_as_h11_reads_it(
     """The same parts or an error where h11 has one; and never another error than the upstream's."""
     data = harmed(response, *harm)
     assert await read_response(data) == h11_reading(h11.CLIENT, data)
+
+
+@given(st.sampled_from(sorted(REQUESTS.values())), harm, cuts)
+@settings(max_examples=200)
+def test_a_harmed_request_is_refused_in_the_same_words_however_it_is_split(
+    request: bytes, harm: tuple[int, int, bytes], cuts: list[int]
+) -> None:
+    """Its client sees one 400 for one mistake."""
+    data = harmed(request, *harm)
+    said = [
+        words_of_refusal(ServingMachine(HEAD_BYTES), pieces)
+        for pieces in ([data], cut_at(data, cuts))
+    ]
+    assert said[0] == said[1]
+
+
+@given(st.sampled_from(sorted([*RESPONSES.values(), UNFRAMED])), harm, cuts)
+@settings(max_examples=200)
+def test_a_harmed_response_is_refused_in_the_same_words_however_it_is_split(
+    response: bytes, harm: tuple[int, int, bytes], cuts: list[int]
+) -> None:
+    """And so is the log."""
+    data = harmed(response, *harm)
+    said = [words_of_refusal(asked(), pieces) for pieces in ([data], cut_at(data, cuts))]
+    assert said[0] == said[1]
 
 
 @given(st.binary(max_size=200))
