@@ -59,6 +59,8 @@ class Conversation:
     ending: Ending = field(default=Ending.WHOLE, init=False)
     """How the client's connection shall end, once `run` has returned None."""
     _started: float = 0.0
+    _head_ends_by: float | None = field(default=None, init=False)
+    """When the head must be there that `first_bytes` has seen begin."""
 
     async def run(self) -> RequestHead | None:
         """Answer requests. Returns a CONNECT's head if one came, else None at the end."""
@@ -78,14 +80,20 @@ class Conversation:
 
     # Waiting for a request
 
-    async def first_bytes(self) -> bytes:
+    async def first_bytes(self, too_few: Callable[[bytes], bool]) -> bytes:
         """Wait for the client's first bytes and return them; `run` reads them again.
 
-        They are none if the client leaves first, or the session shall end.
+        Goes on as long as they are too few, in the time that a head may take. They are none if
+        the client leaves first, or the session shall end.
         """
         self.session.patience.expect("a request", self.session.idle_seconds)
         try:
-            await self._stays_idle()
+            if await self._stays_idle():
+                seconds = self.session.services.limits.head_seconds
+                self._head_ends_by = trio.current_time() + seconds
+                with trio.CancelScope(deadline=self._head_ends_by):
+                    while too_few(self.client.unread) and await self.client.read_more():
+                        pass
         except ClientGoneError:
             return b""
         return self.client.unread
@@ -100,6 +108,7 @@ class Conversation:
                 if self.client.has_unread:
                     request = await self._rest_of_head(limits.head_seconds)
                 elif await self._stays_idle():
+                    self._head_ends_by = None
                     request = self.client.buffered_request()
                 else:
                     return None
@@ -108,6 +117,7 @@ class Conversation:
         except ClientProtocolError as error:
             await self.refuse(None, error)
             return None
+        self._head_ends_by = None
         self.session.patience.expect("the exchange", limits.idle_seconds)
         return request
 
@@ -139,7 +149,8 @@ class Conversation:
 
     async def _rest_of_head(self, head_seconds: float) -> RequestHead | None:
         """Return the head that has begun to arrive; None if it was an empty line."""
-        with trio.move_on_after(head_seconds):
+        ends_by, self._head_ends_by = self._head_ends_by, None
+        with trio.CancelScope(deadline=ends_by or trio.current_time() + head_seconds):
             while self.client.has_unread:
                 if not await self.client.read_more():
                     raise ClientGoneError("the client closed the connection within a head")

@@ -23,7 +23,7 @@ from faultinject.faults.respond import InjectedResponse
 from faultinject.http.connection import ClientConnection
 from faultinject.http.message import RequestHead, find_header
 from faultinject.http.passing import addressed_to, split_absolute
-from faultinject.not_http import NotHttp, not_http
+from faultinject.not_http import NotHttp, is_undecided, not_http
 from faultinject.own_answer import dated, own_response
 from faultinject.session import Session, Stage
 from faultinject.streams import Ending, PrefixedStream, close
@@ -59,7 +59,7 @@ class FrontDoor:
             on_partial_read=self.on_partial_read,
         )
         conversation = Conversation(session, client, lambda head: _route(session, head))
-        if (other := not_http(await conversation.first_bytes())) is not None:
+        if (other := not_http(await conversation.first_bytes(is_undecided))) is not None:
             await self._turn_away(session, other)
             return None
         while (connect := await conversation.run()) is not None:

@@ -11,6 +11,7 @@ from attrs import frozen
 from faultinject.tls.client_hello import AlertDescription, Unread, fatal_alert, read_client_hello
 
 _HTTP_2_PREFACE = b"PRI * HTTP/2.0\r\n"  # RFC 9113 section 3.4
+_SSH = b"SSH-"  # lines before the version are for people, RFC 4253 section 4.2
 _HTTP_1_1_REQUIRED = 0xD
 _SETTINGS, _GOAWAY = 4, 7
 
@@ -40,10 +41,20 @@ def not_http(data: bytes) -> NotHttp | None:
     if data.startswith(_HTTP_2_PREFACE):
         words = "the client began HTTP/2 with the proxy, which takes HTTP/1.1: have it use that"
         return NotHttp(words, _frame(_SETTINGS, b"") + _goaway(words))
-    if data.startswith(b"SSH-"):  # lines before the version are for people, RFC 4253 section 4.2
+    if data.startswith(_SSH):
         words = "the client speaks SSH to the proxy's port, which takes HTTP: have it send CONNECT"
         return NotHttp(words, f"faultinject: {words}\r\n".encode())
     return None
+
+
+def is_undecided(data: bytes) -> bool:
+    """Say whether what follows these first bytes decides what `not_http` says of them.
+
+    A request never ends within so few bytes: to wait for more holds nothing back.
+    """
+    return any(
+        len(data) < len(start) and start.startswith(data) for start in (_HTTP_2_PREFACE, _SSH)
+    )
 
 
 def _socks(version: int) -> str:
