@@ -12,9 +12,11 @@ from urllib.parse import unquote
 
 from attrs import frozen
 
+from faultinject.authority import HTTPS_PORT, Authority
 from faultinject.demo import pages
 from faultinject.demo.agent_loop import offer_to_call
-from faultinject.http.message import RequestHead
+from faultinject.http.message import RequestHead, find_header
+from faultinject.providers import provider_for
 from faultinject.providers.anthropic import PROVIDER as ANTHROPIC
 from faultinject.providers.anthropic import messages
 from faultinject.providers.documents import demands_call
@@ -107,20 +109,37 @@ PAGES[b"/v1/embeddings"] = EmbeddingsPage(
     OPENAI, responses.minimal_response, responses.minimal_stream
 )
 NO_PAGE = PAGES[b"/v1/messages"]
-"""Whose errors are for what is not served at all."""
+"""Whose errors are for what is not served at all, if the host does not say it."""
 _MODELS = b"/v1/models"
 
 
 def models_asked_for(request: RequestHead) -> Whole | None:
     """Answer a GET of models, or of one; None if a request asks for something else.
 
-    Two vendors share the path. Anthropic's clients name the version of the API.
+    Two vendors share the path: the host says whose it is, and where it is neither's, whether the
+    client names a version of the API, as Anthropic's do.
     """
     path = request.target.partition(b"?")[0]
     if request.method not in (b"GET", b"HEAD") or not (path + b"/").startswith(_MODELS + b"/"):
         return None
     name = unquote(path[len(_MODELS) :].strip(b"/").decode("ascii", "replace"))
-    return Whole(pages.models(name, anthropic=request.has_header(b"anthropic-version")))
+    named = request.has_header(b"anthropic-version")
+    anthropic = {"anthropic": True, "openai": False}.get(_provider_at(request).name, named)
+    return Whole(pages.models(name, anthropic=anthropic))
+
+
+def nothing_at(request: RequestHead) -> Page:
+    """Return whose errors are for a path that is not served."""
+    return PAGES[b"/v1/responses"] if _provider_at(request) is OPENAI else NO_PAGE
+
+
+def _provider_at(request: RequestHead) -> Provider:
+    """Return the API of the host that a request names."""
+    host = find_header(request.headers, b"host") or b""
+    try:
+        return provider_for(Authority.parse(host.decode("ascii"), HTTPS_PORT).host, "/")
+    except ValueError:  # it names none
+        return provider_for("", "/")
 
 
 _BASE = re.compile(rb"\A(?:/v1(?=/))*")

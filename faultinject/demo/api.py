@@ -21,6 +21,7 @@ from faultinject.demo.answer import (
     Page,
     Whole,
     models_asked_for,
+    nothing_at,
     page_of,
     too_large,
 )
@@ -78,7 +79,7 @@ class FakeApi:
 
     async def _exchange(self, client: ClientConnection, request: RequestHead) -> None:
         page = page_of(request.target.partition(b"?")[0])
-        exchange = self._begin(client, page or NO_PAGE, request)
+        exchange = self._begin(client, page or nothing_at(request), request)
         body = await exchange.body(self.limits.drained_body_bytes)
         if body is None:
             await exchange.send(too_large(exchange.fields), last=True)

@@ -281,6 +281,43 @@ async def test_models() -> None:
         assert (await client.ask(post("/v1/modelsx", b"{}"))).status == 404
 
 
+ANTHROPICS, OPENAIS = b'"type":"model"', b'"object":"list"'
+
+
+@pytest.mark.parametrize(
+    ("lines", "form"),
+    [
+        ("Host: api.anthropic.com\r\n", ANTHROPICS),
+        ("Host: API.Anthropic.com:443\r\n", ANTHROPICS),
+        ("Host: api.openai.com\r\nanthropic-version: 2023-06-01\r\n", OPENAIS),
+        ("Host: gateway.example\r\nanthropic-version: 2023-06-01\r\n", ANTHROPICS),
+        ("Host: no host\r\nanthropic-version: 2023-06-01\r\n", ANTHROPICS),
+        ("Host:\r\n", OPENAIS),
+    ],
+)
+async def test_whose_models_are_asked_for(lines: str, form: bytes) -> None:
+    """The host says it first, then the version of the API that Anthropic's clients name."""
+    async with served(FakeApi()) as client:
+        answer = await client.ask(f"GET /v1/models HTTP/1.1\r\n{lines}\r\n".encode())
+        assert form in answer.body
+
+
+@pytest.mark.parametrize(
+    ("host", "start"),
+    [
+        ("api.openai.com", b'{\n  "error": {'),
+        ("api.anthropic.com", b'{"type":"error"'),
+        ("x.example", b'{"type":"error"'),
+    ],
+)
+async def test_what_is_not_served_is_refused_in_the_hosts_words(host: str, start: bytes) -> None:
+    """A client of OpenAI's cannot read Anthropic's error."""
+    async with served(FakeApi()) as client:
+        answer = await client.ask(f"GET /v1/none HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert answer.status == 404
+        assert answer.body.startswith(start), answer.body
+
+
 async def test_tokens_are_counted() -> None:
     """As words."""
     answer = await ask(MESSAGES + "/count_tokens", ASKING | {"stream": True})
