@@ -20,6 +20,8 @@ from faultinject.config.options import (
     CA_CERT,
     CA_KEY,
     CONFIG,
+    FAKE_PACE,
+    FAKE_UPSTREAM,
     FILE_OPTIONS,
     SHORT_FORM,
     VARIABLE_PREFIX,
@@ -86,6 +88,7 @@ def load_settings_as(
     typed = _merged(_from_environment(environment, options), _from_command_line(given, options))
     found = _merged(_from_file(typed, read_file), typed)
     _check_pair(found)
+    _check_pace(given, found)
     settings = fields_dict(kind)
     values = {
         option.setting: found[option.name].value
@@ -218,3 +221,16 @@ def _check_pair(found: _Layer) -> None:
                 f"{found[one.name].place}: {shown_path(found[one.name].value)} is given without"
                 f" {other.flag}; give both or neither"
             )
+
+
+def _check_pace(given: Texts, found: _Layer) -> None:
+    """Raise `SettingsError` if a pace was given for this run, which has no fake API.
+
+    One of the environment or a file may wait there for runs that have one.
+    """
+    has_api = FAKE_UPSTREAM.name in found and found[FAKE_UPSTREAM.name].value
+    if FAKE_PACE.parameter in given and not has_api:
+        raise SettingsError(
+            f"{FAKE_PACE.flag}: it is the pace of the fake API, which answers only with"
+            f" {FAKE_UPSTREAM.flag}; give that too, or leave it out"
+        )

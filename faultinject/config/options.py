@@ -274,7 +274,8 @@ FAKE_PACE = Option(
     kind=PAUSE,
     group=UPSTREAM,
     default="40ms",
-    help="The time between two events of a stream of that API; 0 sends them at once.",
+    help="The time between two events of a stream of that API, as 40ms or 1.5s (a bare number is"
+    " seconds); 0 sends them at once. Needs --fake-upstream.",
 )
 LOG_LEVEL = Option(
     name="log-level",

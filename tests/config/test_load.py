@@ -467,12 +467,28 @@ def test_a_chance_may_be_a_percentage(tmp_path, text, chance):
 )
 def test_a_pause_is_a_duration(tmp_path, text, seconds):
     """As in rules; a file may have a number too, and none at all is one."""
-    assert load({"fake_pace": text}).fake_pace == seconds
+    assert load({"fake_pace": text, "fake_upstream": "true"}).fake_pace == seconds
     file = tmp_path / "c.json"
     for value in (text, seconds):
         file.write_text(json.dumps({"fake_pace": value}))
         assert load({"config": str(file)}).fake_pace == seconds
     assert load({}).fake_pace == 0.04
+
+
+def test_a_pace_without_the_fake_api(tmp_path):
+    """Whoever types it means this run; the environment and a file may be for others, too."""
+    file = tmp_path / "c.json"
+    file.write_text(json.dumps({"fake_upstream": True, "fake_pace": "1s"}))
+    assert load({"config": str(file), "fake_pace": "0"}).fake_pace == 0
+    for more in ({}, {"fake_upstream": "false", "config": str(file)}):
+        with pytest.raises(SettingsError) as caught:
+            load({"fake_pace": "0", **more})
+        assert str(caught.value) == (
+            "--fake-pace: it is the pace of the fake API, which answers only with --fake-upstream;"
+            " give that too, or leave it out"
+        )
+    assert load({}, {"FAULTINJECT_FAKE_PACE": "1s"}).fake_pace == 1
+    assert load({"config": str(file), "fake_upstream": "false"}).fake_pace == 1
 
 
 @pytest.mark.parametrize("text", ["101%", "-1%", "%", "x%", "5%%"])
