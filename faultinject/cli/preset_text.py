@@ -16,13 +16,19 @@ from faultinject.presets import Preset
 from faultinject.preview import shown
 from faultinject.providers import PROVIDERS
 from faultinject.providers.provider import Provider
+from faultinject.settings import ChosenPreset
 
 _WIDTH = 100
 
 
-def preset_text(preset: Preset, provider: str | None = None) -> str:
-    """Return all that there is to a preset. Raises `SettingsError` for an API that is none."""
-    return "".join(_text(preset, _providers(provider)))
+def preset_text(
+    preset: Preset, provider: str | None = None, chosen: ChosenPreset | None = None
+) -> str:
+    """Return all that there is to a preset. Raises `SettingsError` for an API that is none.
+
+    ``chosen`` is how often it was chosen to happen, if it was.
+    """
+    return "".join(_text(preset, _providers(provider), chosen or ChosenPreset(preset.name)))
 
 
 def _providers(name: str | None) -> Iterable[Provider]:
@@ -36,12 +42,15 @@ def _providers(name: str | None) -> Iterable[Provider]:
     return (names[name],)
 
 
-def _text(preset: Preset, providers: Iterable[Provider]) -> Iterator[str]:
+def _text(preset: Preset, providers: Iterable[Provider], chosen: ChosenPreset) -> Iterator[str]:
     yield f"{preset.name}\n\n"
     yield _paragraph("The client sees: ", preset.sees)
     yield _paragraph("What it should do: ", preset.expect)
     yield _paragraph("Whom it meets: ", _met(preset))
-    if preset.takes_first and not any(rule.counts_attempts for rule in preset.rules):
+    for words in _how_often(chosen):
+        yield _paragraph("As it is chosen: ", words)
+    counts_attempts = chosen.first or any(rule.counts_attempts for rule in preset.rules)
+    if preset.takes_first and not counts_attempts:
         words = f"with --preset {preset.name}@first=2, the first two attempts of each call alone."
         yield _paragraph("To let a client that tries again get past it: ", words)
     if preset.note is not None:
@@ -58,6 +67,15 @@ def _text(preset: Preset, providers: Iterable[Provider]) -> Iterator[str]:
     )
     for provider in providers:
         yield from sections(preset, provider)
+
+
+def _how_often(chosen: ChosenPreset) -> Iterator[str]:
+    """Say what is behind the @ of a name; the rules are shown without."""
+    if chosen.factor != 1:
+        yield f"with {chosen.factor:g} times the chance of each rule below, 100 % at most."
+    if chosen.first is not None:
+        first = f"when: {{first: {chosen.first}, per: attempt-group}}"
+        yield f"each rule below is for the first attempts of each call alone, as with {first}."
 
 
 _CALLS = (

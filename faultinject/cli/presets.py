@@ -9,6 +9,8 @@ import sys
 import click
 
 from faultinject.cli.commands import HelpfulCommand, HelpfulGroup, preset_names
+from faultinject.errors import SettingsError
+from faultinject.settings import ChosenPreset, Settings
 
 _EPILOG = """\
 Have one happen to each request, or to a tenth of them:
@@ -69,9 +71,31 @@ def _columns() -> int | None:
 @click.option("--provider", metavar="NAME", help="Show the bytes for this API alone.")
 @click.option("--rules", "rules_only", is_flag=True, help="Print the rules alone, as a file.")
 def show(name: str, provider: str | None, rules_only: bool) -> None:
-    """Show a preset: its rules, the bytes, what a client should do, and the evidence."""
+    """Show a preset: its rules, the bytes, what a client should do, and the evidence.
+
+    NAME may be as --preset takes it, as in overloaded@first=2.
+    """
     from faultinject.cli.preset_text import preset_text
     from faultinject.presets import preset_named
 
-    preset = preset_named(name)
-    click.echo(preset.text if rules_only else preset_text(preset, provider), nl=False)
+    chosen = _chosen(name)
+    if rules_only and chosen != ChosenPreset(chosen.name):
+        raise SettingsError(
+            f"--rules prints the rules of {chosen.name} as they are; leave out what is behind the @"
+        )
+    preset = preset_named(chosen.name)
+    click.echo(preset.text if rules_only else preset_text(preset, provider, chosen), nl=False)
+
+
+def _chosen(text: str) -> ChosenPreset:
+    """Read a preset as --preset does. Raises `SettingsError`, also for what it cannot be."""
+    from faultinject.composing import composed
+    from faultinject.config.values import PRESETS
+
+    try:
+        [chosen] = PRESETS.from_arguments([text])
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    if chosen.first is not None:
+        composed(Settings(preset=(chosen,)))
+    return chosen

@@ -173,33 +173,32 @@ MAPPINGS = Listed(_connect_to, metavar="HOST:PORT:ADDRESS:PORT")
 HEADERS = HeaderLines(metavar="'NAME: VALUE'")
 
 
-_FACTOR = "a number above 0, or a percentage as in 5%"
-
-
+_FACTOR = "a chance (a number above 0, or a percentage as in 30%), nor first=N as in first=2"
 _PRESET = "the name of a preset, as in overloaded, overloaded@0.3 or overloaded@first=2"
-_FIRST = "a whole number from 1, as in overloaded@first=2"
-_FIRST_KEY = "first="
+_FIRST = "first=N with a whole number from 1, as in first=2"
+_FIRST_KEY = "first"
 
 
 def _preset(text: str) -> ChosenPreset:
     name, *more = text.split("@")
-    firsts = [each for each in more if each.startswith(_FIRST_KEY)]
-    factors = [each for each in more if not each.startswith(_FIRST_KEY)]
+    firsts = [each for each in more if each.partition("=")[0] == _FIRST_KEY]
+    factors = [each for each in more if each not in firsts]
     if not name or len(firsts) > 1 or len(factors) > 1:
         raise refusal(shown_text(text), _PRESET)
     chosen = ChosenPreset(name)
     for factor in factors:
         chosen = evolve(chosen, factor=_factor(factor))
     for first in firsts:
-        chosen = evolve(chosen, first=_first(first.removeprefix(_FIRST_KEY)))
+        chosen = evolve(chosen, first=_first(first))
     return chosen
 
 
 def _first(text: str) -> int:
-    """Read how many attempts of each call a preset is for."""
-    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", text, re.ASCII):
+    """Read how many attempts of each call a preset is for, as in ``first=2``."""
+    number = text.partition("=")[2]
+    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", number, re.ASCII):
         raise refusal(shown_text(text), _FIRST)
-    return int(text)
+    return int(number)
 
 
 def _factor(text: str) -> float:

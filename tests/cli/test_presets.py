@@ -1,6 +1,7 @@
 """`faultinject presets` lists them and shows one; `--preset` and `--rule` reach the settings."""
 
 import json
+import re
 import socket
 import sys
 
@@ -115,6 +116,33 @@ def test_one_that_is_none(run):
     assert (code, err) == (2, expected)
 
 
+def test_one_as_it_is_chosen(run):
+    """What is behind the @ is said in words, for the rules are shown as they are."""
+    out = " ".join(run("presets", "show", "overloaded@30%@first=2")[1].split())
+    assert "As it is chosen: with 0.3 times the chance of each rule below, 100 % at most." in out
+    assert "first attempts of each call alone, as with when: {first: 2, per: attempt-group}." in out
+    assert "To let a client that tries again" not in out
+    assert "As it is chosen" not in run("presets", "show", "overloaded")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ("overloaded@first", "'first' is not first=N with a whole number from 1, as in first=2"),
+        ("overloaded@fist=2", "'fist=2' is not a chance (.*), nor first=N as in first=2"),
+        ("overloded@2", "there is no preset 'overloded'; did you mean overloaded?"),
+        ("tls-reset@first=2", "--preset tls-reset@first=2: its rule .*; leave @first out, or .*"),
+        ("flaky@2 --rules", "--rules prints the rules of flaky as they are; leave out .* the @"),
+    ],
+)
+def test_one_that_cannot_be_chosen_so(run, arguments, problem):
+    """The line says what is wrong with it, as that of --preset does."""
+    code, out, err = run("presets", "show", *arguments.split())
+    assert (code, out) == (2, "")
+    pattern = re.escape(f"faultinject: {problem}\n").replace(r"\.\*", ".*")
+    assert re.fullmatch(pattern, err), err
+
+
 # -- the options --------------------------------------------------------------------------------
 
 
@@ -143,12 +171,12 @@ def test_a_preset_and_how_often(text, chosen, tmp_path):
     "text",
     ["", "@1", "a@", "a@x", "a@0", "a@-1", "a@nan", "a@inf", "a@1%%",
      "a@first=", "a@first=0", "a@first=x", "a@first=-1", "a@first=1.5", "a@first=9999999999",
-     "a@first", "a@1@2", "a@first=1@first=2", "@first=2"],
+     "a@first", "a@first:2", "a@1@2", "a@first=1@first=2", "@first=2"],
 )  # fmt: skip
 def test_a_preset_that_cannot_be_read(text):
     """One line says what would be right."""
     with pytest.raises(
-        SettingsError, match=r"^--preset: .* is not (the name of|a number above 0|a whole number)"
+        SettingsError, match=r"^--preset: .* is not (the name of|a chance \(|first=N with a whole)"
     ):
         settings_of({"preset": [text]})
 
