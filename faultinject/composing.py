@@ -32,6 +32,8 @@ class Composed:
     rule_set: RuleSet
     warnings: tuple[str, ...] = ()
     """What can be right, and is hardly meant: one line each."""
+    only_for: tuple[str, ...] = ()
+    """The ids of the rules that ``--only`` is for."""
 
 
 def rule_set_of(settings: Settings, capabilities: Capabilities | None = None) -> RuleSet:
@@ -47,10 +49,12 @@ def composed(settings: Settings, capabilities: Capabilities | None = None) -> Co
     """
     short_form = (options_rule(settings),) if has_short_form(settings) else ()
     if not settings.rules and not settings.preset:
-        return Composed(RuleSet(short_form, settings.seed, settings.marker))
+        rule_set = RuleSet(short_form, settings.seed, settings.marker)
+        return Composed(rule_set, only_for=rule_set.ids)
     from faultinject.rules.reading import joined
 
-    given = [*_written(settings.rules), *_of_presets(settings.preset, settings.only)]
+    written = list(_written(settings.rules))
+    given = [*written, *_of_presets(settings.preset, settings.only)]
     rules = (_for_targets(rule, settings.target_host) for rule in given)
     reading = joined([*rules, *short_form])
     rule_set = RuleSet(reading.rules, settings.seed, settings.marker)
@@ -61,7 +65,16 @@ def composed(settings: Settings, capabilities: Capabilities | None = None) -> Co
         *reading.warnings,
         *_unseen(given, settings.target_host),
     )
-    return Composed(rule_set, warnings)
+    only_for = tuple(each.id for each in reading.rules[len(written) :] if _is_narrowed(each))
+    if settings.only != "api" and not only_for:
+        warnings = (*warnings, _ONLY_FOR_NONE.format(settings.only))
+    return Composed(rule_set, warnings, only_for)
+
+
+_ONLY_FOR_NONE = (
+    "--only {} changes nothing: it is for presets and the options' error, and there is none here"
+    " that asks what a request is for; rules of your own say it in their match"
+)
 
 
 def problems(written: WrittenRules) -> list[str]:
@@ -90,9 +103,10 @@ def problems(written: WrittenRules) -> list[str]:
 
 def has_short_form(settings: Settings) -> bool:
     """Say whether the options are a rule, too."""
-    if settings.short_form is None:
-        return not settings.rules and not settings.preset
-    return settings.short_form
+    has_others = bool(settings.rules or settings.preset)
+    if has_others and not settings.error_probability:  # "nothing but those"
+        return False
+    return not has_others if settings.short_form is None else settings.short_form
 
 
 def asked_probability(settings: Settings) -> float:
@@ -174,9 +188,12 @@ def _narrowed(rule: Rule, only: Only) -> Rule:
 
     A fault at connect or handshake meets every connection: what is asked in it comes later.
     """
-    if rule.stage in (Stage.CONNECT, Stage.HANDSHAKE):
-        return rule
-    return evolve(rule, match=narrowed(rule.match, only))
+    return evolve(rule, match=narrowed(rule.match, only)) if _is_narrowed(rule) else rule
+
+
+def _is_narrowed(rule: Rule) -> bool:
+    """Say whether ``--only`` is for a preset's rule."""
+    return rule.stage not in (Stage.CONNECT, Stage.HANDSHAKE)
 
 
 def _too_often(chosen: Iterable[ChosenPreset]) -> Iterator[str]:
@@ -206,6 +223,15 @@ def chances(rule_set: RuleSet) -> dict[str, float]:
     """
     greatest = {rule.id: _greatest_chance(rule.when) for rule in rule_set.rules}
     return {name: chance for name, chance in greatest.items() if chance < 1 and name != OPTIONS}
+
+
+def first_attempts(rule_set: RuleSet) -> dict[str, int]:
+    """Return of each rule that is for the first attempts of each call alone how many those are."""
+    return {
+        rule.id: rule.when.first
+        for rule in rule_set.rules
+        if rule.when.first is not None and rule.when.counts_attempts
+    }
 
 
 def _for_targets(rule: Rule, targets: tuple[TargetPattern, ...]) -> Rule:

@@ -111,6 +111,13 @@ class ProxyStarted(Event):
     """Which requests presets and the options are for."""
     unknown_apis: tuple[str, ...] = ()
     """Those hosts among the targets whose API is not known: their errors are generic."""
+    first_attempts: dict[str, int] = field(factory=dict, hash=False)
+    """For how many of the first attempts of each call a rule is, by its name; those for which all
+    attempts are alike are not in it."""
+    only_for: tuple[str, ...] = ()
+    """The names of the rules that ``only`` is for: those of presets and of the options."""
+    refuse_websocket: bool = False
+    """Whether clients that ask a target for a WebSocket are answered 426."""
 
 
 @frozen(kw_only=True)
@@ -153,6 +160,12 @@ class PluginStarted(Event):
     only: Literal["model", "api", "all"] = "api"
     """As of `ProxyStarted`."""
     unknown_apis: tuple[str, ...] = ()
+    """As of `ProxyStarted`."""
+    first_attempts: dict[str, int] = field(factory=dict, hash=False)
+    """As of `ProxyStarted`."""
+    only_for: tuple[str, ...] = ()
+    """As of `ProxyStarted`."""
+    refuse_websocket: bool = False
     """As of `ProxyStarted`."""
 
 

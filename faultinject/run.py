@@ -65,6 +65,9 @@ class StartFields(TypedDict):
     chances: dict[str, float]
     only: Only
     unknown_apis: tuple[str, ...]
+    first_attempts: dict[str, int]
+    only_for: tuple[str, ...]
+    refuse_websocket: bool
 
 
 @define(eq=False)
@@ -123,7 +126,7 @@ class Run:
 
     def start_fields(self) -> StartFields:
         """Return what the event of the start says, whatever the way in is."""
-        from faultinject.composing import asked_probability, chances
+        from faultinject.composing import asked_probability, chances, first_attempts
         from faultinject.providers import provider_for
 
         settings, ca_cert = self.settings, self.authority.certificate_path
@@ -144,6 +147,9 @@ class Run:
                 for target in settings.target_host
                 if target.exact and provider_for(target.host, "/").name == "plain"
             ),
+            "first_attempts": first_attempts(self.rule_set),
+            "only_for": self._composed.only_for,
+            "refuse_websocket": settings.refuse_websocket,
         }
 
     @contextmanager

@@ -7,9 +7,17 @@ import re
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from faultinject.authority import TargetPattern
-from faultinject.composing import asked_probability, chances, composed, problems, rule_set_of
+from faultinject.composing import (
+    asked_probability,
+    chances,
+    composed,
+    first_attempts,
+    problems,
+    rule_set_of,
+)
 from faultinject.errors import SettingsError
 from faultinject.events import ProxyStarted
 from faultinject.faults.stage import Ability
@@ -20,6 +28,7 @@ from faultinject.settings import ChosenPreset, Settings, WrittenRules
 from tests.support.running import running
 
 FROM_LINE = WrittenRules("respond 503 name=line")
+SOMEWHERE = WrittenRules("respond 503 path=/a")
 FROM_FILE = WrittenRules([{"name": "file", "fault": {"respond": 500}}], "r.yaml")
 OVERLOADED = ChosenPreset("overloaded")
 
@@ -271,6 +280,42 @@ def test_the_chances_of_rules() -> None:
         rules=(ramp, always), preset=(ChosenPreset("overloaded", 0.3),), short_form=True
     )
     assert chances(rule_set_of(settings)) == {"ramp": 0.5, "overloaded": 0.3}
+
+
+def test_the_first_attempts_of_rules() -> None:
+    """Of those that count attempts; what counts requests is none of them."""
+    mine = WrittenRules("respond 500 name=mine first=3 per=attempt-group")
+    requests = WrittenRules("respond 500 name=requests path=/a first=2")
+    settings = Settings(rules=(mine, requests), preset=(ChosenPreset("flaky", first=1),))
+    assert first_attempts(rule_set_of(settings)) == {"mine": 3, "flaky": 1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "only_for"),
+    [
+        (Settings(), ("options",)),
+        (Settings(rules=(SOMEWHERE,)), ()),
+        (Settings(preset=(ChosenPreset("tls-alert"),)), ()),
+        (Settings(rules=(SOMEWHERE,), preset=(OVERLOADED,)), ("overloaded",)),
+        (Settings(rules=(SOMEWHERE,), short_form=True), ("options",)),
+    ],
+)
+def test_what_only_is_for(settings: Settings, only_for: tuple[str, ...]) -> None:
+    """Where it is for nothing, that is said, for it was given for a reason."""
+    narrowed = composed(evolve(settings, only="model"))
+    assert narrowed.only_for == composed(settings).only_for == only_for
+    words = "--only model changes nothing: it is for presets and the options' error, and there"
+    assert [w.startswith(words) for w in narrowed.warnings] == [True] * (not only_for)
+    assert composed(settings).warnings == ()
+
+
+def test_no_errors_besides() -> None:
+    """A chance of 0 beside presets or rules says that those are to be alone."""
+    for others in (Settings(preset=(OVERLOADED,)), Settings(rules=(FROM_LINE,))):
+        none = composed(evolve(others, error_probability=0.0, short_form=True))
+        assert "options" not in none.rule_set.ids
+        assert none.warnings == ()
+    assert rule_set_of(Settings(error_probability=0.0, short_form=True)).ids == ("options",)
 
 
 async def test_a_start_tells_the_chances(tmp_path: Path) -> None:

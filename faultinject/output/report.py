@@ -158,7 +158,7 @@ def _print(console: Console, summary: Summary) -> None:
         console.print()
     for fact in facts(summary):
         console.print(Text(f"- {fact}"), soft_wrap=True)
-    if not summary.requests:
+    if not summary.tested:
         missing = f"{what_is_missing(summary)} What to check:"
         console.print(Text(missing, style="bold yellow"))
         for check in checks(summary):

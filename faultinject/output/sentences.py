@@ -83,12 +83,15 @@ def _url(summary: Summary) -> str:
 
 
 def what_is_missing(summary: Summary) -> str:
-    """Say what did not arrive in a run without one request to a target."""
+    """Say what did not arrive in a run without one request that could meet a rule."""
+    call = "call of a model" if summary.only == "model" else "call of the API"
+    tested = "." if summary.left_out_hit else ", so nothing was tested."
+    if summary.refused:
+        refused = times(summary.refused, "request was", "requests were")
+        return f"{refused} refused, and no other {call} arrived{tested}"
     if not _other_requests(summary):
         return "No request to a target arrived."
-    what = "model" if summary.only == "model" else "API"
-    tested = "." if summary.left_out_hit else ", so nothing was tested."
-    return f"No call of {'a' if what == 'model' else 'the'} {what} arrived{tested}"
+    return f"No {call} arrived{tested}"
 
 
 def _other_requests(summary: Summary) -> bool:
@@ -97,16 +100,13 @@ def _other_requests(summary: Summary) -> bool:
 
 
 def checks(summary: Summary) -> list[str]:
-    """Say what to look at after a run without one request to a target."""
-    if _other_requests(summary):
-        wider = " --only api is for all calls of the API," if summary.only == "model" else ""
-        lines = [
-            "The client was here, but what it asked is not what presets and the options are for.",
-            f"Should one of the requests above fail?{wider} --only all is for every request.",
-        ]
-        if summary.preflights:
-            lines.append("CORS preflights pass all the same: see that the page's own call comes.")
-        return lines
+    """Say what to look at after a run without one request that could meet a rule."""
+    others = _checks_of_others(summary) if _other_requests(summary) else []
+    if summary.refused:
+        why = "Why, and what to do, is in the answers, and in the lines above that say refused."
+        return [why, *others]
+    if others:
+        return others
     if isinstance(summary.started, PluginStarted):
         return _plugin_checks(summary, summary.started)
     if summary.refused_handshakes:
@@ -132,6 +132,19 @@ def checks(summary: Summary) -> list[str]:
         "Does the client heed it? Not all do, and NO_PROXY may exclude the host.",
         f"A client with a base URL can be given {_url(summary)} as that.",
     ]
+
+
+def _checks_of_others(summary: Summary) -> list[str]:
+    lines = ["The client was here, but what it asked is no call of the API."]
+    if summary.started is not None and summary.started.only_for:
+        wider = " --only api is for all calls of the API," if summary.only == "model" else ""
+        lines = [
+            "The client was here, but what it asked is not what presets and the options are for.",
+            f"Should one of the requests above fail?{wider} --only all is for every request.",
+        ]
+    if summary.preflights:
+        lines.append("CORS preflights pass all the same: see that the page's own call comes.")
+    return lines
 
 
 def _plugin_checks(summary: Summary, started: PluginStarted) -> list[str]:

@@ -6,7 +6,6 @@ Knows nothing of other events.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 
 from faultinject.authority import TargetPattern, bracketed
 from faultinject.events import PluginStarted, ProxyStarted
@@ -73,22 +72,28 @@ _NO_CA = "none: the proxy works as base URL alone, see the warning below"
 
 def _rule_lines(event: ProxyStarted | PluginStarted) -> list[str]:
     errors = f"  errors   {percent(event.error_probability)} of requests get status"
-    names = [_rule_name(name, event.chances) for name in event.rules[:MOST_RULES]]
+    names = [_rule_name(name, event) for name in event.rules[:MOST_RULES]]
     more = len(event.rules) - MOST_RULES
     rules = ", ".join(names) + (f" and {more} more" if more > 0 else "")
     return [
         *([f"{errors} {event.status_code}"] if "options" in event.rules else []),
         *([f"  rules    {rules}"] if event.rules != ("options",) else []),
-        *([f"  only     {_ONLY[event.only]}"] if event.only in _ONLY else []),
+        *([f"  only     {_ONLY[event.only]}"] if event.only in _ONLY and event.only_for else []),
+        *(["  refused  WebSockets to a target, with status 426"] if event.refuse_websocket else []),
         f"  seed     {event.seed}",
         f"  CA       {_NO_CA if event.ca_cert is None else safe(event.ca_cert)}",
     ]
 
 
-def _rule_name(name: str, chances: Mapping[str, float]) -> str:
-    """Return a rule's name, with its chance if it does not fire whenever it may."""
-    chance = f" ({percent(chances[name])})" if name in chances else ""
-    return brief(name, 100) + chance
+def _rule_name(name: str, event: ProxyStarted | PluginStarted) -> str:
+    """Return a rule's name, with its chance and attempts if it does not fire whenever it may."""
+    notes = []
+    if (chance := event.chances.get(name)) is not None:
+        notes.append(percent(chance))
+    if (first := event.first_attempts.get(name)) is not None:
+        attempts = "attempt" if first == 1 else f"{first} attempts"
+        notes.append(f"first {attempts} of each call")
+    return brief(name, 100) + (f" ({', '.join(notes)})" if notes else "")
 
 
 def _unknown_lines(event: ProxyStarted | PluginStarted) -> list[str]:

@@ -74,10 +74,15 @@ class TargetCounts:
         return sum(self.outcomes.values())
 
     @property
+    def tested(self) -> int:
+        """How many of them could meet a rule: all but those that were refused."""
+        return self.requests - self.outcomes["refused"]
+
+    @property
     def rate_seen(self) -> float | None:
-        """The part of the requests that a rule injected or harmed; None without requests."""
+        """The part of ``tested`` that a rule injected or harmed; None if there were none."""
         faults = self.outcomes["injected"] + self.outcomes["harmed"]
-        return faults / self.requests if self.requests else None
+        return faults / self.tested if self.tested else None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counts as JSON has them."""
@@ -144,6 +149,8 @@ class Summary:
         self.left_out_hit: dict[str, int] = {}
         """Those of them that a rule of the user's own fired for."""
         self.preflights = 0
+        self.refused = 0
+        """Requests to any host, or to none, that were refused."""
         self.relayed: dict[str, int] = {}
         self.unopened_tunnels: dict[str, int] = {}
         self.relay_reasons: dict[str, int] = {}
@@ -176,10 +183,13 @@ class Summary:
         return "api" if self.started is None else self.started.only
 
     @property
-    def requests(self) -> int:
-        """How many requests to targets there were, without those that ``--only`` leaves out."""
+    def tested(self) -> int:
+        """How many requests to targets could meet a rule.
+
+        Those that ``--only`` leaves out are not among them.
+        """
         return sum(
-            counts.requests for counts in self.targets.values() if counts.rate_asked is not None
+            counts.tested for counts in self.targets.values() if counts.rate_asked is not None
         )
 
     @property
@@ -240,6 +250,8 @@ class Summary:
     def _exchange(self, event: ExchangeEnded) -> None:
         if event.outcome == "not-reached" and event.rule in self.rules:
             self.rules[event.rule].not_reached += 1
+        if event.outcome == "refused" and event.method:  # without, it was no request
+            self.refused += 1
         if event.kind == "preflight" and event.rule is None:
             self.preflights += 1
         elif self._leaves_out(event.kind):

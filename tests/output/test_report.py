@@ -80,7 +80,7 @@ def test_what_passed_as_housekeeping() -> None:
 def test_nothing_but_what_is_left_out(only: str, kind: str, rule: str | None, words: str) -> None:
     """Such a run must not look as if it had tested anything."""
     text = report_of(
-        sample(ProxyStarted, only=only), sample(SessionStarted),
+        sample(ProxyStarted, only=only, only_for=("options",)), sample(SessionStarted),
         sample(ExchangeEnded, kind=kind, rule=rule, outcome="forwarded"),
     )  # fmt: skip
     assert words in text
@@ -88,6 +88,52 @@ def test_nothing_but_what_is_left_out(only: str, kind: str, rule: str | None, wo
     assert ("--only api is for" in text) is (only == "model")
     assert "--only all is for every request.\n" in text
     assert ("CORS preflights pass all the same" in text) is (kind == "preflight")
+
+
+REFUSED = sample(ExchangeEnded, outcome="refused", rule=None)
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        ([REFUSED], "1 request was refused, and no other call of the API arrived, so nothing was"),
+        (
+            [sample(ExchangeEnded, outcome="refused", target="", host="", rule=None)] * 2,
+            "2 requests were refused, and no other call of the API arrived, so nothing was tested.",
+        ),
+        (
+            [sample(ProxyStarted, only="model"), REFUSED],
+            "1 request was refused, and no other call of a model arrived, so nothing was tested.",
+        ),
+    ],
+)
+def test_nothing_but_what_was_refused(events: list[Event], words: str) -> None:
+    """A rate of 0 % would say that something was tested."""
+    text = " ".join(report_of(*events).split())
+    assert words in text
+    assert "- Why, and what to do, is in the answers, and in the lines above that say" in text
+    assert " 0 %" not in text
+    assert CHECK not in text
+
+
+def test_what_was_refused_beside_housekeeping() -> None:
+    """Both are told."""
+    passed = sample(ExchangeEnded, outcome="forwarded", rule=None, **HOUSEKEEPING)
+    text = report_of(REFUSED, passed)
+    assert "1 request was refused, and no other call of the API arrived, so nothing was" in text
+    assert "- Why, and what to do," in text
+    assert "- The client was here, but" in text
+
+
+def test_nothing_but_housekeeping_before_rules_of_ones_own() -> None:
+    """--only is not for them, and is no advice."""
+    text = report_of(
+        sample(ProxyStarted, rules=("mine",), only_for=()),
+        sample(ExchangeEnded, outcome="forwarded", rule=None, **HOUSEKEEPING),
+    )
+    assert "No call of the API arrived, so nothing was tested. What" in text
+    assert "- The client was here, but what it asked is no call of the API.\n" in text
+    assert "--only" not in text
 
 
 def test_a_row_a_target() -> None:
@@ -145,7 +191,7 @@ def test_the_default_target_fits_80_columns_with_all_that_can_stand_beside_it() 
         sample(ExchangeEnded, outcome="forwarded"),
         *[sample(ExchangeEnded, outcome="refused")] * 8,
     )
-    assert row(text, "api.anthropic.com")[3:] == ["%", "18.2", "%", "2", "1", "0", "8"]
+    assert row(text, "api.anthropic.com")[3:] == ["%", "66.7", "%", "2", "1", "0", "8"]
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -203,7 +249,10 @@ def test_what_happened_besides() -> None:
         ([sample(RelayEnded, opened=False)], "nothing was looked into: not a target (1)"),
         ([sample(ExchangeEnded, target="o.example")], "nothing was looked into: not a target"),
         (
-            [sample(SessionStarted), sample(ExchangeEnded, target="", outcome="refused")],
+            [
+                sample(SessionStarted),
+                sample(ExchangeEnded, target="", method="", outcome="refused"),
+            ],
             "as an HTTP proxy (not SOCKS), as http:// (not https://)",
         ),
         ([sample(HandshakeFailed), sample(RelayEnded)], "Make the client trust our CA"),
@@ -322,7 +371,7 @@ def test_a_terminal_that_is_too_narrow_for_the_table(monkeypatch: pytest.MonkeyP
         sample(ExchangeEnded, outcome="refused"),
     )
     assert (
-        "\napi.anthropic.com\n  requests 3\n  rate asked 10 %\n  rate seen 33.3 %\n  failed 1\n"
+        "\napi.anthropic.com\n  requests 3\n  rate asked 10 %\n  rate seen 50 %\n  failed 1\n"
         "  passed 1\n  other 1\n*.example.com\n  requests 0\n  rate asked 10 %\n\n"
     ) in text
     assert "…" not in text

@@ -111,6 +111,20 @@ def test_rules_are_named() -> None:
     assert "  rules " not in start_block(sample(ProxyStarted))
     sometimes = sample(ProxyStarted, rules=("a", "b", "c"), chances={"a": 0.3, "c": 0.005})
     assert "  rules    a (30 %), b, c (0.5 %)\n" in start_block(sometimes)
+    first = sample(
+        ProxyStarted, rules=("a", "b"), chances={"a": 0.3}, first_attempts={"a": 2, "b": 1}
+    )
+    assert (
+        "  rules    a (30 %, first 2 attempts of each call), b (first attempt of each call)\n"
+    ) in start_block(first)
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_that_websockets_are_refused(refuses: bool) -> None:
+    """A client that gets 426 from nowhere would be a riddle."""
+    line = "  refused  WebSockets to a target, with status 426\n"
+    assert (line in start_block(sample(ProxyStarted, refuse_websocket=refuses))) is refuses
+    assert (line in plugin_block(sample(PluginStarted, refuse_websocket=refuses))) is refuses
 
 
 def test_the_plugins_block() -> None:
@@ -145,9 +159,10 @@ def test_the_plugins_block_for_another_host() -> None:
 )
 def test_what_presets_and_the_options_are_for(only: str, line: str) -> None:
     """It is said if it is not as usual."""
-    text = start_block(sample(ProxyStarted, only=only))
+    text = start_block(sample(ProxyStarted, only=only, only_for=("options",)))
     assert line in text
     assert ("  only " in text) is bool(line)
+    assert "  only " not in start_block(sample(ProxyStarted, only=only, only_for=()))
 
 
 def test_hosts_whose_api_is_not_known() -> None:
