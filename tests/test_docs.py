@@ -32,6 +32,7 @@ from faultinject.settings import Settings
 from tests.test_imports import FLOORS
 from tools import preset_page
 from tools.option_table import END, START, page_with, tables
+from tools.site_check import loaded_from_elsewhere
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -97,6 +98,30 @@ def test_site_has_all_pages() -> None:
     """The site's index names each page once, and no other."""
     named = re.findall(r"^ +- [^:]+: (\S+\.md)$", read("mkdocs.yml"), flags=re.MULTILINE)
     assert sorted(named) == sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
+
+
+def test_what_a_site_loads_from_elsewhere(tmp_path: Path) -> None:
+    """The check of the built site sees styles, scripts, fonts and pictures, and no mere links."""
+    page = (
+        '<link href="style.css"><link href="https://a.test/style.css"><img src=//b.test/b.png>'
+        '<style>@import "https://c.test/c.css";</style><p style="background: url(//d.test/d)">'
+        '<a href="https://e.test">https://f.test</a><script src="/own.js">"//g.test"</script>'
+    )
+    (tmp_path / "index.html").write_text(page, "utf-8")
+    (tmp_path / "style.css").write_text("a { src: url('https://h.test/h.woff2') url(own.png) }")
+    assert [*loaded_from_elsewhere(tmp_path)] == [
+        "index.html loads https://a.test/style.css",
+        "index.html loads //b.test/b.png",
+        "index.html loads https://c.test/c.css",
+        "index.html loads //d.test/d",
+        "style.css loads https://h.test/h.woff2",
+    ]
+
+
+def test_a_site_without_pages(tmp_path: Path) -> None:
+    """The check of the built site does not pass where there is nothing to check."""
+    with pytest.raises(FileNotFoundError):
+        next(loaded_from_elsewhere(tmp_path))
 
 
 # -- commands -----------------------------------------------------------------------------------
