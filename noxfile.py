@@ -13,9 +13,10 @@ import nox
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "types", "proto", "tests", "interop", "docs", "fault"]
+nox.options.sessions = ["lint", "types", "proto", "tests", "pythons", "interop", "docs", "fault"]
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+OWN = "{}.{}".format(*sys.version_info)  # the one that runs nox
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -34,7 +35,10 @@ def interpreters(version: str) -> list[str]:
     return [python for python in candidates if works(python)][:1]
 
 
-FOUND = [python for version in PYTHONS for python in interpreters(version)]
+OTHERS = [python for version in PYTHONS if version != OWN for python in interpreters(version)]
+
+# A worker for each processor; what hypothesis tries is the same each time.
+IN_PARALLEL = ("--numprocesses", "logical", "--dist", "worksteal", "--hypothesis-profile", "ci")
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -58,12 +62,21 @@ def types(session: nox.Session) -> None:
     session.run("mypy")
 
 
-@nox.session(python=FOUND or [sys.executable])
+@nox.session
 def tests(session: nox.Session) -> None:
-    """The unit tests with coverage, on every Python found."""
+    """Run the unit tests, on the Python that runs nox: all of them have to cover every branch."""
     install(session, "test")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
-    session.run("coverage", "report")
+    coverage = [] if session.posargs else ["--cov", "--cov-report=term"]
+    session.run("pytest", *IN_PARALLEL, *coverage, *session.posargs)
+
+
+@nox.session(python=OTHERS or False)
+def pythons(session: nox.Session) -> None:
+    """Run the unit tests on every other Python found, without coverage."""
+    if not OTHERS:
+        session.skip("no other Python is found")
+    install(session, "test")
+    session.run("pytest", *IN_PARALLEL, *session.posargs)
 
 
 @nox.session

@@ -6,6 +6,15 @@ import gc
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says what else the machine does: it is no reason to fail.
+settings.register_profile(
+    "dev", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+# The same examples each time. Those that nobody has seen yet are tried by a plain `pytest`.
+settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None)
+settings.load_profile("dev")
 
 
 @pytest.hookimpl(wrapper=True)
