@@ -175,11 +175,11 @@ async def _open_bounded(bench: Bench, nursery: trio.Nursery, script: Script) -> 
     return Peer(ours)
 
 
-MEGABYTES = 200
+MEGABYTES = 30
 
 
 async def test_memory_stays_flat():
-    """In a stream of 200 MB, whatever waits in it."""
+    """In a stream of ten times what may be held, whatever waits in it."""
     event = b'event: x\ndata: {"type": "x", "t": "%b"}\n\n' % (b"x" * 120_000)
     count = MEGABYTES * 1_000_000 // len(event)
 
@@ -205,17 +205,17 @@ async def test_memory_stays_flat():
             peak_bytes = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-        assert total > 0.99 * MEGABYTES * 1_000_000
+        assert total >= (count - 3) * len(event)
         assert peak_bytes < 3_000_000
         await client.close()
         nursery.cancel_scope.cancel()
 
 
-STALLED = 1000
+STALLED = 200
 
 
 async def test_stalled_streams_gather_nothing(uncollected, autojump_clock):
-    """A thousand of them, each with 500 kB that the upstream would like to send then."""
+    """Hundreds of them, each with 500 kB that the upstream would like to send then."""
     first, rest = HEAD + b"".join(map(chunk, EVENTS[:2])), chunk(EVENTS[2]) + chunk(b"x" * 500_000)
 
     stalled = trio.Event()

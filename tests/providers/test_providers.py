@@ -193,14 +193,14 @@ def test_a_request_that_says_something() -> None:
 
 
 @every_provider
-@pytest.mark.parametrize("status", [*range(400, 600), 302])
-def test_every_status_has_a_document(provider: Provider, status: int) -> None:
+def test_every_status_has_a_document(provider: Provider) -> None:
     """It is JSON, it says something, and nothing in it was left to be filled in."""
-    body = provider.error_body(Failure(status), fields_of(provider))
-    assert json.loads(body)
-    assert provider.error_type(status)
-    assert not re.search(rb"[^\\]\{\w+\}", body)
-    assert provider.reason_phrase(status)
+    for status in (*range(400, 600), 302):
+        body = provider.error_body(Failure(status), fields_of(provider))
+        assert json.loads(body), status
+        assert provider.error_type(status), status
+        assert not re.search(rb"[^\\]\{\w+\}", body), status
+        assert provider.reason_phrase(status), status
 
 
 @every_provider
