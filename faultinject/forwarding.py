@@ -25,7 +25,7 @@ from faultinject.errors import (
 )
 from faultinject.framing.tail import StreamTail
 from faultinject.http.connection import ClientConnection, UpstreamConnection
-from faultinject.http.hop_by_hop import Passage
+from faultinject.http.hop_by_hop import Passage, wrong_switch
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.lease import Lease
 from faultinject.limits import Limits
@@ -81,6 +81,8 @@ class Forwarding:
     """The status that the client was sent."""
     stream_tail: StreamTail | None = None
     """What the client was sent last of a stream of server-sent events."""
+    _request: RequestHead = field(init=False)
+    """As the upstream is sent it."""
     _watch: ClientWatch = field(init=False)
     _up: Passage = field(factory=Passage)
     _down: Passage = field(factory=Passage)
@@ -114,7 +116,8 @@ class Forwarding:
         first: tuple[Part, ...] = (request, *received)
         if not isinstance(first[-1], End):
             first += tuple(self.client.buffered_parts())
-        first = tuple(map(self._up.passed, first))
+        self._request = self._up.passed(request)
+        first = (self._request, *map(self._up.passed, first[1:]))
         try:
             await self._exchange(first)
         except UpstreamError as error:
@@ -262,6 +265,9 @@ class Forwarding:
             raise UpstreamError("disconnected", "the upstream ended the connection unasked")
         self._sent, self._answer_began = _Sent(None), True
         self.patience.expect("the upstream to go on", self.limits.idle_seconds)
+        for part in parts:
+            if isinstance(part, ResponseHead) and (wrong := wrong_switch(self._request, part)):
+                raise UpstreamError("protocol", f"the answer is not HTTP/1.1: {wrong}")
         parts = [self._down.passed(part) for part in parts]
         if self.on_head is not None:
             for part in parts:

@@ -569,6 +569,29 @@ async def test_an_upgrade_in_tls_with_a_client_in_a_hurry(autojump_clock, pause)
         assert bench.outcomes == ["upgraded"]
 
 
+@pytest.mark.parametrize("rules", [[], [{"fault": {"delay": "1s"}}]], ids=["plain", "planned"])
+@pytest.mark.parametrize("field", [b"Upgrade: h2c\r\n", b"Upgrade: websocket, h2c\r\n", b""])
+async def test_an_upgrade_to_what_was_not_asked_for(autojump_clock, field, rules):
+    """Is the upstream's fault, and no relay: whoever believes it speaks another protocol."""
+
+    async def switches(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(b"HTTP/1.1 101 Switched\r\nConnection: Upgrade\r\n%b\r\nmore" % field)
+        await upstream.rest()
+
+    async with open_bench(upstream=switches) as bench:
+        bench.rules(*rules)
+        client = bench.connect()
+        answer = await client.ask(UPGRADE)
+        assert (answer.status, answer.header(b"x-faultinject-error")) == (502, b"protocol")
+        to = "no protocol" if not field else "h2c"
+        error = f"the answer is not HTTP/1.1: it switches to {to}, which nobody asked for"
+        assert answer.json()["error"]["message"].endswith(error)
+        exchange = await bench.exchange()
+        assert (exchange.outcome, exchange.status, exchange.error) == ("upstream-error", 502, error)
+        assert not bench.of(Warned)
+
+
 async def test_an_upgrade_that_is_declined(autojump_clock):
     """It is an answer like any other."""
     async with open_bench() as bench:

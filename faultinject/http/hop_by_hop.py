@@ -69,6 +69,24 @@ def asks_for_websocket(request: RequestHead) -> bool:
     return b"websocket" in header_tokens(request.headers, b"upgrade")
 
 
+def wrong_switch(request: RequestHead, answer: ResponseHead) -> str | None:
+    """Say what is wrong if a 101 switches to another protocol than its request asked for.
+
+    RFC 9110 section 7.8: it must name one, and none that was not asked for.
+    """
+    if answer.status != 101:
+        return None
+    asked = header_tokens(request.headers, b"upgrade")
+    switched = header_tokens(answer.headers, b"upgrade") - {b""}
+    if switched and switched <= asked:
+        return None
+    other = ", ".join(sorted(each.decode("ascii", "backslashreplace") for each in switched - asked))
+    return f"it switches to {other[:_MOST_SHOWN] or 'no protocol'}, which nobody asked for"
+
+
+_MOST_SHOWN = 100
+
+
 @define(eq=False)
 class Passage:
     """One message on its way through, part by part; interim responses may come before its head."""

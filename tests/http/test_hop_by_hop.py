@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.http.hop_by_hop import UPGRADE_TO_HTTP, Passage, asks_for_websocket
+from faultinject.http.hop_by_hop import UPGRADE_TO_HTTP, Passage, asks_for_websocket, wrong_switch
 from faultinject.http.message import End, Headers, RequestHead, ResponseHead
 
 
@@ -195,3 +195,25 @@ def test_what_has_passed_passes_again_as_it_is(headers: Headers) -> None:
     lowered = [name.lower() for name, _ in once.headers]
     assert b"keep-alive" not in lowered
     assert lowered.count(b"host") == [name for name, _ in headers].count(b"Host")
+
+
+@pytest.mark.parametrize(
+    ("answer", "wrong"),
+    [
+        ([b"Upgrade: websocket"], None),
+        ([b"upgrade: WebSocket", b"Connection: Upgrade"], None),
+        ([b"Upgrade: h2c"], "h2c"),
+        ([b"Upgrade: websocket, h2c"], "h2c"),
+        ([b"Upgrade: websocket", b"Upgrade: TLS/1.2"], "tls/1.2"),
+        ([b"Upgrade: websocket/14"], "websocket/14"),
+        ([b"Upgrade: " + b"a" * 1000], "a" * 100),
+        ([b"Upgrade: ,"], "no protocol"),
+        ([b"Connection: Upgrade"], "no protocol"),
+    ],
+)
+def test_a_switch_is_to_what_was_asked_for(answer: list[bytes], wrong: str | None) -> None:
+    """And it says to what (RFC 9110 section 7.8)."""
+    request = RequestHead(b"GET", b"/", headers_of(b"Host: h", b"Upgrade: websocket"))
+    said = wrong_switch(request, ResponseHead(101, b"", headers_of(*answer)))
+    assert said == (None if wrong is None else f"it switches to {wrong}, which nobody asked for")
+    assert wrong_switch(request, ResponseHead(426, b"", headers_of(*answer))) is None
