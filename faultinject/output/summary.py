@@ -254,7 +254,7 @@ class Summary:
             self.refused += 1
         if event.kind == "preflight" and event.rule is None:
             self.preflights += 1
-        elif self._leaves_out(event.kind):
+        elif event.outcome != "refused" and self._leaves_out(event.kind):
             request = f"{event.method} {event.path}"[:MAX_REQUEST_CHARACTERS]
             _count(self.left_out if event.rule is None else self.left_out_hit, request)
         else:

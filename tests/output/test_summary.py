@@ -175,6 +175,14 @@ def test_what_is_left_out_and_met_a_rule() -> None:
     assert values["rules"][0]["not_reached"] == 1
 
 
+def test_what_was_refused_did_not_pass() -> None:
+    """Whatever it was for."""
+    refused = sample(ExchangeEnded, rule=None, kind="api", outcome="refused")
+    summary = summary_of(sample(ProxyStarted, only="model"), refused)
+    assert (summary.left_out, summary.refused, summary.tested) == ({}, 1, 0)
+    assert summary.as_dict()["targets"][0]["refused"] == 1
+
+
 def test_requests_that_are_left_out_are_bounded() -> None:
     """In their number and their length."""
     summary = summary_of(
