@@ -1,8 +1,9 @@
 """faultinject: a proxy that answers as an API does when it fails.
 
-`serve` runs the proxy inside a program of yours; `Settings` says how. `serve_plugin` and
-`PluginSettings` do the same for the plugin of Fault's proxy. Everything else is reached through
-the command line and may change.
+`serve` runs the proxy inside a program of yours; `Settings` says how, `Limits` how much a stranger
+may ask of it, `load_rules` reads the rules. `serve_plugin` and `PluginSettings` do the same for the
+plugin of Fault's proxy. `events` has what happened, as values, and `errors` what is raised. What
+has no name here may change (docs/library.md has an example of each).
 """
 
 from __future__ import annotations
@@ -11,25 +12,50 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # what `typing` has, which is not loaded for so little
 if TYPE_CHECKING:
+    from faultinject import errors as errors
+    from faultinject import events as events
+    from faultinject.limits import Limits as Limits
     from faultinject.plugin.serving import serve_plugin as serve_plugin
     from faultinject.proxy import serve as serve
+    from faultinject.rule_loading import load_rules as load_rules
+    from faultinject.rules.model import Rule as Rule
+    from faultinject.rules.model import RuleSet as RuleSet
     from faultinject.settings import PluginSettings as PluginSettings
     from faultinject.settings import Settings as Settings
 
-__all__ = ["PluginSettings", "Settings", "__version__", "serve", "serve_plugin"]
+__all__ = [
+    "Limits",
+    "PluginSettings",
+    "Rule",
+    "RuleSet",
+    "Settings",
+    "__version__",
+    "errors",
+    "events",
+    "load_rules",
+    "serve",
+    "serve_plugin",
+]
 
 _HOMES = {
+    "Limits": "faultinject.limits",
     "PluginSettings": "faultinject.settings",
+    "Rule": "faultinject.rules.model",
+    "RuleSet": "faultinject.rules.model",
     "Settings": "faultinject.settings",
+    "load_rules": "faultinject.rule_loading",
     "serve": "faultinject.proxy",
     "serve_plugin": "faultinject.plugin.serving",
 }
+_MODULES = ("errors", "events")
 
 
 def __getattr__(name: str) -> object:
     """Import the public names when they are asked for: `--version` needs neither Trio nor TLS."""
-    if name in _HOMES:
-        from importlib import import_module
+    from importlib import import_module
 
+    if name in _MODULES:
+        return import_module(f"faultinject.{name}")
+    if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -82,7 +82,7 @@ def problems(written: WrittenRules) -> list[str]:
     from faultinject.rules.reading.gathering import lines_of
     from faultinject.rules.reading.rule_list import joined, listed, read_one_rule
 
-    files = _FileReader(written.folder)
+    files = FileReader(written.folder)
     rules: list[Rule] = []
     found: list[str] = []
     try:
@@ -121,10 +121,12 @@ def _written(sources: Iterable[WrittenRules]) -> Iterator[Rule]:
     from faultinject.rules.reading import read_rule_text, read_rules
 
     for each in sources:
-        if isinstance(each.value, str):
+        if isinstance(each.value, tuple):
+            yield from each.value  # rules that are read
+        elif isinstance(each.value, str):
             yield read_rule_text(each.value, each.source)
         else:
-            files = _FileReader(each.folder)
+            files = FileReader(each.folder)
             yield from read_rules(each.value, each.source, read_file=files.read).rules
 
 
@@ -133,7 +135,7 @@ MOST_FILE_BYTES = 64 * 1024 * 1024
 
 
 @frozen
-class _FileReader:
+class FileReader:
     """Reads files that rules name, from the folder where the rules are."""
 
     folder: Path | None

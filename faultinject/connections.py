@@ -20,6 +20,7 @@ from faultinject.errors import ClientGoneError
 from faultinject.events import Listener, Warned
 from faultinject.front_door import FrontDoor
 from faultinject.http.connection import ClientConnection
+from faultinject.memory import give_back
 from faultinject.own_answer import dated, own_response
 from faultinject.run import Run
 from faultinject.services import dialer_of, services_of
@@ -42,7 +43,8 @@ async def serve_clients(
     """
     dialer = dialer_of(run.settings, is_ourselves)
     async with trio.open_nursery() as fake_upstream:
-        acceptor = _Acceptor(_services(run, dialer, fake_upstream))
+        spare_memory = SpareMemory(give_back if run.settings.gives_memory_back else None)
+        acceptor = _Acceptor(_services(run, dialer, fake_upstream), spare_memory)
         await acceptor.run(listeners, run.told_to_drain)
         fake_upstream.cancel_scope.cancel()
 
@@ -74,8 +76,8 @@ class _Acceptor:
     """Turns accepted sockets into sessions, and ends them when it is time."""
 
     services: Services
+    _spare_memory: SpareMemory
     sessions: set[Session] = field(factory=set)
-    _spare_memory: SpareMemory = field(factory=SpareMemory)
 
     async def run(self, listeners: list[trio.SocketListener], told_to_drain: trio.Event) -> None:
         """Accept clients until told to drain; return when every session has ended."""

@@ -7,8 +7,6 @@ from collections.abc import Callable
 import trio
 from attrs import define
 
-from faultinject.memory import give_back
-
 SURGE_CONNECTIONS = 200
 """A surge has at least so many connections at once: some 15 MiB."""
 _OVER_AT = 4
@@ -23,7 +21,8 @@ class SpareMemory:
     is given back, so that at most what `SURGE_CONNECTIONS` left behind is kept.
     """
 
-    _give_back: Callable[[], None] = give_back
+    _give_back: Callable[[], None] | None = None
+    """Gives it back; None if this process's memory is not ours to tidy."""
     _most: int = 0
 
     def began(self, connections: int) -> None:
@@ -32,6 +31,8 @@ class SpareMemory:
 
     async def ended(self, connections: int) -> None:
         """Note that one ended; so many are left. Gives memory back, in a thread, if it is time."""
+        if self._give_back is None:
+            return
         if self._most < SURGE_CONNECTIONS or connections > self._most / _OVER_AT:
             return
         self._most = connections

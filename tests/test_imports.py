@@ -21,7 +21,7 @@ ROOT = Path(faultinject.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     # Words and values: no I/O, no other room.
     ("errors", "authority", "limits", "events", "http.message", "missing", "memory"),
-    ("conditions", "durations", "plain_files"),
+    ("conditions", "durations", "plain_files", "settings_checks"),
     # Codecs.
     ("framing",),
     # What knows the floors below only: an outside protocol, an API's words, a small tool of Trio's,
@@ -37,7 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("performing", "presets"),
     # One client connection, from the whole to the bytes and back.
     ("session", "forwarding", "composing"),
-    ("readable_body",),
+    ("readable_body", "rule_loading"),
     ("exchange", "first_bytes", "telling", "deciding"),
     ("made_answer", "handshake_faults", "attempt_end"),
     ("planned",),

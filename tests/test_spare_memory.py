@@ -37,6 +37,13 @@ async def test_a_fall_that_is_smaller_gives_nothing_back() -> None:
     assert await given_back_as_they_leave(1000, 300) == []
 
 
+async def test_nothing_is_given_back_unasked() -> None:
+    """In a program of somebody else's the collector and the allocator are that program's."""
+    memory = SpareMemory()
+    memory.began(4000)
+    await memory.ended(0)  # would fail if there were nothing to call
+
+
 async def test_memory_is_given_back_in_a_thread() -> None:
     """It takes a while; nobody else waits."""
     threads: list[threading.Thread] = []

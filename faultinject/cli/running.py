@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from faultinject.cli.warning import warn
 from faultinject.errors import StartError
 from faultinject.events import Event
@@ -48,6 +50,7 @@ def _run(settings: Settings, serving: str, danger: str) -> int:
     """
     if settings.summary is not None:
         check_summary(settings.summary)
+    settings = evolve(settings, gives_memory_back=True)  # the process is ours alone
     with _no_collection():
         import trio
 

@@ -49,7 +49,8 @@ except Exception as error:
     ) from error
 
 # trio-asyncio puts its own function in the place of this one, which on Python 3.12 and later fails
-# on Trio. grpclib keeps the one that it found, so what is imported first must not matter.
+# on Trio. grpclib keeps the one that it found, so what is imported first must not matter. Who uses
+# grpclib without Trio sees no change: there the function does what asyncio's own does.
 grpclib.utils._current_task = asyncio.current_task
 
 Call = Callable[[Any], Awaitable[Any]]
@@ -72,6 +73,8 @@ class Endpoint:
     """The longest message of each method, in bytes."""
     bounds: PortBounds = field(factory=PortBounds)
     """What the port holds of its callers at most."""
+    give_back: Callable[[], None] | None = None
+    """Gives spare memory back to the system, a while after a surge; None if that is not ours."""
 
 
 @asynccontextmanager
@@ -159,7 +162,7 @@ class _Server(Server):
         self._connections = connections
         prefix = f"/{endpoint.service.full_name}/"
         largest = {prefix + method: most for method, most in endpoint.largest.items()}
-        self._port = ServedPort(loop, largest, Port(endpoint.bounds))
+        self._port = ServedPort(loop, largest, Port(endpoint.bounds), endpoint.give_back)
         super().__init__([self])
 
     def __mapping__(self) -> dict[str, Handler]:

@@ -22,7 +22,6 @@ from h2.errors import ErrorCodes
 from h2.events import DataReceived, RequestReceived, UnknownFrameReceived
 from h2.settings import SettingCodes
 
-from faultinject.memory import give_back
 from faultinject.plugin.frames import FRAMES_A_CALL, PIECE_BYTES, FrameAllowance
 from faultinject.plugin.port import Port, PortCall, Reason
 
@@ -51,6 +50,8 @@ class ServedPort:
     largest: Mapping[str, int]
     """The longest message of each path."""
     port: Port
+    give_back: Callable[[], None] | None = None
+    """Gives spare memory back to the system; None if that is not ours to do."""
     _timer: asyncio.TimerHandle | None = field(default=None, init=False)
 
     def begin(self, path: str, refuse: Callable[[Reason, str], None]) -> PortCall | None:
@@ -63,10 +64,10 @@ class ServedPort:
         return call
 
     def end(self, call: PortCall) -> None:
-        """Forget a call that is over; a while after a surge its memory goes back to the system."""
+        """Forget a call that is over; a while after a surge memory may be given back."""
         self.port.end(call)
-        if self.port.surge_is_over():
-            self.loop.call_later(REST_SECONDS, give_back)
+        if self.port.surge_is_over() and self.give_back is not None:
+            self.loop.call_later(REST_SECONDS, self.give_back)
 
     def _wake_by(self, time: float) -> None:
         if self._timer is not None:

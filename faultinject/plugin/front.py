@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 from faultinject.authority import local_url
 from faultinject.events import Warned
+from faultinject.memory import give_back
 from faultinject.plugin import wire
 from faultinject.plugin.calls import Side, TunnelPlugin
 from faultinject.plugin.guard import TunnelGuard
@@ -44,11 +45,16 @@ async def open_front(
         Side.CLIENT: (settings.port, "--port"),
         Side.UPSTREAM: (settings.upstream_port, "--upstream-port"),
     }
+    spare_memory = give_back if settings.gives_memory_back else None
     endpoints, largest = [], wire.largest_messages(settings.tunnel)
     for side, (port, option) in ports.items():
         service = PluginService(side, registrations, guarded, http)
         calls = service.calls()
-        endpoints.append(Endpoint(settings.host, port, option, wire.SERVICE, calls, largest))
+        endpoints.append(
+            Endpoint(
+                settings.host, port, option, wire.SERVICE, calls, largest, give_back=spare_memory
+            )
+        )
 
     async with open_grpc(endpoints, tell) as bound_ports:
         for side, bound_port in zip(ports, bound_ports, strict=True):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from attrs import evolve
 
+from faultinject.config.headers import checked_header
+from faultinject.errors import SettingsError
 from faultinject.faults.respond import Respond
 from faultinject.rules.match import Match
 from faultinject.rules.model import Rule
@@ -21,10 +23,21 @@ def narrowed(match: Match, only: Only) -> Match:
     return evolve(match, model_call=True) if only == "model" else evolve(match, housekeeping=False)
 
 
+def _header(name: str, value: str) -> tuple[bytes, bytes]:
+    name, value = checked_header(name, value)
+    return name.encode(), value.encode()
+
+
 def options_rule(settings: Settings) -> Rule:
-    """Return the rule that the options mean: respond to the targets, at random."""
+    """Return the rule that the options mean: respond to the targets, at random.
+
+    Raises `SettingsError` for a header that an answer cannot have.
+    """
     body = None if settings.error_body is None else settings.error_body.encode()
-    headers = tuple((name.encode(), value.encode()) for name, value in settings.headers)
+    try:
+        headers = tuple(_header(name, value) for name, value in settings.headers)
+    except ValueError as error:
+        raise SettingsError(f"headers: {error}") from None
     return Rule.of(
         "options",
         narrowed(Match(settings.target_host), settings.only),

@@ -124,6 +124,7 @@ def test_a_system_without_limits(monkeypatch):
 
 async def a_run(settings, listener):
     """Stand for a run: say one thing."""
+    assert settings.gives_memory_back  # the process is the program's own
     listener(Warned(time=0.0, message="something is up"))
 
 

@@ -7,7 +7,7 @@ from faultinject.config.options import CA_OPTIONS, FILE_OPTIONS, PROXY_OPTIONS
 from faultinject.settings import Settings
 
 SETTINGS = [option for option in PROXY_OPTIONS if option.setting]
-NO_OPTION = {"limits", "short_form"}
+NO_OPTION = {"gives_memory_back", "limits", "short_form"}
 
 
 def test_every_setting_has_one_option():

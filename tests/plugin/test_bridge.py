@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ import h2.settings
 import pytest
 import trio
 import trio.testing
-from attrs import define, field
+from attrs import define, evolve, field
 
 pytest.importorskip("trio_asyncio", exc_type=Exception)
 
@@ -72,10 +72,12 @@ def endpoint(
 
 
 @asynccontextmanager
-async def serving(call: bridge.Call = echo, **bounds: float) -> AsyncIterator[Served]:
+async def serving(
+    call: bridge.Call = echo, give_back: Callable[[], None] | None = None, **bounds: float
+) -> AsyncIterator[Served]:
     """Serve; nothing may be left when that is over."""
     before, problems = tasks(), list[str]()
-    served = endpoint(call, bounds=PortBounds(**bounds))
+    served = evolve(endpoint(call, bounds=PortBounds(**bounds)), give_back=give_back)
     async with open_grpc([served], problems.append) as (port,):
         yield Served(port, problems)
     await trio.testing.wait_all_tasks_blocked()
@@ -544,10 +546,9 @@ async def test_more_calls_than_there_may_be():
 async def test_memory_is_given_back_after_a_surge(monkeypatch):
     """Once the calls that held much are over."""
     given_back = trio.Event()
-    monkeypatch.setattr(callers, "give_back", given_back.set)
     monkeypatch.setattr(callers, "REST_SECONDS", 0.0)
     held = Held()
-    async with serving(held) as served:
+    async with serving(held, given_back.set) as served:
         with host(served.port) as calling:
             calls = [calling.start("ProcessTunnelData", chunk=b"x" * 4_000_000) for _ in range(3)]
             await held.until(lambda held: held.arrived == 3)
