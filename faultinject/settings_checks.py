@@ -176,5 +176,6 @@ def headers(_instance: object, field: Attribute[Any], value: object) -> None:
 
 
 def _is_pair(item: object) -> bool:
-    is_pair = isinstance(item, tuple) and len(item) == 2
-    return is_pair and all(isinstance(part, str) for part in item)
+    return (
+        isinstance(item, tuple) and len(item) == 2 and all(isinstance(part, str) for part in item)
+    )

@@ -37,7 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("performing", "presets"),
     # One client connection, from the whole to the bytes and back.
     ("session", "forwarding", "composing"),
-    ("readable_body", "rule_loading"),
+    ("readable_body",),
     ("exchange", "first_bytes", "telling", "deciding"),
     ("made_answer", "handshake_faults", "attempt_end"),
     ("planned",),
@@ -45,7 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("interception",),
     ("tunnel",),
     # How clients come in; the fake API stands in for an upstream.
-    ("front_door", "demo", "preview", "run"),
+    ("front_door", "demo", "preview", "rule_loading", "run"),
     ("services",),
     ("connections",),
     ("proxy", "plugin"),

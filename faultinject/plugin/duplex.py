@@ -9,7 +9,10 @@ import time
 
 import trio
 
+from faultinject.config.headers import checked_header
+from faultinject.errors import SettingsError
 from faultinject.events import Warned
+from faultinject.http.message import RequestHead
 from faultinject.plugin.lane_stream import LanePair
 from faultinject.plugin.lease import TunnelLease
 from faultinject.plugin.tunnel import DuplexTunnel
@@ -21,8 +24,11 @@ from faultinject.settings import PluginSettings
 def duplex_tunnels(
     nursery: trio.Nursery, services: Services, settings: PluginSettings
 ) -> Tunnels[LanePair]:
-    """Return the tunnels of a host that sends answers on as it would have sent the chunks."""
-    carrier = settings.whole_carrier
+    """Return the tunnels of a host that sends answers on as it would have sent the chunks.
+
+    Raises `SettingsError` for a header that the carrier cannot have.
+    """
+    carrier = _carrier(settings)
 
     def session_of(tunnel_id: str, pair: LanePair) -> Session:
         return Session(
@@ -40,3 +46,13 @@ def duplex_tunnels(
             services.listener(Warned(time=time.time(), message=words))
 
     return Tunnels(nursery, services.limits, LanePair, session_of, run)
+
+
+def _carrier(settings: PluginSettings) -> RequestHead:
+    """Return what is asked of the upstream, with its headers."""
+    try:
+        for name, value in settings.carrier_header:
+            checked_header(name, value)
+    except ValueError as error:
+        raise SettingsError(f"carrier_header: {error}") from None
+    return settings.whole_carrier

@@ -1,8 +1,11 @@
 """Run as a program: what of this process changes when faultinject is imported, and serves.
 
 First the process takes on what a user's program may have loaded, and is looked at. Then it
-imports every module of faultinject, serves a request, and is looked at again. It prints the
+imports every module of faultinject, serves some requests, and is looked at again. It prints the
 differences, a line each; the last line says how much was compared.
+
+With ``plugin`` as its argument it serves the plugin, in a program that has loaded trio-asyncio.
+With ``planted`` it changes something itself, which must be seen.
 """
 
 from __future__ import annotations
@@ -10,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures
-import email
 import faulthandler
 import gc
 import http.client
@@ -21,6 +23,7 @@ import logging
 import os
 import pkgutil
 import random
+import re
 import resource
 import signal
 import socket
@@ -39,6 +42,7 @@ from typing import Any
 import attrs
 import click
 import cryptography
+import filelock
 import google.protobuf.message
 import grpclib.client
 import grpclib.server
@@ -51,7 +55,7 @@ import trio
 import yaml
 
 USED = (
-    asyncio, attrs, click, concurrent.futures, cryptography, email, google.protobuf.message,
+    asyncio, attrs, click, concurrent.futures, cryptography, filelock, google.protobuf.message,
     grpclib.client, grpclib.server, grpclib.utils, h2.connection, h11, http.client, httpx, json,
     logging, random, rich, socket, ssl, trio, warnings, yaml,
 )  # fmt: skip
@@ -61,7 +65,7 @@ CHANGES_BY_LOADING = "faultinject.plugin.bridge"
 
 # What libraries keep for themselves, and change when they are used by anybody.
 OWN_BUSINESS = {
-    ("warnings", "_filters_version"),
+    ("attr._make", "_CountingAttr"),  # counts all fields of all classes
 }
 
 
@@ -89,7 +93,7 @@ def _of_the_process() -> dict[str, Any]:
     loggers = {"": logging.root} | {
         name: each
         for name, each in logging.root.manager.loggerDict.items()
-        if isinstance(each, logging.Logger) and name not in LATE_LOGGERS
+        if isinstance(each, logging.Logger) and name.partition(".")[0] in MODULES
     }
     return {
         "environment": dict(os.environ),
@@ -105,7 +109,7 @@ def _of_the_process() -> dict[str, Any]:
         "switches": sys.getswitchinterval(),
         "digits": sys.get_int_max_str_digits(),
         "async hooks": tuple(sys.get_asyncgen_hooks()),
-        "signals": {number.name: str(signal.getsignal(number)) for number in signal.valid_signals() if isinstance(number, signal.Signals)},
+        "signals": {n: str(signal.getsignal(n)) for n in sorted(signal.valid_signals())},
         "wakeup": _wakeup(),
         "blocked signals": signal.pthread_sigmask(signal.SIG_BLOCK, []),
         "collector": (gc.isenabled(), gc.get_threshold(), gc.get_debug(), gc.get_freeze_count()),
@@ -113,11 +117,11 @@ def _of_the_process() -> dict[str, Any]:
         "exit functions": atexit._ncallbacks(),
         "warnings": [str(each) for each in warnings.filters],
         "warnings shown by": id(warnings.showwarning),
-        "loggers": {n: (e.level, e.disabled, e.propagate, list(e.handlers)) for n, e in loggers.items()},
+        "loggers": {name: _of_logger(each) for name, each in loggers.items()},
         "logging's class": id(logging.getLoggerClass()),
         "locale": locale.setlocale(locale.LC_ALL),
         "umask": _umask(),
-        "limits": {name: resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT_")},
+        "limits": [resource.getrlimit(each) for each in LIMITS],
         "socket's timeout": socket.getdefaulttimeout(),
         "random": hash(random.getstate()),
         "fault handler": faulthandler.is_enabled(),
@@ -127,7 +131,11 @@ def _of_the_process() -> dict[str, Any]:
     }  # fmt: skip
 
 
-LATE_LOGGERS: set[str] = set()
+LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
+
+
+def _of_logger(logger: logging.Logger) -> tuple[object, ...]:
+    return logger.level, logger.disabled, logger.propagate, list(logger.handlers)
 
 
 def _wakeup() -> int:
@@ -155,7 +163,7 @@ def import_all() -> list[str]:
 
 
 async def serve_for_a_moment(folder: Path) -> None:
-    """Serve a request that a rule answers, and one that the fake API answers, through HTTPS."""
+    """Serve requests that a rule answers, and some that the fake API answers, through HTTPS."""
     import faultinject
 
     settings = faultinject.Settings(
@@ -181,12 +189,11 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
             yield f"{name}: {old} became {new}"
 
 
-# Serving a request and a client's use of its libraries fill what they keep for later; a first
-# round is made with libraries alone, so that only what faultinject changes is left.
-
-
 async def warm_up() -> None:
-    """Use the libraries as anybody would."""
+    """Use the libraries as anybody would: they fill what they keep for later."""
+    asyncio.get_event_loop_policy()
+    with tempfile.TemporaryDirectory():
+        pass
     async with trio.open_nursery() as nursery:
         listeners = await nursery.start(partial(trio.serve_tcp, _answer, 0, host="127.0.0.1"))
         port = listeners[0].socket.getsockname()[1]
@@ -201,29 +208,49 @@ async def _answer(stream: trio.SocketStream) -> None:
     await stream.send_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
 
-def main() -> None:
+async def serve_plugin_for_a_moment(folder: Path) -> None:
+    """Serve the plugin, and stop it."""
+    import faultinject
+
+    settings = faultinject.PluginSettings(port=0, upstream_port=0, data_dir=folder)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(faultinject.serve_plugin, settings)
+        nursery.cancel_scope.cancel()
+
+
+async def plant(_folder: Path) -> None:
+    """Change what must be noticed."""
+    h11._readers.header_field_re = re.compile(b"x")
+    gc.freeze()
+    signal.signal(signal.SIGTERM, lambda *_: None)
+
+
+SERVING = {"": serve_for_a_moment, "plugin": serve_plugin_for_a_moment, "planted": plant}
+
+
+def main(what: str = "") -> None:
     """Compare, and print."""
+    if what == "plugin":
+        importlib.import_module("trio_asyncio")
     trio.run(warm_up)
-    global MODULES
-    MODULES = {
-        name: module
-        for name, module in list(sys.modules.items())
-        if isinstance(module, types.ModuleType) and name != "__main__"
-    }
+    loaded = {name: each for name, each in sys.modules.items() if name != "__main__"}
+    MODULES.update((n, each) for n, each in loaded.items() if isinstance(each, types.ModuleType))
     assert not any(name.startswith("faultinject") for name in MODULES)
-    before = looked_at()
-    names = import_all()
-    imported = looked_at()
     with tempfile.TemporaryDirectory() as folder:
-        trio.run(serve_for_a_moment, Path(folder))
-    served = looked_at()
-    for what, then, now in (("import", before, imported), ("serving", imported, served)):
+        before = looked_at()
+        names = import_all()
+        assert what == "plugin" or "trio_asyncio" not in sys.modules  # it changes asyncio for all
+        imported = looked_at()
+        trio.run(SERVING[what], Path(folder))
+        served = looked_at()
+    for when, then, now in (("import", before, imported), ("serving", imported, served)):
         for line in differences(then, now):
-            print(f"{what}: {line}")
+            print(f"{when}: {line}")
     print(len(before), "facts,", len(names), "modules")
 
 
 MODULES: dict[str, types.ModuleType] = {}
+"""What was loaded before faultinject."""
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
