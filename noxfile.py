@@ -57,9 +57,12 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types."""
+    """Check types, and those of the examples in docs/library.md as their readers would."""
     install(session, "types")
     session.run("mypy")
+    folder = session.create_tmp()
+    session.run("python", "-m", "tests.library.examples", folder)
+    session.run("mypy", "--strict", "--config-file=", folder)
 
 
 @nox.session

@@ -26,38 +26,38 @@ def load_rules(source: Path | str | Sequence[Mapping[str, object]]) -> RuleSet:
 
     The seed of the draws is that of the `Settings`, not the set's.
     """
-    rules = _read(source).rules
+    place = shown_path(source) if isinstance(source, Path) else "load_rules"
+    rules = _read(source, place).rules
     if not rules:
-        raise SettingsError("there is no rule in it: nothing would fail")
+        raise SettingsError(f"{place}: there is no rule in it: nothing would fail")
     return RuleSet(rules, seed=0)
 
 
-def _read(source: Path | str | Sequence[Mapping[str, object]]) -> Reading:
+def _read(source: Path | str | Sequence[Mapping[str, object]], place: str) -> Reading:
     if isinstance(source, Path):
-        return _of_file(source)
+        return _of_file(source, place)
     if isinstance(source, str):
-        return Reading((_of_text(source),))
-    return read_rules(list(source) if isinstance(source, Sequence) else source, "load_rules")
+        return Reading((_of_text(source, place),))
+    return read_rules(list(source) if isinstance(source, Sequence) else source, place)
 
 
-def _of_text(text: str) -> Rule:
+def _of_text(text: str, place: str) -> Rule:
     try:
-        return read_rule_text(text, "load_rules")
+        return read_rule_text(text, place)
     except SettingsError:
         if text.endswith(_ENDS_OF_FILES):
             raise SettingsError(
-                f"load_rules: {shown_text(text)} is no rule; a file is given as a Path"
+                f"{place}: {shown_text(text)} is no rule; a file is given as a Path"
             ) from None
         raise
 
 
-def _of_file(path: Path) -> Reading:
+def _of_file(path: Path, place: str) -> Reading:
     values = read_config_file(path)
-    place = shown_path(path)
     if others := sorted(values.keys() - {"rules"}):
         raise SettingsError(
-            f"{place}: besides rules it has {', '.join(others)}, which would go unheeded; give that"
-            " to Settings and leave it out of the file"
+            f"{place}: besides rules it has {shown_text(', '.join(others))}, which would go"
+            " unheeded; give that to Settings and leave it out of the file"
         )
     if "rules" not in values:
         raise SettingsError(f"{place}: it has no rules; write rules: above a list of rules")

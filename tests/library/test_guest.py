@@ -15,7 +15,6 @@ PROGRAM = Path(__file__).with_name("guest.py")
 
 def changed_by(*arguments: str) -> list[str]:
     """Return what changed in a process of its own, and check that much was compared."""
-    pytest.importorskip("httpx")
     command = [sys.executable, "-X", "utf8", str(PROGRAM), *arguments]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stderr
