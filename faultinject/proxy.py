@@ -16,7 +16,7 @@ from attrs import frozen
 from faultinject.authority import bracketed, local_url
 from faultinject.errors import StartError
 from faultinject.events import Listener, ProxyStarted, ProxyStopped
-from faultinject.run import Run, Running, nobody
+from faultinject.run import Run, Running, check_kind, nobody
 from faultinject.settings import Settings
 
 
@@ -44,6 +44,7 @@ async def serve(
     ``listener`` gets every event. Raises `StartError`, `SettingsError` before it has started;
     afterwards only cancellation ends it early.
     """
+    check_kind(settings, Settings)
     run = Run.of(settings, listener, is_base_url=True)
     async with AsyncExitStack() as owned:
         listeners = await _listen(settings)

@@ -17,7 +17,7 @@ import trio
 from attrs import define, field, frozen
 
 import faultinject
-from faultinject.errors import DataDirectoryError
+from faultinject.errors import DataDirectoryError, SettingsError
 from faultinject.events import Event, Listener, PluginStopped, ProxyStopped, Warned
 from faultinject.settings import Only, Settings
 from faultinject.tls.certificate_authority import CertificateAuthority, NoAuthority
@@ -32,6 +32,15 @@ if TYPE_CHECKING:  # loaded once something listens, if the options alone are the
 
 def nobody(_event: Event) -> None:
     """Listen to nothing."""
+
+
+def check_kind(settings: object, kind: type[Settings]) -> None:
+    """Raise `SettingsError` unless settings are of a kind: a program may hand over anything."""
+    if not isinstance(settings, kind):
+        raise SettingsError(
+            f"{type(settings).__name__} is not a {kind.__name__};"
+            f" make one by faultinject.{kind.__name__}(...)"
+        )
 
 
 @frozen(kw_only=True)

@@ -21,7 +21,7 @@ from faultinject.plugin.front import open_front
 from faultinject.plugin.registrations import Registrations
 from faultinject.plugin.reply import reply_tunnels
 from faultinject.plugin.tunnels import Tunnels
-from faultinject.run import Run, Running, nobody
+from faultinject.run import Run, Running, check_kind, nobody
 from faultinject.services import dialer_of, services_of
 from faultinject.session import Services
 from faultinject.settings import PluginSettings, TunnelMode
@@ -51,6 +51,7 @@ async def serve_plugin(
     ``listener`` gets every event. Raises `StartError`, `SettingsError` before it has started;
     afterwards only cancellation ends it early.
     """
+    check_kind(settings, PluginSettings)
     run = Run.of(settings, listener, capabilities_of(settings))
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
