@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.conditions import MISSING
@@ -118,7 +118,6 @@ def test_a_body_that_is_no_json(body: bytes | None) -> None:
     assert (asked.json, asked.model, asked.stream, asked.tools) == (MISSING, None, False, ())
 
 
-@settings(deadline=None)
 @given(
     st.binary()
     | st.builds(

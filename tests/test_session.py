@@ -411,7 +411,7 @@ def run_with_clock(main: Callable[[], Awaitable[None]]) -> None:
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(sent=pieces, probability=st.sampled_from([0.0, 1.0]))
 def test_no_bytes_to_the_port_are_a_defect(sent, probability):
     """Any bytes: the session ends by itself, and is never told as failed."""
@@ -423,7 +423,7 @@ def test_no_bytes_to_the_port_are_a_defect(sent, probability):
     run_with_clock(main)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(sent=pieces, authority=st.sampled_from([f"{TARGET}:443", "other.example:443"]))
 def test_no_bytes_within_a_tunnel_are_a_defect(sent, authority):
     """The same within a tunnel."""
@@ -435,7 +435,7 @@ def test_no_bytes_within_a_tunnel_are_a_defect(sent, authority):
     run_with_clock(main)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(sent=pieces)
 def test_no_bytes_within_tls_are_a_defect(sent):
     """And within the tunnel's TLS."""
@@ -468,7 +468,7 @@ ANSWERS = [
 ]
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(
     said=st.lists(st.one_of(st.sampled_from(ANSWERS), st.binary(max_size=20)), max_size=6),
     asked=st.sampled_from([get("/"), get("/", TARGET, b"Connection: upgrade", b"Upgrade: x"),

@@ -338,7 +338,7 @@ JSON = st.recursive(
 KEYS = st.sampled_from(sorted(FILE_OPTIONS)) | st.text(max_size=12)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(JSON | st.dictionaries(KEYS, JSON, max_size=4))
 def test_any_json_loads_or_is_one_line(tmp_path, value):
     """No file makes a traceback, or a message of two lines."""
@@ -350,7 +350,7 @@ def test_any_json_loads_or_is_one_line(tmp_path, value):
         assert len(message.splitlines()) == 1
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200), st.sampled_from(["x.json", "x.toml", "x"]))
 def test_any_bytes_load_or_are_one_line(tmp_path, data, name):
     """The same for what is not JSON at all."""
@@ -362,7 +362,6 @@ def test_any_bytes_load_or_are_one_line(tmp_path, data, name):
         assert len(message.splitlines()) == 1
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from([option for option in PROXY_OPTIONS if option.name != "config"]),
     st.text(alphabet=st.characters(exclude_characters="\0")),

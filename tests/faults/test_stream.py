@@ -172,7 +172,7 @@ def all_events_of(data: bytes) -> list[Any]:
     missing=st.integers(1, 2),
     cuts=st.lists(st.integers(0, len(WHOLE))),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_a_last_event_without_its_blank_line(
     point: dict[str, Any], action: dict[str, Any], line_end: bytes, missing: int, cuts: list[int]
 ) -> None:
@@ -276,7 +276,7 @@ def cut_streams(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
 
 
 @given(cut_streams(), st.integers(1, 7), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_events_before_the_point_are_what_they_were(
     stream: tuple[bytes, list[bytes]], count: int, after: bool
 ) -> None:
@@ -297,7 +297,7 @@ def test_events_before_the_point_are_what_they_were(
 
 
 @given(cut_streams(), st.integers(1, 3), st.sampled_from(["split", "merge"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_same_bytes_in_other_pieces(
     stream: tuple[bytes, list[bytes]], count: int, how: str
 ) -> None:
@@ -308,7 +308,7 @@ def test_the_same_bytes_in_other_pieces(
 
 
 @given(cut_streams(), st.integers(0, 60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_cut_behind_an_edit(stream: tuple[bytes, list[bytes]], after: int) -> None:
     """Faults on one answer act one behind the other, whatever the pieces."""
     whole, pieces = stream
@@ -401,7 +401,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(VALUES, st.integers(1, 2))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_garbled_data_is_never_json(value: Any, count: int) -> None:
     """Whatever it was."""
     data = json.dumps(value).encode()

@@ -249,7 +249,7 @@ async def play(script: list[Step], socket_bytes: int, raw: bool) -> None:
 
 
 @given(steps, st.sampled_from([32 * 1024, 64 * 1024]), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_interleaving_arrives(script: list[Step], socket_bytes: int, raw: bool) -> None:
     """Whoever sends what and when, each byte arrives once and in its place."""
     trio.run(play, script, socket_bytes, raw, clock=trio.testing.MockClock(autojump_threshold=0))

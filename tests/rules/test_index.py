@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.facts import Facts
@@ -80,7 +80,6 @@ REQUESTS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(MATCHES, max_size=8), st.lists(REQUESTS, min_size=1, max_size=12))
 def test_an_index_finds_what_asking_each_finds(matches: list[Any], requests: list[Facts]) -> None:
     """In order, also at the second time, when it remembers."""
@@ -124,7 +123,6 @@ def counts_attempt(rule_set: RuleSet, facts: Facts) -> bool:
     return False
 
 
-@settings(deadline=None)
 @given(RULES, st.lists(st.tuples(REQUESTS, st.booleans()), min_size=1, max_size=8))
 def test_a_decision_is_as_if_every_rule_were_asked_and_every_body_read(
     values: list[Any], requests: list[tuple[Facts, bool]]
