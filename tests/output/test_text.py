@@ -53,6 +53,16 @@ def test_exchange() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "end"),
+    [("api", "  rule=error"), ("model", "  rule=error"), ("preflight", "  preflight  rule=error"),
+     ("housekeeping", "  housekeeping  rule=error")],
+)  # fmt: skip
+def test_what_a_request_was_for(kind: str, end: str) -> None:
+    """It is said of what is no call of the API."""
+    assert line(sample(ExchangeEnded, kind=kind)).endswith(f"127.0.0.1:53124{end}")
+
+
 def test_an_exchange_that_was_harmed() -> None:
     """What was done to it follows its rule."""
     text = line(sample(ExchangeEnded, outcome="harmed", fault="stall after 5 events"))
