@@ -10,6 +10,7 @@ from typing import Any
 import brotli
 import pytest
 import trio
+import trio.testing
 import zstandard
 from attrs import define, field
 
@@ -178,6 +179,20 @@ async def test_a_body_that_cannot_be_decoded_is_warned_of_once(autojump_clock, h
             in warned.message
         )
         assert "rules that read the body do not match" in warned.message
+
+
+async def test_a_body_that_breaks_the_protocol_while_rules_wait_for_it(autojump_clock):
+    """It is refused as it would be without them, and no rule has been asked."""
+    async with open_bench() as bench:
+        bench.rules(OF_THE_MODEL)
+        client = bench.connect()
+        head = b"POST /v1/messages HTTP/1.1\r\nHost: api.example.com\r\n"
+        await client.send(head + b"Transfer-Encoding: chunked\r\n\r\n")
+        await trio.testing.wait_all_tasks_blocked()
+        await client.send(b"no length\r\n")
+        assert (await client.answer()).status == 400
+        exchange = await bench.exchange()
+        assert (exchange.outcome, exchange.status, exchange.rule) == ("refused", 400, None)
 
 
 async def test_a_body_that_is_not_coded_though_its_header_says_so(autojump_clock):

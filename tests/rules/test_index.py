@@ -197,6 +197,14 @@ def test_json_that_is_no_object() -> None:
         assert (plan.rule_id is not None) is fires
 
 
+def test_a_list_where_a_value_is_asked_for() -> None:
+    """Cannot be remembered, and is asked each time, too."""
+    rule_set = RuleSet(rules({"match": {"json": {"n": {"equal": [1]}}}}), 7)
+    for value, fires in (([1], True), ([2], False), (1, False), ([1], True)):
+        plan = decide(rule_set, Counters(), request(body={"n": value}))
+        assert (plan.rule_id is not None) is fires
+
+
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """When it is too much it is forgotten, and nothing else changes."""
     monkeypatch.setattr(index, "_COMBINATIONS", 4)
