@@ -21,7 +21,7 @@ from faultinject.events import Kind
 from faultinject.http.cors import is_preflight
 from faultinject.http.message import RequestHead
 from faultinject.missing import MISSING
-from faultinject.providers import provider_for
+from faultinject.providers import kind_of, provider_for
 
 if TYPE_CHECKING:
     from faultinject.providers.provider import Provider
@@ -62,6 +62,8 @@ class Facts:
 
     _headers: dict[bytes, tuple[bytes, ...]] | None = field(default=None, init=False, repr=False)
     _json: Any = field(default=_UNREAD, init=False, repr=False)
+    _path: str | None = field(default=None, init=False, repr=False)
+    _kind: Any = field(default=_UNREAD, init=False, repr=False)
 
     def counted(self, attempt: int, call: str) -> Facts:
         """Return the facts with the number of the attempt, and of which call it is one."""
@@ -86,10 +88,12 @@ class Facts:
         """The request's method, as sent."""
         return self.head.method.decode("ascii")
 
-    @cached_property
+    @property
     def path(self) -> str:
         """The path of the request's target, without its query."""
-        return self.head.target.partition(b"?")[0].decode("ascii", "backslashreplace")
+        if self._path is None:
+            self._path = self.head.target.partition(b"?")[0].decode("ascii", "backslashreplace")
+        return self._path
 
     @cached_property
     def provider(self) -> Provider:
@@ -101,12 +105,18 @@ class Facts:
         """Whether a browser asks if a page may make a call (CORS)."""
         return is_preflight(self.head)
 
-    @cached_property
+    @property
     def kind(self) -> Kind | None:
         """What the request is for; None of a CONNECT, which says nothing of that yet."""
+        if self._kind is _UNREAD:
+            self._kind = self._found_kind()
+        found: Kind | None = self._kind
+        return found
+
+    def _found_kind(self) -> Kind | None:
         if self.head.method == b"CONNECT":
             return None
-        return "preflight" if self.is_preflight else self.provider.kind(self.method, self.path)
+        return "preflight" if self.is_preflight else kind_of(self.host, self.method, self.path)
 
     @cached_property
     def query(self) -> dict[str, tuple[str, ...]]:

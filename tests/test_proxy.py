@@ -9,6 +9,7 @@ import struct
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -463,6 +464,29 @@ async def test_a_client_that_is_gone_before_it_is_served(data_dir):
         connect_and_reset(run.proxy.port)
         await run.wait_for(SessionEnded)
         assert run.of(SessionStarted)[0].client == "unknown"
+
+
+async def test_memory_is_given_back_once_a_surge_is_over(monkeypatch, data_dir):
+    """When of four connections three have left, here; no sooner, and only once."""
+    given_back, told = [], trio.Event()
+
+    def collect() -> None:
+        given_back.append(len(run.of(SessionEnded)))
+        trio.from_thread.run_sync(told.set)
+
+    monkeypatch.setattr("faultinject.memory.gc", SimpleNamespace(collect=collect))
+    monkeypatch.setattr("faultinject.spare_memory.SURGE_CONNECTIONS", 4)
+    async with running(data_dir, error_probability=1.0) as run:
+        clients = [await run.connect() for _ in range(4)]
+        for client in clients:
+            assert (await client.ask(get("/"))).status == 429
+        for left, client in enumerate(clients, 1):
+            await client.close()
+            await run.wait_for(SessionEnded, left)
+        with trio.fail_after(10):
+            await told.wait()
+    assert given_back[0] >= 3
+    assert len(given_back) == 1
 
 
 async def test_targets_may_be_answered_by_the_fake_api(data_dir):

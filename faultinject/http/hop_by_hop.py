@@ -27,6 +27,11 @@ _ALWAYS = frozenset({b"keep-alive", b"proxy-connection", b"http2-settings"})
 _FILTERED = frozenset({b"connection", b"te", b"upgrade"})
 """Fields of which a part may pass."""
 
+_ENDS_HERE = _ALWAYS | _FILTERED
+
+_PERSISTENCE = frozenset({b"close", b"keep-alive"})
+"""Words of Connection that pass, for they hold for the next hop as well."""
+
 _NEEDED = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
 """Fields that stay even if Connection names them: without them the next hop would read another
 message than we did, or never ask for its body."""
@@ -117,8 +122,11 @@ class Passage:
         if head.http_version > b"1.1":
             head = evolve(head, http_version=b"1.1")  # our own (RFC 9110 section 6.2)
         names = {name.lower() for name, _ in head.headers}
-        if not names.isdisjoint(_ALWAYS | _FILTERED):
-            self._named = frozenset(header_tokens(head.headers, b"connection") - _NEEDED)
+        if not names.isdisjoint(_ENDS_HERE):
+            named = header_tokens(head.headers, b"connection")
+            self._named = frozenset(named - _NEEDED)
+            if named <= _PERSISTENCE and names.isdisjoint((_ENDS_HERE | named) - {b"connection"}):
+                return unambiguous(head)  # as of nearly all clients: all of it passes
             upgrades = _PASSED_UPGRADES[type(head)]
             head = evolve(head, headers=_end_to_end(head.headers, self._named, upgrades))
         return unambiguous(head)
@@ -130,7 +138,7 @@ def _end_to_end(headers: Headers, named: frozenset[bytes], upgrades: frozenset[b
     headers = _filtered(headers, b"te", frozenset({b"trailers"}))
     headers = _filtered(headers, b"upgrade", upgrades)
     left = {name.lower() for name, _ in headers} & {b"te", b"upgrade"}
-    headers = _filtered(headers, b"connection", frozenset({b"close", b"keep-alive", *left}))
+    headers = _filtered(headers, b"connection", _PERSISTENCE | left)
     if b"te" in left and b"te" not in named:  # its sender owes it (RFC 9110 section 10.1.4)
         headers += ((b"Connection", b"TE"),)
     return headers

@@ -92,7 +92,7 @@ def write_response(parts: tuple[Part, ...]) -> bytes | None:
     head = parts[0]
     if not isinstance(head, ResponseHead):
         return None
-    if any(type(value) is Spaced for _, value in head.headers):  # to a cache as any other
+    if Spaced in [type(value) for _, value in head.headers]:  # to a cache as any other
         encoded, length = _plain_response.__wrapped__(head)
     else:
         encoded, length = _plain_response(head)
@@ -114,8 +114,15 @@ def _joined(head: bytes, rest: tuple[Part, ...], length: int | None) -> bytes | 
 
 
 def _headers(block: bytes) -> Headers:
-    fields = (line.partition(b":") for line in block.split(b"\r\n")[:-1])
-    return tuple([(name, Spaced.of(rest.strip(b" \t"), rest)) for name, _, rest in fields])
+    fields = [line.partition(b":") for line in block.split(b"\r\n")[:-1]]
+    # What stands as usual does without a call for each field.
+    return tuple(
+        [
+            (name, value if rest == b" " + value else Spaced.of(value, rest))
+            for name, _, rest in fields
+            for value in (rest.strip(b" \t"),)
+        ]
+    )
 
 
 def _has_length(headers: Headers) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+from operator import index
 
 import trio
 
@@ -45,6 +46,7 @@ class TlsStream(Layered):
         "_ended",
         "_incoming",
         "_outgoing",
+        "_peer_ended",
         "_receiving",
         "_sending",
         "_tls",
@@ -75,7 +77,7 @@ class TlsStream(Layered):
             self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
         )
         self._receiving = self._sending = False
-        self._closed = self._ended = False
+        self._closed = self._ended = self._peer_ended = False
         self._decrypted = b""  # what was there to be read when we ended our side
         self.truncated = False
         # Sending is the sender's business, but a receiver may have to answer a key update.
@@ -118,7 +120,7 @@ class TlsStream(Layered):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """Return what has arrived, decrypted; none at the peer's end."""
-        if max_bytes is not None and max_bytes < 1:
+        if max_bytes is not None and index(max_bytes) < 1:
             raise ValueError("max_bytes must be at least 1")
         if self._receiving:
             raise trio.BusyResourceError("another task is receiving")
@@ -136,7 +138,8 @@ class TlsStream(Layered):
                 if not waited:  # whoever reads in a loop still lets the others have their turn
                     await trio.lowlevel.cancel_shielded_checkpoint()
                 return data
-            await self._flush()
+            if self._outgoing.pending:
+                await self._flush()
             await self._fill()
             waited = True
         raise trio.ClosedResourceError
@@ -146,6 +149,10 @@ class TlsStream(Layered):
         if self._decrypted:
             early, self._decrypted = self._decrypted[:max_bytes], self._decrypted[max_bytes:]
             return early
+        # Asked for what it does not have, OpenSSL makes an error: that takes ten times as long.
+        held = self._incoming.pending or self._arrived or self._tls.pending()
+        if not (held or self._peer_ended):
+            return None
         if not (data := self._read_record(max_bytes)):
             return data
         while len(data) < max_bytes and (self._incoming.pending or self._arrived):
@@ -158,17 +165,20 @@ class TlsStream(Layered):
         """Decrypt from one record; none at the peer's end, None if more has to arrive."""
         while True:
             try:
-                return self._tls.read(max_bytes)
+                if data := self._tls.read(max_bytes):
+                    return data
             except ssl.SSLWantReadError:
-                if not self._feed():
-                    return None
-            except ssl.SSLZeroReturnError:  # both sides have said their end
-                return b""
+                if self._feed():
+                    continue
+                return None
+            except ssl.SSLZeroReturnError:
+                pass  # both sides have said their end
             except ssl.SSLEOFError:
                 self.truncated = True
-                return b""
             except ssl.SSLError as error:
                 raise trio.BrokenResourceError(str(error)) from error
+            self._peer_ended = True
+            return b""
 
     async def _fill(self) -> bool:
         """Wait for bytes from the transport, and give TLS the first; return whether there were any.
@@ -178,6 +188,7 @@ class TlsStream(Layered):
         data = await self.transport.receive_some(READ_NUM_BYTES)
         if not data:
             self._incoming.write_eof()
+            self._peer_ended = True
             return False
         self._arrived = memoryview(data)
         return self._feed()
@@ -206,18 +217,16 @@ class TlsStream(Layered):
     async def _send(self, data: memoryview) -> None:
         if not data:
             await trio.lowlevel.checkpoint()
-        for start in range(0, len(data), READ_NUM_BYTES):
-            self._encrypt(data[start : start + READ_NUM_BYTES])
-            await self._flush()
-
-    def _encrypt(self, data: memoryview) -> None:
         for start in range(0, len(data), PIECE_NUM_BYTES):
-            if start:
-                self._encrypted.append(self._outgoing.read())
+            end = start + PIECE_NUM_BYTES
             try:
-                self._tls.write(data[start : start + PIECE_NUM_BYTES])
+                self._tls.write(data[start:end])
             except ssl.SSLError as error:
                 raise trio.BrokenResourceError(str(error)) from error
+            if end < len(data) and end % READ_NUM_BYTES:
+                self._encrypted.append(self._outgoing.read())  # one send is for many
+            else:
+                await self._flush()
 
     async def _flush(self) -> None:
         """Send what TLS has to send, if anything."""

@@ -53,6 +53,8 @@ def test_what_may_pass_passes_as_it_is(lines: list[bytes]) -> None:
         ([b"Connection: close, x-SECRET", b"X-Secret: 1"], [b"Connection: close"]),
         ([b"Connection: a", b"A: 1", b"connection: b,close", b"B: 2"], [b"connection: close"]),
         ([b"Connection: nothing-there", b"A: 1"], [b"A: 1"]),
+        ([b"Connection: close", b"Close: 1", b"A: 1"], [b"Connection: close", b"A: 1"]),
+        ([b"Connection: close,", b"A: 1"], [b"Connection: close", b"A: 1"]),
         ([b"Connection: ,", b"A: 1"], [b"A: 1"]),
         ([b"Keep-Alive: timeout=5", b"A: 1"], [b"A: 1"]),
         ([b"Connection: Keep-Alive", b"Keep-Alive: timeout=5"], [b"Connection: Keep-Alive"]),

@@ -11,9 +11,10 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from faultinject import providers
 from faultinject.framing import StreamEvent
 from faultinject.http.message import ResponseHead, find_header
-from faultinject.providers import PROVIDERS, provider_for, provider_named
+from faultinject.providers import PROVIDERS, kind_of, provider_for, provider_named
 from faultinject.providers.provider import (
     Asked,
     Failure,
@@ -116,6 +117,19 @@ def test_what_a_request_is_for(host: str, request_line: str, kind: str) -> None:
     """Housekeeping is named; on the host of an API that is not known, nothing is."""
     method, path = request_line.split(" ")
     assert provider_for(host, path).kind(method, path) == kind
+    assert kind_of(host, method, path) == kind
+    assert kind_of(host, method, path) == kind  # as remembered
+
+
+def test_what_is_remembered_of_kinds_is_bounded() -> None:
+    """A stranger chooses paths and methods, how many and how long."""
+    for number in range(1000):
+        assert kind_of(A, "POST", f"/{number}/v1/messages") == "model"
+    before = providers._remembered_kind.cache_info()
+    assert before.currsize <= 256
+    assert kind_of(A, "POST", "/" + "x" * 300 + "/v1/messages") == "model"
+    assert kind_of(A, "X" * 300, "/v1/messages") == "api"
+    assert providers._remembered_kind.cache_info() == before
 
 
 def test_no_one_else_recognises() -> None:

@@ -295,6 +295,9 @@ async def test_a_read_of_no_bytes_is_a_mistake() -> None:
     _, ours = await connected()
     with pytest.raises(ValueError, match="at least 1"):
         await ours.receive_some(0)
+    assert ours._read(1) is None  # what came with the handshake
+    with pytest.raises(TypeError):
+        await ours.receive_some(1.5)  # type: ignore[arg-type]
 
 
 async def test_a_receiver_that_has_to_answer_waits_for_the_sender() -> None:
