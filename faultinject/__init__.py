@@ -14,10 +14,10 @@ TYPE_CHECKING = False  # what `typing` has, which is not loaded for so little
 if TYPE_CHECKING:
     from faultinject import errors as errors
     from faultinject import events as events
+    from faultinject.config.rule_loading import load_rules as load_rules
     from faultinject.limits import Limits as Limits
     from faultinject.plugin.serving import serve_plugin as serve_plugin
-    from faultinject.proxy import serve as serve
-    from faultinject.rule_loading import load_rules as load_rules
+    from faultinject.proxy.server import serve as serve
     from faultinject.rules.model import Rule as Rule
     from faultinject.rules.model import RuleSet as RuleSet
     from faultinject.settings import PluginSettings as PluginSettings
@@ -43,8 +43,8 @@ _HOMES = {
     "Rule": "faultinject.rules.model",
     "RuleSet": "faultinject.rules.model",
     "Settings": "faultinject.settings",
-    "load_rules": "faultinject.rule_loading",
-    "serve": "faultinject.proxy",
+    "load_rules": "faultinject.config.rule_loading",
+    "serve": "faultinject.proxy.server",
     "serve_plugin": "faultinject.plugin.serving",
 }
 _MODULES = ("errors", "events")

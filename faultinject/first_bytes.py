@@ -8,11 +8,11 @@ from __future__ import annotations
 import trio
 from attrs import define, field
 
-from faultinject.beside import beside
-from faultinject.opening import OpeningReader, Speech
-from faultinject.relay import READ_NUM_BYTES
-from faultinject.session import Session
-from faultinject.streams import PrefixedStream
+from faultinject.net.relay import READ_NUM_BYTES
+from faultinject.net.streams import PrefixedStream
+from faultinject.net.tasks import beside
+from faultinject.proxy.session import Session
+from faultinject.proxy.sniff import OpeningReader, Speech
 from faultinject.tls.client_hello import ClientHello, Unread
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from faultinject.facts import Facts
 from faultinject.http.coding import content_codings, decoded
 from faultinject.missing import MISSING
-from faultinject.session import Services
+from faultinject.proxy.session import Services
+from faultinject.rules.facts import Facts
 
 _LONGEST_CODING = 40
 

@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 import trio
 
-from faultinject.dial import Dialer
+from faultinject.proxy.runtime import Run
+from faultinject.proxy.session import Services
+from faultinject.proxy.upstream.dial import Dialer
+from faultinject.proxy.upstream.pool import Dial
 from faultinject.rules import RuleSet
-from faultinject.run import Run
-from faultinject.session import Services
 from faultinject.settings import Settings
 from faultinject.tls.certificate_authority import NoAuthority
-from faultinject.tls.leaves import LeafCache
-from faultinject.upstream import Dial
+from faultinject.tls.leaf_cache import LeafCache
 
 
 def dialer_of(settings: Settings, is_ourselves: Callable[[trio.socket.SocketType], bool]) -> Dialer:
@@ -74,5 +74,4 @@ def _load_performing(rule_set: RuleSet) -> None:
     """Load what performs the plans of rules, if it will be needed: else a request waits for it."""
     if any(rule.response is None for rule in rule_set.rules):
         import faultinject.faults.naming
-        import faultinject.handshake_faults
-        import faultinject.planned  # noqa: F401 -- to have it loaded
+        import faultinject.proxy.planned  # noqa: F401 -- to have it loaded

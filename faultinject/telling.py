@@ -23,8 +23,8 @@ from faultinject.events import (
     Warned,
 )
 from faultinject.http.message import RequestHead
-from faultinject.relay import Relayed
-from faultinject.session import Session, milliseconds_since
+from faultinject.net.relay import Relayed
+from faultinject.proxy.session import Session, milliseconds_since
 from faultinject.tls.client_hello import ClientHello
 
 _BEHIND_THE_PATH = re.compile(rb"[?#;&]|%(?:3[fF]|23|3[bB]|26)")

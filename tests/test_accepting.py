@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from faultinject.accepting import Accepting
+from faultinject.net.listener import Accepting
 
 
 class Door:

@@ -3,9 +3,9 @@
 import pytest
 
 from faultinject.authority import Authority, TargetPattern
-from faultinject.base_url import check_keys, mended, target_meant
 from faultinject.errors import ClientProtocolError
 from faultinject.http.message import RequestHead
+from faultinject.proxy.base_url import check_keys, mended, target_meant
 
 ANTHROPIC, OPENAI = "api.anthropic.com", "api.openai.com"
 GOOGLE = "generativelanguage.googleapis.com"

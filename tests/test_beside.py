@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from faultinject.beside import beside
+from faultinject.net.tasks import beside
 
 
 async def forever(_ended: trio.CancelScope) -> None:

@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from faultinject.authority import TargetPattern
-from faultinject.composing import (
+from faultinject.config.rule_set import (
     asked_probability,
     chances,
     composed,
@@ -20,7 +20,7 @@ from faultinject.composing import (
 )
 from faultinject.errors import SettingsError
 from faultinject.events import ProxyStarted
-from faultinject.faults.stage import Ability
+from faultinject.faults.place import Ability
 from faultinject.rules.checks import Capabilities
 from faultinject.rules.model import Rule
 from faultinject.rules.when import GroupBy, Per, When
@@ -201,7 +201,7 @@ def test_files_that_cannot_be_a_body(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
 ) -> None:
     """One line says so; what has no end does not fill the memory, or hold up the start."""
-    monkeypatch.setattr("faultinject.composing.MOST_FILE_BYTES", 10)
+    monkeypatch.setattr("faultinject.config.rule_set.MOST_FILE_BYTES", 10)
     (tmp_path / "large").write_bytes(b"x" * 11)
     (tmp_path / "fits").write_bytes(b"x" * 10)
     if os.name != "nt":

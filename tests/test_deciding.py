@@ -14,12 +14,12 @@ import trio.testing
 import zstandard
 from attrs import define, field
 
-from faultinject import session
 from faultinject.events import ExchangeEnded, Warned
-from faultinject.facts import Facts
 from faultinject.limits import Limits
+from faultinject.proxy import session
+from faultinject.proxy.session import Services
 from faultinject.rules import Plan
-from faultinject.session import Services
+from faultinject.rules.facts import Facts
 from tests.support.bench import get, ok, open_bench, post
 from tests.support.llm_api import completion_events
 from tests.support.peer import Message

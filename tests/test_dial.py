@@ -18,10 +18,10 @@ import trustme
 from attrs import define, evolve, field
 from trio.testing import MockClock
 
-from faultinject import dial
 from faultinject.authority import Authority, ConnectTo
-from faultinject.dial import Dialer, Origin
 from faultinject.errors import UpstreamError
+from faultinject.proxy.upstream import dial
+from faultinject.proxy.upstream.dial import Dialer, Origin
 from faultinject.tls.stream import TlsStream
 
 NAME = "api.example"

@@ -20,16 +20,15 @@ import faultinject
 from faultinject.cli.commands import TableOption, texts_given
 from faultinject.cli.old_forms import current_form
 from faultinject.cli.root import PROGRAM, root
-from faultinject.composing import rule_set_of
 from faultinject.config import CA_OPTIONS, PLUGIN_OPTIONS, PROXY_OPTIONS, load_settings
 from faultinject.config.options import FILE_OPTIONS
+from faultinject.config.rule_set import rule_set_of
 from faultinject.errors import FaultinjectError
 from faultinject.faults.respond import Respond, injected_response
 from faultinject.limits import Limits
 from faultinject.providers.anthropic import error_body, error_type
 from faultinject.rules import Draws
 from faultinject.settings import Settings
-from tests.test_imports import FLOORS
 from tools import preset_page
 from tools.option_table import END, START, page_with, tables
 from tools.site_check import loaded_from_elsewhere
@@ -368,22 +367,6 @@ def test_limits() -> None:
     section = read("docs/security.md").split("## Limits\n")[1].split("\n## ")[0]
     shown = {row[0].strip("`"): row[1].replace(",", "") for row in rows(section)[2:]}
     assert {name: float(value) for name, value in shown.items()} == attrs.asdict(Limits())
-
-
-def test_rooms() -> None:
-    """The table of rooms is that of tests/test_imports.py, from the ground up."""
-    section = read("docs/design.md").split("## The rooms\n")[1].split("\n## ")[0]
-    order = {
-        room: number
-        for number, row in enumerate(rows(section))
-        for room in re.findall(r"`([\w.]+)`", row[0])
-    }
-    floors = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-    floors = {room: floor for room, floor in floors.items() if room not in ("", "__main__")}
-    assert set(order) == set(floors)
-    for one in floors:
-        for other in floors:
-            assert floors[one] >= floors[other] or order[one] <= order[other], (one, other)
 
 
 def test_version() -> None:

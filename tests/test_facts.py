@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.conditions import MISSING
-from faultinject.facts import Facts
 from faultinject.http.message import Headers, RequestHead
+from faultinject.rules.facts import Facts
 
 
 def facts(target: bytes, method: bytes = b"POST") -> Facts:

@@ -10,10 +10,10 @@ import trio
 
 from faultinject.events import ExchangeEnded, FaultBegan
 from faultinject.faults.action import AtOnce
-from faultinject.faults.acts import Chain, Cut, Send, WaitUntil
-from faultinject.faults.finding import BytesFinder
+from faultinject.faults.locate import BytesFinder
 from faultinject.faults.pointed import Pointed
-from faultinject.faults.stalling import Stalling
+from faultinject.faults.stream.stall import Stalling
+from faultinject.faults.transform import Chain, Cut, Send, WaitUntil
 from tests.support.bench import TARGET, Bench, open_bench, post, trusting_context
 from tests.support.llm_api import message_events
 from tests.support.peer import Peer

@@ -8,11 +8,11 @@ import trio.testing
 
 from faultinject.first_bytes import FirstBytes
 from faultinject.limits import Limits
-from faultinject.memory_stream import memory_stream_pair
-from faultinject.opening import Speech
-from faultinject.plugin.lane_stream import LanePair
-from faultinject.plugin.lease import TunnelLease
-from faultinject.session import Session
+from faultinject.net.memory_stream import memory_stream_pair
+from faultinject.plugin.duplex.lane_stream import LanePair
+from faultinject.plugin.duplex.tunnel_lease import TunnelLease
+from faultinject.proxy.session import Session
+from faultinject.proxy.sniff import Speech
 from faultinject.tls.client_hello import ClientHello
 from tests.plugin.support import make_services
 from tests.support.tls_peers import client_context, client_hello

@@ -11,12 +11,12 @@ import trio.testing
 
 from faultinject.errors import UpstreamError
 from faultinject.events import ExchangeEnded
-from faultinject.forwarding import Forwarding
-from faultinject.http.connection import ClientConnection, UpstreamConnection
-from faultinject.lease import Lease
+from faultinject.http.h1.connection import ClientConnection, UpstreamConnection
 from faultinject.limits import Limits
-from faultinject.patience import Patience
-from faultinject.streams import LINGER_SECONDS
+from faultinject.net.streams import LINGER_SECONDS
+from faultinject.net.timeouts import Patience
+from faultinject.proxy.forward import Forwarding
+from faultinject.proxy.upstream.lease import Lease
 from tests.support.bench import (
     TARGET,
     Bench,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from faultinject.authority import Authority
-from faultinject.dial import Origin
 from faultinject.errors import UpstreamError
 from faultinject.events import ExchangeEnded, RelayEnded, Warned
+from faultinject.proxy.upstream.dial import Origin
 from tests.support.bench import TARGET, answers, echoes, get, ok, open_bench, post
 from tests.support.peer import Peer
 

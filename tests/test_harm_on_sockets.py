@@ -13,11 +13,11 @@ import pytest
 import trio
 import trio.testing
 
-from faultinject.dial import Origin
-from faultinject.front_door import FrontDoor
-from faultinject.memory_stream import memory_stream_pair
-from faultinject.session import Session
-from faultinject.socket_stream import SocketStream
+from faultinject.net.memory_stream import memory_stream_pair
+from faultinject.net.socket_stream import SocketStream
+from faultinject.proxy.http_proxy import FrontDoor
+from faultinject.proxy.session import Session
+from faultinject.proxy.upstream.dial import Origin
 from tests.support.bench import TARGET, Bench, Script, open_bench, post, trusting_context
 from tests.support.llm_api import chunk, message_events
 from tests.support.peer import Peer

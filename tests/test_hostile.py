@@ -15,12 +15,12 @@ import trio
 import trio.testing
 
 from faultinject.conditions import Glob
-from faultinject.deciding import Decision
-from faultinject.facts import PARAMETERS, Facts
-from faultinject.framing.sse import SseDecoder
 from faultinject.http.message import End, RequestHead
-from faultinject.performing import Performer
-from faultinject.writes_ahead import MANY
+from faultinject.providers.framing.sse import SseDecoder
+from faultinject.proxy.decision import Decision
+from faultinject.proxy.fault_filter import Performer
+from faultinject.proxy.lookahead import MANY
+from faultinject.rules.facts import PARAMETERS, Facts
 from tests.bench.hostile import WORKS, Work
 from tests.support.bench import ok, open_bench
 from tests.support.peer import Peer

@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from faultinject.memory_stream import DEFAULT_LIMIT_BYTES, MemoryStream, memory_stream_pair
+from faultinject.net.memory_stream import DEFAULT_LIMIT_BYTES, MemoryStream, memory_stream_pair
 
 LIMIT_BYTES = 10
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.events import ExchangeEnded
-from faultinject.not_http import is_undecided, not_http
+from faultinject.proxy.not_http import is_undecided, not_http
 from tests.support.bench import get, ok, open_bench
 from tests.support.peer import Peer
 from tests.support.tls_peers import client_context, client_hello

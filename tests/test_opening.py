@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.opening import Speech, read_opening
+from faultinject.proxy.sniff import Speech, read_opening
 from faultinject.tls.client_hello import ClientHello
 from tests.support.tls_peers import client_context, client_hello
 

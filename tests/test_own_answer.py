@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from faultinject.http.message import ResponseHead
-from faultinject.own_answer import dated, own_response
+from faultinject.proxy.local_reply import dated, own_response
 
 
 def test_an_own_response_is_marked_as_such() -> None:

@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from faultinject.patience import Patience, PatienceEndedError
+from faultinject.net.timeouts import Patience, PatienceEndedError
 
 
 async def test_whoever_takes_too_long_is_named(autojump_clock: MockClock) -> None:

@@ -11,13 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from faultinject import plain_files
-from faultinject.plain_files import (
-    check_plain_file,
-    read_plain_file,
-    read_to_the_end,
-    write_within,
-)
+from faultinject import files
+from faultinject.files import check_plain_file, read_plain_file, read_to_the_end, write_within
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other pipes")
 
@@ -113,7 +108,7 @@ def test_standard_input_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
 @posix
 def test_a_wait_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looks at a screen that says nothing."""
-    monkeypatch.setattr(plain_files, "NOTICE_SECONDS", 0.0)
+    monkeypatch.setattr(files, "NOTICE_SECONDS", 0.0)
     said = []
     with pipe() as (name, writing):
 
@@ -130,7 +125,7 @@ def test_a_wait_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_second_wait_is_not_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has read the line once knows."""
     comes = iter([False, True, False, True])
-    monkeypatch.setattr(plain_files, "_comes", lambda file, seconds: next(comes))
+    monkeypatch.setattr(files, "_comes", lambda file, seconds: next(comes))
     said: list[str] = []
     with pipe(b"abc") as (name, writing):
         os.close(writing)
@@ -142,8 +137,8 @@ def test_a_second_wait_is_not_told_again(monkeypatch: pytest.MonkeyPatch) -> Non
 @posix
 def test_a_pipe_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that nobody writes to."""
-    monkeypatch.setattr(plain_files, "NOTICE_SECONDS", 0.0)
-    monkeypatch.setattr(plain_files, "SILENCE_SECONDS", 0.0)
+    monkeypatch.setattr(files, "NOTICE_SECONDS", 0.0)
+    monkeypatch.setattr(files, "SILENCE_SECONDS", 0.0)
     with pipe(b"abc") as (name, writing):
         with pytest.raises(OSError, match="neither says anything nor ends for 0 s"):
             read_to_the_end(name, 10, lambda: None)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from faultinject.preview import shown, visible
+from faultinject.config.rules import read_rules
 from faultinject.providers import provider_named
-from faultinject.rules.reading import read_rules
+from faultinject.report.preview import shown, visible
 
 PASSES = "[the API is asked, and its answer passes]\n"
 

@@ -16,7 +16,6 @@ import trio
 import trio.testing
 from attrs import define
 
-from faultinject.demo.api import FakeApi
 from faultinject.errors import DataDirectoryError, SettingsError, StartError
 from faultinject.events import (
     Event,
@@ -30,9 +29,10 @@ from faultinject.events import (
     Warned,
 )
 from faultinject.limits import Limits
-from faultinject.proxy import RunningProxy, _leads_back, serve
+from faultinject.net.socket_stream import SocketListener
+from faultinject.proxy.server import RunningProxy, _leads_back, serve
+from faultinject.proxy.upstream.fake.fake_api import FakeApi
 from faultinject.settings import Settings, WrittenRules
-from faultinject.socket_stream import SocketListener
 from tests.support.authorities import AuthorityFiles
 from tests.support.bench import (
     TARGET,
@@ -475,7 +475,7 @@ async def test_memory_is_given_back_once_a_surge_is_over(monkeypatch, data_dir):
         trio.from_thread.run_sync(told.set)
 
     monkeypatch.setattr("faultinject.memory.gc", SimpleNamespace(collect=collect))
-    monkeypatch.setattr("faultinject.spare_memory.SURGE_CONNECTIONS", 4)
+    monkeypatch.setattr("faultinject.net.spare_memory.SURGE_CONNECTIONS", 4)
     async with running(data_dir, error_probability=1.0) as run:
         clients = [await run.connect() for _ in range(4)]
         for client in clients:
@@ -507,7 +507,7 @@ async def test_the_pace_of_the_fake_api(data_dir, monkeypatch):
         made.append(gap_seconds)
         return FakeApi(gap_seconds=gap_seconds)
 
-    monkeypatch.setattr("faultinject.demo.api.FakeApi", api)
+    monkeypatch.setattr("faultinject.proxy.upstream.fake.fake_api.FakeApi", api)
     async with running(data_dir, fake_upstream=True, fake_pace=0.125):
         pass
     assert made == [0.125]

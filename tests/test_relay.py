@@ -10,8 +10,8 @@ import trio
 from attrs import define, field
 from trio.testing import MockClock
 
-from faultinject.patience import Patience, PatienceEndedError
-from faultinject.relay import Relayed, relay
+from faultinject.net.relay import Relayed, relay
+from faultinject.net.timeouts import Patience, PatienceEndedError
 from tests.support.script import ScriptedPeer
 from tests.test_streams import Whole
 

@@ -15,15 +15,15 @@ import pytest
 import trio
 import trio.testing
 
+from faultinject.config.rules import read_rules
+from faultinject.config.rules.break_key import BREAK_KEYS
+from faultinject.config.rules.delay_key import DELAY_KEYS
+from faultinject.config.rules.match_key import MATCH_KEYS
+from faultinject.config.rules.respond_key import RESPOND_KEYS
+from faultinject.config.rules.stream_key import STREAM_KEYS
+from faultinject.config.rules.when_key import WHEN_KEYS
 from faultinject.config.yaml import yaml_value
 from faultinject.events import ExchangeEnded
-from faultinject.rules.reading import read_rules
-from faultinject.rules.reading.breaks import BREAK_KEYS
-from faultinject.rules.reading.delays import DELAY_KEYS
-from faultinject.rules.reading.matches import MATCH_KEYS
-from faultinject.rules.reading.responds import RESPOND_KEYS
-from faultinject.rules.reading.streams import STREAM_KEYS
-from faultinject.rules.reading.whens import WHEN_KEYS
 from tests.support.rule_page import (
     COMPLETIONS,
     FILE,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from faultinject import RuleSet, Settings, load_rules
-from faultinject.composing import composed, rule_set_of
+from faultinject.config.rule_set import composed, rule_set_of
 from faultinject.errors import SettingsError
 
 TWO = """

@@ -14,10 +14,10 @@ from hypothesis import settings as examined
 from hypothesis import strategies as st
 
 from faultinject.authority import ConnectTo, TargetPattern
-from faultinject.composing import rule_set_of
+from faultinject.config.rule_set import rule_set_of
 from faultinject.errors import SettingsError
 from faultinject.limits import Limits
-from faultinject.plugin.duplex import duplex_tunnels
+from faultinject.plugin.duplex.duplex_tunnels import duplex_tunnels
 from faultinject.settings import ChosenPreset, PluginSettings, Settings, WrittenRules
 
 

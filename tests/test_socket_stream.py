@@ -11,8 +11,8 @@ import pytest
 import trio
 import trio.testing
 
-from faultinject import socket_stream
-from faultinject.socket_stream import SocketListener, SocketStream
+from faultinject.net import socket_stream
+from faultinject.net.socket_stream import SocketListener, SocketStream
 
 Pair = tuple[SocketStream, SocketStream]
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from faultinject.spare_memory import SURGE_CONNECTIONS, SpareMemory
+from faultinject.net.spare_memory import SURGE_CONNECTIONS, SpareMemory
 
 
 async def given_back_as_they_leave(most: int, left: int) -> list[int]:

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, check_half_closeable_stream, memory_stream_pair
 
-from faultinject.streams import LINGER_SECONDS, Ending, PrefixedStream, close, half_close
+from faultinject.net.streams import LINGER_SECONDS, Ending, PrefixedStream, close, half_close
 from tests.support.pipes import pipe_pair
 from tests.support.script import ScriptedPeer
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import trio
 
-from faultinject.dial import Origin
-from faultinject.streams import Layered
+from faultinject.net.streams import Layered
+from faultinject.proxy.upstream.dial import Origin
 from tests.support.bench import TARGET, Bench, answers, get, open_bench, post
 from tests.support.peer import Peer
 

@@ -12,7 +12,6 @@ import trio.testing
 from attrs import frozen
 
 from faultinject.authority import Authority
-from faultinject.dial import Dialer, Origin
 from faultinject.errors import SettingsError, UpstreamError
 from faultinject.events import (
     ClientHelloRead,
@@ -22,6 +21,7 @@ from faultinject.events import (
     Warned,
 )
 from faultinject.limits import Limits
+from faultinject.proxy.upstream.dial import Dialer, Origin
 from faultinject.tls.client_hello import AlertDescription, fatal_alert
 from tests.support.bench import (
     RSA_ONLY,

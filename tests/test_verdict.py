@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from faultinject.proxy.tls_policy import (
+    TLS_1_2,
+    TLS_1_3,
+    Intercept,
+    PassOn,
+    Refuse,
+    Verdict,
+    judge_hello,
+)
 from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
-from faultinject.verdict import TLS_1_2, TLS_1_3, Intercept, PassOn, Refuse, Verdict, judge_hello
 
 
 def judged(

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from faultinject.faults.acts import Act, Cut, Finish, Send, WaitUntil
 from faultinject.faults.stream import Cut as CutStream
 from faultinject.faults.stream import Pace, StreamFault
+from faultinject.faults.transform import Act, Cut, Finish, Send, WaitUntil
 from faultinject.http.message import End, Part, ResponseHead
-from faultinject.writes_ahead import FEW, MANY, writes_ahead
+from faultinject.proxy.lookahead import FEW, MANY, writes_ahead
 
 HEAD = ResponseHead(200, b"OK", ())
 PIECES: list[Part] = [b"x"] * 50

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from faultinject.config.presets import NAMES, Preset, preset_named
 from faultinject.plugin.capabilities import CAPABILITIES
-from faultinject.presets import NAMES, Preset, preset_named
 
 PAGE = Path(__file__).parents[1] / "docs" / "presets.md"
 START = "<!-- presets: start (made by tools/preset_page.py) -->"

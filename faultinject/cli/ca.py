@@ -11,7 +11,7 @@ from faultinject.cli.commands import HelpfulGroup, settings_of, table_options
 from faultinject.cli.platforms import PLATFORMS, this_platform
 from faultinject.config import CA_OPTIONS
 from faultinject.errors import SettingsError, StartError
-from faultinject.plain_files import read_plain_file, write_within
+from faultinject.files import read_plain_file, write_within
 from faultinject.settings import Settings
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import Any
 
 from attrs import frozen
 
-from faultinject.composing import OPTIONS, Composed, composed, problems
 from faultinject.config import PROXY_OPTIONS, file_problems, load_settings, read_config_file
 from faultinject.config.file import shown_path
+from faultinject.config.rule_set import OPTIONS, Composed, composed, problems
 from faultinject.errors import SettingsError
 from faultinject.plugin.capabilities import CAPABILITIES
 from faultinject.rules.checks import check_capabilities

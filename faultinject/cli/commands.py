@@ -103,14 +103,14 @@ def preset_names(
     _ctx: click.Context, _param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Return the presets whose names begin so, for the shell."""
-    from faultinject.presets import NAMES
+    from faultinject.config.presets import NAMES
 
     return [CompletionItem(name) for name in NAMES if name.startswith(incomplete)]
 
 
 def _how_often(incomplete: str) -> Iterator[CompletionItem]:
     """Return what may stand behind the name of a preset, if it is there with its ``@``."""
-    from faultinject.presets import NAMES, preset_named
+    from faultinject.config.presets import NAMES, preset_named
 
     name = incomplete.partition("@")[0]
     if name in NAMES:

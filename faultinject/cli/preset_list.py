@@ -8,7 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from faultinject.presets import preset_named
+from faultinject.config.presets import preset_named
 
 GROUPS = {
     "The API answers with an error": (
@@ -27,7 +27,7 @@ GROUPS = {
     "The answer is a 200 and of no use": ("empty-200", "html-200", "corrupt-json", "max-tokens"),
     "Several of these": ("flaky", "bad-day", "retry-torture"),
 }  # fmt: skip
-"""The presets by what fails, in the order of `faultinject.presets.NAMES`."""
+"""The presets by what fails, in the order of `faultinject.config.presets.NAMES`."""
 
 _INDENT = "  "
 _LEAST_TEXT = 30

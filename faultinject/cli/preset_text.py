@@ -9,13 +9,13 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from faultinject.config import nearest
+from faultinject.config.presets import Preset
 from faultinject.config.wording import shown_text
 from faultinject.errors import SettingsError
-from faultinject.faults.stage import Stage
-from faultinject.presets import Preset
-from faultinject.preview import shown
+from faultinject.faults.place import Stage
 from faultinject.providers import PROVIDERS
 from faultinject.providers.provider import Provider
+from faultinject.report.preview import shown
 from faultinject.settings import ChosenPreset
 
 _WIDTH = 100

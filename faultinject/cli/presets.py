@@ -32,7 +32,7 @@ class _Presets(HelpfulGroup):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; if there is a preset of that name, say how it is shown."""
-        from faultinject.presets import NAMES
+        from faultinject.config.presets import NAMES
 
         if args[0] in NAMES and not ctx.resilient_parsing:
             raise click.UsageError(f"{args[0]} is a preset; write 'presets show {args[0]}'", ctx)
@@ -76,7 +76,7 @@ def show(name: str, provider: str | None, rules_only: bool) -> None:
     NAME may be as --preset takes it, as in overloaded@first=2.
     """
     from faultinject.cli.preset_text import preset_text
-    from faultinject.presets import preset_named
+    from faultinject.config.presets import preset_named
 
     chosen = _chosen(name)
     if rules_only and chosen != ChosenPreset(chosen.name):
@@ -89,7 +89,7 @@ def show(name: str, provider: str | None, rules_only: bool) -> None:
 
 def _chosen(text: str) -> ChosenPreset:
     """Read a preset as --preset does. Raises `SettingsError`, also for what it cannot be."""
-    from faultinject.composing import composed
+    from faultinject.config.rule_set import composed
     from faultinject.config.values import PRESETS
 
     try:

@@ -10,7 +10,7 @@ from faultinject.cli.commands import HelpfulGroup
 PROGRAM = "faultinject"
 
 _COMMANDS = {
-    "demo": "faultinject.cli.demo:demo",
+    "demo": "faultinject.cli.demo.demo_command:demo",
     "proxy": "faultinject.cli.proxy:proxy",
     "plugin": "faultinject.cli.plugin:plugin",
     "presets": "faultinject.cli.presets:presets",

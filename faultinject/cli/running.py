@@ -20,11 +20,11 @@ from attrs import evolve
 from faultinject.cli.warning import warn
 from faultinject.errors import StartError
 from faultinject.events import Event
-from faultinject.plain_files import write_within
+from faultinject.files import write_within
 from faultinject.settings import PluginSettings, Settings
 
 if TYPE_CHECKING:  # loaded once it is known that there will be a run
-    from faultinject.output import EventOutput, Summary
+    from faultinject.report import EventOutput, Summary
 
 SUMMARY_SECONDS = 2.0
 """How long a pipe that was named for the summary may take."""
@@ -55,7 +55,7 @@ def _run(settings: Settings, serving: str, danger: str) -> int:
         import trio
 
         from faultinject.cli import stopping
-        from faultinject.output import Summary, wants_color
+        from faultinject.report import Summary, wants_color
 
     raise_open_files_limit()
     if not is_loopback(settings.host):
@@ -80,7 +80,7 @@ def _run(settings: Settings, serving: str, danger: str) -> int:
 
 def _output(settings: Settings) -> EventOutput:
     """Return what writes events to stdout."""
-    from faultinject.output import EventOutput, wants_color
+    from faultinject.report import EventOutput, wants_color
 
     return EventOutput(
         stream=sys.stdout,
@@ -96,7 +96,7 @@ def _tell_beside(settings: Settings, summary: Summary) -> None:
 
     Raises `StartError` if the file cannot be written.
     """
-    from faultinject.output import EventOutput, wants_color
+    from faultinject.report import EventOutput, wants_color
 
     if settings.log_format == "json":
         # On stdout JSON lines stay JSON lines; a person sees the summary beside them.

@@ -23,8 +23,8 @@ from faultinject.settings import PluginSettings, Settings
 
 if TYPE_CHECKING:  # each is loaded by the command that runs it
     from faultinject.plugin.serving import RunningPlugin
-    from faultinject.proxy import RunningProxy
-    from faultinject.run import Running
+    from faultinject.proxy.runtime import Running
+    from faultinject.proxy.server import RunningProxy
 
 Serve = Callable[..., Awaitable[None]]
 """`serve`, `serve_plugin`, or what stands for them."""
@@ -56,7 +56,7 @@ def stop_signals() -> list[signal.Signals]:
 
 async def serve_until_stopped(settings: Settings, listener: Listener) -> None:
     """Run the proxy; see `until_stopped`."""
-    from faultinject.proxy import serve
+    from faultinject.proxy.server import serve
 
     await until_stopped(settings, listener, serve, contents)
 

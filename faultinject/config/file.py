@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from faultinject.config.wording import one_line, shown_text
 from faultinject.errors import SettingsError
-from faultinject.plain_files import SILENCE_SECONDS, STANDARD_INPUT, read_to_the_end
+from faultinject.files import SILENCE_SECONDS, STANDARD_INPUT, read_to_the_end
 
 _MAX_BYTES = 16 * 1024 * 1024  # /dev/zero, or the wrong file, should not fill the memory
 # Comments and blanks, then a key with a colon, or a list. Nothing is given back: 16 MiB of

@@ -14,8 +14,13 @@ from typing import Any, Generic, TypeVar
 
 from attrs import evolve, field, frozen
 
+from faultinject.config.added_headers import (
+    HeaderList,
+    checked_header,
+    merged_headers,
+    parse_header,
+)
 from faultinject.config.file import shown_path
-from faultinject.config.headers import HeaderList, checked_header, merged_headers, parse_header
 from faultinject.config.wording import shown_text, shown_value
 from faultinject.settings import WrittenRules
 

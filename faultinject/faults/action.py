@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from faultinject.faults.acts import Act, Finish, Send
+from faultinject.faults.transform import Act, Finish, Send
 from faultinject.http.message import End
 
 BodyPiece = bytes | End

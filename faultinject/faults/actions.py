@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import math
 
-from faultinject.faults import acts, stream
+from faultinject.faults import stream, transform
 from faultinject.faults.action import Action, AtOnce
-from faultinject.faults.acts import Act
 from faultinject.faults.answer import Answer
 from faultinject.faults.breaks import Break, How
-from faultinject.faults.edit_events import EditingEvents, drop, duplicate, garbler
-from faultinject.faults.end_early import EndingEarly
-from faultinject.faults.pacing import PacingBytes, PacingEvents
-from faultinject.faults.rechunk import Merging, Splitting
-from faultinject.faults.stalling import Stalling
-from faultinject.faults.stream_error import stream_error
+from faultinject.faults.stream.edit import EditingEvents, drop, duplicate, garbler
+from faultinject.faults.stream.end_early import EndingEarly
+from faultinject.faults.stream.error import stream_error
+from faultinject.faults.stream.pace import PacingBytes, PacingEvents
+from faultinject.faults.stream.rechunk import Merging, Splitting
+from faultinject.faults.stream.stall import Stalling
+from faultinject.faults.transform import Act
 from faultinject.providers.provider import Progress, StreamShape, Uniform
 
 GARBAGE_BYTES = 64
@@ -73,11 +73,11 @@ def raw_action(action: stream.Action, uniform: Uniform) -> Action | None:
         case stream.Pace(bytes_per_second=rate) if rate is not None:
             return PacingBytes(rate)
         case stream.Cut():
-            return _at_once(acts.Cut())
+            return _at_once(transform.Cut())
         case stream.Reset():
-            return _at_once(acts.Reset())
+            return _at_once(transform.Reset())
         case stream.End():
-            return _at_once(acts.Finish())
+            return _at_once(transform.Finish())
     return None
 
 
@@ -118,14 +118,16 @@ def breaking(breaks: Break, uniform: Uniform) -> Action:
     """Return what breaks a connection within an answer."""
     match breaks.how, breaks.seconds:
         case How.HANG, None:
-            return _at_once(acts.Hang())
+            return _at_once(transform.Hang())
         case How.HANG, seconds:
-            return AtOnce(lambda now: [acts.WaitUntil(now + (seconds or 0.0)), acts.Cut()])
+            return AtOnce(
+                lambda now: [transform.WaitUntil(now + (seconds or 0.0)), transform.Cut()]
+            )
         case How.GARBAGE, _:
-            return AtOnce(lambda _: [acts.Garbage(garbage(uniform))])
+            return AtOnce(lambda _: [transform.Garbage(garbage(uniform))])
         case How.RESET, _:
-            return _at_once(acts.Reset())
-    return _at_once(acts.Cut())
+            return _at_once(transform.Reset())
+    return _at_once(transform.Cut())
 
 
 def _at_once(act: Act) -> Action:

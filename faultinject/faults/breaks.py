@@ -9,8 +9,8 @@ from enum import Enum
 
 from attrs import frozen
 
+from faultinject.faults.place import Ability, Stage
 from faultinject.faults.point import Point
-from faultinject.faults.stage import Ability, Stage
 
 
 class How(Enum):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from faultinject.faults.stage import Ability
+from faultinject.faults.place import Ability
 
 if TYPE_CHECKING:
     from statistics import NormalDist

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from faultinject.faults.stage import Ability, Stage
+from faultinject.faults.place import Ability, Stage
 
 if TYPE_CHECKING:  # what reads rules loads them
     from faultinject.faults.breaks import Break

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from faultinject.faults.render import worded
 from faultinject.faults.respond import Respond
 from faultinject.faults.stream import SendError, StreamFault
-from faultinject.faults.stream_error import failure_of
-from faultinject.faults.wording import worded
+from faultinject.faults.stream.error import failure_of
 from faultinject.providers.known import PROVIDERS
 from faultinject.providers.provider import Asked, Provider
 

@@ -11,8 +11,18 @@ from collections.abc import Iterator
 from attrs import define, field
 
 from faultinject.faults.action import Action
-from faultinject.faults.acts import ENDINGS, Act, Finish, Hang, Send, Tick, Told, WaitUntil, later
-from faultinject.faults.finding import Finder
+from faultinject.faults.locate import Finder
+from faultinject.faults.transform import (
+    ENDINGS,
+    Act,
+    Finish,
+    Hang,
+    Send,
+    Tick,
+    Told,
+    WaitUntil,
+    later,
+)
 from faultinject.http.message import End
 
 

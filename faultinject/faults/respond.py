@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from faultinject.faults.stage import Ability, Stage
+from faultinject.faults.place import Ability, Stage
 from faultinject.http.message import End, Headers, Part, ResponseHead, find_header
 from faultinject.providers.anthropic.words import error_body, reason_phrase
 

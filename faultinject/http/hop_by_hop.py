@@ -10,6 +10,7 @@ from typing import overload
 
 from attrs import define, evolve
 
+from faultinject.http.headers import unambiguous
 from faultinject.http.message import (
     End,
     Headers,
@@ -19,7 +20,6 @@ from faultinject.http.message import (
     header_tokens,
     without_headers,
 )
-from faultinject.http.passing import unambiguous
 
 _ALWAYS = frozenset({b"keep-alive", b"proxy-connection", b"http2-settings"})
 """Fields that end here whether Connection names them or not."""

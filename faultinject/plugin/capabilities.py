@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from faultinject.faults.stage import Ability
+from faultinject.faults.place import Ability
 from faultinject.rules.checks import Capabilities
 from faultinject.settings import PluginSettings, TunnelMode
 

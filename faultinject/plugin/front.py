@@ -18,7 +18,7 @@ from faultinject.plugin.guard import TunnelGuard
 from faultinject.plugin.http_calls import HttpCalls
 from faultinject.plugin.registrations import Registrations
 from faultinject.plugin.service import PluginService
-from faultinject.session import Services
+from faultinject.proxy.session import Services
 from faultinject.settings import PluginSettings
 
 
@@ -33,7 +33,7 @@ async def open_front(
     Python has no trio-asyncio, or a port cannot be had.
     """
     # Late, for loading it takes a while, changes asyncio, and fails on some Pythons.
-    from faultinject.plugin.bridge import Endpoint, open_grpc
+    from faultinject.plugin.bridge.grpc_server import Endpoint, open_grpc
 
     def tell(problem: str) -> None:
         services.listener(Warned(time=time.time(), message=problem))

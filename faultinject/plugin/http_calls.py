@@ -11,14 +11,14 @@ import time
 from attrs import define, evolve
 
 from faultinject.authority import HTTP_PORT, HTTPS_PORT, Authority, TargetPattern
-from faultinject.facts import Facts
+from faultinject.faults.place import Stage
 from faultinject.faults.respond import InjectedResponse, Respond
-from faultinject.faults.stage import Stage
 from faultinject.http.message import RequestHead, find_header
+from faultinject.proxy.session import Services, Session
 from faultinject.readable_body import add_body
 from faultinject.rules import Plan
 from faultinject.rules.attempts import Ended
-from faultinject.session import Services, Session
+from faultinject.rules.facts import Facts
 from faultinject.telling import tell_exchange, told_path
 
 CLIENT_UNKNOWN = "behind-fault"
@@ -27,7 +27,7 @@ CLIENT_UNKNOWN = "behind-fault"
 
 def _worded(fault: Respond, plan: Plan, facts: Facts) -> InjectedResponse:
     # Late, as for every rule that words its answers: most runs need no API's words.
-    from faultinject.faults.wording import worded
+    from faultinject.faults.render import worded
     from faultinject.providers import provider_for
     from faultinject.providers.provider import Asked
 

@@ -16,14 +16,14 @@ from faultinject.authority import TargetPattern
 from faultinject.events import Listener, PluginStarted, PluginStopped
 from faultinject.plugin.calls import Side
 from faultinject.plugin.capabilities import capabilities_of
-from faultinject.plugin.duplex import duplex_tunnels
+from faultinject.plugin.duplex.duplex_tunnels import duplex_tunnels
 from faultinject.plugin.front import open_front
 from faultinject.plugin.registrations import Registrations
-from faultinject.plugin.reply import reply_tunnels
+from faultinject.plugin.reply.reply_tunnels import reply_tunnels
 from faultinject.plugin.tunnels import Tunnels
-from faultinject.run import Run, Running, check_kind, nobody
+from faultinject.proxy.runtime import Run, Running, check_kind, nobody
+from faultinject.proxy.session import Services
 from faultinject.services import dialer_of, services_of
-from faultinject.session import Services
 from faultinject.settings import PluginSettings, TunnelMode
 
 OpenTunnels = Callable[[trio.Nursery, Services, PluginSettings], Tunnels[Any]]

@@ -15,7 +15,7 @@ from attrs import define, field
 
 from faultinject.limits import Limits
 from faultinject.plugin.calls import Close, Direction, Reply, Side
-from faultinject.session import Session
+from faultinject.proxy.session import Session
 
 FAREWELL_SECONDS = 30.0
 """How long a tunnel whose session is over may take to bring its last words to the peers."""

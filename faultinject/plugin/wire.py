@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 import faultinject
 from faultinject.faults.respond import InjectedResponse
 from faultinject.http.message import Headers, RequestHead
-from faultinject.own_answer import own_response
 from faultinject.plugin._generated import plugin_pb2 as pb
 from faultinject.plugin.calls import Close, Direction, PassThrough, Reply, Side
+from faultinject.proxy.local_reply import own_response
 from faultinject.settings import TunnelMode
 
 SERVICE = pb.DESCRIPTOR.services_by_name["PluginService"]

@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import asdict, frozen
 
-from faultinject.framing.sse import encode
+from faultinject.providers.framing.sse import encode
 from faultinject.providers.provider import Asked, Failure, Fields, Usage
 from faultinject.providers.tool_arguments import arguments_for
 

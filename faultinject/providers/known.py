@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from faultinject.providers import openai, plain
+from faultinject.providers import generic, openai
 from faultinject.providers.anthropic.api import PROVIDER as ANTHROPIC
 
-PROVIDERS = (ANTHROPIC, openai.PROVIDER, plain.PROVIDER)
+PROVIDERS = (ANTHROPIC, openai.PROVIDER, generic.PROVIDER)
 """All of them; the last is for what no other recognises."""

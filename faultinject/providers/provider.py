@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from attrs import field, frozen
 
 from faultinject.events import Kind
-from faultinject.framing import Decoder, StreamEvent
 from faultinject.http.message import Headers, ResponseHead, find_header
+from faultinject.providers.framing import Decoder, StreamEvent
 from faultinject.providers.retries import TRANSIENT, is_transient
 
 Uniform = Callable[[], float]

@@ -29,8 +29,8 @@ from typing import Any
 
 from attrs import define, frozen
 
-from faultinject.facts import USER_AGENT, Facts
 from faultinject.rules.bounded import remembered
+from faultinject.rules.facts import USER_AGENT, Facts
 
 CALLS = 10_000
 """How many calls are remembered; of more the least recently seen is forgotten."""

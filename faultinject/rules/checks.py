@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from attrs import field, frozen
 
 from faultinject.errors import SettingsError
-from faultinject.faults.stage import Ability, Stage
+from faultinject.faults.place import Ability, Stage
 from faultinject.rules.model import Rule, RuleSet
 
 

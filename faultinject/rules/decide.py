@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Literal
 
 from attrs import evolve, field, frozen
 
-from faultinject.facts import Facts
-from faultinject.faults.stage import Stage
+from faultinject.faults.place import Stage
 from faultinject.rules.attempts import Attempt, Ended, identity_of
 from faultinject.rules.counters import Counters, Slot, Tally
 from faultinject.rules.draws import Draws
+from faultinject.rules.facts import Facts
 from faultinject.rules.index import Candidates
 from faultinject.rules.model import Rule, RuleSet
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from faultinject.facts import Facts
 from faultinject.missing import MISSING
+from faultinject.rules.facts import Facts
 from faultinject.rules.match import Read
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import attrs
 from attrs import field, frozen
 
 from faultinject.authority import TargetPattern
-from faultinject.facts import USER_AGENT, Facts, tools_in
 from faultinject.missing import MISSING
+from faultinject.rules.facts import USER_AGENT, Facts, tools_in
 
 if TYPE_CHECKING:  # what reads rules loads them
     from faultinject.conditions import AnyOf, JsonPath, JsonTest

@@ -10,10 +10,10 @@ from functools import cached_property
 
 from attrs import evolve, field, frozen
 
-from faultinject.facts import Facts
 from faultinject.faults.fault import Fault
+from faultinject.faults.place import Ability, Stage
 from faultinject.faults.respond import InjectedResponse, Respond, injected_response
-from faultinject.faults.stage import Ability, Stage
+from faultinject.rules.facts import Facts
 from faultinject.rules.index import Candidates, Index
 from faultinject.rules.match import Match
 from faultinject.rules.when import When

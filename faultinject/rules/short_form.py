@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from faultinject.config.headers import checked_header
+from faultinject.config.added_headers import checked_header
 from faultinject.errors import SettingsError
 from faultinject.faults.respond import Respond
 from faultinject.rules.match import Match

@@ -11,9 +11,9 @@ from enum import Enum
 import attrs
 from attrs import frozen
 
-from faultinject.facts import Facts
 from faultinject.rules.counters import Tally
 from faultinject.rules.draws import Draws
+from faultinject.rules.facts import Facts
 
 
 class GroupBy(Enum):

@@ -1,6 +1,6 @@
 """Can these two files be our certificate authority? If not: which file, why, and what mends it.
 
-Imports `cryptography`; `looks_usable` in `faultinject.tls.ca_files` answers the common case
+Imports `cryptography`; `looks_usable` in `faultinject.tls.ca_store` answers the common case
 without. Knows nothing of how the files came to be.
 """
 
@@ -20,8 +20,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, PublicKeyAlgorithmOID
 
 from faultinject.authority import is_ip
 from faultinject.errors import SettingsError
-from faultinject.tls.ca_files import CaFiles
-from faultinject.tls.issuing import Issuer, IssuerKey
+from faultinject.tls.ca_store import CaFiles
+from faultinject.tls.certificates import Issuer, IssuerKey
 
 _LEAST_RSA_BITS = 2048  # what OpenSSL's default security level and Apple ask for
 _FOR_SERVERS = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}

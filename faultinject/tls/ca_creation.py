@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from faultinject.errors import DataDirectoryError, SettingsError
-from faultinject.tls.ca_files import STAGING_NAME
+from faultinject.tls.ca_store import STAGING_NAME
 
 _LOCK_SECONDS = 30.0
 _LOCK = ".fault-ca.lock"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from attrs import define, field, frozen
 
 from faultinject.errors import DataDirectoryError, SettingsError
-from faultinject.tls.ca_files import (
+from faultinject.tls.ca_store import (
     STAGING_NAME,
     CaFiles,
     looks_usable,
@@ -24,8 +24,8 @@ from faultinject.tls.ca_files import (
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-    from faultinject.tls.issuing import Issuer
-    from faultinject.tls.issuing import Leaf as Leaf
+    from faultinject.tls.certificates import Issuer
+    from faultinject.tls.certificates import Leaf as Leaf
 
 CERTIFICATE_NAME = "fault-ca.crt"
 KEY_NAME = "fault-ca.key"
@@ -112,7 +112,7 @@ class CertificateAuthority:
         certificate, key = directory / CERTIFICATE_NAME, directory / KEY_NAME
         if not _is_there(certificate):
             from faultinject.tls.ca_creation import create_files
-            from faultinject.tls.issuing import new_authority
+            from faultinject.tls.certificates import new_authority
 
             create_files(certificate, key, new_authority)
         elif _is_there(directory / STAGING_NAME):

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from faultinject.errors import SettingsError
-from faultinject.plain_files import check_plain_file
+from faultinject.files import check_plain_file
 
 # As `ssl.create_default_context` has them, from Python 3.13 on.
 _STRICT = ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags.VERIFY_X509_STRICT

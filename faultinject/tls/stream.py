@@ -16,7 +16,7 @@ from operator import index
 
 import trio
 
-from faultinject.streams import LINGER_SECONDS, Layered, Resettable
+from faultinject.net.streams import LINGER_SECONDS, Layered, Resettable
 
 READ_NUM_BYTES = 64 * 1024
 """As much as one read takes from the transport."""

@@ -13,15 +13,15 @@ import time
 from collections.abc import Callable, Iterable
 
 from faultinject.conditions import AnyOf, Glob, JsonPath, Present
-from faultinject.facts import Facts
-from faultinject.faults.edit_events import EditingEvents, drop
-from faultinject.framing.sse import SseDecoder
+from faultinject.faults.stream.edit import EditingEvents, drop
 from faultinject.http.coding import content_codings, decoded
-from faultinject.http.machine import AskingMachine, ServingMachine
+from faultinject.http.h1.machine import AskingMachine, ServingMachine
 from faultinject.http.message import RequestHead, header_tokens
-from faultinject.opening import OpeningReader
 from faultinject.providers import provider_for
+from faultinject.providers.framing.sse import SseDecoder
 from faultinject.providers.vendors import key_owners, named_vendors
+from faultinject.proxy.sniff import OpeningReader
+from faultinject.rules.facts import Facts
 
 Work = Callable[[], object]
 LIMIT = 32 * 1024 * 1024

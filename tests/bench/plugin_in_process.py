@@ -16,9 +16,9 @@ import trio
 from attrs import frozen
 
 from faultinject.plugin.calls import Direction, Replace, Reply, Side, TunnelPlugin
-from faultinject.plugin.reply import reply_tunnels
+from faultinject.plugin.reply.reply_tunnels import reply_tunnels
 from faultinject.settings import PluginSettings
-from faultinject.tls.leaves import LeafCache
+from faultinject.tls.leaf_cache import LeafCache
 from tests.bench.client import WrongAnswerError, post
 from tests.bench.plugin_client import ChunkClient
 from tests.support.bench import TARGET, authority, open_bench, trusting_context

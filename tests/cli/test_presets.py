@@ -9,9 +9,9 @@ import pytest
 
 from faultinject.cli.preset_list import GROUPS
 from faultinject.config import PROXY_OPTIONS, load_settings
+from faultinject.config.presets import NAMES, preset_named
 from faultinject.config.yaml import yaml_value
 from faultinject.errors import SettingsError
-from faultinject.presets import NAMES, preset_named
 from faultinject.settings import ChosenPreset, WrittenRules
 from tests.support.proxy import ProxyRun
 

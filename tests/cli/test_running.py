@@ -18,7 +18,7 @@ from faultinject.cli.running import (
 )
 from faultinject.errors import StartError
 from faultinject.events import Warned
-from faultinject.output import EventOutput
+from faultinject.report import EventOutput
 from faultinject.settings import Settings
 from tests.output.streams import GatedStream
 
@@ -201,7 +201,7 @@ def test_a_stderr_that_nobody_reads_does_not_hold_up_the_end(quick, monkeypatch,
     """The summary for people has a time, too, and that for programs is written all the same."""
     stuck, file = GatedStream(), tmp_path / "s.json"
     monkeypatch.setattr(sys, "stderr", stuck)
-    monkeypatch.setattr("faultinject.output.EventOutput", partial(EventOutput, exit_seconds=0.01))
+    monkeypatch.setattr("faultinject.report.EventOutput", partial(EventOutput, exit_seconds=0.01))
     try:
         assert run_proxy(Settings(seed=1, log_format="json", summary=file)) == 0
         assert file.exists()

@@ -12,25 +12,25 @@ from faultinject.tls.certificate_authority import CertificateAuthority
 
 AFTER_LISTENING = {
     # What accepts clients and serves them.
-    "faultinject.connections",
-    "faultinject.session",
-    "faultinject.dial",
-    "faultinject.socket_stream",
+    "faultinject.proxy.clients",
+    "faultinject.proxy.session",
+    "faultinject.proxy.upstream.dial",
+    "faultinject.net.socket_stream",
     "faultinject.tls.stream",
-    "faultinject.conversation",
-    "faultinject.exchange",
-    "faultinject.http.machine",
+    "faultinject.proxy.http1",
+    "faultinject.proxy.exchange",
+    "faultinject.http.h1.machine",
     "h11",
     # What knows rules: the options alone are one with which nothing can be wrong.
-    "faultinject.composing",
+    "faultinject.config.rule_set",
     "faultinject.rules",
-    "faultinject.facts",
+    "faultinject.rules.facts",
     "faultinject.faults",
     "faultinject.providers",
     # What the summary at the end, or a run with rules, may load.
-    "faultinject.rules.reading",
-    "faultinject.planned",
-    "faultinject.presets",
+    "faultinject.config.rules",
+    "faultinject.proxy.planned",
+    "faultinject.config.presets",
     "yaml",
     "rich",
     "rich_click",
@@ -70,7 +70,7 @@ def test_what_a_proxy_loads_before_it_listens(tmp_path: Path, options: list[str]
     assert ended.returncode == 1, ended.stderr
     assert "not in this test" in ended.stderr
     loaded = set(ended.stdout.split())
-    assert {"trio", "faultinject.proxy"} <= loaded
+    assert {"trio", "faultinject.proxy.server"} <= loaded
     assert not loaded & AFTER_LISTENING
 
 

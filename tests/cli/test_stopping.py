@@ -217,7 +217,7 @@ async def test_a_stale_ready_file_is_gone_before_the_start(ready):
 async def test_the_proxy_and_the_plugin(proxy, ready, monkeypatch):
     """Each is served by its own function, and its ready file says how to reach it."""
 
-    monkeypatch.setattr("faultinject.proxy.serve", proxy.serve)
+    monkeypatch.setattr("faultinject.proxy.server.serve", proxy.serve)
     monkeypatch.setattr("faultinject.plugin.serving.serve_plugin", proxy.serve)
     proxy.drained.set()
     said = []

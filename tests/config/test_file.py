@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from faultinject import plain_files
+from faultinject import files
 from faultinject.config import file
 from faultinject.config.file import read_config_file
 from faultinject.errors import SettingsError
@@ -122,8 +122,8 @@ def test_a_name_counts_more_than_the_look(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other pipes")
 def test_a_pipe_that_is_waited_for(tmp_path, monkeypatch, capsys):
     """What is waited for is said, and then what is wrong, a line each."""
-    monkeypatch.setattr(plain_files, "NOTICE_SECONDS", 0.0)
-    monkeypatch.setattr(plain_files, "SILENCE_SECONDS", 0.0)
+    monkeypatch.setattr(files, "NOTICE_SECONDS", 0.0)
+    monkeypatch.setattr(files, "SILENCE_SECONDS", 0.0)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with pytest.raises(SettingsError, match="pipe: cannot read it: it "):
@@ -135,4 +135,4 @@ def test_a_pipe_that_is_waited_for(tmp_path, monkeypatch, capsys):
 def test_a_wait_without_a_place_to_say_it(monkeypatch):
     """A program without a standard error."""
     monkeypatch.setattr(sys, "stderr", None)
-    file._say_wait(plain_files.STANDARD_INPUT)
+    file._say_wait(files.STANDARD_INPUT)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from faultinject.demo.agent_loop import offer_to_call
+from faultinject.proxy.upstream.fake.agent_loop import offer_to_call
 
 
 def anthropic(name: str, **schema: Any) -> dict[str, Any]:

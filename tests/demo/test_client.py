@@ -12,9 +12,9 @@ import pytest
 import trio
 
 from faultinject.authority import Authority
-from faultinject.demo.show import stage as stage_module
-from faultinject.demo.show.client import TextReader, connected
-from faultinject.demo.show.stage import API, TEXT, open_stage
+from faultinject.cli.demo import stage as stage_module
+from faultinject.cli.demo.client import TextReader, connected
+from faultinject.cli.demo.stage import API, TEXT, open_stage
 from faultinject.errors import UpstreamError
 from faultinject.http.message import ResponseHead
 from tests.support.peer import Peer

@@ -18,10 +18,10 @@ import trio
 from attrs import define, field
 
 from faultinject.authority import ConnectTo, TargetPattern
-from faultinject.demo.api import TEXT
 from faultinject.events import Event, ExchangeEnded, HandshakeFailed, RelayEnded
 from faultinject.limits import Limits
-from faultinject.proxy import RunningProxy, serve
+from faultinject.proxy.server import RunningProxy, serve
+from faultinject.proxy.upstream.fake.fake_api import TEXT
 from faultinject.settings import Settings
 from tests.support.peer import Peer
 from tests.support.proxy import ProxyRun

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from faultinject.demo.show.screen import MAX_COLUMNS, MIN_COLUMNS, OutputClosedError, Screen
+from faultinject.cli.demo.screen import MAX_COLUMNS, MIN_COLUMNS, OutputClosedError, Screen
 from faultinject.http.message import ResponseHead
 
 FAILURE = ResponseHead(429, b"Too Many Requests", ())

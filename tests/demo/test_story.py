@@ -14,10 +14,10 @@ import pytest
 import trio
 
 from faultinject.cli import main
-from faultinject.demo.show import stage, story
-from faultinject.demo.show.screen import Screen
-from faultinject.demo.show.stage import TEXT, open_stage, seed_for
-from faultinject.demo.show.watching import note
+from faultinject.cli.demo import stage, story
+from faultinject.cli.demo.screen import Screen
+from faultinject.cli.demo.stage import TEXT, open_stage, seed_for
+from faultinject.cli.demo.watching import note
 from faultinject.events import ExchangeEnded
 from faultinject.http.message import ResponseHead
 from faultinject.settings import Settings
@@ -167,7 +167,7 @@ async def test_a_demonstration_that_hangs(monkeypatch: pytest.MonkeyPatch, tempo
 
 WITHOUT_PAUSES = """
 from faultinject.cli import main
-from faultinject.demo.show import stage
+from faultinject.cli.demo import stage
 stage.GAP_SECONDS = 0.005
 raise SystemExit(main(["demo"]))
 """

@@ -8,11 +8,11 @@ import trio.testing
 from attrs import define, field
 
 from faultinject.authority import Authority
-from faultinject.demo.api import FakeApi
-from faultinject.demo.upstream import FakeUpstream
-from faultinject.dial import Origin
 from faultinject.errors import UpstreamError
 from faultinject.events import Event, Warned
+from faultinject.proxy.upstream.dial import Origin
+from faultinject.proxy.upstream.fake.fake_api import FakeApi
+from faultinject.proxy.upstream.fake.fake_upstream import FakeUpstream
 from tests.support.peer import Peer
 
 TARGET = Origin(Authority("api.example.com", 443), Authority("192.0.2.1", 443))

@@ -8,15 +8,15 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
-from faultinject.faults import acts
-from faultinject.faults.acts import Act, Told
+from faultinject.config.rules import read_rules
+from faultinject.faults import transform
 from faultinject.faults.answer import Answer
-from faultinject.faults.making import Made, make
+from faultinject.faults.build import Made, make
+from faultinject.faults.transform import Act, Told
 from faultinject.http.message import End
 from faultinject.providers import anthropic
 from faultinject.providers.provider import Asked, Provider
 from faultinject.rules.draws import Draws
-from faultinject.rules.reading import read_rules
 
 
 def numbers(purpose: str) -> Any:
@@ -64,41 +64,41 @@ class Play:
     @property
     def pieces(self) -> list[bytes]:
         """The bytes as they were passed on."""
-        return [did.act.data for did in self.done if isinstance(did.act, acts.Send)]
+        return [did.act.data for did in self.done if isinstance(did.act, transform.Send)]
 
     @property
     def times(self) -> list[float]:
         """When each of these was."""
-        return [did.when for did in self.done if isinstance(did.act, acts.Send)]
+        return [did.when for did in self.done if isinstance(did.act, transform.Send)]
 
     @property
     def ending(self) -> Act | None:
         """How it ended, if it did."""
         last = self.done[-1].act if self.done else None
-        return last if isinstance(last, acts.ENDINGS) else None
+        return last if isinstance(last, transform.ENDINGS) else None
 
 
 def play(what: Made, arrivals: Iterable[tuple[float, bytes]], *, end: float | None = None) -> Play:
     """Play pieces that arrive at their times, and the end of the body a second after the last."""
-    result, transform = Play(), what.transform
-    assert transform is not None
+    result, chain = Play(), what.transform
+    assert chain is not None
     told: list[tuple[float, Told]] = list(arrivals)
     last = told[-1][0] if told else 0.0
     told.append((last + 1 if end is None else end, End()))
     for when, piece in told:
-        while transform.wake_at <= max(when, result.now) and result.ending is None:
-            result.now = max(result.now, transform.wake_at)
-            _do(result, transform.step(acts.TICK, result.now))
+        while chain.wake_at <= max(when, result.now) and result.ending is None:
+            result.now = max(result.now, chain.wake_at)
+            _do(result, chain.step(transform.TICK, result.now))
         if result.ending is None:
             result.now = max(result.now, when)
-            _do(result, transform.step(piece, result.now))
+            _do(result, chain.step(piece, result.now))
     return result
 
 
 def _do(result: Play, wanted: Iterable[Act]) -> None:
     for act in wanted:
         assert result.ending is None, "there was an act after the end"
-        if isinstance(act, acts.WaitUntil):
+        if isinstance(act, transform.WaitUntil):
             assert act.seconds < math.inf
             result.now = max(result.now, act.seconds)
         else:

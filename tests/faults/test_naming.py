@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from faultinject.config.rules import read_rules
 from faultinject.faults.naming import names_model
 from faultinject.providers import provider_named
-from faultinject.rules.reading import read_rules
 
 ALL = ["anthropic", "openai", "plain"]
 

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faultinject.faults import acts
-from faultinject.framing.sse import SseDecoder
+from faultinject.faults import transform
 from faultinject.http.message import End
 from faultinject.providers import openai
+from faultinject.providers.framing.sse import SseDecoder
 from tests.faults.playing import Play, answer, at_once, made, one_a_second, play
 from tests.support.llm_api import completion_events, message_events
 
 EVENTS = message_events()
 WHOLE = b"".join(EVENTS)
-FINISH = acts.Finish()
+FINISH = transform.Finish()
 
 
 def events_of(data: bytes) -> list[Any]:
@@ -53,7 +53,7 @@ def test_a_point_whatever_the_pieces(point: dict[str, Any], passed: int, size: i
     pieces = [WHOLE[at : at + size] for at in range(0, len(WHOLE), size)]
     result = play(made(point | {"cut": True}), at_once(*pieces))
     assert result.data == b"".join(EVENTS[:passed])
-    assert result.ending == acts.Cut()
+    assert result.ending == transform.Cut()
 
 
 @pytest.mark.parametrize("after", [0, 1, 33, len(WHOLE) - 1, len(WHOLE)])
@@ -64,7 +64,7 @@ def test_a_number_of_bytes(after: int, size: int) -> None:
     pieces = [WHOLE[at : at + size] for at in range(0, len(WHOLE), size)]
     result = play(made(point | {"reset": True}), at_once(*pieces))
     assert result.data == WHOLE[:after]
-    assert result.ending == acts.Reset()
+    assert result.ending == transform.Reset()
 
 
 @pytest.mark.parametrize("size", [1, 10_000])
@@ -79,9 +79,9 @@ def test_a_time() -> None:
     """It comes by itself, whether anything else does or not."""
     result = play(made({"after": {"time": 2.5}, "cut": True}), one_a_second(*EVENTS))
     assert result.data == b"".join(EVENTS[:2])
-    assert (result.now, result.ending) == (2.5, acts.Cut())
+    assert (result.now, result.ending) == (2.5, transform.Cut())
     silent = play(made({"after": {"time": "10s"}, "cut": True}), [(1, EVENTS[0])], end=60)
-    assert (silent.data, silent.now, silent.ending) == (EVENTS[0], 10, acts.Cut())
+    assert (silent.data, silent.now, silent.ending) == (EVENTS[0], 10, transform.Cut())
 
 
 def test_a_time_that_never_comes() -> None:
@@ -236,10 +236,10 @@ def test_a_stream_that_breaks_off_has_no_such_event(
     point: dict[str, Any], action: dict[str, Any]
 ) -> None:
     """Without an end nobody knows whether more would have come; what was held is passed on."""
-    transform = made(point | action).transform
-    assert transform is not None
-    list(transform.step(WHOLE[:-1], 0.0))
-    held = transform.release()  # of a finder if the point was not reached, else of the action
+    chain = made(point | action).transform
+    assert chain is not None
+    list(chain.step(WHOLE[:-1], 0.0))
+    held = chain.release()  # of a finder if the point was not reached, else of the action
     assert held == b"" or WHOLE[:-1].endswith(held)
 
 
@@ -289,7 +289,7 @@ def test_events_before_the_point_are_what_they_were(
     if count <= len(events):
         place = events[count - 1] + after
         assert result.data == b"".join(block.raw for block in blocks[:place])
-        assert result.ending == acts.Cut()
+        assert result.ending == transform.Cut()
     else:
         assert (result.pieces, result.ending) == (pieces, FINISH) or (
             result.data == whole and not after
@@ -449,14 +449,17 @@ def test_a_stall_within_a_stall() -> None:
 
 def test_a_stall_for_ever() -> None:
     """With pings it never comes to an end: it is asked for one act after another."""
-    assert play(made({"after": {"count": 2}, "stall": True}), at_once(WHOLE)).ending == acts.Hang()
+    assert (
+        play(made({"after": {"count": 2}, "stall": True}), at_once(WHOLE)).ending
+        == transform.Hang()
+    )
     what = made({"after": {"count": 2}, "stall": {"pings": "5s"}})
     assert what.transform is not None
     wanted = what.transform.step(WHOLE, 0.0)
-    assert next(wanted) == acts.Send(b"".join(EVENTS[:2]))
+    assert next(wanted) == transform.Send(b"".join(EVENTS[:2]))
     for n in range(1, 1000):
-        assert next(wanted) == acts.WaitUntil(5.0 * n)
-        assert isinstance(next(wanted), acts.Send)
+        assert next(wanted) == transform.WaitUntil(5.0 * n)
+        assert isinstance(next(wanted), transform.Send)
 
 
 def test_split_pieces() -> None:
@@ -514,7 +517,7 @@ def test_what_stands_behind_a_wait_may_act_in_it() -> None:
     faults = ({"after": {"count": 2}, "stall": "2h"}, {"after": {"time": "60s"}, "reset": True})
     result = play(made(*faults), one_a_second(*EVENTS))
     assert (result.data, result.now) == (b"".join(EVENTS[:2]), 60)
-    assert result.ending == acts.Reset()
+    assert result.ending == transform.Reset()
 
 
 def test_what_stands_behind_a_hang_may_act_in_it() -> None:
@@ -522,7 +525,7 @@ def test_what_stands_behind_a_hang_may_act_in_it() -> None:
     faults = ({"after": {"count": 2}, "stall": True}, {"after": {"time": "60s"}, "drop": 1})
     result = play(made(*faults), one_a_second(*EVENTS))
     assert (result.data, result.now) == (b"".join(EVENTS[:2]), 60)
-    assert result.ending == acts.Hang()
+    assert result.ending == transform.Hang()
 
 
 def test_a_wait_in_front_of_something_else() -> None:
@@ -551,7 +554,7 @@ def test_what_a_later_fault_holds_passes_before_a_break(after: dict[str, Any]) -
     for fault in behind:
         result = play(made({"after": after, "cut": True}, fault), at_once(*EVENTS))
         want = WHOLE[:150] if "bytes" in after else b"".join(EVENTS[:4])
-        assert (result.data, result.ending) == (want, acts.Cut())
+        assert (result.data, result.ending) == (want, transform.Cut())
 
 
 def test_what_a_chain_holds() -> None:
@@ -567,14 +570,14 @@ def test_what_is_held_passes_before_a_break() -> None:
     faults = ({"after": {"count": 5}, "cut": True, "chunks": "merge"},)
     result = play(made(*faults), at_once(WHOLE))
     assert result.data == b"".join(EVENTS[:5])
-    assert result.ending == acts.Cut()
+    assert result.ending == transform.Cut()
 
 
 def test_words() -> None:
     """What has happened is told, and what has not."""
     what = made({"after": {"count": 2}, "drop": 1}, {"after": {"count": 50}, "cut": True})
     play(what, at_once(WHOLE))
-    first, second = acts.parts_of(what.transform)
+    first, second = transform.parts_of(what.transform)
     assert (first.done, second.done) == ("drop after 2 events", None)
     assert second.undone == "cut after 50 events"
     assert what.transform is not None
@@ -608,8 +611,9 @@ def test_what_needs_events(fault: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("how", "ending"),
-    [("close", acts.Cut), ("reset", acts.Reset), ("hang", acts.Hang), ("garbage", acts.Garbage),
-     ({"how": "hang", "for": "5s"}, acts.Cut)],
+    [("close", transform.Cut), ("reset", transform.Reset), ("hang", transform.Hang),
+     ("garbage", transform.Garbage),
+     ({"how": "hang", "for": "5s"}, transform.Cut)],
 )  # fmt: skip
 def test_a_break_within_an_answer(how: Any, ending: type) -> None:
     """At a point, in any answer."""
@@ -634,14 +638,14 @@ def test_an_end_with_trailers() -> None:
     """They pass."""
     what = made({"after": {"count": 9}, "cut": True})
     assert what.transform is not None
-    assert list(what.transform.step(End(((b"A", b"b"),)), 0)) == [acts.Finish(((b"A", b"b"),))]
+    assert list(what.transform.step(End(((b"A", b"b"),)), 0)) == [transform.Finish(((b"A", b"b"),))]
 
 
 @pytest.mark.parametrize("point", [{"bytes": 50}, {"time": 9}])
 def test_what_looks_for_a_place_in_bytes_holds_nothing(point: dict[str, Any]) -> None:
     """All that came before has passed."""
-    transform = made({"after": point, "cut": True}).transform
-    assert transform is not None
-    [sent] = transform.step(b"data: x", 0.0)
-    assert sent == acts.Send(b"data: x")
-    assert transform.release() == b""
+    chain = made({"after": point, "cut": True}).transform
+    assert chain is not None
+    [sent] = chain.step(b"data: x", 0.0)
+    assert sent == transform.Send(b"data: x")
+    assert chain.release() == b""

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from faultinject.config.rules import read_rules
+from faultinject.faults.render import worded, worded_by_proxy
 from faultinject.faults.respond import InjectedResponse, Respond
-from faultinject.faults.wording import worded, worded_by_proxy
 from faultinject.http.message import find_header
 from faultinject.providers import anthropic
 from faultinject.providers.provider import Asked, Fields
 from faultinject.rules.draws import Draws
-from faultinject.rules.reading import read_rules
 
 NOW = 1_800_000_000.0
 

@@ -1,1 +1,1 @@
-"""Tests of `faultinject.framing`."""
+"""Tests of `faultinject.providers.framing`."""

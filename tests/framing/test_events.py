@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from faultinject.framing import StreamEvent
+from faultinject.providers.framing import StreamEvent
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.framing import StreamEvent
-from faultinject.framing.sse import EVENT_BYTES, SseDecoder, comment, encode
+from faultinject.providers.framing import StreamEvent
+from faultinject.providers.framing.sse import EVENT_BYTES, SseDecoder, comment, encode
 
 
 def ended(*pieces: bytes) -> list[StreamEvent]:

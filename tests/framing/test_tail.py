@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.framing.sse import SseDecoder
-from faultinject.framing.tail import StreamTail
+from faultinject.providers.framing.sse import SseDecoder
+from faultinject.providers.framing.tail import StreamTail
 
 LINES = st.sampled_from([b"data: [DONE]", b"event: message_stop", b"data: {}", b": ping", b"", b""])
 

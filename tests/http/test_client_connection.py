@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from faultinject.errors import ClientGoneError, ClientProtocolError
-from faultinject.http.connection import CONTINUE, ClientConnection
+from faultinject.http.h1.connection import CONTINUE, ClientConnection
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from tests.support.script import ScriptedPeer
 

@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from faultinject.errors import ClientProtocolError, UpstreamError
-from faultinject.http.connection import ClientConnection, UpstreamConnection
+from faultinject.http.h1.connection import ClientConnection, UpstreamConnection
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from tests.support.script import ScriptedPeer
 

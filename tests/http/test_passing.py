@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from faultinject.authority import Authority
 from faultinject.errors import ClientProtocolError
+from faultinject.http.headers import addressed_to, split_absolute, unambiguous
 from faultinject.http.message import RequestHead, ResponseHead
-from faultinject.http.passing import addressed_to, split_absolute, unambiguous
 
 VISIBLE = bytes(range(0x21, 0x7F))
 

@@ -17,9 +17,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from faultinject.errors import ClientProtocolError, PeerError
-from faultinject.http.connection import ClientConnection, HttpConnection, UpstreamConnection
-from faultinject.http.incoming import MessageError
-from faultinject.http.machine import AskingMachine, Machine, ServingMachine
+from faultinject.http.h1.connection import ClientConnection, HttpConnection, UpstreamConnection
+from faultinject.http.h1.incoming import MessageError
+from faultinject.http.h1.machine import AskingMachine, Machine, ServingMachine
 from faultinject.http.message import End, Headers, Part, RequestHead, ResponseHead
 from tests.support.script import ScriptedPeer
 

@@ -6,7 +6,7 @@ import h11
 import pytest
 
 from faultinject.errors import UpstreamError
-from faultinject.http.connection import UpstreamConnection
+from faultinject.http.h1.connection import UpstreamConnection
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from tests.support.script import ScriptedPeer
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from faultinject.http.whole import Whole, read_request, read_response
+from faultinject.http.h1.plain import Whole, read_request, read_response
 
 BLANKS = b"A:" + b" " * 60_000 + b"\x01\r\n\r\n"
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 import pytest
 from attrs import frozen
 
-from faultinject.demo.api import TEXT
-from faultinject.presets import NAMES
+from faultinject.config.presets import NAMES
+from faultinject.proxy.upstream.fake.fake_api import TEXT
 from tests.interop.presets import table
 from tests.interop.presets.cases import SDKS, SHOWINGS, Showing
 from tests.interop.presets.programs import programs

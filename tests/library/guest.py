@@ -60,7 +60,7 @@ USED = (
     logging, random, rich, socket, ssl, trio, warnings, yaml,
 )  # fmt: skip
 """What a user's program may have loaded, and could see changed."""
-CHANGES_BY_LOADING = "faultinject.plugin.bridge"
+CHANGES_BY_LOADING = "faultinject.plugin.bridge.grpc_server"
 """Loads trio-asyncio, which changes asyncio: only `serve_plugin` does that, when it is called."""
 
 # What libraries keep for themselves, and change when they are used by anybody.

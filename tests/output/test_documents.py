@@ -10,8 +10,8 @@ from typing import Any, get_args
 import pytest
 
 from faultinject.events import Event, Kind, Outcome, ProxyStarted
-from faultinject.output import Summary
-from faultinject.output import summary as summary_module
+from faultinject.report import Summary
+from faultinject.report import summary as summary_module
 from tests.support.sample_events import SAMPLES, sample
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")

@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from faultinject.output.escape import brief, safe
+from faultinject.report.display import brief, safe
 
 
 @given(st.text(st.characters(codec=None)))

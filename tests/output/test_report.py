@@ -21,8 +21,8 @@ from faultinject.events import (
     SessionStarted,
     Warned,
 )
-from faultinject.output import Summary
-from faultinject.output.report import MAX_ROWS, report
+from faultinject.report import Summary
+from faultinject.report.table import MAX_ROWS, report
 from tests.support.sample_events import TIME, sample
 
 CHECK = "No request to a target arrived"

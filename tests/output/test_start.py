@@ -3,7 +3,7 @@
 import pytest
 
 from faultinject.events import PluginStarted, ProxyStarted
-from faultinject.output.start import plugin_block, start_block
+from faultinject.report.banner import plugin_block, start_block
 from tests.support.sample_events import sample
 
 

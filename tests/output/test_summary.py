@@ -20,8 +20,8 @@ from faultinject.events import (
     SessionStarted,
     Warned,
 )
-from faultinject.output import Summary
-from faultinject.output import summary as summary_module
+from faultinject.report import Summary
+from faultinject.report import summary as summary_module
 from tests.support.sample_events import TIME, sample
 
 
@@ -241,7 +241,7 @@ def test_dropped_events_are_asked_for() -> None:
 
 def test_rich_is_loaded_only_for_people() -> None:
     """Start-up does not pay for the table at the end."""
-    program = "import sys, faultinject.output; print('rich' in sys.modules)"
+    program = "import sys, faultinject.report; print('rich' in sys.modules)"
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

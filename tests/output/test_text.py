@@ -27,8 +27,8 @@ from faultinject.events import (
     SessionFailed,
     Warned,
 )
-from faultinject.output import text as text_module
-from faultinject.output.text import TextFormat
+from faultinject.report import lines as text_module
+from faultinject.report.lines import TextFormat
 from tests.support.sample_events import SAMPLES, TIME, sample
 
 _TIME = r"\d\d:\d\d:\d\d\.250 "

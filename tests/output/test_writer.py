@@ -21,8 +21,8 @@ from faultinject.events import (
     SessionStarted,
     Warned,
 )
-from faultinject.output import EventOutput, Summary
-from faultinject.output.writer import BATCH_EVENTS, json_line, wants_color
+from faultinject.report import EventOutput, Summary
+from faultinject.report.writer import BATCH_EVENTS, json_line, wants_color
 from tests.output.streams import CountingStream, FailingStream, GatedStream
 from tests.support.sample_events import SAMPLES, sample
 
@@ -232,7 +232,7 @@ def test_wants_color(terminal: bool, environment: dict[str, str], wanted: bool) 
 PROGRAM = """
 import sys
 from faultinject.events import Warned
-from faultinject.output import EventOutput
+from faultinject.report import EventOutput
 with EventOutput(sys.stdout, exit_seconds=0.05) as output:
     for _ in range(5000):
         output.listen(Warned(time=0.0, message="x" * 100))

@@ -26,8 +26,8 @@ from faultinject.events import Event
 from faultinject.faults.respond import Respond
 from faultinject.limits import Limits
 from faultinject.plugin.calls import Direction, Replace, Reply, Side
+from faultinject.proxy.session import Services
 from faultinject.rules import Counters, Match, Rule, RuleSet, When
-from faultinject.session import Services
 from tests.plugin.generate_proto import ROOT
 
 GIVEN_UP_SECONDS = 60

@@ -24,12 +24,13 @@ from attrs import define, evolve, field
 pytest.importorskip("trio_asyncio", exc_type=Exception)
 
 from faultinject.errors import StartError
-from faultinject.plugin import bridge, callers, wire
+from faultinject.plugin import wire
 from faultinject.plugin._generated import plugin_pb2 as pb
-from faultinject.plugin.bridge import Endpoint, open_grpc
+from faultinject.plugin.bridge import callers, grpc_server
+from faultinject.plugin.bridge.grpc_server import Endpoint, open_grpc
+from faultinject.plugin.bridge.port import PortBounds
 from faultinject.plugin.calls import TooMuchError
 from faultinject.plugin.frames import MOST_FRAMES
-from faultinject.plugin.port import PortBounds
 from tests.plugin.support import GIVEN_UP_SECONDS, HeldCall, ended, host, tasks
 
 AT_ONCE = 400
@@ -59,7 +60,7 @@ class Served:
 
 
 def endpoint(
-    call: bridge.Call,
+    call: grpc_server.Call,
     *,
     port: int = 0,
     host: str = "127.0.0.1",
@@ -73,7 +74,7 @@ def endpoint(
 
 @asynccontextmanager
 async def serving(
-    call: bridge.Call = echo, give_back: Callable[[], None] | None = None, **bounds: float
+    call: grpc_server.Call = echo, give_back: Callable[[], None] | None = None, **bounds: float
 ) -> AsyncIterator[Served]:
     """Serve; nothing may be left when that is over."""
     before, problems = tasks(), list[str]()
@@ -403,7 +404,7 @@ async def test_an_error_in_the_loop_does_not_end_it():
         raise RuntimeError("some callback")
 
     async with serving() as served:
-        loop = bridge.trio_asyncio.current_loop.get()
+        loop = grpc_server.trio_asyncio.current_loop.get()
         loop.call_soon(fails)
         loop.call_exception_handler({"message": "no more sockets"})
         loop.call_exception_handler({})

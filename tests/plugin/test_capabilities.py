@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from faultinject.composing import rule_set_of
+from faultinject.config.rule_set import rule_set_of
 from faultinject.errors import SettingsError
 from faultinject.plugin.capabilities import CAPABILITIES, capabilities_of
 from faultinject.settings import PluginSettings, TunnelMode, WrittenRules

@@ -13,11 +13,11 @@ import trio
 import trio.testing
 from attrs import define, evolve
 
-from faultinject.dial import Dialer
 from faultinject.events import ExchangeEnded, SessionEnded, SessionFailed, Warned
 from faultinject.plugin.calls import Close, Direction, Side
-from faultinject.plugin.duplex import duplex_tunnels
+from faultinject.plugin.duplex.duplex_tunnels import duplex_tunnels
 from faultinject.plugin.tunnels import FAREWELL_SECONDS, Tunnels
+from faultinject.proxy.upstream.dial import Dialer
 from faultinject.settings import PluginSettings
 from tests.support.bench import TARGET, Bench, authority, get, open_bench, post, trusting_context
 from tests.support.fault_host import FaultTunnel

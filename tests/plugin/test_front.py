@@ -12,7 +12,7 @@ pytest.importorskip("trio_asyncio", exc_type=Exception)
 import faultinject
 from faultinject.errors import StartError
 from faultinject.events import SessionFailed, Warned
-from faultinject.plugin import bridge
+from faultinject.plugin.bridge import grpc_server
 from faultinject.plugin.calls import Replace, Side
 from faultinject.plugin.front import open_front
 from faultinject.settings import PluginSettings
@@ -120,7 +120,9 @@ async def test_a_port_that_is_taken(taken):
 async def test_what_goes_wrong_below_the_calls_is_told():
     """As a warning."""
     async with opened() as (client_side, _, events):
-        bridge.trio_asyncio.current_loop.get().call_exception_handler({"message": "no sockets"})
+        grpc_server.trio_asyncio.current_loop.get().call_exception_handler(
+            {"message": "no sockets"}
+        )
         await client_side.call("HealthCheck")
         (told,) = events
         assert isinstance(told, Warned)

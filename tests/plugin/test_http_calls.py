@@ -7,11 +7,11 @@ import gzip
 import pytest
 from attrs import evolve
 
+from faultinject.config.rules import read_rules
 from faultinject.events import ExchangeEnded
 from faultinject.http.message import RequestHead
 from faultinject.plugin.http_calls import HttpCalls
 from faultinject.rules import RuleSet
-from faultinject.rules.reading import read_rules
 from tests.plugin.support import make_services
 
 

@@ -12,12 +12,12 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faultinject.patience import Patience
+from faultinject.net.relay import Relayed, relay
+from faultinject.net.timeouts import Patience
 from faultinject.plugin.calls import Direction, Side
-from faultinject.plugin.kicker import kick_while_unproven
-from faultinject.plugin.lane_stream import LanePair
-from faultinject.plugin.lanes import BLOCK_BYTES, FILLER
-from faultinject.relay import Relayed, relay
+from faultinject.plugin.duplex.lane_stream import LanePair
+from faultinject.plugin.duplex.lanes import BLOCK_BYTES, FILLER
+from faultinject.plugin.wakeup import kick_while_unproven
 from tests.support.fault_host import FaultTunnel
 from tests.support.fault_plugins import OneTunnel
 

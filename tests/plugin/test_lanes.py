@@ -6,7 +6,7 @@ import pytest
 from attrs import define, field
 
 from faultinject.plugin.calls import Close, Replace, Reply
-from faultinject.plugin.lanes import (
+from faultinject.plugin.duplex.lanes import (
     BLOCK_BYTES,
     FILLER,
     MOST_BLOCKS,

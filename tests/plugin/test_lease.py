@@ -10,14 +10,14 @@ import trio.testing
 from attrs import define
 
 from faultinject.authority import Authority
-from faultinject.dial import Origin
 from faultinject.errors import UpstreamError
-from faultinject.http.connection import UpstreamConnection
+from faultinject.http.h1.connection import UpstreamConnection
 from faultinject.http.message import RequestHead
 from faultinject.plugin.calls import Direction, Replace, Reply, Side
-from faultinject.plugin.lane_stream import LanePair
-from faultinject.plugin.lanes import FILLER
-from faultinject.plugin.lease import MOST_AHEAD, TunnelLease
+from faultinject.plugin.duplex.lane_stream import LanePair
+from faultinject.plugin.duplex.lanes import FILLER
+from faultinject.plugin.duplex.tunnel_lease import MOST_AHEAD, TunnelLease
+from faultinject.proxy.upstream.dial import Origin
 
 ORIGIN = Origin(Authority("a.example", 443), Authority("a.example", 443))
 CARRIER = b"HEAD / HTTP/1.1\r\nHost: a.example\r\n\r\n"

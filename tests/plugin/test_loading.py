@@ -13,10 +13,10 @@ from faultinject.errors import StartError
 
 def test_without_trio_asyncio(monkeypatch):
     """One line that says which Pythons have it."""
-    monkeypatch.delitem(sys.modules, "faultinject.plugin.bridge", raising=False)
+    monkeypatch.delitem(sys.modules, "faultinject.plugin.bridge.grpc_server", raising=False)
     monkeypatch.setitem(sys.modules, "trio_asyncio", None)
     with pytest.raises(StartError) as caught:
-        importlib.import_module("faultinject.plugin.bridge")
+        importlib.import_module("faultinject.plugin.bridge.grpc_server")
     message = str(caught.value)
     assert message.startswith("the plugin needs trio-asyncio, which cannot be loaded on this ")
     assert message.endswith("; Python 3.11 to 3.13 can")
@@ -33,7 +33,7 @@ def load(*modules: str) -> str:
 
 def test_with_trio_asyncio():
     """No warning comes out, though 3.12 and 3.13 have one."""
-    loaded = load("faultinject.plugin.bridge")
+    loaded = load("faultinject.plugin.bridge.grpc_server")
     if sys.version_info < (3, 14):
         assert loaded == "True True"
     else:

@@ -6,8 +6,8 @@ from attrs import define, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.plugin import port as port_module
-from faultinject.plugin.port import PREFIX_BYTES, Port, PortBounds, PortCall, Reason
+from faultinject.plugin.bridge import port as port_module
+from faultinject.plugin.bridge.port import PREFIX_BYTES, Port, PortBounds, PortCall, Reason
 
 LARGEST = 100
 

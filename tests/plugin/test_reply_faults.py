@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from faultinject.plugin.calls import Replace
-from faultinject.plugin.reply_stream import HELD_SECONDS, SESSION_OVER
+from faultinject.plugin.reply.reply_stream import HELD_SECONDS, SESSION_OVER
 from tests.plugin.test_reply_tunnel import one_tunnel, world
 from tests.support.bench import TARGET, trusting_context
 from tests.support.llm_api import chunk

@@ -11,7 +11,7 @@ from attrs import frozen
 from faultinject.authority import ConnectTo
 from faultinject.events import ExchangeEnded, RelayEnded
 from faultinject.plugin.calls import Close, Direction, PassThrough, Replace, Reply, Side
-from faultinject.tls.leaves import LeafCache
+from faultinject.tls.leaf_cache import LeafCache
 from tests.plugin.support import GIVEN_UP_SECONDS, ended
 from tests.plugin.test_serving import Run, client_context, plugin
 from tests.support.bench import TARGET, authority, echoes, get, post

@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from faultinject.plugin.calls import Close, Direction, PassThrough, Replace, Reply, Side
-from faultinject.plugin.reply_stream import HELD_SECONDS, SESSION_OVER, ReplyStream
+from faultinject.plugin.reply.reply_stream import HELD_SECONDS, SESSION_OVER, ReplyStream
 
 FROM_CLIENT = (Side.CLIENT, Direction.FROM_PEER)
 OF_UPSTREAM = [

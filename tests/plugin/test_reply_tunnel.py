@@ -13,7 +13,6 @@ import trio.testing
 from attrs import define, field
 
 from faultinject.authority import Authority
-from faultinject.dial import Origin
 from faultinject.errors import UpstreamError
 from faultinject.events import (
     ExchangeEnded,
@@ -24,9 +23,10 @@ from faultinject.events import (
 )
 from faultinject.limits import Limits
 from faultinject.plugin.calls import Close, Direction, Replace, Side
-from faultinject.plugin.reply import reply_tunnels
-from faultinject.plugin.reply_stream import HELD_SECONDS, SESSION_OVER, ReplyStream
+from faultinject.plugin.reply.reply_stream import HELD_SECONDS, SESSION_OVER, ReplyStream
+from faultinject.plugin.reply.reply_tunnels import reply_tunnels
 from faultinject.plugin.tunnels import Tunnels
+from faultinject.proxy.upstream.dial import Origin
 from faultinject.settings import PluginSettings
 from tests.support.bench import (
     RSA_ONLY,

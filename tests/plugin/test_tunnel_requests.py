@@ -7,7 +7,7 @@ import trio
 import trio.testing
 
 from faultinject.events import ExchangeEnded, SessionEnded
-from faultinject.plugin.lease import MOST_AHEAD
+from faultinject.plugin.duplex.tunnel_lease import MOST_AHEAD
 from tests.support.bench import TARGET, get, ok, post
 from tests.support.fault_world import World, answers_all, world
 from tests.support.peer import Cut, Peer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from faultinject.plugin.turns import RecordError, Turns
+from faultinject.plugin.duplex.turns import RecordError, Turns
 
 
 def test_only_finished_turns_are_ready() -> None:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from faultinject.cli.preset_text import sections
-from faultinject.presets import NAMES, preset_named
+from faultinject.config.presets import NAMES, preset_named
 from faultinject.providers import PROVIDERS
 
 FOLDER = Path(__file__).parent / "golden"

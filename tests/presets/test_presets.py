@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from faultinject.composing import rule_set_of
+from faultinject.config.presets import NAMES, preset_named
+from faultinject.config.rule_set import rule_set_of
+from faultinject.config.rules import read_rules
 from faultinject.config.yaml import yaml_value
 from faultinject.errors import SettingsError
 from faultinject.plugin.capabilities import CAPABILITIES as OF_PLUGIN
-from faultinject.presets import NAMES, preset_named
-from faultinject.rules.reading import read_rules
 from faultinject.settings import ChosenPreset, Settings
 from tests.presets.golden import FOLDER, files
 
@@ -45,7 +45,7 @@ def with_preset(name: str, factor: float = 1.0) -> Settings:
 
 def test_each_file_has_its_place() -> None:
     """The names are those of the files, and none that was promised is missing."""
-    folder = resources.files("faultinject.presets")
+    folder = resources.files("faultinject.config.presets")
     there = {file.name.removesuffix(".yaml") for file in folder.iterdir() if ".yaml" in file.name}
     assert there == set(NAMES) >= OF_THE_REFERENCE
     assert len(NAMES) == len(there)
@@ -54,7 +54,7 @@ def test_each_file_has_its_place() -> None:
 @every_preset
 def test_a_file_says_all_that_is_to_be_known(name: str) -> None:
     """It has the four keys, sentences, perhaps a note, and rules that bear the preset's name."""
-    text = (resources.files("faultinject.presets") / f"{name}.yaml").read_text("utf-8")
+    text = (resources.files("faultinject.config.presets") / f"{name}.yaml").read_text("utf-8")
     document = yaml_value(text)
     assert isinstance(document, dict)
     assert [key for key in document if key != "note"] == ["sees", "expect", "evidence", "rules"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from faultinject.framing import StreamEvent
-from faultinject.framing.sse import SseDecoder
+from faultinject.providers.framing import StreamEvent
+from faultinject.providers.framing.sse import SseDecoder
 from faultinject.providers.provider import Asked, Fields, Progress, Provider, Uniform
 
 NOW_SECONDS = 1754179200.25  # 2025-08-03T00:00:00.25Z

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from faultinject.framing import StreamEvent
 from faultinject.providers.anthropic import PROVIDER
 from faultinject.providers.anthropic.messages import PING, padded
 from faultinject.providers.anthropic.stream import SHAPE
+from faultinject.providers.framing import StreamEvent
 from faultinject.providers.provider import Asked, Usage
 from tests.providers.support import (
     MESSAGES,

@@ -10,7 +10,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.providers import plain
+from faultinject.providers import generic
 from faultinject.providers.documents import (
     compact,
     demands_call,
@@ -59,7 +59,7 @@ def test_half_a_surrogate_pair() -> None:
 )
 def test_the_next_month(now: float, date: str) -> None:
     """It begins on the first, in December of the next year."""
-    fields = evolve(fields_of(plain.PROVIDER), now_seconds=now)
+    fields = evolve(fields_of(generic.PROVIDER), now_seconds=now)
     assert filled("on {next_month}, {limit}{", fields, limit=5) == f"on {date}, 5{{"
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from faultinject.framing import StreamEvent
-from faultinject.framing.sse import encode
 from faultinject.providers.documents import TEXT, event
+from faultinject.providers.framing import StreamEvent
+from faultinject.providers.framing.sse import encode
 from faultinject.providers.openai import PROVIDER, chat, responses_stream
 from faultinject.providers.openai.responses import numbered
 from faultinject.providers.openai.responses_stream import KEPT_BYTES

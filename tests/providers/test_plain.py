@@ -6,7 +6,7 @@ import json
 import uuid
 from typing import Any
 
-from faultinject.providers.plain import PROVIDER, SHAPE
+from faultinject.providers.generic import PROVIDER, SHAPE
 from faultinject.providers.provider import Failure
 from tests.providers.support import documents_of, events_of, fields_of, uniform
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faultinject import providers
-from faultinject.framing import StreamEvent
 from faultinject.http.message import ResponseHead, find_header
 from faultinject.providers import PROVIDERS, kind_of, provider_for, provider_named
+from faultinject.providers.framing import StreamEvent
 from faultinject.providers.provider import (
     Asked,
     Failure,

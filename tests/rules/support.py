@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from faultinject.facts import Facts
+from faultinject.config.rules import read_rules
 from faultinject.http.message import RequestHead
 from faultinject.rules import Counters, Plan, Rule, RuleSet, decide
 from faultinject.rules.attempts import Ended
-from faultinject.rules.reading import read_rules
+from faultinject.rules.facts import Facts
 
 
 def request(

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.facts import Facts
 from faultinject.rules.attempts import (
     LONGEST_PAUSE_SECONDS,
     Attempt,
@@ -18,6 +17,7 @@ from faultinject.rules.attempts import (
     Identity,
     identity_of,
 )
+from faultinject.rules.facts import Facts
 from tests.rules.support import request
 
 KEY = b"k"

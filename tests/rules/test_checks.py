@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from faultinject.config.rules import read_rules
 from faultinject.errors import SettingsError
-from faultinject.faults.stage import Ability
+from faultinject.faults.place import Ability
 from faultinject.rules.checks import Capabilities, check_capabilities
-from faultinject.rules.reading import read_rules
 from tests.rules.support import rule_set, rules
 
 NARROW = {"match": {"path": "/a", "model": "m"}}

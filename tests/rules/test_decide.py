@@ -9,12 +9,12 @@ import attrs
 import pytest
 
 from faultinject.authority import TargetPattern
-from faultinject.facts import Facts
 from faultinject.faults.delay import Before
+from faultinject.faults.place import Stage
 from faultinject.faults.respond import Respond
-from faultinject.faults.stage import Stage
 from faultinject.http.message import RequestHead
 from faultinject.rules import PASS, Counters, Match, Plan, Rule, RuleSet, Wait, When, decide
+from faultinject.rules.facts import Facts
 from tests.rules.support import in_turn, plans, request, rule_set
 
 HEAD = RequestHead(b"POST", b"/v1/messages", ((b"Host", b"a.example"),))

@@ -9,11 +9,11 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.facts import Facts
-from faultinject.faults.stage import Stage
+from faultinject.faults.place import Stage
 from faultinject.rules import PASS, Counters, Plan, RuleSet, decide, index
 from faultinject.rules.attempts import Ended, identity_of
 from faultinject.rules.decide import _reached
+from faultinject.rules.facts import Facts
 from faultinject.rules.index import Index
 from tests.rules.support import request, rules
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from faultinject.authority import TargetPattern
-from faultinject.composing import rule_set_of
+from faultinject.config.rule_set import rule_set_of
 from faultinject.settings import Only, Settings
 
 

@@ -21,19 +21,19 @@ import trio.testing
 from attrs import define, evolve, field
 
 from faultinject.authority import Authority, TargetPattern
-from faultinject.composing import rule_set_of
-from faultinject.dial import Dialer, Origin
+from faultinject.config.rule_set import rule_set_of
+from faultinject.config.rules import read_rules
 from faultinject.errors import UpstreamError
 from faultinject.events import Event, ExchangeEnded, SessionEnded, SessionFailed
-from faultinject.front_door import FrontDoor
 from faultinject.limits import Limits
+from faultinject.proxy.http_proxy import FrontDoor
+from faultinject.proxy.session import Services, Session
+from faultinject.proxy.upstream.dial import Dialer, Origin
 from faultinject.rules import Counters, RuleSet
-from faultinject.rules.reading import read_rules
-from faultinject.session import Services, Session
 from faultinject.settings import Settings
 from faultinject.tls.certificate_authority import CertificateAuthority
-from faultinject.tls.issuing import new_rsa_key
-from faultinject.tls.leaves import LeafCache
+from faultinject.tls.certificates import new_rsa_key
+from faultinject.tls.leaf_cache import LeafCache
 from tests.support.peer import Cut, Message, Peer
 from tests.support.pipes import Pipe, pipe_pair
 from tests.support.tls_peers import client_context

@@ -6,7 +6,7 @@ import trio
 from attrs import define, field
 
 from faultinject.plugin.calls import Direction, PassThrough, Replace, Reply, Side
-from faultinject.plugin.lane_stream import LanePair
+from faultinject.plugin.duplex.lane_stream import LanePair
 
 SLOW_SECONDS = 0.01
 """How long a plugin may think: longer than a paced sender's pause."""

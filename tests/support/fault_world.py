@@ -14,15 +14,15 @@ from typing import Any
 import trio
 from attrs import define
 
-from faultinject.dial import Origin
 from faultinject.errors import UpstreamError
 from faultinject.events import SessionFailed
 from faultinject.limits import Limits
-from faultinject.plugin.lane_stream import LanePair
-from faultinject.plugin.lease import TunnelLease
-from faultinject.plugin.tunnel import DuplexTunnel
-from faultinject.session import Session
-from faultinject.tls.leaves import LeafCache
+from faultinject.plugin.duplex.duplex_tunnel import DuplexTunnel
+from faultinject.plugin.duplex.lane_stream import LanePair
+from faultinject.plugin.duplex.tunnel_lease import TunnelLease
+from faultinject.proxy.session import Session
+from faultinject.proxy.upstream.dial import Origin
+from faultinject.tls.leaf_cache import LeafCache
 from faultinject.tls.stream import TlsStream
 from tests.support.bench import TARGET, Bench, authority, ok, open_bench, trusting_context
 from tests.support.fault_host import FaultTunnel

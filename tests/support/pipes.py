@@ -10,7 +10,7 @@ from typing import cast
 import trio
 import trio.testing
 
-from faultinject.streams import Peekable
+from faultinject.net.streams import Peekable
 
 Inner = trio.StapledStream[trio.abc.SendStream, trio.abc.ReceiveStream]
 

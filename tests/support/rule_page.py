@@ -15,10 +15,10 @@ from typing import Any
 import trio
 from attrs import define, field, frozen
 
+from faultinject.config.rules import read_rules
 from faultinject.config.yaml import yaml_value
-from faultinject.demo.api import FakeApi
+from faultinject.proxy.upstream.fake.fake_api import FakeApi
 from faultinject.rules import RuleSet
-from faultinject.rules.reading import read_rules
 from tests.support.bench import Bench, open_bench, trusting_context
 from tests.support.peer import Cut, Message, Peer
 

@@ -20,7 +20,7 @@ from attrs import define, field
 
 from faultinject.authority import ConnectTo, TargetPattern
 from faultinject.events import Event, SessionFailed
-from faultinject.proxy import RunningProxy, serve
+from faultinject.proxy.server import RunningProxy, serve
 from faultinject.settings import Settings
 from tests.support.bench import TARGET, Script
 from tests.support.peer import Cut, Peer

@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from faultinject.errors import HandshakeError
-from faultinject.tls.accepting import accept_tls
+from faultinject.tls.handshake import accept_tls
 from tests.support.bench import TARGET, leaves, outdated_context, trusting_context
 from tests.support.peer import Peer
 from tests.support.pipes import Pipe, pipe_pair

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from faultinject.errors import SettingsError
-from faultinject.tls.ca_files import looks_usable, read_ca_files, seconds_of
+from faultinject.tls.ca_store import looks_usable, read_ca_files, seconds_of
 from faultinject.tls.certificate_authority import CertificateAuthority, default_data_dir
 from tests.support.authorities import AuthorityFiles
 

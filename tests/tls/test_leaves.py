@@ -14,10 +14,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from faultinject.errors import SettingsError
-from faultinject.tls import issuing
+from faultinject.tls import certificates
 from faultinject.tls.certificate_authority import CertificateAuthority
 from faultinject.tls.client_hello import ClientHello, read_client_hello
-from faultinject.tls.leaves import RENEW_SECONDS, LeafCache
+from faultinject.tls.leaf_cache import RENEW_SECONDS, LeafCache
 from faultinject.tls.pem_files import PemFiles, memory_can_be_named
 from tests.support.authorities import AuthorityFiles
 from tests.support.tls_peers import client_context, client_hello, handshake
@@ -265,7 +265,7 @@ async def test_one_rsa_key_however_many_ask(
         made.append(threading.get_ident())
         return RSA_2048
 
-    monkeypatch.setattr(issuing, "new_rsa_key", make)
+    monkeypatch.setattr(certificates, "new_rsa_key", make)
     counting = Counting(own)
     cache = LeafCache(counting, 10)  # type: ignore[arg-type]
     cache.context_for("a.example")
@@ -280,7 +280,7 @@ async def test_one_rsa_key_however_many_ask(
 
 def test_the_key_that_is_made() -> None:
     """It has the size that every client takes."""
-    assert issuing.new_rsa_key().key_size == 2048
+    assert certificates.new_rsa_key().key_size == 2048
 
 
 # How they reach OpenSSL

@@ -11,8 +11,8 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from faultinject.memory_stream import MemoryStream, memory_stream_pair
-from faultinject.streams import LINGER_SECONDS, reset
+from faultinject.net.memory_stream import MemoryStream, memory_stream_pair
+from faultinject.net.streams import LINGER_SECONDS, reset
 from faultinject.tls.stream import PIECE_NUM_BYTES, TlsStream
 from tests.support.bench import TARGET, leaves, trusting_context
 

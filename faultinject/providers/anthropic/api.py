@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from faultinject.providers import gateway, plain
+from faultinject.providers import gateway, generic
 from faultinject.providers.anthropic import errors, headers, messages, stream
 from faultinject.providers.anthropic.words import error_type, reason_phrase
 from faultinject.providers.documents import compact, member, usage_of
@@ -50,7 +50,7 @@ _PAGES = {
 
 
 def _shape(path: str) -> StreamShape:
-    return stream.SHAPE if path.endswith("/v1/messages") else plain.SHAPE
+    return stream.SHAPE if path.endswith("/v1/messages") else generic.SHAPE
 
 
 def _usage(document: Any) -> Usage | None:

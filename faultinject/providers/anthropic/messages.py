@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from faultinject.framing.sse import encode
 from faultinject.providers.anthropic.tools import called
 from faultinject.providers.documents import TEXT, ToolCall, compact, pieces, words
+from faultinject.providers.framing.sse import encode
 from faultinject.providers.ids import identifier
 from faultinject.providers.provider import (
     Asked,

@@ -9,8 +9,6 @@ from typing import Any
 
 from attrs import define
 
-from faultinject.framing import StreamEvent
-from faultinject.framing.sse import SseDecoder
 from faultinject.providers.anthropic.errors import failure_document
 from faultinject.providers.anthropic.messages import (
     PING,
@@ -20,6 +18,8 @@ from faultinject.providers.anthropic.messages import (
     padded,
 )
 from faultinject.providers.documents import member, usage_of
+from faultinject.providers.framing import StreamEvent
+from faultinject.providers.framing.sse import SseDecoder
 from faultinject.providers.provider import Failure, Fields, StreamShape, Uniform, Usage
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from faultinject.providers import gateway, plain
+from faultinject.providers import gateway, generic
 from faultinject.providers.documents import member, usage_of
 from faultinject.providers.openai import chat, errors, headers, responses, responses_stream
 from faultinject.providers.phrases import standard_phrase
@@ -22,7 +22,7 @@ __all__ = ["PROVIDER"]
 def _shape(path: str) -> StreamShape:
     if path.endswith("/completions"):
         return chat.SHAPE
-    return responses_stream.SHAPE if path.endswith("/responses") else plain.SHAPE
+    return responses_stream.SHAPE if path.endswith("/responses") else generic.SHAPE
 
 
 def _minimal_response(asked: Asked, fields: Fields, uniform: Uniform) -> bytes:

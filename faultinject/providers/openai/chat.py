@@ -10,8 +10,6 @@ from typing import Any
 
 from attrs import define, field
 
-from faultinject.framing import StreamEvent
-from faultinject.framing.sse import SseDecoder, encode
 from faultinject.providers.documents import (
     TEXT,
     ToolCall,
@@ -23,6 +21,8 @@ from faultinject.providers.documents import (
     usage_of,
     words,
 )
+from faultinject.providers.framing import StreamEvent
+from faultinject.providers.framing.sse import SseDecoder, encode
 from faultinject.providers.ids import BASE62, identifier
 from faultinject.providers.openai.errors import failure_error
 from faultinject.providers.openai.tools import called

@@ -9,9 +9,9 @@ from typing import Any
 
 from attrs import define, field
 
-from faultinject.framing import StreamEvent
-from faultinject.framing.sse import SseDecoder
 from faultinject.providers.documents import event, member, usage_of
+from faultinject.providers.framing import StreamEvent
+from faultinject.providers.framing.sse import SseDecoder
 from faultinject.providers.openai.errors import failure_error
 from faultinject.providers.openai.responses import (
     begun_response,

@@ -73,7 +73,9 @@ class Showing:
         return [*common, "--rule", PASS_LATER, *rules]
 
     def _derived_rules(self) -> Iterator[dict[str, Any]]:
-        text = (resources.files("faultinject.presets") / f"{self.preset}.yaml").read_text("utf-8")
+        text = (resources.files("faultinject.config.presets") / f"{self.preset}.yaml").read_text(
+            "utf-8"
+        )
         for rule in yaml.safe_load(text)["rules"]:
             if "when" not in (self.derived or {}):
                 yield _harming_made_streams(rule)

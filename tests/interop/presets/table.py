@@ -83,7 +83,7 @@ def written(results: Iterable[Result]) -> str:
 
 def in_order() -> list[Showing]:
     """Return the showings as the presets are listed."""
-    from faultinject.presets import NAMES
+    from faultinject.config.presets import NAMES
 
     return sorted(SHOWINGS, key=lambda showing: NAMES.index(showing.preset))
 

@@ -1,1 +1,1 @@
-"""Tests of `faultinject.rules.reading`."""
+"""Tests of `faultinject.config.rules`."""

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faultinject.config.rules import read_rule_text, read_rules
+from faultinject.config.rules.line import rule_value
 from faultinject.errors import SettingsError
-from faultinject.rules.reading import read_rule_text, read_rules
-from faultinject.rules.reading.line import rule_value
 from tests.rules.reading.test_rules import PAGE, WORDS
 
 HINT = (

@@ -14,17 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faultinject.config.rules import joined, read_rules
+from faultinject.config.rules.break_key import BREAK_KEYS
+from faultinject.config.rules.delay_key import DELAY_KEYS
+from faultinject.config.rules.fault_key import KINDS
+from faultinject.config.rules.match_key import MATCH_KEYS
+from faultinject.config.rules.respond_key import RESPOND_KEYS
+from faultinject.config.rules.rule_list import RULE_KEYS
+from faultinject.config.rules.stream_key import STREAM_KEYS
+from faultinject.config.rules.when_key import WHEN_KEYS
 from faultinject.config.yaml import yaml_value
 from faultinject.errors import SettingsError
-from faultinject.rules.reading import joined, read_rules
-from faultinject.rules.reading.breaks import BREAK_KEYS
-from faultinject.rules.reading.delays import DELAY_KEYS
-from faultinject.rules.reading.faults import KINDS
-from faultinject.rules.reading.matches import MATCH_KEYS
-from faultinject.rules.reading.responds import RESPOND_KEYS
-from faultinject.rules.reading.rule_list import RULE_KEYS
-from faultinject.rules.reading.streams import STREAM_KEYS
-from faultinject.rules.reading.whens import WHEN_KEYS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "rules.md").read_text("utf-8")
 PLAIN = {"fault": {"respond": 500}}

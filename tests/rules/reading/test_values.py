@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from faultinject.conditions import MISSING, AnyOf, Equal, JsonPath, JsonTest
+from faultinject.config.rules import read_rules
 from faultinject.errors import SettingsError
 from faultinject.faults.breaks import Break, How
 from faultinject.faults.delay import (
@@ -23,9 +24,9 @@ from faultinject.faults.delay import (
     Pareto,
     Range,
 )
+from faultinject.faults.place import Stage
 from faultinject.faults.point import FIRST_EVENT, START, BytesPoint, EventPoint, TimePoint
 from faultinject.faults.respond import Respond, RetryAfter
-from faultinject.faults.stage import Stage
 from faultinject.faults.stream import (
     Cut,
     Drop,
@@ -40,7 +41,6 @@ from faultinject.faults.stream import (
     Stall,
     StreamFault,
 )
-from faultinject.rules.reading import read_rules
 
 CARRIED = {"body.txt": b"hello {request_id}"}
 

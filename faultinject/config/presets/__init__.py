@@ -1,0 +1,92 @@
+"""Rules that come with faultinject, one file of rules each, by name.
+
+A preset's file is YAML with the same `rules` as a user's, and beside them what a client sees
+(`sees`), what it should do (`expect`), where that is known from (`evidence`), and in some what is
+to be known before use (`note`). Knows nothing of how presets are chosen; no preset has code of its
+own.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from attrs import field, frozen
+
+from faultinject.config import nearest
+from faultinject.config.wording import shown_text
+from faultinject.errors import SettingsError
+from faultinject.rules.model import Rule
+
+NAMES = (
+    "overloaded", "overload-storm", "rate-limited", "rate-limited-long", "spend-cap",
+    "auth-expired", "credit-empty", "too-large", "server-error", "server-timeout",
+    "gateway-html", "envoy-503", "cf-timeout",
+    "stream-overloaded", "stream-overloaded-first", "stream-cut", "stream-reset",
+    "stream-truncated", "tool-json-cut", "stream-stall", "ping-only", "slow-drip",
+    "slow-first-byte", "reset-on-reuse",
+    "connect-refused", "proxy-407", "tls-reset", "tls-alert",
+    "empty-200", "html-200", "corrupt-json", "max-tokens",
+    "flaky", "bad-day", "retry-torture",
+)  # fmt: skip
+"""All of them, in the order in which they are shown: by what fails, and mixed ones last."""
+
+
+@frozen
+class Preset:
+    """A rule file with what is to be known of it."""
+
+    name: str
+    sees: str
+    """What a client sees, in a sentence or two."""
+    expect: str
+    """What a good client does then, and where known ones differ."""
+    evidence: tuple[str, ...]
+    """Where the failure and the behaviour are known from, and what is not verified."""
+    rules: tuple[Rule, ...] = field(repr=False)
+    note: str | None
+    """What must be so for anything to happen, where that is not plain."""
+    text: str = field(repr=False)
+    """The part of the file that a user's own file could have: the rules, as they are written."""
+
+    @property
+    def takes_first(self) -> bool:
+        """Whether ``@first=N`` may stand behind its name (see `Rule.of_first_attempts`)."""
+        try:
+            for rule in self.rules:
+                rule.of_first_attempts(1)
+        except ValueError:
+            return False
+        return True
+
+
+@cache
+def preset_named(name: str) -> Preset:
+    """Return a preset. Raises `SettingsError` if there is none of that name."""
+    if name not in NAMES:
+        near = nearest(name, NAMES)
+        mend = f"did you mean {near}?" if near else "'faultinject presets' lists them"
+        raise SettingsError(f"there is no preset {shown_text(name)}; {mend}")
+    return read_preset(name, _text(name))
+
+
+def read_preset(name: str, text: str) -> Preset:
+    """Read a preset from the text of its file."""
+    from faultinject.config.rules import read_rules
+    from faultinject.config.yaml import yaml_value
+
+    document: Any = yaml_value(text)
+    return Preset(
+        name,
+        document["sees"],
+        document["expect"],
+        tuple(document["evidence"]),
+        read_rules(document["rules"], f"preset {name}").rules,
+        document.get("note"),
+        text[text.index("rules:\n") :],
+    )
+
+
+def _text(name: str) -> str:
+    return (resources.files(__name__) / f"{name}.yaml").read_text("utf-8")

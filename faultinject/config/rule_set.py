@@ -1,0 +1,254 @@
+"""Puts the rules of a run together: the user's, those of presets, and the options' own.
+
+Knows nothing of where settings come from, and of what a front door is. What reads rules is loaded
+only if there are some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from faultinject.authority import HTTPS_PORT, TargetPattern
+from faultinject.errors import SettingsError
+from faultinject.faults.place import Stage
+from faultinject.files import read_plain_file
+from faultinject.rules.checks import Capabilities, check_capabilities
+from faultinject.rules.model import Rule, RuleSet
+from faultinject.rules.short_form import narrowed, options_rule
+from faultinject.rules.when import When
+from faultinject.settings import ChosenPreset, Only, Settings, WrittenRules
+
+OPTIONS = "options"
+"""The name of the options' own rule."""
+
+
+@frozen
+class Composed:
+    """The rules of a run."""
+
+    rule_set: RuleSet
+    warnings: tuple[str, ...] = ()
+    """What can be right, and is hardly meant: one line each."""
+    only_for: tuple[str, ...] = ()
+    """The ids of the rules that ``--only`` is for."""
+
+
+def rule_set_of(settings: Settings, capabilities: Capabilities | None = None) -> RuleSet:
+    """Return the rules that settings mean. Raises `SettingsError`; see `composed`."""
+    return composed(settings, capabilities).rule_set
+
+
+def composed(settings: Settings, capabilities: Capabilities | None = None) -> Composed:
+    """Return the rules that settings mean, in the order in which they are asked.
+
+    A rule that names no host is for the targets. Raises `SettingsError` for a rule that cannot be
+    read, a preset that is not there, two rules of a name, and what the front door cannot do.
+    """
+    short_form = (options_rule(settings),) if has_short_form(settings) else ()
+    if not settings.rules and not settings.preset:
+        rule_set = RuleSet(short_form, settings.seed, settings.marker)
+        return Composed(rule_set, only_for=rule_set.ids)
+    from faultinject.config.rules import joined
+
+    written = list(_written(settings.rules))
+    given = [*written, *_of_presets(settings.preset, settings.only)]
+    rules = (_for_targets(rule, settings.target_host) for rule in given)
+    reading = joined([*rules, *short_form])
+    rule_set = RuleSet(reading.rules, settings.seed, settings.marker)
+    if capabilities is not None:
+        check_capabilities(rule_set, capabilities)
+    warnings = (
+        *_too_often(settings.preset),
+        *reading.warnings,
+        *_unseen(given, settings.target_host),
+    )
+    only_for = tuple(each.id for each in reading.rules[len(written) :] if _is_narrowed(each))
+    if settings.only != "api" and not only_for:
+        warnings = (*warnings, _ONLY_FOR_NONE.format(settings.only))
+    return Composed(rule_set, warnings, only_for)
+
+
+_ONLY_FOR_NONE = (
+    "--only {} changes nothing: it is for presets and the options' error, and there is none here"
+    " that asks what a request is for; rules of your own say it in their match"
+)
+
+
+def problems(written: WrittenRules) -> list[str]:
+    """Return all that is wrong with rules, a line each."""
+    from faultinject.config.rules.gathering import lines_of
+    from faultinject.config.rules.rule_list import joined, listed, read_one_rule
+
+    files = FileReader(written.folder)
+    rules: list[Rule] = []
+    found: list[str] = []
+    try:
+        items = listed(written.value, written.source)
+    except SettingsError as error:
+        return [str(error)]
+    for item in items:
+        try:
+            rules.append(read_one_rule(item, files.read))
+        except SettingsError as error:
+            found.extend(lines_of(error))
+    try:
+        joined(rules)
+    except SettingsError as error:
+        found.append(str(error))
+    return found
+
+
+def has_short_form(settings: Settings) -> bool:
+    """Say whether the options are a rule, too."""
+    has_others = bool(settings.rules or settings.preset)
+    if has_others and not settings.error_probability:  # "nothing but those"
+        return False
+    return not has_others if settings.short_form is None else settings.short_form
+
+
+def asked_probability(settings: Settings) -> float:
+    """Return the chance that the options ask for; 0 if other rules stand in their place."""
+    return settings.error_probability if has_short_form(settings) else 0.0
+
+
+# -- what was given -----------------------------------------------------------------------------
+
+
+def _written(sources: Iterable[WrittenRules]) -> Iterator[Rule]:
+    from faultinject.config.rules import read_rule_text, read_rules
+
+    for each in sources:
+        if isinstance(each.value, tuple):
+            yield from each.value  # rules that are read
+        elif isinstance(each.value, str):
+            yield read_rule_text(each.value, each.source)
+        else:
+            files = FileReader(each.folder)
+            yield from read_rules(each.value, each.source, read_file=files.read).rules
+
+
+MOST_FILE_BYTES = 64 * 1024 * 1024
+"""Largest file that a rule can name: /dev/zero, or the wrong file, should not fill the memory."""
+
+
+@frozen
+class FileReader:
+    """Reads files that rules name, from the folder where the rules are."""
+
+    folder: Path | None
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes. Raises `OSError`, `ValueError`."""
+        if self.folder is None:
+            raise OSError("rules that are not in a file cannot name one")
+        data = read_plain_file(self.folder / _home_expanded(name), MOST_FILE_BYTES)
+        if len(data) > MOST_FILE_BYTES:
+            raise ValueError(f"it has more than {MOST_FILE_BYTES} bytes")
+        return data
+
+
+def _home_expanded(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:  # there is no such user
+        raise ValueError(str(error)) from None
+
+
+def _of_presets(chosen: Iterable[ChosenPreset], only: Only) -> Iterator[Rule]:
+    from faultinject.config.presets import preset_named
+    from faultinject.config.wording import shown_text
+
+    seen: set[str] = set()
+    for each in chosen:
+        if each.name in seen:
+            raise SettingsError(f"--preset: {shown_text(each.name)} is given twice; give it once")
+        seen.add(each.name)
+        try:
+            rules = preset_named(each.name).rules
+        except SettingsError as error:
+            raise SettingsError(f"--preset: {error}") from None
+        for rule in rules:
+            scaled = evolve(_narrowed(rule, only), when=rule.when.scaled(each.factor))
+            yield scaled if each.first is None else _of_first_attempts(scaled, each, each.first)
+
+
+def _of_first_attempts(rule: Rule, chosen: ChosenPreset, first: int) -> Rule:
+    try:
+        return rule.of_first_attempts(first)
+    except ValueError as error:
+        raise SettingsError(
+            f"--preset {chosen.name}@first={first}: its rule '{rule.id}' {error}; leave"
+            f" @first out, or give a chance as in {chosen.name}@10%"
+        ) from None
+
+
+def _narrowed(rule: Rule, only: Only) -> Rule:
+    """Return a rule for those requests alone that ``--only`` says.
+
+    A fault at connect or handshake meets every connection: what is asked in it comes later.
+    """
+    return evolve(rule, match=narrowed(rule.match, only)) if _is_narrowed(rule) else rule
+
+
+def _is_narrowed(rule: Rule) -> bool:
+    """Say whether ``--only`` is for a preset's rule."""
+    return rule.stage not in (Stage.CONNECT, Stage.HANDSHAKE)
+
+
+def _too_often(chosen: Iterable[ChosenPreset]) -> Iterator[str]:
+    """Return a warning for each preset of which a chance is multiplied to more than 1."""
+    from faultinject.config.presets import preset_named
+
+    for each in chosen:
+        chances = (_greatest_chance(rule.when) for rule in preset_named(each.name).rules)
+        chance = max((one for one in chances if one * each.factor > 1), default=None)
+        if chance is not None:
+            factor = f"{each.factor:g}"
+            part = f"{factor}%" if each.factor <= 100 else "20%"
+            yield (
+                f"--preset {each.name}@{factor}: {factor} times the chance of {chance * 100:.3g} %"
+                f" is more than 100 %, and counts as 100 %; a percentage is written as in @{part}"
+            )
+
+
+def _greatest_chance(when: When) -> float:
+    return when.probability if when.ramp is None else max(when.ramp.start, when.ramp.end)
+
+
+def chances(rule_set: RuleSet) -> dict[str, float]:
+    """Return the chance of each rule that does not fire whenever it may, without the options'.
+
+    That of a ramp is the greatest.
+    """
+    greatest = {rule.id: _greatest_chance(rule.when) for rule in rule_set.rules}
+    return {name: chance for name, chance in greatest.items() if chance < 1 and name != OPTIONS}
+
+
+def first_attempts(rule_set: RuleSet) -> dict[str, int]:
+    """Return of each rule that is for the first attempts of each call alone how many those are."""
+    return {
+        rule.id: rule.when.first
+        for rule in rule_set.rules
+        if rule.when.first is not None and rule.when.counts_attempts
+    }
+
+
+def _for_targets(rule: Rule, targets: tuple[TargetPattern, ...]) -> Rule:
+    if rule.match.hosts is not None:
+        return rule
+    return evolve(rule, match=evolve(rule.match, hosts=targets))
+
+
+def _unseen(rules: Iterable[Rule], targets: tuple[TargetPattern, ...]) -> Iterator[str]:
+    """Return a warning for each rule whose hosts are no targets: what goes there is not seen."""
+    for rule in rules:
+        for host in rule.match.hosts or ():
+            if host.exact and rule.stage is not Stage.CONNECT and not _is_target(host, targets):
+                yield f"{rule.place}: {host} is no target; name it with --target-host, too"
+
+
+def _is_target(host: TargetPattern, targets: tuple[TargetPattern, ...]) -> bool:
+    return any(each.matches(host.host, host.port or each.port or HTTPS_PORT) for each in targets)

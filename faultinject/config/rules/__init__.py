@@ -1,0 +1,10 @@
+"""Reads rules from JSON-like values and from one line of text, into `faultinject.rules.Rule`.
+
+Every mistake is a `SettingsError` of one line: source, path in it, value, what would be right.
+docs/rules.md describes the language. Knows nothing of files.
+"""
+
+from faultinject.config.rules.line import read_rule_text
+from faultinject.config.rules.rule_list import Reading, joined, read_rules
+
+__all__ = ["Reading", "joined", "read_rule_text", "read_rules"]

@@ -1,0 +1,68 @@
+"""Checks that an API has the failures and pages that a fault names.
+
+Knows nothing of how they are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from faultinject.config import nearest
+from faultinject.config.rules.gathering import read_all
+from faultinject.config.rules.node import Node
+from faultinject.config.wording import shown_text
+from faultinject.faults.fault import Fault
+from faultinject.faults.stream import SendError
+from faultinject.providers import PROVIDERS
+from faultinject.providers.provider import Provider
+from faultinject.rules.match import Match
+from faultinject.rules.model import Weighted
+
+_BODIES = ("body", "json", "headers", "details")
+
+
+def check_names(node: Node, faults: Iterable[Weighted], match: Match) -> None:
+    """Refuse a name that no API has, or not each of those that the match names."""
+    names = {pair for choice in faults for pair in _names(choice.fault)}
+    read_all(sorted(names), lambda pair: _check(_written(node, *pair) or node, *pair, match))
+
+
+def _names(fault: Fault) -> Iterator[tuple[str, str]]:
+    respond = fault.respond
+    if respond is not None and respond.failure is not None:
+        yield "failure", respond.failure
+    if respond is not None and respond.page is not None:
+        yield "page", respond.page
+    for each in fault.stream:
+        if isinstance(each.action, SendError) and each.action.failure is not None:
+            yield "failure", each.action.failure
+
+
+def _written(node: Node, kind: str, name: str) -> Node | None:
+    """Return the first place in a fault where a name is written."""
+    if isinstance(node.value, dict):
+        members = node.members("an object")
+        if kind in members and members[kind].value == name:
+            return members[kind]
+        parts = [member for key, member in members.items() if key not in _BODIES]
+    else:
+        parts = node.items() if isinstance(node.value, list) else []
+    return next((place for part in parts if (place := _written(part, kind, name))), None)
+
+
+def _check(node: Node, kind: str, name: str, match: Match) -> None:
+    known = sorted({each for provider in PROVIDERS for each in _has(provider, kind)})
+    if name not in known:
+        near = nearest(name, known)
+        mend = f"did you mean {near}?" if near else "there are " + ", ".join(known)
+        raise node.problem(f"no API has a {kind} {shown_text(name)}; {mend}")
+    for provider in PROVIDERS:
+        if provider.name in (match.providers or ()) and name not in _has(provider, kind):
+            raise node.problem(
+                f"{provider.name}, which match names, has no {kind} {shown_text(name)}; it has "
+                + ", ".join(sorted(_has(provider, kind)))
+            )
+
+
+def _has(provider: Provider, kind: str) -> Iterable[str]:
+    return provider.failures if kind == "failure" else provider.pages

@@ -1,0 +1,119 @@
+"""Reads ``delay``: who waits how long.
+
+Knows nothing of the rest of a fault.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from faultinject.config.rules.node import Node
+from faultinject.config.rules.rule_values import duration, positive_duration
+from faultinject.faults.delay import (
+    Before,
+    Delay,
+    Exponential,
+    Fixed,
+    Length,
+    LogNormal,
+    Normal,
+    Pareto,
+    Range,
+)
+
+
+def read_delays(node: Node) -> tuple[Delay, ...]:
+    """Return one delay or several, each before something else. Raises `SettingsError`."""
+    delays: dict[Before, Delay] = {}
+    for item in node.filled_items():
+        delay = _delay(item)
+        if delay.before in delays:
+            raise item.problem(f"there is a delay before {delay.before.value} already; add them up")
+        delays[delay.before] = delay
+    return tuple(delays.values())
+
+
+def _delay(node: Node) -> Delay:
+    if not isinstance(node.value, dict):
+        return Delay(Fixed(positive_duration(node)))
+    fields = node.fields(DELAY_KEYS, "a duration")
+    before = Before.UPSTREAM
+    if "before" in fields:
+        before = Before(fields["before"].word(*(each.value for each in Before)))
+    kinds = [key for key in _LENGTHS if key in fields]
+    if len(kinds) != 1:
+        raise node.problem("give one of " + ", ".join(_LENGTHS))
+    [kind] = kinds
+    cap = _cap(node, fields.get("at_most"), kind)
+    return Delay(_LENGTHS[kind](fields[kind], cap), before)
+
+
+def _cap(node: Node, at_most: Node | None, kind: str) -> float:
+    if at_most is None:
+        if kind == "pareto":
+            raise node.problem("at_most is missing: the tail of pareto has no end")
+        return math.inf
+    if kind in ("fixed", "range"):
+        raise at_most.problem(f"{kind} has an end already")
+    return positive_duration(at_most)
+
+
+def _parts(node: Node, *keys: str) -> Mapping[str, Node]:
+    fields = node.fields(keys, "an object with " + " and ".join(keys))
+    for key in keys:
+        if key not in fields:
+            raise node.problem(f"{key} is missing")
+    return fields
+
+
+def _fixed(node: Node, cap: float) -> Length:
+    del cap
+    return Fixed(positive_duration(node))
+
+
+def _range(node: Node, cap: float) -> Length:
+    del cap
+    if not isinstance(node.value, list) or len(node.value) != 2:
+        raise node.wrong("two durations, as in [1s, 3s]")
+    least, most = node.items()
+    least_seconds, most_seconds = duration(least), positive_duration(most)
+    if most_seconds <= least_seconds:
+        raise most.wrong(f"longer than {least_seconds:g} s, with which the range begins")
+    return Range(least_seconds, most_seconds)
+
+
+def _normal(node: Node, cap: float) -> Length:
+    parts = _parts(node, "mean", "deviation")
+    return Normal(duration(parts["mean"]), positive_duration(parts["deviation"]), cap)
+
+
+def _lognormal(node: Node, cap: float) -> Length:
+    parts = _parts(node, "median", "sigma")
+    return LogNormal(positive_duration(parts["median"]), parts["sigma"].positive(), cap)
+
+
+def _exponential(node: Node, cap: float) -> Length:
+    if isinstance(node.value, dict):
+        node = _parts(node, "mean")["mean"]
+    return Exponential(positive_duration(node), cap)
+
+
+def _pareto(node: Node, cap: float) -> Length:
+    parts = _parts(node, "least", "shape")
+    least_seconds = positive_duration(parts["least"])
+    if cap <= least_seconds:
+        raise node.problem(f"at_most is not longer than the least, {least_seconds:g} s")
+    return Pareto(least_seconds, parts["shape"].positive(), cap)
+
+
+_LENGTHS: dict[str, Callable[[Node, float], Length]] = {
+    "fixed": _fixed,
+    "range": _range,
+    "normal": _normal,
+    "lognormal": _lognormal,
+    "exponential": _exponential,
+    "pareto": _pareto,
+}
+DELAY_KEYS = (*_LENGTHS, "at_most", "before")
+"""What ``delay`` may have."""

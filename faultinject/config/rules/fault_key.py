@@ -1,0 +1,114 @@
+"""Reads ``fault``: what happens, and which of it can happen together.
+
+Knows nothing of which requests it happens to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from faultinject.config.rules.break_key import read_break
+from faultinject.config.rules.delay_key import read_delays
+from faultinject.config.rules.gathering import read_all
+from faultinject.config.rules.node import Node, Readers
+from faultinject.config.rules.respond_key import ReadFile, read_respond
+from faultinject.config.rules.stream_key import Streamed, read_stream
+from faultinject.faults.delay import Before
+from faultinject.faults.fault import Fault
+from faultinject.faults.place import Stage
+from faultinject.rules.model import Weighted
+
+KINDS = ("respond", "delay", "break", "stream")
+"""What a fault is made of."""
+_EXPECTED = "an object with respond, delay, break, stream or one_of in it, or the word pass"
+
+
+def read_faults(node: Node, read_file: ReadFile) -> tuple[Weighted, ...]:
+    """Return the faults to choose from. Raises `SettingsError`."""
+    if node.value == "pass":
+        return (Weighted(Fault()),)
+    readers: Readers = {**_readers(read_file), "one_of": partial(_choices, read_file=read_file)}
+    read = node.read(readers, _EXPECTED)
+    if "one_of" not in read:
+        return (Weighted(_fault(node, read)),)
+    if len(read) > 1:
+        raise node.problem("one_of stands alone; write what is common into each of its items")
+    choices: tuple[Weighted, ...] = read["one_of"]
+    return choices
+
+
+def _choices(node: Node, read_file: ReadFile) -> tuple[Weighted, ...]:
+    if not isinstance(node.value, list):
+        raise node.problem("it is not a list of faults")
+    choices = tuple(read_all(node.filled_items(), partial(_choice, read_file=read_file)))
+    first = choices[0].fault.stage
+    for item, choice in zip(node.items(), choices, strict=True):
+        if choice.fault.stage is not first:
+            raise item.problem(
+                f"it happens at {_shown(choice.fault.stage)} and the first at {_shown(first)}; one"
+                " rule is decided at one time, so write two rules"
+            )
+    return choices
+
+
+def _shown(stage: Stage) -> str:
+    return "the " + stage.value
+
+
+def _choice(node: Node, read_file: ReadFile) -> Weighted:
+    readers: Readers = {"weight": Node.positive, "pass": Node.only_true, **_readers(read_file)}
+    read = node.read(readers, _EXPECTED)
+    weight = read.pop("weight", 1.0)
+    if "pass" not in read:
+        return Weighted(_fault(node, read), weight)
+    if len(read) > 1:
+        raise node.problem("pass stands alone, with its weight")
+    return Weighted(Fault(), weight)
+
+
+def _readers(read_file: ReadFile) -> Readers:
+    """Return what reads each of `KINDS`."""
+    return {
+        "respond": partial(read_respond, read_file=read_file),
+        "delay": read_delays,
+        "break": read_break,
+        "stream": read_stream,
+    }
+
+
+def _fault(node: Node, read: Mapping[str, Any]) -> Fault:
+    """Return the fault that is made of what was read of each kind."""
+    if not read:
+        raise node.problem("there is no fault in it; give one of " + ", ".join(KINDS))
+    streamed = read.get("stream", Streamed((), made=False))
+    fault = Fault(
+        respond=read.get("respond"),
+        delays=read.get("delay", ()),
+        breaks=read.get("break"),
+        stream=streamed.faults,
+        made_stream=streamed.made,
+    )
+    _check_together(node.members(_EXPECTED), fault)
+    return fault
+
+
+_APART = (
+    ("respond", "break", "an answer of ours is not broken; give one of the two"),
+    ("respond", "stream", "the API's answer does not pass; for a made one set stream.upstream"),
+    ("break", "stream", "write cut, reset or stall in stream instead"),
+)  # fmt: skip
+
+
+def _check_together(fields: Mapping[str, Node], fault: Fault) -> None:
+    for one, other, reason in _APART:
+        if one in fields and other in fields:
+            raise fields[other].problem(f"it cannot go with {one}: {reason}")
+    upstream_only = fault.stage is not Stage.ANSWER or (
+        fault.breaks is not None and fault.breaks.point is None
+    )
+    if upstream_only and any(delay.before is not Before.UPSTREAM for delay in fault.delays):
+        raise fields["delay"].problem(
+            "there is no answer whose head or body could be delayed; leave out before"
+        )

@@ -1,0 +1,221 @@
+"""Reads a rule from one line of text, as ``--rule`` has it.
+
+Either a YAML mapping in one line, or the short form:
+
+    FAULT [VALUE] [KEY=VALUE ...] [+ FAULT [VALUE] [KEY=VALUE ...] ...]
+
+A FAULT is ``respond``, ``delay``, ``break``, ``stream``, or one of what can happen to a stream
+(``cut``, ``stall``); or ``pass``, which stands alone. A KEY that the fault before it has belongs to
+that fault; else it belongs to ``match`` or ``when``, as it does with that word and a dot before it;
+``name`` is the rule's. A dot goes into an object: ``json.max_tokens=4096``, ``after.event=ping``. A
+VALUE is a number, true, false, null or text; or YAML, if it begins with a bracket, a brace or a
+quote. With spaces in it, it needs quotes as in a shell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from faultinject.config import nearest
+from faultinject.config.rules.break_key import BREAK_KEYS
+from faultinject.config.rules.delay_key import DELAY_KEYS
+from faultinject.config.rules.fault_key import KINDS
+from faultinject.config.rules.match_key import MATCH_KEYS
+from faultinject.config.rules.node import Node
+from faultinject.config.rules.respond_key import RESPOND_KEYS, ReadFile
+from faultinject.config.rules.rule_list import RULE_KEYS, no_files, read_one_rule
+from faultinject.config.rules.stream_key import STREAM_ACTIONS, STREAM_KEYS
+from faultinject.config.rules.when_key import WHEN_KEYS
+from faultinject.config.scalars import number_of
+from faultinject.config.wording import shown_text
+from faultinject.config.yaml import yaml_value
+from faultinject.errors import SettingsError
+from faultinject.rules.model import Rule
+
+_RULE_WIDE = {**dict.fromkeys(MATCH_KEYS, "match"), **dict.fromkeys(WHEN_KEYS, "when")}
+_SINGLE = {"respond": "status", "delay": "fixed", "break": "how"}
+"""What the value right behind a fault is, once there are keys too."""
+_FAULTS = (*KINDS, *STREAM_ACTIONS, "pass")
+_KEYS = {
+    "respond": RESPOND_KEYS,
+    "delay": DELAY_KEYS,
+    "break": BREAK_KEYS,
+    "stream": STREAM_KEYS,
+    "pass": (),
+}
+_WHOLE_NAMES = ("json", "where", "header", "headers", "query")
+_WORDS = {"true": True, "false": False, "null": None}
+_MOST_CHARACTERS = 10_000
+
+
+def read_rule_text(text: str, source: str = "--rule", *, read_file: ReadFile = no_files) -> Rule:
+    """Return the rule that a line describes. Raises `SettingsError`."""
+    return read_one_rule(Node(rule_value(text, source), source, "rule"), read_file)
+
+
+def rule_value(text: str, source: str = "--rule") -> dict[str, Any]:
+    """Return the rule as a rule file would have it. Raises `SettingsError`."""
+    if len(text) > _MOST_CHARACTERS or not text.strip():
+        raise SettingsError(f"{source}: {_HINT}")
+    if not _is_mapping(text):
+        return _short_form(text, source)
+    mapping = text if text.lstrip().startswith("{") else "{" + text + "}"
+    return cast("dict[str, Any]", _yaml(mapping, source))
+
+
+_HINT = (
+    "write a rule as in 'respond 529 path=/v1/* first=2', or as"
+    " '{match: {path: /v1/*}, when: {first: 2}, fault: {respond: 529}}'"
+)
+
+
+def _is_mapping(text: str) -> bool:
+    start = text.lstrip()
+    return start.startswith("{") or start.split(":")[0].strip() in RULE_KEYS
+
+
+def _yaml(text: str, source: str) -> object:
+    try:
+        return yaml_value(text)
+    except SettingsError as error:
+        raise SettingsError(f"{source}: {error}") from None
+
+
+# -- the short form -----------------------------------------------------------------------------
+
+
+def _short_form(text: str, source: str) -> dict[str, Any]:
+    rule: dict[str, Any] = {"fault": {}}
+    for part in _parts(words_of(text)):
+        if not part:
+            raise SettingsError(f"{source}: there is no fault beside the '+'; {_HINT}")
+        _read_part(part, rule, source)
+    if "pass" in rule["fault"]:
+        if len(rule["fault"]) > 1:
+            raise SettingsError(f"{source}: pass stands alone, without another fault")
+        rule["fault"] = "pass"
+    return rule
+
+
+def words_of(text: str) -> list[str]:
+    """Cut a line at its blanks, but not within brackets, nor within quotes that begin a value."""
+    words, word, depth, quote = [], "", 0, ""
+    for character in text:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'" and (depth or word == "" or word.endswith("=")):
+            quote = character
+        elif character in "[{":
+            depth += 1
+        elif character in "]}":
+            depth -= 1
+        elif character.isspace() and depth <= 0:
+            words.append(word)
+            word = ""
+            continue
+        word += character
+    return [each for each in [*words, word] if each]
+
+
+def _parts(words: list[str]) -> Iterator[list[str]]:
+    part: list[str] = []
+    for word in words:
+        if word == "+":
+            yield part
+            part = []
+        else:
+            part.append(word)
+    yield part
+
+
+def _read_part(words: list[str], rule: dict[str, Any], source: str) -> None:
+    """Put one fault, and what is written behind it, into a rule."""
+    kind, *rest = words
+    if kind not in _FAULTS:
+        raise SettingsError(f"{source}: {shown_text(kind)} is not a fault{_nearest(kind)}; {_HINT}")
+    name = "stream" if kind in STREAM_ACTIONS else kind
+    if name in rule["fault"]:
+        raise SettingsError(f"{source}: there are two faults of the kind {name}; give one")
+    single = _value(rest.pop(0), source) if rest and "=" not in rest[0] else None
+    members: dict[str, Any] = {}
+    for word in rest:
+        key, equals, text = word.partition("=")
+        if not equals or not key:
+            raise SettingsError(f"{source}: {shown_text(word)} is not KEY=VALUE; {_HINT}")
+        home = _homes(name, key, rule, members, source)
+        _put(home, _value(text, source), f"{source}: {shown_text(key)}")
+    rule["fault"][name] = _fault_value(kind, single, members, source)
+
+
+def _fault_value(kind: str, single: object, members: dict[str, Any], source: str) -> object:
+    """Return what a rule file would have behind the fault."""
+    if kind in STREAM_ACTIONS:
+        return {kind: True if single is None else single, **members}
+    if single is None:
+        return members
+    if not members and kind != "pass":
+        return single
+    key = _SINGLE.get(kind)
+    if key is None:
+        raise SettingsError(f"{source}: {kind} has no value of its own; {_HINT}")
+    return {key: single, **members}
+
+
+def _homes(
+    fault: str, key: str, rule: dict[str, Any], members: dict[str, Any], source: str
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the object that a key belongs into, and the way into it."""
+    steps = _steps(key)
+    if key == "name":
+        return rule, steps
+    if steps[0] in ("match", "when") and len(steps) > 1:
+        return rule.setdefault(steps[0], {}), steps[1:]
+    if steps[0] in _KEYS[fault]:
+        return members, steps
+    if steps[0] in _RULE_WIDE:
+        return rule.setdefault(_RULE_WIDE[steps[0]], {}), steps
+    near = nearest(steps[0], (*_KEYS[fault], *_RULE_WIDE))
+    mend = f"did you mean {near}?" if near else _HINT
+    raise SettingsError(f"{source}: unknown key {shown_text(steps[0])}; {mend}")
+
+
+def _steps(key: str) -> list[str]:
+    """Cut a key at its dots, as far as they do not belong to a name or a path into JSON."""
+    steps: list[str] = []
+    rest = key
+    while "." in rest and (not steps or steps[-1] not in _WHOLE_NAMES):
+        step, _, rest = rest.partition(".")
+        steps.append(step)
+    return [*steps, rest]
+
+
+def _put(home: tuple[dict[str, Any], list[str]], value: object, place: str) -> None:
+    target, (*steps, last) = home
+    for step in steps:
+        target = target.setdefault(step, {})
+        if not isinstance(target, dict):
+            raise SettingsError(f"{place}: {step} has a value already")
+    if last in target:
+        raise SettingsError(f"{place}: it is given twice; give a list, as in [1, 2]")
+    target[last] = value
+
+
+def _value(text: str, source: str) -> object:
+    if text[:1] in ("[", "{", '"', "'"):
+        return _yaml(text, source)
+    try:
+        return _scalar(text)
+    except ValueError:
+        return text
+
+
+def _scalar(text: str) -> object:
+    if text in _WORDS:
+        return _WORDS[text]
+    return number_of(text)
+
+
+def _nearest(word: str) -> str:
+    near = nearest(word, _FAULTS)
+    return f", did you mean {near}?" if near else ""

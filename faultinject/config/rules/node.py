@@ -1,0 +1,202 @@
+"""A value of a rule file together with where it stands, for messages that name the place.
+
+Knows nothing of what the values of rules mean.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from faultinject.config import nearest
+from faultinject.config.rules.gathering import read_all, refuse
+from faultinject.config.wording import one_line, shown_text, shown_value
+from faultinject.errors import SettingsError
+
+_LARGEST = 1e300
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,40}")
+
+
+Readers = Mapping[str, Callable[["Node"], Any]]
+"""What reads the members of an object, by key."""
+
+
+@frozen
+class Node:
+    """A JSON-like value and its place."""
+
+    value: object
+    source: str
+    """What the value was read from, as a file's name; may be empty."""
+    path: str
+    """Where in it, as in ``rules[2].when``."""
+
+    @property
+    def place(self) -> str:
+        """Source and path."""
+        return f"{one_line(self.source)}: {self.path}" if self.source else self.path
+
+    # Refusals
+
+    def problem(self, text: str) -> SettingsError:
+        """Return an error at this place, whose text does not show the value."""
+        return SettingsError(f"{self.place}: {text}")
+
+    def wrong(self, expected: str) -> SettingsError:
+        """Return an error that shows the value and says what would be right."""
+        return self.problem(f"{shown_value(self.value)} is not {expected}")
+
+    # Parts
+
+    def fields(self, allowed: Iterable[str], expected: str) -> dict[str, Node]:
+        """Return an object's members by key; ``expected`` says what else would be right."""
+        members = self.members(expected)
+        keys = tuple(allowed)
+        refuse(members[key].unknown(key, keys) for key in members if key not in keys)
+        return members
+
+    def read(self, readers: Readers, expected: str, needed: str | None = None) -> dict[str, Any]:
+        """Return what the readers make of an object's members, by key.
+
+        All are read before an error is raised, which may then stand for several mistakes. One is
+        that a key is missing that is ``needed``, as in ``"fault: what shall happen"``.
+        """
+
+        def one(key: str) -> Any:
+            if key not in members:
+                raise self.problem(f"{key} is missing: {why}")
+            if key not in readers:
+                raise members[key].unknown(key, tuple(readers))
+            return readers[key](members[key])
+
+        members = self.members(expected)
+        key, _, why = (needed or "").partition(": ")
+        keys = [*members, *([key] if key and key not in members else [])]
+        return dict(zip(keys, read_all(keys, one), strict=True))
+
+    def unknown(self, key: str, keys: tuple[str, ...]) -> SettingsError:
+        """Return an error at a member whose key is none of those that there are."""
+        near = nearest(key.lower().replace("-", "_"), keys)
+        mend = f"did you mean {near}?" if near else "the keys are " + ", ".join(keys)
+        return self.problem(f"unknown key {shown_text(key)}; {mend}")
+
+    def members(self, expected: str) -> dict[str, Node]:
+        """Return the members of an object of any keys."""
+        if not isinstance(self.value, dict):
+            raise self.wrong(expected)
+        for key in self.value:
+            if not isinstance(key, str):
+                raise self.problem(f"the key {shown_value(key)} is not text; put it in quotes")
+        return {key: self._at(_member(key), value) for key, value in self.value.items()}
+
+    def items(self) -> list[Node]:
+        """Return the items of a list; of anything else, that as the only one."""
+        if not isinstance(self.value, list):
+            return [self]
+        return [self._at(f"[{place}]", item) for place, item in enumerate(self.value)]
+
+    def filled_items(self) -> list[Node]:
+        """Return the same, but refuse an empty list."""
+        if items := self.items():
+            return items
+        raise self.problem("the list is empty; give at least one")
+
+    def part(self, *keys: str) -> Node:
+        """Return what is at a way of keys, all of which are there."""
+        if not keys:
+            return self
+        return self.members("an object")[keys[0]].part(*keys[1:])
+
+    def _at(self, step: str, value: object) -> Node:
+        return Node(value, self.source, (self.path + step).removeprefix("."))
+
+    # Single values
+
+    def text(self, expected: str = "text") -> str:
+        """Return text that is not empty."""
+        if not isinstance(self.value, str) or not self.value:
+            raise self.wrong(expected)
+        return self.encodable(self.value)
+
+    def encodable(self, text: str) -> str:
+        """Return the text, but refuse half a surrogate pair, which no file and no wire can have."""
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise self.problem("it holds what is no Unicode text (half a surrogate pair)") from None
+        return text
+
+    def word(self, *words: str) -> str:
+        """Return one of some words."""
+        if self.value not in words or not isinstance(self.value, str):
+            near = nearest(self.value, words) if isinstance(self.value, str) else None
+            hint = f"; did you mean {near}?" if near else ""
+            one_of = words[0] if len(words) == 1 else "one of " + ", ".join(words)
+            raise self.wrong(one_of + hint)
+        return self.value
+
+    def flag(self) -> bool:
+        """Return true or false."""
+        if not isinstance(self.value, bool):
+            raise self.wrong("true or false")
+        return self.value
+
+    def only_true(self) -> None:
+        """Refuse anything but true: the key alone says what is meant."""
+        if self.value is not True:
+            raise self.wrong("true (leave the key out otherwise)")
+
+    def whole(self, lowest: int = 1, highest: int = 10**9) -> int:
+        """Return a whole number within bounds."""
+        if type(self.value) is not int or not lowest <= self.value <= highest:
+            raise self.wrong(f"a whole number from {lowest} to {highest}")
+        return self.value
+
+    def number(self, expected: str) -> float:
+        """Return a finite number."""
+        value = self.value
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self.wrong(expected)
+        if not abs(value) <= _LARGEST:  # NaN is not, either
+            raise self.wrong(expected)
+        return value
+
+    def json_value(self) -> object:
+        """Return a value that JSON has, too: no date, no NaN."""
+        self.json()
+        return self.value
+
+    def json(self) -> str:
+        """Return the value as JSON."""
+        try:
+            return json.dumps(
+                self.value,
+                ensure_ascii=False,
+                allow_nan=False,
+                separators=(",", ":"),
+                default=_refuse_value,
+            )
+        except (TypeError, ValueError, RecursionError) as error:
+            words = str(error).removesuffix(": inf").removesuffix(": -inf").removesuffix(": nan")
+            raise self.problem(
+                f"it cannot be written as JSON: {words}"
+            ) from None  # 3.13 adds which
+
+    def positive(self, expected: str = "a number above 0") -> float:
+        """Return a number above 0."""
+        number = self.number(expected)
+        if number <= 0:
+            raise self.wrong(expected)
+        return float(number)
+
+
+def _refuse_value(value: object) -> Any:
+    raise TypeError(f"a {type(value).__name__} has no JSON")
+
+
+def _member(key: str) -> str:
+    return f".{key}" if _PLAIN_KEY.fullmatch(key) else f"[{shown_text(key)}]"

@@ -1,0 +1,138 @@
+"""Reads rules: a list of them, or one, from any JSON-like value.
+
+Knows nothing of files: what a rule's ``file`` names is read by a function that is handed in.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from hashlib import blake2b
+from itertools import count
+
+from attrs import evolve, frozen
+
+from faultinject.config.rules.consistency import check_names
+from faultinject.config.rules.fault_key import read_faults
+from faultinject.config.rules.gathering import read_all
+from faultinject.config.rules.match_key import read_match
+from faultinject.config.rules.node import Node, Readers
+from faultinject.config.rules.respond_key import ReadFile
+from faultinject.config.rules.stages import check_stage
+from faultinject.config.rules.when_key import read_when
+from faultinject.config.wording import one_line, shown_text
+from faultinject.rules.checks import hidden_by
+from faultinject.rules.match import Match
+from faultinject.rules.model import Rule
+from faultinject.rules.when import ALWAYS
+
+RULE_KEYS = ("name", "match", "when", "fault")
+"""What a rule may have."""
+_NAME = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,98}[\x21-\x7e])?")
+_OWN_NAME = "options"
+_MOST_RULES = 10_000
+
+
+def no_files(name: str) -> bytes:
+    """Refuse to read a file: the place where a rule is written has no folder."""
+    del name
+    raise OSError("a rule that is not in a file cannot name one")
+
+
+@frozen
+class Reading:
+    """What was read."""
+
+    rules: tuple[Rule, ...]
+    warnings: tuple[str, ...] = ()
+    """What can be right, and is hardly meant: one line each."""
+
+
+def read_rules(value: object, source: str, *, read_file: ReadFile = no_files) -> Reading:
+    """Read the list of rules that a document has under ``rules``.
+
+    ``source`` is what messages name, as the file. Raises `SettingsError` with source, path in it,
+    value, and what would be right.
+    """
+    return joined(read_all(listed(value, source), partial(read_one_rule, read_file=read_file)))
+
+
+def listed(value: object, source: str) -> list[Node]:
+    """Return the rules of a list, unread. Raises `SettingsError`."""
+    node = Node(value, source, "rules")
+    if not isinstance(value, list):
+        raise node.problem("it is not a list of rules, each with a fault in it")
+    if len(value) > _MOST_RULES:
+        raise node.problem(f"there are more than {_MOST_RULES} rules")
+    return node.items()
+
+
+def read_one_rule(node: Node, read_file: ReadFile) -> Rule:
+    """Read one rule. Raises `SettingsError`."""
+    try:
+        return _rule(node, read_file)
+    except RecursionError:
+        raise node.problem("its values are nested too deeply") from None
+
+
+def joined(rules: Iterable[Rule]) -> Reading:
+    """Put rules of several places together, in order.
+
+    Raises `SettingsError` if two have the same name. Of rules without a name that are the same,
+    the later ones get a number to their id.
+    """
+    seen: dict[str, Rule] = {}
+    numbers: Mapping[str, Iterator[int]] = defaultdict(lambda: count(2))
+    for rule in rules:
+        named = rule
+        if rule.id in seen:
+            if rule.named:
+                raise Node(None, "", f"{rule.place}.name").problem(
+                    f"{shown_text(rule.id)} is the name of {seen[rule.id].place} too"
+                )
+            ids = (f"{rule.id}-{number}" for number in numbers[rule.id])
+            named = evolve(rule, id=next(each for each in ids if each not in seen))
+        seen[named.id] = named
+    result = tuple(seen.values())
+    return Reading(result, tuple(hidden_by(result)))
+
+
+def _rule(node: Node, read_file: ReadFile) -> Rule:
+    readers: Readers = {
+        "name": _name,
+        "match": read_match,
+        "when": read_when,
+        "fault": partial(read_faults, read_file=read_file),
+    }
+    read = node.read(
+        readers,
+        "a rule, as in {match: {...}, fault: {respond: 529}}",
+        "fault: what shall happen, as in fault: {respond: 529}",
+    )
+    match, when, faults = read.get("match", Match()), read.get("when", ALWAYS), read["fault"]
+    check_stage(node, faults[0].fault.stage, match, when)
+    check_names(node.part("fault"), faults, match)
+    name = read.get("name")
+    rule_id = content_id(node) if name is None else name
+    return Rule(rule_id, match, when, faults, place=node.place, named=name is not None)
+
+
+def _name(node: Node) -> str:
+    name = node.text("a name")
+    if not _NAME.fullmatch(name):
+        raise node.wrong("a name of at most 100 visible ASCII characters and spaces")
+    if name == _OWN_NAME:
+        raise node.problem(f"{_OWN_NAME} is what the rule of the options is called; take another")
+    return name
+
+
+def content_id(node: Node) -> str:
+    """Return the id of a rule without a name: the same for the same content, wherever it is."""
+    text = json.dumps(node.value, sort_keys=True, ensure_ascii=True, default=str)
+    digest = blake2b(text.encode(), digest_size=4).hexdigest()
+    fault = node.value.get("fault") if isinstance(node.value, dict) else None
+    kinds = "-".join(sorted(fault)) if isinstance(fault, dict) else str(fault)
+    return f"{one_line(kinds)}-{digest}"

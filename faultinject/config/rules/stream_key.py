@@ -1,0 +1,178 @@
+"""Reads ``stream``: what happens to an answer as it passes, and at which point.
+
+Knows nothing of the rest of a fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from attrs import frozen
+
+from faultinject.config.rules.gathering import read_all
+from faultinject.config.rules.node import Node
+from faultinject.config.rules.point_keys import read_point
+from faultinject.config.rules.rule_values import positive_duration
+from faultinject.faults.point import FIRST_EVENT, START
+from faultinject.faults.stream import (
+    Action,
+    Cut,
+    Drop,
+    Duplicate,
+    End,
+    EndEarly,
+    Garble,
+    Pace,
+    Rechunk,
+    Reset,
+    SendError,
+    Stall,
+    StreamFault,
+)
+
+
+@frozen
+class Streamed:
+    """What ``stream`` says."""
+
+    faults: tuple[StreamFault, ...]
+    made: bool
+
+
+def read_stream(node: Node) -> Streamed:
+    """Return the faults. Raises `SettingsError`."""
+    items = read_all(node.filled_items(), _item)
+    faults = [fault for item in items for fault in item.faults]
+    sources = {item.made for item in items if item.made is not None}
+    if len(sources) > 1:
+        raise node.problem("upstream is real in one place and skipped in another; give it once")
+    _check_ends(node, faults)
+    return Streamed(tuple(faults), True in sources)
+
+
+@frozen
+class _Item:
+    faults: list[StreamFault]
+    made: bool | None
+    """Whether the answer is made; None if it is not said."""
+
+
+def _item(node: Node) -> _Item:
+    fields = node.fields(STREAM_KEYS, "an object, as in {after: {bytes: 100}, cut: true}")
+    made = None
+    if "upstream" in fields:
+        made = fields["upstream"].word("real", "skipped") == "skipped"
+    return _Item(_faults(node, fields), made)
+
+
+def _check_ends(node: Node, faults: list[StreamFault]) -> None:
+    enders = [fault for fault in faults if fault.action.ends]
+    if len(enders) > 1:
+        raise node.problem("two of these end the stream; give one (or one_of, to choose)")
+
+
+def _faults(node: Node, fields: Mapping[str, Node]) -> list[StreamFault]:
+    point = read_point(fields)
+    whole = [_ACTIONS[key](fields[key]) for key in _WHOLE if key in fields]
+    given = [key for key in _ACTIONS if key in fields and key not in _WHOLE]
+    for other in given[1:]:
+        raise fields[other].problem(
+            f"{given[0]} happens at this point already; write a list of objects for several points"
+        )
+    if not whole and not given:
+        raise node.problem("it does nothing; give one of " + ", ".join(_ACTIONS))
+    if not given:
+        return [StreamFault(action, point or START) for action in whole]
+    [key] = given
+    default = FIRST_EVENT if key in _AT_EVENTS else START
+    action = _ACTIONS[key](fields[key])
+    throughout = [StreamFault(each, START) for each in whole]
+    return [*throughout, StreamFault(action, point or default)]
+
+
+# -- actions ------------------------------------------------------------------------------------
+
+
+def _error(node: Node) -> Action:
+    if node.value is True:
+        return SendError()
+    if isinstance(node.value, str):
+        return SendError(error=node.text())
+    keys = ("status", "type", "message", "code", "failure", "form")
+    fields = node.fields(keys, "true, the type of the error, or an object as {status: 529}")
+    status = fields["status"].whole(400, 599) if "status" in fields else 529
+    words = {key: fields[key].text() for key in keys[2:] if key in fields}
+    kind = fields["type"].text() if "type" in fields else None
+    return SendError(status, kind, **words)
+
+
+def _alone(action: Callable[[], Action]) -> Callable[[Node], Action]:
+    def read(node: Node) -> Action:
+        node.only_true()
+        return action()
+
+    return read
+
+
+def _end_early(node: Node) -> Action:
+    if node.value is not True:
+        node.word("max_tokens")
+    return EndEarly()
+
+
+def _stall(node: Node) -> Action:
+    if not isinstance(node.value, dict):
+        return Stall(_length(node))
+    fields = node.fields(
+        ("for", "pings"), "a duration, the word forever, or {for: 60s, pings: 10s}"
+    )
+    seconds = _length(fields["for"]) if "for" in fields else None
+    return Stall(seconds, positive_duration(fields["pings"]) if "pings" in fields else None)
+
+
+def _length(node: Node) -> float | None:
+    if node.value is True or node.value == "forever":
+        return None
+    return positive_duration(node)
+
+
+def _events(action: Callable[[int | None], Action]) -> Callable[[Node], Action]:
+    def read(node: Node) -> Action:
+        if node.value == "all":
+            return action(None)
+        return action(1 if node.value is True else node.whole())
+
+    return read
+
+
+def _chunks(node: Node) -> Action:
+    return Rechunk(node.word("split", "merge") == "split")
+
+
+def _pace(node: Node) -> Action:
+    keys = ("events_per_second", "bytes_per_second")
+    fields = node.fields(keys, "an object, as in {bytes_per_second: 100}")
+    if len(fields) != 1:
+        raise node.problem("give one of " + ", ".join(keys))
+    return Pace(**{key: field.positive() for key, field in fields.items()})
+
+
+_ACTIONS: dict[str, Callable[[Node], Action]] = {
+    "error": _error,
+    "cut": _alone(Cut),
+    "reset": _alone(Reset),
+    "end": _alone(End),
+    "end_early": _end_early,
+    "stall": _stall,
+    "drop": _events(Drop),
+    "duplicate": _events(Duplicate),
+    "garble": _events(Garble),
+    "chunks": _chunks,
+    "pace": _pace,
+}
+_WHOLE = ("chunks", "pace")
+_AT_EVENTS = ("error", "end_early", "drop", "duplicate", "garble")
+STREAM_ACTIONS = tuple(_ACTIONS)
+"""What can happen at a point."""
+STREAM_KEYS = ("after", "before", "at", *_ACTIONS, "upstream")
+"""What ``stream`` may have."""

@@ -1,4 +1,0 @@
-"""A small fake API, and in `faultinject.demo.show` the demonstration that is played on it.
-
-The fake API is below the proxy, which asks it with ``--fake-upstream``; the show is above.
-"""

@@ -1,0 +1,238 @@
+"""Finding a point in an answer's body as it passes, cut anywhere.
+
+A finder hands on what stands before the point at once, in the pieces in which it came, and holds
+back only what may turn out to stand behind it. Knows nothing of what happens there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from attrs import define, field, frozen
+
+from faultinject.conditions import MISSING
+from faultinject.faults.point import EventPoint
+from faultinject.faults.transform import Told
+from faultinject.http.message import End
+from faultinject.providers.framing import Decoder, StreamEvent
+
+See = Callable[[StreamEvent], None]
+"""Takes note of a piece of the stream that is passed on."""
+
+
+@frozen
+class Found:
+    """What is passed on, and whether the point is right behind it."""
+
+    before: bytes
+    rest: bytes | None = None
+    """What has come from behind the point; None if the point is not reached."""
+    lacks: bytes = b""
+    """What must stand at the point before another event can; see `StreamEvent.lacks`."""
+
+
+class Finder(Protocol):
+    """Looks for one point."""
+
+    @property
+    def wake_at(self) -> float:
+        """When it wants to be told that it is time."""
+
+    def find(self, told: Told, now_seconds: float) -> Found:
+        """Take what came. Must not be asked again once the point is found."""
+
+    def release(self) -> bytes:
+        """Return what is held back, for nothing more will come, not even the end."""
+
+
+# Where bytes are all that is looked at
+
+
+@define(eq=False)
+class BytesFinder:
+    """Finds the place behind so many bytes; there must be a byte, so 0 is before the first."""
+
+    _left: int
+    wake_at: float = field(default=math.inf, init=False)
+
+    def find(self, told: Told, now_seconds: float) -> Found:  # noqa: ARG002
+        """Take what came; see `Finder`."""
+        if not isinstance(told, bytes):
+            return Found(b"")
+        if len(told) < self._left:
+            self._left -= len(told)
+            return Found(told)
+        return Found(told[: self._left], told[self._left :])
+
+    def release(self) -> bytes:
+        """Return nothing: all passes."""
+        return b""
+
+
+@define(eq=False)
+class TimeFinder:
+    """Finds a moment."""
+
+    wake_at: float
+
+    def find(self, told: Told, now_seconds: float) -> Found:
+        """Take what came; see `Finder`."""
+        data = told if isinstance(told, bytes) else b""
+        if now_seconds < self.wake_at or isinstance(told, End):
+            return Found(data)
+        return Found(b"", data)
+
+    def release(self) -> bytes:
+        """Return nothing: all passes."""
+        return b""
+
+
+# Where events are looked at
+
+
+@define(eq=False)
+class EventFinder:
+    """Finds the place before or behind the n-th event that the point accepts."""
+
+    _point: EventPoint
+    _decoder: Decoder
+    _see: See
+    wake_at: float = field(default=math.inf, init=False)
+    _seen: int = field(default=0, init=False)
+    """How many events were accepted."""
+    _tail: _Tail = field(factory=lambda: _Tail(), init=False)
+
+    def find(self, told: Told, now_seconds: float) -> Found:  # noqa: ARG002
+        """Take what came; see `Finder`."""
+        if isinstance(told, End):
+            return self._find_at_end()
+        if not isinstance(told, bytes):
+            return Found(b"")
+        pieces = self._decoder.feed(told)
+        for place, piece in enumerate(pieces):
+            hit = self._hits(piece)
+            if hit and not self._point.after:
+                return self._tail.cut(self._decoder, pieces, place)
+            self._see(piece)
+            if hit:
+                return self._tail.cut(self._decoder, pieces, place + 1)
+        # The event that has begun may be the one before which the point is.
+        holds = not self._point.after and self._seen == self._point.count - 1
+        return Found(self._tail.pass_on(told, pieces, holds=holds))
+
+    def _find_at_end(self) -> Found:
+        held = self.release()
+        for piece in self._decoder.end():  # one at most
+            hit = self._hits(piece)
+            if hit and not self._point.after:
+                return Found(b"", held)
+            self._see(piece)
+            if hit:
+                return Found(held, b"", piece.lacks)
+        return Found(held)
+
+    def release(self) -> bytes:
+        """Return what has come of the event before which the point may be."""
+        return self._tail.held(self._decoder)
+
+    def _hits(self, piece: StreamEvent) -> bool:
+        if not piece.is_event or not self._accepts(piece):
+            return False
+        self._seen += 1
+        return self._seen == self._point.count
+
+    def _accepts(self, piece: StreamEvent) -> bool:
+        point = self._point
+        name = piece.name
+        if name is None and point.event is not None:
+            name = piece.json.get("type") if isinstance(piece.json, dict) else None
+        data = piece.json if point.where and piece.json is not None else MISSING
+        return point.accepts(name, data)
+
+
+@define(eq=False)
+class BoundaryFinder:
+    """Finds the first place between events at or behind a number of bytes and a time.
+
+    For faults that speak in events: what they say must not stand within another one.
+    """
+
+    _after_bytes: int
+    wake_at: float
+    """The time; after it has been told, infinity: the end of an event is waited for then."""
+    _decoder: Decoder
+    _see: See
+    _after_seconds: float = field(init=False)
+    _passed: int = field(default=0, init=False)
+    """Bytes of whole events that were passed on."""
+    _tail: _Tail = field(factory=lambda: _Tail(), init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._after_seconds = self.wake_at
+        if self._after_seconds <= 0:
+            self.wake_at = math.inf
+
+    def find(self, told: Told, now_seconds: float) -> Found:
+        """Take what came; see `Finder`."""
+        if isinstance(told, End):
+            return self._find_at_end(now_seconds)
+        if now_seconds >= self._after_seconds:
+            self.wake_at = math.inf
+        data = told if isinstance(told, bytes) else b""
+        if not self._tail.size and self._is_due(now_seconds):
+            return Found(b"", data)
+        pieces = self._decoder.feed(data)
+        for place, piece in enumerate(pieces):
+            self._see(piece)
+            self._passed += len(piece.raw)
+            if self._is_due(now_seconds):
+                return self._tail.cut(self._decoder, pieces, place + 1)
+        return Found(self._tail.pass_on(data, pieces, holds=False))
+
+    def _find_at_end(self, now_seconds: float) -> Found:
+        for piece in self._decoder.end():  # one at most
+            self._see(piece)
+            self._passed += len(piece.raw)
+            if self._is_due(now_seconds):
+                return Found(b"", b"", piece.lacks)
+        return Found(b"")
+
+    def release(self) -> bytes:
+        """Return nothing: all passes."""
+        return b""
+
+    def _is_due(self, now_seconds: float) -> bool:
+        return self._passed >= self._after_bytes and now_seconds >= self._after_seconds
+
+
+@define(eq=False)
+class _Tail:
+    """What has come of the event that is not whole: how much, and how much was passed on."""
+
+    size: int = 0
+    _passed: int = 0
+
+    def pass_on(self, data: bytes, pieces: Sequence[StreamEvent], *, holds: bool) -> bytes:
+        """Return what may pass, now that data has come that completed these pieces."""
+        whole = b"".join([piece.raw for piece in pieces])
+        skipped, self._passed = self._passed, 0 if pieces else self._passed
+        self.size += len(data) - len(whole)
+        if holds:
+            return whole[skipped:]
+        # Whoever holds goes on to: nothing was held before.
+        self._passed = self.size
+        return data
+
+    def held(self, decoder: Decoder) -> bytes:
+        """Return what was not passed on; it is, by this."""
+        held = decoder.pending[self._passed :] if self._passed < self.size else b""
+        self._passed = self.size
+        return held
+
+    def cut(self, decoder: Decoder, pieces: Sequence[StreamEvent], place: int) -> Found:
+        """Return the pieces apart: those up to a place, and what came behind it."""
+        before = b"".join([piece.raw for piece in pieces[:place]])
+        rest = b"".join([piece.raw for piece in pieces[place:]]) + decoder.pending
+        return Found(before[self._passed :], rest)

@@ -1,0 +1,87 @@
+"""The actions *drop*, *duplicate* and *garble*: change whole events.
+
+Knows nothing of what events mean.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from faultinject.faults.action import Action
+from faultinject.faults.transform import Act, Send
+from faultinject.providers.framing import Decoder, StreamEvent
+from faultinject.providers.provider import Uniform
+
+Edit = Callable[[StreamEvent], bytes]
+"""Returns what is sent instead of an event."""
+
+_DATA = re.compile(rb"(?:\A|(?<=[\r\n]))data:([^\r\n]*)")
+_QUOTE, _VISIBLE = re.compile(b'"'), re.compile(rb"\S")
+
+
+def drop(_event: StreamEvent) -> bytes:
+    """Leave an event out."""
+    return b""
+
+
+def duplicate(event: StreamEvent) -> bytes:
+    """Say an event twice."""
+    return event.raw + event.lacks + event.raw
+
+
+def garbler(uniform: Uniform) -> Edit:
+    """Return what changes one byte of an event's data so that it is no JSON any more.
+
+    The byte is a quote, one of all at random: without it, the others cannot pair off any more.
+    Where there is none, it is the data's first byte.
+    """
+
+    def garble(event: StreamEvent) -> bytes:
+        number, raw = uniform(), bytearray(event.raw)
+        spans = [found.span(1) for found in _DATA.finditer(event.raw)]
+        quotes = _places(_QUOTE, event.raw, spans)
+        if candidates := quotes or _places(_VISIBLE, event.raw, spans)[:1]:
+            raw[candidates[int(number * len(candidates))]] = ord("~")
+        return bytes(raw)
+
+    return garble
+
+
+def _places(what: re.Pattern[bytes], raw: bytes, spans: list[tuple[int, int]]) -> list[int]:
+    return [found.start() for span in spans for found in what.finditer(raw, *span)]
+
+
+class EditingEvents(Action):
+    """Edits the next events, and holds back those that are not whole until they are."""
+
+    def __init__(self, edit: Edit, events: int | None, decoder: Decoder) -> None:
+        """Edit so many events; None for all that follow."""
+        self.done = False
+        self._edit = edit
+        self._left = events
+        self._decoder = decoder
+
+    def _pass(self, data: bytes, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
+        if self._left != 0:
+            data = b"".join([self._edited(piece) for piece in self._decoder.feed(data)])
+            if self._left == 0:
+                data += self._decoder.pending
+        if data:
+            yield Send(data)
+
+    def _pass_rest(self, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
+        if self._left != 0 and (data := b"".join(map(self._edited, self._decoder.end()))):
+            yield Send(data)
+
+    def _edited(self, piece: StreamEvent) -> bytes:
+        if not piece.is_event or self._left == 0:
+            return piece.raw
+        self.done = True
+        if self._left is not None:
+            self._left -= 1
+        return self._edit(piece)
+
+    def release(self) -> bytes:
+        """Return what is no whole event."""
+        return b"" if self._left == 0 else self._decoder.pending

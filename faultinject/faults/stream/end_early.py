@@ -1,0 +1,51 @@
+"""The action *end early*: end the message as the API does at its limit of tokens.
+
+Knows nothing of how a message ends: the stream's `Progress` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from faultinject.faults.action import Action
+from faultinject.faults.transform import Act, Finish, Send
+from faultinject.providers.framing import Decoder, StreamEvent
+from faultinject.providers.provider import Progress, Uniform
+
+
+class EndingEarly(Action):
+    """Ends the message at the point, or as soon behind it as there is a message to end."""
+
+    def __init__(self, progress: Progress, decoder: Decoder, uniform: Uniform) -> None:
+        """Go on with a progress that has seen what was before the point."""
+        self.done = False
+        self._progress = progress
+        self._decoder = decoder
+        self._uniform = uniform
+
+    def begin(self, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
+        """End the message, if it has begun."""
+        yield from self._try()
+
+    def _pass(self, data: bytes, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
+        yield from self._pass_pieces(self._decoder.feed(data))
+
+    def _pass_rest(self, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
+        yield from self._pass_pieces(self._decoder.end())
+
+    def _pass_pieces(self, pieces: list[StreamEvent]) -> Iterator[Act]:
+        for piece in pieces:
+            yield Send(piece.raw)
+            self._progress.see(piece)
+            yield from self._try(piece.lacks)  # nothing is asked for behind its end
+
+    def _try(self, lacks: bytes = b"") -> Iterator[Act]:
+        if events := self._progress.end_early(self._uniform):
+            self.done = True
+            first, *others = events
+            yield from map(Send, [lacks + first, *others])
+            yield Finish()
+
+    def release(self) -> bytes:
+        """Return what is no whole event."""
+        return self._decoder.pending

@@ -1,0 +1,69 @@
+"""The action *pace*: pass events or bytes on no faster than so.
+
+Knows nothing of what the bytes mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from faultinject.faults.action import Action
+from faultinject.faults.transform import Act, Send, WaitUntil
+from faultinject.providers.framing import Decoder, StreamEvent
+
+PIECES_PER_SECOND = 20
+"""How many pieces bytes are paced in, if there are as many."""
+
+
+class _Pacing(Action):
+    """Sends each piece when those before it have had their time."""
+
+    def __init__(self) -> None:
+        self._due = 0.0
+
+    def _paced(self, data: bytes, takes_seconds: float, now_seconds: float) -> Iterator[Act]:
+        if self._due > now_seconds:
+            yield WaitUntil(self._due)
+        self._due = max(self._due, now_seconds) + takes_seconds
+        yield Send(data)
+
+
+class PacingBytes(_Pacing):
+    """So many bytes a second."""
+
+    def __init__(self, bytes_per_second: float) -> None:
+        super().__init__()
+        self._rate = bytes_per_second
+        self._most = max(1, int(bytes_per_second / PIECES_PER_SECOND))
+
+    def _pass(self, data: bytes, now_seconds: float) -> Iterator[Act]:
+        for start in range(0, len(data), self._most):
+            piece = data[start : start + self._most]
+            due = self._due
+            yield from self._paced(piece, len(piece) / self._rate, now_seconds)
+            now_seconds = max(now_seconds, due)
+
+
+class PacingEvents(_Pacing):
+    """So many events a second; what is no event takes no time of its own."""
+
+    def __init__(self, events_per_second: float, decoder: Decoder) -> None:
+        super().__init__()
+        self._gap_seconds = 1 / events_per_second
+        self._decoder = decoder
+
+    def _pass(self, data: bytes, now_seconds: float) -> Iterator[Act]:
+        yield from self._pass_pieces(self._decoder.feed(data), now_seconds)
+
+    def _pass_rest(self, now_seconds: float) -> Iterator[Act]:
+        yield from self._pass_pieces(self._decoder.end(), now_seconds)
+
+    def _pass_pieces(self, pieces: list[StreamEvent], now_seconds: float) -> Iterator[Act]:
+        for piece in pieces:
+            due, gap_seconds = self._due, self._gap_seconds if piece.is_event else 0.0
+            yield from self._paced(piece.raw, gap_seconds, now_seconds)
+            now_seconds = max(now_seconds, due)
+
+    def release(self) -> bytes:
+        """Return what is no whole event."""
+        return self._decoder.pending

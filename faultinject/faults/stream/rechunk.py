@@ -1,0 +1,86 @@
+"""The action *re-chunk*: the same bytes in other pieces.
+
+Knows nothing of what the bytes mean, but for where a character of UTF-8 takes several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from faultinject.faults.action import Action
+from faultinject.faults.transform import Act, Send
+from faultinject.providers.framing import Decoder
+from faultinject.providers.provider import Uniform
+
+MOST_SPLIT_BYTES = 24
+"""Longest piece that a split makes; an event of one token has some 100 bytes."""
+MERGED = (2, 4)
+"""How many events, or pieces as they came, are merged into one: at least and at most."""
+MOST_MERGED_BYTES = 64 * 1024
+"""What is held back at most; an event that is larger is passed on with what was held."""
+
+_LEADING = 0xC0  # from here on a byte begins a character of several (RFC 3629 section 3)
+
+
+class Splitting(Action):
+    """Cuts what comes into small pieces, within each character of several bytes too."""
+
+    def __init__(self, uniform: Uniform) -> None:
+        self._uniform = uniform
+
+    def _pass(self, data: bytes, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
+        start = 0
+        while start < len(data):
+            end = min(start + 1 + int(self._uniform() * MOST_SPLIT_BYTES), len(data))
+            leading = (at for at in range(start, end) if data[at] >= _LEADING)
+            end = min(next(leading, end) + 1, end)
+            yield Send(data[start:end])
+            start = end
+
+
+class Merging(Action):
+    """Holds back what comes until it is several events, or pieces if there is no decoder."""
+
+    def __init__(self, uniform: Uniform, decoder: Decoder | None) -> None:
+        self.done = False
+        self._uniform = uniform
+        self._decoder = decoder
+        self._held = bytearray()
+        self._count = 0
+        self._wanted = 0
+
+    def _pass(self, data: bytes, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
+        for piece, counts in self._pieces(data):
+            self._wanted = self._wanted or self._draw()
+            self._held += piece
+            self._count += counts
+            if self._count >= self._wanted or len(self._held) > MOST_MERGED_BYTES:
+                self.done = self.done or self._count > 1
+                yield Send(self._take())
+
+    def _pass_rest(self, now_seconds: float) -> Iterator[Act]:
+        if self._decoder is not None:
+            for piece in self._decoder.end():
+                self._held += piece.raw
+                self._count += piece.is_event
+        yield from super()._pass_rest(now_seconds)
+
+    def _pieces(self, data: bytes) -> list[tuple[bytes, bool]]:
+        if self._decoder is None:
+            return [(data, True)]
+        return [(piece.raw, piece.is_event) for piece in self._decoder.feed(data)]
+
+    def _draw(self) -> int:
+        least, most = MERGED
+        return least + int(self._uniform() * (most - least + 1))
+
+    def _take(self) -> bytes:
+        held = bytes(self._held)
+        self._held.clear()
+        self._count = self._wanted = 0
+        return held
+
+    def release(self) -> bytes:
+        """Return what waits for company."""
+        self.done = self.done or self._count > 1
+        return self._take() + (self._decoder.pending if self._decoder else b"")

@@ -1,0 +1,32 @@
+"""The action *stall*: pass nothing on for a time, and let the API's pings go on if told to.
+
+Knows nothing of what a ping looks like.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from faultinject.faults.action import Action
+from faultinject.faults.transform import Act, Hang, Send, WaitUntil
+
+
+class Stalling(Action):
+    """Waits at the point. What comes meanwhile is not read: it waits too."""
+
+    def __init__(
+        self, seconds: float | None, ping: bytes | None = None, ping_seconds: float = math.inf
+    ) -> None:
+        """Wait so long (None: for ever) and send the ping as often, if there is one."""
+        self._seconds = math.inf if seconds is None else seconds
+        self._ping, self._ping_seconds = ping, ping_seconds
+
+    def begin(self, now_seconds: float) -> Iterator[Act]:
+        """Return the wait."""
+        until = now_seconds + self._seconds
+        if self._ping is not None:
+            while (now_seconds := now_seconds + self._ping_seconds) < until:
+                yield WaitUntil(now_seconds)
+                yield Send(self._ping)
+        yield Hang() if until == math.inf else WaitUntil(until)

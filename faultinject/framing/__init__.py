@@ -1,8 +1,0 @@
-"""Codecs without I/O between a stream's bytes and its events; the exact bytes are kept.
-
-One module a wire format. Knows nothing of APIs, rules and connections.
-"""
-
-from faultinject.framing.events import Decoder, StreamEvent
-
-__all__ = ["Decoder", "StreamEvent"]

@@ -1,0 +1,1 @@
+"""HTTP/1.1 over a stream; h11 judges what is not plain."""

@@ -1,0 +1,338 @@
+"""HTTP/1.1 over a Trio stream: receives and sends the parts of messages.
+
+Knows nothing of rules, TLS or who the peer is beyond its role, and has no clock: whoever waits
+sets the limits. What the bytes mean is for `faultinject.http.h1.machine` to say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import cast
+
+import trio
+
+from faultinject.errors import ClientGoneError, ClientProtocolError, PeerError, UpstreamError
+from faultinject.http.h1.incoming import MessageError
+from faultinject.http.h1.machine import AskingMachine, Machine, ServingMachine
+from faultinject.http.message import End, Part, RequestHead, ResponseHead
+from faultinject.net.streams import half_close, has_arrived, was_reset, was_truncated
+
+READ_NUM_BYTES = 64 * 1024
+"""As much as one read returns; a TLS record holds 16 KiB, a socket's buffer usually more."""
+
+_LOOK_TURNS = 16
+"""How many turns of the loop a look at an idle connection may take on which something has arrived:
+each layer of a stream that has something to return takes one or two."""
+
+CONTINUE = ResponseHead(100, b"Continue", ())
+
+
+class HttpConnection:
+    """What both roles share: reading parts, writing parts, and the end of the connection.
+
+    Cancellation: a cancelled `receive` loses nothing and may be called again; after a cancelled
+    `send` the peer's view is unknown and the connection can only be closed.
+    """
+
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        machine: Machine,
+        on_partial_read: Callable[[], None] | None,
+        head_seconds: float,
+    ) -> None:
+        """Speak over a stream, which stays its owner's to close."""
+        self.stream = stream
+        self._head_seconds = head_seconds
+        self._line_ends_by = math.inf
+        self._machine = machine
+        self._on_partial_read = on_partial_read
+
+    # Reading
+
+    def buffered_parts(self) -> list[Part]:
+        """Return the parts that have arrived and were not yet returned, without waiting.
+
+        Ends after an `End`, so that the next message stays where it is. Raises the peer's
+        `PeerError`.
+        """
+        if parts := self._machine.take_ready():
+            return parts
+        while (part := self._next_part()) is not None:
+            parts.append(part)
+            if isinstance(part, End):
+                break
+        if parts:
+            self._line_ends_by = math.inf
+        return parts
+
+    def _next_part(self) -> Part | None:
+        try:
+            return self._machine.next_part()
+        except MessageError as error:
+            if self._machine.at_eof:
+                raise self._gone("the connection ended within a message") from error
+            raise self._broke_protocol(error) from error
+
+    async def receive(self) -> list[Part]:
+        """Return the next parts: all that one read brought, at least one.
+
+        An empty list means that the peer has ended its side between two messages.
+        """
+        while not (parts := self.buffered_parts()):
+            if self._machine.at_eof:
+                return []
+            await self._read_in_time()
+        return parts
+
+    async def _read_in_time(self) -> None:
+        """Read more; a head, a chunk's line or trailers that drip must end some time.
+
+        A body may drip: that is how streams come.
+        """
+        if not self._machine.within_line:
+            await self.read_more()
+            return
+        self._line_ends_by = min(self._line_ends_by, trio.current_time() + self._head_seconds)
+        with trio.CancelScope(deadline=self._line_ends_by) as scope:
+            await self.read_more()
+        if scope.cancelled_caught:
+            raise self._too_slow(f"a line of it did not end within {self._head_seconds:g} s")
+
+    async def read_more(self) -> bool:
+        """Wait for bytes from the peer and keep them; return whether there were any.
+
+        Parts are not looked at, so this also watches a peer whose turn it is not.
+        """
+        if self._machine.at_eof:
+            return False
+        if self._on_partial_read is not None and self._machine.within_message:
+            self._on_partial_read()
+        try:
+            data = await self.stream.receive_some(READ_NUM_BYTES)
+        except trio.BrokenResourceError as error:
+            raise self._broken(error) from error
+        self._machine.receive_data(data)
+        return bool(data)
+
+    @property
+    def unread(self) -> bytes:
+        """What has arrived and belongs to no returned part."""
+        return self._machine.unread
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether there is anything `unread`."""
+        return self._machine.has_unread
+
+    @property
+    def body_bytes_received(self) -> int:
+        """Bytes of the body in hand that were received."""
+        return self._machine.body_bytes_received
+
+    # Writing
+
+    async def send(self, *parts: Part) -> None:
+        """Send parts of a message, together in one write.
+
+        Raises the peer's `PeerError` if it is gone, and `h11.LocalProtocolError` (a defect of
+        ours) if the parts are not what is due.
+        """
+        if data := self._machine.encode(*parts):
+            await self.send_raw(data)
+
+    async def send_raw(self, data: bytes) -> None:
+        """Send bytes as they are. Raises the peer's `PeerError` if it is gone."""
+        try:
+            await self.stream.send_all(data)
+        except trio.BrokenResourceError as error:
+            raise self._broken(error) from error
+
+    @property
+    def body_bytes_sent(self) -> int:
+        """Bytes of the body in hand that were sent."""
+        return self._machine.body_bytes_sent
+
+    # The end
+
+    def next_cycle(self) -> bool:
+        """Get ready for the next request, if both messages are over and another pair may follow.
+
+        Returns whether it may.
+        """
+        return self._machine.next_cycle()
+
+    @property
+    def half_closeable(self) -> bool:
+        """Whether the peer can end its sending and still read."""
+        return isinstance(self.stream, trio.abc.HalfCloseableStream)
+
+    def _broken(self, error: trio.BrokenResourceError) -> PeerError:
+        return self._gone(str(error.__cause__ or error) or "the connection broke")
+
+    def _gone(self, reason: str) -> PeerError:
+        raise NotImplementedError
+
+    def _too_slow(self, reason: str) -> PeerError:
+        raise NotImplementedError
+
+    def _broke_protocol(self, error: MessageError) -> PeerError:
+        raise NotImplementedError
+
+
+class ClientConnection(HttpConnection):
+    """The connection to a client: it asks, we answer."""
+
+    _machine: ServingMachine
+
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        *,
+        head_bytes: int,
+        head_seconds: float = math.inf,
+        on_partial_read: Callable[[], None] | None = None,
+    ) -> None:
+        """Speak over a stream, which stays its owner's to close.
+
+        ``head_bytes`` bounds a head, a chunk's line and trailers; ``head_seconds`` the time of the
+        two others (a head's is for whoever waits for one). ``on_partial_read`` is called when a
+        read has brought only a part of a message, before the next one waits.
+        """
+        super().__init__(stream, ServingMachine(head_bytes), on_partial_read, head_seconds)
+        self.ended = False
+        """Whether the client was told that nothing follows."""
+
+    def buffered_request(self) -> RequestHead | None:
+        """Return the next request's head if it has arrived. Raises `ClientProtocolError`."""
+        return cast("RequestHead | None", self._next_part())
+
+    async def receive_request(self) -> RequestHead | None:
+        """Wait for the next request's head; None if the client ends its side before one begins.
+
+        Raises `ClientGoneError`, `ClientProtocolError`.
+        """
+        while (request := self.buffered_request()) is None:
+            if self._machine.at_eof:
+                return None
+            await self.read_more()
+        return request
+
+    @property
+    def waits_for_continue(self) -> bool:
+        """Whether the client holds its body back until a 100 (RFC 9110 section 10.1.1)."""
+        return self._machine.waits_for_continue
+
+    @property
+    def announced_last(self) -> bool:
+        """Whether the request in hand is the client's last, by its own words or its age."""
+        return self._machine.announced_last
+
+    @property
+    def request_ended(self) -> bool:
+        """Whether the request was received to its end."""
+        return self._machine.request_ended
+
+    @property
+    def response_started(self) -> bool:
+        """Whether a response to the request in hand has begun, so that no other can."""
+        return self._machine.response_started
+
+    async def end_sending(self) -> None:
+        """Half-close: nothing follows, and what the client still sends can be received."""
+        self.ended = True
+        await half_close(self.stream)
+
+    def next_cycle(self) -> bool:
+        """Get ready for the next request; see the base class."""
+        return not self.ended and super().next_cycle()
+
+    def _gone(self, reason: str) -> PeerError:
+        return ClientGoneError(reason)
+
+    def _too_slow(self, reason: str) -> PeerError:
+        return ClientProtocolError(f"the request is too slow: {reason}", 408)
+
+    def _broke_protocol(self, error: MessageError) -> PeerError:
+        return ClientProtocolError(str(error), error.status)
+
+
+class UpstreamConnection(HttpConnection):
+    """The connection to an upstream: we ask, it answers."""
+
+    _machine: AskingMachine
+
+    def __init__(
+        self, stream: trio.abc.Stream, *, head_bytes: int, head_seconds: float = math.inf
+    ) -> None:
+        """Speak over a stream, which stays its owner's to close.
+
+        ``head_bytes`` and ``head_seconds`` bound a head, a chunk's line and trailers.
+        """
+        super().__init__(stream, AskingMachine(head_bytes), None, head_seconds)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it may be asked for the next thing, as far as is known."""
+        return self._machine.idle
+
+    @property
+    def owes_nothing(self) -> bool:
+        """Whether all that was to be sent was sent, so that the connection may end in good order.
+
+        After an upgrade that is not known here.
+        """
+        return self._machine.owes_nothing
+
+    def _next_part(self) -> Part | None:
+        """Return the next part. Raises `UpstreamError` if it is an end that may be a forged one.
+
+        A body that ends with the connection is whole only if TLS says that it is its end (RFC 9112
+        section 9.8).
+        """
+        part = super()._next_part()
+        if isinstance(part, End) and self._machine.at_eof and was_truncated(self.stream):
+            raise self._gone("the upstream's TLS ended without close_notify within a body")
+        return part
+
+    async def still_idle(self) -> bool:
+        """Look at what has arrived meanwhile; return whether it may be asked for the next thing.
+
+        An upstream that has ended the connection, or said anything on it unasked, is found out
+        before a request is sent. What is found may be TLS's own (a session ticket). A look is not
+        bounded by the clock: on a busy machine any time may pass before what is there was read.
+        """
+        if self._machine.idle and has_arrived(self.stream):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_a_few_turns, nursery.cancel_scope)
+                await self.wait_until_not_idle()
+                nursery.cancel_scope.cancel()
+        return self._machine.idle
+
+    async def wait_until_not_idle(self) -> None:
+        """Return when the upstream ends an idle connection, or says anything on it."""
+        try:
+            await self.read_more()
+        except UpstreamError:
+            self._machine.receive_data(b"")
+
+    def _gone(self, reason: str) -> PeerError:
+        return UpstreamError("disconnected", reason)
+
+    def _too_slow(self, reason: str) -> PeerError:
+        return UpstreamError("timeout", f"the answer is too slow: {reason}", 504)
+
+    def _broken(self, error: trio.BrokenResourceError) -> PeerError:
+        gone = super()._broken(error)
+        gone.was_reset = was_reset(error)
+        return gone
+
+    def _broke_protocol(self, error: MessageError) -> PeerError:
+        return UpstreamError("protocol", f"the answer is not HTTP/1.1: {error}")
+
+
+async def _a_few_turns(ended: trio.CancelScope) -> None:
+    for _ in range(_LOOK_TURNS):
+        await trio.lowlevel.checkpoint()
+    ended.cancel()

@@ -1,0 +1,1 @@
+"""Streams and sockets below TLS: send, receive, half-close, reset, relay, time out, accept."""

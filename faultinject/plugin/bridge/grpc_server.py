@@ -1,0 +1,192 @@
+"""gRPC on Trio: grpclib, which is written for asyncio, on the loop of trio-asyncio.
+
+A call is a Trio function here: it may wait for as long as it likes, and is cancelled when its
+client cancels it, lets its deadline pass, or is gone. `callers` has the connections, and `port`
+bounds what a port holds of its callers.
+
+Importing this module raises `StartError` where trio-asyncio cannot be imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import struct
+import sys
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import grpclib.utils
+import trio
+from attrs import field, frozen
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessageClass
+from grpclib.const import Cardinality, Handler, Status
+from grpclib.exceptions import GRPCError
+from grpclib.protocol import H2Protocol
+from grpclib.server import Server, Stream
+
+from faultinject.authority import bracketed
+from faultinject.errors import StartError
+from faultinject.plugin.bridge.callers import Caller, Callers, ServedPort, Tell
+from faultinject.plugin.bridge.port import Port, PortBounds
+from faultinject.plugin.calls import TooMuchError
+
+try:
+    with warnings.catch_warnings():
+        # Python 3.12 and 3.13 announce what 3.14 has removed, which is why it fails there.
+        warnings.filterwarnings("ignore", "'AbstractChildWatcher' is dep", DeprecationWarning)
+        import trio_asyncio
+except Exception as error:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    raise StartError(
+        f"the plugin needs trio-asyncio, which cannot be loaded on this Python ({version}):"
+        f" {error}; Python 3.11 to 3.13 can"
+    ) from error
+
+# trio-asyncio puts its own function in the place of this one, which on Python 3.12 and later fails
+# on Trio. grpclib keeps the one that it found, so what is imported first must not matter. Who uses
+# grpclib without Trio sees no change: there the function does what asyncio's own does.
+grpclib.utils._current_task = asyncio.current_task
+
+Call = Callable[[Any], Awaitable[Any]]
+"""A Trio function that answers one message by another."""
+
+
+@frozen
+class Endpoint:
+    """A gRPC service of unary calls: where it listens, and what answers."""
+
+    host: str
+    port: int
+    """0 lets the system pick a free one."""
+    option: str
+    """The option that chooses the port, for the error if it cannot be had."""
+    service: ServiceDescriptor
+    calls: Mapping[str, Call]
+    """A call for each method's name. `TooMuchError` of one is answered RESOURCE_EXHAUSTED."""
+    largest: Mapping[str, int]
+    """The longest message of each method, in bytes."""
+    bounds: PortBounds = field(factory=PortBounds)
+    """What the port holds of its callers at most."""
+    give_back: Callable[[], None] | None = None
+    """Gives spare memory back to the system, a while after a surge; None if that is not ours."""
+
+
+@asynccontextmanager
+async def open_grpc(endpoints: Sequence[Endpoint], tell: Tell) -> AsyncIterator[list[int]]:
+    """Serve gRPC for as long as the block runs; the value is each endpoint's port.
+
+    ``tell`` gets what goes wrong below the calls, in words. Leaving the block cancels every call
+    and closes every connection, within some `GOODBYE_SECONDS`. Raises `StartError` if a port
+    cannot be had.
+    """
+    failure: Exception | None = None
+    async with AsyncExitStack() as owned:
+        sockets = [owned.enter_context(_listen(endpoint)) for endpoint in endpoints]
+        ports = [each.getsockname()[1] for each in sockets]
+        loop = await owned.enter_async_context(trio_asyncio.open_loop())
+        # Its own handler ends the whole loop for one bad connection, or one too many.
+        loop.set_exception_handler(lambda _loop, problem: tell(_in_words(problem)))
+        connections = Callers(tell)
+        servers = [_Server(endpoint, loop, connections) for endpoint in endpoints]
+        for server, listening in zip(servers, sockets, strict=True):
+            await trio_asyncio.aio_as_trio(server.start)(sock=listening)
+        try:
+            yield ports
+        except Exception as error:  # noqa: BLE001 - raised below, outside of the loop's nurseries
+            failure = error
+        finally:
+            with trio.CancelScope(shield=True):
+                await _stop(servers, connections)
+    if failure is not None:
+        raise failure
+
+
+def _listen(endpoint: Endpoint) -> socket.socket:
+    family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
+    try:
+        return socket.create_server((endpoint.host, endpoint.port), family=family)
+    except OSError as error:
+        reason = str(error.strerror).partition(" (while ")[0]  # what follows is the address again
+        port_is_why = error.errno in (errno.EADDRINUSE, errno.EACCES)
+        mend = f"{endpoint.option} (0 picks a free one)" if port_is_why else "--host"
+        raise StartError(
+            f"cannot listen on {bracketed(endpoint.host)}:{endpoint.port}: {reason};"
+            f" choose another with {mend}"
+        ) from error
+
+
+def _in_words(problem: Mapping[str, Any]) -> str:
+    error = problem.get("exception")
+    words = str(problem.get("message", "an error in the event loop"))
+    return words if error is None else f"{words} ({type(error).__name__}: {error})"
+
+
+async def _message(stream: Stream[Any, Any]) -> Any:
+    """Return a call's message; what is none is the client's mistake, and no defect of ours."""
+    try:
+        request = await stream.recv_message()
+    except NotImplementedError:  # so grpclib says that it is compressed
+        raise GRPCError(Status.UNIMPLEMENTED, "compressed messages are not read") from None
+    except (DecodeError, AssertionError, struct.error):  # the last two if it is cut short
+        raise GRPCError(Status.INVALID_ARGUMENT, "the message cannot be read") from None
+    if request is None:
+        raise GRPCError(Status.INVALID_ARGUMENT, "the call has no message")
+    return request
+
+
+async def _stop(servers: Sequence[Server], connections: Callers) -> None:
+    """Accept nobody, cancel every call, and close every connection.
+
+    Not by `Server.wait_closed`, which since Python 3.12 waits for clients to leave: the host
+    stays.
+    """
+    for server in servers:
+        server.close()
+    await connections.close()
+
+
+class _Server(Server):
+    """grpclib's, with calls on Trio and connections that are known."""
+
+    def __init__(
+        self, endpoint: Endpoint, loop: trio_asyncio.TrioEventLoop, connections: Callers
+    ) -> None:
+        self._endpoint = endpoint
+        self._trio_loop = loop
+        self._connections = connections
+        prefix = f"/{endpoint.service.full_name}/"
+        largest = {prefix + method: most for method, most in endpoint.largest.items()}
+        self._port = ServedPort(loop, largest, Port(endpoint.bounds), endpoint.give_back)
+        super().__init__([self])
+
+    def __mapping__(self) -> dict[str, Handler]:
+        service = self._endpoint.service
+        return {
+            f"/{service.full_name}/{method.name}": self._handler(method)
+            for method in service.methods
+        }
+
+    def _handler(self, method: MethodDescriptor) -> Handler:
+        call, loop = self._endpoint.calls[method.name], self._trio_loop
+
+        async def answer(stream: Stream[Any, Any]) -> None:
+            request = await _message(stream)
+            try:
+                reply = await loop.trio_as_future(call, request)
+            except TooMuchError as error:
+                raise GRPCError(Status.RESOURCE_EXHAUSTED, str(error)) from None
+            await stream.send_message(reply)
+
+        request_type = GetMessageClass(method.input_type)
+        response_type = GetMessageClass(method.output_type)
+        return Handler(answer, Cardinality.UNARY_UNARY, request_type, response_type)
+
+    def _protocol_factory(self) -> H2Protocol:
+        plain = super()._protocol_factory()
+        return Caller(self._connections, self._port, plain.handler, plain.config, plain.h2_config)

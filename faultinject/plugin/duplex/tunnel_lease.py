@@ -1,0 +1,237 @@
+"""The upstream's side of a tunnel, as exchanges borrow it: one connection, the tunnel's own.
+
+Knows nothing of how it came up, and nothing of clients.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+import trio
+from attrs import evolve
+
+from faultinject.errors import UpstreamError
+from faultinject.http.h1.connection import UpstreamConnection
+from faultinject.http.message import End, RequestHead, find_header, header_tokens
+from faultinject.net.streams import LINGER_SECONDS
+from faultinject.plugin.duplex.lane_stream import LanePair
+from faultinject.plugin.wakeup import kick_while_unproven
+from faultinject.proxy.upstream.dial import Origin
+from faultinject.proxy.upstream.lease import Lease
+from faultinject.settings import CARRIER
+
+LONG_BODY_BYTES = 32 * 1024
+"""Up to here a body is not kept going: less than any socket takes at once."""
+MOST_AHEAD = 2
+"""Most requests that are answered of those that came in one piece before their turn. One slot more
+is for the good-bye if there are further ones; as many as that can be released if they turn out to
+be none."""
+
+
+class TunnelLease(Lease):
+    """Lends the one connection that there is, and never another.
+
+    An answer that no upstream gave needs a way to the client: only what the upstream says brings
+    one (see `faultinject.plugin.duplex.lanes`). So the upstream is asked something harmless
+    first, the *carrier*, and its response is thrown away.
+    """
+
+    # Whoever is not asked holds up what was written to the other.
+    watch_after_seconds = 0.0
+
+    def __init__(
+        self, pair: LanePair, nursery: trio.Nursery, carrier: RequestHead = CARRIER
+    ) -> None:
+        """Lend a tunnel's connection. The nursery is for what keeps uploads going."""
+        super().__init__()
+        self._pair = pair
+        self._nursery = nursery
+        self._carrier = carrier
+        self._upload: trio.CancelScope | None = None
+        self._body_waits = False
+        self._reserved_slots = 0
+        self._lent = False
+
+    @property
+    def used_up(self) -> bool:
+        """Whether the tunnel's only connection has ended."""
+        return self._lent and self._connection is None
+
+    @property
+    def holds_client(self) -> bool:
+        """Always: what the client said last is what carries the request up."""
+        return True
+
+    def stay_ready(self) -> bool:
+        """Keep a slot toward the upstream: its good-bye makes it end, and so ends the tunnel."""
+        if self.may_end and self._pair.up.in_hand:
+            self._pair.upstream.end_turn(promised=1)
+        return self.may_end
+
+    def let_go(self, writes: int) -> None:
+        """End the turn toward the client, with slots for what follows; see the base class.
+
+        With slots out already the last of them is kept, for what is written last.
+        """
+        down, client = self._pair.down, self._pair.client
+        client.write_through = False
+        if down.in_hand:
+            if down.pending:
+                down.fills_at_end = True
+                client.end_turn(promised=writes)
+        elif down.can_spare_a_slot:
+            client.end_turn()
+
+    def lend(self, connection: UpstreamConnection, host: str) -> None:
+        """Have a connection to a host from now on; it runs on the tunnel's upstream stream."""
+        self._connection, self._lent = connection, True
+        if not self._carrier.has_header(b"host"):
+            headers = ((b"Host", host.encode("ascii")), *self._carrier.headers)
+            self._carrier = evolve(self._carrier, headers=headers)
+
+    async def acquire(self, origin: Origin, *, fresh: bool = False) -> bool:
+        """Have the connection; see the base class. Never says that it could be had anew."""
+        await trio.lowlevel.checkpoint()
+        if fresh or self._connection is None or not self._connection.idle:
+            raise self._gone(origin)
+        self._check_way_up()
+        return False
+
+    def _check_way_up(self) -> None:
+        """Raise `UpstreamError` if nothing could be sent: no input of the client's, and no slot."""
+        if not self._pair.up.in_hand and self._pair.up.slots <= self._reserved_slots:
+            raise UpstreamError(
+                "pipelined",
+                f"more than {MOST_AHEAD} requests came ahead of their turn, which no tunnel of"
+                " Fault can carry",
+            )
+
+    async def make_way(self, writes: int = 1, unread: bytes = b"") -> None:
+        """Send the carrier and read its response, the last input of which is left in hand.
+
+        What an upstream says instead of a proper response is as good a way, once. With several
+        ``writes`` each goes out at once: they are promised their slots here. For ``unread`` see
+        `follow`.
+        """
+        connection = self._connection
+        if connection is not None and connection.idle and not (unread == b"" and self._has_way):
+            await self._carry(connection, unread)
+        if not self._pair.down.in_hand:
+            raise UpstreamError("disconnected", "the upstream is gone, and no answer can pass")
+        self._pair.client.write_through = writes > 1
+        if writes > 1:
+            self._pair.client.end_turn(promised=writes)
+
+    @property
+    def _has_way(self) -> bool:
+        """Whether an answer that is thrown away has left a way, and took the only one up."""
+        up, down = self._pair.up, self._pair.down
+        return down.in_hand and not (up.in_hand or up.slots)
+
+    async def _carry(self, connection: UpstreamConnection, unread: bytes) -> None:
+        self._check_way_up()
+        try:
+            await connection.send(self._carrier, End())
+            self._promise(unread)
+            await self._read_response(connection)
+        except UpstreamError:
+            await self.discard()
+            if not self._pair.down.in_hand:
+                raise
+        else:
+            if not connection.next_cycle():
+                await self.discard()
+
+    def follow(self, unread: bytes) -> bool:
+        """Say whether the client's next requests are here already, so that it must not be asked.
+
+        They need slots, which nothing but the input in hand can buy. ``unread`` is what the client
+        has sent beyond the request in hand.
+        """
+        if b"\r\n\r\n" not in unread:
+            return False
+        self._promise(unread)
+        return True
+
+    def _promise(self, unread: bytes) -> None:
+        """End the turn toward the upstream, with slots for the requests that are here already.
+
+        Each whole head counts; a body that looks like one costs a slot too many, which is released.
+        """
+        requests = unread.count(b"\r\n\r\n")
+        if self._pair.up.in_hand:
+            self._reserved_slots = 1 if requests > MOST_AHEAD else 0
+        promised = min(requests, MOST_AHEAD + 1)
+        self._pair.upstream.end_turn(promised=max(promised, int(self.may_end)))
+
+    async def begin_upload(self, request: RequestHead) -> None:
+        """Get ready for a request that is about to be sent, if its body may be long.
+
+        The carrier's response buys the slot with which Fault is woken (see
+        `faultinject.plugin.wakeup`). Until `end_upload` nothing can come from the upstream.
+        """
+        self._body_waits = False
+        if not _may_be_long(request):
+            return
+        if b"100-continue" in header_tokens(request.headers, b"expect"):
+            self._body_waits = True  # the 100 will bring the slot, and must get through before
+            return
+        await self.make_way()
+        self._pair.client.write_through = False
+        self._arm()
+
+    def body_wanted(self) -> None:
+        """Get ready for a long body that waited for a 100, which was just written."""
+        if self._body_waits:
+            self._body_waits = False
+            self._arm()
+
+    def _arm(self) -> None:
+        """Have the input in hand buy the slot, too, that is kept for kicks."""
+        self._pair.client.end_turn(promised=1)
+        self._upload = trio.CancelScope()
+        self._nursery.start_soon(self._keep_going, self._upload)
+
+    async def _keep_going(self, scope: trio.CancelScope) -> None:
+        with scope:
+            await kick_while_unproven(self._pair.up, self._pair.down)
+
+    def end_upload(self) -> None:
+        """Say that the request has been sent to its end."""
+        scope, self._upload = self._upload, None
+        if scope is not None:
+            scope.cancel()
+
+    async def _read_response(self, connection: UpstreamConnection) -> None:
+        while parts := await connection.receive():
+            if isinstance(parts[-1], End):
+                return
+        raise UpstreamError("disconnected", "the upstream ended the connection unasked")
+
+    def _gone(self, origin: Origin) -> UpstreamError:
+        return UpstreamError(
+            "disconnected", f"the tunnel's connection to {origin.authority} is used up"
+        )
+
+    async def discard(self) -> None:
+        """Close the connection; see the base class."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with trio.move_on_after(LINGER_SECONDS):
+                await connection.stream.aclose()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.end_upload()
+        await self.discard()
+
+
+def _may_be_long(request: RequestHead) -> bool:
+    if request.chunked:
+        return True
+    length = find_header(request.headers, b"content-length") or b"0"
+    return not length.isdigit() or int(length) > LONG_BODY_BYTES

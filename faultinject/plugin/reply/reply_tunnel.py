@@ -1,0 +1,99 @@
+"""One tunnel of a host that gives answers back to the sender, as a session.
+
+It is looked into if its client names a target by SNI and speaks TLS with HTTP/1.1. All else is
+left to the host, which has a connection to the upstream and is the only one who knows its port.
+Knows nothing of gRPC.
+"""
+
+from __future__ import annotations
+
+import time
+
+from attrs import define, field
+
+from faultinject.authority import HTTPS_PORT, Authority
+from faultinject.errors import HandshakeError
+from faultinject.first_bytes import FirstBytes
+from faultinject.net.relay import Relayed
+from faultinject.plugin.reply.reply_stream import ReplyStream
+from faultinject.proxy.decision import decide_handshake
+from faultinject.proxy.intercept import Interception
+from faultinject.proxy.session import Session, Stage
+from faultinject.proxy.tls_policy import Intercept, Refuse, judge_hello
+from faultinject.proxy.upstream.dial import Origin
+from faultinject.telling import tell_failure, tell_hello, tell_relay, warn_of_relay
+from faultinject.tls.client_hello import ClientHello
+
+
+@define(eq=False)
+class ReplyTunnel:
+    """A tunnel's session: what it is, and then what happens in it."""
+
+    stream: ReplyStream
+    _started: float = field(factory=time.perf_counter)
+
+    async def run(self, session: Session) -> None:
+        """Run the whole session; afterwards what it said last can still be fetched."""
+        async with self.stream:
+            await session.run(self.serve)
+
+    async def serve(self, session: Session) -> Stage | None:
+        """Look at the first bytes, and do with the tunnel what they say."""
+        session.patience.expect("the tunnel's first bytes", session.idle_seconds)
+        first = FirstBytes(session, self.stream, only_sni_counts=True)
+        await first.read_alone()
+        if isinstance(first.opening, ClientHello):
+            return await self._serve_tls(session, first.data, first.opening)
+        if self.stream.over is None:
+            await self._leave_to_host(session, first.data, "", "not TLS")
+        return None
+
+    async def _serve_tls(self, session: Session, data: bytes, hello: ClientHello) -> Stage | None:
+        tell_hello(session, "", hello)
+        services = session.services
+        verdict = judge_hello(hello, "", lambda host: services.target_named(host) is not None)
+        if isinstance(verdict, Intercept):
+            return await self._intercept(session, data, verdict, hello)
+        if isinstance(verdict, Refuse):
+            tell_failure(session, verdict.name, HandshakeError(verdict.reason))
+            await self.stream.send_all(verdict.alert)
+            return None
+        name = hello.server_name or ""
+        if verdict.warn:
+            warn_of_relay(session, name, verdict.reason)
+        await self._leave_to_host(session, data, name, verdict.reason)
+        return None
+
+    async def _intercept(
+        self, session: Session, data: bytes, verdict: Intercept, hello: ClientHello
+    ) -> Stage | None:
+        origin = _origin(session, verdict.host)
+        if (plan := decide_handshake(session, origin.authority)) is not None:
+            from faultinject.proxy.tls_faults import BrokenHandshake
+
+            await BrokenHandshake(session, self.stream, origin.authority, plan).run()
+            return None
+        interception = Interception(self.stream, origin, None)
+        return lambda session: interception.serve_tls(session, verdict.name, data, hello)
+
+    async def _leave_to_host(self, session: Session, data: bytes, host: str, reason: str) -> None:
+        relayed = Relayed()
+
+        def passed(sent_bytes: int, received_bytes: int) -> None:
+            relayed.sent_bytes += sent_bytes
+            relayed.received_bytes += received_bytes
+            session.patience.expect("either side of a relay", session.idle_seconds)
+
+        session.idle = True  # what is under way in it is the host's
+        try:
+            await self.stream.pass_on(data, passed)
+        finally:
+            tell_relay(session, Authority(host, HTTPS_PORT), reason, relayed, self._started)
+
+
+def _origin(session: Session, host: str) -> Origin:
+    """Return a target by its name; its port is what the target says, as the client's is unknown."""
+    target = session.services.target_named(host)
+    port = target.port if target is not None else None
+    authority = Authority(host, port or HTTPS_PORT)
+    return Origin(authority, authority)

@@ -1,0 +1,61 @@
+"""Keeps large uploads going: Fault's task is woken where it would sleep for good.
+
+When the upstream's socket takes a reply only in part, Fault waits for the rest without having
+asked to be woken (see `faultinject.plugin.duplex.lanes` for the words used here). Its task looks
+around only when something else happens in that tunnel. The one thing that a plugin can make happen
+is to answer a held slot of the *other* lane with nothing: Fault then asks again at once, and has
+looked at everything on the way.
+
+So while an upload lasts, one slot toward the client is kept in hand, and every turn toward the
+upstream is made to prove that it was flushed (`Lane.proves`): its last byte has a slot of its own,
+whose call is the proof. Only what is not proven after a while is kicked. The waits are the only
+timer here: nothing else tells a stall from a slow link.
+
+Knows nothing of TLS or HTTP. Downloads to a client that pauses have the same stall, but the
+mirrored kicker would delay streams, so there is none.
+"""
+
+from __future__ import annotations
+
+import trio
+
+from faultinject.plugin.duplex.lanes import Lane
+
+FIRST_WAIT_SECONDS = 0.005
+"""How long bytes may be unproven until the first kick. A flush that is not stalled takes less
+than a millisecond and a call."""
+WAIT_FACTOR = 1.5
+LONGEST_WAIT_SECONDS = 0.2
+"""A slow upstream costs five kicks a second at most."""
+
+
+async def kick_while_unproven(upload: Lane, kicking: Lane) -> None:
+    """Kick whenever the upload might be stalled, until cancelled.
+
+    ``kicking`` is the other lane; a promised slot of it must be out, and have nothing to say. It
+    is released at the end.
+    """
+    upload.proves = kicking.keeps_slots = True
+    try:
+        while True:
+            while not upload.unproven:
+                await upload.slots_moved.park()
+            await _kick_until_proven(upload, kicking)
+    finally:
+        upload.proves = kicking.keeps_slots = False
+        kicking.release()
+
+
+async def _kick_until_proven(upload: Lane, kicking: Lane) -> None:
+    wait_seconds = FIRST_WAIT_SECONDS
+    while True:
+        with trio.move_on_after(wait_seconds):
+            await _proof(upload)
+            return
+        kicking.kick()
+        wait_seconds = min(wait_seconds * WAIT_FACTOR, LONGEST_WAIT_SECONDS)
+
+
+async def _proof(upload: Lane) -> None:
+    while upload.unproven:
+        await upload.slots_moved.park()

@@ -1,0 +1,8 @@
+"""Codecs without I/O between a stream's bytes and its events; the exact bytes are kept.
+
+One module a wire format. Knows nothing of APIs, rules and connections.
+"""
+
+from faultinject.providers.framing.decoder import Decoder, StreamEvent
+
+__all__ = ["Decoder", "StreamEvent"]

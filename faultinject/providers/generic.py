@@ -1,0 +1,171 @@
+"""Any other HTTP API: problem details (RFC 9457), and streams of server-sent events.
+
+What an API of one's own sends is not known here. So this says what standards say: problem details,
+``Retry-After`` (RFC 9110 section 10.2.3), and the headers that are to be the standard for rate
+limits (draft-ietf-httpapi-ratelimit-headers-10). Request ids, and errors within a stream, have no
+standard: they look as they do in many APIs.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from attrs import define
+
+from faultinject.http.message import Headers
+from faultinject.providers import gateway
+from faultinject.providers.documents import compact, event, message_of, pieces
+from faultinject.providers.framing import StreamEvent
+from faultinject.providers.framing.sse import SseDecoder, comment
+from faultinject.providers.gateway import ray_id
+from faultinject.providers.ids import uuid
+from faultinject.providers.phrases import standard_phrase
+from faultinject.providers.provider import (
+    Asked,
+    Failure,
+    Fields,
+    Provider,
+    StreamShape,
+    Uniform,
+    Usage,
+)
+
+_LIMIT = 100
+_PERIOD_SECONDS = 60
+_TEXT = "This answer was made by faultinject — nobody was asked."
+
+
+def _draw_fields(uniform: Uniform, now_seconds: float, asked: Asked) -> Fields:
+    return Fields(
+        now_seconds=now_seconds,
+        request_id=uuid(uniform()),
+        ray_id=ray_id(uniform),
+        processing_ms=20 + int(uniform() * 180),
+        organization_id="",
+        project_id="",
+        host=asked.host,
+        model=asked.model,
+    )
+
+
+# Errors
+
+
+def _error_type(status: int) -> str:
+    """Return the problem type that says no more than the status does (RFC 9457 section 4.2.1)."""
+    del status
+    return "about:blank"
+
+
+def _problem(failure: Failure, fields: Fields) -> dict[str, Any]:
+    problem = {
+        "type": failure.error_type or _error_type(failure.status),
+        "title": standard_phrase(failure.status),
+        "status": failure.status,
+    }
+    if failure.message is not None:
+        problem["detail"] = message_of(failure, fields, "")
+    # Members that the RFC does not name stand beside the others (section 3.2).
+    return problem | {"request_id": fields.request_id} | dict(failure.details or {})
+
+
+def _error_body(failure: Failure, fields: Fields) -> bytes:
+    return compact(_problem(failure, fields))
+
+
+def _identity_headers(fields: Fields, status: int) -> Headers:
+    del status
+    return ((b"X-Request-Id", fields.request_id.encode()),)
+
+
+def _rate_limit_headers(failure: Failure, fields: Fields) -> Headers:
+    del fields
+    again = failure.retry_after_seconds
+    seconds = _PERIOD_SECONDS if again is None else math.ceil(again)
+    remaining = _LIMIT - 1 if failure.exhausted is None else 0
+    return (
+        (b"RateLimit-Policy", b'"default";q=%d;w=%d' % (_LIMIT, _PERIOD_SECONDS)),
+        (b"RateLimit", b'"default";r=%d;t=%d' % (remaining, seconds)),
+    )
+
+
+def _retry_headers(failure: Failure) -> Headers:
+    if failure.retry_after_seconds is None:
+        return ()
+    return ((b"Retry-After", b"%d" % math.ceil(failure.retry_after_seconds)),)
+
+
+# Streams
+
+
+@define
+class _Passed:
+    """What has passed of a stream: nothing that would help to end it."""
+
+    usage: Usage | None = None
+
+    def see(self, event: StreamEvent) -> None:
+        """Take note of an event that was passed on."""
+
+    def error(self, failure: Failure, fields: Fields, uniform: Uniform, form: str = "") -> bytes:
+        """Return a problem as an event called ``error``. Not verified: there is no standard."""
+        del uniform, form
+        return event(_problem(failure, fields), "error")
+
+    def end_early(self, uniform: Uniform) -> list[bytes]:
+        """Return nothing: how such a message would end is not known."""
+        del uniform
+        return []
+
+
+def _minimal_stream(asked: Asked, fields: Fields, uniform: Uniform) -> list[bytes]:
+    del asked, fields, uniform
+    return [event({"number": number, "text": word}) for number, word in enumerate(pieces(_TEXT))]
+
+
+SHAPE = StreamShape(
+    name="plain",
+    decoder=SseDecoder,
+    is_terminator=lambda event: event.data == b"[DONE]",
+    progress=_Passed,
+    minimal=_minimal_stream,
+    error_forms=("event",),
+    ping=comment("ping"),
+)
+"""A stream of events. Many APIs end theirs with ``[DONE]``; it is known by that, if at all."""
+
+
+def _minimal_response(asked: Asked, fields: Fields, uniform: Uniform) -> bytes:
+    del asked, fields, uniform
+    return compact({"text": _TEXT})
+
+
+PROVIDER = Provider(
+    name="plain",
+    hosts=(),
+    paths=re.compile(r".*", re.DOTALL),
+    draw_fields=_draw_fields,
+    reason_phrase=standard_phrase,
+    error_type=_error_type,
+    error_body=_error_body,
+    error_content_type="application/problem+json",
+    request_id_header=b"x-request-id",
+    identity_headers=_identity_headers,
+    rate_limit_headers=_rate_limit_headers,
+    retry_headers=_retry_headers,
+    shape=lambda _: SHAPE,
+    minimal_response=_minimal_response,
+    usage=lambda _: None,
+    failures={
+        "rate-limited": Failure(429, exhausted="requests", retry_after_seconds=2),
+        "auth-expired": Failure(401),
+        "too-large": Failure(413),
+        "server-error": Failure(500),
+        "overloaded": Failure(503),
+        "timeout": Failure(504),
+    },
+    pages=gateway.PAGES,
+)
+"""An API that is not known."""

@@ -1,0 +1,1 @@
+"""One session, from accepted connection to its close."""

@@ -1,0 +1,148 @@
+"""The clients of a proxy that listens: a session for each connection.
+
+Loaded once the proxy listens (`faultinject.proxy.server`), and with it all that sessions are made
+of: a start has no need of it. Knows nothing of how the proxy came to listen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import trio
+from attrs import define, field
+
+from faultinject.authority import Authority, bracketed
+from faultinject.errors import ClientGoneError
+from faultinject.events import Listener, Warned
+from faultinject.http.h1.connection import ClientConnection
+from faultinject.memory import give_back
+from faultinject.net.listener import Accepting
+from faultinject.net.socket_stream import SocketListener, SocketStream
+from faultinject.net.spare_memory import SpareMemory
+from faultinject.net.streams import Ending, close
+from faultinject.proxy.http_proxy import FrontDoor
+from faultinject.proxy.local_reply import dated, own_response
+from faultinject.proxy.runtime import Run
+from faultinject.proxy.session import Services, Session
+from faultinject.proxy.upstream.dial import Dialer
+from faultinject.proxy.upstream.pool import Dial
+from faultinject.services import dialer_of, services_of
+from faultinject.settings import Settings
+
+
+async def serve_clients(
+    run: Run,
+    listeners: list[trio.SocketListener],
+    is_ourselves: Callable[[trio.socket.SocketType], bool],
+) -> None:
+    """Serve whoever connects, until the run is told to drain and every session has ended.
+
+    ``is_ourselves`` is as `Dialer` has it.
+    """
+    dialer = dialer_of(run.settings, is_ourselves)
+    async with trio.open_nursery() as fake_upstream:
+        spare_memory = SpareMemory(give_back if run.settings.gives_memory_back else None)
+        acceptor = _Acceptor(_services(run, dialer, fake_upstream), spare_memory)
+        await acceptor.run(listeners, run.told_to_drain)
+        fake_upstream.cancel_scope.cancel()
+
+
+def _services(run: Run, dialer: Dialer, fake_upstream: trio.Nursery) -> Services:
+    settings = run.settings
+    if not settings.fake_upstream:
+        return services_of(run, dialer)
+    dial = _dial_fake_upstream(settings, run.listener, dialer.dial, fake_upstream)
+    return services_of(run, dialer, dial=dial, relays_targets=False)
+
+
+def _dial_fake_upstream(
+    settings: Settings, listener: Listener, dial_other: Dial, nursery: trio.Nursery
+) -> Dial:
+    """Return what dials the fake API for targets."""
+    from faultinject.proxy.upstream.fake.fake_api import FakeApi
+    from faultinject.proxy.upstream.fake.fake_upstream import FakeUpstream
+
+    def is_target(authority: Authority) -> bool:
+        return any(t.matches(authority.host, authority.port) for t in settings.target_host)
+
+    api = FakeApi(gap_seconds=settings.fake_pace)
+    return FakeUpstream(nursery, is_target, dial_other, listener, api).dial
+
+
+@define(eq=False)
+class _Acceptor:
+    """Turns accepted sockets into sessions, and ends them when it is time."""
+
+    services: Services
+    _spare_memory: SpareMemory
+    sessions: set[Session] = field(factory=set)
+
+    async def run(self, listeners: list[trio.SocketListener], told_to_drain: trio.Event) -> None:
+        """Accept clients until told to drain; return when every session has ended."""
+        async with trio.open_nursery() as sessions:
+            with ExitStack() as owned:
+                doors = [owned.enter_context(SocketListener(tcp)) for tcp in listeners]
+                async with trio.open_nursery() as accepting:
+                    accept = Accepting(self.serve_connection, self._tell_no_room)
+                    for door in doors:
+                        accepting.start_soon(accept.run, door, sessions)
+                    await told_to_drain.wait()
+                    accepting.cancel_scope.cancel()
+            for tcp in listeners:
+                await tcp.aclose()
+            sessions.cancel_scope.deadline = (
+                trio.current_time() + self.services.limits.drain_seconds
+            )
+            self._drain()
+
+    async def serve_connection(self, stream: SocketStream) -> None:
+        """Serve one client; the stream is closed afterwards, whatever happens."""
+        await self._serve(stream)
+        await self._spare_memory.ended(len(self.sessions))
+
+    async def _serve(self, stream: SocketStream) -> None:
+        async with stream:
+            if len(self.sessions) >= self.services.limits.sessions:
+                await self._turn_away(stream)
+                return
+            session = Session(self.services, self.services.next_session_id(), _peer(stream))
+            self.sessions.add(session)
+            self._spare_memory.began(len(self.sessions))
+            try:
+                door = FrontDoor(stream, stream.acknowledge)
+                await session.run(door.serve)
+            finally:
+                self.sessions.discard(session)
+
+    def _tell_no_room(self, reason: str) -> None:
+        message = (
+            f"a connection has to wait, for the system has no room for it ({reason}): allow more"
+            " open files (ulimit -n), or let clients close what they do not use"
+        )
+        self.services.listener(Warned(time=time.time(), message=message))
+
+    async def _turn_away(self, stream: SocketStream) -> None:
+        words = f"the proxy already serves {len(self.sessions)} connections"
+        head, *rest = dated(own_response(503, "busy", words), close=True)
+        client = ClientConnection(stream, head_bytes=self.services.limits.head_bytes)
+        try:
+            await client.send(head, *rest)
+        except ClientGoneError:
+            return
+        await close(stream, Ending.UNREAD)
+
+    def _drain(self) -> None:
+        """End the sessions that have nothing under way, and the others when they are done."""
+        self.services.draining = True
+        for session in tuple(self.sessions):
+            session.drain()
+
+
+def _peer(stream: SocketStream) -> str:
+    try:
+        host, port = stream.socket.getpeername()[:2]
+    except OSError:
+        return "unknown"  # it has left already
+    return f"{bracketed(host)}:{port}"

@@ -1,0 +1,117 @@
+"""The decision on one request: asked at each stage, and told the body only if a rule reads it.
+
+Knows nothing of what the rules are, and of what is done then.
+"""
+
+from __future__ import annotations
+
+import time
+
+from attrs import define, evolve
+
+from faultinject.authority import Authority
+from faultinject.events import Warned
+from faultinject.faults.place import Stage
+from faultinject.http.h1.connection import CONTINUE, ClientConnection
+from faultinject.http.message import End, Part, RequestHead, without_headers
+from faultinject.proxy.session import Session
+from faultinject.readable_body import add_body
+from faultinject.rules import Plan
+from faultinject.rules.decide import PASS
+from faultinject.rules.facts import Facts
+
+
+def decide_handshake(session: Session, authority: Authority) -> Plan | None:
+    """Return what the rules have happen to a handshake; None if it goes on."""
+    services = session.services
+    if not services.rule_set.has(Stage.HANDSHAKE):
+        return None
+    head = RequestHead(b"CONNECT", str(authority).encode(), ())
+    facts = Facts(authority.host, authority.port, head, connection=session.id)
+    plan = services.decide(services.rule_set, facts, Stage.HANDSHAKE)
+    if plan.breaks is None:
+        plan.end()
+        return None
+    return plan
+
+
+@define(eq=False)
+class Decision:
+    """What happens to one request, and what was read of it to find out."""
+
+    session: Session
+    client: ClientConnection
+    facts: Facts
+    request: RequestHead
+    """As the upstream shall get it."""
+    plan: Plan = PASS
+    received: tuple[Part, ...] = ()
+    """What was read of the body."""
+
+    async def make(self) -> None:
+        """Decide. Raises `ClientGoneError`, `ClientProtocolError` if the body does not come."""
+        services = self.session.services
+        rule_set = services.rule_set  # one and the same, though another may come meanwhile
+        if rule_set.has(Stage.REQUEST):
+            self.plan = services.decide(rule_set, self.facts, Stage.REQUEST)
+            if self.plan.rule_id is not None:
+                return
+        candidates = rule_set.candidates(Stage.ANSWER, self.facts)
+        if candidates.need_body:
+            await self._read_body()
+        self.plan = services.decide(rule_set, self.facts, Stage.ANSWER, candidates)
+        if not self.plan.is_simple and not candidates.need_body and self._names_model():
+            await self._read_body(for_rules=False)
+
+    def _names_model(self) -> bool:
+        """Return True if what happens names the model, which the body must tell."""
+        from faultinject.faults.naming import (
+            names_model,  # as `faultinject.proxy.planned`, if needed
+        )
+
+        return names_model(self.plan.respond, self.plan.stream, self.facts.provider)
+
+    async def _read_body(self, *, for_rules: bool = True) -> None:
+        parts = self.client.buffered_parts()
+        if not (parts and isinstance(parts[-1], End)):
+            parts = await self._receive_rest(parts)
+        if for_rules and not isinstance(parts[-1], End):
+            self._warn()
+        if isinstance(parts[-1], End):
+            body = b"".join([part for part in parts if isinstance(part, bytes)])
+            add_body(self.session.services, self.facts, body)
+        self.received = tuple(parts)
+
+    async def _receive_rest(self, parts: list[Part]) -> list[Part]:
+        """Return the whole body in one piece and its end; no end if it is too long.
+
+        A client may send it in millions of pieces.
+        """
+        limits = self.session.services.limits
+        if not parts and self.client.waits_for_continue:
+            await self._say_continue()
+        body = bytearray()
+        while True:
+            for part in parts:
+                body += part if isinstance(part, bytes) else b""
+            if parts and isinstance(parts[-1], End):
+                return [bytes(body), parts[-1]] if body else [parts[-1]]
+            if self.client.body_bytes_received > limits.drained_body_bytes:
+                return [bytes(body)]
+            self.session.patience.expect("the request's body", limits.idle_seconds)
+            parts = await self.client.receive()
+
+    async def _say_continue(self) -> None:
+        """Have the client send its body; the upstream need not say the same once more."""
+        await self.session.lease.make_way()
+        await self.client.send(CONTINUE)
+        headers = without_headers(self.request.headers, b"expect")
+        self.request = evolve(self.request, headers=headers)
+
+    def _warn(self) -> None:
+        limit = self.session.services.limits.drained_body_bytes
+        message = (
+            f"a request to {self.facts.host} has a body of more than {limit} bytes: rules that"
+            " read the body do not match it"
+        )
+        self.session.emit(Warned(time=time.time(), message=message))

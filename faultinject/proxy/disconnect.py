@@ -1,0 +1,72 @@
+"""Watching a client while it waits for its answer, so that its leaving ends the work at once.
+
+Knows nothing of what it waits for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import trio
+from attrs import define, field
+
+from faultinject.errors import ClientGoneError
+from faultinject.http.h1.connection import ClientConnection
+from faultinject.limits import Limits
+from faultinject.net.tasks import beside
+from faultinject.proxy.upstream.lease import Lease
+
+T = TypeVar("T")
+
+
+@define(eq=False)
+class ClientWatch:
+    """The watch over one client during one exchange."""
+
+    client: ClientConnection
+    lease: Lease
+    limits: Limits
+    ended: trio.Event = field(factory=trio.Event, init=False)
+    """Set when the client has ended its side and may still be reading."""
+
+    async def run(self) -> None:
+        """Return only when there is nothing more to watch for; raise if the client left.
+
+        A client that has announced its last request may end its side of a TCP connection and
+        still read. One that has not means by its end that it does not want the answer: the
+        upstream shall stop working on it.
+        """
+        if self.lease.stay_ready():
+            return
+        may_half_close = self.client.half_closeable and self.client.announced_last
+        while len(self.client.unread) < self.limits.early_bytes:
+            if self.lease.follow(self.client.unread):
+                return  # it is not asked for more than it has said
+            if not await self.client.read_more():
+                if may_half_close:
+                    self.ended.set()
+                    return  # it has said all it will say, and may well be reading
+                raise ClientGoneError("the client closed the connection before the answer's end")
+
+    async def beside(self, main: Callable[[], Awaitable[T]]) -> T:
+        """Run something for as long as the client stays. Raises `ClientGoneError`."""
+        failure: ClientGoneError | None = None
+
+        async def watch(ended: trio.CancelScope) -> None:
+            nonlocal failure
+            try:
+                await self.run()
+            except ClientGoneError as error:
+                failure = error
+                ended.cancel()
+
+        results: list[T] = []
+
+        async def run() -> None:
+            results.append(await main())
+
+        await beside(watch, run)
+        if results:
+            return results[0]
+        raise failure or ClientGoneError("the client left")

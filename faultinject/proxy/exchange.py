@@ -1,0 +1,302 @@
+"""One request and its response: a rule's answer, the upstream's, or an error of our own.
+
+Knows nothing of rules, of how the client's bytes arrive, or of what comes before and after on
+the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, cast
+
+import trio
+from attrs import define, evolve, field
+
+from faultinject.errors import ClientGoneError, ClientProtocolError, UnansweredError, UpstreamError
+from faultinject.events import Outcome
+from faultinject.faults.respond import InjectedResponse
+from faultinject.http.cors import Page
+from faultinject.http.h1.connection import CONTINUE, ClientConnection
+from faultinject.http.message import End, Part, RequestHead, ResponseHead
+from faultinject.limits import Limits
+from faultinject.net.relay import Relayed, relay
+from faultinject.net.streams import say_end
+from faultinject.net.timeouts import Patience
+from faultinject.providers import provider_for
+from faultinject.providers.framing.tail import StreamTail
+from faultinject.proxy.forward import Forwarding
+from faultinject.proxy.local_reply import dated, own_response
+from faultinject.proxy.upstream.dial import Origin
+from faultinject.proxy.upstream.lease import Lease
+
+if TYPE_CHECKING:
+    from faultinject.proxy.fault_filter import Performer
+
+_WHOLE: tuple[Outcome, ...] = ("forwarded", "harmed", "not-reached", "injected")
+"""Outcomes after which the upstream's connection is good if its answer came to its end."""
+
+
+@define(eq=False)
+class Exchange:
+    """One request and its response, on borrowed connections.
+
+    ``outcome``, ``status`` and ``error`` say afterwards how it went. Whether the client
+    connection can serve another request is for `ClientConnection.next_cycle` to say.
+    """
+
+    client: ClientConnection
+    lease: Lease
+    patience: Patience
+    limits: Limits
+    performer: Performer | None = None
+    """What performs the plan, if there is more to it than to inject an answer or to pass one on."""
+    page: Page | None = None
+    """The page in a browser that the request is of."""
+    on_upgrade: Callable[[], None] = lambda: None
+    """Called when the connection becomes a relay, after a 101."""
+    outcome: Outcome = "client-gone"
+    head: ResponseHead | None = None
+    """The head of the answer that the client was sent; None if no answer had begun."""
+    status: int | None = None
+    error: str | None = None
+    answered: bool = False
+    """Whether the client got an answer, and got it whole."""
+    upstream_was_reset: bool = False
+    """Whether the answer broke off because the upstream reset its connection."""
+    relayed: Relayed = field(factory=Relayed)
+    """What passed after an upgrade."""
+
+    async def inject(
+        self, request: RequestHead, response: InjectedResponse, *, last: bool = False
+    ) -> None:
+        """Answer with a rule's response, once the request is in; perhaps the connection's last."""
+        await self._answer("injected", request.method, response, closes=last)
+
+    async def refuse(self, method: bytes, problem: ClientProtocolError) -> None:
+        """Answer a request that cannot be dealt with; the connection ends with it."""
+        self.error = str(problem)
+        if self.client.response_started:
+            self.outcome = "refused"
+            return  # too late to say so
+        response = own_response(problem.status, "request", str(problem))
+        await self._answer("refused", method, response, last=True)
+
+    async def forward(
+        self, request: RequestHead, origin: Origin, received: tuple[Part, ...] = ()
+    ) -> None:
+        """Ask the upstream and pass on what it says, as it comes.
+
+        ``received`` is what was read of the request's body already.
+        """
+        await self._ask(request, origin, received, self._after_answer, self._take_note)
+
+    async def lose(
+        self,
+        request: RequestHead,
+        origin: Origin,
+        response: InjectedResponse,
+        *,
+        received: tuple[Part, ...] = (),
+        last: bool = False,
+    ) -> None:
+        """Ask the upstream, throw its answer away, and answer with a rule's response."""
+
+        async def inject(_: Forwarding) -> None:
+            if not self.lease.borrowed.next_cycle():
+                await self.lease.discard()
+            await self.inject(request, response, last=last)
+
+        await self._ask(request, origin, received, inject)
+
+    async def _ask(
+        self,
+        request: RequestHead,
+        origin: Origin,
+        received: tuple[Part, ...],
+        then: Callable[[Forwarding], Awaitable[None]],
+        on_answer: Callable[[], None] | None = None,
+    ) -> None:
+        forwarding = Forwarding(self.client, self.lease, self.patience, self.limits, self.performer)
+        forwarding.on_answer = on_answer
+        forwarding.on_head = None if self.page is None else self.page.learn
+        try:
+            await forwarding.run(request, origin, received)
+            await then(forwarding)
+        except UpstreamError as error:
+            await self._gateway_error(request.method, error)
+        except ClientGoneError as error:
+            self._client_left(request, origin, forwarding.stream_tail, error)
+        except ClientProtocolError as error:
+            await self.refuse(request.method, error)
+        finally:
+            if self.error is None and not self._over:  # a time limit, or the proxy stops
+                self.outcome = self._told_of("upstream-error")
+                self.error = "broken off before the answer's end"
+            self.head, self.status = self.head or forwarding.head, self.status or forwarding.status
+            if not self._upstream_stays_good():
+                await self.lease.discard()
+
+    def _client_left(
+        self,
+        request: RequestHead,
+        origin: Origin,
+        tail: StreamTail | None,
+        error: ClientGoneError,
+    ) -> None:
+        """Say how an exchange went whose client has left before the answer's end.
+
+        Most clients leave a stream at its last event: they have all of it.
+        """
+        path = request.target.partition(b"?")[0].decode("ascii", "backslashreplace")
+        shape = provider_for(origin.authority.host, path).shape(path)
+        if tail is not None and shape.ends_with(tail.last):
+            passed: Outcome = "forwarded" if self.performer is None else "not-reached"
+            self.outcome, self.answered = self._told_of(passed), True
+        else:
+            self.outcome, self.error = self._told_of("client-gone"), str(error)
+
+    def _upstream_stays_good(self) -> bool:
+        """Say whether the upstream's connection may serve another request."""
+        connection = self.lease.connection
+        if connection is None or self.outcome not in _WHOLE:
+            return False
+        return connection.idle or connection.next_cycle()
+
+    @property
+    def _over(self) -> bool:
+        """Whether the exchange came to the end that was meant."""
+        return self.answered or (self.performer is not None and self.performer.ending is not None)
+
+    def _told_of(self, outcome: Outcome) -> Outcome:
+        """Return an outcome, or what comes before it: that a rule has harmed the answer."""
+        return "harmed" if self._has_begun else outcome
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether a rule has done something already."""
+        return self.performer is not None and self.performer.done
+
+    async def _after_answer(self, forwarding: Forwarding) -> None:
+        if forwarding.status == 101:
+            self.answered, self.outcome = True, "upgraded"
+            self.on_upgrade()
+            await self._relay_upgraded()
+
+    def _take_note(self) -> None:
+        """Take note that the answer is over, though the request may not be."""
+        performer = self.performer
+        self.outcome = self._told_of("forwarded" if performer is None else "not-reached")
+        self.answered = performer is None or performer.ending is None
+
+    async def _relay_upgraded(self) -> None:
+        """Pass bytes both ways from here on: the two speak another protocol now."""
+        upstream, relayed = self.lease.borrowed, self.relayed
+        try:
+            await upstream.send_raw(self.client.unread)
+            await self.client.send_raw(upstream.unread)
+        except (ClientGoneError, UpstreamError) as error:
+            self.error = str(error)
+            return
+        await relay(
+            self.client.stream, upstream.stream, relayed, self.patience, self.limits.idle_seconds
+        )
+        self.error = relayed.error
+        if not relayed.broken:
+            await say_end(upstream.stream)
+
+    async def _gateway_error(self, method: bytes, error: UpstreamError) -> None:
+        self.error, self.upstream_was_reset = str(error), error.was_reset
+        if self.client.response_started or isinstance(error, UnansweredError):
+            self.outcome = "upstream-error"
+            return  # all that is left is to break off as the upstream did
+        response = own_response(error.status, error.kind, str(error))
+        await self._answer("upstream-error", method, response)
+
+    async def _answer(
+        self,
+        outcome: Outcome,
+        method: bytes,
+        response: InjectedResponse,
+        *,
+        last: bool = False,
+        closes: bool = False,
+    ) -> None:
+        """Send a whole response after reading the request's body.
+
+        A body that is unread when its connection ends makes the end a reset, which may destroy
+        the answer; and a client that is still sending may not look for one. With ``last`` it is
+        not read; with ``closes`` the connection ends all the same.
+        """
+        if self.page is not None:
+            response = evolve(response, headers=self.page.shown(response.headers))
+
+        async def say(whole: bool) -> int:
+            parts = dated(response, close=closes or not whole)
+            parts = (parts[0], End()) if method == b"HEAD" else parts
+            if self.performer is not None and outcome == "injected":
+                await self.performer.answer(parts, self.lease)
+            else:
+                self.patience.expect("the client to read its answer", self.limits.send_seconds)
+                await self.client.send(*parts)
+            self.head = cast("ResponseHead", parts[0])
+            return response.status
+
+        await self.own(outcome, method, say, last=last)
+
+    async def own(
+        self,
+        outcome: Outcome,
+        method: bytes,
+        say: Callable[[bool], Awaitable[int | None]],
+        *,
+        last: bool = False,
+    ) -> None:
+        """Say something that no upstream said, after reading the request's body.
+
+        ``say`` is told whether the request was read to its end, and returns the status.
+        """
+        try:
+            await self._make_way(last)
+            self.status = await say(not last and await self._read_away())
+        except ClientGoneError as error:
+            self.outcome = outcome if self._has_begun else "client-gone"
+            self.error = self.error or str(error)
+        except ClientProtocolError as error:
+            await self.refuse(method, error)
+        except UpstreamError as error:  # no way for the answer
+            self.outcome, self.error = "upstream-error", str(error)
+        else:
+            self.outcome = outcome
+            self.answered = self.performer is None or self.performer.ending is None
+        finally:
+            if self.error is None and not self._over:  # a time limit, or the proxy stops
+                self.error = "broken off before the answer's end"
+                self.outcome = outcome if self._has_begun else self.outcome
+
+    async def _make_way(self, last: bool) -> None:
+        if not last and not self.client.request_ended:
+            self._take(self.client.buffered_parts())
+        writes = 2 if self.client.waits_for_continue else 1
+        await self.lease.make_way(writes, self.client.unread if self.client.request_ended else b"")
+
+    def _take(self, parts: list[Part]) -> None:
+        if self.performer is not None:
+            self.performer.take_request(parts)
+
+    async def _read_away(self) -> bool:
+        """Read the rest of the request's body; say whether that came to its end.
+
+        It is forgotten, unless an answer is made of it.
+        """
+        if not self.client.request_ended:
+            self._take(self.client.buffered_parts())
+        if self.client.waits_for_continue:
+            await self.client.send(CONTINUE)
+        while not self.client.request_ended:
+            if self.client.body_bytes_received > self.limits.drained_body_bytes:
+                return False
+            with trio.move_on_after(self.limits.body_idle_seconds) as pause:
+                self._take(await self.client.receive())
+            if pause.cancelled_caught:
+                return False
+        return True

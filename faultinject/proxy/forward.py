@@ -1,0 +1,314 @@
+"""One request carried to the upstream and its answer carried back, both as they come.
+
+Two tasks: one carries the request up and then watches the client, so that a client that leaves
+ends the upstream's work at once; the other carries the response down. Nothing is gathered. A
+response that is over before its request does not stop it: either side may still say all it has to.
+
+Knows nothing of rules, and nothing of what comes before and after on either connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import trio
+from attrs import define, field
+
+from faultinject.errors import (
+    ClientGoneError,
+    ClientProtocolError,
+    UnansweredError,
+    UpstreamError,
+)
+from faultinject.http.h1.connection import ClientConnection, UpstreamConnection
+from faultinject.http.hop_by_hop import Passage, wrong_switch
+from faultinject.http.message import End, Part, RequestHead, ResponseHead
+from faultinject.limits import Limits
+from faultinject.net.streams import LINGER_SECONDS
+from faultinject.net.tasks import beside
+from faultinject.net.timeouts import Patience
+from faultinject.providers.framing.tail import StreamTail
+from faultinject.providers.provider import is_event_stream
+from faultinject.proxy.disconnect import ClientWatch
+from faultinject.proxy.upstream.dial import Origin
+from faultinject.proxy.upstream.lease import Lease
+
+if TYPE_CHECKING:
+    from faultinject.proxy.fault_filter import Performer
+
+_REMEMBERED_BYTES = 1024 * 1024
+"""How much of a request is kept while it may have to be sent again on another connection."""
+
+_IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
+"""Methods whose request may be repeated though it may have been acted on (RFC 9110 section 9.2.2).
+"""
+
+
+@define(eq=False)
+class _Sent:
+    """What was sent of a request that may have to be sent again; forgets all of it if too much."""
+
+    parts: list[Part] | None
+    size: int = 0
+
+    def add(self, parts: tuple[Part, ...]) -> None:
+        if self.parts is None:
+            return
+        self.parts.extend(parts)
+        self.size += sum(len(part) for part in parts if isinstance(part, bytes))
+        if self.size > _REMEMBERED_BYTES:
+            self.parts = None
+
+
+@define(eq=False)
+class Forwarding:
+    """Forwards one request. The connections are borrowed; the upstream's ends up in the lease."""
+
+    client: ClientConnection
+    lease: Lease
+    patience: Patience
+    limits: Limits
+    performer: Performer | None = None
+    """What passes the answer on, if there is a plan for it; else it is passed on as it is."""
+    on_head: Callable[[ResponseHead], None] | None = None
+    """Is told each head that the upstream sends."""
+    head: ResponseHead | None = None
+    """The head of the answer that the client was sent."""
+    on_answer: Callable[[], None] | None = None
+    """Is called when the answer is over; the request may go on."""
+    status: int | None = None
+    """The status that the client was sent."""
+    stream_tail: StreamTail | None = None
+    """What the client was sent last of a stream of server-sent events."""
+    _request: RequestHead = field(init=False)
+    """As the upstream is sent it."""
+    _watch: ClientWatch = field(init=False)
+    _up: Passage = field(factory=Passage)
+    _down: Passage = field(factory=Passage)
+    _sent: _Sent = field(factory=lambda: _Sent(None))
+    _upstream_deaf: bool = False
+    _answer_began: bool = False
+    _answered: bool = False
+    _request_over: trio.Event = field(factory=trio.Event)
+    _client_failure: ClientGoneError | ClientProtocolError | None = None
+
+    def __attrs_post_init__(self) -> None:
+        self._watch = ClientWatch(self.client, self.lease, self.limits)
+        if self.performer is not None:
+            self.performer.client_ended = self._watch.ended
+
+    async def run(
+        self, request: RequestHead, origin: Origin, received: tuple[Part, ...] = ()
+    ) -> None:
+        """Ask the origin and pass on what it says until both have said all, or it says a 101.
+
+        ``received`` is what was read of the request's body already. Raises `UpstreamError`,
+        `ClientGoneError`, `ClientProtocolError`; whether an answer has begun by then is for the
+        client connection to say.
+        """
+        if self.performer is not None:
+            await self.performer.wait_before_upstream(self._watch)
+        reused = await self.lease.acquire(origin)
+        await self.lease.begin_upload(request)
+        repeatable = reused and request.method in _IDEMPOTENT
+        self._sent = _Sent([] if repeatable else None)
+        first: tuple[Part, ...] = (request, *received)
+        if not isinstance(first[-1], End):
+            first += tuple(self.client.buffered_parts())
+        self._request = self._up.passed(request)
+        first = (self._request, *map(self._up.passed, first[1:]))
+        try:
+            await self._exchange(first)
+        except UpstreamError as error:
+            if not reused or error.kind != "disconnected":
+                raise
+            if self._answer_began or self.lease.borrowed.unread:
+                raise
+            # An old connection may have been ended by the upstream while our request was on its
+            # way (RFC 9112 section 9.3.1): nothing was answered.
+            if self._sent.parts is None:
+                raise _unanswered(request, error) from error
+            again, self._sent = tuple(self._sent.parts), _Sent(None)
+            await self.lease.acquire(origin, fresh=True)
+            await self._exchange(again)
+
+    async def _exchange(self, first: tuple[Part, ...]) -> None:
+        upstream = self.lease.borrowed
+        self._upstream_deaf = False
+        await self._send_up(upstream, first)
+        if isinstance(first[-1], End):
+            self._end_request()
+        is_plain = self.performer is None  # a plan takes its time, and the client may leave
+        if is_plain and isinstance(first[-1], End) and await self._answered_at_once(upstream):
+            return
+        await beside(
+            lambda ended: self._carry_request(upstream, first[-1], ended),
+            lambda: self._carry_response(upstream),
+        )
+        if self._client_failure is not None and (self.on_answer is None or not self._answered):
+            raise self._client_failure
+
+    async def _answered_at_once(self, upstream: UpstreamConnection) -> bool:
+        """Carry the response; return False if its end takes long enough to watch the client for.
+
+        A task beside this one costs as much as the rest of a short exchange.
+        """
+        deadline = trio.current_time() + self.lease.watch_after_seconds
+        while True:
+            with trio.CancelScope(deadline=deadline) as scope:
+                parts = await upstream.receive()
+            if scope.cancelled_caught:
+                return False
+            if await self._pass_on(parts):
+                self._end_answer()
+                return True
+
+    # The request's way
+
+    async def _carry_request(
+        self, upstream: UpstreamConnection, last: Part, ended: trio.CancelScope
+    ) -> None:
+        """Carry what follows the last part that was sent, then watch the client."""
+        try:
+            while not isinstance(last, End):
+                parts = tuple(map(self._up.passed, await self.client.receive()))
+                await self._send_up(upstream, parts)
+                last = parts[-1]
+            self._end_request()
+            await self._watch.run()
+        except (ClientGoneError, ClientProtocolError) as error:
+            self._client_failure = error
+            ended.cancel()
+
+    async def _send_up(self, upstream: UpstreamConnection, parts: tuple[Part, ...]) -> None:
+        self._sent.add(parts)
+        if not self._upstream_deaf:
+            self.patience.expect("the upstream to answer", self.limits.idle_seconds)
+            try:
+                await upstream.send(*parts)
+            except UpstreamError:
+                # It may have answered before it stopped listening, as for a body that is too
+                # large: the answer decides. The rest of the body is read and thrown away.
+                self._upstream_deaf = True
+        if self._answered:
+            self._expect_rest()
+
+    def _end_request(self) -> None:
+        self.lease.end_upload()
+        self._request_over.set()
+
+    # The response's way
+
+    async def _carry_response(self, upstream: UpstreamConnection) -> None:
+        if self.performer is None:
+            while not await self._pass_on(await upstream.receive()):
+                pass
+        else:
+            while not await self._perform_next(self.performer, upstream):
+                pass
+        self._end_answer()
+        if self._request_may_go_on:
+            await self._let_request_end(upstream)
+
+    def _end_answer(self) -> None:
+        self._answered = True
+        if self.on_answer is not None and self.status != 101:
+            self.on_answer()
+
+    @property
+    def _request_may_go_on(self) -> bool:
+        if self._request_over.is_set() or self.status == 101:
+            return False
+        if self.performer is not None and self.performer.ending is not None:
+            return False
+        return not self.client.waits_for_continue  # else it has no final answer yet
+
+    async def _let_request_end(self, upstream: UpstreamConnection) -> None:
+        """Let the client end its request: an answer that came early does not stop it.
+
+        If the upstream ends its side, so is ours, at once, for the client may look for that.
+        """
+        self._expect_rest()
+
+        async def watch(ended: trio.CancelScope) -> None:
+            try:
+                if await upstream.read_more():
+                    return  # words that nobody asked for
+            except UpstreamError:
+                self._upstream_deaf = True
+            ended.cancel()
+
+        await beside(watch, self._request_over.wait)
+        if not self._request_over.is_set() and self.client.response_started:
+            await self.client.end_sending()
+            self._expect_rest()
+            await self._request_over.wait()
+
+    def _expect_rest(self) -> None:
+        """Wait for the rest of a request that has its answer."""
+        nobody_cares = self._upstream_deaf and self.client.ended
+        seconds = LINGER_SECONDS if nobody_cares else self.limits.idle_seconds
+        self.patience.expect("the rest of a request", seconds)
+
+    async def _perform_next(self, performer: Performer, upstream: UpstreamConnection) -> bool:
+        """Have the plan deal with what comes next, or with its time; return whether it is over."""
+        with trio.CancelScope(deadline=performer.wake_at) as until_wake:
+            parts = await upstream.receive()
+        if until_wake.cancelled_caught:
+            return await performer.tick()
+        return await self._pass_on(parts)
+
+    async def _pass_on(self, parts: list[Part]) -> bool:
+        """Send parts of the response to the client; return whether they were its last."""
+        if not parts:
+            raise UpstreamError("disconnected", "the upstream ended the connection unasked")
+        self._sent, self._answer_began = _Sent(None), True
+        self.patience.expect("the upstream to go on", self.limits.idle_seconds)
+        for part in parts:
+            if isinstance(part, ResponseHead) and (wrong := wrong_switch(self._request, part)):
+                raise UpstreamError("protocol", f"the answer is not HTTP/1.1: {wrong}")
+        parts = [self._down.passed(part) for part in parts]
+        if self.on_head is not None:
+            for part in parts:
+                if isinstance(part, ResponseHead):
+                    self.on_head(part)
+        over = await self._send_down(parts)
+        self._take_note(parts)
+        return over
+
+    async def _send_down(self, parts: list[Part]) -> bool:
+        if self.performer is not None:
+            try:
+                return await self.performer.pass_on(parts)
+            finally:
+                self.head, self.status = self.performer.head, self.performer.status
+        await self.client.send(*parts)
+        for part in parts:
+            if isinstance(part, ResponseHead):
+                self._take_status(part)
+        return isinstance(parts[-1], End) or self.status == 101
+
+    def _take_status(self, head: ResponseHead) -> None:
+        if head.status == 100:
+            self.lease.body_wanted()
+        if not head.interim or head.status == 101:
+            self.head, self.status = head, head.status
+
+    def _take_note(self, parts: list[Part]) -> None:
+        """Remember how a stream goes on, once the client has been sent it."""
+        for part in parts:
+            if isinstance(part, ResponseHead):
+                self.stream_tail = StreamTail() if is_event_stream(part) else None
+            elif self.stream_tail is not None and isinstance(part, bytes):
+                self.stream_tail.see(part)
+
+
+def _unanswered(request: RequestHead, error: UpstreamError) -> UnansweredError:
+    method = request.method.decode("ascii")
+    why = f"{method} is not idempotent"
+    if request.method in _IDEMPOTENT:
+        why = f"it has more than {_REMEMBERED_BYTES} bytes"
+    unanswered = UnansweredError(str(error), why)
+    unanswered.was_reset = error.was_reset
+    return unanswered

@@ -1,0 +1,361 @@
+"""The requests of one client connection, one after another (HTTP/1.1).
+
+The only place that knows that requests come in turn. Knows nothing of TLS or sockets.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import trio
+from attrs import define, field, frozen
+
+from faultinject.authority import Authority
+from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
+from faultinject.faults.place import Stage as FaultStage
+from faultinject.http.h1.connection import ClientConnection
+from faultinject.http.hop_by_hop import asks_for_websocket
+from faultinject.http.message import RequestHead, ResponseHead
+from faultinject.net.streams import Ending, say_end
+from faultinject.net.tasks import beside
+from faultinject.providers.provider import is_event_stream, unknown_stream
+from faultinject.proxy.attempt_end import ended
+from faultinject.proxy.decision import Decision
+from faultinject.proxy.exchange import Exchange
+from faultinject.proxy.session import Session
+from faultinject.proxy.upstream.dial import Origin
+from faultinject.rules.attempts import Ended
+from faultinject.rules.facts import Facts
+from faultinject.telling import tell_exchange, tell_wait, told_path
+
+
+@frozen
+class Routed:
+    """A request as its origin shall see it."""
+
+    request: RequestHead
+    origin: Origin
+    mended_from: str | None = None
+    """The path as it was sent, if the API has another in its place."""
+
+
+_NO_WEBSOCKET = ClientProtocolError(
+    "a WebSocket is refused (--refuse-websocket): ask again without", 426
+)
+
+Route = Callable[[RequestHead], Routed]
+"""Says where a request goes; raises `ClientProtocolError` if it can go nowhere."""
+
+
+@define(eq=False)
+class Conversation:
+    """Answers a client's requests until it leaves, or one of them is a CONNECT."""
+
+    session: Session
+    client: ClientConnection
+    route: Route
+    ending: Ending = field(default=Ending.WHOLE, init=False)
+    """How the client's connection shall end, once `run` has returned None."""
+    _started: float = 0.0
+    _head_ends_by: float | None = field(default=None, init=False)
+    """When the head must be there that `first_bytes` has seen begin."""
+
+    async def run(self) -> RequestHead | None:
+        """Answer requests. Returns a CONNECT's head if one came, else None at the end."""
+        while not self.session.services.draining:
+            request = await self._next_request()
+            if request is None or request.method == b"CONNECT":
+                return request
+            await self._exchange(request)
+            del request  # most of a connection's life is spent waiting for the next one
+            if self.ending is not Ending.WHOLE or not self.client.next_cycle():
+                break
+            if self.session.lease.used_up:
+                break
+        if self.ending is Ending.WHOLE and self.client.has_unread:
+            self.ending = Ending.UNREAD  # it has asked for more than it will get
+        return None
+
+    # Waiting for a request
+
+    async def first_bytes(self, too_few: Callable[[bytes], bool]) -> bytes:
+        """Wait for the client's first bytes and return them; `run` reads them again.
+
+        Goes on as long as they are too few, in the time that a head may take. They are none if
+        the client leaves first, or the session shall end.
+        """
+        self.session.patience.expect("a request", self.session.idle_seconds)
+        try:
+            if await self._stays_idle():
+                seconds = self.session.services.limits.head_seconds
+                self._head_ends_by = trio.current_time() + seconds
+                with trio.CancelScope(deadline=self._head_ends_by):
+                    while too_few(self.client.unread) and await self.client.read_more():
+                        pass
+        except ClientGoneError:
+            return b""
+        return self.client.unread
+
+    async def _next_request(self) -> RequestHead | None:
+        """Return the next request's head, or None if there is none and the session is over."""
+        limits = self.session.services.limits
+        self.session.patience.expect("a request", self.session.idle_seconds)
+        try:
+            request = self.client.buffered_request()
+            while request is None:  # an empty line may come first, and the head much later
+                if self.client.has_unread:
+                    request = await self._rest_of_head(limits.head_seconds)
+                elif await self._stays_idle():
+                    self._head_ends_by = None
+                    request = self.client.buffered_request()
+                else:
+                    return None
+        except ClientGoneError:
+            return None
+        except ClientProtocolError as error:
+            await self.refuse(None, error)
+            return None
+        self._head_ends_by = None
+        self.session.patience.expect("the exchange", limits.idle_seconds)
+        return request
+
+    async def _stays_idle(self) -> bool:
+        """Wait for the client's next bytes; return False if the session shall end instead."""
+        self.session.idle = True
+        try:
+            return await self._client_speaks()
+        except trio.Cancelled:  # the proxy stops, or nothing came for too long
+            await say_end(self.client.stream)
+            raise
+        finally:
+            self.session.idle = False
+
+    async def _client_speaks(self) -> bool:
+        lease = self.session.lease
+        upstream = lease.idle_connection
+        if upstream is None:
+            return await self.client.read_more()
+        with trio.CancelScope(deadline=trio.current_time() + lease.watch_after_seconds):
+            return await self.client.read_more()  # mostly the next request follows at once
+
+        async def watch(ended: trio.CancelScope) -> None:
+            # A client sees its origin close an idle connection; so shall ours.
+            await upstream.wait_until_not_idle()
+            ended.cancel()
+
+        return bool(await beside(watch, self.client.read_more))
+
+    async def _rest_of_head(self, head_seconds: float) -> RequestHead | None:
+        """Return the head that has begun to arrive; None if it was an empty line."""
+        ends_by, self._head_ends_by = self._head_ends_by, None
+        with trio.CancelScope(deadline=ends_by or trio.current_time() + head_seconds):
+            while self.client.has_unread:
+                if not await self.client.read_more():
+                    raise ClientGoneError("the client closed the connection within a head")
+                if (request := self.client.buffered_request()) is not None:
+                    return request
+            return None
+        raise ClientProtocolError(f"the request's head did not end within {head_seconds:g} s", 408)
+
+    # One exchange
+
+    async def _exchange(self, request: RequestHead) -> None:
+        try:
+            routed = self.route(request)
+        except ClientProtocolError as error:
+            await self.refuse(request, error)
+            return
+        decision = self._decision(routed.request, routed.origin)
+        decision.facts.path_mended_from = routed.mended_from
+        await self._carry_out(decision, routed.origin, self._decide_and_perform)
+
+    def _decision(self, request: RequestHead, origin: Origin) -> Decision:
+        authority = origin.authority
+        facts = Facts(
+            authority.host,
+            authority.port,
+            request,
+            connection=self.session.id,
+            began_seconds=self.session.services.now_seconds,
+        )
+        return Decision(self.session, self.client, facts, request)
+
+    async def _carry_out(
+        self,
+        decision: Decision,
+        origin: Origin,
+        perform: Callable[[Exchange, Decision, Origin], Awaitable[None]],
+    ) -> None:
+        exchange = self._new_exchange()
+        pages = self.session.services.origins
+        exchange.on_upgrade = partial(self._warn_of_upgrade, origin.authority)
+        exchange.page = pages.page(str(origin.authority), decision.request)
+        try:
+            await perform(exchange, decision, origin)
+        finally:
+            decision.plan.end(self._ended(decision, exchange))
+            self.ending = self._ending_after(exchange)
+            self._tell(exchange, decision.request, origin, decision.plan.rule_id, decision.facts)
+        self._warn_of_unknown_stream(exchange.head, decision.facts)
+
+    def _warn_of_unknown_stream(self, head: ResponseHead | None, facts: Facts) -> None:
+        """Warn of a stream that rules for streams cannot do anything to."""
+        services, rules = self.session.services, self.session.services.rule_set
+        if head is None or not (rules.asks_for_streams or rules.harms_streams):
+            return
+        if (kind := unknown_stream(head, facts.path)) is not None:
+            services.warn_once(
+                f"{facts.host} answers with a stream of {kind}, which is not recognised: rules for"
+                " streams do nothing to it"
+            )
+        elif rules.asks_for_streams and facts.body is not None and _unasked(head, facts):
+            services.warn_once(
+                f"{facts.host} answers with a stream to a request whose body does not ask for one:"
+                " rules with stream: true in their match are not for it"
+            )
+
+    def _ended(self, decision: Decision, exchange: Exchange) -> Ended | None:
+        """Return how an attempt ended; None if nobody counts attempts."""
+        if decision.plan.attempt is None:
+            return None
+        facts = decision.facts
+        return ended(exchange, facts.host, facts.path, self.session.services.now_seconds)
+
+    async def _decide_and_perform(
+        self, exchange: Exchange, decision: Decision, origin: Origin
+    ) -> None:
+        if self._refuses(decision):
+            await exchange.refuse(decision.request.method, _NO_WEBSOCKET)
+            return
+        try:
+            await decision.make()
+        except ClientGoneError as error:
+            exchange.error = str(error)
+        except UpstreamError as error:
+            exchange.outcome, exchange.error = "upstream-error", str(error)
+        except ClientProtocolError as error:
+            await exchange.refuse(decision.request.method, error)
+        else:
+            await _perform(exchange, decision, origin)
+
+    async def answer_connect(self, request: RequestHead, origin: Origin) -> bool:
+        """Have the rules answer a CONNECT; return whether they do, so that there is no tunnel.
+
+        Afterwards the client may ask for something else, unless `ending` says otherwise.
+        """
+        services, stage = self.session.services, FaultStage.CONNECT
+        if not services.rule_set.has(stage):
+            return False
+        decision = self._decision(request, origin)
+        decision.plan = services.decide(services.rule_set, decision.facts, stage)
+        if decision.plan.respond is None and decision.plan.breaks is None:
+            decision.plan.end()
+            return False
+        await self._carry_out(decision, origin, _perform)
+        if self.ending is Ending.WHOLE and not self.client.next_cycle():
+            self.ending = Ending.UNREAD
+        return True
+
+    def _ending_after(self, exchange: Exchange) -> Ending:
+        if exchange.performer is not None and exchange.performer.ending is not None:
+            return exchange.performer.ending
+        if exchange.upstream_was_reset and not exchange.answered:
+            return Ending.RESET
+        is_read = self.client.request_ended
+        if not exchange.answered or exchange.relayed.broken:
+            # A reset might destroy what there is of an answer; where there is none, it is as good.
+            keeps_words = self.client.response_started and not is_read
+            return Ending.CUT_UNREAD if keeps_words else Ending.CUT
+        return Ending.WHOLE if is_read and not self.client.ended else Ending.UNREAD
+
+    async def refuse(
+        self,
+        request: RequestHead | None,
+        error: ClientProtocolError,
+        origin: Origin | None = None,
+    ) -> None:
+        """Answer with our own error, and tell of it; the connection shall end then."""
+        self.ending = Ending.UNREAD
+        exchange = self._new_exchange()
+        try:
+            await exchange.refuse(request.method if request else b"GET", error)
+        finally:
+            self._tell(exchange, request, origin, None)
+
+    def _refuses(self, decision: Decision) -> bool:
+        services, facts = self.session.services, decision.facts
+        if not services.refuses_websockets or not asks_for_websocket(decision.request):
+            return False
+        return services.target_of(facts.host, facts.port) is not None
+
+    def _warn_of_upgrade(self, authority: Authority) -> None:
+        services = self.session.services
+        if services.target_of(authority.host, authority.port) is not None:
+            services.warn_once(
+                f"a WebSocket to {authority.host} is open: rules do not reach what passes"
+                " through it; --refuse-websocket has clients that can, as Codex, do without"
+            )
+
+    def _new_exchange(self) -> Exchange:
+        session = self.session
+        session.exchanges += 1
+        self._started = time.perf_counter()
+        return Exchange(self.client, session.lease, session.patience, session.services.limits)
+
+    def _tell(
+        self,
+        exchange: Exchange,
+        request: RequestHead | None,
+        origin: Origin | None,
+        rule_id: str | None,
+        facts: Facts | None = None,
+    ) -> None:
+        tell_exchange(
+            self.session,
+            origin.authority if origin else None,
+            self._started,
+            method=request.method.decode("ascii") if request else "",
+            scheme=origin.scheme if origin else "http",
+            path=told_path(request) if request else "",
+            outcome=exchange.outcome,
+            rule=rule_id,
+            status=exchange.status,
+            request_bytes=self.client.body_bytes_received + exchange.relayed.sent_bytes,
+            response_bytes=self.client.body_bytes_sent + exchange.relayed.received_bytes,
+            error=exchange.error,
+            fault=None if exchange.performer is None else exchange.performer.words,
+            kind=None if facts is None else facts.kind,
+            path_mended_from=None if facts is None else facts.path_mended_from,
+        )
+
+
+def _unasked(head: ResponseHead, facts: Facts) -> bool:
+    """Return True if an answer is a stream, which the request's body does not ask for."""
+    return head.status == 200 and is_event_stream(head) and not facts.stream
+
+
+async def _perform(exchange: Exchange, decision: Decision, origin: Origin) -> None:
+    plan, request = decision.plan, decision.request
+    if not plan.is_simple:
+        from faultinject.proxy.planned import (  # `faultinject.services` loads it
+            Planned,
+            performer_of,
+        )
+
+        performer = exchange.performer = performer_of(exchange, plan, decision.facts)
+        performer.on_wait = partial(
+            tell_wait,
+            decision.session,
+            origin.authority,
+            method=decision.facts.method,
+            scheme=origin.scheme,
+            path=told_path(request),
+            rule=plan.rule_id,
+        )
+        await Planned(exchange, plan, performer, request, origin, decision.received).run()
+    elif plan.source is None:
+        await exchange.forward(request, origin, decision.received)
+    else:
+        await exchange.inject(request, plan.source)

@@ -1,0 +1,171 @@
+"""What a client may ask of the forward proxy.
+
+Three things: CONNECT, which opens a tunnel; a request with an absolute URL; and a request as to
+an origin ("base-URL mode"), which goes to the target that it is for. Knows nothing of how clients
+come to be connected.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+
+import trio
+from attrs import define
+
+from faultinject.authority import HTTPS_PORT, Authority
+from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
+from faultinject.faults.respond import InjectedResponse
+from faultinject.http.h1.connection import ClientConnection
+from faultinject.http.headers import addressed_to, split_absolute
+from faultinject.http.message import RequestHead, find_header
+from faultinject.net.streams import Ending, PrefixedStream, close
+from faultinject.proxy.base_url import check_keys, mended, target_meant
+from faultinject.proxy.http1 import Conversation, Routed
+from faultinject.proxy.local_reply import dated, own_response
+from faultinject.proxy.not_http import NotHttp, is_undecided, not_http
+from faultinject.proxy.session import Session, Stage
+from faultinject.proxy.tunnel import Tunnel
+from faultinject.proxy.upstream.dial import Origin
+from faultinject.telling import tell_exchange, told_path
+
+_NO_AUTHORITY = ClientProtocolError(
+    "there is no certificate authority to look into TLS with: use this proxy as base URL, or start"
+    " it with --data-dir, naming a directory that it may write",
+    501,
+)
+_SECRETIVE = frozenset("@/?#;&=")
+_TUNNEL_IS_UP = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+
+@define(eq=False)
+class FrontDoor:
+    """Serves one client on its own connection to the proxy."""
+
+    stream: trio.abc.Stream
+    on_partial_read: Callable[[], None] | None = None
+
+    async def serve(self, session: Session) -> Stage | None:
+        """Answer what the client asks, until it leaves or wants a tunnel, which follows then.
+
+        Closes the stream if all went well.
+        """
+        limits = session.services.limits
+        client = ClientConnection(
+            self.stream,
+            head_bytes=limits.head_bytes,
+            head_seconds=limits.head_seconds,
+            on_partial_read=self.on_partial_read,
+        )
+        conversation = Conversation(session, client, lambda head: _route(session, head))
+        if (other := not_http(await conversation.first_bytes(is_undecided))) is not None:
+            await self._turn_away(session, other)
+            return None
+        while (connect := await conversation.run()) is not None:
+            try:
+                authority = _tunnel_authority(connect.target.decode("ascii"))
+            except ValueError as error:
+                await conversation.refuse(connect, ClientProtocolError(str(error)))
+                break
+            origin = Origin(authority, authority)
+            if not await conversation.answer_connect(connect, origin):
+                if _cannot_look_into(session, authority):
+                    await conversation.refuse(connect, _NO_AUTHORITY, origin)
+                    break
+                return await self._connect(conversation, authority)
+            if conversation.ending is not Ending.WHOLE:
+                break
+        await close(self.stream, conversation.ending)
+        return None
+
+    async def _turn_away(self, session: Session, other: NotHttp) -> None:
+        """End a connection that is not HTTP, in its own words, and tell of it."""
+        session.exchanges += 1
+        tell_exchange(
+            session,
+            None,
+            time.perf_counter(),
+            method="",
+            scheme="http",
+            path="",
+            outcome="refused",
+            rule=None,
+            error=other.words,
+        )
+        with contextlib.suppress(trio.BrokenResourceError):
+            await self.stream.send_all(other.answer)
+        await close(self.stream, Ending.UNREAD)
+
+    async def _connect(self, conversation: Conversation, authority: Authority) -> Stage | None:
+        """Open the tunnel that a CONNECT asks for (RFC 9110 section 9.3.6); return its service."""
+        client = conversation.client
+        tunnel = Tunnel(conversation.session, self.stream, authority, self.on_partial_read)
+        try:
+            await tunnel.dial_if_relayed()
+        except UpstreamError as error:
+            await self._decline(client, own_response(error.status, error.kind, str(error)))
+            return None
+        if early := client.unread:
+            tunnel.stream = PrefixedStream(early, self.stream)
+        return lambda _session: tunnel.serve(_TUNNEL_IS_UP)
+
+    async def _decline(self, client: ClientConnection, response: InjectedResponse) -> None:
+        try:
+            await client.send(*dated(response, close=True))
+        except ClientGoneError:
+            return
+        await close(self.stream, Ending.UNREAD)
+
+
+def _cannot_look_into(session: Session, authority: Authority) -> bool:
+    services = session.services
+    if services.cannot_look_into is None:
+        return False
+    return services.target_of(authority.host, authority.port) is not None
+
+
+def _tunnel_authority(target: str) -> Authority:
+    if not _SECRETIVE.isdisjoint(target):  # there may be a password in it: it is not repeated
+        raise ValueError("CONNECT takes host:port alone, without user, password and path")
+    return Authority.parse(target)
+
+
+def _route(session: Session, head: RequestHead) -> Routed:
+    _check_host(head)
+    if not head.target.startswith((b"/", b"*")):
+        tls, authority, request = split_absolute(head)
+        return Routed(request, Origin(authority, authority, tls=tls))
+    authority = target_meant(session.services.targets, head)
+    if not session.services.takes_any_key:
+        check_keys(head, authority)
+    request = mended(head, authority)
+    mended_from = None if request is head else told_path(head)
+    if mended_from is not None:
+        _warn_of_path(session, authority.host, mended_from, told_path(request))
+    request = addressed_to(request, authority, HTTPS_PORT)
+    return Routed(request, Origin(authority, authority), mended_from)
+
+
+def _check_host(head: RequestHead) -> None:
+    """Refuse a Host value that names no host (RFC 9112 section 3.2); an empty one is allowed.
+
+    The value is not repeated: what stands before an ``@`` may be a password.
+    """
+    value = find_header(head.headers, b"host")
+    if not value:
+        return
+    try:
+        Authority.parse(value.decode("ascii"), HTTPS_PORT)
+    except ValueError:
+        raise ClientProtocolError("the Host header names no host") from None
+
+
+def _warn_of_path(session: Session, host: str, sent: str, meant: str) -> None:
+    prefix = meant.removesuffix(sent) if meant.endswith(sent) else ""
+    problem = f"lacks {prefix}" if prefix else "has /v1 too often"
+    session.services.warn_once(
+        f"a client asks {host} for {sent}, which it has not: its base URL {problem}. It is asked"
+        f" for {meant} instead, and so are others like it",
+        about=f"{host} {problem}",
+    )

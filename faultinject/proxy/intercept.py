@@ -1,0 +1,97 @@
+"""The inside of a tunnel to a target: our TLS, and the conversation within.
+
+Knows nothing of how it was decided that the tunnel is looked into.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+
+import trio
+from attrs import frozen
+
+from faultinject.errors import ClientProtocolError, HandshakeError, SettingsError
+from faultinject.events import HandshakeCompleted
+from faultinject.http.h1.connection import ClientConnection
+from faultinject.net.streams import Ending, close
+from faultinject.proxy.http1 import Conversation, Routed
+from faultinject.proxy.session import Session, Stage, milliseconds_since
+from faultinject.proxy.upstream.dial import Origin
+from faultinject.telling import tell_failure
+from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
+from faultinject.tls.handshake import accept_tls
+
+
+@frozen(eq=False)
+class Interception:
+    """A client that shall talk to us as if we were the origin."""
+
+    stream: trio.abc.Stream
+    origin: Origin
+    on_partial_read: Callable[[], None] | None
+
+    async def serve_tls(
+        self, session: Session, name: str, received: bytes, hello: ClientHello
+    ) -> Stage | None:
+        """Do the handshake, with a leaf for a name; what follows is the conversation.
+
+        ``received`` is the client's first bytes, which are not read again, and ``hello`` what
+        they say.
+        """
+        started = time.perf_counter()
+        services = session.services
+        try:
+            leaves = services.leaves
+            if hello.takes_p256:
+                context = leaves.context_for(name)
+            else:
+                context = await leaves.context_with_rsa(name)
+        except (OSError, SettingsError) as error:  # no file can be made, or the authority expired
+            await self._fail(session, name, HandshakeError(f"no certificate can be made: {error}"))
+            return None
+        limit_seconds = services.limits.handshake_seconds
+        # Longer than the limit itself, which has an event to tell. Mostly the standing limit is.
+        session.patience.allow("the handshake", 2 * limit_seconds)
+        try:
+            tls = await accept_tls(self.stream, received, context, limit_seconds)
+        except HandshakeError as error:
+            tell_failure(session, name, error)
+            return None
+        if self.on_partial_read is not None:
+            self.on_partial_read()  # the client's last words of the handshake wait for it
+        session.emit(
+            HandshakeCompleted(
+                time=time.time(),
+                session=session.id,
+                host=name,
+                tls_version=tls.version or "",
+                alpn=tls.alpn,
+                milliseconds=milliseconds_since(started),
+            )
+        )
+        return Interception(tls, self.origin, self.on_partial_read).converse
+
+    async def _fail(self, session: Session, name: str, error: HandshakeError) -> None:
+        tell_failure(session, name, error)
+        with contextlib.suppress(trio.BrokenResourceError):
+            await self.stream.send_all(fatal_alert(AlertDescription.INTERNAL_ERROR))
+        await close(self.stream, Ending.UNREAD)
+
+    async def converse(self, session: Session) -> None:
+        """Answer the client's requests to its end."""
+        limits = session.services.limits
+        client = ClientConnection(
+            self.stream,
+            head_bytes=limits.head_bytes,
+            head_seconds=limits.head_seconds,
+            on_partial_read=self.on_partial_read,
+        )
+        conversation = Conversation(session, client, lambda head: Routed(head, self.origin))
+        connect = await conversation.run()
+        if connect is None:
+            await close(self.stream, conversation.ending)
+        else:
+            await conversation.refuse(connect, ClientProtocolError("CONNECT inside a tunnel", 405))
+            await close(self.stream, Ending.UNREAD)

@@ -1,0 +1,179 @@
+"""One exchange as a plan wants it: which of the ways it goes.
+
+Knows nothing of rules, and of how the request and its answer are sent.
+"""
+
+from __future__ import annotations
+
+from attrs import define, evolve
+
+from faultinject.faults import transform
+from faultinject.faults.actions import garbage, lasting_seconds
+from faultinject.faults.breaks import Break, How
+from faultinject.faults.delay import Before
+from faultinject.faults.labels import break_words
+from faultinject.faults.place import Stage
+from faultinject.faults.render import worded, worded_by_proxy
+from faultinject.faults.respond import InjectedResponse, Respond
+from faultinject.faults.stream import Cut, Reset
+from faultinject.http.message import End, Part, RequestHead
+from faultinject.http.reshaping import uncompressed
+from faultinject.providers import provider_for
+from faultinject.providers.provider import Asked
+from faultinject.providers.synthetic import SPACING_SECONDS, document_of, made_answer
+from faultinject.proxy.disconnect import ClientWatch
+from faultinject.proxy.exchange import Exchange
+from faultinject.proxy.fault_filter import Performer
+from faultinject.proxy.upstream.dial import Origin
+from faultinject.rules.decide import Plan
+from faultinject.rules.facts import Facts
+
+
+def performer_of(exchange: Exchange, plan: Plan, facts: Facts) -> Performer:
+    """Return what performs a plan in an exchange."""
+    document = facts.json if facts.body else None
+    return Performer(
+        exchange.client,
+        exchange.lease,
+        exchange.patience,
+        exchange.limits,
+        plan,
+        provider_for(facts.host, facts.path),
+        Asked(facts.path, document if isinstance(document, dict) else None, facts.host),
+        has_body=facts.method != "HEAD",
+    )
+
+
+def _may_end(plan: Plan) -> bool:
+    """Say whether a plan may end the connection, and not only when the client leaves."""
+    breaks = plan.breaks
+    if breaks is not None and (breaks.how is not How.HANG or breaks.seconds is not None):
+        return True
+    return any(isinstance(each.action, (Cut, Reset)) for each in plan.stream)
+
+
+@define(eq=False)
+class Planned:
+    """One exchange with a plan that is not simple."""
+
+    exchange: Exchange
+    plan: Plan
+    performer: Performer
+    request: RequestHead
+    origin: Origin
+    received: tuple[Part, ...] = ()
+    """What was read of the request's body already."""
+
+    async def run(self) -> None:
+        """Perform the plan."""
+        lease = self.exchange.lease
+        lease.may_end = _may_end(self.plan)
+        try:
+            await self._run()
+        finally:
+            lease.may_end = False
+
+    async def _run(self) -> None:
+        plan, breaks = self.plan, self.plan.breaks
+        if breaks is not None and breaks.point is None:
+            await self._break(breaks)
+        elif plan.respond is not None:
+            await self._respond(plan.respond)
+        elif plan.stream and plan.upstream == "skipped":
+            await self._make()
+        else:
+            harms = bool(plan.stream) or breaks is not None
+            request = uncompressed(self.request) if harms else self.request
+            await self.exchange.forward(request, self.origin, self.received)
+
+    # An answer of ours
+
+    async def _respond(self, respond: Respond) -> None:
+        response, last = self._response(respond), not respond.keep_open
+        if self.plan.upstream != "answered":
+            await self.exchange.inject(self.request, response, last=last)
+            return
+        self.performer.loses = True
+        await self.exchange.lose(
+            self.request, self.origin, response, received=self.received, last=last
+        )
+
+    def _response(self, respond: Respond) -> InjectedResponse:
+        plan, performer = self.plan, self.performer
+        if respond.at is Stage.CONNECT:
+            return worded_by_proxy(respond, performer.fields(), plan.marker)
+        return worded(respond, performer.provider, performer.fields(), plan.marker)
+
+    # None at all
+
+    async def _break(self, breaks: Break) -> None:
+        async def say(_: bool) -> None:
+            await self._watched(breaks)
+
+        early = breaks.at is Stage.REQUEST
+        await self.exchange.own("injected", self.request.method, say, last=early)
+
+    async def _watched(self, breaks: Break) -> None:
+        performer = self.performer
+        watch = ClientWatch(self.exchange.client, self.exchange.lease, self.exchange.limits)
+        performer.client_ended = watch.ended
+
+        async def act() -> None:
+            await performer.wait(Before.UPSTREAM)
+            words = break_words(breaks)
+            performer.tell(words)
+            performer.tell_wait(words, lasting_seconds(breaks))
+            await self._act(breaks)
+
+        await watch.beside(act)
+
+    async def _act(self, breaks: Break) -> None:
+        performer = self.performer
+        match breaks.how:
+            case How.HANG:
+                await performer.hang(breaks.seconds)
+            case How.GARBAGE:
+                await performer.act(transform.Garbage(garbage(self.plan.numbers("break"))))
+            case How.RESET:
+                await performer.act(transform.Reset())
+            case _:
+                await performer.act(transform.Cut())
+
+    # A made answer
+
+    async def _make(self) -> None:
+        async def say(whole: bool) -> int | None:
+            watch = ClientWatch(self.exchange.client, self.exchange.lease, self.exchange.limits)
+            self.performer.client_ended = watch.ended
+            await watch.beside(lambda: self._say_made(close=not whole))
+            return self.performer.status
+
+        self.performer.keeps_request = self.performer.asked.document is None
+        await self.exchange.own("injected", self.request.method, say)
+        if not self.performer.done and self.exchange.outcome == "injected":
+            self.exchange.outcome = "not-reached"
+
+    async def _say_made(self, *, close: bool) -> None:
+        plan, performer = self.plan, self.performer
+        if performer.keeps_request:
+            limit = self.exchange.limits.drained_body_bytes
+            document = document_of(bytes(performer.kept), self.request.headers, limit)
+            performer.asked = evolve(performer.asked, document=document)
+        await performer.wait(Before.UPSTREAM)
+        made = made_answer(
+            performer.provider,
+            performer.asked,
+            performer.fields(),
+            plan.numbers("made answer"),
+            plan.marker,
+            close=close,
+        )
+        page = self.exchange.page
+        await performer.pass_on([made.head if page is None else page.shown_head(made.head)])
+        if performer.has_body:
+            for place, piece in enumerate(made.pieces):
+                if place and await performer.pause(SPACING_SECONDS):
+                    return
+                if await performer.pass_on([piece]):
+                    return
+        await performer.pass_on([End()])

@@ -1,0 +1,132 @@
+"""The forward proxy: listens, and then has its clients served (`faultinject.proxy.clients`).
+
+Knows nothing of signals, terminals and files of its own: whoever calls `serve` does.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import trio
+from attrs import frozen
+
+from faultinject.authority import bracketed, local_url
+from faultinject.errors import StartError
+from faultinject.events import Listener, ProxyStarted, ProxyStopped
+from faultinject.proxy.runtime import Run, Running, check_kind, nobody
+from faultinject.settings import Settings
+
+
+@frozen(kw_only=True)
+class RunningProxy(Running):
+    """A proxy that listens."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """What clients on this machine use as their proxy, or as base URL."""
+        return local_url(self.host, self.port)
+
+
+async def serve(
+    settings: Settings,
+    *,
+    listener: Listener = nobody,
+    task_status: trio.TaskStatus[RunningProxy] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run the proxy until cancelled, or told to drain by the started value.
+
+    ``listener`` gets every event. Raises `StartError`, `SettingsError` before it has started;
+    afterwards only cancellation ends it early.
+    """
+    check_kind(settings, Settings)
+    run = Run.of(settings, listener, is_base_url=True)
+    async with AsyncExitStack() as owned:
+        listeners = await _listen(settings)
+        for tcp in listeners:
+            await owned.enter_async_context(tcp)
+        running = RunningProxy(
+            ca_cert=run.authority.certificate_path,
+            told_to_drain=run.told_to_drain,
+            host=settings.host,
+            port=listeners[0].socket.getsockname()[1],
+        )
+        with run.told(_started(run, running), ProxyStopped):
+            task_status.started(running)
+            # Not above: to load what serves clients would hold up the start. Clients that come
+            # meanwhile wait in the listener's queue.
+            from faultinject.proxy.clients import serve_clients
+
+            await serve_clients(run, listeners, _leads_back(listeners))
+
+
+def _started(run: Run, running: RunningProxy) -> ProxyStarted:
+    return ProxyStarted(
+        url=running.url,
+        port=running.port,
+        fake_upstream=run.settings.fake_upstream,
+        **run.start_fields(),
+    )
+
+
+async def _listen(settings: Settings) -> list[trio.SocketListener]:
+    # As bytes where that says the same: for text Python loads its codec for international names.
+    host = settings.host.encode() if settings.host.isascii() else settings.host
+    try:
+        listeners = await trio.open_tcp_listeners(settings.proxy_port, host=host)
+    except OSError as error:
+        cause = error.__cause__ or error
+        reason = getattr(cause, "strerror", None) or str(cause)
+        port_is_why = getattr(cause, "errno", None) in (errno.EADDRINUSE, errno.EACCES)
+        mend = "--proxy-port (0 picks a free one)" if port_is_why else "--host"
+        raise StartError(
+            f"cannot listen on {bracketed(settings.host)}:{settings.proxy_port}: {reason};"
+            f" choose another with {mend}"
+        ) from error
+    if settings.proxy_port == 0:  # each address has picked one, and only one can be told
+        for spare in listeners[1:]:
+            await spare.aclose()
+        del listeners[1:]
+    return listeners
+
+
+def _leads_back(
+    listeners: list[trio.SocketListener],
+) -> Callable[[trio.socket.SocketType], bool]:
+    """Return a test whether a connected socket's peer is one of these listeners."""
+    names = [listener.socket.getsockname()[:2] for listener in listeners]
+    ours = [(_address(host), port) for host, port in names]
+
+    def is_ourselves(connected: trio.socket.SocketType) -> bool:
+        try:
+            host, port = connected.getpeername()[:2]
+        except OSError:
+            return False  # reset already: what is sent next says so
+        peer, local = _address(host), _address(connected.getsockname()[0])
+        return any(
+            port == our_port and (peer == our_host or _stands_for(our_host, peer, local))
+            for our_host, our_port in ours
+        )
+
+    return is_ourselves
+
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def _address(text: str) -> _Address:
+    """Return an address in one form: IPv4 within IPv6 (RFC 4291 section 2.5.5.2) as IPv4."""
+    address = ipaddress.ip_address(text)
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _stands_for(ours: _Address, peer: _Address, local: _Address) -> bool:
+    """Say whether ours is every address of this machine, of which a connection's peer is one."""
+    if not ours.is_unspecified or ours.version != peer.version:
+        return False
+    return peer == local or peer.is_loopback

@@ -1,0 +1,122 @@
+"""Faults at the TLS handshake: the ClientHello is there, and something else than TLS follows.
+
+Knows nothing of how the ClientHello was read, and of what would have followed.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import cast
+
+import trio
+from attrs import define, field
+
+from faultinject.authority import Authority
+from faultinject.faults.actions import garbage, lasting_seconds
+from faultinject.faults.breaks import Break, How
+from faultinject.faults.labels import break_words, delay_words
+from faultinject.net.streams import Ending, close
+from faultinject.net.tasks import beside
+from faultinject.proxy.session import Session
+from faultinject.rules import Plan
+from faultinject.telling import tell_exchange, tell_wait
+from faultinject.tls.client_hello import fatal_alert
+
+
+@define(eq=False)
+class BrokenHandshake:
+    """A client whose TLS handshake a rule breaks.
+
+    The client's stream is closed by `run`, as the plan says.
+    """
+
+    session: Session
+    stream: trio.abc.Stream
+    authority: Authority
+    plan: Plan
+    _words: list[str] = field(factory=list)
+    """What has happened, in words."""
+
+    async def run(self) -> None:
+        """Break it, and tell of it."""
+        started = time.perf_counter()
+        self.session.exchanges += 1
+        ending = Ending.CUT
+        try:
+            for wait in self.plan.waits:
+                self._words.append(delay_words(wait.seconds, wait.before))
+                self._tell_wait(self._words[-1], wait.seconds)
+                await self._while_client_stays(wait.seconds)
+            self._words.append(break_words(self._breaks))
+            ending = await self._break(self._breaks)
+        except trio.BrokenResourceError:
+            pass  # it has left
+        finally:
+            self.plan.end()
+            self._tell(started)
+        await close(self.stream, ending)
+
+    @property
+    def _breaks(self) -> Break:
+        return cast("Break", self.plan.breaks)  # `decide_handshake` returns no other plan
+
+    async def _break(self, breaks: Break) -> Ending:
+        match breaks.how:
+            case How.TLS_ALERT:
+                await self.stream.send_all(fatal_alert(breaks.alert))
+                return Ending.UNREAD
+            case How.GARBAGE:
+                await self.stream.send_all(garbage(self.plan.numbers("break")))
+                return Ending.UNREAD
+            case How.HANG:
+                self._tell_wait(break_words(breaks), lasting_seconds(breaks))
+                await self._while_client_stays(breaks.seconds)
+                return Ending.CUT
+            case How.RESET:
+                return Ending.RESET
+        return Ending.CUT_UNREAD
+
+    async def _while_client_stays(self, seconds: float | None) -> None:
+        """Wait so long (None: without an end), or until the client leaves."""
+        limits = self.session.services.limits
+        self.session.patience.expect("the client to leave", (seconds or 0.0) + limits.idle_seconds)
+
+        async def watch(ended: trio.CancelScope) -> None:
+            try:
+                self.session.lease.follow(b"")
+                while await self.stream.receive_some(limits.client_hello_bytes):
+                    pass
+            except trio.BrokenResourceError:
+                pass
+            ended.cancel()
+
+        async def wait() -> None:
+            await trio.sleep(math.inf if seconds is None else seconds)
+
+        await beside(watch, wait)
+
+    def _tell_wait(self, words: str, seconds: float) -> None:
+        tell_wait(
+            self.session,
+            self.authority,
+            words,
+            seconds,
+            method="CONNECT",
+            scheme="https",
+            path="",
+            rule=self.plan.rule_id,
+        )
+
+    def _tell(self, started: float) -> None:
+        tell_exchange(
+            self.session,
+            self.authority,
+            started,
+            method="CONNECT",
+            scheme="https",
+            path="",
+            outcome="injected",
+            rule=self.plan.rule_id,
+            fault=", ".join(self._words),
+        )

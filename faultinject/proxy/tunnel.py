@@ -1,0 +1,197 @@
+"""What happens in a tunnel: it is looked into, or passed on untouched.
+
+A tunnel is looked into if the client names a target (in CONNECT or by SNI) and speaks TLS with
+HTTP/1.1, or plain HTTP. Knows nothing of where the client's stream came from.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import trio
+from attrs import define, field
+
+from faultinject.authority import Authority
+from faultinject.errors import HandshakeError, UpstreamError
+from faultinject.first_bytes import FirstBytes
+from faultinject.net.relay import Relayed, relay
+from faultinject.net.streams import Ending, PrefixedStream, close
+from faultinject.proxy.decision import decide_handshake
+from faultinject.proxy.intercept import Interception
+from faultinject.proxy.session import Session, Stage
+from faultinject.proxy.sniff import TLS_FLAWS, Speech
+from faultinject.proxy.tls_policy import Intercept, Refuse, judge_hello
+from faultinject.proxy.upstream.dial import Origin
+from faultinject.telling import tell_failure, tell_hello, tell_relay, warn_of_relay
+from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
+
+_ALERTS = {  # RFC 8446 section 6.2
+    Speech.BROKEN_TLS: AlertDescription.DECODE_ERROR,
+    Speech.UNEXPECTED_TLS: AlertDescription.UNEXPECTED_MESSAGE,
+    Speech.TOO_LONG_TLS: AlertDescription.RECORD_OVERFLOW,
+}
+
+
+@define(eq=False)
+class Tunnel:
+    """One tunnel of a session.
+
+    The client's stream stays its owner's to close. ``upstream`` is the connection for a relay,
+    which is the tunnel's own.
+    """
+
+    session: Session
+    stream: trio.abc.Stream
+    authority: Authority
+    on_partial_read: Callable[[], None] | None = None
+    upstream: trio.abc.Stream | None = None
+    _started: float = field(factory=time.perf_counter)
+
+    async def dial_if_relayed(self) -> None:
+        """Dial the upstream now if the host is no target, so that a failure can still be told.
+
+        Raises `UpstreamError`, after telling of the end.
+        """
+        if self._is_target(self.authority.host):
+            return
+        try:
+            self.upstream = await self._dial()
+        except UpstreamError as error:
+            self._tell_relay(Relayed(error=str(error)), "not a target")
+            raise
+
+    async def serve(self, confirmation: bytes) -> Stage | None:
+        """Tell the client that its tunnel is up, and serve it.
+
+        Returns what follows if it is looked into, else at its end.
+        """
+        try:
+            return await self._serve() if await self._say(confirmation) else None
+        finally:
+            await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        """Close the connection for a relay, if there is one."""
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            await trio.aclose_forcefully(upstream)
+
+    async def _serve(self) -> Stage | None:
+        self.session.patience.expect(
+            "the tunnel's first bytes", self.session.services.limits.idle_seconds
+        )
+        first = await self._first_bytes()
+        if isinstance(first.opening, ClientHello):
+            return await self._serve_tls(first.data, first.opening)
+        if not self._is_target(self.authority.host):
+            await self._relay(first.data, "not a target")
+            return None
+        if first.opening in TLS_FLAWS:
+            alert = fatal_alert(_ALERTS[first.opening])
+            await self._refuse(Refuse(self.authority.host, TLS_FLAWS[first.opening], alert))
+            return None
+        if first.opening is Speech.HTTP:
+            origin = Origin(self.authority, self.authority, tls=False)
+            stream = PrefixedStream(first.data, self.stream)
+            return Interception(stream, origin, self.on_partial_read).converse
+        await self._relay(first.data, "neither TLS nor HTTP")
+        return None
+
+    def _is_target(self, host: str) -> bool:
+        return self.session.services.target_of(host, self.authority.port) is not None
+
+    async def _first_bytes(self) -> FirstBytes:
+        """Read the client's first bytes; dial for that if it waits for the other side to greet."""
+        known = not self._is_target(self.authority.host)
+        first = FirstBytes(self.session, self.stream, only_sni_counts=known, upstream=self.upstream)
+        if self.upstream is None:
+            limits = self.session.services.limits
+            with trio.move_on_after(limits.silent_tunnel_seconds):
+                await first.read_alone()
+                return first
+            if not first.data:
+                first.upstream = self.upstream = await self._dial_greeter()
+        await first.read()
+        self.upstream = first.upstream
+        return first
+
+    # Looking into it
+
+    async def _serve_tls(self, data: bytes, hello: ClientHello) -> Stage | None:
+        tell_hello(self.session, str(self.authority), hello)
+        verdict = judge_hello(
+            hello,
+            self.authority.host,
+            self._is_target,
+            relays_targets=self.session.services.relays_targets,
+        )
+        if isinstance(verdict, Intercept):
+            target = Authority(verdict.host, self.authority.port)
+            if (plan := decide_handshake(self.session, target)) is not None:
+                from faultinject.proxy.tls_faults import BrokenHandshake
+
+                await BrokenHandshake(self.session, self.stream, target, plan).run()
+                return None
+            origin = Origin(target, self.authority)
+            name, interception = (
+                verdict.name,
+                Interception(self.stream, origin, self.on_partial_read),
+            )
+            return lambda session: interception.serve_tls(session, name, data, hello)
+        if isinstance(verdict, Refuse):
+            await self._refuse(verdict)
+        else:
+            if verdict.warn:
+                warn_of_relay(self.session, str(self.authority), verdict.reason)
+            await self._relay(data, verdict.reason)
+        return None
+
+    async def _refuse(self, verdict: Refuse) -> None:
+        """End a handshake that cannot begin."""
+        tell_failure(self.session, verdict.name, HandshakeError(verdict.reason))
+        if await self._say(verdict.alert):
+            await close(self.stream, Ending.UNREAD)
+
+    # Passing it on
+
+    async def _relay(self, data: bytes, reason: str) -> None:
+        relayed = Relayed()
+        stream = PrefixedStream(data, self.stream) if data else self.stream
+        try:
+            idle_seconds = self.session.services.limits.idle_seconds
+            if self.upstream is None:
+                # It has a limit of its own, and that of the ClientHello is over.
+                self.session.patience.allow("the upstream to be reached", idle_seconds)
+                self.upstream = await self._dial()
+            await relay(stream, self.upstream, relayed, self.session.patience, idle_seconds)
+        except UpstreamError as error:
+            relayed.error = str(error)
+        finally:
+            self._tell_relay(relayed, reason)
+
+    async def _dial_greeter(self) -> trio.abc.Stream | None:
+        """Dial an upstream that may want to speak first; if that fails the client may yet."""
+        try:
+            return await self._dial()
+        except UpstreamError:
+            return None
+
+    async def _dial(self) -> trio.abc.Stream:
+        services = self.session.services
+        if not services.relays_targets and self._is_target(self.authority.host):
+            words = f"{self.authority} is answered by the fake API, which speaks HTTP only"
+            raise UpstreamError("protocol", words)
+        return await services.dialer.dial_blind(self.authority)
+
+    async def _say(self, data: bytes) -> bool:
+        """Send bytes of our own on the bare tunnel; return False if the client is gone."""
+        try:
+            await self.stream.send_all(data)
+        except trio.BrokenResourceError:
+            return False
+        return True
+
+    def _tell_relay(self, relayed: Relayed, reason: str) -> None:
+        opened = self.upstream is not None
+        tell_relay(self.session, self.authority, reason, relayed, self._started, opened=opened)

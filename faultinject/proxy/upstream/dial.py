@@ -1,0 +1,167 @@
+"""Opening connections to upstreams: name, TCP, TLS.
+
+Knows nothing of HTTP and of who will use the connection. Every failure is an `UpstreamError`
+whose words are for the user.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import trio
+from attrs import define, field, frozen
+
+from faultinject.authority import Authority, ConnectTo
+from faultinject.errors import SettingsError, UpstreamError
+from faultinject.net.socket_stream import SocketStream
+from faultinject.tls.roots import add_roots, default_context
+from faultinject.tls.stream import TlsStream
+
+
+@frozen
+class Origin:
+    """Where requests go: what it is called, and where it is."""
+
+    authority: Authority
+    """The name for the Host header, for rules, and for the certificate."""
+    address: Authority
+    """What to dial, before `--connect-to`; differs if a client named an address in CONNECT."""
+    tls: bool = True
+
+    @property
+    def scheme(self) -> Literal["http", "https"]:
+        """The URL scheme of its resources."""
+        return "https" if self.tls else "http"
+
+
+@define
+class Dialer:
+    """Dials upstreams over the network."""
+
+    connect_to: tuple[ConnectTo, ...]
+    upstream_ca: Path | None
+    insecure: bool
+    limit_seconds: float
+    is_ourselves: Callable[[trio.socket.SocketType], bool]
+    """Says of a connected socket whether it leads back to the proxy itself."""
+    _context: ssl.SSLContext | None = field(default=None, init=False)
+    """The settings of every upstream handshake, once there has been one."""
+    _making_context: trio.Lock = field(factory=trio.Lock, init=False)
+
+    async def dial(self, origin: Origin) -> trio.abc.Stream:
+        """Open a connection that is ready for HTTP. Raises `UpstreamError`."""
+        with _time_limit(origin.address, self.limit_seconds):
+            stream = await self._dial_tcp(origin.address)
+            return await self.start_tls(stream, origin) if origin.tls else stream
+
+    async def dial_blind(self, address: Authority) -> SocketStream:
+        """Open a connection for bytes as they come. Raises `UpstreamError`."""
+        with _time_limit(address, self.limit_seconds):
+            return await self._dial_tcp(address)
+
+    async def _dial_tcp(self, asked: Authority) -> SocketStream:
+        address = self._mapped(asked)
+        try:
+            stream = await trio.open_tcp_stream(address.host, address.port)
+        except socket.gaierror as error:
+            raise UpstreamError(
+                "dns", f"cannot look up {address.host}: {error.strerror}"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise UpstreamError(
+                "connect", f"cannot connect to {address}: {_cause(error)}"
+            ) from error
+        if self.is_ourselves(stream.socket):
+            await stream.aclose()
+            raise UpstreamError("loop", f"{address} is this proxy itself")
+        return SocketStream(stream)
+
+    def _mapped(self, asked: Authority) -> Authority:
+        for mapping in self.connect_to:
+            if (address := mapping.apply(asked)) is not None:
+                return address
+        return asked
+
+    async def start_tls(self, transport: trio.abc.Stream, origin: Origin) -> trio.abc.Stream:
+        """Do the handshake with an origin over a stream, which is closed if it fails.
+
+        Raises `UpstreamError`.
+        """
+        try:
+            stream = TlsStream(
+                transport,
+                self._context or await self._make_context(),
+                server_side=False,
+                server_hostname=origin.authority.host,
+            )
+            await stream.do_handshake()
+        except trio.BrokenResourceError as error:
+            await trio.aclose_forcefully(transport)
+            raise _tls_error(origin.authority, error.__cause__ or error) from error
+        except SettingsError as error:  # the file was there at the start
+            await trio.aclose_forcefully(transport)
+            raise UpstreamError("certificate", str(error)) from error
+        except BaseException:
+            await trio.aclose_forcefully(transport)
+            raise
+        return stream
+
+    async def _make_context(self) -> ssl.SSLContext:
+        """Return the settings of every upstream handshake, made when the first one needs them.
+
+        In a thread, for it reads the system's roots: nobody else waits meanwhile.
+        """
+        async with self._making_context:
+            if self._context is None:
+                self._context = await trio.to_thread.run_sync(self._read_context)
+            return self._context
+
+    def _read_context(self) -> ssl.SSLContext:
+        context = default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        if self.upstream_ca is not None:
+            add_roots(context, self.upstream_ca)
+        if self.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+@contextmanager
+def _time_limit(address: Authority, seconds: float) -> Iterator[None]:
+    with trio.move_on_after(seconds) as scope:
+        yield
+    if scope.cancelled_caught:
+        message = f"{address} did not take the connection within {seconds:g} s"
+        raise UpstreamError("timeout", message, status=504)
+
+
+def _cause(error: BaseException) -> str:
+    """Return the innermost reason in words: Trio wraps one error an address that it tried."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(sorted({_cause(inner) for inner in error.exceptions}))
+    # By its number: the text is Trio's, and repeats the address.
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else str(error)
+
+
+def _tls_error(authority: Authority, cause: BaseException) -> UpstreamError:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        hint = "; if it is meant to be so, give --upstream-ca FILE or --insecure-upstream"
+        if replaced := os.environ.get("SSL_CERT_FILE"):
+            hint += (
+                f" (the proxy itself runs with SSL_CERT_FILE={replaced}, which replaces the roots)"
+            )
+        reason = cause.verify_message.rstrip(".")
+        words = f"the certificate of {authority} is not trusted: {reason}{hint}"
+        return UpstreamError("certificate", words)
+    reason = getattr(cause, "reason", None) or getattr(cause, "strerror", None) or str(cause)
+    return UpstreamError("tls", f"no TLS with {authority}: {reason}")

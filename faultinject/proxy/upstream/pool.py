@@ -1,0 +1,95 @@
+"""The upstream connections of one client connection.
+
+They belong to it and end with it, as if there were no proxy: an origin that knows a client by its
+connection (NTLM, Negotiate) must never take one client for another. There is one an origin.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from types import TracebackType
+from typing import Protocol
+
+import trio
+
+from faultinject.http.h1.connection import UpstreamConnection
+from faultinject.limits import Limits
+from faultinject.net.streams import say_end
+from faultinject.proxy.upstream.dial import Origin
+from faultinject.proxy.upstream.lease import Lease
+
+
+class Dial(Protocol):
+    """What opens a connection that is ready for HTTP; raises `UpstreamError`."""
+
+    async def __call__(self, origin: Origin) -> trio.abc.Stream:
+        """Open a connection to an origin."""
+        ...
+
+
+class OwnLease(Lease):
+    """A client connection's own upstream connections; a context manager that owns them."""
+
+    def __init__(self, dial: Dial, limits: Limits) -> None:
+        super().__init__()
+        self._dial = dial
+        self._limits = limits
+        self._origin: Origin | None = None
+        self._waiting: OrderedDict[Origin, UpstreamConnection] = OrderedDict()
+        """Connections to other origins than the last one, least recently used first."""
+
+    async def acquire(self, origin: Origin, *, fresh: bool = False) -> bool:
+        """Have a connection; see the base class."""
+        await self._turn_to(origin)
+        if self._connection is not None:
+            if not fresh and await self._connection.still_idle():
+                return True
+            await self.discard()
+        stream = await self._dial(origin)
+        self._connection = UpstreamConnection(
+            stream,
+            head_bytes=self._limits.head_bytes,
+            head_seconds=self._limits.head_seconds,
+        )
+        return False
+
+    async def _turn_to(self, origin: Origin) -> None:
+        """Put the connection aside, if it is to another origin, and take up this one's."""
+        if origin == self._origin:
+            return
+        before, connection = self._origin, self._connection
+        self._origin, self._connection = origin, self._waiting.pop(origin, None)
+        if before is None or connection is None:
+            return
+        self._waiting[before] = connection
+        if len(self._waiting) >= self._limits.upstream_connections:
+            _, oldest = self._waiting.popitem(last=False)
+            await _end(oldest)
+
+    async def discard(self) -> None:
+        """End the connection; see the base class."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await _end(connection)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            await self.discard()
+        finally:
+            while self._waiting:
+                _, connection = self._waiting.popitem()
+                await _end(connection)
+
+
+async def _end(connection: UpstreamConnection) -> None:
+    """Close a connection: in good order, unless a request was not sent to its end."""
+    try:
+        if connection.owes_nothing:
+            await say_end(connection.stream)
+    finally:
+        await trio.aclose_forcefully(connection.stream)

@@ -1,0 +1,175 @@
+"""The summary in sentences: what happened besides, and what to check if nothing did.
+
+Knows nothing of how they are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from faultinject.events import Outcome, PluginStarted
+from faultinject.report.display import brief
+from faultinject.report.quantities import times
+from faultinject.report.summary import Summary
+
+MAX_NAMED_HOSTS = 3
+"""Most hosts that one sentence names."""
+MAX_HOST_CHARACTERS = 60
+NAMELESS = "no name"
+"""Stands for a tunnel whose client named no host, behind Fault."""
+RARE: tuple[Outcome, ...] = ("not-reached", "upgraded", "client-gone", "refused")
+"""Outcomes that share a column, so that the table fits 80 characters; a line tells them apart."""
+
+
+def facts(summary: Summary) -> list[str]:
+    """Say what happened besides exchanges."""
+    return [
+        *_of_rare_outcomes(summary),
+        *_of_left_out(summary),
+        *_of_tunnels(summary),
+        *_of_failures(summary),
+    ]
+
+
+def _of_rare_outcomes(summary: Summary) -> Iterator[str]:
+    for outcome in RARE:
+        if number := sum(counts.outcomes[outcome] for counts in summary.targets.values()):
+            yield f"{times(number, 'request')}: {outcome.replace('-', ' ')}."
+
+
+def _of_left_out(summary: Summary) -> Iterator[str]:
+    what = "other than a call of a model" if summary.only == "model" else "housekeeping"
+    if passed := sum(summary.left_out.values()):
+        yield f"{times(passed, 'request')} passed as {what}: {_top(summary.left_out)}."
+    if hit := sum(summary.left_out_hit.values()):
+        requests = times(hit, "request", "requests")
+        yield f"{requests} met a rule of yours as {what}: {_top(summary.left_out_hit)}."
+    if summary.preflights:
+        yield f"{times(summary.preflights, 'CORS preflight')} passed."
+
+
+def _of_tunnels(summary: Summary) -> Iterator[str]:
+    if relays := sum(summary.relayed.values()):
+        tunnels = times(relays, "tunnel was", "tunnels were")
+        yield f"{tunnels} relayed untouched: {_top(summary.relayed)}."
+    if unopened := sum(summary.unopened_tunnels.values()):
+        tunnels = times(unopened, "tunnel")
+        yield f"{tunnels} could not be opened: {_top(summary.unopened_tunnels)}."
+    if refusals := sum(summary.refused_handshakes.values()):
+        handshakes = times(refusals, "handshake was", "handshakes were")
+        yield (
+            f"{handshakes} refused by clients that do not trust our CA: "
+            f"{_top(summary.refused_handshakes)}. See `faultinject ca instructions`."
+        )
+
+
+def _of_failures(summary: Summary) -> Iterator[str]:
+    if summary.handshake_failures:
+        yield f"{times(summary.handshake_failures, 'other TLS handshake')} failed."
+    if summary.session_failures:
+        yield (
+            f"{times(summary.session_failures, 'session')} ended by a defect of faultinject; "
+            "please report it, with the traceback that --log-level debug shows."
+        )
+    if summary.events_dropped:
+        yield f"{times(summary.events_dropped, 'event')} missing above: the output was too slow."
+
+
+def _url(summary: Summary) -> str:
+    started = summary.started
+    return (
+        "the proxy's URL" if started is None or isinstance(started, PluginStarted) else started.url
+    )
+
+
+def what_is_missing(summary: Summary) -> str:
+    """Say what did not arrive in a run without one request that could meet a rule."""
+    call = "call of a model" if summary.only == "model" else "call of the API"
+    tested = "." if summary.left_out_hit else ", so nothing was tested."
+    if summary.refused:
+        refused = times(summary.refused, "request was", "requests were")
+        return f"{refused} refused, and no other {call} arrived{tested}"
+    if not _other_requests(summary):
+        return "No request to a target arrived."
+    return f"No {call} arrived{tested}"
+
+
+def _other_requests(summary: Summary) -> bool:
+    """Say whether there were requests, though none that presets and the options are for."""
+    return bool(summary.left_out or summary.left_out_hit or summary.preflights)
+
+
+def checks(summary: Summary) -> list[str]:
+    """Say what to look at after a run without one request that could meet a rule."""
+    others = _checks_of_others(summary) if _other_requests(summary) else []
+    if summary.refused:
+        why = "Why, and what to do, is in the answers, and in the lines above that say refused."
+        return [why, *others]
+    if others:
+        return others
+    if isinstance(summary.started, PluginStarted):
+        return _plugin_checks(summary, summary.started)
+    if summary.refused_handshakes:
+        mend = "Make the client trust our CA (`faultinject ca instructions`), or give it "
+        return [f"{mend}{_url(summary)} as base URL: that needs no certificate."]
+    # What names no host is no request to a proxy: TLS or SOCKS, most likely.
+    others = [name for name, counts in summary.targets.items() if counts.rate_asked is None]
+    if summary.relay_reasons or any(others):
+        reasons = _top(summary.relay_reasons) or "not a target"
+        return [
+            f"The client uses the proxy, but nothing was looked into: {reasons}.",
+            "If one of those hosts should be, name it with --target-host.",
+        ]
+    if summary.handshake_failures:
+        return ["Clients connected, but TLS with them failed: the lines above say why."]
+    if summary.sessions:
+        return [
+            "Clients connected, but no request to a target ended: do they speak HTTP?",
+            f"They must use {_url(summary)} as an HTTP proxy (not SOCKS), as http:// (not https://).",
+        ]
+    return [
+        f"No client connected. Is HTTPS_PROXY={_url(summary)} set where the client runs?",
+        "Does the client heed it? Not all do, and NO_PROXY may exclude the host.",
+        f"A client with a base URL can be given {_url(summary)} as that.",
+    ]
+
+
+def _checks_of_others(summary: Summary) -> list[str]:
+    lines = ["The client was here, but what it asked is no call of the API."]
+    if summary.started is not None and summary.started.only_for:
+        wider = " --only api is for all calls of the API," if summary.only == "model" else ""
+        lines = [
+            "The client was here, but what it asked is not what presets and the options are for.",
+            f"Should one of the requests above fail?{wider} --only all is for every request.",
+        ]
+    if summary.preflights:
+        lines.append("CORS preflights pass all the same: see that the page's own call comes.")
+    return lines
+
+
+def _plugin_checks(summary: Summary, started: PluginStarted) -> list[str]:
+    """Say the same after a run of the plugin."""
+    if summary.refused_handshakes:
+        return ["Make the client trust our CA: `faultinject ca instructions`."]
+    if summary.relay_reasons:
+        return [
+            f"Fault used the plugin, but nothing was looked into: {_top(summary.relay_reasons)}.",
+            "If a host should be, name it with --target-host.",
+        ]
+    if summary.handshake_failures:
+        return ["There were tunnels, but TLS in them failed: the lines above say why."]
+    if summary.sessions:
+        return ["There were tunnels, but no request to a target ended: do they carry HTTP?"]
+    command = f" ({brief(started.command, 300)})" if started.command else ""
+    return [
+        f"Fault brought no tunnel. Does it run, with both registrations and the targets{command}?",
+        "Does the client heed HTTPS_PROXY, which names Fault? NO_PROXY may exclude the host.",
+    ]
+
+
+def _top(table: dict[str, int]) -> str:
+    """Name the largest entries, with their numbers."""
+    names = sorted(table, key=lambda name: -table[name])
+    words = [f"{brief(name or NAMELESS, MAX_HOST_CHARACTERS)} ({table[name]})" for name in names]
+    more = len(words) - MAX_NAMED_HOSTS
+    return ", ".join(words[:MAX_NAMED_HOSTS]) + (f" and {more} more" if more > 0 else "")

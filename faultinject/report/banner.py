@@ -1,0 +1,154 @@
+"""What the proxy and the plugin say when they start: what they do, and how clients come to it.
+
+Knows nothing of other events.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from faultinject.authority import TargetPattern, bracketed
+from faultinject.events import PluginStarted, ProxyStarted
+from faultinject.report.display import brief, safe
+from faultinject.report.quantities import percent
+
+# How the base URL is given to the SDKs of APIs that have a variable for it, and the path that
+# the variable is expected to carry.
+_BASE_URL_VARIABLES = {
+    "api.anthropic.com": ("ANTHROPIC_BASE_URL", ""),
+    "api.openai.com": ("OPENAI_BASE_URL", "/v1"),
+    "generativelanguage.googleapis.com": ("GOOGLE_GEMINI_BASE_URL", ""),
+}
+
+
+def _proxy_lines(url: str, ca_cert: str | None) -> list[str]:
+    """Return how a client is told to use the proxy and to trust the CA, by what it is made with.
+
+    Without a CA there is no such way. Each is for one command, not by export: the proxy itself,
+    run from that shell later, would take the CA for its only root.
+    """
+    if ca_cert is None:
+        return []
+    proxy, ca = f"HTTPS_PROXY={shlex.quote(url)}", shlex.quote(safe(ca_cert))
+    return [
+        "  Point a client at it (Java, curl and more: `faultinject ca instructions`):",
+        f"    {proxy} SSL_CERT_FILE={ca} python app.py",
+        f"    {proxy} NODE_EXTRA_CA_CERTS={ca} claude",
+        "  The first is for Python, Go and Rust, the second for Node 24 (NODE_USE_ENV_PROXY=1)",
+        "  and for agents made with Bun.",
+    ]
+
+
+def _base_url_lines(event: ProxyStarted) -> list[str]:
+    targets = [target for target in map(TargetPattern.parse, event.targets) if target.exact]
+    if not targets:
+        return []
+    names = " or ".join(map(str, targets[:MOST_TARGETS]))
+    ways = [_BASE_URL_VARIABLES.get(target.host, ("", "")) for target in targets]
+    way = "Give a client" if event.ca_cert is None else "Or give it"
+    return [
+        f"  {way} the proxy as base URL, which needs no certificate (it stands for {names}):",
+        *dict.fromkeys(_base_url_line(event, *way) for way in ways),
+    ]
+
+
+def _base_url_line(event: ProxyStarted, variable: str, path: str) -> str:
+    url = shlex.quote(safe(event.url) + path)
+    return f"    {variable}={url} python app.py" if variable else f"    {url}"
+
+
+MOST_TARGETS = 4
+"""Most targets that are named as those that the base URL stands for."""
+MOST_RULES = 8
+"""Most rules that are named; `--log-format json` names all."""
+
+
+_ONLY = {"model": "calls of a model", "all": "every request, housekeeping too"}
+"""What presets and the options are for, if it is not as usual."""
+
+
+_NO_CA = "none: the proxy works as base URL alone, see the warning below"
+
+
+def _rule_lines(event: ProxyStarted | PluginStarted) -> list[str]:
+    errors = f"  errors   {percent(event.error_probability)} of requests get status"
+    names = [_rule_name(name, event) for name in event.rules[:MOST_RULES]]
+    more = len(event.rules) - MOST_RULES
+    rules = ", ".join(names) + (f" and {more} more" if more > 0 else "")
+    return [
+        *([f"{errors} {event.status_code}"] if "options" in event.rules else []),
+        *([f"  rules    {rules}"] if event.rules != ("options",) else []),
+        *([f"  only     {_ONLY[event.only]}"] if event.only in _ONLY and event.only_for else []),
+        *(["  refused  WebSockets to a target, with status 426"] if event.refuse_websocket else []),
+        f"  seed     {event.seed}",
+        f"  CA       {_NO_CA if event.ca_cert is None else safe(event.ca_cert)}",
+    ]
+
+
+def _rule_name(name: str, event: ProxyStarted | PluginStarted) -> str:
+    """Return a rule's name, with its chance and attempts if it does not fire whenever it may."""
+    notes = []
+    if (chance := event.chances.get(name)) is not None:
+        notes.append(percent(chance))
+    if (first := event.first_attempts.get(name)) is not None:
+        attempts = "attempt" if first == 1 else f"{first} attempts"
+        notes.append(f"first {attempts} of each call")
+    return brief(name, 100) + (f" ({', '.join(notes)})" if notes else "")
+
+
+def _unknown_lines(event: ProxyStarted | PluginStarted) -> list[str]:
+    """Return a line for each host of which it is not known how its API fails."""
+    words = "unknown API, generic errors but on OpenAI's and Anthropic's paths"
+    return [f"           {safe(host)}: {words}" for host in event.unknown_apis[:MOST_TARGETS]]
+
+
+def start_block(event: ProxyStarted, *, bold: str = "", plain: str = "") -> str:
+    """Return the lines that open a run; ``bold`` and ``plain`` switch the title's looks."""
+    url = safe(event.url)
+    targets = ", ".join(map(safe, event.targets))
+    answer = " (answered by the built-in fake API)" if event.fake_upstream else ""
+    host = bracketed(safe(event.host))
+    kind = "IPv6" if ":" in host else "IPv4"
+    everywhere = "" if host in url else f" ({host}: on every {kind} address of this machine)"
+    lines = [
+        f"{bold}faultinject {safe(event.version)} listens on {url}{plain}{everywhere}",
+        f"  targets  {targets}{answer}",
+        *_unknown_lines(event),
+        *_rule_lines(event),
+        "",
+        *_proxy_lines(url, event.ca_cert),
+        *_base_url_lines(event),
+        "",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+FAULT_PROXY = "http://127.0.0.1:3180"
+"""Where Fault's proxy listens unless it is told otherwise."""
+
+
+def plugin_block(event: PluginStarted, *, bold: str = "", plain: str = "") -> str:
+    """Return the lines that open a plugin's run; as `start_block`."""
+    urls = f"{safe(event.client_url)} and {safe(event.upstream_url)}"
+    ca_cert = shlex.quote(safe(event.ca_cert or ""))
+    lines = [
+        f"{bold}faultinject {safe(event.version)} is a plugin of Fault at {urls}{plain}",
+        f"  targets  {', '.join(map(safe, event.targets))}",
+        *_unknown_lines(event),
+        *_rule_lines(event),
+        "",
+        *_host_lines(event),
+        "  Then point a client at Fault (more: `faultinject ca instructions`):",
+        f"    HTTPS_PROXY={FAULT_PROXY} SSL_CERT_FILE={ca_cert} python app.py",
+        "",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _host_lines(event: PluginStarted) -> list[str]:
+    if event.command:
+        return ["  Start Fault (0.x) so that it uses the plugin:", f"    {safe(event.command)}"]
+    return [
+        "  Have your host call the first of the two; it must give the answer to a chunk back to",
+        "  the chunk's sender, which Fault does not (see --tunnel).",
+    ]

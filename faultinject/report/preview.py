@@ -1,0 +1,239 @@
+"""What a rule's faults send, worked out without a connection: for people to look at.
+
+The bytes are made by what makes them in a run, with the numbers of one seed and at one time. The
+answer that a stream's faults harm is the smallest that the API would give. Knows nothing of who
+shows it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+from attrs import field, frozen
+
+from faultinject.faults import transform
+from faultinject.faults.answer import Answer
+from faultinject.faults.breaks import How
+from faultinject.faults.build import make
+from faultinject.faults.delay import Delay, Fixed
+from faultinject.faults.fault import Fault
+from faultinject.faults.labels import break_words
+from faultinject.faults.place import Stage
+from faultinject.faults.render import worded, worded_by_proxy
+from faultinject.faults.respond import Respond
+from faultinject.faults.transform import ENDINGS, TICK, Act, Told, Transform
+from faultinject.http.message import End, Headers, Part, ResponseHead
+from faultinject.providers.provider import Asked, Provider
+from faultinject.providers.synthetic import SPACING_SECONDS, made_answer
+from faultinject.rules.draws import Draws
+from faultinject.rules.match import Match
+from faultinject.rules.model import Rule
+from faultinject.tls.client_hello import fatal_alert
+
+NOW_SECONDS = 1_800_000_000
+"""The time that is shown: 2027-01-15T08:00:00Z."""
+_DATE = b"Fri, 15 Jan 2027 08:00:00 GMT"
+_MOST_WAITS = 12
+_MOST_LONG_WAITS = 2
+_TOOL = {"type": "object", "properties": {"city": {"type": "string"}}}
+
+
+@frozen
+class Example:
+    """A request to an API, for which an answer is made."""
+
+    path: str
+    document: dict[str, Any] = field(repr=False)
+
+
+_MESSAGES = [{"role": "user", "content": "What is the weather in Oslo?"}]
+_FUNCTION = {"name": "weather", "parameters": _TOOL}
+_EXAMPLES = {
+    "anthropic": [
+        Example(
+            "/v1/messages",
+            {"messages": _MESSAGES, "tools": [{"name": "weather", "input_schema": _TOOL}]},
+        )
+    ],
+    "openai": [
+        Example(
+            "/v1/chat/completions",
+            {"messages": _MESSAGES, "tools": [{"type": "function", "function": _FUNCTION}]},
+        ),
+        Example(
+            "/v1/responses",
+            {"input": _MESSAGES, "tools": [{"type": "function", **_FUNCTION}]},
+        ),
+    ],
+}
+_ELSEWHERE = [Example("/orders", {})]
+
+
+@frozen
+class Shown:
+    """What happens to one request."""
+
+    path: str
+    stream: bool
+    """Whether the request asks for a stream."""
+    text: str
+    """Bytes, with CR as ␍, and between them what happens, in brackets."""
+
+
+def shown(rule: Rule, provider: Provider) -> Iterator[Shown]:
+    """Return what each fault of a rule does to requests to an API; nothing if it has none."""
+    for choice in rule.faults:
+        seen: set[str] = set()
+        for example in _EXAMPLES.get(provider.name, _ELSEWHERE):
+            if (one := _shown(rule, choice.fault, provider, example)) and one.text not in seen:
+                seen.add(one.text)
+                yield one
+
+
+def _shown(rule: Rule, fault: Fault, provider: Provider, example: Example) -> Shown | None:
+    within = bool(fault.stream) or (fault.breaks is not None and fault.breaks.point is not None)
+    stream = within and rule.match.stream is not False
+    if not _fits(rule.match, provider, example.path):
+        return None
+    document = {"model": "some-model", "stream": stream, **example.document}
+    if rule.match.tools is None or not rule.match.tools:
+        document.pop("tools", None)
+    host = provider.hosts[0] if provider.hosts else "api.example.com"
+    asked = Asked(example.path, document, host)
+    return Shown(example.path, stream, "".join(_Preview(rule, fault, provider, asked).lines()))
+
+
+def _fits(match: Match, provider: Provider, path: str) -> bool:
+    return (match.providers is None or provider.name in match.providers) and (
+        match.path is None or match.path.holds(path)
+    )
+
+
+# -- one answer ---------------------------------------------------------------------------------
+
+
+@frozen
+class _Preview:
+    rule: Rule
+    fault: Fault
+    provider: Provider
+    asked: Asked
+
+    def lines(self) -> Iterator[str]:
+        """Return the text, piece by piece."""
+        fault = self.fault
+        for delay in fault.delays:
+            yield f"[{_wait(delay)}]\n"
+        if fault.respond is not None:
+            yield from self._respond(fault.respond)
+        elif fault.breaks is not None and fault.breaks.point is None:
+            yield f"[{break_words(fault.breaks)}]\n"
+            if fault.breaks.how is How.TLS_ALERT:
+                yield f"[bytes {fatal_alert(fault.breaks.alert).hex(' ')}]\n"
+        elif fault.stream or fault.breaks is not None:
+            yield from self._harmed()
+        else:
+            yield "[the API is asked, and its answer passes]\n"
+
+    def _numbers(self, purpose: str) -> Callable[[], float]:
+        return Draws(1, self.rule.id, 1).apart(purpose).uniform
+
+    def _respond(self, fault: Respond) -> Iterator[str]:
+        fields = self.provider.draw_fields(self._numbers("fields"), NOW_SECONDS, self.asked)
+        if fault.at is Stage.CONNECT:
+            response = worded_by_proxy(fault, fields, self.rule.id)
+        else:
+            response = worded(fault, self.provider, fields, self.rule.id)
+        for part in response.parts(_DATE, close=not fault.keep_open):
+            yield from _part(part)
+
+    def _harmed(self) -> Iterator[str]:
+        fields = self.provider.draw_fields(self._numbers("fields"), NOW_SECONDS, self.asked)
+        uniform = self._numbers("made answer")
+        marker = self.rule.id if self.fault.made_stream else None  # a real answer bears none
+        made = made_answer(self.provider, self.asked, fields, uniform, marker, close=False)
+        shape = self.provider.stream_kind(self.asked.path, made.head)
+        answer = Answer(self.provider, shape, False, fields, self._numbers)
+        what = make(self.fault.stream, self.fault.breaks, answer)
+        yield from _part(made.head)
+        yield from (f"[{words}]\n" for words in what.undone)
+        if what.transform is not None:
+            yield from _Run(what.transform).texts(made.pieces)
+
+
+@frozen
+class _Run:
+    """A stream passed through a transform, with the time that would pass."""
+
+    transform: Transform
+
+    def texts(self, pieces: list[bytes]) -> Iterator[str]:
+        """Return what comes out, up to the end."""
+        now, waits, long_waits, places = 0.0, 0, 0, count()
+        rest: deque[Told] = deque((*pieces, End()))
+        while True:  # at the latest, the body's end brings an ending
+            now = max(now, next(places) * SPACING_SECONDS)
+            told = TICK if self.transform.wake_at <= now else rest.popleft()
+            for act in self.transform.step(told, now):
+                yield from _act(act, now)
+                later = transform.later(now, act)
+                waits, long_waits = waits + (later > now), long_waits + (later > now + 1)
+                now = later
+                if isinstance(act, ENDINGS):
+                    return
+                if waits > _MOST_WAITS or long_waits > _MOST_LONG_WAITS:
+                    yield "[and so on]\n"
+                    return
+
+
+def _act(act: Act, now_seconds: float) -> Iterator[str]:
+    match act:
+        case transform.Send(data):
+            yield visible(data)
+        case transform.WaitUntil(seconds) if seconds > now_seconds:
+            yield f"[{seconds - now_seconds:.3g} s pass]\n"
+        case transform.Finish():
+            yield "[the body's proper end]\n"
+        case transform.Cut():
+            yield "[FIN, without the body's proper end]\n"
+        case transform.Reset():
+            yield "[RST]\n"
+        case transform.Hang():
+            yield "[nothing more, until the client leaves]\n"
+        case transform.Garbage(data):
+            yield f"[{len(data)} bytes of garbage, then FIN]\n"
+
+
+def _wait(delay: Delay) -> str:
+    if isinstance(delay.length, Fixed):
+        return f"{delay.length.seconds:g} s pass before the {delay.before.value}"
+    kind = type(delay.length).__name__.lower()
+    middle = delay.length.quantile(0.5)
+    return f"a {kind} time passes before the {delay.before.value}, half of the times {middle:.3g} s"
+
+
+# -- bytes --------------------------------------------------------------------------------------
+
+
+def _part(part: Part) -> Iterator[str]:
+    if isinstance(part, ResponseHead):
+        status = f"HTTP/1.1 {part.status} {part.reason.decode()}\n"
+        yield status + _headers(part.headers) + "\n"
+    elif isinstance(part, bytes):
+        yield visible(part)
+
+
+def _headers(headers: Headers) -> str:
+    return "".join(f"{name.decode()}: {value.decode()}\n" for name, value in headers)
+
+
+def visible(data: bytes) -> str:
+    """Return bytes as text in which each is seen: CR as ␍, an end without a line end as ␃.
+
+    What is no UTF-8 is shown as Python writes it.
+    """
+    text = data.decode("utf-8", "backslashreplace").replace("\r", "␍")
+    return text if text.endswith("\n") or not text else text + "␃\n"

@@ -1,0 +1,287 @@
+"""What a run came to: requests by target and outcome, and what was not looked into.
+
+Knows nothing of where the events come from; it has no clock of its own either, and takes the
+times from the events. `report` words it for a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from attrs import define, field
+
+from faultinject.events import (
+    Event,
+    ExchangeEnded,
+    HandshakeFailed,
+    Kind,
+    Outcome,
+    PluginStarted,
+    PluginStopped,
+    ProxyStarted,
+    ProxyStopped,
+    RelayEnded,
+    SessionFailed,
+    SessionStarted,
+    rfc3339,
+)
+
+VERSION = 1
+"""Version of the summary's fields; it changes when one is renamed or changes its meaning."""
+MAX_HOSTS = 1000
+"""Most hosts that one table keeps by their names; strangers choose those names."""
+OTHER = "(other)"
+"""Stands for every further host. The parentheses keep it apart from a host of that name."""
+
+MAX_REQUEST_CHARACTERS = 200
+"""Longest method and path that a table keeps; clients choose them."""
+
+_V = TypeVar("_V")
+
+
+class TextSink(Protocol):
+    """What a summary can be written to: a text file, or an `EventOutput`."""
+
+    def write(self, text: str, /) -> object:
+        """Take the text."""
+        ...
+
+
+@define
+class TargetCounts:
+    """The exchanges with one target, or with one host that is none."""
+
+    target: str
+    rate_asked: float | None
+    """The probability that was asked for; None for a host that is no target."""
+    outcomes: dict[Outcome, int] = field(
+        factory=lambda: {
+            "injected": 0,
+            "forwarded": 0,
+            "upgraded": 0,
+            "upstream-error": 0,
+            "client-gone": 0,
+            "refused": 0,
+            "harmed": 0,
+            "not-reached": 0,
+        }
+    )
+
+    @property
+    def requests(self) -> int:
+        """How many exchanges ended, whatever their outcome."""
+        return sum(self.outcomes.values())
+
+    @property
+    def tested(self) -> int:
+        """How many of them could meet a rule: all but those that were refused."""
+        return self.requests - self.outcomes["refused"]
+
+    @property
+    def rate_seen(self) -> float | None:
+        """The part of ``tested`` that a rule injected or harmed; None if there were none."""
+        faults = self.outcomes["injected"] + self.outcomes["harmed"]
+        return faults / self.tested if self.tested else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts as JSON has them."""
+        return {
+            "target": self.target,
+            "requests": self.requests,
+            "injected": self.outcomes["injected"],
+            "rate_asked": self.rate_asked,
+            "rate_seen": None if self.rate_seen is None else round(self.rate_seen, 6),
+            "forwarded": self.outcomes["forwarded"],
+            "upgraded": self.outcomes["upgraded"],
+            "upstream_errors": self.outcomes["upstream-error"],
+            "client_gone": self.outcomes["client-gone"],
+            "refused": self.outcomes["refused"],
+            "harmed": self.outcomes["harmed"],
+            "not_reached": self.outcomes["not-reached"],
+        }
+
+
+@define
+class RuleCounts:
+    """How often one rule was reached and fired; known when the run is over."""
+
+    rule: str
+    reached: int = 0
+    fired: int = 0
+    not_reached: int = 0
+    """How often it fired, and nothing of it happened: its point never came."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts as JSON has them."""
+        return {
+            "rule": self.rule,
+            "reached": self.reached,
+            "fired": self.fired,
+            "not_reached": self.not_reached,
+        }
+
+
+def _key(table: dict[str, _V], name: str) -> str:
+    return name if name in table or len(table) < MAX_HOSTS else OTHER
+
+
+def _count(table: dict[str, int], name: str) -> None:
+    key = _key(table, name)
+    table[key] = table.get(key, 0) + 1
+
+
+class Summary:
+    """Counts events; ``listen`` is the listener.
+
+    ``events_dropped`` tells how many events were not written (`EventOutput.dropped`).
+    """
+
+    def __init__(self, events_dropped: Callable[[], int] = lambda: 0) -> None:
+        self._events_dropped = events_dropped
+        self._last_time = 0.0
+        self.started: ProxyStarted | PluginStarted | None = None
+        self.sessions = 0
+        self.targets: dict[str, TargetCounts] = {}
+        self.rules: dict[str, RuleCounts] = {}
+        self.left_out: dict[str, int] = {}
+        """Requests that ``--only`` leaves out and that passed, by method and path."""
+        self.left_out_hit: dict[str, int] = {}
+        """Those of them that a rule of the user's own fired for."""
+        self.preflights = 0
+        self.refused = 0
+        """Requests to any host, or to none, that were refused."""
+        self.relayed: dict[str, int] = {}
+        self.unopened_tunnels: dict[str, int] = {}
+        self.relay_reasons: dict[str, int] = {}
+        """Why tunnels were not looked into, those that could not be opened included."""
+        self.refused_handshakes: dict[str, int] = {}
+        self.handshake_failures = 0
+        self.session_failures = 0
+        self._counts: dict[type[Event], Callable[[Any], None]] = {
+            ProxyStarted: self._start,
+            PluginStarted: self._start,
+            ProxyStopped: self._stop,
+            PluginStopped: self._stop,
+            SessionStarted: self._session,
+            ExchangeEnded: self._exchange,
+            RelayEnded: self._relay,
+            HandshakeFailed: self._handshake_failure,
+            SessionFailed: self._session_failure,
+        }
+
+    def listen(self, event: Event) -> None:
+        """Count an event."""
+        self._last_time = event.time
+        count = self._counts.get(type(event))
+        if count is not None:
+            count(event)
+
+    @property
+    def only(self) -> str:
+        """Which requests presets and the options are for."""
+        return "api" if self.started is None else self.started.only
+
+    @property
+    def tested(self) -> int:
+        """How many requests to targets could meet a rule.
+
+        Those that ``--only`` leaves out are not among them.
+        """
+        return sum(
+            counts.tested for counts in self.targets.values() if counts.rate_asked is not None
+        )
+
+    @property
+    def seconds(self) -> float:
+        """From the start to the last event."""
+        return 0.0 if self.started is None else max(0.0, self._last_time - self.started.time)
+
+    @property
+    def events_dropped(self) -> int:
+        """How many events the output did not write."""
+        return self._events_dropped()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the summary as JSON has it (docs/events.md)."""
+        started = self.started
+        return {
+            "v": VERSION,
+            "started": None if started is None else rfc3339(started.time),
+            "seconds": round(self.seconds, 3),
+            "seed": None if started is None else started.seed,
+            "targets": [counts.as_dict() for counts in self.targets.values()],
+            "rules": [counts.as_dict() for counts in self.rules.values()],
+            "left_out": dict(self.left_out),
+            "left_out_hit": dict(self.left_out_hit),
+            "preflights": self.preflights,
+            "sessions": self.sessions,
+            "relayed": dict(self.relayed),
+            "unopened_tunnels": dict(self.unopened_tunnels),
+            "refused_handshakes": dict(self.refused_handshakes),
+            "handshake_failures": self.handshake_failures,
+            "session_failures": self.session_failures,
+            "events_dropped": self.events_dropped,
+        }
+
+    def render(self, stream: TextSink, *, color: bool = False) -> None:
+        """Write the summary for a person, as a table and, where there is need, advice."""
+        from faultinject.report.table import report  # rich takes a while to load
+
+        stream.write(report(self, color=color))
+
+    # --- events ---
+
+    def _start(self, event: ProxyStarted | PluginStarted) -> None:
+        self.started = event
+        for target in event.targets:
+            self.targets[target] = TargetCounts(target, event.error_probability)
+        self.rules = {rule: RuleCounts(rule) for rule in event.rules}
+
+    def _stop(self, event: ProxyStopped | PluginStopped) -> None:
+        for told in event.rules:
+            rule = str(told["rule"])
+            counts = self.rules.setdefault(rule, RuleCounts(rule))
+            counts.reached, counts.fired = int(told["reached"]), int(told["fired"])
+
+    def _session(self, _: SessionStarted) -> None:
+        self.sessions += 1
+
+    def _exchange(self, event: ExchangeEnded) -> None:
+        if event.outcome == "not-reached" and event.rule in self.rules:
+            self.rules[event.rule].not_reached += 1
+        if event.outcome == "refused" and event.method:  # without, it was no request
+            self.refused += 1
+        if event.kind == "preflight" and event.rule is None:
+            self.preflights += 1
+        elif event.outcome != "refused" and self._leaves_out(event.kind):
+            request = f"{event.method} {event.path}"[:MAX_REQUEST_CHARACTERS]
+            _count(self.left_out if event.rule is None else self.left_out_hit, request)
+        else:
+            self._count_outcome(event)
+
+    def _leaves_out(self, kind: Kind | None) -> bool:
+        """Say whether presets and the options are not for requests of this kind."""
+        if self.only == "model":
+            return kind not in ("model", None)
+        return self.only == "api" and kind in ("housekeeping", "preflight")
+
+    def _count_outcome(self, event: ExchangeEnded) -> None:
+        counts = self.targets.get(event.target)
+        if counts is None:
+            key = _key(self.targets, event.target)
+            counts = self.targets.setdefault(key, TargetCounts(key, None))
+        counts.outcomes[event.outcome] += 1
+
+    def _relay(self, event: RelayEnded) -> None:
+        _count(self.relayed if event.opened else self.unopened_tunnels, event.host)
+        _count(self.relay_reasons, event.reason)
+
+    def _handshake_failure(self, event: HandshakeFailed) -> None:
+        if event.refused:
+            _count(self.refused_handshakes, event.host)
+        else:
+            self.handshake_failures += 1
+
+    def _session_failure(self, _: SessionFailed) -> None:
+        self.session_failures += 1

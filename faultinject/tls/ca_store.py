@@ -1,0 +1,143 @@
+"""The certificate authority's two files: reading them, and a first look that costs little.
+
+Knows nothing of `cryptography`: importing that would double the time a proxy takes to start.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+import stat
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attrs import field, frozen
+
+from faultinject.errors import SettingsError
+from faultinject.files import read_plain_file
+
+STAGING_NAME = ".fault-ca.new"
+"""The directory, beside the two files, in which they are made."""
+
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_BASIC_CONSTRAINTS_DER = b"\x06\x03\x55\x1d\x13"  # the object identifier 2.5.29.19
+_EXTENDED_KEY_USAGE_DER = b"\x06\x03\x55\x1d\x25"  # 2.5.29.37
+_NAME_CONSTRAINTS_DER = b"\x06\x03\x55\x1d\x1e"  # 2.5.29.30
+_EC_KEY_DER = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"  # id-ecPublicKey
+_RSA_KEY_DER = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"  # rsaEncryption
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MOST_BYTES = 1024 * 1024  # /dev/zero, or the wrong file, should not fill the memory
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
+
+
+@frozen
+class CaFiles:
+    """The two files and what was in them."""
+
+    certificate: Path
+    key: Path
+    certificate_pem: bytes
+    """The certificates in the first file and nothing else: some people keep the key there too,
+    and this is what gets exported."""
+    key_pem: bytes = field(repr=False)
+    key_readable_by_others: bool
+    """Whether the file's mode lets users other than its owner read the key."""
+
+
+def read_ca_files(certificate: Path, key: Path) -> CaFiles:
+    """Read both files; nothing is written or changed.
+
+    A key that others may *write* is refused, since they could swap what clients trust. One that
+    others may only read is accepted and marked: mounted secrets often are so, and the modes of
+    files that the user named are the user's.
+    Raises `SettingsError`.
+    """
+    blocks, key_pem = _CERTIFICATE.findall(_read(certificate)), _read(key)
+    certificate_pem = b"".join(block + b"\n" for block in blocks)
+    mode = key.stat().st_mode if os.name == "posix" else 0
+    if key_pem and mode & _OTHERS_WRITE:  # the modes of /dev/null should stay as they are
+        raise SettingsError(
+            f"{key}: users other than its owner may write the private key; run 'chmod 600' on it"
+        )
+    return CaFiles(certificate, key, certificate_pem, key_pem, bool(mode & _OTHERS_READ))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        content = read_plain_file(path, _MOST_BYTES)
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"{path}: there is no such file; name the PEM files of an existing certificate"
+            " authority, certificate and key"
+        ) from error
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: cannot be read ({error.strerror}); name a PEM file that this user may read"
+        ) from error
+    if len(content) > _MOST_BYTES:
+        raise SettingsError(f"{path}: has more than {_MOST_BYTES} bytes; name a PEM file")
+    return content
+
+
+def looks_usable(files: CaFiles) -> bool:
+    """Say whether OpenSSL takes the pair, as a certificate authority that is valid now.
+
+    A no says nothing of the reason, and may be wrong; `faultinject.tls.ca_checks` looks closer.
+    """
+    block = _CERTIFICATE.search(files.certificate_pem)
+    if block is None:
+        return False
+    try:
+        pem = block.group().decode("ascii")
+        return _is_authority_now(pem) and _is_pair(files)
+    except (ValueError, OSError):  # ssl.SSLError is an OSError
+        return False
+
+
+def _is_authority_now(pem: str) -> bool:
+    # `get_ca_certs` lists what OpenSSL's X509_check_ca accepts: it reads the key usage and the
+    # basic constraints, and lets very old certificates pass that have none.
+    store = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    store.load_verify_locations(cadata=pem)
+    der = ssl.PEM_cert_to_DER_cert(pem)
+    known_key = _EC_KEY_DER in der or _RSA_KEY_DER in der
+    authorities = store.get_ca_certs()
+    if not authorities or not known_key or _BASIC_CONSTRAINTS_DER not in der:
+        return False
+    if _EXTENDED_KEY_USAGE_DER in der:  # which may forbid servers
+        return False
+    start, end = str(authorities[0]["notBefore"]), str(authorities[0]["notAfter"])
+    return seconds_of(start) <= time.time() < seconds_of(end)
+
+
+def may_have_name_constraints(files: CaFiles) -> bool:
+    """Say whether the authority may be for some names only. A yes may be wrong, a no is not."""
+    block = _CERTIFICATE.search(files.certificate_pem)
+    return block is not None and _NAME_CONSTRAINTS_DER in ssl.PEM_cert_to_DER_cert(
+        block.group().decode("ascii")
+    )
+
+
+def seconds_of(printed: str) -> float:
+    """Return seconds since the epoch of a date as OpenSSL prints it: "Jun  1 12:00:00 2030 GMT".
+
+    `ssl.cert_time_to_seconds` does the same by `time.strptime`, whose first call takes as long
+    as all the rest of a look at an authority. Raises `ValueError`, as that does.
+    """
+    month, day, clock, year, zone = printed.split()
+    if zone != "GMT":
+        raise ValueError(f"{printed!r} is not in GMT")
+    hour, minute, second = map(int, clock.split(":"))
+    date = datetime(int(year), _MONTHS.index(month) + 1, int(day), hour, minute, second, tzinfo=UTC)
+    return date.timestamp()
+
+
+def _is_pair(files: CaFiles) -> bool:
+    # The password stops OpenSSL from asking for one on the terminal. Short RSA keys fail here too.
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+        files.certificate, files.key, password=""
+    )
+    return True

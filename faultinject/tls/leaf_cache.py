@@ -1,0 +1,113 @@
+"""One TLS configuration a host, minted when it is first needed and kept ready.
+
+Knows nothing of connections: it hands out `ssl.SSLContext` objects.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import trio
+from attrs import define, field
+
+from faultinject.tls.pem_files import PemFiles
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    from faultinject.tls.certificate_authority import CertificateAuthority, Leaf, NoAuthority
+
+# Far below a leaf's validity, so a proxy that runs for months never presents an expired one.
+RENEW_SECONDS = 30 * 24 * 3600.0
+# TLS 1.2 with forward secrecy and authenticated encryption; OpenSSL adds TLS 1.3's own suites.
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+
+@define
+class _Kept:
+    """A host's context."""
+
+    context: ssl.SSLContext
+    minted_at: float
+    has_rsa: bool = False
+
+
+@define
+class LeafCache:
+    """The contexts of the hosts used last.
+
+    `context_for` has no point at which another task could run, so however many connections ask
+    for a new host at once, its leaf is minted once.
+    """
+
+    _authority: CertificateAuthority | NoAuthority
+    _limit: int
+    """How many hosts are kept; the one that was not asked for the longest goes first."""
+    _num_tickets: int = 1
+    """Session tickets a handshake. One is enough to resume; each costs a write."""
+    _now: Callable[[], float] = time.time
+    _resumption: bool = True
+    """Whether a client may resume a session of TLS 1.2, whose handshake has its own order."""
+    _files: PemFiles = field(factory=PemFiles)
+    _rsa_key: RSAPrivateKey | None = field(default=None, repr=False)
+    """One for all leaves, as with their EC key (see `Issuer`); made when it is first needed."""
+    _kept: OrderedDict[str, _Kept] = field(factory=OrderedDict, init=False)
+    _making_key: trio.Lock = field(factory=trio.Lock, init=False)
+
+    def context_for(self, host: str) -> ssl.SSLContext:
+        """Return the context that ends TLS for a normal host, with an EC certificate (P-256).
+
+        It speaks TLS 1.2 and 1.3 and selects ``http/1.1`` if the client offers it by ALPN.
+        Raises `SettingsError` if there is no authority, or it has expired, `OSError` if OpenSSL
+        cannot be given the certificate.
+        """
+        return self._kept_for(host).context
+
+    async def context_with_rsa(self, host: str) -> ssl.SSLContext:
+        """Return the host's context, which from now on has an RSA certificate (2048 bits), too.
+
+        For clients that do not take the EC one; OpenSSL chooses by their ClientHello. The key is
+        made when it is first needed, in a thread: nobody else waits. Raises as `context_for` does.
+        """
+        async with self._making_key:
+            self._rsa_key = self._rsa_key or await trio.to_thread.run_sync(_new_rsa_key)
+        kept = self._kept_for(host)
+        if not kept.has_rsa:
+            self._load(kept.context, self._authority.mint(host, self._rsa_key))
+            kept.has_rsa = True
+        return kept.context
+
+    def _kept_for(self, host: str) -> _Kept:
+        kept = self._kept.get(host)
+        if kept is None or not 0 <= self._now() - kept.minted_at < RENEW_SECONDS:
+            kept = _Kept(self._new_context(host), self._now())
+            self._kept[host] = kept
+        self._kept.move_to_end(host)
+        while len(self._kept) > self._limit:
+            self._kept.popitem(last=False)
+        return kept
+
+    def _new_context(self, host: str) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+        context.set_ciphers(_CIPHERS)
+        context.set_alpn_protocols(["http/1.1"])
+        context.num_tickets = self._num_tickets
+        if not self._resumption:
+            context.options |= ssl.OP_NO_TICKET  # and OpenSSL keeps no sessions for Python
+        self._load(context, self._authority.mint(host))
+        return context
+
+    def _load(self, context: ssl.SSLContext, leaf: Leaf) -> None:
+        self._files.load(context, leaf.private_key_pem + leaf.certificate_chain_pem)
+
+
+def _new_rsa_key() -> RSAPrivateKey:
+    from faultinject.tls.certificates import new_rsa_key
+
+    return new_rsa_key()
