@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from faultinject import errors as errors
     from faultinject import events as events
     from faultinject.config.rule_loading import load_rules as load_rules
-    from faultinject.limits import Limits as Limits
     from faultinject.plugin.serving import serve_plugin as serve_plugin
     from faultinject.proxy.server import serve as serve
     from faultinject.rules.model import Rule as Rule
     from faultinject.rules.model import RuleSet as RuleSet
+    from faultinject.settings import Limits as Limits
     from faultinject.settings import PluginSettings as PluginSettings
     from faultinject.settings import Settings as Settings
 
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Limits": "faultinject.limits",
+    "Limits": "faultinject.settings",
     "PluginSettings": "faultinject.settings",
     "Rule": "faultinject.rules.model",
     "RuleSet": "faultinject.rules.model",

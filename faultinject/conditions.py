@@ -1,19 +1,25 @@
-"""Tests of single values: text, numbers, JSON values, and paths into JSON.
-
-What rules ask of a request and what a point in a stream asks of an event are made of these.
-Knows nothing of requests, events, and of how a test is written in a file.
-"""
+"""Tests of single values: text, numbers, JSON values, and paths into JSON."""
 
 from __future__ import annotations
 
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from attrs import field, frozen
 
-from faultinject.missing import MISSING as MISSING
+
+class _Missing:
+    """The type of `MISSING`."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = _Missing()
+"""Stands for a value that is not there. JSON's null is one that is."""
+
 
 _WILDCARDS = frozenset("*?[")
 

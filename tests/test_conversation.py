@@ -10,7 +10,7 @@ import trio.testing
 
 from faultinject.authority import Authority
 from faultinject.events import ExchangeEnded, Warned
-from faultinject.limits import Limits
+from faultinject.settings import Limits
 from tests.support.bench import TARGET, answers, get, ok, open_bench, post
 from tests.support.peer import Peer
 

@@ -15,11 +15,11 @@ import zstandard
 from attrs import define, field
 
 from faultinject.events import ExchangeEnded, Warned
-from faultinject.limits import Limits
 from faultinject.proxy import session
-from faultinject.proxy.session import Services
+from faultinject.proxy.runtime import Services
 from faultinject.rules import Plan
 from faultinject.rules.facts import Facts
+from faultinject.settings import Limits
 from tests.support.bench import get, ok, open_bench, post
 from tests.support.llm_api import completion_events
 from tests.support.peer import Message

@@ -25,10 +25,9 @@ from faultinject.config.options import FILE_OPTIONS
 from faultinject.config.rule_set import rule_set_of
 from faultinject.errors import FaultinjectError
 from faultinject.faults.respond import Respond, injected_response
-from faultinject.limits import Limits
 from faultinject.providers.anthropic import error_body, error_type
 from faultinject.rules import Draws
-from faultinject.settings import Settings
+from faultinject.settings import Limits, Settings
 from tools import preset_page
 from tools.option_table import END, START, page_with, tables
 from tools.site_check import loaded_from_elsewhere

@@ -8,11 +8,11 @@ import trio.testing
 
 from faultinject.errors import UpstreamError
 from faultinject.events import ExchangeEnded, Warned
-from faultinject.limits import Limits
 from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.proxy.http_proxy import FrontDoor
 from faultinject.proxy.session import Session
 from faultinject.proxy.upstream.pool import OwnLease
+from faultinject.settings import Limits
 from tests.support.bench import TARGET, answers, get, ok, open_bench, post, stays_open
 from tests.support.peer import Cut, Peer
 

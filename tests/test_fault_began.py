@@ -9,11 +9,9 @@ import pytest
 import trio
 
 from faultinject.events import ExchangeEnded, FaultBegan
-from faultinject.faults.action import AtOnce
 from faultinject.faults.locate import BytesFinder
-from faultinject.faults.pointed import Pointed
 from faultinject.faults.stream.stall import Stalling
-from faultinject.faults.transform import Chain, Cut, Send, WaitUntil
+from faultinject.faults.transform import AtOnce, Chain, Cut, Pointed, Send, WaitUntil
 from tests.support.bench import TARGET, Bench, open_bench, post, trusting_context
 from tests.support.llm_api import message_events
 from tests.support.peer import Peer

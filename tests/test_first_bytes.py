@@ -6,13 +6,12 @@ import pytest
 import trio
 import trio.testing
 
-from faultinject.first_bytes import FirstBytes
-from faultinject.limits import Limits
 from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.plugin.duplex.lane_stream import LanePair
 from faultinject.plugin.duplex.tunnel_lease import TunnelLease
 from faultinject.proxy.session import Session
-from faultinject.proxy.sniff import Speech
+from faultinject.proxy.sniff import FirstBytes, Speech
+from faultinject.settings import Limits
 from faultinject.tls.client_hello import ClientHello
 from tests.plugin.support import make_services
 from tests.support.tls_peers import client_context, client_hello

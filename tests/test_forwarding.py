@@ -12,11 +12,11 @@ import trio.testing
 from faultinject.errors import UpstreamError
 from faultinject.events import ExchangeEnded
 from faultinject.http.h1.connection import ClientConnection, UpstreamConnection
-from faultinject.limits import Limits
 from faultinject.net.streams import LINGER_SECONDS
 from faultinject.net.timeouts import Patience
 from faultinject.proxy.forward import Forwarding
 from faultinject.proxy.upstream.lease import Lease
+from faultinject.settings import Limits
 from tests.support.bench import (
     TARGET,
     Bench,

@@ -13,7 +13,7 @@ import trio.testing
 
 from faultinject.errors import UpstreamError
 from faultinject.events import Warned
-from faultinject.limits import Limits
+from faultinject.settings import Limits
 from tests.support.bench import TARGET, Script, ok, open_bench, post, trusting_context
 from tests.support.llm_api import chunk, message_events
 from tests.support.peer import Cut, Message, Peer

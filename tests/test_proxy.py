@@ -28,11 +28,10 @@ from faultinject.events import (
     SessionStarted,
     Warned,
 )
-from faultinject.limits import Limits
-from faultinject.net.socket_stream import SocketListener
+from faultinject.net.listener import SocketListener
 from faultinject.proxy.server import RunningProxy, _leads_back, serve
 from faultinject.proxy.upstream.fake.fake_api import FakeApi
-from faultinject.settings import Settings, WrittenRules
+from faultinject.settings import Limits, Settings, WrittenRules
 from tests.support.authorities import AuthorityFiles
 from tests.support.bench import (
     TARGET,
@@ -474,7 +473,7 @@ async def test_memory_is_given_back_once_a_surge_is_over(monkeypatch, data_dir):
         given_back.append(len(run.of(SessionEnded)))
         trio.from_thread.run_sync(told.set)
 
-    monkeypatch.setattr("faultinject.memory.gc", SimpleNamespace(collect=collect))
+    monkeypatch.setattr("faultinject.net.spare_memory.gc", SimpleNamespace(collect=collect))
     monkeypatch.setattr("faultinject.net.spare_memory.SURGE_CONNECTIONS", 4)
     async with running(data_dir, error_probability=1.0) as run:
         clients = [await run.connect() for _ in range(4)]

@@ -22,7 +22,7 @@ from faultinject.events import (
     SessionFailed,
     SessionStarted,
 )
-from faultinject.limits import Limits
+from faultinject.settings import Limits
 from tests.support.bench import TARGET, Bench, echoes, get, ok, open_bench, post, trusting_context
 from tests.support.llm_api import chunk
 from tests.support.peer import Cut, Peer

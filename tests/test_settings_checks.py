@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from faultinject.authority import ConnectTo, TargetPattern
 from faultinject.config.rule_set import rule_set_of
 from faultinject.errors import SettingsError
-from faultinject.limits import Limits
-from faultinject.plugin.duplex.duplex_tunnels import duplex_tunnels
-from faultinject.settings import ChosenPreset, PluginSettings, Settings, WrittenRules
+from faultinject.plugin.duplex.duplex_tunnel import duplex_tunnels
+from faultinject.settings import ChosenPreset, Limits, PluginSettings, Settings, WrittenRules
 
 
 def refused(kind: Callable[..., Any] = Settings, **values: Any) -> str:

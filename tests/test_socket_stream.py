@@ -12,7 +12,8 @@ import trio
 import trio.testing
 
 from faultinject.net import socket_stream
-from faultinject.net.socket_stream import SocketListener, SocketStream
+from faultinject.net.listener import SocketListener
+from faultinject.net.socket_stream import SocketStream
 
 Pair = tuple[SocketStream, SocketStream]
 
@@ -278,7 +279,7 @@ async def test_options_that_a_lost_connection_does_not_take_are_let_be() -> None
     """Its first read says that it is lost."""
     closed = socket.socket()
     closed.close()
-    assert socket_stream._set_up(closed) is closed
+    assert socket_stream.set_up(closed) is closed
 
 
 async def test_a_system_without_the_mark_of_unsent_bytes(

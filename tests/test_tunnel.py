@@ -20,8 +20,8 @@ from faultinject.events import (
     RelayEnded,
     Warned,
 )
-from faultinject.limits import Limits
 from faultinject.proxy.upstream.dial import Dialer, Origin
+from faultinject.settings import Limits
 from faultinject.tls.client_hello import AlertDescription, fatal_alert
 from tests.support.bench import (
     RSA_ONLY,

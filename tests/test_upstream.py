@@ -12,13 +12,13 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from faultinject.authority import Authority
 from faultinject.errors import UpstreamError
 from faultinject.http.message import End, Part, RequestHead
-from faultinject.limits import Limits
 from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.net.socket_stream import SocketStream
 from faultinject.net.streams import Layered
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.proxy.upstream.pool import OwnLease
+from faultinject.settings import Limits
 from faultinject.tls.stream import TlsStream
 from tests.support.bench import TARGET, leaves, trusting_context
 from tests.support.script import ScriptedPeer

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from faultinject.cli.commands import HelpfulGroup, settings_of, table_options
-from faultinject.cli.platforms import PLATFORMS, this_platform
+from faultinject.cli.trust import PLATFORMS, this_platform
 from faultinject.config import CA_OPTIONS
 from faultinject.errors import SettingsError, StartError
 from faultinject.files import read_plain_file, write_within

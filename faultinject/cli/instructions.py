@@ -16,8 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from string import Template
 
-from faultinject.cli.platforms import PLATFORMS
-from faultinject.cli.trust import ANCHOR_NAME, shown, trust_commands
+from faultinject.cli.trust import ANCHOR_NAME, PLATFORMS, shown, trust_commands
 
 _SECTIONS = {
     "macos": """\

@@ -5,12 +5,173 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
+from collections.abc import Iterable, Iterator
 
 import click
 
 from faultinject.cli.commands import HelpfulCommand, HelpfulGroup, preset_names
+from faultinject.config import nearest
+from faultinject.config.presets import Preset, preset_named
+from faultinject.config.wording import shown_text
 from faultinject.errors import SettingsError
+from faultinject.faults.place import Stage
+from faultinject.providers import PROVIDERS
+from faultinject.providers.provider import Provider
+from faultinject.report.preview import shown
 from faultinject.settings import ChosenPreset, Settings
+
+GROUPS = {
+    "The API answers with an error": (
+        "overloaded", "overload-storm", "rate-limited", "rate-limited-long", "spend-cap",
+        "auth-expired", "credit-empty", "too-large", "server-error", "server-timeout",
+    ),
+    "Something in front of the API answers": ("gateway-html", "envoy-503", "cf-timeout"),
+    "A stream goes wrong after 200 OK": (
+        "stream-overloaded", "stream-overloaded-first", "stream-cut", "stream-reset",
+        "stream-truncated", "tool-json-cut", "stream-stall", "ping-only", "slow-drip",
+    ),
+    "The answer is late, or the connection breaks": (
+        "slow-first-byte", "reset-on-reuse", "connect-refused", "proxy-407", "tls-reset",
+        "tls-alert",
+    ),
+    "The answer is a 200 and of no use": ("empty-200", "html-200", "corrupt-json", "max-tokens"),
+    "Several of these": ("flaky", "bad-day", "retry-torture"),
+}  # fmt: skip
+"""The presets by what fails, in the order of `faultinject.config.presets.NAMES`."""
+
+_INDENT = "  "
+_LEAST_TEXT = 30
+_MOST = 100  # lines that are longer are hard to read
+_END = """\
+Have one happen, here to a tenth of the requests:
+  faultinject proxy --preset stream-cut@10%
+See its rules, its bytes, and what a client should do:
+  faultinject presets show stream-cut
+"""
+
+
+def preset_list(columns: int | None) -> str:
+    """Return the list, as wide as it may be; None for a line a preset, which suits grep."""
+    return "".join(_lines(columns and min(columns, _MOST)))
+
+
+def _lines(columns: int | None) -> Iterator[str]:
+    beside = max(len(name) for names in GROUPS.values() for name in names) + 2
+    for title, names in GROUPS.items():
+        yield f"{title}\n"
+        for name in names:
+            start = f"{_INDENT}{name:{beside}}"
+            if columns is not None and columns < len(start) + _LEAST_TEXT:
+                yield f"{_INDENT}{name}\n"
+                start = _INDENT * 2
+            yield _entry(start, preset_named(name).sees, columns)
+        yield "\n"
+    yield _END
+
+
+def _entry(start: str, text: str, columns: int | None) -> str:
+    if columns is None:
+        return f"{start}{text}\n"
+    indent = " " * len(start)
+    return (
+        textwrap.fill(
+            text, columns, initial_indent=start, subsequent_indent=indent, break_on_hyphens=False
+        )
+        + "\n"
+    )
+
+
+_WIDTH = 100
+
+
+def preset_text(
+    preset: Preset, provider: str | None = None, chosen: ChosenPreset | None = None
+) -> str:
+    """Return all that there is to a preset. Raises `SettingsError` for an API that is none.
+
+    ``chosen`` is how often it was chosen to happen, if it was.
+    """
+    return "".join(_text(preset, _providers(provider), chosen or ChosenPreset(preset.name)))
+
+
+def _providers(name: str | None) -> Iterable[Provider]:
+    if name is None:
+        return PROVIDERS
+    names = {provider.name: provider for provider in PROVIDERS}
+    if name not in names:
+        near = nearest(name, names)
+        mend = f"did you mean {near}?" if near else "there are " + ", ".join(names)
+        raise SettingsError(f"--provider: {shown_text(name)} is no API that is known; {mend}")
+    return (names[name],)
+
+
+def _text(preset: Preset, providers: Iterable[Provider], chosen: ChosenPreset) -> Iterator[str]:
+    yield f"{preset.name}\n\n"
+    yield _paragraph("The client sees: ", preset.sees)
+    yield _paragraph("What it should do: ", preset.expect)
+    yield _paragraph("Whom it meets: ", _met(preset))
+    for words in _how_often(chosen):
+        yield _paragraph("As it is chosen: ", words)
+    counts_attempts = chosen.first or any(rule.counts_attempts for rule in preset.rules)
+    if preset.takes_first and not counts_attempts:
+        words = f"with --preset {preset.name}@first=2, the first two attempts of each call alone."
+        yield _paragraph("To let a client that tries again get past it: ", words)
+    if preset.note is not None:
+        yield _paragraph("To note: ", preset.note)
+    yield "\nKnown from:\n"
+    for each in preset.evidence:
+        yield _paragraph("- ", each)
+    yield f"\nThe rules:\n\n{textwrap.indent(preset.text, '  ')}\n"
+    yield _paragraph(
+        "",
+        "What goes out. The numbers in it are drawn anew for each answer; ␍ stands for CR, ␃ for"
+        " an end without a line end. What is in brackets happens. A stream that is harmed is the"
+        " API's own; here it is the smallest that the API could send.",
+    )
+    for provider in providers:
+        yield from sections(preset, provider)
+
+
+def _how_often(chosen: ChosenPreset) -> Iterator[str]:
+    """Say what is behind the @ of a name; the rules are shown without."""
+    if chosen.factor != 1:
+        yield f"with {chosen.factor:g} times the chance of each rule below, 100 % at most."
+    if chosen.first is not None:
+        first = f"when: {{first: {chosen.first}, per: attempt-group}}"
+        yield f"each rule below is for the first attempts of each call alone, as with {first}."
+
+
+_CALLS = (
+    "calls of the API to a target, as far as the rules below match them. Housekeeping of clients"
+    " (telemetry, settings, HEAD) passes, unless --only all is given; with --only model, so does"
+    " all that asks no model to generate."
+)
+_CONNECTIONS = (
+    "every connection to a target, whatever it is for: at that time nothing has been asked in it."
+    " --only changes nothing."
+)
+
+
+def _met(preset: Preset) -> str:
+    early = all(rule.stage in (Stage.CONNECT, Stage.HANDSHAKE) for rule in preset.rules)
+    return _CONNECTIONS if early else _CALLS
+
+
+def sections(preset: Preset, provider: Provider) -> Iterator[str]:
+    """Return what goes out for each rule and fault of a preset, each under a line of its own."""
+    for rule in preset.rules:
+        for number, one in enumerate(shown(rule, provider), 1):
+            which = f", {number}" if len(rule.faults) > 1 else ""
+            path = f"a stream of {one.path}" if one.stream else one.path
+            yield f"\n---- {provider.name}, {path}, rule {rule.id}{which} ----\n"
+            yield one.text
+
+
+def _paragraph(title: str, text: str) -> str:
+    indent = " " * len(title) if title == "- " else ""
+    return textwrap.fill(title + text, _WIDTH, subsequent_indent=indent) + "\n"
+
 
 _EPILOG = """\
 Have one happen to each request, or to a tenth of them:
@@ -54,7 +215,6 @@ def list_() -> None:
 
 
 def _list() -> None:
-    from faultinject.cli.preset_list import preset_list
 
     click.echo(preset_list(_columns()), nl=False)
 
@@ -75,7 +235,6 @@ def show(name: str, provider: str | None, rules_only: bool) -> None:
 
     NAME may be as --preset takes it, as in overloaded@first=2.
     """
-    from faultinject.cli.preset_text import preset_text
     from faultinject.config.presets import preset_named
 
     chosen = _chosen(name)

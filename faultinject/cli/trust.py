@@ -1,8 +1,4 @@
-"""Makes this system trust the certificate authority, with the system's own commands.
-
-Knows nothing of how the authority was made. Says what it runs before it runs it; never asks for
-rights itself: without them it prints the command to run.
-"""
+"""Makes this system trust the certificate authority, with the system's own commands."""
 
 from __future__ import annotations
 
@@ -10,12 +6,43 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 
-from faultinject.cli.platforms import PLATFORMS, this_platform
+PLATFORMS = {
+    "macos": "macOS",
+    "debian": "Debian and Ubuntu",
+    "fedora": "Fedora, RHEL and their kin",
+    "windows": "Windows",
+    "firefox": "Firefox",
+}
+"""Their titles, by the names that the command line has for them."""
+
+_OS_RELEASE = Path("/etc/os-release")
+
+
+def this_platform(system: str = sys.platform, os_release: Path = _OS_RELEASE) -> str:
+    """Return the name of the platform that this runs on; an unknown Linux counts as Debian."""
+    if system == "darwin":
+        return "macos"
+    if system == "win32":
+        return "windows"
+    return "fedora" if _families(os_release) & {"fedora", "rhel", "centos"} else "debian"
+
+
+def _families(os_release: Path) -> set[str]:
+    """Return ID and ID_LIKE of os-release(5)."""
+    try:
+        lines = os_release.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    fields = dict(line.split("=", 1) for line in lines if "=" in line)
+    words = f"{fields.get('ID', '')} {fields.get('ID_LIKE', '')}"
+    return set(words.replace('"', "").replace("'", "").lower().split())
+
 
 Command = tuple[str, ...]
 Run = Callable[[Sequence[str]], int]

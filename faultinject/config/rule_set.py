@@ -12,14 +12,48 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from faultinject.authority import HTTPS_PORT, TargetPattern
+from faultinject.config.added_headers import checked_header
 from faultinject.errors import SettingsError
 from faultinject.faults.place import Stage
+from faultinject.faults.respond import Respond
 from faultinject.files import read_plain_file
 from faultinject.rules.checks import Capabilities, check_capabilities
+from faultinject.rules.match import Match
 from faultinject.rules.model import Rule, RuleSet
-from faultinject.rules.short_form import narrowed, options_rule
 from faultinject.rules.when import When
 from faultinject.settings import ChosenPreset, Only, Settings, WrittenRules
+
+
+def narrowed(match: Match, only: Only) -> Match:
+    """Return the match for those of its requests alone that ``--only`` means."""
+    if only == "all":
+        return match
+    return evolve(match, model_call=True) if only == "model" else evolve(match, housekeeping=False)
+
+
+def _header(name: str, value: str) -> tuple[bytes, bytes]:
+    name, value = checked_header(name, value)
+    return name.encode(), value.encode()
+
+
+def options_rule(settings: Settings) -> Rule:
+    """Return the rule that the options mean: respond to the targets, at random.
+
+    Raises `SettingsError` for a header that an answer cannot have.
+    """
+    body = None if settings.error_body is None else settings.error_body.encode()
+    try:
+        headers = tuple(_header(name, value) for name, value in settings.headers)
+    except ValueError as error:
+        raise SettingsError(f"headers: {error}") from None
+    return Rule.of(
+        "options",
+        narrowed(Match(settings.target_host), settings.only),
+        When(settings.error_probability),
+        Respond(settings.status_code, body, headers),
+        marker=settings.marker,
+    )
+
 
 OPTIONS = "options"
 """The name of the options' own rule."""
@@ -79,7 +113,7 @@ _ONLY_FOR_NONE = (
 
 def problems(written: WrittenRules) -> list[str]:
     """Return all that is wrong with rules, a line each."""
-    from faultinject.config.rules.gathering import lines_of
+    from faultinject.config.rules.node import lines_of
     from faultinject.config.rules.rule_list import joined, listed, read_one_rule
 
     files = FileReader(written.folder)

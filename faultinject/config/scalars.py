@@ -1,9 +1,4 @@
-"""How plain text is read as a value: the core schema of YAML 1.2.
-
-The same text is the same number here, in JSON and in TOML. What only YAML 1.1 has (``yes``,
-``on``, ``1:30``, ``1_000``, dates) is text, and ``010`` is ten.
-Source: https://yaml.org/spec/1.2.2/#1032-tag-resolution
-"""
+"""How plain text is read as a value: the core schema of YAML 1.2, and durations as in ``1h30m``."""
 
 from __future__ import annotations
 
@@ -11,6 +6,22 @@ import re
 from collections.abc import Callable
 
 from attrs import frozen
+
+DURATION = "a duration: seconds as a number, or as in 250ms, 1.5s, 2m or 1h30m"
+"""What one looks like, for errors."""
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PIECE = r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h)"
+_LONGEST = 100
+
+
+def seconds_of(text: str) -> float | None:
+    """Return the seconds of a duration with units; None if a text is none."""
+    text = text.replace(" ", "")
+    if len(text) > _LONGEST or not re.fullmatch(f"(?:{_PIECE})+", text):
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PIECE, text))
+
 
 MOST_DIGITS = 4000
 """In one number: Python refuses to show one of 4300."""

@@ -9,8 +9,7 @@ from enum import Enum
 
 from attrs import frozen
 
-from faultinject.faults.place import Ability, Stage
-from faultinject.faults.point import Point
+from faultinject.faults.place import Ability, Point, Stage
 
 
 class How(Enum):

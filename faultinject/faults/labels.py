@@ -8,8 +8,7 @@ from __future__ import annotations
 from faultinject.faults import stream
 from faultinject.faults.breaks import Break
 from faultinject.faults.delay import Before
-from faultinject.faults.place import Stage
-from faultinject.faults.point import BytesPoint, EventPoint, Point
+from faultinject.faults.place import BytesPoint, EventPoint, Point, Stage
 
 _ACTIONS: dict[type[stream.Action], str] = {
     stream.SendError: "stream-error",

@@ -8,43 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from faultinject.conditions import MISSING
-from faultinject.faults.point import EventPoint
-from faultinject.faults.transform import Told
+from faultinject.faults.place import EventPoint
+from faultinject.faults.transform import Found, Told
 from faultinject.http.message import End
 from faultinject.providers.framing import Decoder, StreamEvent
 
 See = Callable[[StreamEvent], None]
 """Takes note of a piece of the stream that is passed on."""
-
-
-@frozen
-class Found:
-    """What is passed on, and whether the point is right behind it."""
-
-    before: bytes
-    rest: bytes | None = None
-    """What has come from behind the point; None if the point is not reached."""
-    lacks: bytes = b""
-    """What must stand at the point before another event can; see `StreamEvent.lacks`."""
-
-
-class Finder(Protocol):
-    """Looks for one point."""
-
-    @property
-    def wake_at(self) -> float:
-        """When it wants to be told that it is time."""
-
-    def find(self, told: Told, now_seconds: float) -> Found:
-        """Take what came. Must not be asked again once the point is found."""
-
-    def release(self) -> bytes:
-        """Return what is held back, for nothing more will come, not even the end."""
 
 
 # Where bytes are all that is looked at

@@ -1,11 +1,15 @@
-"""When a fault happens in the life of a request, and what a front door must be able to do for it.
+"""Where a fault happens: at which stage of a request, and at which point of an answer.
 
-Knows nothing of the faults themselves.
+With it, what a front door must be able to do for a fault.
 """
 
 from __future__ import annotations
 
 from enum import Enum
+
+from attrs import frozen
+
+from faultinject.conditions import JsonTest
 
 
 class Stage(Enum):
@@ -39,3 +43,48 @@ class Ability(Enum):
     DELAY_BODY = "delay an answer's body"
     ANSWER = "change an answer as it passes"
     MADE_STREAM = "make a stream of its own"
+
+
+@frozen
+class EventPoint:
+    """Just before or after the ``count``-th event that fits."""
+
+    after: bool
+    """Whether it is after that event, or before it."""
+    event: str | None = None
+    """The name of the event (for streams whose events have none: the type in its data); None for
+    any."""
+    count: int = 1
+    where: tuple[JsonTest, ...] = ()
+    """Tests of the event's data; all must hold."""
+
+    def accepts(self, name: str | None, data: object) -> bool:
+        """Say whether an event is one of those that are counted.
+
+        ``data`` is the event's data as a JSON value, `MISSING` if it is none.
+        """
+        if self.event is not None and self.event != name:
+            return False
+        return all(test.holds(data) for test in self.where)
+
+
+@frozen
+class BytesPoint:
+    """After so many bytes of the body."""
+
+    after_bytes: int
+
+
+@frozen
+class TimePoint:
+    """So long after the head."""
+
+    after_seconds: float
+
+
+Point = EventPoint | BytesPoint | TimePoint
+
+START = BytesPoint(0)
+"""Before the first byte of the body."""
+FIRST_EVENT = EventPoint(after=False)
+"""Before the first event."""

@@ -1,7 +1,4 @@
-"""The answer that the fault *respond* means for one request, in the words of its API.
-
-Knows nothing of the connection that the answer goes to.
-"""
+"""The answer that the fault *respond* means for one request, in the words of its API."""
 
 from __future__ import annotations
 
@@ -9,15 +6,18 @@ import math
 import re
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from attrs import evolve
 
 from faultinject.faults.respond import MARKER, InjectedResponse, Respond, content_type
-from faultinject.http.message import Headers, without_headers
+from faultinject.faults.stream import SendError, StreamFault
+from faultinject.faults.stream.error import failure_of
+from faultinject.http.message import Headers, standard_phrase, without_headers
 from faultinject.providers.documents import filled
-from faultinject.providers.phrases import standard_phrase
-from faultinject.providers.provider import Failure, Fields, Page, Provider
+from faultinject.providers.known import PROVIDERS
+from faultinject.providers.provider import Asked, Failure, Fields, Page, Provider
 
 T = TypeVar("T")
 _WITHOUT_BODY = (204, 304)  # RFC 9110 sections 15.3.5 and 15.4.5
@@ -166,3 +166,27 @@ def _dated(headers: Headers, fault: Respond, fields: Fields) -> Headers:
     moment = datetime.fromtimestamp(int(fields.now_seconds + retry_after.seconds), UTC)
     date = format_datetime(moment, usegmt=True).encode()
     return tuple((key, date if key.lower() == b"retry-after" else value) for key, value in headers)
+
+
+_MODEL = "a-model-that-nobody-asks-for"
+
+
+def names_model(
+    respond: Respond | None, stream: tuple[StreamFault, ...], provider: Provider
+) -> bool:
+    """Return True if an answer, or an error in a stream, names the model in the API's terms."""
+    errors = (each.action for each in stream if isinstance(each.action, SendError))
+    said = (respond, *errors) if respond is not None else errors
+    return any(_names_model(each, provider.name) for each in said)
+
+
+@lru_cache(maxsize=256)
+def _names_model(fault: Respond | SendError, api: str) -> bool:
+    provider = next(each for each in PROVIDERS if each.name == api)
+    fields = provider.draw_fields(lambda: 0.0, 0.0, Asked("", {"model": _MODEL}))
+    if isinstance(fault, SendError):
+        return _MODEL.encode() in provider.error_body(failure_of(fault, provider), fields)
+    response = worded(fault, provider, fields, None)
+    return any(
+        _MODEL.encode() in said for said in (response.body, *dict(response.headers).values())
+    )

@@ -1,16 +1,16 @@
-"""What a transform wants done to an answer: acts, and what it is told: pieces and ticks.
+"""Transforms of an answer's body: what they are told, the acts they want done, and how they begin.
 
-Times are seconds on the answer's own clock, which is 0 when its head is there. Knows nothing of
-who acts.
+A transform is told what comes of a body (pieces, ticks, the end) and returns acts. `Pointed` lets
+everything pass up to a point; from there on an action has it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from faultinject.http.message import End, Headers
 
@@ -211,3 +211,147 @@ def parts_of(transform: Transform | None) -> Iterator[Transform]:
         yield from parts_of(transform.second)
     elif transform is not None:
         yield transform
+
+
+@frozen
+class Found:
+    """What is passed on, and whether the point is right behind it."""
+
+    before: bytes
+    rest: bytes | None = None
+    """What has come from behind the point; None if the point is not reached."""
+    lacks: bytes = b""
+    """What must stand at the point before another event can; see `StreamEvent.lacks`."""
+
+
+class Finder(Protocol):
+    """Looks for one point."""
+
+    @property
+    def wake_at(self) -> float:
+        """When it wants to be told that it is time."""
+
+    def find(self, told: Told, now_seconds: float) -> Found:
+        """Take what came. Must not be asked again once the point is found."""
+
+    def release(self) -> bytes:
+        """Return what is held back, for nothing more will come, not even the end."""
+
+
+BodyPiece = bytes | End
+
+
+class Action:
+    """Passes everything on, from its point on, in the pieces in which it comes."""
+
+    done = True
+    """Whether the answer has been changed; asked only once it has begun."""
+
+    def begin(self, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
+        """Return what is to be done at the point itself."""
+        yield from ()
+
+    def step(self, piece: BodyPiece, now_seconds: float) -> Iterator[Act]:
+        """Return what is to be done about what comes behind the point."""
+        if isinstance(piece, End):
+            yield from self._end(piece, now_seconds)
+        else:
+            yield from self._pass(piece, now_seconds)
+
+    def release(self) -> bytes:
+        """Return what is held back, for there will be no further step."""
+        return b""
+
+    def _pass(self, data: bytes, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
+        yield Send(data)
+
+    def _end(self, end: End, now_seconds: float) -> Iterator[Act]:
+        yield from self._pass_rest(now_seconds)
+        yield Finish(end.trailers)
+
+    def _pass_rest(self, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
+        """Return what is to be done about what is held back, for the answer ends."""
+        if held := self.release():
+            yield Send(held)
+
+
+class AtOnce(Action):
+    """Does all that it does at the point, and nothing comes behind."""
+
+    def __init__(self, acts: Callable[[float], list[Act]]) -> None:
+        """Do these acts, given the time."""
+        self._acts = acts
+
+    def begin(self, now_seconds: float) -> Iterator[Act]:
+        """Return the acts, the last of which ends the answer."""
+        yield from self._acts(now_seconds)
+
+
+@define(eq=False)
+class Pointed:
+    """A `Transform`: an action that begins at a point."""
+
+    undone: str
+    """What it does, and where."""
+    _finder: Finder
+    _action: Action
+    harms: bool = True
+    """Whether it changes what comes, and not only when."""
+    lasts_seconds: float = 0.0
+    """How long it takes at most once it has begun to take time; infinity if nothing bounds it."""
+    waits: bool = field(default=False, init=False)
+    """Whether it has begun to take time."""
+    _reached: bool = field(default=False, init=False)
+    _over: bool = field(default=False, init=False)
+
+    @property
+    def wake_at(self) -> float:
+        """When the point is, if it is a moment."""
+        return math.inf if self._reached else self._finder.wake_at
+
+    @property
+    def done(self) -> str | None:
+        """What it has done."""
+        return self.undone if self._reached and self._action.done else None
+
+    def step(self, told: Told, now_seconds: float) -> Iterator[Act]:
+        """Return what is to be done; see `Transform`."""
+        for act in self._reach(told, now_seconds):
+            self.waits = self.waits or isinstance(act, (WaitUntil, Hang))
+            yield act
+            if isinstance(act, ENDINGS):
+                return
+
+    def _reach(self, told: Told, now_seconds: float) -> Iterator[Act]:
+        behind: list[Told] = [told]
+        if not self._reached:
+            found = self._finder.find(told, now_seconds)
+            if found.before:
+                yield Send(found.before)
+            if found.rest is None:
+                if isinstance(told, End):
+                    yield Finish(told.trailers)
+                return
+            self._reached = True
+            behind = [found.rest, told] if isinstance(told, End) else [found.rest]
+            for act in self._begin(found.lacks, now_seconds):
+                now_seconds = later(now_seconds, act)
+                yield act
+        for piece in behind:
+            if piece and not isinstance(piece, Tick):
+                for act in self._action.step(piece, now_seconds):
+                    now_seconds = later(now_seconds, act)
+                    yield act
+
+    def _begin(self, lacks: bytes, now_seconds: float) -> Iterator[Act]:
+        """Begin the action. What it says is kept apart from an event that lacks its end."""
+        for act in self._action.begin(now_seconds):
+            if lacks and isinstance(act, Send):
+                yield Send(lacks + act.data)
+                lacks = b""
+            else:
+                yield act
+
+    def release(self) -> bytes:
+        """Return what came and was not passed on."""
+        return self._action.release() if self._reached else self._finder.release()

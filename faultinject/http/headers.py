@@ -1,8 +1,4 @@
-"""What must change in a head that a proxy passes on, and nothing else.
-
-RFC 9110 section 7.6 (forwarding) and RFC 9112 section 3.2 (request targets). Knows nothing of
-where the head goes.
-"""
+"""What must change in a head that a proxy passes on, and nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ from attrs import evolve
 
 from faultinject.authority import HTTP_PORT, HTTPS_PORT, Authority
 from faultinject.errors import ClientProtocolError
-from faultinject.http.message import RequestHead, ResponseHead, without_headers
+from faultinject.http.message import Headers, RequestHead, ResponseHead, without_headers
 
 # Meant for the proxy itself: the first is how old clients ask a proxy to keep alive, the other
 # holds the user's password for it.
@@ -92,3 +88,46 @@ def unambiguous(head: RequestHead | ResponseHead) -> RequestHead | ResponseHead:
     if head.chunked and head.has_header(b"content-length"):
         return evolve(head, headers=without_headers(head.headers, b"content-length"))
     return head
+
+
+_CHUNKED: Headers = ((b"Transfer-Encoding", b"chunked"),)
+
+
+def reframed(head: ResponseHead) -> ResponseHead:
+    """Return the head of a body whose length is not known: it comes in chunks.
+
+    The answer of an HTTP/1.0 peer can have none (RFC 9112 section 6.1): it ends with the
+    connection. Whether the one who gets the head can read chunks is for its sender to see to.
+    """
+    if not head.has_header(b"content-length"):
+        return head
+    headers = without_headers(head.headers, b"content-length")
+    if not head.chunked and head.http_version >= b"1.1":
+        headers += _CHUNKED
+    return evolve(head, headers=headers)
+
+
+def uncompressed(request: RequestHead) -> RequestHead:
+    """Return the request without its wish for a compressed answer.
+
+    Without the header an answer could have any coding (RFC 9110 section 12.5.3), and the values
+    of several are one list: all get the same word.
+    """
+    return evolve(
+        request,
+        headers=tuple(
+            (name, b"identity" if name.lower() == b"accept-encoding" else value)
+            for name, value in request.headers
+        ),
+    )
+
+
+def is_encoded(head: ResponseHead) -> bool:
+    """Say whether the body is compressed, or otherwise encoded (RFC 9110 section 8.4)."""
+    codings = [
+        coding.strip().lower()
+        for name, value in head.headers
+        if name.lower() == b"content-encoding"
+        for coding in value.split(b",")
+    ]
+    return any(coding not in (b"", b"identity") for coding in codings)

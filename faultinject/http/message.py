@@ -1,13 +1,9 @@
-"""HTTP messages and their parts, as values.
-
-A message is a head, then any number of body parts, then `End`. Knows nothing of I/O, and
-nothing of how a part looks on the wire, except for the text of a head: names and values are
-kept exactly as their sender wrote them, so that a head can be passed on unchanged.
-"""
+"""HTTP messages and their parts, as values, and the words that stand behind a status."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from http import HTTPStatus
 
 from attrs import frozen
 
@@ -135,3 +131,21 @@ Part = Head | BodyPart
 def body_size(parts: Iterable[Part]) -> int:
     """Return how many bytes of body there are in some parts of a message."""
     return sum([len(part) for part in parts if isinstance(part, bytes)])
+
+
+_RENAMED = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}  # by RFC 9110; `http` follows from Python 3.13 on
+
+
+def standard_phrase(status: int) -> str:
+    """Return the words registered for a status; "Error" for one that nobody registered."""
+    if status in _RENAMED:
+        return _RENAMED[status]
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"

@@ -1,17 +1,62 @@
-"""Accepting connections, for as long as there is room for them.
-
-Knows nothing of what is done with a connection.
-"""
+"""Accepts connections, for as long as there is room for them."""
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Awaitable, Callable
+from types import TracebackType
 
 import trio
 from attrs import define, field
 
-from faultinject.net.socket_stream import SocketListener, SocketStream
+from faultinject.net.socket_stream import SocketStream, detached, set_up
+
+# What accept(2) says of a connection that came to nothing: see its "Error handling".
+_CAME_TO_NOTHING = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("EAGAIN", "EWOULDBLOCK", "ECONNABORTED", "ECONNRESET", "EHOSTDOWN", "EHOSTUNREACH"),
+        *("ENETDOWN", "ENETUNREACH", "ENONET", "ENOPROTOOPT", "EOPNOTSUPP", "EPERM", "EPROTO"),
+        "ETIMEDOUT",
+    )
+    if hasattr(errno, name)
+)
+
+
+class SocketListener:
+    """Accepts connections on the address of a listener of Trio's, which stays its owner's.
+
+    A context manager.
+    """
+
+    def __init__(self, listener: trio.SocketListener) -> None:
+        """Share the listener's socket."""
+        self._socket = detached(listener.socket.dup())
+        self._socket.setblocking(False)
+
+    async def accept(self) -> SocketStream:
+        """Wait for a connection that comes to something. Raises `OSError` for lack of room, say."""
+        while True:
+            await trio.lowlevel.wait_readable(self._socket)
+            try:
+                connected, _ = self._socket.accept()
+            except OSError as error:
+                if error.errno not in _CAME_TO_NOTHING:
+                    raise
+            else:
+                return SocketStream(set_up(connected))
+
+    def __enter__(self) -> SocketListener:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._socket.close()
+
 
 # What accept(2) says when the system has no room for one more connection.
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})

@@ -21,7 +21,7 @@ import trio
 from attrs import define, field
 
 from faultinject.net.streams import Peekable
-from faultinject.one_at_a_time import OneAtATime
+from faultinject.net.tasks import OneAtATime
 
 DEFAULT_LIMIT_BYTES = 64 * 1024
 """As much as one read of an HTTP connection takes."""

@@ -14,10 +14,8 @@ Knows nothing of what the bytes are.
 from __future__ import annotations
 
 import contextlib
-import errno
 import socket
 import struct
-from types import TracebackType
 
 import trio
 
@@ -29,17 +27,6 @@ _QUICK_ACKNOWLEDGEMENT: int | None = getattr(socket, "TCP_QUICKACK", None)  # Li
 
 _NOT_SENT_LOW_WATER_MARK: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 _NOT_SENT_BYTES = 16 * 1024  # as `trio.SocketStream` has it
-
-# What accept(2) says of a connection that came to nothing: see its "Error handling".
-_CAME_TO_NOTHING = frozenset(
-    getattr(errno, name)
-    for name in (
-        *("EAGAIN", "EWOULDBLOCK", "ECONNABORTED", "ECONNRESET", "EHOSTDOWN", "EHOSTUNREACH"),
-        *("ENETDOWN", "ENETUNREACH", "ENONET", "ENOPROTOOPT", "EOPNOTSUPP", "EPERM", "EPROTO"),
-        "ETIMEDOUT",
-    )
-    if hasattr(errno, name)
-)
 
 
 class SocketStream(Peekable, trio.abc.HalfCloseableStream):
@@ -55,7 +42,7 @@ class SocketStream(Peekable, trio.abc.HalfCloseableStream):
     def __init__(self, connected: socket.socket | trio.SocketStream) -> None:
         """Take a socket, or the one in a stream of Trio's, which is of no use afterwards."""
         self.socket = (
-            connected if isinstance(connected, socket.socket) else _detached(connected.socket)
+            connected if isinstance(connected, socket.socket) else detached(connected.socket)
         )
         self.socket.setblocking(False)
         self._receiving = self._sending = self._ended = False
@@ -177,47 +164,12 @@ class SocketStream(Peekable, trio.abc.HalfCloseableStream):
         return trio.BrokenResourceError(error.strerror or str(error))
 
 
-class SocketListener:
-    """Accepts connections on the address of a listener of Trio's, which stays its owner's.
-
-    A context manager.
-    """
-
-    def __init__(self, listener: trio.SocketListener) -> None:
-        """Share the listener's socket."""
-        self._socket = _detached(listener.socket.dup())
-        self._socket.setblocking(False)
-
-    async def accept(self) -> SocketStream:
-        """Wait for a connection that comes to something. Raises `OSError` for lack of room, say."""
-        while True:
-            await trio.lowlevel.wait_readable(self._socket)
-            try:
-                connected, _ = self._socket.accept()
-            except OSError as error:
-                if error.errno not in _CAME_TO_NOTHING:
-                    raise
-            else:
-                return SocketStream(_set_up(connected))
-
-    def __enter__(self) -> SocketListener:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._socket.close()
-
-
-def _detached(theirs: trio.socket.SocketType) -> socket.socket:
+def detached(theirs: trio.socket.SocketType) -> socket.socket:
     """Return Python's own socket in place of Trio's, which is of no use afterwards."""
     return socket.socket(theirs.family, theirs.type, theirs.proto, fileno=theirs.detach())
 
 
-def _set_up(connected: socket.socket) -> socket.socket:
+def set_up(connected: socket.socket) -> socket.socket:
     """Set the options that `trio.SocketStream` sets: small writes go at once, large ones wait."""
     with contextlib.suppress(OSError):  # its peer has left already: the first read says so
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

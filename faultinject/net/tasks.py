@@ -1,14 +1,13 @@
-"""Two tasks of which one is the point and the other keeps watch.
-
-Knows nothing of what either does.
-"""
+"""Small additions to Trio's tasks: a watch beside a task, and a block for one task at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from types import TracebackType
 from typing import TypeVar
 
 import trio
+from attrs import define
 
 T = TypeVar("T")
 
@@ -33,3 +32,25 @@ async def beside(
     if failure is not None:
         raise failure
     return result
+
+
+@define(eq=False)
+class OneAtATime:
+    """A block that one task may be in; `trio.BusyResourceError` for the second."""
+
+    doing: str
+    """Goes before "this stream" in the message."""
+    _in_use: bool = False
+
+    def __enter__(self) -> None:
+        if self._in_use:
+            raise trio.BusyResourceError(f"another task is already {self.doing} this stream")
+        self._in_use = True
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._in_use = False

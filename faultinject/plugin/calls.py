@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from typing import Protocol
 
+import trio
 from attrs import frozen
 
 
@@ -71,3 +72,26 @@ class TunnelPlugin(Protocol):
         the tunnel is over.
         """
         ...
+
+
+class OpenCall:
+    """The call, and once it is given its reply."""
+
+    def __init__(self) -> None:
+        self._reply: Reply = Replace()
+        self._answered = trio.Event()
+
+    @property
+    def given(self) -> Reply | None:
+        """The reply, once there is one."""
+        return self._reply if self._answered.is_set() else None
+
+    def answer(self, reply: Reply) -> None:
+        """Give the reply."""
+        self._reply = reply
+        self._answered.set()
+
+    async def reply(self) -> Reply:
+        """Wait for the reply."""
+        await self._answered.wait()
+        return self._reply

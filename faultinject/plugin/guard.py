@@ -5,15 +5,33 @@ Knows nothing of gRPC, and nothing of what the tunnels do with the bytes.
 
 from __future__ import annotations
 
+import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import trio
 from attrs import define, field
 
-from faultinject.events import Listener
+from faultinject.events import Listener, SessionFailed
 from faultinject.plugin.calls import Close, Direction, Reply, Side, TunnelPlugin
-from faultinject.plugin.defects import tell_defect
+
+NO_SESSION = 0
+"""Stands for the session, where the call belongs to none or to one that is not known."""
+
+
+def tell_defect(listener: Listener, where: str, error: Exception) -> None:
+    """Tell of an exception that should not have been; ``where`` stands for the client."""
+    listener(
+        SessionFailed(
+            time=time.time(),
+            session=NO_SESSION,
+            client=where,
+            error=f"{type(error).__name__}: {error}",
+            traceback="".join(traceback.format_exception(error)),
+        )
+    )
+
 
 REMEMBERED = 10_000
 """How many tunnels with a defect are remembered: the host soon ends a tunnel that was closed, but

@@ -14,12 +14,12 @@ from faultinject.authority import HTTP_PORT, HTTPS_PORT, Authority, TargetPatter
 from faultinject.faults.place import Stage
 from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.http.message import RequestHead, find_header
-from faultinject.proxy.session import Services, Session
-from faultinject.readable_body import add_body
+from faultinject.proxy.decision import add_body
+from faultinject.proxy.runtime import Services
+from faultinject.proxy.session import Session, tell_exchange, told_path
 from faultinject.rules import Plan
 from faultinject.rules.attempts import Ended
 from faultinject.rules.facts import Facts
-from faultinject.telling import tell_exchange, told_path
 
 CLIENT_UNKNOWN = "behind-fault"
 """Stands for the client's address in events: the host does not tell it."""

@@ -14,8 +14,7 @@ from attrs import define
 from faultinject.plugin import wire
 from faultinject.plugin._generated import plugin_pb2 as pb
 from faultinject.plugin.calls import Close, Direction, Replace, Reply, Side, TooMuchError
-from faultinject.plugin.defects import tell_defect
-from faultinject.plugin.guard import CLOSED_BY_DEFECT, TunnelGuard
+from faultinject.plugin.guard import CLOSED_BY_DEFECT, TunnelGuard, tell_defect
 from faultinject.plugin.http_calls import CLIENT_UNKNOWN, HttpCalls
 from faultinject.plugin.registrations import Registrations
 from faultinject.tls.client_hello import AlertDescription, fatal_alert

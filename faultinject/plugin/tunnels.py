@@ -13,9 +13,9 @@ from typing import Generic, Protocol, TypeVar
 import trio
 from attrs import define, field
 
-from faultinject.limits import Limits
 from faultinject.plugin.calls import Close, Direction, Reply, Side
 from faultinject.proxy.session import Session
+from faultinject.settings import Limits
 
 FAREWELL_SECONDS = 30.0
 """How long a tunnel whose session is over may take to bring its last words to the peers."""

@@ -17,18 +17,16 @@ from faultinject.authority import Authority, bracketed
 from faultinject.errors import ClientGoneError
 from faultinject.events import Listener, Warned
 from faultinject.http.h1.connection import ClientConnection
-from faultinject.memory import give_back
-from faultinject.net.listener import Accepting
-from faultinject.net.socket_stream import SocketListener, SocketStream
-from faultinject.net.spare_memory import SpareMemory
+from faultinject.net.listener import Accepting, SocketListener
+from faultinject.net.socket_stream import SocketStream
+from faultinject.net.spare_memory import SpareMemory, give_back
 from faultinject.net.streams import Ending, close
 from faultinject.proxy.http_proxy import FrontDoor
 from faultinject.proxy.local_reply import dated, own_response
-from faultinject.proxy.runtime import Run
-from faultinject.proxy.session import Services, Session
+from faultinject.proxy.runtime import Run, Services, dialer_of, services_of
+from faultinject.proxy.session import Session
 from faultinject.proxy.upstream.dial import Dialer
 from faultinject.proxy.upstream.pool import Dial
-from faultinject.services import dialer_of, services_of
 from faultinject.settings import Settings
 
 
@@ -61,8 +59,7 @@ def _dial_fake_upstream(
     settings: Settings, listener: Listener, dial_other: Dial, nursery: trio.Nursery
 ) -> Dial:
     """Return what dials the fake API for targets."""
-    from faultinject.proxy.upstream.fake.fake_api import FakeApi
-    from faultinject.proxy.upstream.fake.fake_upstream import FakeUpstream
+    from faultinject.proxy.upstream.fake.fake_api import FakeApi, FakeUpstream
 
     def is_target(authority: Authority) -> bool:
         return any(t.matches(authority.host, authority.port) for t in settings.target_host)

@@ -10,15 +10,39 @@ import time
 from attrs import define, evolve
 
 from faultinject.authority import Authority
+from faultinject.conditions import MISSING
 from faultinject.events import Warned
 from faultinject.faults.place import Stage
+from faultinject.http.coding import content_codings, decoded
 from faultinject.http.h1.connection import CONTINUE, ClientConnection
 from faultinject.http.message import End, Part, RequestHead, without_headers
+from faultinject.proxy.runtime import Services
 from faultinject.proxy.session import Session
-from faultinject.readable_body import add_body
 from faultinject.rules import Plan
 from faultinject.rules.decide import PASS
 from faultinject.rules.facts import Facts
+
+_LONGEST_CODING = 40
+
+
+def add_body(services: Services, facts: Facts, body: bytes) -> None:
+    """Put a body that came with a request into its facts.
+
+    One that cannot be decoded is taken as it came, and a warning says so.
+    """
+    facts.body = body
+    if not body or not (codings := content_codings(facts.head.headers)):
+        return
+    try:
+        facts.body = decoded(body, codings, services.limits.drained_body_bytes)
+    except ValueError as error:
+        if facts.json is not MISSING:  # it is not coded, whatever its header says
+            return
+        words = b", ".join(codings)[:_LONGEST_CODING].decode("ascii", "backslashreplace")
+        services.warn_once(
+            f"a request to {facts.host} has a compressed body (content-encoding: {words}) that"
+            f" cannot be decoded ({error}): rules that read the body do not match such requests"
+        )
 
 
 def decide_handshake(session: Session, authority: Authority) -> Plan | None:
@@ -65,9 +89,7 @@ class Decision:
 
     def _names_model(self) -> bool:
         """Return True if what happens names the model, which the body must tell."""
-        from faultinject.faults.naming import (
-            names_model,  # as `faultinject.proxy.planned`, if needed
-        )
+        from faultinject.faults.render import names_model
 
         return names_model(self.plan.respond, self.plan.stream, self.facts.provider)
 

@@ -13,9 +13,9 @@ from attrs import define, field
 
 from faultinject.errors import ClientGoneError
 from faultinject.http.h1.connection import ClientConnection
-from faultinject.limits import Limits
 from faultinject.net.tasks import beside
 from faultinject.proxy.upstream.lease import Lease
+from faultinject.settings import Limits
 
 T = TypeVar("T")
 

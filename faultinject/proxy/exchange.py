@@ -18,16 +18,16 @@ from faultinject.faults.respond import InjectedResponse
 from faultinject.http.cors import Page
 from faultinject.http.h1.connection import CONTINUE, ClientConnection
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
-from faultinject.limits import Limits
 from faultinject.net.relay import Relayed, relay
 from faultinject.net.streams import say_end
 from faultinject.net.timeouts import Patience
 from faultinject.providers import provider_for
-from faultinject.providers.framing.tail import StreamTail
+from faultinject.providers.framing.sse import StreamTail
 from faultinject.proxy.forward import Forwarding
 from faultinject.proxy.local_reply import dated, own_response
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease
+from faultinject.settings import Limits
 
 if TYPE_CHECKING:
     from faultinject.proxy.fault_filter import Performer

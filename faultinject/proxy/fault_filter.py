@@ -17,15 +17,13 @@ import trio
 from attrs import define, evolve, field
 
 from faultinject.faults import transform
-from faultinject.faults.answer import Answer
-from faultinject.faults.build import Made, make
+from faultinject.faults.build import Answer, Made, make
 from faultinject.faults.delay import Before
 from faultinject.faults.labels import break_words, delay_words, stream_words
 from faultinject.faults.transform import Act, Told, Transform
 from faultinject.http.h1.connection import ClientConnection
+from faultinject.http.headers import is_encoded, reframed
 from faultinject.http.message import End, Part, ResponseHead, find_header
-from faultinject.http.reshaping import is_encoded, reframed
-from faultinject.limits import Limits
 from faultinject.net.streams import Ending
 from faultinject.net.timeouts import Patience
 from faultinject.providers.provider import Asked, Fields, Provider, unknown_stream
@@ -33,6 +31,7 @@ from faultinject.proxy.disconnect import ClientWatch
 from faultinject.proxy.lookahead import FEW, MANY, writes_ahead
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.rules.decide import Plan
+from faultinject.settings import Limits
 
 
 @define(eq=False)

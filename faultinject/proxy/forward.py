@@ -24,15 +24,15 @@ from faultinject.errors import (
 from faultinject.http.h1.connection import ClientConnection, UpstreamConnection
 from faultinject.http.hop_by_hop import Passage, wrong_switch
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
-from faultinject.limits import Limits
 from faultinject.net.streams import LINGER_SECONDS
 from faultinject.net.tasks import beside
 from faultinject.net.timeouts import Patience
-from faultinject.providers.framing.tail import StreamTail
+from faultinject.providers.framing.sse import StreamTail
 from faultinject.providers.provider import is_event_stream
 from faultinject.proxy.disconnect import ClientWatch
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease
+from faultinject.settings import Limits
 
 if TYPE_CHECKING:
     from faultinject.proxy.fault_filter import Performer

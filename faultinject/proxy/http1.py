@@ -24,11 +24,10 @@ from faultinject.providers.provider import is_event_stream, unknown_stream
 from faultinject.proxy.attempt_end import ended
 from faultinject.proxy.decision import Decision
 from faultinject.proxy.exchange import Exchange
-from faultinject.proxy.session import Session
+from faultinject.proxy.session import Session, tell_exchange, tell_wait, told_path
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.rules.attempts import Ended
 from faultinject.rules.facts import Facts
-from faultinject.telling import tell_exchange, tell_wait, told_path
 
 
 @frozen
@@ -339,7 +338,7 @@ def _unasked(head: ResponseHead, facts: Facts) -> bool:
 async def _perform(exchange: Exchange, decision: Decision, origin: Origin) -> None:
     plan, request = decision.plan, decision.request
     if not plan.is_simple:
-        from faultinject.proxy.planned import (  # `faultinject.services` loads it
+        from faultinject.proxy.planned import (  # `faultinject.proxy.runtime` loads it
             Planned,
             performer_of,
         )

@@ -25,10 +25,9 @@ from faultinject.proxy.base_url import check_keys, mended, target_meant
 from faultinject.proxy.http1 import Conversation, Routed
 from faultinject.proxy.local_reply import dated, own_response
 from faultinject.proxy.not_http import NotHttp, is_undecided, not_http
-from faultinject.proxy.session import Session, Stage
+from faultinject.proxy.session import Session, Stage, tell_exchange, told_path
 from faultinject.proxy.tunnel import Tunnel
 from faultinject.proxy.upstream.dial import Origin
-from faultinject.telling import tell_exchange, told_path
 
 _NO_AUTHORITY = ClientProtocolError(
     "there is no certificate authority to look into TLS with: use this proxy as base URL, or start"

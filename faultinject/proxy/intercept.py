@@ -17,9 +17,8 @@ from faultinject.events import HandshakeCompleted
 from faultinject.http.h1.connection import ClientConnection
 from faultinject.net.streams import Ending, close
 from faultinject.proxy.http1 import Conversation, Routed
-from faultinject.proxy.session import Session, Stage, milliseconds_since
+from faultinject.proxy.session import Session, Stage, milliseconds_since, tell_failure
 from faultinject.proxy.upstream.dial import Origin
-from faultinject.telling import tell_failure
 from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
 from faultinject.tls.handshake import accept_tls
 

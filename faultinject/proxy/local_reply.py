@@ -12,7 +12,7 @@ from functools import lru_cache
 from faultinject.faults.respond import InjectedResponse
 from faultinject.http.hop_by_hop import UPGRADE_TO_HTTP
 from faultinject.http.message import Headers, Part
-from faultinject.providers.anthropic.words import reason_phrase
+from faultinject.providers.anthropic.errors import reason_phrase
 
 ERROR_MARKER = b"X-Faultinject-Error"
 """Header of our own answers that no rule made: the word for what went wrong."""

@@ -1,113 +1,38 @@
-"""One client connection, its whole life: what it shares, and what is told of it.
-
-Knows nothing of where the client's stream came from.
-"""
+"""One client connection, its whole life, and what is told of it."""
 
 from __future__ import annotations
 
-import itertools
+import math
+import re
 import time
 import traceback
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable
+from typing import Literal, Protocol
 
 from attrs import Factory, define, field
 
-from faultinject.authority import HTTPS_PORT, TargetPattern
-from faultinject.events import Event, Listener, SessionEnded, SessionFailed, SessionStarted, Warned
-from faultinject.faults.place import Stage as FaultStage
-from faultinject.http.cors import SeenOrigins
-from faultinject.limits import Limits
+from faultinject.authority import Authority
+from faultinject.errors import HandshakeError
+from faultinject.events import (
+    ClientHelloRead,
+    Event,
+    ExchangeEnded,
+    FaultBegan,
+    HandshakeFailed,
+    Kind,
+    Outcome,
+    RelayEnded,
+    SessionEnded,
+    SessionFailed,
+    SessionStarted,
+    Warned,
+)
+from faultinject.http.message import RequestHead
+from faultinject.net.relay import Relayed
 from faultinject.net.timeouts import Patience, PatienceEndedError
-from faultinject.proxy.upstream.dial import Dialer
+from faultinject.proxy.runtime import Services
 from faultinject.proxy.upstream.lease import Lease
-from faultinject.proxy.upstream.pool import Dial, OwnLease
-from faultinject.rules import Candidates, Counters, Plan, RuleSet, decide
-from faultinject.rules.facts import Facts
-from faultinject.tls.leaf_cache import LeafCache
-
-MOST_WARNINGS = 1_000
-"""So many warnings are said once each, and no more: what is in them may be a client's choice."""
-
-
-@define(eq=False)
-class Services:
-    """What every session of a run uses."""
-
-    limits: Limits
-    targets: tuple[TargetPattern, ...]
-    rule_set: RuleSet
-    """Taken anew by each exchange, so that it can be swapped whole."""
-    counters: Counters
-    leaves: LeafCache
-    dialer: Dialer
-    dial: Dial
-    """Opens upstream connections that are ready for HTTP."""
-    listener: Listener
-    relays_targets: bool = True
-    """Whether a target's tunnel that is not looked into is passed on to the target. Not with the
-    fake upstream: what is meant for a target must not reach the network."""
-    takes_any_key: bool = False
-    """Whether a request without a host may bring a target a key of another vendor's form."""
-    refuses_websockets: bool = False
-    """Whether clients that ask a target for a WebSocket are answered 426."""
-    cannot_look_into: str | None = None
-    """Why no tunnel can be looked into; None if they can."""
-    draining: bool = False
-    """Whether sessions should end as soon as their exchange in hand is over."""
-    clock: Callable[[], float] = time.monotonic
-    """Returns a time in seconds."""
-    _started_at: float = Factory(lambda self: self.clock(), takes_self=True)
-    """When the run began: the rules count time from there."""
-    origins: SeenOrigins = field(factory=SeenOrigins)
-    """What APIs allowed to pages in browsers."""
-    _warnings: set[str] = field(factory=set)
-    _session_ids: itertools.count[int] = field(factory=lambda: itertools.count(1))
-
-    def decide(
-        self,
-        rule_set: RuleSet,
-        facts: Facts,
-        stage: FaultStage,
-        candidates: Candidates | None = None,
-    ) -> Plan:
-        """Return what the rules have happen at a stage of a request; see `rules.decide`."""
-        return decide(
-            rule_set,
-            self.counters,
-            facts,
-            now_seconds=self.now_seconds,
-            stage=stage,
-            candidates=candidates,
-        )
-
-    @property
-    def now_seconds(self) -> float:
-        """The time since the start of the run."""
-        return self.clock() - self._started_at
-
-    def target_of(self, host: str, port: int) -> TargetPattern | None:
-        """Return the first target pattern that a host and port match."""
-        return next((target for target in self.targets if target.matches(host, port)), None)
-
-    def target_named(self, host: str) -> TargetPattern | None:
-        """Return the first target pattern that a host matches on some port."""
-        return next((t for t in self.targets if t.matches(host, t.port or HTTPS_PORT)), None)
-
-    def warn_once(self, message: str, about: str = "") -> None:
-        """Warn, unless the same (or something about the same) has been said in this run."""
-        about = about or message
-        if about not in self._warnings and len(self._warnings) < MOST_WARNINGS:
-            self._warnings.add(about)
-            self.listener(Warned(time=time.time(), message=message))
-
-    def new_lease(self) -> Lease:
-        """Return what lends a client connection its upstream connections."""
-        return OwnLease(self.dial, self.limits)
-
-    def next_session_id(self) -> int:
-        """Return the number of a new session, from 1."""
-        return next(self._session_ids)
+from faultinject.tls.client_hello import ClientHello
 
 
 class Stage(Protocol):
@@ -198,3 +123,167 @@ class Session:
 def milliseconds_since(started: float) -> float:
     """Return how long ago a `time.perf_counter` reading was."""
     return round((time.perf_counter() - started) * 1000, 3)
+
+
+_BEHIND_THE_PATH = re.compile(rb"[?#;&]|%(?:3[fF]|23|3[bB]|26)")
+"""Where a query, a fragment or a parameter begins, as it is or percent-encoded by mistake."""
+
+
+def told_path(request: RequestHead) -> str:
+    """Return a request's path as events have it: nothing in which keys are put.
+
+    Without a query, a fragment, or parameters, and empty if the target is a URL, which may have a
+    user in it.
+    """
+    path = _BEHIND_THE_PATH.split(request.target, maxsplit=1)[0].decode("ascii", "backslashreplace")
+    return path if path.startswith("/") or path == "*" else ""
+
+
+def tell_hello(session: Session, authority: str, hello: ClientHello) -> None:
+    """Tell that a client began TLS; ``authority`` is empty if it named none before."""
+    session.emit(
+        ClientHelloRead(
+            time=time.time(),
+            session=session.id,
+            authority=authority,
+            server_name=hello.server_name,
+            alpn=hello.alpn,
+        )
+    )
+
+
+def tell_failure(session: Session, host: str, error: HandshakeError) -> None:
+    """Tell that a client's TLS did not come up."""
+    session.emit(
+        HandshakeFailed(
+            time=time.time(),
+            session=session.id,
+            client=session.client,
+            host=host,
+            reason=error.reason,
+            refused=error.refused,
+            left=error.left,
+        )
+    )
+
+
+def warn_of_relay(session: Session, name: str, reason: str) -> None:
+    """Warn that a target's tunnel will be passed on."""
+    session.emit(Warned(time=time.time(), message=f"{name} is relayed: {reason}"))
+
+
+def tell_relay(
+    session: Session,
+    authority: Authority,
+    reason: str,
+    relayed: Relayed,
+    started: float,
+    *,
+    opened: bool = True,
+) -> None:
+    """Tell of a relay's end; ``started`` is a reading of `time.perf_counter`."""
+    session.emit(
+        RelayEnded(
+            time=time.time(),
+            session=session.id,
+            client=session.client,
+            host=authority.host,
+            port=authority.port,
+            reason=reason,
+            sent_bytes=relayed.sent_bytes,
+            received_bytes=relayed.received_bytes,
+            milliseconds=milliseconds_since(started),
+            error=relayed.error,
+            opened=opened,
+        )
+    )
+
+
+NOTICEABLE_SECONDS = 1.0
+"""A fault that takes so long is told of when it begins."""
+
+
+def tell_wait(
+    session: Session,
+    authority: Authority,
+    fault: str,
+    seconds: float,
+    *,
+    method: str,
+    scheme: Literal["http", "https"],
+    path: str,
+    rule: str | None,
+) -> None:
+    """Tell that a fault begins to take time in a session's latest exchange, if that is noticeable.
+
+    ``fault`` is in words; ``seconds`` is how long it takes at most, or infinity.
+    """
+    if seconds < NOTICEABLE_SECONDS:
+        return
+    session.emit(
+        FaultBegan(
+            time=time.time(),
+            session=session.id,
+            exchange=session.exchanges,
+            client=session.client,
+            method=method,
+            scheme=scheme,
+            host=authority.host,
+            port=authority.port,
+            path=path,
+            rule=rule,
+            fault=fault,
+            seconds=None if seconds == math.inf else round(seconds, 3),
+        )
+    )
+
+
+def tell_exchange(
+    session: Session,
+    authority: Authority | None,
+    started: float,
+    *,
+    method: str,
+    scheme: Literal["http", "https"],
+    path: str,
+    outcome: Outcome,
+    rule: str | None,
+    status: int | None = None,
+    request_bytes: int = 0,
+    response_bytes: int = 0,
+    error: str | None = None,
+    fault: str | None = None,
+    kind: Kind | None = None,
+    path_mended_from: str | None = None,
+) -> None:
+    """Tell of the end of a session's latest exchange.
+
+    ``authority`` is None if the request named no host; ``started`` is a reading of
+    `time.perf_counter`; the rest is as `ExchangeEnded` has it.
+    """
+    host, port = (authority.host, authority.port) if authority else ("", 0)
+    target = session.services.target_of(host, port) if authority else None
+    session.emit(
+        ExchangeEnded(
+            time=time.time(),
+            session=session.id,
+            exchange=session.exchanges,
+            client=session.client,
+            target=str(target or host),
+            method=method,
+            scheme=scheme,
+            host=host,
+            port=port,
+            path=path,
+            outcome=outcome,
+            rule=rule,
+            status=status,
+            request_bytes=request_bytes,
+            response_bytes=response_bytes,
+            milliseconds=milliseconds_since(started),
+            error=error,
+            fault=fault,
+            kind=kind,
+            path_mended_from=path_mended_from,
+        )
+    )

@@ -13,14 +13,13 @@ import trio
 from attrs import define, field
 
 from faultinject.authority import Authority
-from faultinject.faults.actions import garbage, lasting_seconds
 from faultinject.faults.breaks import Break, How
+from faultinject.faults.build import garbage, lasting_seconds
 from faultinject.faults.labels import break_words, delay_words
 from faultinject.net.streams import Ending, close
 from faultinject.net.tasks import beside
-from faultinject.proxy.session import Session
+from faultinject.proxy.session import Session, tell_exchange, tell_wait
 from faultinject.rules import Plan
-from faultinject.telling import tell_exchange, tell_wait
 from faultinject.tls.client_hello import fatal_alert
 
 

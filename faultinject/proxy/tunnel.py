@@ -14,16 +14,21 @@ from attrs import define, field
 
 from faultinject.authority import Authority
 from faultinject.errors import HandshakeError, UpstreamError
-from faultinject.first_bytes import FirstBytes
 from faultinject.net.relay import Relayed, relay
 from faultinject.net.streams import Ending, PrefixedStream, close
 from faultinject.proxy.decision import decide_handshake
 from faultinject.proxy.intercept import Interception
-from faultinject.proxy.session import Session, Stage
-from faultinject.proxy.sniff import TLS_FLAWS, Speech
+from faultinject.proxy.session import (
+    Session,
+    Stage,
+    tell_failure,
+    tell_hello,
+    tell_relay,
+    warn_of_relay,
+)
+from faultinject.proxy.sniff import TLS_FLAWS, FirstBytes, Speech
 from faultinject.proxy.tls_policy import Intercept, Refuse, judge_hello
 from faultinject.proxy.upstream.dial import Origin
-from faultinject.telling import tell_failure, tell_hello, tell_relay, warn_of_relay
 from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
 
 _ALERTS = {  # RFC 8446 section 6.2

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from faultinject.events import Outcome, PluginStarted
-from faultinject.report.display import brief
-from faultinject.report.quantities import times
+from faultinject.report.display import brief, times
 from faultinject.report.summary import Summary
 
 MAX_NAMED_HOSTS = 3

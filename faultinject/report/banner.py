@@ -9,8 +9,7 @@ import shlex
 
 from faultinject.authority import TargetPattern, bracketed
 from faultinject.events import PluginStarted, ProxyStarted
-from faultinject.report.display import brief, safe
-from faultinject.report.quantities import percent
+from faultinject.report.display import brief, percent, safe
 
 # How the base URL is given to the SDKs of APIs that have a variable for it, and the path that
 # the variable is expected to carry.

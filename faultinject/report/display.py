@@ -1,9 +1,4 @@
-r"""Text that came from the network, made fit for a terminal.
-
-Control characters could move the cursor, forge lines or set the terminal's title; directional
-marks could turn a host's name around. All of them are shown as Python writes them (``\x1b``,
-``\u202e``). Knows nothing of events.
-"""
+"""Text from the network, made fit for a terminal, and numbers as a person reads them."""
 
 from __future__ import annotations
 
@@ -28,3 +23,27 @@ def brief(text: str, most_characters: int) -> str:
         return safe(text)
     end = most_characters // 3
     return safe(f"{text[: most_characters - end - 3]}...{text[-end:]}")
+
+
+_EXACT_BYTES = 10_000
+_BYTE_UNITS = ("kB", "MB", "GB")
+
+
+def byte_count(number: int) -> str:
+    """Return a number of bytes: exact if it is short, else in decimal units."""
+    if number < _EXACT_BYTES:
+        return f"{number} B"
+    size, unit = number / 1000, 0
+    while size >= 1000 and unit < len(_BYTE_UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{size:.1f} {_BYTE_UNITS[unit]}"
+
+
+def percent(probability: float) -> str:
+    """Return a probability in per cent, with three digits at most."""
+    return f"{probability * 100:.3g} %"
+
+
+def times(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun; ``many`` is for nouns that need more than an s."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

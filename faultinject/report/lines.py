@@ -26,8 +26,7 @@ from faultinject.events import (
     Warned,
 )
 from faultinject.report.banner import plugin_block, start_block
-from faultinject.report.display import brief, safe
-from faultinject.report.quantities import byte_count, times
+from faultinject.report.display import brief, byte_count, safe, times
 
 MAX_URL_CHARACTERS = 80
 MAX_METHOD_CHARACTERS = 16

@@ -15,9 +15,8 @@ from typing import Any
 from attrs import field, frozen
 
 from faultinject.faults import transform
-from faultinject.faults.answer import Answer
 from faultinject.faults.breaks import How
-from faultinject.faults.build import make
+from faultinject.faults.build import Answer, make
 from faultinject.faults.delay import Delay, Fixed
 from faultinject.faults.fault import Fault
 from faultinject.faults.labels import break_words

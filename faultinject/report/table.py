@@ -16,8 +16,7 @@ from rich.text import Text
 
 from faultinject.events import Outcome
 from faultinject.report.advice import MAX_HOST_CHARACTERS, RARE, checks, facts, what_is_missing
-from faultinject.report.display import brief
-from faultinject.report.quantities import percent
+from faultinject.report.display import brief, percent
 from faultinject.report.summary import Summary, TargetCounts
 
 MAX_ROWS = 30

@@ -1,14 +1,11 @@
-"""Events written to a stream by a thread of their own.
-
-Whoever reports an event only puts it into a bounded queue: a terminal that is stopped, a pipe
-that nobody reads or one that is closed delays nothing and ends nothing. What does not fit is
-dropped, counted, and reported as soon as there is room. Knows nothing of what events mean.
-"""
+"""Events written to a stream by a thread of their own, past the locks of Python's buffers."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +15,48 @@ from typing import Literal, Self, TextIO
 
 from faultinject.events import Event, EventsDropped, Level
 from faultinject.report.lines import TextFormat
-from faultinject.report.sink import Sink, open_sink
+
+Sink = Callable[[str], None]
+"""Writes a text to its end. Raises `OSError`, or `ValueError` if the stream is closed."""
+
+
+def _raw_file(stream: TextIO | None) -> io.RawIOBase | None:
+    buffer = getattr(stream, "buffer", None)
+    raw = getattr(buffer, "raw", buffer)  # with `python -u` there is no buffer in between
+    return raw if isinstance(raw, io.RawIOBase) else None
+
+
+def _write_raw(raw: io.RawIOBase, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        written = raw.write(rest)
+        if written is None:  # a program that shares the terminal has made it non-blocking
+            select.select([], [raw], [])
+        else:
+            rest = rest[written:]
+
+
+def open_sink(stream: TextIO | None) -> Sink:
+    """Return the way to write to a text stream. What it still has buffered goes first.
+
+    Characters that its encoding lacks are escaped. None stands for a stream that is gone.
+    """
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    raw = _raw_file(stream)
+
+    def write(text: str) -> None:
+        if stream is None:
+            raise BrokenPipeError
+        data = text.encode(encoding, "backslashreplace")
+        stream.flush()
+        if raw is not None:
+            _write_raw(raw, data)
+        else:
+            stream.write(data.decode(encoding))
+            stream.flush()
+
+    return write
+
 
 Format = Callable[[Event], str]
 LogFormat = Literal["text", "json"]

@@ -25,12 +25,26 @@ import json
 import os
 from collections import OrderedDict
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import define, frozen
 
-from faultinject.rules.bounded import remembered
 from faultinject.rules.facts import USER_AGENT, Facts
+
+Kept = TypeVar("Kept")
+
+
+def remembered(known: OrderedDict[str, Kept], key: str, new: type[Kept], bound: int) -> Kept:
+    """Return what is known by a key, made new if nothing is; forget what is too much."""
+    kept = known.get(key)
+    if kept is None:
+        kept = known[key] = new()
+        if len(known) > bound:
+            known.popitem(last=False)
+    else:
+        known.move_to_end(key)
+    return kept
+
 
 CALLS = 10_000
 """How many calls are remembered; of more the least recently seen is forgotten."""

@@ -12,8 +12,7 @@ from hashlib import blake2b
 
 from attrs import define, field
 
-from faultinject.rules.attempts import Attempts
-from faultinject.rules.bounded import remembered
+from faultinject.rules.attempts import Attempts, remembered
 
 GROUPS = 10_000
 """How many groups of a rule are remembered: the least recently seen of more is forgotten, and

@@ -17,10 +17,10 @@ from urllib.parse import parse_qsl
 
 from attrs import define, field
 
+from faultinject.conditions import MISSING
 from faultinject.events import Kind
 from faultinject.http.cors import is_preflight
 from faultinject.http.message import RequestHead
-from faultinject.missing import MISSING
 from faultinject.providers import kind_of, provider_for
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from faultinject.missing import MISSING
+from faultinject.conditions import MISSING
 from faultinject.rules.facts import Facts
 from faultinject.rules.match import Read
 

@@ -12,7 +12,7 @@ import attrs
 from attrs import field, frozen
 
 from faultinject.authority import TargetPattern
-from faultinject.missing import MISSING
+from faultinject.conditions import MISSING
 from faultinject.rules.facts import USER_AGENT, Facts, tools_in
 
 if TYPE_CHECKING:  # what reads rules loads them

@@ -111,12 +111,12 @@ class CertificateAuthority:
         """
         certificate, key = directory / CERTIFICATE_NAME, directory / KEY_NAME
         if not _is_there(certificate):
-            from faultinject.tls.ca_creation import create_files
+            from faultinject.tls.ca_store import create_files
             from faultinject.tls.certificates import new_authority
 
             create_files(certificate, key, new_authority)
         elif _is_there(directory / STAGING_NAME):
-            from faultinject.tls.ca_creation import clear_staging
+            from faultinject.tls.ca_store import clear_staging
 
             clear_staging(directory)
         if not _is_there(key):

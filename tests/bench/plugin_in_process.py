@@ -16,7 +16,7 @@ import trio
 from attrs import frozen
 
 from faultinject.plugin.calls import Direction, Replace, Reply, Side, TunnelPlugin
-from faultinject.plugin.reply.reply_tunnels import reply_tunnels
+from faultinject.plugin.reply.reply_tunnel import reply_tunnels
 from faultinject.settings import PluginSettings
 from faultinject.tls.leaf_cache import LeafCache
 from tests.bench.client import WrongAnswerError, post

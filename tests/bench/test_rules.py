@@ -14,7 +14,7 @@ pytest.importorskip(
 
 from rich.console import Console
 
-from faultinject.cli.checking import checked
+from faultinject.cli.rules import checked
 from tests.bench.certificates import Certificates, Pair
 from tests.bench.contestants import Faultinject, Mode, Site
 from tests.bench.results import Outcome

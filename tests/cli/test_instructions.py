@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from faultinject.cli.instructions import instructions_for, sha1_fingerprint
-from faultinject.cli.platforms import PLATFORMS
+from faultinject.cli.trust import PLATFORMS
 from faultinject.tls.certificate_authority import CertificateAuthority
 
 CERTIFICATE = Path("/some where/fault-ca.crt")

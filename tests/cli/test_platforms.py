@@ -2,7 +2,7 @@
 
 import pytest
 
-from faultinject.cli.platforms import PLATFORMS, this_platform
+from faultinject.cli.trust import PLATFORMS, this_platform
 
 
 @pytest.mark.parametrize(

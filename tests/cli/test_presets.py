@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from faultinject.cli.preset_list import GROUPS
+from faultinject.cli.presets import GROUPS
 from faultinject.config import PROXY_OPTIONS, load_settings
 from faultinject.config.presets import NAMES, preset_named
 from faultinject.config.yaml import yaml_value

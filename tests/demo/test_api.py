@@ -14,9 +14,9 @@ import pytest
 import trio
 import trio.testing
 
-from faultinject.limits import Limits
 from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.proxy.upstream.fake.fake_api import GAP_SECONDS, TEXT, FakeApi
+from faultinject.settings import Limits
 from tests.support.peer import Message, Peer
 
 MESSAGES = "/v1/messages"

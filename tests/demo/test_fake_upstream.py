@@ -19,10 +19,9 @@ from attrs import define, field
 
 from faultinject.authority import ConnectTo, TargetPattern
 from faultinject.events import Event, ExchangeEnded, HandshakeFailed, RelayEnded
-from faultinject.limits import Limits
 from faultinject.proxy.server import RunningProxy, serve
 from faultinject.proxy.upstream.fake.fake_api import TEXT
-from faultinject.settings import Settings
+from faultinject.settings import Limits, Settings
 from tests.support.peer import Peer
 from tests.support.proxy import ProxyRun
 from tests.support.raw_client import Connected

@@ -15,9 +15,8 @@ import trio
 
 from faultinject.cli import main
 from faultinject.cli.demo import stage, story
-from faultinject.cli.demo.screen import Screen
+from faultinject.cli.demo.screen import Screen, note
 from faultinject.cli.demo.stage import TEXT, open_stage, seed_for
-from faultinject.cli.demo.watching import note
 from faultinject.events import ExchangeEnded
 from faultinject.http.message import ResponseHead
 from faultinject.settings import Settings

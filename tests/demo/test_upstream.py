@@ -11,8 +11,7 @@ from faultinject.authority import Authority
 from faultinject.errors import UpstreamError
 from faultinject.events import Event, Warned
 from faultinject.proxy.upstream.dial import Origin
-from faultinject.proxy.upstream.fake.fake_api import FakeApi
-from faultinject.proxy.upstream.fake.fake_upstream import FakeUpstream
+from faultinject.proxy.upstream.fake.fake_api import FakeApi, FakeUpstream
 from tests.support.peer import Peer
 
 TARGET = Origin(Authority("api.example.com", 443), Authority("192.0.2.1", 443))

@@ -10,8 +10,7 @@ from attrs import define, evolve, field, frozen
 
 from faultinject.config.rules import read_rules
 from faultinject.faults import transform
-from faultinject.faults.answer import Answer
-from faultinject.faults.build import Made, make
+from faultinject.faults.build import Answer, Made, make
 from faultinject.faults.transform import Act, Told
 from faultinject.http.message import End
 from faultinject.providers import anthropic

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from faultinject.config.rules import read_rules
-from faultinject.faults.naming import names_model
+from faultinject.faults.render import names_model
 from faultinject.providers import provider_named
 
 ALL = ["anthropic", "openai", "plain"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from faultinject.conditions import MISSING, AnyOf, Equal, JsonPath, JsonTest
-from faultinject.faults.point import EventPoint
+from faultinject.faults.place import EventPoint
 
 
 def test_which_events_are_counted() -> None:

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.providers.framing.sse import SseDecoder
-from faultinject.providers.framing.tail import StreamTail
+from faultinject.providers.framing.sse import SseDecoder, StreamTail
 
 LINES = st.sampled_from([b"data: [DONE]", b"event: message_stop", b"data: {}", b": ping", b"", b""])
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from faultinject.http.headers import is_encoded, reframed, uncompressed
 from faultinject.http.message import Headers, RequestHead, ResponseHead
-from faultinject.http.reshaping import is_encoded, reframed, uncompressed
 
 LENGTH = (b"Content-Length", b"5")
 CHUNKED = (b"Transfer-Encoding", b"chunked")

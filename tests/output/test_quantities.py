@@ -2,7 +2,7 @@
 
 import pytest
 
-from faultinject.report.quantities import byte_count, percent, times
+from faultinject.report.display import byte_count, percent, times
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from faultinject.report.sink import open_sink
+from faultinject.report.writer import open_sink
 
 
 def test_stream_in_memory() -> None:

@@ -18,7 +18,7 @@ from functools import partial
 import trio
 
 from faultinject.plugin.calls import Direction, Replace, Reply, Side
-from faultinject.plugin.front import open_front
+from faultinject.plugin.serving import open_front
 from faultinject.settings import PluginSettings
 from tests.plugin.support import host, make_services
 

@@ -24,10 +24,10 @@ from grpc_tools import protoc
 from faultinject.authority import TargetPattern
 from faultinject.events import Event
 from faultinject.faults.respond import Respond
-from faultinject.limits import Limits
 from faultinject.plugin.calls import Direction, Replace, Reply, Side
-from faultinject.proxy.session import Services
+from faultinject.proxy.runtime import Services
 from faultinject.rules import Counters, Match, Rule, RuleSet, When
+from faultinject.settings import Limits
 from tests.plugin.generate_proto import ROOT
 
 GIVEN_UP_SECONDS = 60

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.plugin.frames import (
+from faultinject.plugin.bridge.port import (
     FRAMES_A_SECOND,
     MOST_FRAMES,
     PREFACE_BYTES,

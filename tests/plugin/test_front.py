@@ -14,7 +14,7 @@ from faultinject.errors import StartError
 from faultinject.events import SessionFailed, Warned
 from faultinject.plugin.bridge import grpc_server
 from faultinject.plugin.calls import Replace, Side
-from faultinject.plugin.front import open_front
+from faultinject.plugin.serving import open_front
 from faultinject.settings import PluginSettings
 from tests.plugin.support import FakeTunnels, host, make_services
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from attrs import define, field
 
-from faultinject.plugin.calls import Close, Replace, Reply
+from faultinject.plugin.calls import Close, OpenCall, Replace, Reply
 from faultinject.plugin.duplex.lanes import (
     BLOCK_BYTES,
     FILLER,
@@ -14,7 +14,6 @@ from faultinject.plugin.duplex.lanes import (
     Lane,
     LaneError,
 )
-from faultinject.plugin.open_call import OpenCall
 
 
 @define

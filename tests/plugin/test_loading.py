@@ -42,4 +42,4 @@ def test_with_trio_asyncio():
 
 def test_the_rest_of_the_plugin_loads_without():
     """Until the front is opened."""
-    assert load("faultinject.plugin.front").endswith(" False")
+    assert load("faultinject.plugin.serving").endswith(" False")

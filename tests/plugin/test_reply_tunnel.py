@@ -21,13 +21,12 @@ from faultinject.events import (
     SessionEnded,
     Warned,
 )
-from faultinject.limits import Limits
 from faultinject.plugin.calls import Close, Direction, Replace, Side
 from faultinject.plugin.reply.reply_stream import HELD_SECONDS, SESSION_OVER, ReplyStream
-from faultinject.plugin.reply.reply_tunnels import reply_tunnels
+from faultinject.plugin.reply.reply_tunnel import reply_tunnels
 from faultinject.plugin.tunnels import Tunnels
 from faultinject.proxy.upstream.dial import Origin
-from faultinject.settings import PluginSettings
+from faultinject.settings import Limits, PluginSettings
 from tests.support.bench import (
     RSA_ONLY,
     TARGET,

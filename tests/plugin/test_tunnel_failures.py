@@ -15,7 +15,7 @@ from faultinject.events import (
     SessionEnded,
     Warned,
 )
-from faultinject.limits import Limits
+from faultinject.settings import Limits
 from faultinject.tls.client_hello import AlertDescription, fatal_alert
 from tests.support.bench import TARGET, get, trusting_context
 from tests.support.fault_world import World, world

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from faultinject.cli.preset_text import sections
+from faultinject.cli.presets import sections
 from faultinject.config.presets import NAMES, preset_named
 from faultinject.providers import PROVIDERS
 

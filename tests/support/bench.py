@@ -25,12 +25,12 @@ from faultinject.config.rule_set import rule_set_of
 from faultinject.config.rules import read_rules
 from faultinject.errors import UpstreamError
 from faultinject.events import Event, ExchangeEnded, SessionEnded, SessionFailed
-from faultinject.limits import Limits
 from faultinject.proxy.http_proxy import FrontDoor
-from faultinject.proxy.session import Services, Session
+from faultinject.proxy.runtime import Services
+from faultinject.proxy.session import Session
 from faultinject.proxy.upstream.dial import Dialer, Origin
 from faultinject.rules import Counters, RuleSet
-from faultinject.settings import Settings
+from faultinject.settings import Limits, Settings
 from faultinject.tls.certificate_authority import CertificateAuthority
 from faultinject.tls.certificates import new_rsa_key
 from faultinject.tls.leaf_cache import LeafCache

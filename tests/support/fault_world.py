@@ -16,12 +16,12 @@ from attrs import define
 
 from faultinject.errors import UpstreamError
 from faultinject.events import SessionFailed
-from faultinject.limits import Limits
 from faultinject.plugin.duplex.duplex_tunnel import DuplexTunnel
 from faultinject.plugin.duplex.lane_stream import LanePair
 from faultinject.plugin.duplex.tunnel_lease import TunnelLease
 from faultinject.proxy.session import Session
 from faultinject.proxy.upstream.dial import Origin
+from faultinject.settings import Limits
 from faultinject.tls.leaf_cache import LeafCache
 from faultinject.tls.stream import TlsStream
 from tests.support.bench import TARGET, Bench, authority, ok, open_bench, trusting_context

@@ -360,7 +360,7 @@ def test_first_starts_at_once_share_one(tmp_path: Path) -> None:
 
 def test_the_second_in_the_lock_makes_nothing(tmp_path: Path) -> None:
     """Whoever gets the lock looks again before it makes anything."""
-    from faultinject.tls.ca_creation import create_files
+    from faultinject.tls.ca_store import create_files
 
     authority = CertificateAuthority.open_or_create(tmp_path)
 
@@ -453,7 +453,7 @@ def test_lock_that_another_program_holds(tmp_path: Path, monkeypatch: pytest.Mon
     """A lock that does not become free ends in an error that names it."""
     from filelock import FileLock
 
-    monkeypatch.setattr("faultinject.tls.ca_creation._LOCK_SECONDS", 0.0)
+    monkeypatch.setattr("faultinject.tls.ca_store._LOCK_SECONDS", 0.0)
     with (
         FileLock(tmp_path / ".fault-ca.lock"),
         pytest.raises(SettingsError, match=r"another program has held \.fault-ca\.lock"),

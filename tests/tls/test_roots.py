@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from faultinject.errors import SettingsError
-from faultinject.tls.roots import check_roots, default_context, key_log_problem
+from faultinject.tls.handshake import check_roots, default_context, key_log_problem
 from tests.support.authorities import AuthorityFiles
 
 

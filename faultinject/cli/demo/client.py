@@ -18,8 +18,8 @@ from faultinject.authority import Authority
 from faultinject.errors import UpstreamError
 from faultinject.http.h1.connection import UpstreamConnection
 from faultinject.http.message import End, Headers, RequestHead, ResponseHead, find_header
-from faultinject.limits import Limits
-from faultinject.tls.roots import default_context
+from faultinject.settings import Limits
+from faultinject.tls.handshake import default_context
 
 _HEAD_BYTES = Limits().head_bytes
 

@@ -11,12 +11,14 @@ import shutil
 import textwrap
 from typing import TextIO
 
-from attrs import frozen
+from attrs import define, field, frozen
 from rich.console import Console
 from rich.text import Text
 
+from faultinject.cli.demo.client import TextReader
 from faultinject.errors import FaultinjectError
-from faultinject.http.message import ResponseHead
+from faultinject.faults.respond import MARKER
+from faultinject.http.message import ResponseHead, find_header
 from faultinject.report import wants_color
 from faultinject.report.display import safe
 
@@ -182,3 +184,48 @@ def _encodes(text: str, encoding: str | None) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
+
+
+@define
+class Whole:
+    """Shows the status of an answer; the rest is shown when it is whole."""
+
+    _screen: Screen
+
+    def head(self, head: ResponseHead) -> None:
+        """Show the status."""
+        self._screen.gets(head, note(head))
+
+    def body(self, data: bytes) -> None:
+        """Wait for the rest."""
+
+
+@define
+class Live:
+    """Shows a streamed answer while it comes."""
+
+    _screen: Screen
+    text: str = ""
+    reads: int = 0
+    """How often a text was completed by what had arrived."""
+    _reader: TextReader = field(factory=TextReader)
+
+    def head(self, head: ResponseHead) -> None:
+        """Show the status."""
+        self._screen.gets(head, note(head))
+
+    def body(self, data: bytes) -> None:
+        """Show the texts that are complete."""
+        pieces = list(self._reader.feed(data))
+        self.reads += bool(pieces)
+        for piece in pieces:
+            self.text += piece
+            self._screen.live(piece)
+
+
+def note(head: ResponseHead) -> str:
+    """Return the header that tells most of an answer."""
+    for name in (MARKER, b"Content-Type"):
+        if (value := find_header(head.headers, name.lower())) is not None:
+            return f"{name.decode()}: {value.decode('latin-1')}"
+    return ""

@@ -16,13 +16,12 @@ import trio
 from attrs import define
 
 from faultinject.cli.demo.client import Answer, Client, Watcher, connected
-from faultinject.cli.demo.screen import Screen
+from faultinject.cli.demo.screen import Live, Screen, Whole
 from faultinject.cli.demo.stage import API, PROBABILITY, TEXT, Stage, open_stage
-from faultinject.cli.demo.watching import Live, Whole
 from faultinject.errors import FaultinjectError
 from faultinject.events import ClientHelloRead, ExchangeEnded, HandshakeCompleted
 from faultinject.faults.respond import MARKER
-from faultinject.report.quantities import byte_count, percent
+from faultinject.report.display import byte_count, percent
 
 LIMIT_SECONDS = 20.0
 """When to give up. It takes less than two, most of which is the stream's pace."""

@@ -1,22 +1,20 @@
-"""Checks that an API has the failures and pages that a fault names.
-
-Knows nothing of how they are written.
-"""
+"""Checks that the parts of a rule fit together: names that its APIs have, and facts in time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from faultinject.config import nearest
-from faultinject.config.rules.gathering import read_all
-from faultinject.config.rules.node import Node
+from faultinject.config.rules.node import Node, read_all
 from faultinject.config.wording import shown_text
 from faultinject.faults.fault import Fault
+from faultinject.faults.place import Stage
 from faultinject.faults.stream import SendError
 from faultinject.providers import PROVIDERS
 from faultinject.providers.provider import Provider
 from faultinject.rules.match import Match
 from faultinject.rules.model import Weighted
+from faultinject.rules.when import GroupBy, When
 
 _BODIES = ("body", "json", "headers", "details")
 
@@ -66,3 +64,32 @@ def _check(node: Node, kind: str, name: str, match: Match) -> None:
 
 def _has(provider: Provider, kind: str) -> Iterable[str]:
     return provider.failures if kind == "failure" else provider.pages
+
+
+_BODY = ("json", "model", "stream", "tools", "attempt")
+_KEYS = {"hosts": "host", "methods": "method", "headers": "header", "providers": "provider"}
+_REASONS = {
+    Stage.CONNECT: "a fault at connect happens before there is a request: only the host is known",
+    Stage.HANDSHAKE: "a fault at handshake happens before there is a request: only the host is"
+    " known",
+    Stage.REQUEST: "a fault at request happens before the body is read, which this needs; with"
+    " at: head it can be judged",
+}
+
+
+def check_stage(node: Node, stage: Stage, match: Match, when: When) -> None:
+    """Refuse what cannot be known at a stage. Raises `SettingsError`."""
+    if stage is Stage.ANSWER:
+        return
+    for field in match.given:
+        known = field == "hosts" if stage is not Stage.REQUEST else field not in _BODY
+        if not known:
+            raise node.part("match", _KEYS.get(field, field)).problem(_REASONS[stage])
+    if when.per is not None and not _countable(stage, when.per.by):
+        raise node.part("when", "per").problem(_REASONS[stage])
+
+
+def _countable(stage: Stage, by: GroupBy) -> bool:
+    if stage is Stage.REQUEST:
+        return by is not GroupBy.ATTEMPT_GROUP
+    return by is GroupBy.CONNECTION

@@ -11,8 +11,7 @@ from typing import Any
 
 from faultinject.config.rules.break_key import read_break
 from faultinject.config.rules.delay_key import read_delays
-from faultinject.config.rules.gathering import read_all
-from faultinject.config.rules.node import Node, Readers
+from faultinject.config.rules.node import Node, Readers, read_all
 from faultinject.config.rules.respond_key import ReadFile, read_respond
 from faultinject.config.rules.stream_key import Streamed, read_stream
 from faultinject.faults.delay import Before

@@ -1,21 +1,68 @@
 """A value of a rule file together with where it stands, for messages that name the place.
 
-Knows nothing of what the values of rules mean.
+After a mistake reading goes on, to find the next one: people mend a file in one go then.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from attrs import frozen
 
 from faultinject.config import nearest
-from faultinject.config.rules.gathering import read_all, refuse
 from faultinject.config.wording import one_line, shown_text, shown_value
 from faultinject.errors import SettingsError
+
+Item = TypeVar("Item")
+Read = TypeVar("Read")
+
+
+class MistakesError(SettingsError):
+    """Several mistakes, each of which has a line; the message is the first, and their number."""
+
+    def __init__(self, lines: tuple[str, ...]) -> None:
+        more = len(lines) - 1
+        super().__init__(f"{lines[0]} (and {more} more {'mistakes' if more > 1 else 'mistake'})")
+        self.lines = lines
+
+
+def lines_of(error: SettingsError) -> tuple[str, ...]:
+    """Return each mistake that an error stands for."""
+    return error.lines if isinstance(error, MistakesError) else (str(error),)
+
+
+def read_all(items: Iterable[Item], read: Callable[[Item], Read]) -> list[Read]:
+    """Return what ``read`` makes of each item.
+
+    Raises `SettingsError` for one mistake, `MistakesError` for several, once all were tried.
+    """
+    results: list[Read] = []
+    errors: list[SettingsError] = []
+    for item in items:
+        try:
+            results.append(read(item))
+        except SettingsError as error:
+            errors.append(error)
+    refuse(errors)
+    return results
+
+
+def refuse(errors: Iterable[SettingsError]) -> None:
+    """Raise the errors as one, if there are any."""
+    found = list(errors)
+    if len(found) == 1:
+        raise found[0]
+    if found:
+        raise MistakesError(tuple(_lines(found)))
+
+
+def _lines(errors: Iterable[SettingsError]) -> Iterator[str]:
+    for error in errors:
+        yield from lines_of(error)
+
 
 _LARGEST = 1e300
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,40}")

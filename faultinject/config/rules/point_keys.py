@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from faultinject.config.rules.match_key import json_test
 from faultinject.config.rules.node import Node
 from faultinject.config.rules.rule_values import positive_duration
-from faultinject.faults.point import FIRST_EVENT, BytesPoint, EventPoint, Point, TimePoint
+from faultinject.faults.place import FIRST_EVENT, BytesPoint, EventPoint, Point, TimePoint
 
 _EVENT_KEYS = ("event", "count", "where")
 _AFTER_KEYS = (*_EVENT_KEYS, "bytes", "time")

@@ -15,13 +15,11 @@ from itertools import count
 
 from attrs import evolve, frozen
 
-from faultinject.config.rules.consistency import check_names
+from faultinject.config.rules.consistency import check_names, check_stage
 from faultinject.config.rules.fault_key import read_faults
-from faultinject.config.rules.gathering import read_all
 from faultinject.config.rules.match_key import read_match
-from faultinject.config.rules.node import Node, Readers
+from faultinject.config.rules.node import Node, Readers, read_all
 from faultinject.config.rules.respond_key import ReadFile
-from faultinject.config.rules.stages import check_stage
 from faultinject.config.rules.when_key import read_when
 from faultinject.config.wording import one_line, shown_text
 from faultinject.rules.checks import hidden_by

@@ -9,7 +9,7 @@ import re
 
 from faultinject.conditions import AnyOf, Equal, Glob, Present, Test, Within, is_glob
 from faultinject.config.rules.node import Node
-from faultinject.durations import DURATION, seconds_of
+from faultinject.config.scalars import DURATION, seconds_of
 
 _LONGEST_PATTERN = 10_000  # characters; what Python makes of each takes hundreds of bytes
 _LONGEST_SECONDS = 10 * 365 * 86_400.0

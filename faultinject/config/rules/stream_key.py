@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 
 from attrs import frozen
 
-from faultinject.config.rules.gathering import read_all
-from faultinject.config.rules.node import Node
+from faultinject.config.rules.node import Node, read_all
 from faultinject.config.rules.point_keys import read_point
 from faultinject.config.rules.rule_values import positive_duration
-from faultinject.faults.point import FIRST_EVENT, START
+from faultinject.faults.place import FIRST_EVENT, START
 from faultinject.faults.stream import (
     Action,
     Cut,

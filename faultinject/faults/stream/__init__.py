@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from faultinject.faults.place import Ability
-from faultinject.faults.point import FIRST_EVENT, Point
+from faultinject.faults.place import FIRST_EVENT, Ability, Point
 
 
 @frozen

@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from faultinject.faults.action import Action
-from faultinject.faults.transform import Act, Send
+from faultinject.faults.transform import Act, Action, Send
 from faultinject.providers.framing import Decoder, StreamEvent
 from faultinject.providers.provider import Uniform
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from faultinject.faults.action import Action
-from faultinject.faults.transform import Act, Finish, Send
+from faultinject.faults.transform import Act, Action, Finish, Send
 from faultinject.providers.framing import Decoder, StreamEvent
 from faultinject.providers.provider import Progress, Uniform
 

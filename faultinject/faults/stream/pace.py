@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from faultinject.faults.action import Action
-from faultinject.faults.transform import Act, Send, WaitUntil
+from faultinject.faults.transform import Act, Action, Send, WaitUntil
 from faultinject.providers.framing import Decoder, StreamEvent
 
 PIECES_PER_SECOND = 20

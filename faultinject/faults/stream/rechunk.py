@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from faultinject.faults.action import Action
-from faultinject.faults.transform import Act, Send
+from faultinject.faults.transform import Act, Action, Send
 from faultinject.providers.framing import Decoder
 from faultinject.providers.provider import Uniform
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from faultinject.faults.action import Action
-from faultinject.faults.transform import Act, Hang, Send, WaitUntil
+from faultinject.faults.transform import Act, Action, Hang, Send, WaitUntil
 
 
 class Stalling(Action):

@@ -22,8 +22,14 @@ from h2.errors import ErrorCodes
 from h2.events import DataReceived, RequestReceived, UnknownFrameReceived
 from h2.settings import SettingCodes
 
-from faultinject.plugin.bridge.port import Port, PortCall, Reason
-from faultinject.plugin.frames import FRAMES_A_CALL, PIECE_BYTES, FrameAllowance
+from faultinject.plugin.bridge.port import (
+    FRAMES_A_CALL,
+    PIECE_BYTES,
+    FrameAllowance,
+    Port,
+    PortCall,
+    Reason,
+)
 
 CALLS_AT_ONCE = 1_000_000
 """Most calls under way that a connection is allowed: no bound, for at the bound (100 unless one

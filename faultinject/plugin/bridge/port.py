@@ -1,11 +1,4 @@
-"""What a gRPC port holds of its callers, and the bounds of it.
-
-A call is *coming* until its message is whole, and *open* until it was answered. Both have a bound
-in number, in bytes and in age. An honest message is whole in no time, so where there is no room
-the oldest that is still coming goes: a stranger cannot keep the host out by half messages.
-
-Pure: who feeds it tells the time, and carries out what it refuses.
-"""
+"""What a gRPC port holds of its callers, and its bounds: calls, bytes, frames of no use."""
 
 from __future__ import annotations
 
@@ -13,6 +6,71 @@ import enum
 from collections.abc import Callable
 
 from attrs import define, field, frozen
+
+MOST_FRAMES = 1_000
+"""The allowance of a connection: what it may send at once."""
+FRAMES_A_CALL = 10
+"""How much a call whose message is whole adds to it."""
+FRAMES_A_SECOND = 100.0
+"""How much a second adds to it."""
+WORTHWHILE_BYTES = 1024
+"""DATA of so many bytes costs nothing: bounds of bytes are there for it."""
+PIECE_BYTES = 8 * 1024
+"""How much is looked at before calls in it are taken: what comes in a piece may at most be twice
+the allowance of the calls in it."""
+
+PREFACE_BYTES = 24
+"""A client's first bytes, before its first frame (RFC 9113 section 3.4)."""
+HEAD_BYTES = 9
+"""The head of a frame: three bytes of length, type, flags, four bytes of stream (section 4.1)."""
+DATA, RST_STREAM = 0x0, 0x3
+
+
+@define(eq=False)
+class FrameAllowance:
+    """The allowance of one connection."""
+
+    is_open: Callable[[int], bool]
+    """Whether a stream has an open call, which may be reset at no cost."""
+    _since: float
+    _left: float = field(default=MOST_FRAMES, init=False)
+    _skip: int = field(default=PREFACE_BYTES, init=False)
+    _head: bytearray = field(factory=bytearray, init=False)
+
+    def earn(self, frames: float) -> None:
+        """Add to it."""
+        self._left = min(MOST_FRAMES, self._left + frames)
+
+    def wait(self, now: float, *, useful: bool) -> None:
+        """Add what the time since the last call of this is worth, if it was ``useful``."""
+        if useful:
+            self.earn((now - self._since) * FRAMES_A_SECOND)
+        self._since = now
+
+    def spend(self, data: bytes) -> bool:
+        """Take off the frames that begin in what came; return whether there was enough."""
+        at, end = 0, len(data)
+        while at < end and self._left >= 0:
+            if self._skip:
+                taken = min(self._skip, end - at)
+                self._skip -= taken
+            else:
+                taken = min(HEAD_BYTES - len(self._head), end - at)
+                self._head += data[at : at + taken]
+                if len(self._head) == HEAD_BYTES:
+                    self._begin()
+            at += taken
+        return self._left >= 0
+
+    def _begin(self) -> None:
+        length, kind = int.from_bytes(self._head[:3], "big"), self._head[3]
+        stream_id = int.from_bytes(self._head[5:], "big") & 0x7FFFFFFF
+        self._skip = length
+        self._head.clear()
+        worthwhile = kind == DATA and length >= WORTHWHILE_BYTES
+        if not worthwhile and not (kind == RST_STREAM and self.is_open(stream_id)):
+            self._left -= 1
+
 
 PREFIX_BYTES = 5
 """What comes before a message: whether it is compressed, and its length in four bytes

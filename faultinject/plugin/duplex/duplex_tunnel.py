@@ -16,19 +16,30 @@ import trio
 from attrs import define, field
 
 from faultinject.authority import HTTPS_PORT, Authority
-from faultinject.errors import HandshakeError, UpstreamError
-from faultinject.first_bytes import FirstBytes
+from faultinject.config.added_headers import checked_header
+from faultinject.errors import HandshakeError, SettingsError, UpstreamError
+from faultinject.events import Warned
 from faultinject.http.h1.connection import UpstreamConnection
+from faultinject.http.message import RequestHead
 from faultinject.net.relay import Relayed, relay
 from faultinject.net.streams import LINGER_SECONDS, PrefixedStream
 from faultinject.plugin.duplex.lane_stream import LanePair
 from faultinject.plugin.duplex.tunnel_lease import TunnelLease
+from faultinject.plugin.tunnels import Tunnels, client_name
 from faultinject.proxy.intercept import Interception
-from faultinject.proxy.session import Session, Stage
-from faultinject.proxy.sniff import TLS_FLAWS, Speech
+from faultinject.proxy.runtime import Services
+from faultinject.proxy.session import (
+    Session,
+    Stage,
+    tell_failure,
+    tell_hello,
+    tell_relay,
+    warn_of_relay,
+)
+from faultinject.proxy.sniff import TLS_FLAWS, FirstBytes, Speech
 from faultinject.proxy.tls_policy import TLS_1_3, Intercept, Refuse, judge_hello
 from faultinject.proxy.upstream.dial import Origin
-from faultinject.telling import tell_failure, tell_hello, tell_relay, warn_of_relay
+from faultinject.settings import PluginSettings
 from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
 
 _REASONS = {
@@ -182,3 +193,40 @@ def _origin(session: Session, host: str) -> Origin:
     target = session.services.target_named(host)
     authority = Authority(host, target.port or HTTPS_PORT if target else HTTPS_PORT)
     return Origin(authority, authority)
+
+
+def duplex_tunnels(
+    nursery: trio.Nursery, services: Services, settings: PluginSettings
+) -> Tunnels[LanePair]:
+    """Return the tunnels of a host that sends answers on as it would have sent the chunks.
+
+    Raises `SettingsError` for a header that the carrier cannot have.
+    """
+    carrier = _carrier(settings)
+
+    def session_of(tunnel_id: str, pair: LanePair) -> Session:
+        return Session(
+            services,
+            services.next_session_id(),
+            client_name(tunnel_id),
+            lease=TunnelLease(pair, nursery, carrier),
+            idle_seconds=services.limits.idle_tunnel_seconds,
+        )
+
+    async def run(pair: LanePair, session: Session) -> None:
+        await DuplexTunnel(pair, services.dialer.start_tls).run(session)
+        if pair.broken:
+            words = f"{session.client}: {pair.ended_because}"
+            services.listener(Warned(time=time.time(), message=words))
+
+    return Tunnels(nursery, services.limits, LanePair, session_of, run)
+
+
+def _carrier(settings: PluginSettings) -> RequestHead:
+    """Return what is asked of the upstream, with its headers."""
+    try:
+        for name, value in settings.carrier_header:
+            checked_header(name, value)
+    except ValueError as error:
+        raise SettingsError(f"carrier_header: {error}") from None
+    return settings.whole_carrier

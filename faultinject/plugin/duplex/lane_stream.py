@@ -11,7 +11,7 @@ import operator
 import trio
 from attrs import define, field
 
-from faultinject.one_at_a_time import OneAtATime
+from faultinject.net.tasks import OneAtATime
 from faultinject.plugin.calls import Close, Direction, Reply, Side
 from faultinject.plugin.duplex.lanes import OUTPUT_LIMIT_BYTES, Lane, LaneError
 

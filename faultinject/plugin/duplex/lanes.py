@@ -58,9 +58,8 @@ from __future__ import annotations
 import trio
 from attrs import define, field
 
-from faultinject.plugin.calls import Close, Replace
+from faultinject.plugin.calls import Close, OpenCall, Replace
 from faultinject.plugin.duplex.turns import RecordError, Turns
-from faultinject.plugin.open_call import OpenCall
 
 BLOCK_BYTES = 8192
 """The size of Fault's copy buffer (tokio's ``copy``)."""

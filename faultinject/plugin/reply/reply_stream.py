@@ -29,9 +29,8 @@ import trio
 from attrs import define, field
 
 from faultinject.net.streams import KeepsLastWords
-from faultinject.one_at_a_time import OneAtATime
-from faultinject.plugin.calls import Close, Direction, PassThrough, Replace, Reply, Side
-from faultinject.plugin.open_call import OpenCall
+from faultinject.net.tasks import OneAtATime
+from faultinject.plugin.calls import Close, Direction, OpenCall, PassThrough, Replace, Reply, Side
 
 REPLY_BYTES = 4_000_000
 """Most bytes of one answer. A gRPC host takes messages of 4 MiB unless it is told otherwise."""

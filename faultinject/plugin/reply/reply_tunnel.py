@@ -9,20 +9,63 @@ from __future__ import annotations
 
 import time
 
+import trio
 from attrs import define, field
 
 from faultinject.authority import HTTPS_PORT, Authority
 from faultinject.errors import HandshakeError
-from faultinject.first_bytes import FirstBytes
+from faultinject.http.h1.connection import UpstreamConnection
 from faultinject.net.relay import Relayed
 from faultinject.plugin.reply.reply_stream import ReplyStream
+from faultinject.plugin.tunnels import Tunnels, client_name
 from faultinject.proxy.decision import decide_handshake
 from faultinject.proxy.intercept import Interception
-from faultinject.proxy.session import Session, Stage
+from faultinject.proxy.runtime import Services
+from faultinject.proxy.session import (
+    Session,
+    Stage,
+    tell_failure,
+    tell_hello,
+    tell_relay,
+    warn_of_relay,
+)
+from faultinject.proxy.sniff import FirstBytes
 from faultinject.proxy.tls_policy import Intercept, Refuse, judge_hello
 from faultinject.proxy.upstream.dial import Origin
-from faultinject.telling import tell_failure, tell_hello, tell_relay, warn_of_relay
+from faultinject.proxy.upstream.pool import OwnLease
+from faultinject.settings import PluginSettings
 from faultinject.tls.client_hello import ClientHello
+
+
+class ReplyLease(OwnLease):
+    """A tunnel's own upstream connections; what they do while they are idle ends nothing.
+
+    A client of such a tunnel cannot be told that its upstream has left. So that is found out when
+    the connection is to be used again, and a new one is dialled.
+    """
+
+    _watcher: trio.lowlevel.Task | None = None
+    """The task that keeps watch over the client while its answer is on its way."""
+
+    @property
+    def idle_connection(self) -> UpstreamConnection | None:
+        """None: nothing that an idle upstream does concerns the client."""
+        return None
+
+    def follow(self, unread: bytes) -> bool:  # noqa: ARG002
+        """Take note of who watches the client; see `ends_turn`. The client may always be asked."""
+        self._watcher = trio.lowlevel.current_task()
+        return False
+
+    def ends_turn(self) -> bool:
+        """Say, when the client is asked for more, whether that is for want of its words.
+
+        It is not where the client is only watched, for its leaving.
+        """
+        if self._watcher is trio.lowlevel.current_task():
+            return False
+        self._watcher = None
+        return True
 
 
 @define(eq=False)
@@ -97,3 +140,28 @@ def _origin(session: Session, host: str) -> Origin:
     port = target.port if target is not None else None
     authority = Authority(host, port or HTTPS_PORT)
     return Origin(authority, authority)
+
+
+def reply_tunnels(
+    nursery: trio.Nursery, services: Services, _settings: PluginSettings
+) -> Tunnels[ReplyStream]:
+    """Return the tunnels; requests that are not harmed go over connections of our own.
+
+    A tunnel that waits for its client for ``limits.idle_tunnel_seconds`` is over.
+    """
+
+    def session_of(tunnel_id: str, stream: ReplyStream) -> Session:
+        lease = ReplyLease(services.dial, services.limits)
+        stream.ends_turn = lease.ends_turn
+        return Session(
+            services,
+            services.next_session_id(),
+            client_name(tunnel_id),
+            lease=lease,
+            idle_seconds=services.limits.idle_tunnel_seconds,
+        )
+
+    async def run(stream: ReplyStream, session: Session) -> None:
+        await ReplyTunnel(stream).run(session)
+
+    return Tunnels(nursery, services.limits, ReplyStream, session_of, run)

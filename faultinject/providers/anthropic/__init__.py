@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from faultinject.providers.anthropic.words import error_body, error_type, reason_phrase
+from faultinject.providers.anthropic.errors import error_body, error_type, reason_phrase
 
 if TYPE_CHECKING:
     from faultinject.providers.anthropic.api import PROVIDER as PROVIDER

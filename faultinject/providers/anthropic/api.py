@@ -7,7 +7,7 @@ from typing import Any
 
 from faultinject.providers import gateway, generic
 from faultinject.providers.anthropic import errors, headers, messages, stream
-from faultinject.providers.anthropic.words import error_type, reason_phrase
+from faultinject.providers.anthropic.errors import error_type, reason_phrase
 from faultinject.providers.documents import compact, member, usage_of
 from faultinject.providers.gateway import cloudflare_headers
 from faultinject.providers.provider import Page, Provider, StreamShape, Usage

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from faultinject.http.message import standard_phrase
 from faultinject.providers import gateway, generic
 from faultinject.providers.documents import member, usage_of
 from faultinject.providers.openai import chat, errors, headers, responses, responses_stream
-from faultinject.providers.phrases import standard_phrase
 from faultinject.providers.provider import Asked, Fields, Provider, StreamShape, Uniform, Usage
 from faultinject.providers.retries import TRANSIENT
 

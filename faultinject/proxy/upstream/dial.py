@@ -20,7 +20,7 @@ from attrs import define, field, frozen
 from faultinject.authority import Authority, ConnectTo
 from faultinject.errors import SettingsError, UpstreamError
 from faultinject.net.socket_stream import SocketStream
-from faultinject.tls.roots import add_roots, default_context
+from faultinject.tls.handshake import add_roots, default_context
 from faultinject.tls.stream import TlsStream
 
 

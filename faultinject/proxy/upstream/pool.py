@@ -13,10 +13,10 @@ from typing import Protocol
 import trio
 
 from faultinject.http.h1.connection import UpstreamConnection
-from faultinject.limits import Limits
 from faultinject.net.streams import say_end
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease
+from faultinject.settings import Limits
 
 
 class Dial(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from faultinject.config.rules.gathering import MistakesError, lines_of, read_all, refuse
+from faultinject.config.rules.node import MistakesError, lines_of, read_all, refuse
 from faultinject.errors import SettingsError
 
 

@@ -24,8 +24,7 @@ from faultinject.faults.delay import (
     Pareto,
     Range,
 )
-from faultinject.faults.place import Stage
-from faultinject.faults.point import FIRST_EVENT, START, BytesPoint, EventPoint, TimePoint
+from faultinject.faults.place import FIRST_EVENT, START, BytesPoint, EventPoint, Stage, TimePoint
 from faultinject.faults.respond import Respond, RetryAfter
 from faultinject.faults.stream import (
     Cut,

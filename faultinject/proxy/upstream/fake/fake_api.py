@@ -10,21 +10,25 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 
 import trio
 from attrs import define, evolve, field
 
+from faultinject.authority import Authority
 from faultinject.errors import ClientGoneError, ClientProtocolError
+from faultinject.events import Listener, Warned
 from faultinject.http.coding import content_codings, decoded
 from faultinject.http.cors import allowing, allowing_call, is_preflight
 from faultinject.http.h1.connection import CONTINUE, ClientConnection
 from faultinject.http.hop_by_hop import UPGRADE_TO_HTTP, asks_for_websocket
 from faultinject.http.message import End, Headers, RequestHead, ResponseHead
-from faultinject.limits import Limits
+from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.net.streams import Ending, close
 from faultinject.providers.anthropic import reason_phrase
 from faultinject.providers.provider import Asked, Fields, Uniform
+from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.fake.fake_answer import (
     NO_PAGE,
     Answer,
@@ -35,7 +39,9 @@ from faultinject.proxy.upstream.fake.fake_answer import (
     page_of,
     too_large,
 )
+from faultinject.proxy.upstream.pool import Dial
 from faultinject.rules import Draws
+from faultinject.settings import Limits
 
 TEXT = (
     "This is the fake API of faultinject: no model was asked, and nothing left this machine."
@@ -196,3 +202,34 @@ def _body_headers(answer: Answer) -> Headers:
         return ((b"Content-Type", b"application/json"), (b"Content-Length", length))
     stream = b"text/event-stream; charset=utf-8"
     return ((b"Content-Type", stream), (b"Transfer-Encoding", b"chunked"))
+
+
+@define(eq=False)
+class FakeUpstream:
+    """Dials the fake API for targets.
+
+    Its connections are served in the nursery that is given, until the one who dialled closes
+    them or the nursery is cancelled. A defect in it ends one connection and is told as a warning.
+    """
+
+    _nursery: trio.Nursery
+    _is_target: Callable[[Authority], bool]
+    _dial_other: Dial
+    _listener: Listener
+    _api: FakeApi = field(factory=FakeApi)
+
+    async def dial(self, origin: Origin) -> trio.abc.Stream:
+        """Open a connection that is ready for HTTP. Raises `UpstreamError` for other origins."""
+        if not self._is_target(origin.authority):
+            return await self._dial_other(origin)
+        await trio.lowlevel.checkpoint()
+        near, far = memory_stream_pair()
+        self._nursery.start_soon(self._serve, far)
+        return near
+
+    async def _serve(self, stream: trio.abc.Stream) -> None:
+        try:
+            await self._api.serve(stream)
+        except Exception as error:  # noqa: BLE001 - as a session's, it must not end the others
+            words = f"a defect in the fake API: {type(error).__name__}: {error}"
+            self._listener(Warned(time=time.time(), message=words))
