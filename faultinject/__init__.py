@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from faultinject.config.rule_loading import load_rules as load_rules
     from faultinject.plugin.serving import serve_plugin as serve_plugin
     from faultinject.proxy.server import serve as serve
+    from faultinject.rules.index import RuleSet as RuleSet
     from faultinject.rules.model import Rule as Rule
-    from faultinject.rules.model import RuleSet as RuleSet
     from faultinject.settings import Limits as Limits
     from faultinject.settings import PluginSettings as PluginSettings
     from faultinject.settings import Settings as Settings
@@ -41,7 +41,7 @@ _HOMES = {
     "Limits": "faultinject.settings",
     "PluginSettings": "faultinject.settings",
     "Rule": "faultinject.rules.model",
-    "RuleSet": "faultinject.rules.model",
+    "RuleSet": "faultinject.rules.index",
     "Settings": "faultinject.settings",
     "load_rules": "faultinject.config.rule_loading",
     "serve": "faultinject.proxy.server",

@@ -17,9 +17,10 @@ import click
 import pytest
 
 import faultinject
-from faultinject.cli.commands import TableOption, texts_given
+from faultinject.cli.commands import texts_given
 from faultinject.cli.old_forms import current_form
 from faultinject.cli.root import PROGRAM, root
+from faultinject.cli.table_options import TableOption
 from faultinject.config import CA_OPTIONS, PLUGIN_OPTIONS, PROXY_OPTIONS, load_settings
 from faultinject.config.options import FILE_OPTIONS
 from faultinject.config.rule_set import rule_set_of

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from faultinject.cli.commands import HelpfulGroup, settings_of, table_options
+from faultinject.cli.commands import HelpfulGroup, settings_of
+from faultinject.cli.table_options import table_options
 from faultinject.cli.trust import PLATFORMS, this_platform
 from faultinject.config import CA_OPTIONS
 from faultinject.errors import SettingsError, StartError

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 import click
 
-from faultinject.cli import INTERRUPTED
 from faultinject.cli.old_forms import current_form
 from faultinject.cli.root import PROGRAM, root
 from faultinject.cli.warning import forget, say
@@ -34,7 +33,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return _say(_with_help(error), error.exit_code)
     except click.Abort:
-        return INTERRUPTED
+        raise KeyboardInterrupt from None
     except (FaultinjectError, ImportError, OSError, BaseExceptionGroup) as error:
         return _say_failure(error)
     return code if isinstance(code, int) else 0
@@ -50,7 +49,7 @@ def only_cause(error: BaseException) -> BaseException:
 def _say_failure(error: BaseException) -> int:
     cause = only_cause(error)
     if isinstance(cause, KeyboardInterrupt):
-        return INTERRUPTED
+        raise cause
     if isinstance(cause, FaultinjectError):
         return _say(str(cause), USAGE_ERROR if isinstance(cause, SettingsError) else START_ERROR)
     if isinstance(cause, OSError) and cause.errno in _FULL and cause.filename is None:

@@ -14,7 +14,7 @@ from rich.text import Text
 from rich_click import RichCommand, RichContext, RichGroup, RichHelpConfiguration
 from rich_click.rich_panel import RichOptionPanel
 
-from faultinject.cli.commands import TableOption, opposite_flag
+from faultinject.cli.table_options import TableOption, opposite_flag
 
 _LOOK = RichHelpConfiguration(
     text_markup=None,

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from faultinject.cli.commands import HelpfulCommand, settings_as, table_options
+from faultinject.cli.commands import HelpfulCommand, settings_as
+from faultinject.cli.table_options import table_options
 from faultinject.cli.warning import warn
 from faultinject.config import PLUGIN_OPTIONS
 from faultinject.settings import PluginSettings

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from faultinject.cli.commands import HelpfulCommand, HelpfulGroup, preset_names
+from faultinject.cli.commands import HelpfulCommand, HelpfulGroup
+from faultinject.cli.table_options import preset_names
 from faultinject.config import nearest
 from faultinject.config.presets import Preset, preset_named
 from faultinject.config.wording import shown_text

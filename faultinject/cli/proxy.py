@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from faultinject.cli.commands import HelpfulCommand, settings_of, table_options
+from faultinject.cli.commands import HelpfulCommand, settings_of
+from faultinject.cli.table_options import table_options
 from faultinject.config import PROXY_OPTIONS
 
 _EPILOG = """\

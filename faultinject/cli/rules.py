@@ -16,7 +16,7 @@ from faultinject.config.rule_set import OPTIONS, Composed, composed, problems
 from faultinject.errors import SettingsError, StartError
 from faultinject.plugin.capabilities import CAPABILITIES
 from faultinject.rules.checks import check_capabilities
-from faultinject.rules.model import RuleSet
+from faultinject.rules.index import RuleSet
 from faultinject.settings import WrittenRules
 
 

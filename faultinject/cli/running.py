@@ -73,7 +73,9 @@ def _run(settings: Settings, serving: str, danger: str) -> int:
     with output:
         trio.run(getattr(stopping, serving), settings, listener)
         if settings.log_format == "text":
-            summary.render(output, color=wants_color(sys.stdout))
+            from faultinject.report.table import render  # rich takes a while to load
+
+            render(summary, output, color=wants_color(sys.stdout))
     _tell_beside(settings, summary)
     return 0
 
@@ -102,7 +104,9 @@ def _tell_beside(settings: Settings, summary: Summary) -> None:
         # On stdout JSON lines stay JSON lines; a person sees the summary beside them.
         # By a thread of its own, too: a pipe that nobody reads should not hold up the end.
         with EventOutput(sys.stderr) as beside:
-            summary.render(beside, color=wants_color(sys.stderr))
+            from faultinject.report.table import render  # rich takes a while to load
+
+            render(summary, beside, color=wants_color(sys.stderr))
     if settings.summary is not None:
         write_summary(settings.summary, summary.as_dict())
 

@@ -11,7 +11,8 @@ from faultinject.config.rules import read_rule_text, read_rules
 from faultinject.config.rules.rule_list import Reading
 from faultinject.config.wording import shown_text
 from faultinject.errors import SettingsError
-from faultinject.rules.model import Rule, RuleSet
+from faultinject.rules.index import RuleSet
+from faultinject.rules.model import Rule
 
 _ENDS_OF_FILES = (".yaml", ".yml", ".json", ".toml")
 

@@ -18,8 +18,9 @@ from faultinject.faults.place import Stage
 from faultinject.faults.respond import Respond
 from faultinject.files import read_plain_file
 from faultinject.rules.checks import Capabilities, check_capabilities
+from faultinject.rules.index import RuleSet
 from faultinject.rules.match import Match
-from faultinject.rules.model import Rule, RuleSet
+from faultinject.rules.model import Rule
 from faultinject.rules.when import When
 from faultinject.settings import ChosenPreset, Only, Settings, WrittenRules
 

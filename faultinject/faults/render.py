@@ -11,9 +11,10 @@ from typing import TypeVar
 
 from attrs import evolve
 
-from faultinject.faults.respond import MARKER, InjectedResponse, Respond, content_type
+from faultinject.faults.respond import InjectedResponse, Respond, content_type
 from faultinject.faults.stream import SendError, StreamFault
 from faultinject.faults.stream.error import failure_of
+from faultinject.http.headers import MARKER
 from faultinject.http.message import Headers, standard_phrase, without_headers
 from faultinject.providers.documents import filled
 from faultinject.providers.known import PROVIDERS

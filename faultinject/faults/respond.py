@@ -14,11 +14,9 @@ from typing import Any
 from attrs import field, frozen
 
 from faultinject.faults.place import Ability, Stage
+from faultinject.http.headers import MARKER
 from faultinject.http.message import End, Headers, Part, ResponseHead, find_header
 from faultinject.providers.anthropic.errors import error_body, reason_phrase
-
-MARKER = b"X-Faultinject"
-"""Header of an injected response; its value is the id of the rule that fired."""
 
 
 @frozen

@@ -8,7 +8,16 @@ from attrs import evolve
 
 from faultinject.authority import HTTP_PORT, HTTPS_PORT, Authority
 from faultinject.errors import ClientProtocolError
-from faultinject.http.message import Headers, RequestHead, ResponseHead, without_headers
+from faultinject.http.message import (
+    Headers,
+    RequestHead,
+    ResponseHead,
+    without_headers,
+)
+
+MARKER = b"X-Faultinject"
+"""Header of an injected response; its value is the id of the rule that fired."""
+
 
 # Meant for the proxy itself: the first is how old clients ask a proxy to keep alive, the other
 # holds the user's password for it.

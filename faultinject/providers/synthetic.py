@@ -6,13 +6,14 @@ Knows nothing of how it is sent.
 from __future__ import annotations
 
 import json
-import time
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 from attrs import frozen
 
-from faultinject.faults.respond import MARKER
 from faultinject.http.coding import content_codings, decoded
+from faultinject.http.headers import MARKER
 from faultinject.http.message import Headers, ResponseHead
 from faultinject.providers.provider import Asked, Fields, Provider, Uniform
 
@@ -45,7 +46,8 @@ def made_answer(
     else:
         pieces, kind = [provider.minimal_response(asked, fields, uniform)], "application/json"
         framing = ((b"Content-Length", b"%d" % len(pieces[0])),)
-    date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(fields.now_seconds)).encode()
+    moment = datetime.fromtimestamp(int(fields.now_seconds), UTC)
+    date = format_datetime(moment, usegmt=True).encode()
     headers: Headers = ((b"Date", date), (b"Content-Type", kind.encode()))
     headers += framing + provider.identity_headers(fields, 200)
     if marker is not None:

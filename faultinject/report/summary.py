@@ -1,7 +1,7 @@
 """What a run came to: requests by target and outcome, and what was not looked into.
 
 Knows nothing of where the events come from; it has no clock of its own either, and takes the
-times from the events. `report` words it for a person.
+times from the events. `faultinject.report.table` words it for a person.
 """
 
 from __future__ import annotations
@@ -223,12 +223,6 @@ class Summary:
             "session_failures": self.session_failures,
             "events_dropped": self.events_dropped,
         }
-
-    def render(self, stream: TextSink, *, color: bool = False) -> None:
-        """Write the summary for a person, as a table and, where there is need, advice."""
-        from faultinject.report.table import report  # rich takes a while to load
-
-        stream.write(report(self, color=color))
 
     # --- events ---
 

@@ -17,7 +17,7 @@ from rich.text import Text
 from faultinject.events import Outcome
 from faultinject.report.advice import MAX_HOST_CHARACTERS, RARE, checks, facts, what_is_missing
 from faultinject.report.display import brief, percent
-from faultinject.report.summary import Summary, TargetCounts
+from faultinject.report.summary import Summary, TargetCounts, TextSink
 
 MAX_ROWS = 30
 """Most hosts without a target that get a row; `--summary` has them all."""
@@ -170,3 +170,8 @@ def report(summary: Summary, *, color: bool = False) -> str:
     )
     _print(console, summary)
     return out.getvalue()
+
+
+def render(summary: Summary, stream: TextSink, *, color: bool = False) -> None:
+    """Write the summary for a person, as a table and, where there is need, advice."""
+    stream.write(report(summary, color=color))

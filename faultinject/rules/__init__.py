@@ -8,9 +8,9 @@ between (docs/design.md, property 4).
 from faultinject.rules.counters import Counters
 from faultinject.rules.decide import PASS, Plan, Wait, decide
 from faultinject.rules.draws import Draws
-from faultinject.rules.index import Candidates
+from faultinject.rules.index import Candidates, RuleSet
 from faultinject.rules.match import Match
-from faultinject.rules.model import Rule, RuleSet, Weighted
+from faultinject.rules.model import Rule, Weighted
 from faultinject.rules.when import When
 
 __all__ = [

@@ -11,7 +11,8 @@ from attrs import field, frozen
 
 from faultinject.errors import SettingsError
 from faultinject.faults.place import Ability, Stage
-from faultinject.rules.model import Rule, RuleSet
+from faultinject.rules.index import RuleSet
+from faultinject.rules.model import Rule
 
 
 @frozen

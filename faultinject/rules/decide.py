@@ -16,8 +16,8 @@ from faultinject.rules.attempts import Attempt, Ended, identity_of
 from faultinject.rules.counters import Counters, Slot, Tally
 from faultinject.rules.draws import Draws
 from faultinject.rules.facts import Facts
-from faultinject.rules.index import Candidates
-from faultinject.rules.model import Rule, RuleSet
+from faultinject.rules.index import Candidates, RuleSet
+from faultinject.rules.model import Rule
 
 if TYPE_CHECKING:  # what reads rules loads them
     from faultinject.faults.breaks import Break

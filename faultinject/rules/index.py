@@ -1,22 +1,18 @@
-"""Finding the rules that match a request, though there may be hundreds.
-
-In three steps, each with those rules only that are left by the one before: by the route (host,
-method, path), by the rest of the head, and by the body if one of them asks for it. At each step
-what remains depends on a few values, which most requests have in common: for each combination it
-is remembered. Knows nothing of what happens then.
-"""
+"""The rules of a run, and finding those that match a request though there may be hundreds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import TypeVar
+
+from attrs import field, frozen
 
 from faultinject.conditions import MISSING
+from faultinject.faults.place import Stage
 from faultinject.rules.facts import Facts
 from faultinject.rules.match import Read
-
-if TYPE_CHECKING:
-    from faultinject.rules.model import Rule
+from faultinject.rules.model import Rule
 
 _COMBINATIONS = 1024
 """So many combinations of values are remembered at each step; when there are more, all are
@@ -157,3 +153,48 @@ def _remember(known: dict[Combination, Value], key: Combination, value: Value) -
     if len(known) >= _COMBINATIONS:
         known.clear()
     known[key] = value
+
+
+@frozen
+class RuleSet:
+    """The rules of a run, in order, and the seed of their draws. Immutable: swapped whole."""
+
+    rules: tuple[Rule, ...]
+    seed: int
+    marker: bool = True
+    """Whether injected answers name their rule."""
+    _stages: dict[Stage, Index] = field(init=False, eq=False, repr=False)
+    _of_preflights: dict[Stage, Index] = field(init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        preflights = tuple(rule for rule in self.rules if rule.meets_preflights)
+        object.__setattr__(self, "_stages", _by_stage(self.rules))
+        object.__setattr__(self, "_of_preflights", _by_stage(preflights))
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The names (or ids) of the rules, in order."""
+        return tuple(rule.id for rule in self.rules)
+
+    @cached_property
+    def asks_for_streams(self) -> bool:
+        """Whether a rule is for requests alone that want a stream."""
+        return any(rule.match.stream is True for rule in self.rules)
+
+    @cached_property
+    def harms_streams(self) -> bool:
+        """Whether a rule does something to streams."""
+        return any(choice.fault.stream for rule in self.rules for choice in rule.faults)
+
+    def has(self, stage: Stage) -> bool:
+        """Say whether there is anything to decide at a stage."""
+        return bool(self._stages[stage].rules)
+
+    def candidates(self, stage: Stage, facts: Facts) -> Candidates:
+        """Return the rules of a stage that could match a request, whose head is given."""
+        stages = self._of_preflights if facts.is_preflight else self._stages
+        return stages[stage].candidates(facts)
+
+
+def _by_stage(rules: Iterable[Rule]) -> dict[Stage, Index]:
+    return {stage: Index(tuple(rule for rule in rules if rule.stage is stage)) for stage in Stage}

@@ -22,7 +22,7 @@ from faultinject.events import (
     Warned,
 )
 from faultinject.report import Summary
-from faultinject.report.table import MAX_ROWS, report
+from faultinject.report.table import MAX_ROWS, render, report
 from tests.support.sample_events import TIME, sample
 
 CHECK = "No request to a target arrived"
@@ -301,9 +301,9 @@ def test_color() -> None:
 
 
 def test_render_writes_the_report() -> None:
-    """`Summary.render` is the report, written."""
+    """`render` is the report, written."""
     stream, summary = io.StringIO(), Summary()
-    summary.render(stream)
+    render(summary, stream)
     assert stream.getvalue() == report(summary)
 
 

@@ -22,6 +22,7 @@ from faultinject.events import (
     Warned,
 )
 from faultinject.report import EventOutput, Summary
+from faultinject.report.table import render
 from faultinject.report.writer import BATCH_EVENTS, json_line, wants_color
 from tests.output.streams import CountingStream, FailingStream, GatedStream
 from tests.support.sample_events import SAMPLES, sample
@@ -114,7 +115,7 @@ def test_text_takes_its_turn() -> None:
     with EventOutput(stream) as output:
         output.listen(sample(Warned))
         output.write("-- the end --\n")
-        Summary().render(output)
+        render(Summary(), output)
     lines = stream.getvalue().splitlines()
     assert lines[0].endswith("listening on every address")
     assert lines[1] == "-- the end --"

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from faultinject.cli.demo.client import TextReader
 from faultinject.errors import FaultinjectError
-from faultinject.faults.respond import MARKER
+from faultinject.http.headers import MARKER
 from faultinject.http.message import ResponseHead, find_header
 from faultinject.report import wants_color
 from faultinject.report.display import safe

@@ -20,7 +20,7 @@ from faultinject.cli.demo.screen import Live, Screen, Whole
 from faultinject.cli.demo.stage import API, PROBABILITY, TEXT, Stage, open_stage
 from faultinject.errors import FaultinjectError
 from faultinject.events import ClientHelloRead, ExchangeEnded, HandshakeCompleted
-from faultinject.faults.respond import MARKER
+from faultinject.http.headers import MARKER
 from faultinject.report.display import byte_count, percent
 
 LIMIT_SECONDS = 20.0

@@ -8,9 +8,37 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from attrs import frozen
+
 from faultinject.faults.transform import Act, Action, Send
 from faultinject.providers.framing import Decoder, StreamEvent
 from faultinject.providers.provider import Uniform
+
+
+@frozen
+class Drop:
+    """Leave out the next events."""
+
+    events: int | None = 1
+    """None for all that follow."""
+    ends = False
+
+
+@frozen
+class Duplicate:
+    """Send the next events twice, each after itself."""
+
+    events: int | None = 1
+    ends = False
+
+
+@frozen
+class Garble:
+    """Change a byte in each of the next events, so that their data is no JSON any more."""
+
+    events: int | None = 1
+    ends = False
+
 
 Edit = Callable[[StreamEvent], bytes]
 """Returns what is sent instead of an event."""

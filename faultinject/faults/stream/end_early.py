@@ -7,9 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from attrs import frozen
+
 from faultinject.faults.transform import Act, Action, Finish, Send
 from faultinject.providers.framing import Decoder, StreamEvent
 from faultinject.providers.provider import Progress, Uniform
+
+
+@frozen
+class EndEarly:
+    """End the message as the API does when the limit of tokens is reached."""
+
+    ends = True
 
 
 class EndingEarly(Action):

@@ -5,11 +5,27 @@ Knows nothing of how the error is written: the stream's `Progress` does.
 
 from __future__ import annotations
 
-from attrs import evolve
+from attrs import evolve, frozen
 
-from faultinject.faults.stream import SendError
 from faultinject.faults.transform import Act, Finish, Send
 from faultinject.providers.provider import Failure, Fields, Progress, Provider, Uniform
+
+
+@frozen
+class SendError:
+    """The API's own error within the stream; then the stream's proper end."""
+
+    status: int = 529
+    """Chooses the type and the message; nothing of it is sent."""
+    error: str | None = None
+    """The type of the error, in the API's own words."""
+    message: str | None = None
+    code: str | None = None
+    failure: str | None = None
+    """Which of the API's own failures it is (`Provider.failures`)."""
+    form: str = ""
+    """Which of the forms that the API has for it; empty for the usual one."""
+    ends = True
 
 
 def stream_error(

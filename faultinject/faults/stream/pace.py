@@ -7,8 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from attrs import frozen
+
 from faultinject.faults.transform import Act, Action, Send, WaitUntil
 from faultinject.providers.framing import Decoder, StreamEvent
+
+
+@frozen
+class Pace:
+    """Pass events or bytes on no faster than so."""
+
+    events_per_second: float | None = None
+    bytes_per_second: float | None = None
+    ends = False
+
 
 PIECES_PER_SECOND = 20
 """How many pieces bytes are paced in, if there are as many."""

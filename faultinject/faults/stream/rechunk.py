@@ -7,9 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from attrs import frozen
+
 from faultinject.faults.transform import Act, Action, Send
 from faultinject.providers.framing import Decoder
 from faultinject.providers.provider import Uniform
+
+
+@frozen
+class Rechunk:
+    """Pass the same bytes on in other pieces."""
+
+    split: bool
+    """Into small pieces, inside events and inside characters; else several events as one."""
+    ends = False
+
 
 MOST_SPLIT_BYTES = 24
 """Longest piece that a split makes; an event of one token has some 100 bytes."""

@@ -8,7 +8,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from attrs import frozen
+
 from faultinject.faults.transform import Act, Action, Hang, Send, WaitUntil
+
+
+@frozen
+class Stall:
+    """Pass nothing on for a time."""
+
+    seconds: float | None = None
+    """None until the client leaves."""
+    ping_seconds: float | None = None
+    """How often the API's own ping is sent meanwhile; None for never."""
+
+    @property
+    def ends(self) -> bool:
+        """Whether nothing can follow it."""
+        return self.seconds is None
 
 
 class Stalling(Action):

@@ -1,0 +1,82 @@
+"""Click's view of the options of `faultinject.config`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from faultinject.config import Kind, Option
+
+
+class TableOption(click.Option):
+    """An option of `faultinject.config`: its value stays text until all sources are known."""
+
+    def __init__(self, option: Option) -> None:
+        """Make Click's view of an option."""
+        kind = option.kind
+        super().__init__(
+            [_declaration(option), option.parameter],
+            type=_click_type(kind),
+            default=None,
+            is_flag=kind.is_flag,
+            multiple=kind.repeatable,
+            metavar=None if kind.is_flag else kind.metavar,
+            help=option.help,
+        )
+        self.option = option
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete words of a choice, presets, and paths."""
+        if words := self.option.kind.choices:
+            return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+        if self.option.name == "preset":
+            if "@" in incomplete:
+                return list(_how_often(incomplete))
+            return preset_names(ctx, self, incomplete)
+        return super().shell_complete(ctx, incomplete)
+
+
+def preset_names(
+    _ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the presets whose names begin so, for the shell."""
+    from faultinject.config.presets import NAMES
+
+    return [CompletionItem(name) for name in NAMES if name.startswith(incomplete)]
+
+
+def _how_often(incomplete: str) -> Iterator[CompletionItem]:
+    """Return what may stand behind the name of a preset, if it is there with its ``@``."""
+    from faultinject.config.presets import NAMES, preset_named
+
+    name = incomplete.partition("@")[0]
+    if name in NAMES:
+        words = [f"{name}@10%", *([f"{name}@first=2"] if preset_named(name).takes_first else [])]
+        yield from (CompletionItem(word) for word in words if word.startswith(incomplete))
+
+
+def _click_type(kind: Kind) -> click.ParamType[Any]:
+    """Return what Click should take the text for: paths are completed, all else is ours."""
+    if kind.is_flag:
+        return click.BOOL
+    return click.Path() if kind.is_path else click.STRING
+
+
+def _declaration(option: Option) -> str:
+    opposite = opposite_flag(option)
+    return f"{option.flag}/{opposite}" if opposite else option.flag
+
+
+def opposite_flag(option: Option) -> str | None:
+    """Return what undoes a flag on the command line, if a file or a variable can set it."""
+    if not option.kind.is_flag or option.command_line_only:
+        return None
+    return "--" + (option.name[3:] if option.name.startswith("no-") else "no-" + option.name)
+
+
+def table_options(options: Iterable[Option]) -> list[click.Parameter]:
+    """Return Click's options for those of the table."""
+    return [TableOption(option) for option in options]
