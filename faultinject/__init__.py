@@ -14,7 +14,7 @@ TYPE_CHECKING = False  # what `typing` has, which is not loaded for so little
 if TYPE_CHECKING:
     from faultinject import errors as errors
     from faultinject import events as events
-    from faultinject.config.rule_loading import load_rules as load_rules
+    from faultinject.config.rule_set import load_rules as load_rules
     from faultinject.plugin.serving import serve_plugin as serve_plugin
     from faultinject.proxy.server import serve as serve
     from faultinject.rules.index import RuleSet as RuleSet
@@ -43,7 +43,7 @@ _HOMES = {
     "Rule": "faultinject.rules.model",
     "RuleSet": "faultinject.rules.index",
     "Settings": "faultinject.settings",
-    "load_rules": "faultinject.config.rule_loading",
+    "load_rules": "faultinject.config.rule_set",
     "serve": "faultinject.proxy.server",
     "serve_plugin": "faultinject.plugin.serving",
 }

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from faultinject.http.message import ResponseHead
-from faultinject.providers.retries import TRANSIENT, asked_wait_seconds, is_transient
+from faultinject.providers.provider import TRANSIENT, asked_wait_seconds, is_transient
 from faultinject.settings import ChosenPreset
 from tests.support.bench import Bench, Script, answers, ok, open_bench, post
 from tests.support.llm_api import message_events

@@ -18,15 +18,15 @@ import pytest
 
 import faultinject
 from faultinject.cli.commands import texts_given
+from faultinject.cli.entry import PROGRAM, root
 from faultinject.cli.old_forms import current_form
-from faultinject.cli.root import PROGRAM, root
 from faultinject.cli.table_options import TableOption
 from faultinject.config import CA_OPTIONS, PLUGIN_OPTIONS, PROXY_OPTIONS, load_settings
 from faultinject.config.options import FILE_OPTIONS
 from faultinject.config.rule_set import rule_set_of
 from faultinject.errors import FaultinjectError
 from faultinject.faults.respond import Respond, injected_response
-from faultinject.providers.anthropic import error_body, error_type
+from faultinject.providers.anthropic.errors import error_body, error_type
 from faultinject.rules import Draws
 from faultinject.settings import Limits, Settings
 from tools import preset_page

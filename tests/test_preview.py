@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from faultinject.config.rules import read_rules
-from faultinject.providers import provider_named
+from faultinject.providers.known import provider_named
 from faultinject.report.preview import shown, visible
 
 PASSES = "[the API is asked, and its answer passes]\n"

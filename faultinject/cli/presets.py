@@ -17,7 +17,7 @@ from faultinject.config.presets import Preset, preset_named
 from faultinject.config.wording import shown_text
 from faultinject.errors import SettingsError
 from faultinject.faults.place import Stage
-from faultinject.providers import PROVIDERS
+from faultinject.providers.known import PROVIDERS
 from faultinject.providers.provider import Provider
 from faultinject.report.preview import shown
 from faultinject.settings import ChosenPreset, Settings

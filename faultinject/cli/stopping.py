@@ -6,10 +6,12 @@ ends them. `serve` and `serve_plugin` do the work.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +19,65 @@ from typing import TYPE_CHECKING, Any
 import trio
 from attrs import define
 
-from faultinject.cli.ready_file import forget_ready_file, ready_file
+from faultinject.errors import StartError
 from faultinject.events import Listener
 from faultinject.settings import PluginSettings, Settings
 
-if TYPE_CHECKING:  # each is loaded by the command that runs it
+if TYPE_CHECKING:
     from faultinject.plugin.serving import RunningPlugin
     from faultinject.proxy.runtime import Running
     from faultinject.proxy.server import RunningProxy
+
+
+@contextmanager
+def ready_file(path: Path | None, contents: Mapping[str, object]) -> Iterator[None]:
+    """Keep a JSON file with these contents; with None do nothing.
+
+    Raises `StartError` if it cannot be written.
+    """
+    if path is None:
+        yield
+        return
+    _write(path, json.dumps(dict(contents), indent=2) + "\n")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def forget_ready_file(path: Path | None) -> None:
+    """Remove what an earlier run that was killed left behind: it would mislead who waits.
+
+    Raises `StartError` if it is no file, or if none could be written in its place.
+    """
+    if path is not None:
+        try:
+            path.unlink(missing_ok=True)
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+        except OSError as error:
+            raise _cannot_write(path, error) from None
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".new", dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise _cannot_write(path, error) from None
+
+
+def _cannot_write(path: Path, error: OSError) -> StartError:
+    return StartError(
+        f"cannot write the ready file {path}: {error.strerror or error}; name a file in a"
+        " directory that exists and is yours"
+    )
+
 
 Serve = Callable[..., Awaitable[None]]
 """`serve`, `serve_plugin`, or what stands for them."""

@@ -9,7 +9,7 @@ from enum import Enum
 
 from attrs import frozen
 
-from faultinject.faults.place import Ability, Point, Stage
+from faultinject.faults.place import Ability, Point, Stage, point_words
 
 
 class How(Enum):
@@ -77,3 +77,18 @@ _ABILITIES = {
     How.GARBAGE: Ability.GARBAGE,
     How.TLS_ALERT: Ability.ALERT,
 }
+
+
+_STAGES = {
+    Stage.CONNECT: "at the CONNECT",
+    Stage.HANDSHAKE: "at the handshake",
+    Stage.REQUEST: "behind the request's head",
+}
+
+
+def break_words(fault: Break) -> str:
+    """Return how the connection breaks, and where if it is within the answer."""
+    if fault.point is not None:
+        return f"{fault.how.value} {point_words(fault.point)}"
+    where = _STAGES.get(fault.at, "instead of an answer")
+    return f"{fault.how.value} {where}"

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from attrs import field, frozen
 
 from faultinject.faults import stream, transform
-from faultinject.faults.breaks import Break, How
-from faultinject.faults.labels import break_words, stream_words
+from faultinject.faults.breaks import Break, How, break_words
 from faultinject.faults.locate import BoundaryFinder, BytesFinder, EventFinder, TimeFinder
 from faultinject.faults.place import FIRST_EVENT, START, BytesPoint, EventPoint, Point, TimePoint
-from faultinject.faults.stream import StreamFault
+from faultinject.faults.stream import StreamFault, stream_words
 from faultinject.faults.stream.edit import EditingEvents, drop, duplicate, garbler
 from faultinject.faults.stream.end_early import EndingEarly
 from faultinject.faults.stream.error import stream_error

@@ -18,6 +18,7 @@ from faultinject.faults.place import Ability
 if TYPE_CHECKING:
     from statistics import NormalDist
 
+
 _LEAST = 2.0**-54  # in place of 0, whose normal quantile is not finite
 
 
@@ -150,3 +151,8 @@ _ABILITIES = {
     Before.HEAD: Ability.DELAY_HEAD,
     Before.BODY: Ability.DELAY_BODY,
 }
+
+
+def delay_words(seconds: float, before: Before) -> str:
+    """Return how long a delay takes, and where."""
+    return f"delay of {seconds:.3g} s before the {before.value}"

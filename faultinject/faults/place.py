@@ -88,3 +88,19 @@ START = BytesPoint(0)
 """Before the first byte of the body."""
 FIRST_EVENT = EventPoint(after=False)
 """Before the first event."""
+
+
+def point_words(point: Point) -> str:
+    """Return where something happens."""
+    if isinstance(point, BytesPoint):
+        return f"after {point.after_bytes} bytes"
+    if isinstance(point, EventPoint):
+        return _event_words(point)
+    return f"after {point.after_seconds:g} s"
+
+
+def _event_words(point: EventPoint) -> str:
+    name = f"{point.event} " if point.event else ""
+    if not point.after:
+        return f"before {name}event {point.count}"
+    return f"after {point.count} {name}event{'s' if point.count > 1 else ''}"

@@ -28,7 +28,7 @@ CLIENT_UNKNOWN = "behind-fault"
 def _worded(fault: Respond, plan: Plan, facts: Facts) -> InjectedResponse:
     # Late, as for every rule that words its answers: most runs need no API's words.
     from faultinject.faults.render import worded
-    from faultinject.providers import provider_for
+    from faultinject.providers.known import provider_for
     from faultinject.providers.provider import Asked
 
     provider = provider_for(facts.host, facts.path)

@@ -18,8 +18,7 @@ from faultinject.authority import TargetPattern, local_url
 from faultinject.events import Listener, PluginStarted, PluginStopped, Warned
 from faultinject.net.spare_memory import give_back
 from faultinject.plugin import wire
-from faultinject.plugin.calls import Side, TunnelPlugin
-from faultinject.plugin.capabilities import capabilities_of
+from faultinject.plugin.calls import Side, TunnelPlugin, capabilities_of
 from faultinject.plugin.duplex.duplex_tunnel import duplex_tunnels
 from faultinject.plugin.guard import TunnelGuard
 from faultinject.plugin.http_calls import HttpCalls

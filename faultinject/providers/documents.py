@@ -1,7 +1,4 @@
-"""Small parts of JSON documents and streams that several APIs share.
-
-Knows nothing of any one API.
-"""
+"""Small parts of JSON documents and streams that several APIs share, and ids that look so."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any
 
 from attrs import asdict, frozen
@@ -17,6 +15,28 @@ from attrs import asdict, frozen
 from faultinject.providers.framing.sse import encode
 from faultinject.providers.provider import Asked, Failure, Fields, Usage
 from faultinject.providers.tool_arguments import arguments_for
+
+BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+HEXADECIMAL = "0123456789abcdef"
+
+
+def identifier(prefix: str, number: float, characters: int, alphabet: str = BASE58) -> str:
+    """Return a prefix and as many characters (80 at most) that belong to it and the number."""
+    digest = int.from_bytes(blake2b(f"{prefix}{number}".encode()).digest())
+    drawn = []
+    for _ in range(characters):
+        digest, digit = divmod(digest, len(alphabet))
+        drawn.append(alphabet[digit])
+    return prefix + "".join(drawn)
+
+
+def uuid(number: float) -> str:
+    """Return a UUID of version 4 (RFC 9562 section 5.4)."""
+    text = identifier("", number, 32, HEXADECIMAL)
+    text = f"{text[:12]}4{text[13:16]}{'89ab'[int(text[16], 16) % 4]}{text[17:]}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
 
 TEXT = "This answer was made by faultinject — no model was asked, and nothing left this machine."
 """What a made answer says. Its dash takes three bytes, so that a stream can be cut within it."""

@@ -10,8 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from faultinject.http.message import Headers
-from faultinject.providers.documents import compact
-from faultinject.providers.ids import HEXADECIMAL, identifier
+from faultinject.providers.documents import HEXADECIMAL, compact, identifier
 from faultinject.providers.provider import Fields, Page, Uniform
 
 _DOCUMENTED = "https://developers.cloudflare.com/support/troubleshooting/http-status-codes/"

@@ -16,11 +16,10 @@ from attrs import define
 
 from faultinject.http.message import Headers, standard_phrase
 from faultinject.providers import gateway
-from faultinject.providers.documents import compact, event, message_of, pieces
+from faultinject.providers.documents import compact, event, message_of, pieces, uuid
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.sse import SseDecoder, comment
 from faultinject.providers.gateway import ray_id
-from faultinject.providers.ids import uuid
 from faultinject.providers.provider import (
     Asked,
     Failure,

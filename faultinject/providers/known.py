@@ -1,9 +1,32 @@
-"""All APIs that are known. Loads them: import it late."""
+"""All APIs that are known, and which of them a request is for."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from faultinject.providers import generic, openai
 from faultinject.providers.anthropic.api import PROVIDER as ANTHROPIC
 
+if TYPE_CHECKING:
+    from faultinject.providers.provider import Provider
+
+
 PROVIDERS = (ANTHROPIC, openai.PROVIDER, generic.PROVIDER)
 """All of them; the last is for what no other recognises."""
+
+
+def provider_for(host: str, path: str) -> Provider:
+    """Return the API of a (lower-case) host and a path without its query.
+
+    A path that only one API has decides first, so that an API is known behind a gateway, and
+    where one API is offered on another's host; then the host.
+    """
+    *known, plain = PROVIDERS
+    by_path = (provider for provider in known if provider.paths.fullmatch(path))
+    by_host = (provider for provider in known if host in provider.hosts)
+    return next(by_path, None) or next(by_host, None) or plain
+
+
+def provider_named(name: str) -> Provider | None:
+    """Return the API of a name; None if there is none."""
+    return next((provider for provider in PROVIDERS if provider.name == name), None)

@@ -6,6 +6,7 @@ the connection.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
@@ -21,16 +22,19 @@ from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.net.relay import Relayed, relay
 from faultinject.net.streams import say_end
 from faultinject.net.timeouts import Patience
-from faultinject.providers import provider_for
 from faultinject.providers.framing.sse import StreamTail
+from faultinject.providers.known import provider_for
+from faultinject.providers.provider import asked_wait_seconds
 from faultinject.proxy.forward import Forwarding
 from faultinject.proxy.local_reply import dated, own_response
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease
+from faultinject.rules.attempts import Ended
 from faultinject.settings import Limits
 
 if TYPE_CHECKING:
     from faultinject.proxy.fault_filter import Performer
+
 
 _WHOLE: tuple[Outcome, ...] = ("forwarded", "harmed", "not-reached", "injected")
 """Outcomes after which the upstream's connection is good if its answer came to its end."""
@@ -300,3 +304,38 @@ class Exchange:
             if pause.cancelled_caught:
                 return False
         return True
+
+
+def ended(exchange: Exchange, host: str, path: str, now_seconds: float) -> Ended:
+    """Return how it ended. ``now_seconds`` is the time of the run.
+
+    A rule made it fail if it answered in the API's place, harmed what came, or took so long that
+    the client left. The API did if its answer never came or broke off, or says that trying again
+    may help. A client that left for no such reason had no failure.
+    """
+    head = _head(exchange)
+    wait = 0.0 if head is None else asked_wait_seconds(head, time.time())
+    return Ended(now_seconds, _failed(exchange, host, path), wait)
+
+
+def _failed(exchange: Exchange, host: str, path: str) -> bool:
+    if exchange.outcome == "upstream-error":
+        return True
+    if exchange.outcome in ("injected", "harmed") and _failed_by_rule(exchange):
+        return True
+    head = _head(exchange)
+    if head is None or exchange.outcome not in ("forwarded", "harmed", "not-reached"):
+        return False
+    return provider_for(host, path).is_transient(head)
+
+
+def _head(exchange: Exchange) -> ResponseHead | None:
+    performer = exchange.performer
+    return exchange.head or (performer.head if performer is not None else None)
+
+
+def _failed_by_rule(exchange: Exchange) -> bool:
+    performer = exchange.performer
+    if performer is None or performer.harmed or not exchange.answered:
+        return True
+    return exchange.outcome == "injected" and not performer.plan.stream

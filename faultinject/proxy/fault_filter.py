@@ -17,9 +17,10 @@ import trio
 from attrs import define, evolve, field
 
 from faultinject.faults import transform
+from faultinject.faults.breaks import break_words
 from faultinject.faults.build import Answer, Made, make
-from faultinject.faults.delay import Before
-from faultinject.faults.labels import break_words, delay_words, stream_words
+from faultinject.faults.delay import Before, delay_words
+from faultinject.faults.stream import stream_words
 from faultinject.faults.transform import Act, Told, Transform
 from faultinject.http.h1.connection import ClientConnection
 from faultinject.http.headers import is_encoded, reframed

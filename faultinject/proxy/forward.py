@@ -22,7 +22,7 @@ from faultinject.errors import (
     UpstreamError,
 )
 from faultinject.http.h1.connection import ClientConnection, UpstreamConnection
-from faultinject.http.hop_by_hop import Passage, wrong_switch
+from faultinject.http.headers import Passage, wrong_switch
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.net.streams import LINGER_SECONDS
 from faultinject.net.tasks import beside

@@ -16,14 +16,13 @@ from faultinject.authority import Authority
 from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
 from faultinject.faults.place import Stage as FaultStage
 from faultinject.http.h1.connection import ClientConnection
-from faultinject.http.hop_by_hop import asks_for_websocket
+from faultinject.http.headers import asks_for_websocket
 from faultinject.http.message import RequestHead, ResponseHead
 from faultinject.net.streams import Ending, say_end
 from faultinject.net.tasks import beside
 from faultinject.providers.provider import is_event_stream, unknown_stream
-from faultinject.proxy.attempt_end import ended
 from faultinject.proxy.decision import Decision
-from faultinject.proxy.exchange import Exchange
+from faultinject.proxy.exchange import Exchange, ended
 from faultinject.proxy.session import Session, tell_exchange, tell_wait, told_path
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.rules.attempts import Ended

@@ -10,7 +10,7 @@ import time
 from functools import lru_cache
 
 from faultinject.faults.respond import InjectedResponse
-from faultinject.http.hop_by_hop import UPGRADE_TO_HTTP
+from faultinject.http.headers import UPGRADE_TO_HTTP
 from faultinject.http.message import Headers, Part
 from faultinject.providers.anthropic.errors import reason_phrase
 

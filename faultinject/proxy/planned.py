@@ -8,17 +8,16 @@ from __future__ import annotations
 from attrs import define, evolve
 
 from faultinject.faults import transform
-from faultinject.faults.breaks import Break, How
+from faultinject.faults.breaks import Break, How, break_words
 from faultinject.faults.build import garbage, lasting_seconds
 from faultinject.faults.delay import Before
-from faultinject.faults.labels import break_words
 from faultinject.faults.place import Stage
 from faultinject.faults.render import worded, worded_by_proxy
 from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.faults.stream import Cut, Reset
 from faultinject.http.headers import uncompressed
 from faultinject.http.message import End, Part, RequestHead
-from faultinject.providers import provider_for
+from faultinject.providers.known import provider_for
 from faultinject.providers.provider import Asked
 from faultinject.providers.synthetic import SPACING_SECONDS, document_of, made_answer
 from faultinject.proxy.disconnect import ClientWatch

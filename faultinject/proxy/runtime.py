@@ -148,7 +148,7 @@ class Run:
     def start_fields(self) -> StartFields:
         """Return what the event of the start says, whatever the way in is."""
         from faultinject.config.rule_set import asked_probability, chances, first_attempts
-        from faultinject.providers import provider_for
+        from faultinject.providers.known import provider_for
 
         settings, ca_cert = self.settings, self.authority.certificate_path
         return {

@@ -13,9 +13,9 @@ import trio
 from attrs import define, field
 
 from faultinject.authority import Authority
-from faultinject.faults.breaks import Break, How
+from faultinject.faults.breaks import Break, How, break_words
 from faultinject.faults.build import garbage, lasting_seconds
-from faultinject.faults.labels import break_words, delay_words
+from faultinject.faults.delay import delay_words
 from faultinject.net.streams import Ending, close
 from faultinject.net.tasks import beside
 from faultinject.proxy.session import Session, tell_exchange, tell_wait

@@ -15,11 +15,10 @@ from typing import Any
 from attrs import field, frozen
 
 from faultinject.faults import transform
-from faultinject.faults.breaks import How
+from faultinject.faults.breaks import How, break_words
 from faultinject.faults.build import Answer, make
 from faultinject.faults.delay import Delay, Fixed
 from faultinject.faults.fault import Fault
-from faultinject.faults.labels import break_words
 from faultinject.faults.place import Stage
 from faultinject.faults.render import worded, worded_by_proxy
 from faultinject.faults.respond import Respond

@@ -17,8 +17,8 @@ from faultinject.faults.stream.edit import EditingEvents, drop
 from faultinject.http.coding import content_codings, decoded
 from faultinject.http.h1.machine import AskingMachine, ServingMachine
 from faultinject.http.message import RequestHead, header_tokens
-from faultinject.providers import provider_for
 from faultinject.providers.framing.sse import SseDecoder
+from faultinject.providers.known import provider_for
 from faultinject.providers.vendors import key_owners, named_vendors
 from faultinject.proxy.sniff import OpeningReader
 from faultinject.rules.facts import Facts

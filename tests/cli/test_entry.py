@@ -13,8 +13,7 @@ import pytest
 
 from faultinject import __version__
 from faultinject.cli import commands, entry, main
-from faultinject.cli.entry import only_cause
-from faultinject.cli.root import root
+from faultinject.cli.entry import only_cause, root
 from faultinject.errors import SettingsError, StartError
 
 FULL = Path("/dev/full")

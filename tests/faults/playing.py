@@ -13,7 +13,7 @@ from faultinject.faults import transform
 from faultinject.faults.build import Answer, Made, make
 from faultinject.faults.transform import Act, Told
 from faultinject.http.message import End
-from faultinject.providers import anthropic
+from faultinject.providers.anthropic import api
 from faultinject.providers.provider import Asked, Provider
 from faultinject.rules.draws import Draws
 
@@ -24,7 +24,7 @@ def numbers(purpose: str) -> Any:
 
 
 def answer(
-    provider: Provider = anthropic.PROVIDER, path: str = "/v1/messages", *, encoded: bool = False
+    provider: Provider = api.PROVIDER, path: str = "/v1/messages", *, encoded: bool = False
 ) -> Answer:
     """Return what is known of a stream."""
     fields = provider.draw_fields(numbers("fields"), 1_800_000_000.0, Asked(path))

@@ -8,7 +8,7 @@ import pytest
 
 from faultinject.config.rules import read_rules
 from faultinject.faults.render import names_model
-from faultinject.providers import provider_named
+from faultinject.providers.known import provider_named
 
 ALL = ["anthropic", "openai", "plain"]
 

@@ -11,7 +11,7 @@ from faultinject.config.rules import read_rules
 from faultinject.faults.render import worded, worded_by_proxy
 from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.http.message import find_header
-from faultinject.providers import anthropic
+from faultinject.providers.anthropic import api
 from faultinject.providers.provider import Asked, Fields
 from faultinject.rules.draws import Draws
 
@@ -21,7 +21,7 @@ NOW = 1_800_000_000.0
 def fields(**changes: Any) -> Fields:
     """Return what is drawn for an answer."""
     uniform = Draws(1, "x", 1).uniform
-    drawn = anthropic.PROVIDER.draw_fields(uniform, NOW, Asked("/v1/messages"))
+    drawn = api.PROVIDER.draw_fields(uniform, NOW, Asked("/v1/messages"))
     return evolve(drawn, request_id="req_1", **changes)
 
 
@@ -35,7 +35,7 @@ def respond(value: Any) -> Respond:
 
 def answer(value: Any, **changes: Any) -> InjectedResponse:
     """Return the answer."""
-    return worded(respond(value), anthropic.PROVIDER, fields(**changes), "rule")
+    return worded(respond(value), api.PROVIDER, fields(**changes), "rule")
 
 
 def header(response: InjectedResponse, name: bytes) -> bytes | None:
@@ -53,7 +53,7 @@ def test_a_status() -> None:
     assert header(response, b"x-should-retry") == b"true"
     assert header(response, b"content-length") == b"%d" % len(response.body)
     assert response.headers[-1] == (b"X-Faultinject", b"rule")
-    assert worded(respond(529), anthropic.PROVIDER, fields(), None).headers == response.headers[:-1]
+    assert worded(respond(529), api.PROVIDER, fields(), None).headers == response.headers[:-1]
 
 
 def test_words_of_ones_own() -> None:
@@ -105,10 +105,10 @@ def test_what_the_fault_wants_beside_its_own_body() -> None:
 def test_a_body_that_is_no_text() -> None:
     """Nothing is filled in; nor is anything without being asked for."""
     for fault in (Respond(500, b"\xff{model}", filled=True), Respond(500, b"\xff{model}")):
-        response = worded(fault, anthropic.PROVIDER, fields(), None)
+        response = worded(fault, api.PROVIDER, fields(), None)
         assert response.body == b"\xff{model}"
     plain = Respond(500, b"{model}", ((b"A", b"{model}"),))
-    response = worded(plain, anthropic.PROVIDER, fields(), None)
+    response = worded(plain, api.PROVIDER, fields(), None)
     assert (response.body, header(response, b"a")) == (b"{model}", b"{model}")
 
 
@@ -150,19 +150,19 @@ def test_a_page_with_a_time_to_come_again() -> None:
             assert values == [said]
 
 
-@pytest.mark.parametrize("name", sorted(anthropic.PROVIDER.pages))
+@pytest.mark.parametrize("name", sorted(api.PROVIDER.pages))
 def test_a_page(name: str) -> None:
     """It is a gateway's own."""
-    response, page = answer({"page": name}), anthropic.PROVIDER.pages[name]
+    response, page = answer({"page": name}), api.PROVIDER.pages[name]
     assert (response.status, response.reason) == (page.status, page.reason.encode())
     assert header(response, b"content-type") == page.content_type.encode()
     assert header(response, b"request-id") is None
 
 
-@pytest.mark.parametrize("name", sorted(anthropic.PROVIDER.failures))
+@pytest.mark.parametrize("name", sorted(api.PROVIDER.failures))
 def test_a_failure(name: str) -> None:
     """It has a status of its own, and another one on wish."""
-    failure = anthropic.PROVIDER.failures[name]
+    failure = api.PROVIDER.failures[name]
     assert answer({"failure": name}).status == failure.status
     assert answer({"failure": name, "status": 418}).status == 418
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.http.hop_by_hop import UPGRADE_TO_HTTP, Passage, asks_for_websocket, wrong_switch
+from faultinject.http.headers import UPGRADE_TO_HTTP, Passage, asks_for_websocket, wrong_switch
 from faultinject.http.message import End, Headers, RequestHead, ResponseHead
 
 

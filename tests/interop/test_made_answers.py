@@ -15,8 +15,8 @@ import openai
 import pytest
 from attrs import define
 
-from faultinject.providers import provider_for
 from faultinject.providers.documents import TEXT
+from faultinject.providers.known import provider_for
 from faultinject.providers.provider import Asked, Failure
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from faultinject.cli.presets import sections
 from faultinject.config.presets import NAMES, preset_named
-from faultinject.providers import PROVIDERS
+from faultinject.providers.known import PROVIDERS
 
 FOLDER = Path(__file__).parent / "golden"
 NOTHING = "the preset is not for this API: its requests pass\n"

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from faultinject.http.message import Headers
-from faultinject.providers import PROVIDERS, gateway
+from faultinject.providers import gateway
+from faultinject.providers.known import PROVIDERS
 from faultinject.providers.provider import Asked, Failure, Page, Provider
 from tests.providers.support import MESSAGES, SCHEMA, fields_of, passed, uniform
 

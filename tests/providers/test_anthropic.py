@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from faultinject.providers.anthropic import PROVIDER, error_body, error_type, reason_phrase
+from faultinject.providers.anthropic.api import PROVIDER
+from faultinject.providers.anthropic.errors import error_body, error_type, reason_phrase
 from faultinject.providers.anthropic.stream import SHAPE
 from faultinject.providers.provider import FAKE_MODEL, Asked, Failure, Usage
 from tests.providers.support import MESSAGES, documents_of, fields_of, uniform

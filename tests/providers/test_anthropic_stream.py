@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from faultinject.providers.anthropic import PROVIDER
+from faultinject.providers.anthropic.api import PROVIDER
 from faultinject.providers.anthropic.messages import PING, padded
 from faultinject.providers.anthropic.stream import SHAPE
 from faultinject.providers.framing import StreamEvent

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from faultinject.providers import PROVIDERS, gateway
+from faultinject.providers import gateway
+from faultinject.providers.known import PROVIDERS
 from faultinject.providers.provider import Failure, Provider
 from tests.providers.support import fields_of
 

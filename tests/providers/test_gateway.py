@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from faultinject.providers import anthropic
+from faultinject.providers.anthropic import api
 from faultinject.providers.gateway import PAGES, timestamp
 from faultinject.providers.provider import Asked
 from tests.providers.support import fields_of
 
-FIELDS = fields_of(anthropic.PROVIDER, Asked("/v1/messages", None, "api.anthropic.com"))
+FIELDS = fields_of(api.PROVIDER, Asked("/v1/messages", None, "api.anthropic.com"))
 
 
 def body(name: str) -> bytes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import uuid
 
-from faultinject.providers.ids import HEXADECIMAL, identifier
-from faultinject.providers.ids import uuid as make_uuid
+from faultinject.providers.documents import HEXADECIMAL, identifier
+from faultinject.providers.documents import uuid as make_uuid
 
 
 def test_identifiers() -> None:

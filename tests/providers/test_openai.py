@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from faultinject.providers.openai import PROVIDER
-from faultinject.providers.openai.limits import duration, exhausted
+from faultinject.providers.openai.headers import duration, exhausted
 from faultinject.providers.provider import FAKE_MODEL, Asked, Failure, Usage
 from tests.providers.support import MESSAGES, fields_of, uniform
 

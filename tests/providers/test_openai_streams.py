@@ -10,10 +10,9 @@ import pytest
 from faultinject.providers.documents import TEXT, event
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.sse import encode
-from faultinject.providers.openai import PROVIDER, chat, responses_stream
-from faultinject.providers.openai.responses import numbered
-from faultinject.providers.openai.responses_stream import KEPT_BYTES
-from faultinject.providers.openai.tools import called
+from faultinject.providers.openai import PROVIDER, chat, responses
+from faultinject.providers.openai.chat import called
+from faultinject.providers.openai.responses import KEPT_BYTES, numbered
 from faultinject.providers.provider import Asked, Failure, Progress, StreamShape, Usage
 from tests.providers.support import (
     MESSAGES,
@@ -147,19 +146,19 @@ def test_errors_in_a_chat_stream() -> None:
 
 def test_a_stream_of_a_response() -> None:
     """Events are numbered from 0 and named in their data; the last has the whole response."""
-    pieces = minimal(responses_stream.SHAPE)
+    pieces = minimal(responses.SHAPE)
     events = events_of(*pieces)
     assert [event.json["type"] for event in events] == [event.name for event in events]
     assert [event.json["sequence_number"] for event in events] == list(range(len(events)))
     assert events[-1].name == "response.completed"
     [item] = events[-1].json["response"]["output"]
     assert item["content"][0]["text"] == TEXT
-    assert passed(responses_stream.SHAPE.progress(), *pieces).usage == Usage(3, 16)
+    assert passed(responses.SHAPE.progress(), *pieces).usage == Usage(3, 16)
 
 
 def test_a_stream_of_a_response_with_a_call() -> None:
     """Its arguments come as fragments."""
-    documents = documents_of(*minimal(responses_stream.SHAPE, tools=[TOOL]))
+    documents = documents_of(*minimal(responses.SHAPE, tools=[TOOL]))
     name = "response.function_call_arguments.delta"
     fragments = [one["delta"] for one in documents if one["type"] == name]
     assert json.loads("".join(fragments)) == ARGUMENTS
@@ -169,8 +168,8 @@ def test_a_stream_of_a_response_with_a_call() -> None:
 
 def test_the_early_end_of_a_text() -> None:
     """What was said is repeated, and the numbers go on."""
-    pieces = minimal(responses_stream.SHAPE)
-    progress = passed(responses_stream.SHAPE.progress(), *pieces[:7])
+    pieces = minimal(responses.SHAPE)
+    progress = passed(responses.SHAPE.progress(), *pieces[:7])
     end = ended(progress)
     assert [one["type"] for one in end] == [
         "response.output_text.done",
@@ -188,8 +187,8 @@ def test_the_early_end_of_a_text() -> None:
 
 def test_the_early_end_of_a_call() -> None:
     """The arguments stay as they came: incomplete."""
-    pieces = minimal(responses_stream.SHAPE, tools=[TOOL])
-    arguments, done, incomplete = ended(passed(responses_stream.SHAPE.progress(), *pieces[:5]))
+    pieces = minimal(responses.SHAPE, tools=[TOOL])
+    arguments, done, incomplete = ended(passed(responses.SHAPE.progress(), *pieces[:5]))
     assert arguments["type"] == "response.function_call_arguments.done"
     assert arguments["arguments"] == done["item"]["arguments"] == '{"city":'
     assert incomplete["response"]["output"] == [done["item"]]
@@ -199,7 +198,7 @@ def test_items_that_are_done_stay_in_the_early_end() -> None:
     """In their order, with what is open as it is: an item of another kind too."""
     added, done = "response.output_item.added", "response.output_item.done"
     progress = passed(
-        responses_stream.SHAPE.progress(),
+        responses.SHAPE.progress(),
         numbered("response.created", 0, {"response": {"id": "r"}}),
         numbered(added, 1, {"output_index": 0, "item": {"id": "a"}}),
         numbered(done, 2, {"output_index": 0, "item": {"id": "a", "status": "completed"}}),
@@ -219,7 +218,7 @@ def test_an_answer_that_is_too_large_to_be_repeated() -> None:
     """Its end lacks what came later, and memory stays bounded."""
     added, done = "response.output_item.added", "response.output_item.done"
     progress = passed(
-        responses_stream.SHAPE.progress(),
+        responses.SHAPE.progress(),
         numbered("response.created", 0, {"response": {"id": "r"}}),
         numbered(added, 1, {"output_index": 0, "item": {"id": "a", "type": "message"}}),
         numbered("response.content_part.added", 2, {"output_index": 0, "content_index": "x"}),
@@ -239,7 +238,7 @@ def test_an_answer_that_is_too_large_to_be_repeated() -> None:
 
 def test_errors_in_a_stream_of_a_response() -> None:
     """Each form has the next number, and the usual one is two of them in turn."""
-    progress = passed(responses_stream.SHAPE.progress(), *minimal(responses_stream.SHAPE)[:4])
+    progress = passed(responses.SHAPE.progress(), *minimal(responses.SHAPE)[:4])
     forms = {
         form: documents_of(progress.error(Failure(503), FIELDS, uniform(), form))[0]
         for form in ("nested", "flat", "failed")
@@ -265,9 +264,7 @@ def test_errors_in_a_stream_of_a_response() -> None:
 
 def test_a_response_that_fails_before_it_began() -> None:
     """Is whole all the same, as clients read its id."""
-    error, failed = documents_of(
-        responses_stream.SHAPE.progress().error(Failure(503), FIELDS, uniform())
-    )
+    error, failed = documents_of(responses.SHAPE.progress().error(Failure(503), FIELDS, uniform()))
     assert [error["sequence_number"], failed["sequence_number"]] == [0, 1]
     assert failed["response"]["id"].startswith("resp_")
     assert failed["response"]["status"] == "failed"
@@ -275,18 +272,18 @@ def test_a_response_that_fails_before_it_began() -> None:
 
 def test_an_error_ends_a_stream_of_a_response() -> None:
     """Nothing follows it, in any form; a failure without a code has its type for one."""
-    for form in responses_stream.SHAPE.error_forms:
-        progress = passed(responses_stream.SHAPE.progress(), *minimal(responses_stream.SHAPE)[:4])
+    for form in responses.SHAPE.error_forms:
+        progress = passed(responses.SHAPE.progress(), *minimal(responses.SHAPE)[:4])
         raw = progress.error(Failure(500), FIELDS, uniform(), form)
         found = events_of(raw)[-1]
-        assert responses_stream.SHAPE.is_terminator(found) == (form in ("failed", "both"))
+        assert responses.SHAPE.is_terminator(found) == (form in ("failed", "both"))
         assert passed(progress, raw).end_early(uniform()) == []
     assert b'"code":"server_error"' in raw
 
 
 def test_a_stream_without_numbers() -> None:
     """They are counted then, as other APIs that speak alike may leave them out."""
-    progress = responses_stream.SHAPE.progress()
+    progress = responses.SHAPE.progress()
     for _ in range(3):
         progress.see(StreamEvent(b"", None, b'{"type":"response.created","response":{}}'))
     assert ended(progress)[0]["sequence_number"] == 3

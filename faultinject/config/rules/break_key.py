@@ -1,17 +1,61 @@
-"""Reads ``break``: how and where the connection breaks.
-
-Knows nothing of the rest of a fault.
-"""
+"""Reads ``break``, and the points in an answer at which faults begin (``after``, ``before``)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from faultinject.config.rules.match_key import json_test
 from faultinject.config.rules.node import Node
-from faultinject.config.rules.point_keys import read_point
 from faultinject.config.rules.rule_values import positive_duration
 from faultinject.faults.breaks import ALERTS, Break, How
-from faultinject.faults.place import Stage
+from faultinject.faults.place import FIRST_EVENT, BytesPoint, EventPoint, Point, Stage, TimePoint
+
+_EVENT_KEYS = ("event", "count", "where")
+_AFTER_KEYS = (*_EVENT_KEYS, "bytes", "time")
+_SIDES = ("after", "before")
+
+
+def read_point(fields: Mapping[str, Node], *, at: bool = True) -> Point | None:
+    """Return the point that an object's members say; None if they say none.
+
+    ``at`` tells whether the object may have one as a word for the point.
+    """
+    given = [key for key in (*_SIDES, "at") if key in fields and (at or key != "at")]
+    for other in given[1:]:
+        raise fields[other].problem(f"there is {given[0]} already; give one point")
+    if not given:
+        return None
+    [key] = given
+    if key == "at":
+        fields[key].word("first-event")
+        return FIRST_EVENT
+    return _point(fields[key], after=key == "after")
+
+
+def _point(node: Node, *, after: bool) -> Point:
+    if isinstance(node.value, str):
+        return EventPoint(after, node.text())
+    expected = "the name of an event, or an object as {event: content_block_delta, count: 5}"
+    fields = node.fields(_AFTER_KEYS if after else _EVENT_KEYS, expected)
+    alone = next((key for key in ("bytes", "time") if key in fields), None)
+    if alone is None:
+        return _event(node, fields, after=after)
+    if len(fields) > 1:
+        raise node.problem(f"{alone} stands alone; give it or an event")
+    if alone == "bytes":
+        return BytesPoint(fields["bytes"].whole())
+    return TimePoint(positive_duration(fields["time"]))
+
+
+def _event(node: Node, fields: Mapping[str, Node], *, after: bool) -> EventPoint:
+    if not fields:
+        raise node.problem("there is nothing in it; give an event, its count, or where")
+    event = fields["event"].text("the name of an event") if "event" in fields else None
+    count = fields["count"].whole() if "count" in fields else 1
+    tests = fields["where"].members("an object of paths and tests") if "where" in fields else {}
+    where = tuple(json_test(path, field) for path, field in tests.items())
+    return EventPoint(after, event, count, where)
+
 
 _WORDS = tuple(how.value for how in How)
 _STAGES = {

@@ -10,7 +10,7 @@ from faultinject.config.wording import shown_text
 from faultinject.faults.fault import Fault
 from faultinject.faults.place import Stage
 from faultinject.faults.stream import SendError
-from faultinject.providers import PROVIDERS
+from faultinject.providers.known import PROVIDERS
 from faultinject.providers.provider import Provider
 from faultinject.rules.match import Match
 from faultinject.rules.model import Weighted

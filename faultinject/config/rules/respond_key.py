@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from faultinject.config.added_headers import checked_header
+from faultinject.config.kinds import checked_header
 from faultinject.config.rules.node import Node
 from faultinject.config.rules.rule_values import duration
 from faultinject.config.wording import shown_text

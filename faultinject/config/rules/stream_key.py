@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 
 from attrs import frozen
 
+from faultinject.config.rules.break_key import read_point
 from faultinject.config.rules.node import Node, read_all
-from faultinject.config.rules.point_keys import read_point
 from faultinject.config.rules.rule_values import positive_duration
 from faultinject.faults.place import FIRST_EVENT, START
 from faultinject.faults.stream import (

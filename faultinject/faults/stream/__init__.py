@@ -1,13 +1,13 @@
 """The fault *stream*: harm an answer as it passes. What is done, and where.
 
-Knows nothing of how it is done.
+One file a fault: what it is, what it is called, and what it does to an answer.
 """
 
 from __future__ import annotations
 
 from attrs import field, frozen
 
-from faultinject.faults.place import FIRST_EVENT, Ability, Point
+from faultinject.faults.place import FIRST_EVENT, Ability, Point, point_words
 from faultinject.faults.stream.edit import Drop, Duplicate, Garble
 from faultinject.faults.stream.end_early import EndEarly
 from faultinject.faults.stream.error import SendError
@@ -20,12 +20,16 @@ from faultinject.faults.stream.stall import Stall
 class Cut:
     """FIN, without the body's proper end."""
 
+    label = "cut"
+
     ends = True
 
 
 @frozen
 class Reset:
     """RST."""
+
+    label = "reset"
 
     ends = True
 
@@ -34,12 +38,14 @@ class Reset:
 class End:
     """The body's proper end, without the stream's terminator: as if all were well."""
 
+    label = "end"
+
     ends = True
 
 
 __all__ = [
     "Action", "Cut", "Drop", "Duplicate", "End", "EndEarly", "Garble", "Pace", "Rechunk", "Reset",
-    "SendError", "Stall", "StreamFault",
+    "SendError", "Stall", "StreamFault", "stream_words",
 ]  # fmt: skip
 
 Action = (
@@ -62,3 +68,8 @@ class StreamFault:
             Cut: {Ability.CLOSE},
         }.get(type(self.action), set[Ability]())
         return frozenset({Ability.ANSWER} | more)
+
+
+def stream_words(fault: StreamFault) -> str:
+    """Return what a fault of the stream does, and where, as "stream-error after 5 events"."""
+    return f"{fault.action.label} {point_words(fault.point)}"

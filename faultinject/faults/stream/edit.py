@@ -19,6 +19,8 @@ from faultinject.providers.provider import Uniform
 class Drop:
     """Leave out the next events."""
 
+    label = "drop"
+
     events: int | None = 1
     """None for all that follow."""
     ends = False
@@ -28,6 +30,8 @@ class Drop:
 class Duplicate:
     """Send the next events twice, each after itself."""
 
+    label = "duplicate"
+
     events: int | None = 1
     ends = False
 
@@ -35,6 +39,8 @@ class Duplicate:
 @frozen
 class Garble:
     """Change a byte in each of the next events, so that their data is no JSON any more."""
+
+    label = "garble"
 
     events: int | None = 1
     ends = False

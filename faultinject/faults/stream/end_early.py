@@ -18,6 +18,8 @@ from faultinject.providers.provider import Progress, Uniform
 class EndEarly:
     """End the message as the API does when the limit of tokens is reached."""
 
+    label = "end-early"
+
     ends = True
 
 

@@ -15,6 +15,8 @@ from faultinject.providers.provider import Failure, Fields, Progress, Provider, 
 class SendError:
     """The API's own error within the stream; then the stream's proper end."""
 
+    label = "stream-error"
+
     status: int = 529
     """Chooses the type and the message; nothing of it is sent."""
     error: str | None = None

@@ -17,6 +17,8 @@ from faultinject.providers.framing import Decoder, StreamEvent
 class Pace:
     """Pass events or bytes on no faster than so."""
 
+    label = "pace"
+
     events_per_second: float | None = None
     bytes_per_second: float | None = None
     ends = False

@@ -18,6 +18,8 @@ from faultinject.providers.provider import Uniform
 class Rechunk:
     """Pass the same bytes on in other pieces."""
 
+    label = "rechunk"
+
     split: bool
     """Into small pieces, inside events and inside characters; else several events as one."""
     ends = False

@@ -17,6 +17,8 @@ from faultinject.faults.transform import Act, Action, Hang, Send, WaitUntil
 class Stall:
     """Pass nothing on for a time."""
 
+    label = "stall"
+
     seconds: float | None = None
     """None until the client leaves."""
     ping_seconds: float | None = None

@@ -10,8 +10,7 @@ from faultinject.providers.anthropic import errors, headers, messages, stream
 from faultinject.providers.anthropic.errors import error_type, reason_phrase
 from faultinject.providers.documents import compact, member, usage_of
 from faultinject.providers.gateway import cloudflare_headers
-from faultinject.providers.provider import Page, Provider, StreamShape, Usage
-from faultinject.providers.retries import TRANSIENT
+from faultinject.providers.provider import TRANSIENT, Page, Provider, StreamShape, Usage
 
 
 def _edge(name: str, status: int, kind: str, message: str, evidence: str) -> Page:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 
 from faultinject.http.message import Headers
+from faultinject.providers.documents import identifier, uuid
 from faultinject.providers.gateway import cloudflare_headers, ray_id, timestamp
-from faultinject.providers.ids import identifier, uuid
 from faultinject.providers.provider import Asked, Failure, Fields, Uniform
 
 ORGANIZATION_ID = uuid(1)

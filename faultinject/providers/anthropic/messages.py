@@ -10,13 +10,13 @@ from faultinject.providers.documents import (
     ToolCall,
     compact,
     entries,
+    identifier,
     member,
     pieces,
     tool_call,
     words,
 )
 from faultinject.providers.framing.sse import encode
-from faultinject.providers.ids import identifier
 from faultinject.providers.provider import (
     Asked,
     Fields,

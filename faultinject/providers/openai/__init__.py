@@ -12,9 +12,16 @@ from typing import Any
 from faultinject.http.message import standard_phrase
 from faultinject.providers import gateway, generic
 from faultinject.providers.documents import member, usage_of
-from faultinject.providers.openai import chat, errors, headers, responses, responses_stream
-from faultinject.providers.provider import Asked, Fields, Provider, StreamShape, Uniform, Usage
-from faultinject.providers.retries import TRANSIENT
+from faultinject.providers.openai import chat, errors, headers, responses
+from faultinject.providers.provider import (
+    TRANSIENT,
+    Asked,
+    Fields,
+    Provider,
+    StreamShape,
+    Uniform,
+    Usage,
+)
 
 __all__ = ["PROVIDER"]
 
@@ -22,7 +29,7 @@ __all__ = ["PROVIDER"]
 def _shape(path: str) -> StreamShape:
     if path.endswith("/completions"):
         return chat.SHAPE
-    return responses_stream.SHAPE if path.endswith("/responses") else generic.SHAPE
+    return responses.SHAPE if path.endswith("/responses") else generic.SHAPE
 
 
 def _minimal_response(asked: Asked, fields: Fields, uniform: Uniform) -> bytes:

@@ -11,22 +11,46 @@ from typing import Any
 from attrs import define, field
 
 from faultinject.providers.documents import (
+    BASE62,
     TEXT,
     ToolCall,
     compact,
     entries,
     event,
+    identifier,
     member,
     pieces,
+    tool_call,
     usage_of,
     words,
 )
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.sse import SseDecoder, encode
-from faultinject.providers.ids import BASE62, identifier
 from faultinject.providers.openai.errors import failure_error
-from faultinject.providers.openai.tools import called
 from faultinject.providers.provider import Asked, Failure, Fields, StreamShape, Uniform, Usage
+
+
+def called(asked: Asked) -> ToolCall | None:
+    """Return a call of the first function of the client's own.
+
+    None if there is none, if it may not be called, or if the last message answers a call: a
+    client that works until no tool is called comes to an end.
+    """
+    choice = asked.get("tool_choice")
+    if choice == "none" or _answers(asked):
+        return None
+    functions = [tool for tool in entries(asked.get("tools")) if tool.get("type") == "function"]
+    nested = (member(tool, "function") or tool for tool in functions)
+    own = ((member(tool, "name"), member(tool, "parameters")) for tool in nested)
+    return tool_call(own, wanted=member(choice, "function", "name") or member(choice, "name"))
+
+
+def _answers(asked: Asked) -> bool:
+    said = [*entries(asked.get("messages")), *entries(asked.get("input"))][-1:]
+    return any(
+        one.get("role") == "tool" or one.get("type") == "function_call_output" for one in said
+    )
+
 
 Document = dict[str, Any]
 

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from faultinject.http.message import standard_phrase
 from faultinject.providers.documents import filled, indented
-from faultinject.providers.openai.limits import duration, exhausted, wait_seconds
+from faultinject.providers.openai.headers import duration, exhausted, wait_seconds
 from faultinject.providers.provider import FAKE_MODEL, Failure, Fields
 
 

@@ -1,19 +1,28 @@
-"""OpenAI's Responses as documents and streams.
-
-https://platform.openai.com/docs/api-reference/responses. As little as clients need: one item,
-which is a text or a call of a function. Knows nothing of HTTP.
-"""
+"""OpenAI's Responses: documents and streams, and a stream on its way."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from attrs import frozen
+from attrs import define, field, frozen
 
-from faultinject.providers.documents import TEXT, ToolCall, compact, event, pieces, words
-from faultinject.providers.ids import BASE62, identifier
-from faultinject.providers.openai.tools import called
-from faultinject.providers.provider import Asked, Fields, Uniform
+from faultinject.providers.documents import (
+    BASE62,
+    TEXT,
+    ToolCall,
+    compact,
+    event,
+    identifier,
+    member,
+    pieces,
+    usage_of,
+    words,
+)
+from faultinject.providers.framing import StreamEvent
+from faultinject.providers.framing.sse import SseDecoder
+from faultinject.providers.openai.chat import called
+from faultinject.providers.openai.errors import failure_error
+from faultinject.providers.provider import Asked, Failure, Fields, StreamShape, Uniform, Usage
 
 Document = dict[str, Any]
 
@@ -155,3 +164,161 @@ def _function_call(call: ToolCall, uniform: Uniform) -> Document:
         "call_id": identifier("call_", uniform(), 24, BASE62),
         "name": call.name,
     }
+
+
+KEPT_BYTES = 1024 * 1024
+"""How much of an answer is kept, to be repeated in its end as the API does. What comes after that
+is passed on, and is missing in the end only."""
+
+_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_TEXT_DELTA = "response.output_text.delta"
+_CALL_DELTA = "response.function_call_arguments.delta"
+
+
+@define
+class _OpenItem:
+    """An item of the output that was begun."""
+
+    index: int
+    item: Document
+    content_index: int | None = None
+    """Of the text that was begun in it."""
+    said: list[str] = field(factory=list)
+
+    def closing(self) -> list[tuple[str, Document]]:
+        """Return the events that end it unfinished, and leave it so in `item`."""
+        text = "".join(self.said)
+        at = {"item_id": self.item.get("id"), "output_index": self.index}
+        events: list[tuple[str, Document]] = []
+        self.item = self.item | {"status": "incomplete"}
+        if self.item.get("type") == "function_call":
+            self.item["arguments"] = text
+            events = [("response.function_call_arguments.done", at | {"arguments": text})]
+        elif self.content_index is not None:
+            at |= {"content_index": self.content_index}
+            self.item["content"] = [text_part(text)]
+            events = [
+                ("response.output_text.done", at | {"text": text, "logprobs": []}),
+                ("response.content_part.done", at | {"part": text_part(text)}),
+            ]
+        done = {"output_index": self.index, "item": self.item}
+        return [*events, ("response.output_item.done", done)]
+
+
+@define
+class Passed:
+    """What has passed of a stream."""
+
+    usage: Usage | None = None
+    _response: Any = None
+    _number: int = 0
+    _open: dict[int, _OpenItem] = field(factory=dict)
+    _done: dict[int, Document] = field(factory=dict)
+    _kept_bytes: int = 0
+    _deltas: int = 0
+    _ended: bool = False
+
+    def see(self, event: StreamEvent) -> None:
+        """Take note of an event that was passed on."""
+        document = event.json
+        kind = member(document, "type")
+        if not isinstance(kind, str):
+            return
+        number = document.get("sequence_number")
+        self._number = (number if isinstance(number, int) else self._number) + 1
+        index = document.get("output_index")
+        if kind == "response.created":
+            self._response = member(document, "response")
+        elif kind in _ENDS or kind == "error":
+            self._ended = True
+            self.usage = usage_of(member(document, "response", "usage"))
+        elif isinstance(index, int):
+            self._see_item(kind, index, document, len(event.data))
+
+    def _see_item(self, kind: str, index: int, document: Document, size: int) -> None:
+        item = document.get("item")
+        if kind == "response.output_item.added" and isinstance(item, dict):
+            if self._keep(size):
+                self._open[index] = _OpenItem(index, item)
+        elif kind == "response.output_item.done" and isinstance(item, dict):
+            self._open.pop(index, None)
+            if self._keep(size):
+                self._done[index] = item
+        elif (opened := self._open.get(index)) is not None:
+            self._see_within(opened, kind, document, size)
+
+    def _see_within(self, opened: _OpenItem, kind: str, document: Document, size: int) -> None:
+        if kind == "response.content_part.added":
+            part = document.get("content_index")
+            opened.content_index = part if isinstance(part, int) else 0
+        elif kind in (_TEXT_DELTA, _CALL_DELTA):
+            self._deltas += 1
+            if self._keep(size):
+                opened.said.append(str(document.get("delta")))
+
+    def _keep(self, size: int) -> bool:
+        self._kept_bytes += size
+        return self._kept_bytes <= KEPT_BYTES
+
+    # Ends
+
+    def error(self, failure: Failure, fields: Fields, uniform: Uniform, form: str = "") -> bytes:
+        """Return an error as it comes in a stream, in one of four forms.
+
+        ``both``, the usual one, is ``nested`` and then ``failed``. ``nested`` and ``flat`` are
+        events called ``error``, with a type, a code and a message. ``failed`` is the response
+        itself, whose error has a code and a message. docs/providers/openai.md says who reads which.
+        """
+        error = failure_error(failure, fields)
+        order = {name: error[name] for name in ("type", "code", "message", "param")}
+        number = {"sequence_number": self._number}
+        if form == "failed":
+            return self._failed(error, self._number, fields, uniform)
+        if form == "flat":
+            return event({**order, "type": "error"} | number, "error")
+        nested = event({"type": "error", "error": order} | number, "error")
+        if form == "nested":
+            return nested
+        return nested + self._failed(error, self._number + 1, fields, uniform)
+
+    def _failed(self, error: Document, number: int, fields: Fields, uniform: Uniform) -> bytes:
+        begun = self._response
+        if not isinstance(begun, dict):
+            begun = begun_response(fields.model, fields, uniform)
+        code = error["code"] or error["type"]
+        told = {"code": code, "message": error["message"]}
+        response = begun | {"status": "failed", "error": told}
+        return numbered("response.failed", number, {"response": response})
+
+    def end_early(self, uniform: Uniform) -> list[bytes]:
+        """Return the end of a response that reached its ``max_output_tokens``.
+
+        The prompt's tokens are not known here and are told as 0. That a begun call of a function
+        gets its ``done`` events is not verified.
+        """
+        del uniform
+        if not isinstance(self._response, dict) or self._ended:
+            return []
+        events = [one for _, item in sorted(self._open.items()) for one in item.closing()]
+        items = self._done | {index: opened.item for index, opened in self._open.items()}
+        response = self._response | {
+            "status": "incomplete",
+            "incomplete_details": {"reason": "max_output_tokens"},
+            "output": [items[index] for index in sorted(items)],
+            "usage": usage(0, self._deltas),
+        }
+        events.append(("response.incomplete", {"response": response}))
+        return [
+            numbered(name, self._number + more, inner) for more, (name, inner) in enumerate(events)
+        ]
+
+
+SHAPE = StreamShape(
+    name="responses",
+    decoder=SseDecoder,
+    is_terminator=lambda event: event.name in _ENDS,
+    progress=Passed,
+    minimal=minimal_stream,
+    error_forms=("both", "nested", "flat", "failed"),
+)
+"""A stream of one response."""

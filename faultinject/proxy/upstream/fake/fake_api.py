@@ -22,11 +22,11 @@ from faultinject.events import Listener, Warned
 from faultinject.http.coding import content_codings, decoded
 from faultinject.http.cors import allowing, allowing_call, is_preflight
 from faultinject.http.h1.connection import CONTINUE, ClientConnection
-from faultinject.http.hop_by_hop import UPGRADE_TO_HTTP, asks_for_websocket
+from faultinject.http.headers import UPGRADE_TO_HTTP, asks_for_websocket
 from faultinject.http.message import End, Headers, RequestHead, ResponseHead
 from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.net.streams import Ending, close
-from faultinject.providers.anthropic import reason_phrase
+from faultinject.providers.anthropic.errors import reason_phrase
 from faultinject.providers.provider import Asked, Fields, Uniform
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.fake.fake_answer import (
