@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from faultinject.net.tasks import beside
+from faultinject.net.tasks import run_with_watcher
 
 
 async def forever(_ended: trio.CancelScope) -> None:
@@ -28,7 +28,7 @@ async def test_when_the_point_is_reached_the_watch_ends(autojump_clock: MockCloc
         await trio.sleep(1)
         return 7
 
-    assert await beside(watch, main) == 7
+    assert await run_with_watcher(watch, main) == 7
     assert watched == ["ended"]
 
 
@@ -43,7 +43,7 @@ async def test_the_watch_can_end_what_it_watches(autojump_clock: MockClock) -> N
         await trio.sleep_forever()
         return 7
 
-    assert await beside(watch, main) is None
+    assert await run_with_watcher(watch, main) is None
 
 
 async def test_a_watch_may_end_early(autojump_clock: MockClock) -> None:
@@ -55,7 +55,7 @@ async def test_a_watch_may_end_early(autojump_clock: MockClock) -> None:
         await trio.sleep(1)
         return 7
 
-    assert await beside(watch, main) == 7
+    assert await run_with_watcher(watch, main) == 7
 
 
 async def test_an_error_comes_out_as_it_is() -> None:
@@ -66,13 +66,13 @@ async def test_an_error_comes_out_as_it_is() -> None:
         raise error
 
     with pytest.raises(ValueError, match="mine") as caught:
-        await beside(forever, main)
+        await run_with_watcher(forever, main)
     assert caught.value is error
 
 
 async def test_a_cancellation_passes_through(autojump_clock: MockClock) -> None:
     """It is whose it is."""
     with trio.move_on_after(1) as scope:
-        await beside(forever, trio.sleep_forever)
+        await run_with_watcher(forever, trio.sleep_forever)
         pytest.fail("it was cancelled")
     assert scope.cancelled_caught

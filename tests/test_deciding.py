@@ -16,7 +16,7 @@ from attrs import define, field
 
 from faultinject.events import ExchangeEnded, Warned
 from faultinject.proxy import session
-from faultinject.proxy.runtime import Services
+from faultinject.proxy.runtime import Runtime
 from faultinject.rules import Plan
 from faultinject.rules.facts import Facts
 from faultinject.settings import Limits
@@ -67,9 +67,9 @@ class Noted:
 
 async def decisions(monkeypatch, clients: int, rules: list[dict[str, Any]] | None) -> Noted:
     """Return what is decided on `COUNT` requests of so many clients at once."""
-    noted, decide = Noted(), Services.decide
+    noted, decide = Noted(), Runtime.decide
 
-    def decide_and_note(services: Services, rule_set, facts: Facts, *more) -> Plan:
+    def decide_and_note(services: Runtime, rule_set, facts: Facts, *more) -> Plan:
         plan = decide(services, rule_set, facts, *more)
         noted.paths.append(facts.head.target.decode())
         noted.plans.append((plan, plan.numbers("any")()))
@@ -82,7 +82,7 @@ async def decisions(monkeypatch, clients: int, rules: list[dict[str, Any]] | Non
             noted.answers[path] = await client.ask(post(path, BODY))
 
     with monkeypatch.context() as patched:
-        patched.setattr(Services, "decide", decide_and_note)
+        patched.setattr(Runtime, "decide", decide_and_note)
         async with open_bench(probability=0.3, seed=11, upstream=always_alike) as bench:
             if rules is not None:
                 bench.rules(*rules, seed=11)

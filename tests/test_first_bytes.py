@@ -10,7 +10,7 @@ from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.plugin.duplex.lane_stream import LanePair
 from faultinject.plugin.duplex.tunnel_lease import TunnelLease
 from faultinject.proxy.session import Session
-from faultinject.proxy.sniff import FirstBytes, Speech
+from faultinject.proxy.sniff import FirstBytes, Protocol
 from faultinject.settings import Limits
 from faultinject.tls.client_hello import ClientHello
 from tests.plugin.support import make_services
@@ -56,7 +56,7 @@ async def test_the_beginning_of_http(
     await peer.send_all(b" /")
     await done.wait()
     assert (first.opening, first.data) == (
-        (Speech.UNDECIDED, b"GET") if read else (Speech.HTTP, b"GET /")
+        (Protocol.UNDECIDED, b"GET") if read else (Protocol.HTTP, b"GET /")
     )
 
 
@@ -70,7 +70,7 @@ async def test_an_upstream_that_speaks_first(nursery: trio.Nursery) -> None:
     assert first.upstream is not upstream
     assert first.upstream is not None
     assert await first.upstream.receive_some() == b"220 hello"
-    assert first.opening is Speech.UNDECIDED
+    assert first.opening is Protocol.UNDECIDED
 
 
 async def test_an_upstream_that_is_gone(nursery: trio.Nursery) -> None:
@@ -87,7 +87,7 @@ async def test_an_upstream_that_is_gone(nursery: trio.Nursery) -> None:
     _, client = memory_stream_pair()
     first = FirstBytes(session(nursery), client, only_sni_counts=True, upstream=Broken())
     await first.read()
-    assert first.opening is Speech.UNDECIDED
+    assert first.opening is Protocol.UNDECIDED
 
 
 async def test_a_hello_without_end(nursery: trio.Nursery) -> None:
@@ -98,7 +98,7 @@ async def test_a_hello_without_end(nursery: trio.Nursery) -> None:
     more = b"\x16\x03\x01\x40\x00" + bytes(0x4000)
     nursery.start_soon(peer.send_all, record + 3 * more)
     await first.read()
-    assert first.opening is Speech.UNDECIDED
+    assert first.opening is Protocol.UNDECIDED
     assert len(first.data) > Limits().client_hello_bytes
 
 
@@ -111,4 +111,4 @@ async def test_a_client_that_says_nothing(nursery: trio.Nursery) -> None:
     assert first.session.idle
     await peer.aclose()
     await trio.testing.wait_all_tasks_blocked()
-    assert (first.opening, first.data) == (Speech.UNDECIDED, b"")
+    assert (first.opening, first.data) == (Protocol.UNDECIDED, b"")

@@ -18,7 +18,7 @@ from faultinject.conditions import Glob
 from faultinject.http.message import End, RequestHead
 from faultinject.providers.framing.sse import SseDecoder
 from faultinject.proxy.decision import Decision
-from faultinject.proxy.fault_filter import Performer
+from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.proxy.lookahead import MANY
 from faultinject.rules.facts import PARAMETERS, Facts
 from tests.bench.hostile import WORKS, Work
@@ -148,7 +148,7 @@ async def test_a_body_in_many_pieces_is_kept_in_one(autojump_clock, monkeypatch)
 
 def test_what_comes_of_an_answer_is_not_copied_for_each_piece() -> None:
     """Only as much as is counted, and the last."""
-    performer = Performer.__new__(Performer)
+    performer = FaultFilter.__new__(FaultFilter)
     performer._parts, performer._place = [b"x"] * 10_000 + [End()], 5
     assert performer._rest() == [b"x"] * MANY + [End()]
     performer._place = 9_990

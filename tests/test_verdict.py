@@ -8,10 +8,10 @@ from faultinject.proxy.tls_policy import (
     TLS_1_2,
     TLS_1_3,
     Intercept,
-    PassOn,
     Refuse,
+    Relay,
     Verdict,
-    judge_hello,
+    policy_for,
 )
 from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
 
@@ -25,7 +25,7 @@ def judged(
 ) -> Verdict:
     """Judge a hello; the only target is ``a.example``."""
     hello = ClientHello(name, alpn, version)
-    return judge_hello(hello, authority, "a.example".__eq__, relays_targets=relays_targets)
+    return policy_for(hello, authority, "a.example".__eq__, relays_targets=relays_targets)
 
 
 @pytest.mark.parametrize("alpn", [(), ("http/1.1",), ("h2", "http/1.1")])
@@ -44,13 +44,13 @@ def test_the_name_of_the_leaf_is_the_clients() -> None:
 @pytest.mark.parametrize("name", [None, "b.example"])
 def test_others_are_passed_on(name: str | None) -> None:
     """Whatever they offer."""
-    assert judged(name, "h2", version=0, authority="c.example") == PassOn("not a target")
+    assert judged(name, "h2", version=0, authority="c.example") == Relay("not a target")
 
 
 def test_a_target_without_http_1_1() -> None:
     """It is passed on with a warning, or refused where nothing of a target's may pass."""
     offered = "the client offers only h2, spdy/3"
-    assert judged("a.example", "h2", "spdy/3") == PassOn(offered, warn=True)
+    assert judged("a.example", "h2", "spdy/3") == Relay(offered, warn=True)
     alert = fatal_alert(AlertDescription.NO_APPLICATION_PROTOCOL)
     assert judged("a.example", "h2", "spdy/3", relays_targets=False) == Refuse(
         "a.example", f"{offered}; the fake API speaks HTTP/1.1", alert

@@ -21,7 +21,7 @@ import trio
 from attrs import define, field
 
 from faultinject.net.streams import Peekable
-from faultinject.net.tasks import OneAtATime
+from faultinject.net.tasks import ConflictDetector
 
 DEFAULT_LIMIT_BYTES = 64 * 1024
 """As much as one read of an HTTP connection takes."""
@@ -41,7 +41,7 @@ def memory_stream_pair(
 
 
 @define(eq=False)
-class _End(OneAtATime):
+class _End(ConflictDetector):
     """The sending or the receiving end of a pipe: one task at a time uses it, and waits in it."""
 
     _waiting: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)

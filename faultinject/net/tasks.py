@@ -12,7 +12,7 @@ from attrs import define
 T = TypeVar("T")
 
 
-async def beside(
+async def run_with_watcher(
     watch: Callable[[trio.CancelScope], Awaitable[None]], main: Callable[[], Awaitable[T]]
 ) -> T | None:
     """Run ``main`` with ``watch`` beside it; when ``main`` ends, so does ``watch``.
@@ -35,7 +35,7 @@ async def beside(
 
 
 @define(eq=False)
-class OneAtATime:
+class ConflictDetector:
     """A block that one task may be in; `trio.BusyResourceError` for the second."""
 
     doing: str

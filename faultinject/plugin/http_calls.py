@@ -15,7 +15,7 @@ from faultinject.faults.place import Stage
 from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.http.message import RequestHead, find_header
 from faultinject.proxy.decision import add_body
-from faultinject.proxy.runtime import Services
+from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import Session, tell_exchange, told_path
 from faultinject.rules import Plan
 from faultinject.rules.attempts import Ended
@@ -41,7 +41,7 @@ def _worded(fault: Respond, plan: Plan, facts: Facts) -> InjectedResponse:
 class HttpCalls:
     """Decides on requests that come one at a time, from nobody in particular."""
 
-    services: Services
+    services: Runtime
     enabled: bool
     """Whether any of them are harmed (``--http-forward``)."""
 

@@ -29,18 +29,18 @@ from faultinject.plugin.tunnels import Tunnels
 from faultinject.proxy.runtime import (
     Run,
     Running,
-    Services,
+    Runtime,
     check_kind,
     dialer_of,
     nobody,
-    services_of,
+    runtime_of,
 )
 from faultinject.settings import PluginSettings, TunnelMode
 
 
 @asynccontextmanager
 async def open_front(
-    settings: PluginSettings, services: Services, tunnels: TunnelPlugin
+    settings: PluginSettings, services: Runtime, tunnels: TunnelPlugin
 ) -> AsyncIterator[Registrations]:
     """Listen for the host for as long as the block runs; the value says where.
 
@@ -78,7 +78,7 @@ async def open_front(
         yield registrations
 
 
-OpenTunnels = Callable[[trio.Nursery, Services, PluginSettings], Tunnels[Any]]
+OpenTunnels = Callable[[trio.Nursery, Runtime, PluginSettings], Tunnels[Any]]
 _MODES: dict[TunnelMode, OpenTunnels] = {"duplex": duplex_tunnels, "reply": reply_tunnels}
 """What deals with the tunnels, by what the host does with the answers."""
 
@@ -124,7 +124,7 @@ async def _serve(
 ) -> None:
     # Who calls the plugin is no client that it could be dialled for.
     dialer = dialer_of(settings, lambda _socket: False)
-    services = services_of(run, dialer, resumption=False)
+    services = runtime_of(run, dialer, resumption=False)
     tunnels = _MODES[settings.tunnel](nursery, services, settings)
     async with open_front(settings, services, tunnels) as registrations:
         command = registrations.command = _command(settings, registrations)
@@ -140,7 +140,7 @@ async def _serve(
             await _until_drained(run, services, tunnels)
 
 
-async def _until_drained(run: Run, services: Services, tunnels: Tunnels[Any]) -> None:
+async def _until_drained(run: Run, services: Runtime, tunnels: Tunnels[Any]) -> None:
     try:
         await run.told_to_drain.wait()
         services.draining = True

@@ -23,7 +23,7 @@ from faultinject.net.spare_memory import SpareMemory, give_back
 from faultinject.net.streams import Ending, close
 from faultinject.proxy.http_proxy import FrontDoor
 from faultinject.proxy.local_reply import dated, own_response
-from faultinject.proxy.runtime import Run, Services, dialer_of, services_of
+from faultinject.proxy.runtime import Run, Runtime, dialer_of, runtime_of
 from faultinject.proxy.session import Session
 from faultinject.proxy.upstream.dial import Dialer
 from faultinject.proxy.upstream.pool import Dial
@@ -47,12 +47,12 @@ async def serve_clients(
         fake_upstream.cancel_scope.cancel()
 
 
-def _services(run: Run, dialer: Dialer, fake_upstream: trio.Nursery) -> Services:
+def _services(run: Run, dialer: Dialer, fake_upstream: trio.Nursery) -> Runtime:
     settings = run.settings
     if not settings.fake_upstream:
-        return services_of(run, dialer)
+        return runtime_of(run, dialer)
     dial = _dial_fake_upstream(settings, run.listener, dialer.dial, fake_upstream)
-    return services_of(run, dialer, dial=dial, relays_targets=False)
+    return runtime_of(run, dialer, dial=dial, relays_targets=False)
 
 
 def _dial_fake_upstream(
@@ -72,7 +72,7 @@ def _dial_fake_upstream(
 class _Acceptor:
     """Turns accepted sockets into sessions, and ends them when it is time."""
 
-    services: Services
+    services: Runtime
     _spare_memory: SpareMemory
     sessions: set[Session] = field(factory=set)
 

@@ -16,7 +16,7 @@ from faultinject.faults.place import Stage
 from faultinject.http.coding import content_codings, decoded
 from faultinject.http.h1.connection import CONTINUE, ClientConnection
 from faultinject.http.message import End, Part, RequestHead, without_headers
-from faultinject.proxy.runtime import Services
+from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import Session
 from faultinject.rules import Plan
 from faultinject.rules.decide import PASS
@@ -25,7 +25,7 @@ from faultinject.rules.facts import Facts
 _LONGEST_CODING = 40
 
 
-def add_body(services: Services, facts: Facts, body: bytes) -> None:
+def add_body(services: Runtime, facts: Facts, body: bytes) -> None:
     """Put a body that came with a request into its facts.
 
     One that cannot be decoded is taken as it came, and a warning says so.

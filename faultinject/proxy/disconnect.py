@@ -13,7 +13,7 @@ from attrs import define, field
 
 from faultinject.errors import ClientGoneError
 from faultinject.http.h1.connection import ClientConnection
-from faultinject.net.tasks import beside
+from faultinject.net.tasks import run_with_watcher
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.settings import Limits
 
@@ -66,7 +66,7 @@ class ClientWatch:
         async def run() -> None:
             results.append(await main())
 
-        await beside(watch, run)
+        await run_with_watcher(watch, run)
         if results:
             return results[0]
         raise failure or ClientGoneError("the client left")

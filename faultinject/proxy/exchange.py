@@ -33,7 +33,7 @@ from faultinject.rules.attempts import Ended
 from faultinject.settings import Limits
 
 if TYPE_CHECKING:
-    from faultinject.proxy.fault_filter import Performer
+    from faultinject.proxy.fault_filter import FaultFilter
 
 
 _WHOLE: tuple[Outcome, ...] = ("forwarded", "harmed", "not-reached", "injected")
@@ -52,7 +52,7 @@ class Exchange:
     lease: Lease
     patience: Patience
     limits: Limits
-    performer: Performer | None = None
+    performer: FaultFilter | None = None
     """What performs the plan, if there is more to it than to inject an answer or to pass one on."""
     page: Page | None = None
     """The page in a browser that the request is of."""

@@ -36,7 +36,7 @@ from faultinject.settings import Limits
 
 
 @define(eq=False)
-class Performer:
+class FaultFilter:
     """One plan, performed. The client's connection is borrowed.
 
     ``ending`` says afterwards how it shall end, if the plan has it end in its own way.

@@ -25,7 +25,7 @@ from faultinject.http.h1.connection import ClientConnection, UpstreamConnection
 from faultinject.http.headers import Passage, wrong_switch
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.net.streams import LINGER_SECONDS
-from faultinject.net.tasks import beside
+from faultinject.net.tasks import run_with_watcher
 from faultinject.net.timeouts import Patience
 from faultinject.providers.framing.sse import StreamTail
 from faultinject.providers.provider import is_event_stream
@@ -35,7 +35,7 @@ from faultinject.proxy.upstream.lease import Lease
 from faultinject.settings import Limits
 
 if TYPE_CHECKING:
-    from faultinject.proxy.fault_filter import Performer
+    from faultinject.proxy.fault_filter import FaultFilter
 
 _REMEMBERED_BYTES = 1024 * 1024
 """How much of a request is kept while it may have to be sent again on another connection."""
@@ -69,7 +69,7 @@ class Forwarding:
     lease: Lease
     patience: Patience
     limits: Limits
-    performer: Performer | None = None
+    performer: FaultFilter | None = None
     """What passes the answer on, if there is a plan for it; else it is passed on as it is."""
     on_head: Callable[[ResponseHead], None] | None = None
     """Is told each head that the upstream sends."""
@@ -142,7 +142,7 @@ class Forwarding:
         is_plain = self.performer is None  # a plan takes its time, and the client may leave
         if is_plain and isinstance(first[-1], End) and await self._answered_at_once(upstream):
             return
-        await beside(
+        await run_with_watcher(
             lambda ended: self._carry_request(upstream, first[-1], ended),
             lambda: self._carry_response(upstream),
         )
@@ -239,7 +239,7 @@ class Forwarding:
                 self._upstream_deaf = True
             ended.cancel()
 
-        await beside(watch, self._request_over.wait)
+        await run_with_watcher(watch, self._request_over.wait)
         if not self._request_over.is_set() and self.client.response_started:
             await self.client.end_sending()
             self._expect_rest()
@@ -251,7 +251,7 @@ class Forwarding:
         seconds = LINGER_SECONDS if nobody_cares else self.limits.idle_seconds
         self.patience.expect("the rest of a request", seconds)
 
-    async def _perform_next(self, performer: Performer, upstream: UpstreamConnection) -> bool:
+    async def _perform_next(self, performer: FaultFilter, upstream: UpstreamConnection) -> bool:
         """Have the plan deal with what comes next, or with its time; return whether it is over."""
         with trio.CancelScope(deadline=performer.wake_at) as until_wake:
             parts = await upstream.receive()

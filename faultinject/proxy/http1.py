@@ -19,7 +19,7 @@ from faultinject.http.h1.connection import ClientConnection
 from faultinject.http.headers import asks_for_websocket
 from faultinject.http.message import RequestHead, ResponseHead
 from faultinject.net.streams import Ending, say_end
-from faultinject.net.tasks import beside
+from faultinject.net.tasks import run_with_watcher
 from faultinject.providers.provider import is_event_stream, unknown_stream
 from faultinject.proxy.decision import Decision
 from faultinject.proxy.exchange import Exchange, ended
@@ -143,7 +143,7 @@ class Conversation:
             await upstream.wait_until_not_idle()
             ended.cancel()
 
-        return bool(await beside(watch, self.client.read_more))
+        return bool(await run_with_watcher(watch, self.client.read_more))
 
     async def _rest_of_head(self, head_seconds: float) -> RequestHead | None:
         """Return the head that has begun to arrive; None if it was an empty line."""

@@ -22,16 +22,16 @@ from faultinject.providers.provider import Asked
 from faultinject.providers.synthetic import SPACING_SECONDS, document_of, made_answer
 from faultinject.proxy.disconnect import ClientWatch
 from faultinject.proxy.exchange import Exchange
-from faultinject.proxy.fault_filter import Performer
+from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.rules.decide import Plan
 from faultinject.rules.facts import Facts
 
 
-def performer_of(exchange: Exchange, plan: Plan, facts: Facts) -> Performer:
+def performer_of(exchange: Exchange, plan: Plan, facts: Facts) -> FaultFilter:
     """Return what performs a plan in an exchange."""
     document = facts.json if facts.body else None
-    return Performer(
+    return FaultFilter(
         exchange.client,
         exchange.lease,
         exchange.patience,
@@ -57,7 +57,7 @@ class Planned:
 
     exchange: Exchange
     plan: Plan
-    performer: Performer
+    performer: FaultFilter
     request: RequestHead
     origin: Origin
     received: tuple[Part, ...] = ()

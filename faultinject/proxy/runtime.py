@@ -243,7 +243,7 @@ MOST_WARNINGS = 1_000
 
 
 @define(eq=False)
-class Services:
+class Runtime:
     """What every session of a run uses."""
 
     limits: Limits
@@ -333,14 +333,14 @@ def dialer_of(settings: Settings, is_ourselves: Callable[[trio.socket.SocketType
     )
 
 
-def services_of(
+def runtime_of(
     run: Run,
     dialer: Dialer,
     *,
     dial: Dial | None = None,
     relays_targets: bool = True,
     resumption: bool = True,
-) -> Services:
+) -> Runtime:
     """Return what a run's sessions use, and load what its rules need.
 
     ``dial`` opens upstream connections; without it the dialer does. ``resumption`` is as
@@ -351,7 +351,7 @@ def services_of(
 
     _load_performing(run.rule_set)
     limits, authority = run.settings.limits, run.authority
-    return Services(
+    return Runtime(
         limits=limits,
         targets=run.settings.target_host,
         rule_set=run.rule_set,

@@ -30,7 +30,7 @@ from faultinject.events import (
 from faultinject.http.message import RequestHead
 from faultinject.net.relay import Relayed
 from faultinject.net.timeouts import Patience, PatienceEndedError
-from faultinject.proxy.runtime import Services
+from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.tls.client_hello import ClientHello
 
@@ -51,7 +51,7 @@ class Stage(Protocol):
 class Session:
     """One client connection."""
 
-    services: Services
+    services: Runtime
     id: int
     client: str
     """The client's address and port."""

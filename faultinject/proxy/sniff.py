@@ -10,7 +10,7 @@ from attrs import define, field
 
 from faultinject.net.relay import READ_NUM_BYTES
 from faultinject.net.streams import PrefixedStream
-from faultinject.net.tasks import beside
+from faultinject.net.tasks import run_with_watcher
 from faultinject.proxy.session import Session
 from faultinject.tls.client_hello import ClientHello, HelloReader, Unread
 
@@ -21,7 +21,7 @@ _HTTP = re.compile(rb"[A-Z]{3,%d} " % _LONGEST_METHOD)
 _MAYBE_HTTP = re.compile(rb"[A-Z]{1,%d}" % _LONGEST_METHOD)
 
 
-class Speech(enum.Enum):
+class Protocol(enum.Enum):
     """What is not TLS."""
 
     UNDECIDED = enum.auto()
@@ -37,21 +37,21 @@ class Speech(enum.Enum):
 
 
 _FLAWS = {
-    Unread.INCOMPLETE: Speech.UNDECIDED,
-    Unread.MALFORMED: Speech.BROKEN_TLS,
-    Unread.UNEXPECTED: Speech.UNEXPECTED_TLS,
-    Unread.TOO_LONG: Speech.TOO_LONG_TLS,
-    Unread.NOT_TLS: Speech.OTHER,
+    Unread.INCOMPLETE: Protocol.UNDECIDED,
+    Unread.MALFORMED: Protocol.BROKEN_TLS,
+    Unread.UNEXPECTED: Protocol.UNEXPECTED_TLS,
+    Unread.TOO_LONG: Protocol.TOO_LONG_TLS,
+    Unread.NOT_TLS: Protocol.OTHER,
 }
 TLS_FLAWS = {
-    Speech.BROKEN_TLS: "a malformed ClientHello",
-    Speech.UNEXPECTED_TLS: "a TLS message that is no ClientHello",
-    Speech.TOO_LONG_TLS: "a TLS record of more than 16384 bytes",
+    Protocol.BROKEN_TLS: "a malformed ClientHello",
+    Protocol.UNEXPECTED_TLS: "a TLS message that is no ClientHello",
+    Protocol.TOO_LONG_TLS: "a TLS record of more than 16384 bytes",
 }
 """In words, what TLS clients have done that can be none of ours."""
 
 
-def read_opening(data: bytes) -> ClientHello | Speech:
+def read_opening(data: bytes) -> ClientHello | Protocol:
     """Say what the first bytes of a tunnel are."""
     return OpeningReader().feed(data)
 
@@ -65,16 +65,16 @@ class OpeningReader:
         self._reader = HelloReader()
         self._start = b""
 
-    def feed(self, data: bytes) -> ClientHello | Speech:
+    def feed(self, data: bytes) -> ClientHello | Protocol:
         """Take the next bytes; return what all so far are."""
         self._start += data[: _LONGEST_METHOD + 1 - len(self._start)]
         self.hello = self._reader.feed(data)
         if not self._start:
-            return Speech.UNDECIDED
+            return Protocol.UNDECIDED
         if _HTTP.match(self._start):
-            return Speech.HTTP
+            return Protocol.HTTP
         if _MAYBE_HTTP.fullmatch(self._start):
-            return Speech.UNDECIDED
+            return Protocol.UNDECIDED
         return self.hello if isinstance(self.hello, ClientHello) else _FLAWS[self.hello]
 
 
@@ -92,7 +92,7 @@ class FirstBytes:
     """Whether only a ClientHello could make the tunnel a target's, so that all else can go on at
     once."""
     upstream: trio.abc.Stream | None = None
-    opening: ClientHello | Speech = field(default=Speech.UNDECIDED, init=False)
+    opening: ClientHello | Protocol = field(default=Protocol.UNDECIDED, init=False)
     _buffer: bytearray = field(factory=bytearray, init=False)
     _reader: OpeningReader = field(factory=OpeningReader, init=False)
     _limited: bool = field(default=False, init=False)
@@ -127,7 +127,7 @@ class FirstBytes:
 
     async def read(self) -> None:
         """Read the client, but only until the upstream says something, or ends."""
-        await beside(self._watch_upstream, self.read_alone)
+        await run_with_watcher(self._watch_upstream, self.read_alone)
 
     async def _watch_upstream(self, ended: trio.CancelScope) -> None:
         if self.upstream is None:
@@ -141,6 +141,6 @@ class FirstBytes:
 
     @property
     def _undecided(self) -> bool:
-        if self.opening is not Speech.UNDECIDED:
+        if self.opening is not Protocol.UNDECIDED:
             return False
         return not self.only_sni_counts or self._reader.hello is Unread.INCOMPLETE

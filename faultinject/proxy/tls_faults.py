@@ -17,7 +17,7 @@ from faultinject.faults.breaks import Break, How, break_words
 from faultinject.faults.build import garbage, lasting_seconds
 from faultinject.faults.delay import delay_words
 from faultinject.net.streams import Ending, close
-from faultinject.net.tasks import beside
+from faultinject.net.tasks import run_with_watcher
 from faultinject.proxy.session import Session, tell_exchange, tell_wait
 from faultinject.rules import Plan
 from faultinject.tls.client_hello import fatal_alert
@@ -93,7 +93,7 @@ class BrokenHandshake:
         async def wait() -> None:
             await trio.sleep(math.inf if seconds is None else seconds)
 
-        await beside(watch, wait)
+        await run_with_watcher(watch, wait)
 
     def _tell_wait(self, words: str, seconds: float) -> None:
         tell_wait(

@@ -26,7 +26,7 @@ class Intercept:
 
 
 @frozen
-class PassOn:
+class Relay:
     """It is not for us."""
 
     reason: str
@@ -45,10 +45,10 @@ class Refuse:
     """What tells the client."""
 
 
-Verdict = Intercept | PassOn | Refuse
+Verdict = Intercept | Relay | Refuse
 
 
-def judge_hello(
+def policy_for(
     hello: ClientHello,
     authority_host: str,
     is_target: Callable[[str], bool],
@@ -63,7 +63,7 @@ def judge_hello(
     name = hello.server_name or authority_host
     host = next((each for each in (name, authority_host) if is_target(each)), None)
     if host is None:
-        return PassOn("not a target")
+        return Relay("not a target")
     if hello.alpn and _HTTP_1_1 not in hello.alpn:
         return _without_http_1_1(hello, name, relays_targets)
     if hello.max_version < TLS_1_2:
@@ -76,6 +76,6 @@ def _without_http_1_1(hello: ClientHello, name: str, relays_targets: bool) -> Ve
     """Judge a client of a target that offers other protocols only."""
     offered = f"the client offers only {', '.join(hello.alpn)}"
     if relays_targets:
-        return PassOn(offered, warn=True)
+        return Relay(offered, warn=True)
     alert = fatal_alert(AlertDescription.NO_APPLICATION_PROTOCOL)
     return Refuse(name, f"{offered}; the fake API speaks HTTP/1.1", alert)

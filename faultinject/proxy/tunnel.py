@@ -26,15 +26,15 @@ from faultinject.proxy.session import (
     tell_relay,
     warn_of_relay,
 )
-from faultinject.proxy.sniff import TLS_FLAWS, FirstBytes, Speech
-from faultinject.proxy.tls_policy import Intercept, Refuse, judge_hello
+from faultinject.proxy.sniff import TLS_FLAWS, FirstBytes, Protocol
+from faultinject.proxy.tls_policy import Intercept, Refuse, policy_for
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
 
 _ALERTS = {  # RFC 8446 section 6.2
-    Speech.BROKEN_TLS: AlertDescription.DECODE_ERROR,
-    Speech.UNEXPECTED_TLS: AlertDescription.UNEXPECTED_MESSAGE,
-    Speech.TOO_LONG_TLS: AlertDescription.RECORD_OVERFLOW,
+    Protocol.BROKEN_TLS: AlertDescription.DECODE_ERROR,
+    Protocol.UNEXPECTED_TLS: AlertDescription.UNEXPECTED_MESSAGE,
+    Protocol.TOO_LONG_TLS: AlertDescription.RECORD_OVERFLOW,
 }
 
 
@@ -96,7 +96,7 @@ class Tunnel:
             alert = fatal_alert(_ALERTS[first.opening])
             await self._refuse(Refuse(self.authority.host, TLS_FLAWS[first.opening], alert))
             return None
-        if first.opening is Speech.HTTP:
+        if first.opening is Protocol.HTTP:
             origin = Origin(self.authority, self.authority, tls=False)
             stream = PrefixedStream(first.data, self.stream)
             return Interception(stream, origin, self.on_partial_read).converse
@@ -125,7 +125,7 @@ class Tunnel:
 
     async def _serve_tls(self, data: bytes, hello: ClientHello) -> Stage | None:
         tell_hello(self.session, str(self.authority), hello)
-        verdict = judge_hello(
+        verdict = policy_for(
             hello,
             self.authority.host,
             self._is_target,

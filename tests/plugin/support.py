@@ -25,7 +25,7 @@ from faultinject.authority import TargetPattern
 from faultinject.events import Event
 from faultinject.faults.respond import Respond
 from faultinject.plugin.calls import Direction, Replace, Reply, Side
-from faultinject.proxy.runtime import Services
+from faultinject.proxy.runtime import Runtime
 from faultinject.rules import Counters, Match, Rule, RuleSet, When
 from faultinject.settings import Limits
 from tests.plugin.generate_proto import ROOT
@@ -91,13 +91,13 @@ class FakeTunnels:
 
 def make_services(
     events: list[Event], *, probability: float = 1.0, target: str = "api.example.com", **fault: Any
-) -> Services:
+) -> Runtime:
     """Return what calls use of a run's services: rules, targets, and who is told."""
     targets = (TargetPattern.parse(target),)
     respond = Respond(**{"status": 429, **fault})
     rule = Rule.of("options", Match(targets), When(probability), respond, marker=True)
     nothing = cast("Any", None)  # not used by calls
-    return Services(
+    return Runtime(
         limits=Limits(),
         targets=targets,
         rule_set=RuleSet((rule,), seed=1),

@@ -26,7 +26,7 @@ from faultinject.config.rules import read_rules
 from faultinject.errors import UpstreamError
 from faultinject.events import Event, ExchangeEnded, SessionEnded, SessionFailed
 from faultinject.proxy.http_proxy import FrontDoor
-from faultinject.proxy.runtime import Services
+from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import Session
 from faultinject.proxy.upstream.dial import Dialer, Origin
 from faultinject.rules import Counters, RuleSet
@@ -180,7 +180,7 @@ class Bench:
     events: list[Event] = field(factory=list)
     sessions: list[Session] = field(factory=list)
     dialer: ScriptedDialer = field(init=False)
-    services: Services = field(init=False)
+    services: Runtime = field(init=False)
     doors: list[Pipe] = field(factory=list)
     """The proxy's ends of the clients' connections."""
     cancelled: bool = False
@@ -192,7 +192,7 @@ class Bench:
     def start(self) -> None:
         """Get ready for clients."""
         settings, self.dialer = self.settings, ScriptedDialer(self)
-        self.services = Services(
+        self.services = Runtime(
             limits=settings.limits,
             targets=settings.target_host,
             rule_set=rule_set_of(settings),

@@ -27,7 +27,7 @@ from faultinject.plugin.duplex.lane_stream import LanePair
 from faultinject.plugin.duplex.tunnel_lease import TunnelLease
 from faultinject.plugin.tunnels import Tunnels, client_name
 from faultinject.proxy.intercept import Interception
-from faultinject.proxy.runtime import Services
+from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import (
     Session,
     Stage,
@@ -36,15 +36,15 @@ from faultinject.proxy.session import (
     tell_relay,
     warn_of_relay,
 )
-from faultinject.proxy.sniff import TLS_FLAWS, FirstBytes, Speech
-from faultinject.proxy.tls_policy import TLS_1_3, Intercept, Refuse, judge_hello
+from faultinject.proxy.sniff import TLS_FLAWS, FirstBytes, Protocol
+from faultinject.proxy.tls_policy import TLS_1_3, Intercept, Refuse, policy_for
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.settings import PluginSettings
 from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
 
 _REASONS = {
-    Speech.HTTP: "HTTP without TLS",
-    Speech.OTHER: "neither TLS nor HTTP",
+    Protocol.HTTP: "HTTP without TLS",
+    Protocol.OTHER: "neither TLS nor HTTP",
     # Whose it is cannot be read; the upstream sends the alert that it deserves.
     **TLS_FLAWS,
 }
@@ -87,7 +87,7 @@ class DuplexTunnel:
     ) -> Stage | None:
         tell_hello(session, "", hello)
         services = session.services
-        verdict = judge_hello(hello, "", lambda host: services.target_named(host) is not None)
+        verdict = policy_for(hello, "", lambda host: services.target_named(host) is not None)
         if isinstance(verdict, Intercept):
             return await self._intercept(session, first.data, verdict.host, hello)
         if isinstance(verdict, Refuse):
@@ -196,7 +196,7 @@ def _origin(session: Session, host: str) -> Origin:
 
 
 def duplex_tunnels(
-    nursery: trio.Nursery, services: Services, settings: PluginSettings
+    nursery: trio.Nursery, services: Runtime, settings: PluginSettings
 ) -> Tunnels[LanePair]:
     """Return the tunnels of a host that sends answers on as it would have sent the chunks.
 

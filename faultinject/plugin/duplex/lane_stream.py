@@ -11,7 +11,7 @@ import operator
 import trio
 from attrs import define, field
 
-from faultinject.net.tasks import OneAtATime
+from faultinject.net.tasks import ConflictDetector
 from faultinject.plugin.calls import Close, Direction, Reply, Side
 from faultinject.plugin.duplex.lanes import OUTPUT_LIMIT_BYTES, Lane, LaneError
 
@@ -37,8 +37,8 @@ class LaneStream(trio.abc.Stream):
     _sink: Lane
     write_through: bool = False
     """Whether each write is a turn of its own as far as slots are out, as handshakes need it."""
-    _receiving: OneAtATime = field(factory=lambda: OneAtATime("receiving from"))
-    _sending: OneAtATime = field(factory=lambda: OneAtATime("sending on"))
+    _receiving: ConflictDetector = field(factory=lambda: ConflictDetector("receiving from"))
+    _sending: ConflictDetector = field(factory=lambda: ConflictDetector("sending on"))
     _closed: bool = False
 
     async def receive_some(self, max_bytes: int | None = None) -> bytearray:

@@ -29,7 +29,7 @@ import trio
 from attrs import define, field
 
 from faultinject.net.streams import KeepsLastWords
-from faultinject.net.tasks import OneAtATime
+from faultinject.net.tasks import ConflictDetector
 from faultinject.plugin.calls import Close, Direction, OpenCall, PassThrough, Replace, Reply, Side
 
 REPLY_BYTES = 4_000_000
@@ -75,8 +75,8 @@ class ReplyStream(KeepsLastWords, trio.abc.Stream):
     """Chunks of the client one after another, whatever the host does."""
     _arrived: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     _drained: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
-    _receiving: OneAtATime = field(factory=lambda: OneAtATime("receiving from"))
-    _sending: OneAtATime = field(factory=lambda: OneAtATime("sending on"))
+    _receiving: ConflictDetector = field(factory=lambda: ConflictDetector("receiving from"))
+    _sending: ConflictDetector = field(factory=lambda: ConflictDetector("sending on"))
 
     # What the host does
 

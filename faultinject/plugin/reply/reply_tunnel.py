@@ -20,7 +20,7 @@ from faultinject.plugin.reply.reply_stream import ReplyStream
 from faultinject.plugin.tunnels import Tunnels, client_name
 from faultinject.proxy.decision import decide_handshake
 from faultinject.proxy.intercept import Interception
-from faultinject.proxy.runtime import Services
+from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import (
     Session,
     Stage,
@@ -30,7 +30,7 @@ from faultinject.proxy.session import (
     warn_of_relay,
 )
 from faultinject.proxy.sniff import FirstBytes
-from faultinject.proxy.tls_policy import Intercept, Refuse, judge_hello
+from faultinject.proxy.tls_policy import Intercept, Refuse, policy_for
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.pool import OwnLease
 from faultinject.settings import PluginSettings
@@ -94,7 +94,7 @@ class ReplyTunnel:
     async def _serve_tls(self, session: Session, data: bytes, hello: ClientHello) -> Stage | None:
         tell_hello(session, "", hello)
         services = session.services
-        verdict = judge_hello(hello, "", lambda host: services.target_named(host) is not None)
+        verdict = policy_for(hello, "", lambda host: services.target_named(host) is not None)
         if isinstance(verdict, Intercept):
             return await self._intercept(session, data, verdict, hello)
         if isinstance(verdict, Refuse):
@@ -143,7 +143,7 @@ def _origin(session: Session, host: str) -> Origin:
 
 
 def reply_tunnels(
-    nursery: trio.Nursery, services: Services, _settings: PluginSettings
+    nursery: trio.Nursery, services: Runtime, _settings: PluginSettings
 ) -> Tunnels[ReplyStream]:
     """Return the tunnels; requests that are not harmed go over connections of our own.
 
