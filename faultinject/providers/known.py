@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from faultinject.providers import generic, openai
 from faultinject.providers.anthropic.api import PROVIDER as ANTHROPIC
 
 if TYPE_CHECKING:
+    from faultinject.events import Kind
     from faultinject.providers.provider import Provider
 
 
 PROVIDERS = (ANTHROPIC, openai.PROVIDER, generic.PROVIDER)
 """All of them; the last is for what no other recognises."""
+
+_REMEMBERED = 256
+"""So many requests' kinds are remembered, of those that take no more than `_LONGEST` characters."""
+_LONGEST = 256
 
 
 def provider_for(host: str, path: str) -> Provider:
@@ -25,6 +31,21 @@ def provider_for(host: str, path: str) -> Provider:
     by_path = (provider for provider in known if provider.paths.fullmatch(path))
     by_host = (provider for provider in known if host in provider.hosts)
     return next(by_path, None) or next(by_host, None) or plain
+
+
+def kind_of(host: str, method: str, path: str) -> Kind:
+    """Return what a request to a (lower-case) host is for, but for CORS preflights.
+
+    It is asked of each request, and most clients have few paths.
+    """
+    if len(method) + len(path) > _LONGEST:
+        return provider_for(host, path).kind(method, path)
+    return _remembered_kind(host, method, path)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _remembered_kind(host: str, method: str, path: str) -> Kind:
+    return provider_for(host, path).kind(method, path)
 
 
 def provider_named(name: str) -> Provider | None:

@@ -21,8 +21,7 @@ from faultinject.conditions import MISSING
 from faultinject.events import Kind
 from faultinject.http.cors import is_preflight
 from faultinject.http.message import RequestHead
-from faultinject.providers import kind_of
-from faultinject.providers.known import provider_for
+from faultinject.providers.known import kind_of, provider_for
 
 if TYPE_CHECKING:
     from faultinject.providers.provider import Provider

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from faultinject import providers
 from faultinject.http.message import ResponseHead, find_header
-from faultinject.providers import kind_of
 from faultinject.providers.framing import StreamEvent
-from faultinject.providers.known import PROVIDERS, provider_for, provider_named
+from faultinject.providers.known import PROVIDERS, kind_of, provider_for, provider_named
 from faultinject.providers.provider import (
     Asked,
     Failure,
