@@ -211,8 +211,8 @@ def make(faults: tuple[StreamFault, ...], breaks: Break | None, answer: Answer) 
 
 def _chained(made: list[Transform]) -> Transform | None:
     chain: Transform | None = None
-    for chain in made:
-        chain = chain if chain is None else Chain(chain, chain)
+    for each in made:
+        chain = each if chain is None else Chain(chain, each)
     return chain
 
 

@@ -140,8 +140,10 @@ def test_ctrl_c_prints_a_summary(data_dir):
     )  # fmt: skip
     with run:
         lines = []
-        while not any("python app.py" in line for line in lines):
-            lines.append(run.stdout.readline())
+        for line in run.stdout:
+            lines.append(line)
+            if "python app.py" in line:
+                break
         run.send_signal(signal.SIGINT)
         lines += run.stdout
     text = "".join(lines)

@@ -11,8 +11,8 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faultinject import providers
 from faultinject.http.message import ResponseHead, find_header
+from faultinject.providers import known
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.known import PROVIDERS, kind_of, provider_for, provider_named
 from faultinject.providers.provider import (
@@ -125,11 +125,11 @@ def test_what_is_remembered_of_kinds_is_bounded() -> None:
     """A stranger chooses paths and methods, how many and how long."""
     for number in range(1000):
         assert kind_of(A, "POST", f"/{number}/v1/messages") == "model"
-    before = providers._remembered_kind.cache_info()
+    before = known._remembered_kind.cache_info()
     assert before.currsize <= 256
     assert kind_of(A, "POST", "/" + "x" * 300 + "/v1/messages") == "model"
     assert kind_of(A, "X" * 300, "/v1/messages") == "api"
-    assert providers._remembered_kind.cache_info() == before
+    assert known._remembered_kind.cache_info() == before
 
 
 def test_no_one_else_recognises() -> None:
