@@ -15,7 +15,7 @@ import zstandard
 from attrs import define, field
 
 from faultinject.events import ExchangeEnded, Warned
-from faultinject.proxy import session
+from faultinject.proxy import runtime
 from faultinject.proxy.runtime import Runtime
 from faultinject.rules import Plan
 from faultinject.rules.facts import Facts
@@ -324,7 +324,7 @@ async def test_the_kth_request_to_reach_a_rule_gets_its_kth_plan(autojump_clock,
 
 async def test_warnings_that_clients_choose_are_bounded(autojump_clock, monkeypatch):
     """Each is said once, and so many at most."""
-    monkeypatch.setattr(session, "MOST_WARNINGS", 3)
+    monkeypatch.setattr(runtime, "MOST_WARNINGS", 3)
     async with open_bench() as bench:
         bench.rules(OF_THE_MODEL)
         client = bench.connect()

@@ -22,7 +22,7 @@ from faultinject.errors import FaultinjectError, SettingsError
 PROGRAM = "faultinject"
 
 _COMMANDS = {
-    "demo": "faultinject.cli.demo.demo_command:demo",
+    "demo": "faultinject.cli.demo:demo",
     "proxy": "faultinject.cli.proxy:proxy",
     "plugin": "faultinject.cli.plugin:plugin",
     "presets": "faultinject.cli.presets:presets",

@@ -14,7 +14,7 @@ from faultinject.cli.commands import HelpfulCommand, HelpfulGroup
 from faultinject.cli.table_options import preset_names
 from faultinject.config import nearest
 from faultinject.config.presets import Preset, preset_named
-from faultinject.config.wording import shown_text
+from faultinject.config.scalars import shown_text
 from faultinject.errors import SettingsError
 from faultinject.faults.place import Stage
 from faultinject.providers.known import PROVIDERS

@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NoReturn
 
-from faultinject.config.wording import one_line, shown_text
+from faultinject.config.scalars import one_line, shown_text
 from faultinject.errors import SettingsError
 from faultinject.files import SILENCE_SECONDS, STANDARD_INPUT, read_to_the_end
 

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from attrs import evolve, field, frozen
 
 from faultinject.config.file import shown_path
-from faultinject.config.wording import shown_text, shown_value
+from faultinject.config.scalars import shown_text, shown_value
 from faultinject.settings import WrittenRules
 
 HeaderList = tuple[tuple[str, str], ...]

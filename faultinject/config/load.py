@@ -28,7 +28,7 @@ from faultinject.config.options import (
     VARIABLES,
     Option,
 )
-from faultinject.config.wording import one_line, shown_text
+from faultinject.config.scalars import one_line, shown_text
 from faultinject.errors import SettingsError
 from faultinject.settings import Settings
 

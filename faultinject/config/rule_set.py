@@ -16,7 +16,7 @@ from faultinject.config.file import read_config_file, shown_path
 from faultinject.config.kinds import checked_header
 from faultinject.config.rules import read_rule_text, read_rules
 from faultinject.config.rules.rule_list import Reading
-from faultinject.config.wording import shown_text
+from faultinject.config.scalars import shown_text
 from faultinject.errors import SettingsError
 from faultinject.faults.place import Stage
 from faultinject.faults.respond import Respond
@@ -198,7 +198,7 @@ def _home_expanded(name: str) -> Path:
 
 def _of_presets(chosen: Iterable[ChosenPreset], only: Only) -> Iterator[Rule]:
     from faultinject.config.presets import preset_named
-    from faultinject.config.wording import shown_text
+    from faultinject.config.scalars import shown_text
 
     seen: set[str] = set()
     for each in chosen:

@@ -17,8 +17,7 @@ from attrs import evolve
 
 from faultinject.authority import ConnectTo, TargetPattern, normal_host
 from faultinject.config.kinds import Flag, HeaderLines, Listed, Single, refusal
-from faultinject.config.scalars import DURATION, seconds_of
-from faultinject.config.wording import shown_text, shown_value
+from faultinject.config.scalars import DURATION, seconds_of, shown_text, shown_value
 from faultinject.http.message import RequestHead
 from faultinject.settings import ChosenPreset
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from faultinject.config.wording import one_line
+from faultinject.config.scalars import one_line
 from faultinject.errors import SettingsError
 
 _MOST_VALUES = 200_000

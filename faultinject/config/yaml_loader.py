@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 
 import yaml
 
-from faultinject.config.scalars import BOOL, FLOAT, INT, MOST_DIGITS, NULL, Scalar
-from faultinject.config.wording import shown_text
+from faultinject.config.scalars import BOOL, FLOAT, INT, MOST_DIGITS, NULL, Scalar, shown_text
 
 _MOST_BRACKETS = 200  # open at once: PyYAML asks each of them again at every word that it reads
 _TAG = "tag:yaml.org,2002:"

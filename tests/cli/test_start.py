@@ -10,43 +10,9 @@ import pytest
 
 from faultinject.tls.certificate_authority import CertificateAuthority
 
-AFTER_LISTENING = {
-    # What accepts clients and serves them.
-    "faultinject.proxy.clients",
-    "faultinject.proxy.session",
-    "faultinject.proxy.upstream.dial",
-    "faultinject.net.socket_stream",
-    "faultinject.tls.stream",
-    "faultinject.proxy.http1",
-    "faultinject.proxy.exchange",
-    "faultinject.http.h1.machine",
-    "h11",
-    # What knows rules: the options alone are one with which nothing can be wrong.
-    "faultinject.config.rule_set",
-    "faultinject.rules",
-    "faultinject.rules.facts",
-    "faultinject.faults",
-    "faultinject.providers",
-    # What the summary at the end, or a run with rules, may load.
-    "faultinject.config.rules",
-    "faultinject.proxy.planned",
-    "faultinject.config.presets",
-    "yaml",
-    "rich",
-    "rich_click",
-    # What signs certificates, and makes an authority.
-    "cryptography",
-    "filelock",
-    # What the plugin, mistakes and Python's own conveniences load.
-    "asyncio",
-    "grpclib",
-    "importlib.metadata",
-    "email",
-    "http.client",
-    "difflib",
-    "_strptime",
-    "encodings.idna",
-}
+MODULES_BUDGET = 420
+"""So many modules, Python's own included, may be loaded when a proxy listens. Python and Trio take
+270; more than this is more than half of mitmproxy's time."""
 
 LOADED_BEFORE_LISTENING = """
 import sys
@@ -62,16 +28,16 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.parametrize("options", [[], ["--fake-upstream"]])
-def test_what_a_proxy_loads_before_it_listens(tmp_path: Path, options: list[str]) -> None:
-    """What reads the settings, and what listens; clients are for later."""
+def test_listening_keeps_to_the_budget(tmp_path: Path, options: list[str]) -> None:
+    """What serves clients is loaded when it listens."""
     CertificateAuthority.open_or_create(tmp_path)
     command = ["proxy", "--data-dir", str(tmp_path), "--proxy-port", "0", *options]
     ended = run_python(LOADED_BEFORE_LISTENING, *command)
     assert ended.returncode == 1, ended.stderr
     assert "not in this test" in ended.stderr
-    loaded = set(ended.stdout.split())
-    assert {"trio", "faultinject.proxy.server"} <= loaded
-    assert not loaded & AFTER_LISTENING
+    loaded = ended.stdout.split()
+    assert {"trio", "faultinject.proxy.server"} <= set(loaded)
+    assert len(loaded) <= MODULES_BUDGET
 
 
 @pytest.mark.parametrize(

@@ -59,5 +59,5 @@ def test_any_cut_gives_the_same(lines: list[bytes], line_end: bytes, data: st.Da
     if decoder.pending:
         assert last is None
     elif blocks:
-        [found] = SseDecoder().feed(last or b"")
+        [found] = [each for each in SseDecoder().feed(last or b"") if each.raw.strip()]
         assert (found.name, found.data) == (blocks[-1].name, blocks[-1].data)

@@ -158,9 +158,11 @@ async def test_a_long_upload_to_an_upstream_that_pauses(
             body, _ = await upstream._chunks()
             received.extend(body)
             return
+        pauses_at = 0
         while len(received) < len(TWO_MEGABYTES):
             received.extend(await upstream.receive())
-            if len(received) % 7 == 0:
+            if len(received) >= pauses_at:
+                pauses_at += 300_000
                 await trio.sleep(0.5)
 
     async with world(script=pauses, raw=raw) as here:

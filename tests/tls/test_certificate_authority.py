@@ -331,7 +331,7 @@ def test_modes_with_an_open_umask(tmp_path: Path) -> None:
 
 CREATE_ON_SIGNAL = """
 import pathlib, sys
-from faultinject.tls import ca_creation, issuing
+from faultinject.tls import ca_store, certificates
 from faultinject.tls.certificate_authority import CertificateAuthority
 print("ready", flush=True)
 sys.stdin.readline()

@@ -15,7 +15,7 @@ from typing import Any
 from attrs import field, frozen
 
 from faultinject.config import nearest
-from faultinject.config.wording import shown_text
+from faultinject.config.scalars import shown_text
 from faultinject.errors import SettingsError
 from faultinject.rules.model import Rule
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from faultinject.config import nearest
 from faultinject.config.rules.node import Node, read_all
-from faultinject.config.wording import shown_text
+from faultinject.config.scalars import shown_text
 from faultinject.faults.fault import Fault
 from faultinject.faults.place import Stage
 from faultinject.faults.stream import SendError

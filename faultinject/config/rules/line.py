@@ -27,8 +27,7 @@ from faultinject.config.rules.respond_key import RESPOND_KEYS, ReadFile
 from faultinject.config.rules.rule_list import RULE_KEYS, no_files, read_one_rule
 from faultinject.config.rules.stream_key import STREAM_ACTIONS, STREAM_KEYS
 from faultinject.config.rules.when_key import WHEN_KEYS
-from faultinject.config.scalars import number_of
-from faultinject.config.wording import shown_text
+from faultinject.config.scalars import number_of, shown_text
 from faultinject.config.yaml import yaml_value
 from faultinject.errors import SettingsError
 from faultinject.rules.model import Rule

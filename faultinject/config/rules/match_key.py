@@ -13,7 +13,7 @@ from faultinject.authority import TargetPattern
 from faultinject.conditions import AnyOf, JsonPath, JsonTest
 from faultinject.config.rules.node import Node
 from faultinject.config.rules.rule_values import header_tests, json_tests, number_tests, text_tests
-from faultinject.config.wording import one_line
+from faultinject.config.scalars import one_line
 from faultinject.providers.known import PROVIDERS
 from faultinject.rules.match import Match, Named
 

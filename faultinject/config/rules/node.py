@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from attrs import frozen
 
 from faultinject.config import nearest
-from faultinject.config.wording import one_line, shown_text, shown_value
+from faultinject.config.scalars import one_line, shown_text, shown_value
 from faultinject.errors import SettingsError
 
 Item = TypeVar("Item")

@@ -12,7 +12,7 @@ from typing import Any
 from faultinject.config.kinds import checked_header
 from faultinject.config.rules.node import Node
 from faultinject.config.rules.rule_values import duration
-from faultinject.config.wording import shown_text
+from faultinject.config.scalars import shown_text
 from faultinject.faults.place import Stage
 from faultinject.faults.respond import Respond, RetryAfter
 from faultinject.http.message import Headers

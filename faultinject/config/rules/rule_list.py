@@ -21,7 +21,7 @@ from faultinject.config.rules.match_key import read_match
 from faultinject.config.rules.node import Node, Readers, read_all
 from faultinject.config.rules.respond_key import ReadFile
 from faultinject.config.rules.when_key import read_when
-from faultinject.config.wording import one_line, shown_text
+from faultinject.config.scalars import one_line, shown_text
 from faultinject.rules.checks import hidden_by
 from faultinject.rules.match import Match
 from faultinject.rules.model import Rule
