@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from attrs import field, frozen
@@ -141,6 +142,7 @@ VENDORS = (
 _ALL_FORMS = tuple(form for vendor in VENDORS for form in vendor.key_forms)
 
 
+@lru_cache(maxsize=256)  # it is asked twice of each request that names no host
 def vendor_of(host: str) -> Vendor | None:
     """Return whose a (normal) host is; None if that is not known."""
     return next((vendor for vendor in VENDORS if vendor.hosts.fullmatch(host)), None)
