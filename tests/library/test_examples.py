@@ -8,6 +8,7 @@ import platformdirs
 import pytest
 
 import faultinject
+from faultinject import errors, events
 from tests.library.examples import PAGE, examples, files
 
 EXAMPLES = examples()
@@ -42,4 +43,6 @@ def test_every_public_name_is_there_and_described() -> None:
     for name in set(faultinject.__all__) - {"__version__"}:
         assert getattr(faultinject, name).__doc__
     assert not hasattr(faultinject, "nothing")
+    # Not by the dot: a module that was imported before is found without it.
+    assert [faultinject.__getattr__(name) for name in ("errors", "events")] == [errors, events]
     assert (Path(faultinject.__file__).parent / "py.typed").is_file()
