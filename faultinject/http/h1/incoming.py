@@ -122,8 +122,12 @@ class Incoming:
         )
 
     def _cut(self, size: int) -> bytes:
-        piece = bytes(self.buffer[:size])
-        del self.buffer[:size]
+        if size == len(self.buffer):  # mostly: a piece of a body is copied once, not twice
+            piece = bytes(self.buffer)
+            self.buffer.clear()
+        else:
+            piece = bytes(self.buffer[:size])
+            del self.buffer[:size]
         self._searched = 0
         return piece
 
