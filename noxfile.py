@@ -61,7 +61,7 @@ def types(session: nox.Session) -> None:
     install(session, "types")
     session.run("mypy")
     folder = session.create_tmp()
-    session.run("python", "-m", "tests.library.examples", folder)
+    session.run("python", "-m", "tests.behaviour.library.examples", folder)
     session.run("mypy", "--strict", "--config-file=", folder)
 
 

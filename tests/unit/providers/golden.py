@@ -1,0 +1,142 @@
+"""The exact bytes of what providers send, as text files to be read and compared.
+
+``python -m tests.unit.providers.golden`` writes them anew;
+look at what changed before it is committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from faultinject.http.message import Headers
+from faultinject.providers import gateway
+from faultinject.providers.known import PROVIDERS
+from faultinject.providers.provider import Asked, Failure, Page, Provider
+from tests.unit.providers.support import MESSAGES, SCHEMA, fields_of, passed, uniform
+
+FOLDER = Path(__file__).parent / "golden"
+PATHS = {
+    "anthropic": ["/v1/messages"],
+    "openai": ["/v1/chat/completions", "/v1/responses"],
+    "plain": ["/orders"],
+}
+"""Where each provider has streams."""
+_MODEL = "some-model"
+_TEXT = {"model": _MODEL, "messages": MESSAGES}
+_TOOLS = {
+    "/v1/messages": {"name": "weather", "input_schema": SCHEMA},
+    "/v1/chat/completions": {
+        "type": "function",
+        "function": {"name": "weather", "parameters": SCHEMA},
+    },
+    "/v1/responses": {"type": "function", "name": "weather", "parameters": SCHEMA},
+}
+_OF_EDGE = set(gateway.PAGES)
+
+
+def shown(data: bytes) -> str:
+    """Return bytes so that each of them is seen: CR as ␍, an end without a line end as ␃."""
+    text = data.decode().replace("\r", "␍")
+    return text if text.endswith("\n") else text + "␃\n"
+
+
+def asked_of(provider: Provider, path: str, *, tools: bool = False) -> Asked:
+    """Return a request."""
+    document: dict[str, Any] = dict(_TEXT)
+    if path == "/v1/responses":
+        document["input"] = document.pop("messages")
+    if path == "/v1/chat/completions":
+        document["stream_options"] = {"include_usage": True}
+    if tools:
+        document["tools"] = [_TOOLS[path]]
+    host = provider.hosts[0] if provider.hosts else "api.example.com"
+    return Asked(path, document, host)
+
+
+def heading(name: str) -> str:
+    """Return a section's first line."""
+    return f"---- {name} ".ljust(100, "-") + "\n"
+
+
+def head(status: int, reason: str, headers: Headers) -> str:
+    """Return the head of an answer, without what is added where it is sent."""
+    lines = [f"{status} {reason}", *(f"{n.decode()}: {v.decode()}" for n, v in headers)]
+    return "\n".join(lines) + "\n\n"
+
+
+def page(provider: Provider, document: Page) -> str:
+    """Return an answer of what stands in front of an API."""
+    fields = fields_of(provider, asked_of(provider, "/v1/messages"))
+    typed = ((b"Content-Type", document.content_type.encode()), *document.headers(fields))
+    return head(document.status, document.reason, typed) + shown(document.body(fields))
+
+
+def error(provider: Provider, failure: Failure) -> str:
+    """Return an error of an API's own."""
+    fields = fields_of(provider, asked_of(provider, PATHS[provider.name][0]))
+    headers = provider.error_headers(failure, fields)
+    typed = ((b"Content-Type", provider.error_content_type.encode()), *headers)
+    reason = provider.reason_phrase(failure.status)
+    return head(failure.status, reason, typed) + shown(provider.error_body(failure, fields))
+
+
+def errors(provider: Provider) -> Iterator[str]:
+    """Return all errors of a provider: by name, and what there is for each status."""
+    for name, failure in provider.failures.items():
+        yield heading(name) + error(provider, failure)
+    for status in (400, 401, 402, 403, 404, 408, 409, 413, 418, 429, 500, 502, 503, 504, 529):
+        fields = fields_of(provider, asked_of(provider, PATHS[provider.name][0]))
+        yield heading(f"status {status}") + shown(provider.error_body(Failure(status), fields))
+    for name in sorted(set(provider.pages) - _OF_EDGE):
+        yield heading(f"page {name}") + page(provider, provider.pages[name])
+
+
+def streams(provider: Provider, path: str) -> Iterator[str]:
+    """Return the streams of a path, whole and harmed, and what comes without a stream."""
+    shape = provider.shape(path)
+    for tools in (False, True) if path in _TOOLS else (False,):
+        asked = asked_of(provider, path, tools=tools)
+        fields = fields_of(provider, asked)
+        what = "a call of a tool" if tools else "a text"
+        events = shape.minimal(asked, fields, uniform())
+        yield heading(f"{what}, whole") + shown(provider.minimal_response(asked, fields, uniform()))
+        yield heading(f"{what}, stream") + "".join(shown(event) for event in events)
+        within = b"exa" if tools else b" was"
+        most = events[: max(n for n, event in enumerate(events) if within in event) + 1]
+        end = passed(shape.progress(), *most).end_early(uniform())
+        yield heading(f"{what}, early end, after {len(most)} events") + (
+            shown(b"".join(end)) if end else "nothing\n"
+        )
+        for form in shape.error_forms if not tools else ():
+            progress = passed(shape.progress(), *events[:4])
+            raw = progress.error(provider.failures["overloaded"], fields, uniform(), form)
+            yield heading(f"error in the stream, form {form}, after 4 events") + shown(raw)
+    yield heading("ping") + (shown(shape.ping) if shape.ping else "none\n")
+
+
+def files() -> dict[str, str]:
+    """Return the golden files: their names and what must be in them."""
+    made = {f"{provider.name}-errors.txt": "".join(errors(provider)) for provider in PROVIDERS}
+    for provider in PROVIDERS:
+        for path in PATHS[provider.name]:
+            name = provider.shape(path).name
+            prefix = provider.name if name == provider.name else f"{provider.name}-{name}"
+            made[f"{prefix}-streams.txt"] = "".join(streams(provider, path))
+    pages = (heading(name) + page(PROVIDERS[0], it) for name, it in gateway.PAGES.items())
+    made["gateway-pages.txt"] = "".join(pages)
+    return made
+
+
+def write() -> None:
+    """Write the files, and nothing else into their folder."""
+    FOLDER.mkdir(exist_ok=True)
+    for path in FOLDER.glob("*.txt"):
+        path.unlink()
+    for name, text in files().items():
+        (FOLDER / name).write_text(text, encoding="utf-8", newline="")
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,442 @@
+"""What holds for every provider, and which one a request is for."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from faultinject.http.message import ResponseHead, find_header
+from faultinject.providers import known
+from faultinject.providers.framing import StreamEvent
+from faultinject.providers.known import PROVIDERS, kind_of, provider_for, provider_named
+from faultinject.providers.provider import (
+    Asked,
+    Failure,
+    Provider,
+    StreamShape,
+    Usage,
+    is_event_stream,
+    unknown_stream,
+)
+from tests.unit.providers.golden import PATHS, asked_of
+from tests.unit.providers.support import NOW_SECONDS, events_of, fields_of, passed, uniform
+
+every_provider = pytest.mark.parametrize("provider", PROVIDERS, ids=lambda p: p.name)
+SHAPES = [(p, path) for p in PROVIDERS for path in PATHS[p.name]]
+every_shape = pytest.mark.parametrize(
+    ("provider", "path"), SHAPES, ids=[provider.shape(path).name for provider, path in SHAPES]
+)
+
+
+def minimal(provider: Provider, path: str) -> list[bytes]:
+    """Return the smallest stream for a request."""
+    asked = asked_of(provider, path)
+    return provider.shape(path).minimal(asked, fields_of(provider, asked), uniform())
+
+
+# Which one
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "name"),
+    [
+        ("api.anthropic.com", "/v1/messages", "anthropic"),
+        ("api.anthropic.com", "/v1/messages/count_tokens", "anthropic"),
+        ("api.anthropic.com", "/v1/models", "anthropic"),
+        ("api.anthropic.com", "/v1/chat/completions", "openai"),
+        ("gateway.example.com", "/anthropic/v1/messages", "anthropic"),
+        ("api.openai.com", "/v1/chat/completions", "openai"),
+        ("api.openai.com", "/v1/responses", "openai"),
+        ("api.openai.com", "/v1/responses/resp_1/cancel", "openai"),
+        ("api.openai.com", "/v1/models", "openai"),
+        ("openrouter.ai", "/api/v1/chat/completions", "openai"),
+        ("x.openai.azure.com", "/openai/deployments/d/chat/completions", "openai"),
+        ("api.openai.com", "/v1/threads/t/messages", "openai"),
+        ("forms.example.com", "/forms/1/responses", "plain"),
+        ("api.example.com", "/orders", "plain"),
+        ("api.example.com", "/v1/messages\n", "plain"),
+        ("api.example.com", "", "plain"),
+    ],
+)
+def test_recognition(host: str, path: str, name: str) -> None:
+    """The path decides, then the host; what nobody knows is plain."""
+    provider = provider_for(host, path)
+    assert provider.name == name
+    assert provider.recognises(host, path)
+
+
+A, OPENAI, X = "api.anthropic.com", "api.openai.com", "api.example.com"
+
+
+@pytest.mark.parametrize(
+    ("host", "request_line", "kind"),
+    [
+        (A, "POST /v1/messages", "model"),
+        (A, "POST /v1/complete", "model"),
+        (A, "GET /v1/messages", "api"),
+        (A, "POST /v1/messages/count_tokens", "api"),
+        (A, "POST /v1/messages/batches", "api"),
+        (A, "GET /v1/models", "api"),
+        (A, "POST /v1/files", "api"),
+        (A, "GET /v1/api/x", "api"),
+        (A, "GET /api", "api"),
+        (A, "GET /api/claude_code/settings", "housekeeping"),
+        (A, "POST /api/event_logging/v2/batch", "housekeeping"),
+        (A, "POST /api/eval/sdk-1", "housekeeping"),
+        (A, "GET /mcp-registry/v0/servers", "housekeeping"),
+        (A, "GET /", "housekeeping"),
+        (A, "POST /", "api"),
+        (A, "HEAD /v1/messages", "housekeeping"),
+        (A, "OPTIONS *", "housekeeping"),
+        (A, "POST /v1/chat/completions", "model"),
+        ("openrouter.ai", "POST /api/v1/messages", "model"),
+        ("openrouter.ai", "POST /api/v1/messages/count_tokens", "api"),
+        ("openrouter.ai", "GET /api/v1/models", "api"),
+        (OPENAI, "POST /v1/responses", "model"),
+        (OPENAI, "POST /v1/responses/compact", "model"),
+        (OPENAI, "POST /v1/responses/resp_1/cancel", "api"),
+        (OPENAI, "GET /v1/responses", "api"),
+        (OPENAI, "POST /v1/completions", "model"),
+        (OPENAI, "POST /v1/embeddings", "api"),
+        (OPENAI, "POST /v1/traces/ingest", "housekeeping"),
+        ("x.openai.azure.com", "POST /openai/deployments/d/chat/completions", "model"),
+        (X, "GET /", "api"),
+        (X, "HEAD /", "api"),
+        (X, "OPTIONS /x", "api"),
+        (X, "POST /api/event_logging/batch", "api"),
+        (X, "POST /v1/traces/ingest", "api"),
+    ],
+)
+def test_what_a_request_is_for(host: str, request_line: str, kind: str) -> None:
+    """Housekeeping is named; on the host of an API that is not known, nothing is."""
+    method, path = request_line.split(" ")
+    assert provider_for(host, path).kind(method, path) == kind
+    assert kind_of(host, method, path) == kind
+    assert kind_of(host, method, path) == kind  # as remembered
+
+
+def test_what_is_remembered_of_kinds_is_bounded() -> None:
+    """A stranger chooses paths and methods, how many and how long."""
+    for number in range(1000):
+        assert kind_of(A, "POST", f"/{number}/v1/messages") == "model"
+    before = known._remembered_kind.cache_info()
+    assert before.currsize <= 256
+    assert kind_of(A, "POST", "/" + "x" * 300 + "/v1/messages") == "model"
+    assert kind_of(A, "X" * 300, "/v1/messages") == "api"
+    assert known._remembered_kind.cache_info() == before
+
+
+def test_no_one_else_recognises() -> None:
+    """A provider says no to what is another's."""
+    anthropic, openai, _ = PROVIDERS
+    assert not anthropic.recognises("api.openai.com", "/v1/responses")
+    assert not openai.recognises("api.anthropic.com", "/v1/messages")
+
+
+def test_names() -> None:
+    """Each is found by its name."""
+    assert [provider_named(provider.name) for provider in PROVIDERS] == list(PROVIDERS)
+    assert provider_named("other") is None
+
+
+# What an answer is
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type", "stream"),
+    [
+        (200, b"text/event-stream; charset=utf-8", True),
+        (200, b"Text/Event-Stream", True),
+        (200, b"text/event-stream ;x", True),
+        (200, b"application/json", False),
+        (200, b"text/event-streams", False),
+        (529, b"text/event-stream", False),
+        (200, None, False),
+    ],
+)
+@every_shape
+def test_streams_are_known_by_their_head(
+    provider: Provider, path: str, status: int, content_type: bytes | None, stream: bool
+) -> None:
+    """A 200 of the type of event streams is one; its shape is that of the path."""
+    headers = () if content_type is None else ((b"CONTENT-type", content_type),)
+    head = ResponseHead(status, b"", headers)
+    assert provider.stream_kind(path, head) is (provider.shape(path) if stream else None)
+    assert is_event_stream(head) == (stream or status == 529)
+
+
+@every_provider
+def test_streams_of_other_paths_are_plain(provider: Provider) -> None:
+    """Points can be counted in any stream."""
+    assert provider.shape("/v1/files").name == "plain"
+
+
+@pytest.mark.parametrize("document", [None, [], "text", {"model": 5, "stream": 1}])
+def test_a_request_that_says_nothing(document: object) -> None:
+    """There are a model's name and an answer for it all the same."""
+    asked = Asked("/", document)
+    assert asked.model == "fake-model"
+    assert not asked.stream
+    for provider in PROVIDERS:
+        for path in PATHS[provider.name]:
+            given = evolve(asked, path=path)
+            fields = fields_of(provider, given)
+            assert json.loads(provider.minimal_response(given, fields, uniform()))
+            assert provider.shape(path).minimal(given, fields, uniform())
+
+
+def test_a_models_name_of_any_length() -> None:
+    """One that is too long is not repeated: a stream may have it in each event."""
+    assert Asked("/", {"model": "m" * 1000}).model == "m" * 1000
+    assert Asked("/", {"model": "m" * 1001}).model == "fake-model"
+
+
+def test_a_request_that_says_something() -> None:
+    """It names its model and wants a stream."""
+    asked = Asked("/", {"model": "m", "stream": True})
+    assert (asked.model, asked.stream) == ("m", True)
+
+
+# Errors
+
+
+@every_provider
+def test_every_status_has_a_document(provider: Provider) -> None:
+    """It is JSON, it says something, and nothing in it was left to be filled in."""
+    for status in (*range(400, 600), 302):
+        body = provider.error_body(Failure(status), fields_of(provider))
+        assert json.loads(body), status
+        assert provider.error_type(status), status
+        assert not re.search(rb"[^\\]\{\w+\}", body), status
+        assert provider.reason_phrase(status), status
+
+
+@every_provider
+def test_own_words(provider: Provider) -> None:
+    """A message and a type are taken as given, with the fields that they name filled in."""
+    failure = Failure(503, error_type="odd", message="id {request_id}, {unknown} {é}")
+    fields = fields_of(provider)
+    body = provider.error_body(failure, fields).decode()
+    assert f"id {fields.request_id}, {{unknown}} {{é}}" in body
+    assert '"odd"' in body
+
+
+@every_provider
+def test_headers(provider: Provider) -> None:
+    """Errors have the id; limits and the time to wait come if they are told."""
+    fields = fields_of(provider)
+    headers = provider.error_headers(Failure(500), fields)
+    assert find_header(headers, b"retry-after") is None
+    assert not [name for name, _ in headers if b"ratelimit" in name.lower()]
+    lower = tuple((name.lower(), value) for name, value in headers)
+    assert find_header(lower, provider.request_id_header) == fields.request_id.encode()
+    limited = Failure(429, exhausted="requests", retry_after_seconds=1.2)
+    headers = provider.error_headers(limited, fields)
+    assert find_header(headers, b"retry-after") == b"2"
+    assert [name for name, _ in headers if b"ratelimit" in name.lower()]
+
+
+@every_provider
+def test_limits_that_are_not_exhausted(provider: Provider) -> None:
+    """Answers that are no errors have something left of every limit."""
+    headers = provider.rate_limit_headers(Failure(200), fields_of(provider))
+    remaining = [value for name, value in headers if b"remaining" in name] or [
+        re.findall(rb"r=(\d+)", value)[0] for name, value in headers if name == b"RateLimit"
+    ]
+    assert remaining
+    assert all(int(value) > 0 for value in remaining)
+
+
+@every_provider
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 59.9, 3600, 10**6, 10**15])
+def test_any_time_to_wait(provider: Provider, seconds: float) -> None:
+    """However long a client is to wait, there is an answer, and lines are lines."""
+    for exhausted in ("requests", "tokens", "input-tokens", "other"):
+        failure = Failure(429, exhausted=exhausted, retry_after_seconds=seconds)
+        fields = fields_of(provider)
+        assert json.loads(provider.error_body(failure, fields))
+        for name, value in provider.error_headers(failure, fields):
+            assert re.fullmatch(rb"[A-Za-z-]+", name)
+            assert re.fullmatch(rb"[ -~]+", value)
+
+
+@every_provider
+def test_fields_take_the_same_draws(provider: Provider) -> None:
+    """What is drawn after them does not depend on the request."""
+    counts = set()
+    for document in (None, {"model": "m", "stream": True, "tools": [{}]}):
+        drawn = 0
+
+        def count() -> float:
+            nonlocal drawn
+            drawn += 1
+            return 0.5
+
+        provider.draw_fields(count, NOW_SECONDS, Asked("/", document))
+        counts.add(drawn)
+    assert len(counts) == 1
+
+
+# Streams
+
+
+def shape_of(provider: Provider, path: str) -> StreamShape:
+    """Return a shape."""
+    return provider.shape(path)
+
+
+@every_shape
+def test_a_stream_has_one_end(provider: Provider, path: str) -> None:
+    """Each piece is one event, and the last of all is known by its shape."""
+    shape, pieces = shape_of(provider, path), minimal(provider, path)
+    assert [event.raw for event in events_of(*pieces)] == pieces
+    ends = [shape.is_terminator(event) for event in events_of(*pieces)]
+    assert not any(ends[:-1])
+    assert ends[-1] == (shape.name != "plain")
+    assert len(pieces) > 8
+
+
+@every_shape
+def test_nothing_ends_what_has_not_begun_or_has_ended(provider: Provider, path: str) -> None:
+    """Before the first event and after the last there is no message to end."""
+    shape, pieces = shape_of(provider, path), minimal(provider, path)
+    assert shape.progress().end_early(uniform()) == []
+    assert passed(shape.progress(), *pieces).end_early(uniform()) == []
+
+
+@every_shape
+def test_an_early_end_is_an_end(provider: Provider, path: str) -> None:
+    """Wherever a stream is ended early, its last event is the shape's end."""
+    shape, pieces = shape_of(provider, path), minimal(provider, path)
+    for count in range(1, len(pieces)):
+        end = passed(shape.progress(), *pieces[:count]).end_early(uniform())
+        if shape.name == "plain":
+            assert end == []
+            continue
+        assert shape.is_terminator(events_of(*end)[-1])
+        ended = passed(shape.progress(), *pieces[:count], *end)
+        assert ended.end_early(uniform()) == []
+
+
+@every_shape
+def test_errors_in_streams_are_whole_events(provider: Provider, path: str) -> None:
+    """At any place, in every form: one, or two that say the same. The usual form is the first."""
+    shape, pieces = shape_of(provider, path), minimal(provider, path)
+    fields = evolve(fields_of(provider), request_id="req_of_the_head")
+    failure = provider.failures["overloaded"]
+    for count in (0, 1, 5):
+        for form in shape.error_forms:
+            progress = passed(shape.progress(), *pieces[:count])
+            events = events_of(progress.error(failure, fields, uniform(), form))
+            assert len(events) == (2 if form == "both" else 1)
+            assert all("error" in event.raw.decode() for event in events)
+        usual = passed(shape.progress(), *pieces[:count])
+        assert usual.error(failure, fields, uniform()) == usual.error(
+            failure, fields, uniform(), shape.error_forms[0]
+        )
+
+
+@every_shape
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"[DONE", b"[]", b"5", b"{}", b"null", b'{"type":5}', b'{"type":"response.created"}',
+     b'{"type":"response.output_item.added","output_index":0,"item":5}',
+     b'{"type":"response.completed","response":5}', b'{"choices":[5,{}],"usage":[]}',
+     b'{"message":5,"usage":5,"index":"x"}', b'{"type":"message_start","message":{"usage":{}}}'],
+)  # fmt: skip
+def test_odd_events_pass(provider: Provider, path: str, data: bytes) -> None:
+    """What an origin sends against all rules breaks nothing, and can be ended or harmed."""
+    names = [None, "message_start", "content_block_start", "message_delta", "response.created"]
+    progress = shape_of(provider, path).progress()
+    for name in names:
+        progress.see(StreamEvent(b"", name, data))
+    progress.end_early(uniform())
+    progress.error(Failure(500), fields_of(provider), uniform())
+    assert progress.usage is None or progress.usage.output_tokens is None
+
+
+WORDS = st.sampled_from(
+    ["type", "index", "output_index", "content_index", "item", "part", "delta", "choices", "usage",
+     "message", "response", "error", "finish_reason", "sequence_number", "input_tokens", "id",
+     "content_block_start", "message_start", "message_delta", "message_stop", "response.created",
+     "response.output_item.added", "response.output_item.done", "response.content_part.added",
+     "response.output_text.delta", "response.completed", "function_call"]
+)  # fmt: skip
+VALUES = st.recursive(
+    st.none() | st.integers(-1, 3) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@every_shape
+@settings(max_examples=40)
+@given(events=st.lists(st.tuples(st.none() | WORDS, VALUES), max_size=6))
+def test_any_event_passes(
+    provider: Provider, path: str, events: list[tuple[str | None, Any]]
+) -> None:
+    """No origin's events break what follows them; what is added is whole events."""
+    shape, progress = shape_of(provider, path), shape_of(provider, path).progress()
+    for name, document in events:
+        progress.see(StreamEvent(b"", name, json.dumps(document).encode()))
+    for form in shape.error_forms:
+        events_of(progress.error(Failure(), fields_of(provider), uniform(), form))
+    end = progress.end_early(uniform())
+    assert len(events_of(*end)) == len(end)
+    assert progress.usage is None or isinstance(progress.usage, Usage)
+
+
+@every_provider
+def test_usage_of_whole_answers(provider: Provider) -> None:
+    """The tokens are read from an answer that has them."""
+    assert provider.usage({}) is None
+    assert provider.usage(None) is None
+    assert provider.usage({"usage": {"input_tokens": "x"}}) is None
+
+
+# Pages
+
+
+@every_provider
+def test_pages(provider: Provider) -> None:
+    """Every page has its bytes, says where they are known from, and has no id of the API's."""
+    assert len(provider.pages) >= 8
+    for name, page in provider.pages.items():
+        fields = fields_of(provider)
+        assert page.name == name
+        assert page.body(fields)
+        assert "verified" in page.evidence or "captured" in page.evidence
+        names = {key.lower() for key, _ in page.headers(fields)}
+        assert not names & {b"content-length", b"content-type", b"date", provider.request_id_header}
+        assert fields.request_id.encode() not in page.body(fields)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "path", "known_as"),
+    [
+        (200, "application/x-ndjson", "/api/chat", "application/x-ndjson"),
+        (
+            200,
+            "Application/Vnd.Amazon.EventStream; x=y",
+            "/x",
+            "application/vnd.amazon.eventstream",
+        ),
+        (200, "application/json; charset=UTF-8", "/m:streamGenerateContent", "application/json"),
+        (200, "application/json", "/m:generateContent", None),
+        (200, "text/event-stream", "/m:streamGenerateContent", None),
+        (429, "application/x-ndjson", "/api/chat", None),
+    ],
+)
+def test_streams_of_forms_that_are_not_known(
+    status: int, kind: str, path: str, known_as: str | None
+) -> None:
+    """They are told by their content type; Gemini's JSON array by its path too."""
+    head = ResponseHead(status, b"", ((b"Content-Type", kind.encode()),))
+    assert unknown_stream(head, path) == known_as
+    assert unknown_stream(ResponseHead(200, b"", ()), path) is None

@@ -1,0 +1,270 @@
+"""What an attempt is: which requests belong to one call."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faultinject.rules.attempts import (
+    LONGEST_PAUSE_SECONDS,
+    Attempt,
+    Attempts,
+    Ended,
+    Identity,
+    identity_of,
+)
+from faultinject.rules.facts import Facts
+from tests.unit.rules.support import request
+
+KEY = b"k"
+BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+
+
+def same(**changes: Any) -> str | None:
+    """Return what is digested of a request that asks for `BODY`, but for the changes."""
+    return identity_of(request(**{"body": BODY, **changes}), KEY).same
+
+
+def begin(attempts: Attempts, began: float, count: int | None = None, **said: Any) -> Attempt:
+    """Begin an attempt of what says "s", if it says nothing else."""
+    identity = Identity(**{"same": "s", "retry_count": count, **said})
+    attempt = attempts.begin(identity, began)
+    assert attempt is not None
+    return attempt
+
+
+def fail(attempt: Attempt, seconds: float, wait: float = 0.0) -> None:
+    """Say that an attempt failed."""
+    attempt.end(Ended(seconds, failed=True, asked_wait_seconds=wait))
+
+
+# -- what is the same ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        BODY | {"stream": True, "stream_options": {"include_usage": True}},
+        BODY | {"metadata": {"user_id": "1"}, "user": "u", "max_tokens": 9},
+        BODY | {"prompt_cache_key": "k", "safety_identifier": "s"},
+        BODY | {"cache_control": {"type": "ephemeral"}},
+        {"model": "m", "messages": [BODY["messages"][0] | {"cache_control": {"type": "x"}}]},
+        dict(reversed(BODY.items())),
+        b'{"model":"m","messages":[{"role":"user","content":"Hi","cache\\u005fcontrol":[]}]}',
+    ],
+)
+def test_attempts_may_differ_in_what_says_nothing_of_the_call(body: Any) -> None:
+    """A client changes these from one attempt to the next."""
+    assert same(body=body) == same()
+
+
+def test_what_attempts_have_in_common() -> None:
+    """Method, host, path, credentials and the rest of the body."""
+    others = [
+        same(method="PUT"), same(host="other.example"), same(target="/v1/complete"),
+        same(target="/v1/messages?key=a"), same(Authorization="Bearer a"), same(x_api_key="a"),
+        same(api_key="a"), same(x_goog_api_key="a"), same(body=BODY | {"model": "n"}),
+        same(body=BODY | {"metadata_": 1}), same(body=BODY | {"x": {"stream": True}}),
+        same(body=BODY | {"n": 1}), same(body=BODY | {"n": 1.0}), same(body=BODY | {"n": True}),
+        same(body=[BODY]), same(body=b""), same(body=b"{"), same(body=b"{ "), same(),
+    ]  # fmt: skip
+    assert len(set(others)) == len(others)
+    assert same(target="/v1/messages?beta=true", User_Agent="x", x_app="cli") == same()
+
+
+def test_a_digest_needs_the_body_and_the_key() -> None:
+    """So that who has a digest cannot try out keys and prompts."""
+    assert same(body=None) is None
+    asked = request(body=BODY, Authorization="Bearer a")
+    assert identity_of(asked, b"1").same != identity_of(asked, b"2").same
+    assert "Bearer" not in repr(identity_of(asked, b"1"))
+
+
+def test_a_body_that_is_nested_by_the_hundred() -> None:
+    """Is digested, whether it can be rewritten or not."""
+    deep = b'{"a": %s"cache_control"%s}' % (b"[" * 900, b"]" * 900)
+    assert same(body=deep) == same(body=deep) != same(body=b'{"a": "cache_control"}')
+
+
+# -- when it is the next ------------------------------------------------------------------------
+
+
+def test_attempts_are_of_one_call_until_one_does_not_fail() -> None:
+    """Then another call begins, with another name."""
+    attempts = Attempts()
+    done = []
+    for seconds in (1, 2, 3, 4):
+        done.append(begin(attempts, seconds))
+        done[-1].end(Ended(seconds + 0.5, failed=seconds < 3))
+    assert [attempt.number for attempt in done] == [1, 2, 3, 1]
+    assert done[0].call == done[2].call != done[3].call
+    assert begin(attempts, 5, same="other").number == 1
+
+
+def test_requests_that_overlap_are_calls_of_their_own() -> None:
+    """Whether they are hedged or were asked together; then each goes on, the first to end first."""
+    attempts = Attempts()
+    first, second, third = (begin(attempts, seconds) for seconds in (1, 2, 3))
+    assert [each.number for each in (first, second, third)] == [1, 1, 1]
+    assert len({first.call, second.call, third.call}) == 3
+    fail(second, 4)
+    fail(first, 5)
+    third.end(Ended(6))
+    assert begin(attempts, 3.5).number == 1  # its head came before, its body later
+    again, more = begin(attempts, 6), begin(attempts, 6)
+    assert [again.call, more.call] == [second.call, first.call]
+    assert [again.number, more.number] == [2, 2]
+    assert begin(attempts, 6).number == 1
+
+
+@pytest.mark.parametrize(
+    ("wait", "pause", "number"),
+    [
+        (0, 0, 2), (0, LONGEST_PAUSE_SECONDS, 2), (0, LONGEST_PAUSE_SECONDS + 1, 1),
+        (3600, 3600, 2), (3600, 3601, 1), (5, LONGEST_PAUSE_SECONDS, 2),
+    ],
+)  # fmt: skip
+def test_the_pause_before_the_next(wait: float, pause: float, number: int) -> None:
+    """Ten minutes, or what the client was asked to wait."""
+    attempts = Attempts()
+    fail(begin(attempts, 1), 2, wait)
+    assert begin(attempts, 2 + pause).number == number
+
+
+def test_an_attempt_that_never_ends_has_not_failed() -> None:
+    """And what is said of one twice counts once."""
+    attempts = Attempts()
+    begin(attempts, 1)
+    second = begin(attempts, 2)
+    assert second.number == 1
+    second.end(Ended(3))
+    fail(second, 3)
+    assert begin(attempts, 4).number == 1
+
+
+# -- what a client says -------------------------------------------------------------------------
+
+
+def test_an_invocation_id_decides_alone() -> None:
+    """Whatever was asked, however it ended, and though the body is not known."""
+    attempts = Attempts()
+    done = [begin(attempts, 1, invocation="i", same=what) for what in (None, "a", "b")]
+    done[0].end(Ended(9))
+    assert [attempt.number for attempt in done] == [1, 2, 3]
+    assert {attempt.call for attempt in done} == {done[0].call}
+    assert begin(attempts, 9, invocation="j", same="b").number == 1
+    assert attempts.begin(Identity(None, retry_count=2), 9) is None
+
+
+def test_a_count_above_0_continues_a_call() -> None:
+    """And is the number, though we saw none of the others; a 0 is believed from then on."""
+    attempts = Attempts()
+    first = begin(attempts, 1, 0)
+    fail(first, 1)
+    second = begin(attempts, 2, 1)
+    second.end(Ended(3))  # the client's own time-out
+    third = begin(attempts, 4, 2)
+    fail(third, 5)
+    assert [each.number for each in (first, second, third)] == [1, 2, 3]
+    assert first.call == second.call == third.call
+    begins = begin(attempts, 6, 0)
+    assert (begins.number, begins.call == first.call) == (1, False)
+    assert begin(attempts, 7, 6, same="other").number == 7
+
+
+def test_a_client_that_says_0_of_every_attempt_is_not_believed() -> None:
+    """Unlike another one, which has counted."""
+    attempts = Attempts()
+    fail(begin(attempts, 1, 5, client="counts"), 1)
+    seen = []
+    for seconds in range(2, 5):
+        attempt = begin(attempts, seconds, 0, client="says 0", same="t")
+        fail(attempt, seconds)
+        seen.append(attempt.number)
+    assert seen == [1, 2, 3]
+    assert begin(attempts, 6, 0, client="counts", same="t").number == 1
+
+
+def test_a_count_does_not_continue_what_is_under_way_or_long_over() -> None:
+    """It is another call's then."""
+    attempts = Attempts()
+    first = begin(attempts, 1)
+    assert begin(attempts, 2, 1).call != first.call
+    first.end(Ended(3))
+    assert begin(attempts, 1000, 1).call != first.call
+
+
+# -- bounds -------------------------------------------------------------------------------------
+
+
+def test_calls_are_bounded() -> None:
+    """The least recently seen is forgotten, whatever became of it."""
+    attempts = Attempts(calls=2)
+    for name, failed in (("a", True), ("b", False), ("a", True), ("c", True)):
+        begin(attempts, 1, same=name).end(Ended(1, failed=failed))
+    assert begin(attempts, 2, same="a").number == 3
+    fail(begin(attempts, 2, same="d"), 2)
+    fail(begin(attempts, 2, same="e"), 2)
+    assert begin(attempts, 3, same="c").number == 1
+    for number in range(9):
+        begin(attempts, 3, 0, invocation=str(number), client=str(number))
+        begin(attempts, 4, same="same").end(Ended(4))
+    assert len(attempts._ended) == len(attempts._invoked) == len(attempts._counting) == 2
+    assert set(attempts._passed) | set(attempts._failed) == {"e", "same"}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("ab"),
+            st.sampled_from([None, 0, 1, 2]),
+            st.sampled_from(["open", "failed", "whole"]),
+            st.integers(0, 400),
+        ),
+        max_size=40,
+    ),
+    st.integers(1, 5),
+)
+def test_whatever_comes(steps: list[tuple[str, int | None, str, int]], bound: int) -> None:
+    """A call has one attempt at a time, in the order of time, and all stays within bounds."""
+    attempts, now = Attempts(bound), 0.0
+    seen: dict[str, list[tuple[float, float]]] = {}
+    open_attempts: list[tuple[Attempt, float]] = []
+    for name, count, what, pause in steps:
+        now += pause
+        attempt = begin(attempts, now, count, same=name, client=name)
+        open_attempts.append((attempt, now))
+        if what == "open":
+            continue
+        for attempt, began in open_attempts:
+            attempt.end(Ended(now + 1, failed=what == "failed"))
+            seen.setdefault(attempt.call, []).append((began, now + 1))
+        open_attempts, now = [], now + 1
+    for spans in seen.values():
+        assert all(one[1] <= following[0] for one, following in pairwise(spans))
+    assert len(attempts._ended) <= bound
+    known = [*attempts._passed.values(), *(c for calls in attempts._failed.values() for c in calls)]
+    assert set(known) == set(attempts._ended)
+
+
+def test_storms_of_equal_calls_take_time_in_proportion() -> None:
+    """Thousands fail at once, and none of the later ones looks at all of them."""
+    attempts = Attempts()
+    for attempt in [begin(attempts, 1) for _ in range(12_000)]:
+        fail(attempt, 2)
+    assert {begin(attempts, 3).number for _ in range(10_000)} == {2}
+    assert begin(attempts, 3).number == 1
+    assert not attempts._failed
+
+
+def test_facts_of_an_attempt() -> None:
+    """What was counted, beside what was known."""
+    asked = Facts("h", 1, request().head, b"{}", 3, 4.0)
+    counted = asked.counted(2, "call")
+    assert (counted.attempt, counted.call) == (2, "call")
+    assert (counted.body, counted.connection, counted.began_seconds) == (b"{}", 3, 4.0)
+    assert (asked.attempt, asked.call) == (None, "")
