@@ -9,7 +9,7 @@ import trio
 from attrs import define
 
 from faultinject.net.streams import half_close, reset, was_reset, was_truncated
-from faultinject.net.timeouts import Patience
+from faultinject.net.timeouts import Timeout
 
 READ_NUM_BYTES = 256 * 1024
 
@@ -37,7 +37,7 @@ async def relay(
     client: trio.abc.Stream,
     upstream: trio.abc.Stream,
     relayed: Relayed,
-    patience: Patience,
+    timeout: Timeout,
     idle_seconds: float,
 ) -> None:
     """Carry bytes both ways until both sides have ended, or one has broken.
@@ -48,7 +48,7 @@ async def relay(
     def carried(sent: int, received: int) -> None:
         relayed.sent_bytes += sent
         relayed.received_bytes += received
-        patience.expect("either side of a relay", idle_seconds)
+        timeout.reset("either side of a relay", idle_seconds)
 
     async def carry(source: trio.abc.Stream, sink: trio.abc.Stream, upward: bool) -> None:
         try:

@@ -120,7 +120,7 @@ class Decision:
                 return [bytes(body), parts[-1]] if body else [parts[-1]]
             if self.client.body_bytes_received > limits.drained_body_bytes:
                 return [bytes(body)]
-            self.session.patience.expect("the request's body", limits.idle_seconds)
+            self.session.timeout.reset("the request's body", limits.idle_seconds)
             parts = await self.client.receive()
 
     async def _say_continue(self) -> None:

@@ -21,7 +21,7 @@ from faultinject.http.h1.connection import CONTINUE, ClientConnection
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.net.relay import Relayed, relay
 from faultinject.net.streams import say_end
-from faultinject.net.timeouts import Patience
+from faultinject.net.timeouts import Timeout
 from faultinject.providers.framing.sse import StreamTail
 from faultinject.providers.known import provider_for
 from faultinject.providers.provider import asked_wait_seconds
@@ -50,7 +50,7 @@ class Exchange:
 
     client: ClientConnection
     lease: Lease
-    patience: Patience
+    timeout: Timeout
     limits: Limits
     performer: FaultFilter | None = None
     """What performs the plan, if there is more to it than to inject an answer or to pass one on."""
@@ -120,7 +120,7 @@ class Exchange:
         then: Callable[[Forwarding], Awaitable[None]],
         on_answer: Callable[[], None] | None = None,
     ) -> None:
-        forwarding = Forwarding(self.client, self.lease, self.patience, self.limits, self.performer)
+        forwarding = Forwarding(self.client, self.lease, self.timeout, self.limits, self.performer)
         forwarding.on_answer = on_answer
         forwarding.on_head = None if self.page is None else self.page.learn
         try:
@@ -202,7 +202,7 @@ class Exchange:
             self.error = str(error)
             return
         await relay(
-            self.client.stream, upstream.stream, relayed, self.patience, self.limits.idle_seconds
+            self.client.stream, upstream.stream, relayed, self.timeout, self.limits.idle_seconds
         )
         self.error = relayed.error
         if not relayed.broken:
@@ -240,7 +240,7 @@ class Exchange:
             if self.performer is not None and outcome == "injected":
                 await self.performer.answer(parts, self.lease)
             else:
-                self.patience.expect("the client to read its answer", self.limits.send_seconds)
+                self.timeout.reset("the client to read its answer", self.limits.send_seconds)
                 await self.client.send(*parts)
             self.head = cast("ResponseHead", parts[0])
             return response.status

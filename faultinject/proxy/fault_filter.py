@@ -26,7 +26,7 @@ from faultinject.http.h1.connection import ClientConnection
 from faultinject.http.headers import is_encoded, reframed
 from faultinject.http.message import End, Part, ResponseHead, find_header
 from faultinject.net.streams import Ending
-from faultinject.net.timeouts import Patience
+from faultinject.net.timeouts import Timeout
 from faultinject.providers.provider import Asked, Fields, Provider, unknown_stream
 from faultinject.proxy.disconnect import ClientWatch
 from faultinject.proxy.lookahead import FEW, MANY, writes_ahead
@@ -44,7 +44,7 @@ class FaultFilter:
 
     client: ClientConnection
     lease: Lease
-    patience: Patience
+    timeout: Timeout
     limits: Limits
     plan: Plan
     provider: Provider
@@ -160,7 +160,7 @@ class FaultFilter:
 
     async def _answer(self, parts: Sequence[Part]) -> None:
         await self.wait(Before.UPSTREAM)
-        self.patience.expect("the client to read its answer", self.limits.send_seconds)
+        self.timeout.reset("the client to read its answer", self.limits.send_seconds)
         await self.pass_on(parts)
 
     async def wait_before_upstream(self, watch: ClientWatch) -> None:
@@ -270,7 +270,7 @@ class FaultFilter:
         """Do one thing; return whether nothing can follow it."""
         match act:
             case transform.Send(data):
-                self.patience.expect("the client to read its answer", self.limits.idle_seconds)
+                self.timeout.reset("the client to read its answer", self.limits.idle_seconds)
                 await self.client.send(data)
                 return False
             case transform.WaitUntil(seconds):
@@ -300,7 +300,7 @@ class FaultFilter:
         if seconds is not None:
             await self._sleep_until(trio.current_time() + seconds)
         else:
-            self.patience.expect("the client to leave", self.limits.idle_seconds)
+            self.timeout.reset("the client to leave", self.limits.idle_seconds)
             await self.client_ended.wait()
         self.ending = self.cut
 
@@ -318,5 +318,5 @@ class FaultFilter:
 
     async def _sleep_until(self, deadline: float) -> None:
         seconds = max(0.0, deadline - trio.current_time())
-        self.patience.expect("a fault's delay", seconds + self.limits.idle_seconds)
+        self.timeout.reset("a fault's delay", seconds + self.limits.idle_seconds)
         await trio.sleep_until(deadline)

@@ -26,7 +26,7 @@ from faultinject.http.headers import Passage, wrong_switch
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.net.streams import LINGER_SECONDS
 from faultinject.net.tasks import run_with_watcher
-from faultinject.net.timeouts import Patience
+from faultinject.net.timeouts import Timeout
 from faultinject.providers.framing.sse import StreamTail
 from faultinject.providers.provider import is_event_stream
 from faultinject.proxy.disconnect import ClientWatch
@@ -67,7 +67,7 @@ class Forwarding:
 
     client: ClientConnection
     lease: Lease
-    patience: Patience
+    timeout: Timeout
     limits: Limits
     performer: FaultFilter | None = None
     """What passes the answer on, if there is a plan for it; else it is passed on as it is."""
@@ -184,7 +184,7 @@ class Forwarding:
     async def _send_up(self, upstream: UpstreamConnection, parts: tuple[Part, ...]) -> None:
         self._sent.add(parts)
         if not self._upstream_deaf:
-            self.patience.expect("the upstream to answer", self.limits.idle_seconds)
+            self.timeout.reset("the upstream to answer", self.limits.idle_seconds)
             try:
                 await upstream.send(*parts)
             except UpstreamError:
@@ -249,7 +249,7 @@ class Forwarding:
         """Wait for the rest of a request that has its answer."""
         nobody_cares = self._upstream_deaf and self.client.ended
         seconds = LINGER_SECONDS if nobody_cares else self.limits.idle_seconds
-        self.patience.expect("the rest of a request", seconds)
+        self.timeout.reset("the rest of a request", seconds)
 
     async def _perform_next(self, performer: FaultFilter, upstream: UpstreamConnection) -> bool:
         """Have the plan deal with what comes next, or with its time; return whether it is over."""
@@ -264,7 +264,7 @@ class Forwarding:
         if not parts:
             raise UpstreamError("disconnected", "the upstream ended the connection unasked")
         self._sent, self._answer_began = _Sent(None), True
-        self.patience.expect("the upstream to go on", self.limits.idle_seconds)
+        self.timeout.reset("the upstream to go on", self.limits.idle_seconds)
         for part in parts:
             if isinstance(part, ResponseHead) and (wrong := wrong_switch(self._request, part)):
                 raise UpstreamError("protocol", f"the answer is not HTTP/1.1: {wrong}")

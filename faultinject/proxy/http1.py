@@ -84,7 +84,7 @@ class Conversation:
         Goes on as long as they are too few, in the time that a head may take. They are none if
         the client leaves first, or the session shall end.
         """
-        self.session.patience.expect("a request", self.session.idle_seconds)
+        self.session.timeout.reset("a request", self.session.idle_seconds)
         try:
             if await self._stays_idle():
                 seconds = self.session.services.limits.head_seconds
@@ -99,7 +99,7 @@ class Conversation:
     async def _next_request(self) -> RequestHead | None:
         """Return the next request's head, or None if there is none and the session is over."""
         limits = self.session.services.limits
-        self.session.patience.expect("a request", self.session.idle_seconds)
+        self.session.timeout.reset("a request", self.session.idle_seconds)
         try:
             request = self.client.buffered_request()
             while request is None:  # an empty line may come first, and the head much later
@@ -116,7 +116,7 @@ class Conversation:
             await self.refuse(None, error)
             return None
         self._head_ends_by = None
-        self.session.patience.expect("the exchange", limits.idle_seconds)
+        self.session.timeout.reset("the exchange", limits.idle_seconds)
         return request
 
     async def _stays_idle(self) -> bool:
@@ -300,7 +300,7 @@ class Conversation:
         session = self.session
         session.exchanges += 1
         self._started = time.perf_counter()
-        return Exchange(self.client, session.lease, session.patience, session.services.limits)
+        return Exchange(self.client, session.lease, session.timeout, session.services.limits)
 
     def _tell(
         self,

@@ -52,7 +52,7 @@ class Interception:
             return None
         limit_seconds = services.limits.handshake_seconds
         # Longer than the limit itself, which has an event to tell. Mostly the standing limit is.
-        session.patience.allow("the handshake", 2 * limit_seconds)
+        session.timeout.extend("the handshake", 2 * limit_seconds)
         try:
             tls = await accept_tls(self.stream, received, context, limit_seconds)
         except HandshakeError as error:

@@ -34,7 +34,7 @@ def performer_of(exchange: Exchange, plan: Plan, facts: Facts) -> FaultFilter:
     return FaultFilter(
         exchange.client,
         exchange.lease,
-        exchange.patience,
+        exchange.timeout,
         exchange.limits,
         plan,
         provider_for(facts.host, facts.path),

@@ -29,7 +29,7 @@ from faultinject.events import (
 )
 from faultinject.http.message import RequestHead
 from faultinject.net.relay import Relayed
-from faultinject.net.timeouts import Patience, PatienceEndedError
+from faultinject.net.timeouts import Timeout, TimeoutExpiredError
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.tls.client_hello import ClientHello
@@ -55,7 +55,7 @@ class Session:
     id: int
     client: str
     """The client's address and port."""
-    patience: Patience = field(factory=Patience)
+    timeout: Timeout = field(factory=Timeout)
     exchanges: int = 0
     idle: bool = False
     """Whether neither side owes the other anything, so that the session may end."""
@@ -71,7 +71,7 @@ class Session:
     def drain(self) -> None:
         """End as soon as nothing is under way."""
         if self.idle:
-            self.patience.end("the proxy stops")
+            self.timeout.expire("the proxy stops")
 
     async def run(self, serve: Stage) -> None:
         """Serve the client, stage by stage; whatever goes wrong ends this session alone.
@@ -82,11 +82,11 @@ class Session:
         try:
             self.emit(SessionStarted(time=time.time(), session=self.id, client=self.client))
             async with self.lease:
-                with self.patience:
+                with self.timeout:
                     stage: Stage | None = serve
                     while stage is not None:
                         stage = await stage(self)
-        except PatienceEndedError as error:
+        except TimeoutExpiredError as error:
             self._ended_because = str(error)
         except Exception as error:  # noqa: BLE001 - the neighbours live
             self._ended_because = "a defect in faultinject"

@@ -112,7 +112,7 @@ class FirstBytes:
             if self._buffer and not self._limited:
                 self._limited = True
                 rest = "the rest of the ClientHello"
-                self.session.patience.expect(rest, limits.handshake_seconds)
+                self.session.timeout.reset(rest, limits.handshake_seconds)
             self.session.idle = not self._buffer
             try:
                 data = await self.client.receive_some(limits.client_hello_bytes)

@@ -79,7 +79,7 @@ class BrokenHandshake:
     async def _while_client_stays(self, seconds: float | None) -> None:
         """Wait so long (None: without an end), or until the client leaves."""
         limits = self.session.services.limits
-        self.session.patience.expect("the client to leave", (seconds or 0.0) + limits.idle_seconds)
+        self.session.timeout.reset("the client to leave", (seconds or 0.0) + limits.idle_seconds)
 
         async def watch(ended: trio.CancelScope) -> None:
             try:

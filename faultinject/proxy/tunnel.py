@@ -83,7 +83,7 @@ class Tunnel:
             await trio.aclose_forcefully(upstream)
 
     async def _serve(self) -> Stage | None:
-        self.session.patience.expect(
+        self.session.timeout.reset(
             "the tunnel's first bytes", self.session.services.limits.idle_seconds
         )
         first = await self._first_bytes()
@@ -167,9 +167,9 @@ class Tunnel:
             idle_seconds = self.session.services.limits.idle_seconds
             if self.upstream is None:
                 # It has a limit of its own, and that of the ClientHello is over.
-                self.session.patience.allow("the upstream to be reached", idle_seconds)
+                self.session.timeout.extend("the upstream to be reached", idle_seconds)
                 self.upstream = await self._dial()
-            await relay(stream, self.upstream, relayed, self.session.patience, idle_seconds)
+            await relay(stream, self.upstream, relayed, self.session.timeout, idle_seconds)
         except UpstreamError as error:
             relayed.error = str(error)
         finally:

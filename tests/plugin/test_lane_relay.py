@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faultinject.net.relay import Relayed, relay
-from faultinject.net.timeouts import Patience
+from faultinject.net.timeouts import Timeout
 from faultinject.plugin.calls import Direction, Side
 from faultinject.plugin.duplex.lane_stream import LanePair
 from faultinject.plugin.duplex.lanes import BLOCK_BYTES, FILLER
@@ -27,8 +27,8 @@ Session = Callable[[LanePair], Awaitable[None]]
 
 async def relayed(pair: LanePair) -> None:
     """Relay as the proxy does."""
-    with Patience() as patience:
-        await relay(pair.client, pair.upstream, Relayed(), patience, 50_000)
+    with Timeout() as timeout:
+        await relay(pair.client, pair.upstream, Relayed(), timeout, 50_000)
 
 
 @asynccontextmanager

@@ -68,7 +68,7 @@ class DuplexTunnel:
 
     async def serve(self, session: Session) -> Stage | None:
         """Look at the first bytes, and do with the tunnel what they say."""
-        session.patience.expect("the tunnel's first bytes", session.services.limits.idle_seconds)
+        session.timeout.reset("the tunnel's first bytes", session.services.limits.idle_seconds)
         first = FirstBytes(
             session, self.pair.client, only_sni_counts=True, upstream=self.pair.upstream
         )
@@ -124,7 +124,7 @@ class DuplexTunnel:
         Raises `UpstreamError`.
         """
         seconds = session.services.limits.dial_seconds
-        session.patience.expect("the upstream's handshake", 2 * seconds)
+        session.timeout.reset("the upstream's handshake", 2 * seconds)
         lane = self.pair.upstream
         lane.write_through = True
         lane.end_turn(promised=2)
@@ -183,7 +183,7 @@ class DuplexTunnel:
         client = PrefixedStream(first.data, self.pair.client)
         upstream = first.upstream or self.pair.upstream
         try:
-            await relay(client, upstream, relayed, session.patience, session.idle_seconds)
+            await relay(client, upstream, relayed, session.timeout, session.idle_seconds)
         finally:
             tell_relay(session, Authority(host, HTTPS_PORT), reason, relayed, self._started)
 

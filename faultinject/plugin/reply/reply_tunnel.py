@@ -82,7 +82,7 @@ class ReplyTunnel:
 
     async def serve(self, session: Session) -> Stage | None:
         """Look at the first bytes, and do with the tunnel what they say."""
-        session.patience.expect("the tunnel's first bytes", session.idle_seconds)
+        session.timeout.reset("the tunnel's first bytes", session.idle_seconds)
         first = FirstBytes(session, self.stream, only_sni_counts=True)
         await first.read_alone()
         if isinstance(first.opening, ClientHello):
@@ -125,7 +125,7 @@ class ReplyTunnel:
         def passed(sent_bytes: int, received_bytes: int) -> None:
             relayed.sent_bytes += sent_bytes
             relayed.received_bytes += received_bytes
-            session.patience.expect("either side of a relay", session.idle_seconds)
+            session.timeout.reset("either side of a relay", session.idle_seconds)
 
         session.idle = True  # what is under way in it is the host's
         try:

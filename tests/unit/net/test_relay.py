@@ -11,7 +11,7 @@ from attrs import define, field
 from trio.testing import MockClock
 
 from faultinject.net.relay import Relayed, relay
-from faultinject.net.timeouts import Patience, PatienceEndedError
+from faultinject.net.timeouts import Timeout, TimeoutExpiredError
 from tests.support.script import ScriptedPeer
 from tests.unit.net.test_streams import Whole
 
@@ -26,14 +26,14 @@ class Running:
     upstream: ScriptedPeer = field(factory=ScriptedPeer)
     relayed: Relayed = field(factory=Relayed)
     ended: bool = False
-    patience: Patience = field(factory=Patience)
+    timeout: Timeout = field(factory=Timeout)
 
     async def run(
         self, wrap: Callable[[ScriptedPeer], trio.abc.Stream] = lambda peer: peer.stream
     ) -> None:
         """Relay until the end."""
         await relay(
-            self.client.stream, wrap(self.upstream), self.relayed, self.patience, IDLE_SECONDS
+            self.client.stream, wrap(self.upstream), self.relayed, self.timeout, IDLE_SECONDS
         )
         self.ended = True
 
@@ -159,7 +159,7 @@ async def test_a_silent_relay_ends(autojump_clock: MockClock) -> None:
                 await trio.sleep(IDLE_SECONDS - 1)
                 peer.says(b"x")
 
-        with pytest.raises(PatienceEndedError, match="either side of a relay"), it.patience:
+        with pytest.raises(TimeoutExpiredError, match="either side of a relay"), it.timeout:
             await it.run()
     assert trio.current_time() - started == 2 * (IDLE_SECONDS - 1) + IDLE_SECONDS
 

@@ -13,7 +13,7 @@ from faultinject.errors import UpstreamError
 from faultinject.events import ExchangeEnded
 from faultinject.http.h1.connection import ClientConnection, UpstreamConnection
 from faultinject.net.streams import LINGER_SECONDS
-from faultinject.net.timeouts import Patience
+from faultinject.net.timeouts import Timeout
 from faultinject.proxy.forward import Forwarding
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.settings import Limits
@@ -457,7 +457,7 @@ async def test_an_upstream_that_has_ended_before_it_was_asked(autojump_clock):
     ours, theirs = pipe_pair()
     await theirs.send_eof()
     client = ClientConnection(pipe_pair()[0], head_bytes=1000)
-    forwarding = Forwarding(client, cast("Lease", None), Patience(), Limits())
+    forwarding = Forwarding(client, cast("Lease", None), Timeout(), Limits())
     with pytest.raises(UpstreamError, match="ended the connection unasked") as caught:
         await forwarding._carry_response(UpstreamConnection(ours, head_bytes=1000))
     assert caught.value.kind == "disconnected"
