@@ -1,4 +1,4 @@
-"""Accepts connections, for as long as there is room for them."""
+"""Accepts connections, as long as the system has room for them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from attrs import define, field
 
 from faultinject.net.socket_stream import SocketStream, detached, set_up
 
-# What accept(2) says of a connection that came to nothing: see its "Error handling".
-_CAME_TO_NOTHING = frozenset(
+# Errors of accept(2) that are about one connection, which is gone: see its "Error handling".
+_CONNECTION_GONE = frozenset(
     getattr(errno, name)
     for name in (
         *("EAGAIN", "EWOULDBLOCK", "ECONNABORTED", "ECONNRESET", "EHOSTDOWN", "EHOSTUNREACH"),
@@ -24,7 +24,7 @@ _CAME_TO_NOTHING = frozenset(
 
 
 class SocketListener:
-    """Accepts connections on the address of a listener of Trio's, which stays its owner's.
+    """Accepts connections on a listener of Trio's, which it does not close.
 
     A context manager.
     """
@@ -35,13 +35,13 @@ class SocketListener:
         self._socket.setblocking(False)
 
     async def accept(self) -> SocketStream:
-        """Wait for a connection that comes to something. Raises `OSError` for lack of room, say."""
+        """Wait for a connection. Raises `OSError`, for lack of file descriptors for example."""
         while True:
             await trio.lowlevel.wait_readable(self._socket)
             try:
                 connected, _ = self._socket.accept()
             except OSError as error:
-                if error.errno not in _CAME_TO_NOTHING:
+                if error.errno not in _CONNECTION_GONE:
                     raise
             else:
                 return SocketStream(set_up(connected))
@@ -58,23 +58,23 @@ class SocketListener:
         self._socket.close()
 
 
-# What accept(2) says when the system has no room for one more connection.
+# Errors of accept(2) when the system has no room for one more connection.
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
 _TRY_AGAIN_SECONDS = 1.0
-"""How long to wait for room if no connection of ours ends: others may hold the files."""
+"""How long to wait for room if no connection of ours ends: other programs may free files."""
 
 
 @define(eq=False)
-class Accepting:
+class Acceptor:
     """Accepts from listeners and serves each connection in a task of its own."""
 
     serve: Callable[[SocketStream], Awaitable[None]]
     """Serves a connection to its end; raises nothing."""
-    tell_no_room: Callable[[str], None]
-    """Told, the first time, that a connection has to wait because the system has no room."""
+    report_no_room: Callable[[str], None]
+    """Called with the reason the first time that the system has no room for a connection."""
     _one_ended: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
-    _told: bool = False
+    _reported: bool = False
 
     async def run(self, listener: SocketListener, connections: trio.Nursery) -> None:
         """Accept from a listener until cancelled; connections live on in their nursery."""
@@ -95,8 +95,8 @@ class Accepting:
             self._one_ended.unpark_all()
 
     async def _wait_for_room(self, error: OSError) -> None:
-        if not self._told:
-            self._told = True
-            self.tell_no_room(error.strerror or str(error))
+        if not self._reported:
+            self._reported = True
+            self.report_no_room(error.strerror or str(error))
         with trio.move_on_after(_TRY_AGAIN_SECONDS):
             await self._one_ended.park()

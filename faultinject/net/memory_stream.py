@@ -2,12 +2,12 @@
 
 Bounded: when ``limit_bytes`` of what was sent are unread, the sender waits. Nothing polls; each
 end is woken by what the other does. Either end can be fed from elsewhere (chunks that arrive by
-another road, say) by a task that sends to it. Knows nothing of what the bytes are.
+another way, say) by a task that sends to it.
 
 The two ends keep the contract of `trio.abc.HalfCloseableStream`. What that leaves open:
 
 - A cancelled `receive_some` has taken nothing. A cancelled `send_all` has sent some beginning of
-  its data, perhaps none of it; it does not tell how much.
+  its data, perhaps none of it.
 - `aclose` ends both directions. The peer can still receive what was sent before, then sees the
   end; its sending raises `trio.BrokenResourceError` from then on, as what it sends would never be
   read. What the closed end had not read is gone.
@@ -41,7 +41,7 @@ def memory_stream_pair(
 
 
 @define(eq=False)
-class _End(ConflictDetector):
+class _PipeEnd(ConflictDetector):
     """The sending or the receiving end of a pipe: one task at a time uses it, and waits in it."""
 
     _waiting: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
@@ -51,7 +51,7 @@ class _End(ConflictDetector):
         await self._waiting.park()
 
     def wake(self) -> None:
-        """Let the task that waits here, if any, look again."""
+        """Wake the task that waits here, if any."""
         self._waiting.unpark()
 
 
@@ -60,15 +60,15 @@ class _Pipe:
     """One direction of a stream."""
 
     _limit_bytes: int
-    sending: _End = field(factory=lambda: _End("sending on"))
-    receiving: _End = field(factory=lambda: _End("receiving from"))
+    sending: _PipeEnd = field(factory=lambda: _PipeEnd("sending on"))
+    receiving: _PipeEnd = field(factory=lambda: _PipeEnd("receiving from"))
     _unread: bytearray = field(factory=bytearray)
     _ended: bool = False
     """Nothing more will be sent."""
     closed_for_receiving: bool = False
 
     async def send(self, data: bytes | bytearray | memoryview) -> None:
-        """Add data to what is unread, as there is room."""
+        """Append data to what is unread, as room becomes free."""
         await trio.lowlevel.checkpoint()
         self._check_sendable()
         with memoryview(data).cast("B") as rest:
@@ -94,7 +94,7 @@ class _Pipe:
             raise trio.BrokenResourceError("the other end was closed")
 
     async def receive(self, max_bytes: int | None) -> bytearray:
-        """Take what is unread as soon as there is any; nothing means the end."""
+        """Wait for unread data and take it; nothing means the end."""
         await trio.lowlevel.checkpoint()
         while not (self._unread or self._ended or self.closed_for_receiving):
             await self.receiving.wait()
@@ -106,17 +106,17 @@ class _Pipe:
         return taken
 
     def has_arrived(self) -> bool:
-        """Say whether something is unread, or the end has come."""
+        """Return True if something is unread, or the end has come."""
         return bool(self._unread) or self._ended or self.closed_for_receiving
 
     def end(self) -> None:
-        """Say that nothing more will be sent. What is unread can still be received."""
+        """End sending. What is unread can still be received."""
         self._ended = True
         self.sending.wake()
         self.receiving.wake()
 
     def close_for_receiving(self) -> None:
-        """Say that nothing more will be received."""
+        """End receiving."""
         self.closed_for_receiving = True
         self._unread.clear()
         self.sending.wake()
@@ -144,7 +144,7 @@ class MemoryStream(Peekable, trio.abc.HalfCloseableStream):
     async def receive_some(self, max_bytes: int | None = None) -> bytearray:
         """Receive all that is there, up to ``max_bytes``; waits until there is something.
 
-        An empty return says that the other end sends nothing more.
+        Returns nothing when the other end sends nothing more.
         """
         if max_bytes is not None and operator.index(max_bytes) < 1:
             raise ValueError(f"max_bytes must be at least 1, not {max_bytes}")
@@ -152,7 +152,7 @@ class MemoryStream(Peekable, trio.abc.HalfCloseableStream):
             return await self._incoming.receive(max_bytes)
 
     def has_arrived(self) -> bool:
-        """Say whether a read would return, or raise, at once."""
+        """Return True if a read would return, or raise, at once."""
         return self._incoming.has_arrived()
 
     async def send_eof(self) -> None:
@@ -164,7 +164,7 @@ class MemoryStream(Peekable, trio.abc.HalfCloseableStream):
             self._outgoing.end()
 
     async def aclose(self) -> None:
-        """Close both directions; whoever waits in either end is woken."""
+        """Close both directions; tasks that wait in either end are woken."""
         self._outgoing.end()
         self._incoming.close_for_receiving()
         await trio.lowlevel.checkpoint()

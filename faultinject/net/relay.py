@@ -1,7 +1,4 @@
-"""Blind relays: bytes both ways, untouched, half-closes included.
-
-Knows nothing of what the bytes are.
-"""
+"""Blind relays: bytes both ways, untouched, half-closes included."""
 
 from __future__ import annotations
 
@@ -16,16 +13,16 @@ READ_NUM_BYTES = 256 * 1024
 
 @define
 class Relayed:
-    """What a relay has carried; grows while it runs."""
+    """What a relay has carried so far."""
 
     sent_bytes: int = 0
     """From the client to the upstream."""
     received_bytes: int = 0
     """From the upstream to the client."""
     error: str | None = None
-    """Why it broke, if it did not end by both sides' own will."""
+    """Why it broke; None if both sides closed properly."""
     truncated: bool = False
-    """Whether a side ended without TLS's close_notify, so that the other shall not see one."""
+    """Whether a side ended without TLS's close_notify; the other side is then sent none."""
 
     @property
     def broken(self) -> bool:
@@ -37,18 +34,18 @@ async def relay(
     client: trio.abc.Stream,
     upstream: trio.abc.Stream,
     relayed: Relayed,
-    timeout: Timeout,
+    idle_timeout: Timeout,
     idle_seconds: float,
 ) -> None:
     """Carry bytes both ways until both sides have ended, or one has broken.
 
-    The streams stay their owners' to close.
+    The caller closes the streams.
     """
 
     def carried(sent: int, received: int) -> None:
         relayed.sent_bytes += sent
         relayed.received_bytes += received
-        timeout.reset("either side of a relay", idle_seconds)
+        idle_timeout.reset("either side of a relay", idle_seconds)
 
     async def carry(source: trio.abc.Stream, sink: trio.abc.Stream, upward: bool) -> None:
         try:
@@ -57,7 +54,7 @@ async def relay(
                 carried(len(data) if upward else 0, 0 if upward else len(data))
         except trio.BrokenResourceError as error:
             relayed.error = str(error.__cause__ or error) or "the connection broke"
-            if was_reset(error):  # the other side shall not take it for an end
+            if was_reset(error):  # the other side must not take it for an end
                 await reset(sink)
                 await reset(source)
             nursery.cancel_scope.cancel()

@@ -7,8 +7,6 @@ task keeps the others from their turn.
 
 A connection that is accepted here becomes such a stream at once: to have Trio make its stream
 first, and then take the socket out of it, costs 25 us.
-
-Knows nothing of what the bytes are.
 """
 
 from __future__ import annotations
@@ -75,10 +73,10 @@ class SocketStream(Peekable, trio.abc.HalfCloseableStream):
             try:
                 return self.socket.recv(max_bytes)
             except BlockingIOError:
-                continue  # the kernel may cry wolf (select(2), "Bugs")
+                continue  # the kernel may have been wrong (select(2), "Bugs")
 
     def has_arrived(self) -> bool:
-        """Say whether a read would return, or raise, at once."""
+        """Return True if a read would return, or raise, at once."""
         try:
             self.socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -131,18 +129,18 @@ class SocketStream(Peekable, trio.abc.HalfCloseableStream):
         self._ended = True
 
     def acknowledge(self) -> None:
-        """Acknowledge now what has been received, where the system can be told to.
+        """Acknowledge now what has been received, where the system has an option for it.
 
         Clients whose socket has Nagle's algorithm on send what is small only when all before it
-        was acknowledged, which Linux else delays by 40 ms. The kernel forgets the wish (tcp(7)),
-        so it is to be repeated.
+        was acknowledged, which Linux else delays by 40 ms. The kernel does not keep
+        this setting (tcp(7)), so this is called again each time.
         """
         if _QUICK_ACKNOWLEDGEMENT is not None:
-            with contextlib.suppress(OSError):  # a socket that is gone: the next read says so
+            with contextlib.suppress(OSError):  # a socket that is gone: the next read raises it
                 self.socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACKNOWLEDGEMENT, 1)
 
     def reset(self) -> None:
-        """Close at once with a reset (RST): what is unsent is lost, and the peer sees a break."""
+        """Close at once with a reset (RST): what is unsent is lost."""
         if self.socket.fileno() >= 0:
             # On with no time to linger: close(2) then resets (socket(7), SO_LINGER).
             linger = struct.pack("ii", 1, 0)
@@ -171,7 +169,7 @@ def detached(theirs: trio.socket.SocketType) -> socket.socket:
 
 def set_up(connected: socket.socket) -> socket.socket:
     """Set the options that `trio.SocketStream` sets: small writes go at once, large ones wait."""
-    with contextlib.suppress(OSError):  # its peer has left already: the first read says so
+    with contextlib.suppress(OSError):  # its peer has left already: the first read raises it
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if _NOT_SENT_LOW_WATER_MARK is not None:
             connected.setsockopt(socket.IPPROTO_TCP, _NOT_SENT_LOW_WATER_MARK, _NOT_SENT_BYTES)

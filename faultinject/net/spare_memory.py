@@ -1,7 +1,7 @@
-"""Gives the memory that a surge of connections left behind back to the system.
+"""Returns memory to the system after a surge of connections.
 
-glibc keeps what was freed for the next who asks, and after a surge never gives most of it back:
-the pages between what is still used count as ours. CPython frees cycles when it likes.
+glibc keeps freed memory for later allocations, and after a surge never returns most of it: pages
+between those still in use stay with the process. CPython frees cycles when it likes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from attrs import define
 def give_back() -> None:
     """Collect cycles, and return free pages to the system where glibc is the allocator.
 
-    Takes some ten milliseconds for each 100 MB in use, so it is for the rest after a surge.
-    Elsewhere than on glibc it only collects. See malloc_trim(3).
+    Takes some ten milliseconds for each 100 MB in use, so it is for the quiet after a surge.
+    Without glibc it only collects. See malloc_trim(3).
     """
     gc.collect()
     if sys.platform != "linux":
@@ -31,17 +31,17 @@ def give_back() -> None:
 
 
 SURGE_CONNECTIONS = 200
-"""A surge has at least so many connections at once: some 15 MiB."""
+"""A surge has at least this many connections at once: some 15 MiB."""
 _OVER_AT = 4
-"""A surge is over when of so many connections one is left."""
+"""A surge is over when one connection in this many is left."""
 
 
 @define(eq=False)
 class SpareMemory:
-    """Knows when a surge is over, and gives its memory back then.
+    """Notices when a surge is over, and gives its memory back then.
 
-    Nothing polls: each connection says when it begins and ends. With each fall to a quarter memory
-    is given back, so that at most what `SURGE_CONNECTIONS` left behind is kept.
+    Nothing polls: each connection reports when it begins and ends. Memory is given back each time
+    the number falls to a quarter, so at most what `SURGE_CONNECTIONS` left behind is kept.
     """
 
     _give_back: Callable[[], None] | None = None
@@ -49,11 +49,11 @@ class SpareMemory:
     _most: int = 0
 
     def began(self, connections: int) -> None:
-        """Note that a connection began; so many are open now."""
+        """Note that a connection began; ``connections`` are open now."""
         self._most = max(self._most, connections)
 
     async def ended(self, connections: int) -> None:
-        """Note that one ended; so many are left. Gives memory back, in a thread, if it is time."""
+        """Note that one ended; ``connections`` are left. May give memory back, in a thread."""
         if self._give_back is None:
             return
         if self._most < SURGE_CONNECTIONS or connections > self._most / _OVER_AT:

@@ -1,7 +1,4 @@
-"""Small additions to Trio's streams.
-
-Knows nothing of TLS, HTTP, or whose stream it is.
-"""
+"""Small additions to Trio's streams."""
 
 from __future__ import annotations
 
@@ -17,8 +14,8 @@ LINGER_SECONDS = 2.0
 """How long a peer may still send after our last byte. It is enough for a peer that reads our
 answer and closes; one that goes on sending is cut off."""
 
-FAREWELL_SECONDS = 0.1
-"""How long a last word may wait for room in the peer's window. Mostly there is some at once."""
+CLOSE_NOTIFY_SECONDS = 0.1
+"""How long a close_notify may wait for room in the peer's window. Mostly there is some at once."""
 
 
 @runtime_checkable
@@ -31,10 +28,11 @@ class Resettable(Protocol):
 
 
 class Layered(trio.abc.Stream):
-    """A stream that speaks a protocol of its own over another one.
+    """A stream that speaks a protocol such as TLS over another stream.
 
-    Each connection's end asks whether its stream is one. Of a `Protocol` that is a search for
-    attributes, and took a twentieth of a short connection's time.
+    This is a class and not a `Protocol`, because it is asked for at the end of each connection:
+    `isinstance` with a `Protocol` searches for attributes, and took a twentieth of a short
+    connection's time.
     """
 
     __slots__ = ()
@@ -43,50 +41,50 @@ class Layered(trio.abc.Stream):
     """The stream below."""
 
     truncated = False
-    """Whether the peer's bytes ended without the word that this protocol has for an end."""
+    """Whether the peer's bytes ended without this protocol's end message (TLS: close_notify)."""
 
     @abstractmethod
     async def end_sending(self) -> None:
-        """Send this protocol's word for an end. The peer's bytes can still be received."""
+        """Send this protocol's end message. The peer's bytes can still be received."""
 
 
 class Peekable(trio.abc.Stream):
-    """A stream that can say without reading whether something has arrived."""
+    """A stream that knows without reading whether something has arrived."""
 
     __slots__ = ()
 
     def has_arrived(self) -> bool:
-        """Say whether a read would return, or raise, at once."""
+        """Return True if a read would return, or raise, at once."""
         raise NotImplementedError
 
 
 def has_arrived(stream: trio.abc.Stream) -> bool:
-    """Say whether something, or the end, may have arrived on a stream; True if it is unknown."""
+    """Return True if data or the end has arrived on a stream, or if that is unknown."""
     lowest = _lowest(stream)
     return not isinstance(lowest, Peekable) or lowest.has_arrived()
 
 
 async def reset(stream: trio.abc.Stream) -> None:
-    """Close a stream with a reset if it has a way to, else with nothing but its end."""
+    """Close a stream at once, with a reset if it can send one."""
     if isinstance(stream, Resettable):
         stream.reset()
     await trio.aclose_forcefully(stream)
 
 
 def was_reset(error: trio.BrokenResourceError) -> bool:
-    """Say whether a stream broke because its peer reset the connection."""
+    """Return True if a stream broke because its peer reset the connection."""
     return isinstance(error.__cause__, ConnectionResetError)
 
 
 @define
 class PrefixedStream(trio.abc.HalfCloseableStream):
-    """A stream some of whose bytes were already read: they are read again first."""
+    """A stream some of whose bytes were already read: these are received again first."""
 
     _prefix: bytes
     _stream: trio.abc.Stream
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """Receive the prefix, then what the stream brings."""
+        """Receive the prefix, then what the stream receives."""
         if self._prefix:
             await trio.lowlevel.checkpoint()
             data, self._prefix = (
@@ -105,11 +103,11 @@ class PrefixedStream(trio.abc.HalfCloseableStream):
         await self._stream.wait_send_all_might_not_block()
 
     async def send_eof(self) -> None:
-        """Half-close the stream, if it can be."""
+        """Half-close the stream, if it can be half-closed."""
         await half_close(self._stream)
 
     def reset(self) -> None:
-        """Reset the stream, if it can be."""
+        """Reset the stream, if it can be reset."""
         if isinstance(self._stream, Resettable):
             self._stream.reset()
 
@@ -119,7 +117,7 @@ class PrefixedStream(trio.abc.HalfCloseableStream):
 
 
 async def half_close(stream: trio.abc.Stream) -> None:
-    """Say that nothing more will be sent, if the stream has a way to; a gone peer is fine."""
+    """End sending on a stream, if it can be half-closed. A peer that is gone is no error."""
     with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
         while isinstance(stream, Layered):
             await stream.end_sending()
@@ -128,74 +126,77 @@ async def half_close(stream: trio.abc.Stream) -> None:
             await stream.send_eof()
 
 
-async def say_end(stream: trio.abc.Stream) -> None:
-    """Send the last word of TLS, if it is spoken on a stream that is about to be closed.
+async def send_close_notify(stream: trio.abc.Stream) -> None:
+    """Send TLS's close_notify on a stream that is about to be closed, if the stream is TLS.
 
-    RFC 8446 section 6.1 demands it. Cancellation does not stop it, for a connection may end
-    because its task is cancelled; a peer that takes no bytes has `FAREWELL_SECONDS`. A peer that
-    is told something only when it has spoken is not told.
+    RFC 8446 section 6.1 demands it. Cancellation does not stop it, because a connection may end
+    when its task is cancelled; a peer that takes no bytes has `CLOSE_NOTIFY_SECONDS`. Nothing is
+    sent on a stream that can send only in reply to its peer (`NeedsNoLinger`).
     """
-    if isinstance(stream, Layered) and not isinstance(_lowest(stream), KeepsLastWords):
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + FAREWELL_SECONDS):
+    if isinstance(stream, Layered) and not isinstance(_lowest(stream), NeedsNoLinger):
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_NOTIFY_SECONDS):
             await stream.end_sending()
 
 
 def was_truncated(stream: trio.abc.Stream) -> bool:
-    """Return whether a peer's bytes ended without TLS's close_notify (RFC 9112 section 9.8)."""
+    """Return True if a peer's bytes ended without TLS's close_notify (RFC 9112 section 9.8)."""
     return isinstance(stream, Layered) and stream.truncated
 
 
-class Ending(enum.Enum):
-    """How a peer's connection shall end."""
+class CloseMode(enum.Enum):
+    """How to close a connection."""
 
-    WHOLE = enum.auto()
-    """All was said and read."""
-    UNREAD = enum.auto()
-    """All was said, but the peer may still be sending."""
-    CUT = enum.auto()
+    CLEAN = enum.auto()
+    """Everything was sent and received."""
+    LINGER = enum.auto()
+    """Everything was sent, but the peer may still be sending: read that before closing."""
+    TRUNCATE = enum.auto()
     """Something is missing, and the peer shall see that: no close_notify, no last chunk."""
-    CUT_UNREAD = enum.auto()
-    """As `CUT`, but the peer may still be sending, and shall see no reset."""
+    TRUNCATE_LINGERING = enum.auto()
+    """As `TRUNCATE`, but the peer may still be sending, and shall see no reset."""
     RESET = enum.auto()
-    """As `CUT`, and the connection ends with a reset."""
+    """As `TRUNCATE`, and the connection ends with a reset."""
 
 
-class KeepsLastWords:
-    """Marks a stream whose peer gets what was written last though its own words were not read.
+class NeedsNoLinger:
+    """Marks a stream that delivers what was sent last even if received bytes were not read.
 
-    A TCP connection may lose them (see `_read_away`).
+    A TCP connection may lose it (see `_linger`).
     """
 
 
-_AS_IF_READ = {Ending.UNREAD: Ending.WHOLE, Ending.CUT_UNREAD: Ending.CUT}
+_WITHOUT_LINGER = {
+    CloseMode.LINGER: CloseMode.CLEAN,
+    CloseMode.TRUNCATE_LINGERING: CloseMode.TRUNCATE,
+}
 
 
-async def close(stream: trio.abc.Stream, ending: Ending) -> None:
-    """End a connection. The stream is always closed; its peer has at most `LINGER_SECONDS`."""
-    if isinstance(_lowest(stream), KeepsLastWords):
-        ending = _AS_IF_READ.get(ending, ending)
-    if ending is Ending.RESET:
+async def close(stream: trio.abc.Stream, mode: CloseMode) -> None:
+    """Close a connection. Waits `LINGER_SECONDS` at most for the peer; always closes the stream."""
+    if isinstance(_lowest(stream), NeedsNoLinger):
+        mode = _WITHOUT_LINGER.get(mode, mode)
+    if mode is CloseMode.RESET:
         await reset(stream)
         return
-    if ending is Ending.CUT:
+    if mode is CloseMode.TRUNCATE:
         await trio.aclose_forcefully(stream)
         return
-    if ending is Ending.CUT_UNREAD:
-        await _cut_unread(stream)
+    if mode is CloseMode.TRUNCATE_LINGERING:
+        await _truncate_lingering(stream)
         return
     try:
-        if ending is Ending.UNREAD:
+        if mode is CloseMode.LINGER:
             with trio.CancelScope(deadline=trio.current_time() + LINGER_SECONDS):
-                await _read_away(stream)
+                await _linger(stream)
     finally:
         await stream.aclose()
 
 
-async def _cut_unread(stream: trio.abc.Stream) -> None:
-    """Half-close what is below TLS, if there is any, so that TLS has no last word."""
+async def _truncate_lingering(stream: trio.abc.Stream) -> None:
+    """Half-close what is below TLS, if there is any, so that no close_notify is sent."""
     try:
         with trio.CancelScope(deadline=trio.current_time() + LINGER_SECONDS):
-            await _read_away(_lowest(stream))
+            await _linger(_lowest(stream))
     finally:
         await trio.aclose_forcefully(stream)
 
@@ -206,12 +207,12 @@ def _lowest(stream: trio.abc.Stream) -> trio.abc.Stream:
     return stream
 
 
-async def _read_away(stream: trio.abc.Stream) -> None:
+async def _linger(stream: trio.abc.Stream) -> None:
     """Half-close, and read until the peer does.
 
-    Bytes of the peer that are unread when a TCP socket closes make its end a reset, which may
-    destroy our last words on their way (RFC 9112 section 9.6). What they mean does not matter, so
-    they are read below TLS.
+    If bytes of the peer are unread when a TCP socket closes, it sends a reset, which may destroy
+    what we sent last (RFC 9112 section 9.6). What the bytes mean does not matter, so they are
+    read below TLS.
     """
     await half_close(stream)
     lowest = _lowest(stream)

@@ -1,4 +1,4 @@
-"""Small additions to Trio's tasks: a watch beside a task, and a block for one task at a time."""
+"""Small additions to Trio's tasks: a task that runs with a watcher, and a block for one task."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ T = TypeVar("T")
 async def run_with_watcher(
     watch: Callable[[trio.CancelScope], Awaitable[None]], main: Callable[[], Awaitable[T]]
 ) -> T | None:
-    """Run ``main`` with ``watch`` beside it; when ``main`` ends, so does ``watch``.
+    """Run ``main`` and ``watch`` at once; when ``main`` ends, ``watch`` is cancelled.
 
-    ``watch`` is handed a scope with which it can end ``main``, which then returns None, and must
+    ``watch`` gets a scope with which it can cancel ``main``; this then returns None. ``watch`` must
     raise nothing. What ``main`` raises comes out as it is, not wrapped in a group.
     """
     result: T | None = None

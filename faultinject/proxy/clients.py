@@ -17,10 +17,10 @@ from faultinject.authority import Authority, bracketed
 from faultinject.errors import ClientGoneError
 from faultinject.events import Listener, Warned
 from faultinject.http.h1.connection import ClientConnection
-from faultinject.net.listener import Accepting, SocketListener
+from faultinject.net.listener import Acceptor, SocketListener
 from faultinject.net.socket_stream import SocketStream
 from faultinject.net.spare_memory import SpareMemory, give_back
-from faultinject.net.streams import Ending, close
+from faultinject.net.streams import CloseMode, close
 from faultinject.proxy.http_proxy import FrontDoor
 from faultinject.proxy.local_reply import dated, own_response
 from faultinject.proxy.runtime import Run, Runtime, dialer_of, runtime_of
@@ -82,7 +82,7 @@ class _Acceptor:
             with ExitStack() as owned:
                 doors = [owned.enter_context(SocketListener(tcp)) for tcp in listeners]
                 async with trio.open_nursery() as accepting:
-                    accept = Accepting(self.serve_connection, self._tell_no_room)
+                    accept = Acceptor(self.serve_connection, self._tell_no_room)
                     for door in doors:
                         accepting.start_soon(accept.run, door, sessions)
                     await told_to_drain.wait()
@@ -128,7 +128,7 @@ class _Acceptor:
             await client.send(head, *rest)
         except ClientGoneError:
             return
-        await close(stream, Ending.UNREAD)
+        await close(stream, CloseMode.LINGER)
 
     def _drain(self) -> None:
         """End the sessions that have nothing under way, and the others when they are done."""

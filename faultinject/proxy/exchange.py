@@ -20,7 +20,7 @@ from faultinject.http.cors import Page
 from faultinject.http.h1.connection import CONTINUE, ClientConnection
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.net.relay import Relayed, relay
-from faultinject.net.streams import say_end
+from faultinject.net.streams import send_close_notify
 from faultinject.net.timeouts import Timeout
 from faultinject.providers.framing.sse import StreamTail
 from faultinject.providers.known import provider_for
@@ -206,7 +206,7 @@ class Exchange:
         )
         self.error = relayed.error
         if not relayed.broken:
-            await say_end(upstream.stream)
+            await send_close_notify(upstream.stream)
 
     async def _gateway_error(self, method: bytes, error: UpstreamError) -> None:
         self.error, self.upstream_was_reset = str(error), error.was_reset

@@ -25,7 +25,7 @@ from faultinject.faults.transform import Act, Told, Transform
 from faultinject.http.h1.connection import ClientConnection
 from faultinject.http.headers import is_encoded, reframed
 from faultinject.http.message import End, Part, ResponseHead, find_header
-from faultinject.net.streams import Ending
+from faultinject.net.streams import CloseMode
 from faultinject.net.timeouts import Timeout
 from faultinject.providers.provider import Asked, Fields, Provider, unknown_stream
 from faultinject.proxy.disconnect import ClientWatch
@@ -62,7 +62,7 @@ class FaultFilter:
     """The head of the answer that the client was sent."""
     status: int | None = None
     """The status that the client was sent."""
-    ending: Ending | None = None
+    ending: CloseMode | None = None
     on_wait: Callable[[str, float], None] | None = None
     """Is told of a fault that begins to take time: in words, and the seconds at most."""
     _made: Made | None = None
@@ -281,7 +281,7 @@ class FaultFilter:
             case transform.Cut():
                 self.ending = self.cut
             case transform.Reset():
-                self.ending = Ending.RESET
+                self.ending = CloseMode.RESET
             case transform.Hang():
                 await self.hang(None)
             case _:
@@ -290,9 +290,9 @@ class FaultFilter:
         return True
 
     @property
-    def cut(self) -> Ending:
+    def cut(self) -> CloseMode:
         """How a connection ends with FIN: one that brings more would else end with RST."""
-        return Ending.CUT if self.client.request_ended else Ending.CUT_UNREAD
+        return CloseMode.TRUNCATE if self.client.request_ended else CloseMode.TRUNCATE_LINGERING
 
     async def hang(self, seconds: float | None) -> None:
         """Do nothing so long, or until the client leaves; then the connection ends."""

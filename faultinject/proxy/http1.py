@@ -18,7 +18,7 @@ from faultinject.faults.place import Stage as FaultStage
 from faultinject.http.h1.connection import ClientConnection
 from faultinject.http.headers import asks_for_websocket
 from faultinject.http.message import RequestHead, ResponseHead
-from faultinject.net.streams import Ending, say_end
+from faultinject.net.streams import CloseMode, send_close_notify
 from faultinject.net.tasks import run_with_watcher
 from faultinject.providers.provider import is_event_stream, unknown_stream
 from faultinject.proxy.decision import Decision
@@ -54,7 +54,7 @@ class Conversation:
     session: Session
     client: ClientConnection
     route: Route
-    ending: Ending = field(default=Ending.WHOLE, init=False)
+    ending: CloseMode = field(default=CloseMode.CLEAN, init=False)
     """How the client's connection shall end, once `run` has returned None."""
     _started: float = 0.0
     _head_ends_by: float | None = field(default=None, init=False)
@@ -68,12 +68,12 @@ class Conversation:
                 return request
             await self._exchange(request)
             del request  # most of a connection's life is spent waiting for the next one
-            if self.ending is not Ending.WHOLE or not self.client.next_cycle():
+            if self.ending is not CloseMode.CLEAN or not self.client.next_cycle():
                 break
             if self.session.lease.used_up:
                 break
-        if self.ending is Ending.WHOLE and self.client.has_unread:
-            self.ending = Ending.UNREAD  # it has asked for more than it will get
+        if self.ending is CloseMode.CLEAN and self.client.has_unread:
+            self.ending = CloseMode.LINGER  # it has asked for more than it will get
         return None
 
     # Waiting for a request
@@ -125,7 +125,7 @@ class Conversation:
         try:
             return await self._client_speaks()
         except trio.Cancelled:  # the proxy stops, or nothing came for too long
-            await say_end(self.client.stream)
+            await send_close_notify(self.client.stream)
             raise
         finally:
             self.session.idle = False
@@ -252,21 +252,21 @@ class Conversation:
             decision.plan.end()
             return False
         await self._carry_out(decision, origin, _perform)
-        if self.ending is Ending.WHOLE and not self.client.next_cycle():
-            self.ending = Ending.UNREAD
+        if self.ending is CloseMode.CLEAN and not self.client.next_cycle():
+            self.ending = CloseMode.LINGER
         return True
 
-    def _ending_after(self, exchange: Exchange) -> Ending:
+    def _ending_after(self, exchange: Exchange) -> CloseMode:
         if exchange.performer is not None and exchange.performer.ending is not None:
             return exchange.performer.ending
         if exchange.upstream_was_reset and not exchange.answered:
-            return Ending.RESET
+            return CloseMode.RESET
         is_read = self.client.request_ended
         if not exchange.answered or exchange.relayed.broken:
             # A reset might destroy what there is of an answer; where there is none, it is as good.
             keeps_words = self.client.response_started and not is_read
-            return Ending.CUT_UNREAD if keeps_words else Ending.CUT
-        return Ending.WHOLE if is_read and not self.client.ended else Ending.UNREAD
+            return CloseMode.TRUNCATE_LINGERING if keeps_words else CloseMode.TRUNCATE
+        return CloseMode.CLEAN if is_read and not self.client.ended else CloseMode.LINGER
 
     async def refuse(
         self,
@@ -275,7 +275,7 @@ class Conversation:
         origin: Origin | None = None,
     ) -> None:
         """Answer with our own error, and tell of it; the connection shall end then."""
-        self.ending = Ending.UNREAD
+        self.ending = CloseMode.LINGER
         exchange = self._new_exchange()
         try:
             await exchange.refuse(request.method if request else b"GET", error)

@@ -20,7 +20,7 @@ from faultinject.faults.respond import InjectedResponse
 from faultinject.http.h1.connection import ClientConnection
 from faultinject.http.headers import addressed_to, split_absolute
 from faultinject.http.message import RequestHead, find_header
-from faultinject.net.streams import Ending, PrefixedStream, close
+from faultinject.net.streams import CloseMode, PrefixedStream, close
 from faultinject.proxy.base_url import check_keys, mended, target_meant
 from faultinject.proxy.http1 import Conversation, Routed
 from faultinject.proxy.local_reply import dated, own_response
@@ -73,7 +73,7 @@ class FrontDoor:
                     await conversation.refuse(connect, _NO_AUTHORITY, origin)
                     break
                 return await self._connect(conversation, authority)
-            if conversation.ending is not Ending.WHOLE:
+            if conversation.ending is not CloseMode.CLEAN:
                 break
         await close(self.stream, conversation.ending)
         return None
@@ -94,7 +94,7 @@ class FrontDoor:
         )
         with contextlib.suppress(trio.BrokenResourceError):
             await self.stream.send_all(other.answer)
-        await close(self.stream, Ending.UNREAD)
+        await close(self.stream, CloseMode.LINGER)
 
     async def _connect(self, conversation: Conversation, authority: Authority) -> Stage | None:
         """Open the tunnel that a CONNECT asks for (RFC 9110 section 9.3.6); return its service."""
@@ -114,7 +114,7 @@ class FrontDoor:
             await client.send(*dated(response, close=True))
         except ClientGoneError:
             return
-        await close(self.stream, Ending.UNREAD)
+        await close(self.stream, CloseMode.LINGER)
 
 
 def _cannot_look_into(session: Session, authority: Authority) -> bool:

@@ -15,7 +15,7 @@ from attrs import frozen
 from faultinject.errors import ClientProtocolError, HandshakeError, SettingsError
 from faultinject.events import HandshakeCompleted
 from faultinject.http.h1.connection import ClientConnection
-from faultinject.net.streams import Ending, close
+from faultinject.net.streams import CloseMode, close
 from faultinject.proxy.http1 import Conversation, Routed
 from faultinject.proxy.session import Session, Stage, milliseconds_since, tell_failure
 from faultinject.proxy.upstream.dial import Origin
@@ -76,7 +76,7 @@ class Interception:
         tell_failure(session, name, error)
         with contextlib.suppress(trio.BrokenResourceError):
             await self.stream.send_all(fatal_alert(AlertDescription.INTERNAL_ERROR))
-        await close(self.stream, Ending.UNREAD)
+        await close(self.stream, CloseMode.LINGER)
 
     async def converse(self, session: Session) -> None:
         """Answer the client's requests to its end."""
@@ -93,4 +93,4 @@ class Interception:
             await close(self.stream, conversation.ending)
         else:
             await conversation.refuse(connect, ClientProtocolError("CONNECT inside a tunnel", 405))
-            await close(self.stream, Ending.UNREAD)
+            await close(self.stream, CloseMode.LINGER)

@@ -16,7 +16,7 @@ from faultinject.authority import Authority
 from faultinject.faults.breaks import Break, How, break_words
 from faultinject.faults.build import garbage, lasting_seconds
 from faultinject.faults.delay import delay_words
-from faultinject.net.streams import Ending, close
+from faultinject.net.streams import CloseMode, close
 from faultinject.net.tasks import run_with_watcher
 from faultinject.proxy.session import Session, tell_exchange, tell_wait
 from faultinject.rules import Plan
@@ -41,7 +41,7 @@ class BrokenHandshake:
         """Break it, and tell of it."""
         started = time.perf_counter()
         self.session.exchanges += 1
-        ending = Ending.CUT
+        ending = CloseMode.TRUNCATE
         try:
             for wait in self.plan.waits:
                 self._words.append(delay_words(wait.seconds, wait.before))
@@ -60,21 +60,21 @@ class BrokenHandshake:
     def _breaks(self) -> Break:
         return cast("Break", self.plan.breaks)  # `decide_handshake` returns no other plan
 
-    async def _break(self, breaks: Break) -> Ending:
+    async def _break(self, breaks: Break) -> CloseMode:
         match breaks.how:
             case How.TLS_ALERT:
                 await self.stream.send_all(fatal_alert(breaks.alert))
-                return Ending.UNREAD
+                return CloseMode.LINGER
             case How.GARBAGE:
                 await self.stream.send_all(garbage(self.plan.numbers("break")))
-                return Ending.UNREAD
+                return CloseMode.LINGER
             case How.HANG:
                 self._tell_wait(break_words(breaks), lasting_seconds(breaks))
                 await self._while_client_stays(breaks.seconds)
-                return Ending.CUT
+                return CloseMode.TRUNCATE
             case How.RESET:
-                return Ending.RESET
-        return Ending.CUT_UNREAD
+                return CloseMode.RESET
+        return CloseMode.TRUNCATE_LINGERING
 
     async def _while_client_stays(self, seconds: float | None) -> None:
         """Wait so long (None: without an end), or until the client leaves."""

@@ -15,7 +15,7 @@ from attrs import define, field
 from faultinject.authority import Authority
 from faultinject.errors import HandshakeError, UpstreamError
 from faultinject.net.relay import Relayed, relay
-from faultinject.net.streams import Ending, PrefixedStream, close
+from faultinject.net.streams import CloseMode, PrefixedStream, close
 from faultinject.proxy.decision import decide_handshake
 from faultinject.proxy.intercept import Interception
 from faultinject.proxy.session import (
@@ -156,7 +156,7 @@ class Tunnel:
         """End a handshake that cannot begin."""
         tell_failure(self.session, verdict.name, HandshakeError(verdict.reason))
         if await self._say(verdict.alert):
-            await close(self.stream, Ending.UNREAD)
+            await close(self.stream, CloseMode.LINGER)
 
     # Passing it on
 

@@ -28,7 +28,7 @@ from collections.abc import Callable
 import trio
 from attrs import define, field
 
-from faultinject.net.streams import KeepsLastWords
+from faultinject.net.streams import NeedsNoLinger
 from faultinject.net.tasks import ConflictDetector
 from faultinject.plugin.calls import Close, Direction, OpenCall, PassThrough, Replace, Reply, Side
 
@@ -47,7 +47,7 @@ def _always() -> bool:
 
 
 @define(eq=False)
-class ReplyStream(KeepsLastWords, trio.abc.Stream):
+class ReplyStream(NeedsNoLinger, trio.abc.Stream):
     """One tunnel: what its host calls, and the session's stream toward the client.
 
     It keeps the contract of `trio.abc.Stream`, but for what its peer is told: words that no chunk

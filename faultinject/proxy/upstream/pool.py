@@ -13,7 +13,7 @@ from typing import Protocol
 import trio
 
 from faultinject.http.h1.connection import UpstreamConnection
-from faultinject.net.streams import say_end
+from faultinject.net.streams import send_close_notify
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.settings import Limits
@@ -90,6 +90,6 @@ async def _end(connection: UpstreamConnection) -> None:
     """Close a connection: in good order, unless a request was not sent to its end."""
     try:
         if connection.owes_nothing:
-            await say_end(connection.stream)
+            await send_close_notify(connection.stream)
     finally:
         await trio.aclose_forcefully(connection.stream)

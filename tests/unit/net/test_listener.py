@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from faultinject.net.listener import Accepting
+from faultinject.net.listener import Acceptor
 
 
 class Door:
@@ -44,7 +44,7 @@ async def test_a_connection_that_has_no_room_waits_for_one_that_ends(
         if stream == "first":
             await first_may_end.wait()
 
-    accepting = Accepting(serve, told.append)  # type: ignore[arg-type]
+    accepting = Acceptor(serve, told.append)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         door = Door("first", FULL, FULL, "second")
         nursery.start_soon(accepting.run, door, nursery)
@@ -66,7 +66,7 @@ async def test_what_is_no_lack_of_room_is_not_swallowed() -> None:
     async def serve(stream: object) -> None:
         raise AssertionError("nobody was let in")
 
-    accepting = Accepting(serve, print)  # type: ignore[arg-type]
+    accepting = Acceptor(serve, print)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         with pytest.raises(OSError, match="broke"):
             await accepting.run(Door(OSError(errno.EINVAL, "broke")), nursery)  # type: ignore[arg-type]

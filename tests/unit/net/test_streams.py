@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, check_half_closeable_stream, memory_stream_pair
 
-from faultinject.net.streams import LINGER_SECONDS, Ending, PrefixedStream, close, half_close
+from faultinject.net.streams import LINGER_SECONDS, CloseMode, PrefixedStream, close, half_close
 from tests.support.pipes import pipe_pair
 from tests.support.script import ScriptedPeer
 
@@ -111,7 +111,7 @@ async def test_half_closing_towards_a_gone_peer_is_fine(error: type[Exception]) 
 async def test_when_all_was_said_and_read_the_stream_is_just_closed() -> None:
     """Nothing of the peer is waited for."""
     peer = ScriptedPeer()
-    await close(peer.stream, Ending.WHOLE)
+    await close(peer.stream, CloseMode.CLEAN)
     assert peer.was_closed
     assert peer.was_ended
 
@@ -120,7 +120,7 @@ async def test_what_the_peer_still_sends_is_read_first(autojump_clock: MockClock
     """After our half was closed, until it closes its own; a reset would else destroy our words."""
     peer = ScriptedPeer(b"more")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(close, peer.stream, Ending.UNREAD)
+        nursery.start_soon(close, peer.stream, CloseMode.LINGER)
         await trio.testing.wait_all_tasks_blocked()
         assert peer.was_ended
         assert not peer.was_closed
@@ -135,7 +135,7 @@ async def test_a_peer_that_never_ends_is_cut_off(autojump_clock: MockClock) -> N
     """After a while."""
     peer = ScriptedPeer()
     started = trio.current_time()
-    await close(peer.stream, Ending.UNREAD)
+    await close(peer.stream, CloseMode.LINGER)
     assert peer.was_closed
     assert trio.current_time() - started == LINGER_SECONDS
 
@@ -144,7 +144,7 @@ async def test_a_peer_that_breaks_off_meanwhile_is_gone() -> None:
     """That is no error any more."""
     peer = ScriptedPeer()
     peer.breaks()
-    await close(peer.stream, Ending.UNREAD)
+    await close(peer.stream, CloseMode.LINGER)
     assert peer.was_closed
 
 
@@ -159,7 +159,7 @@ async def test_a_broken_ending_says_nothing_more() -> None:
                 await self.inner.aclose()
 
     peer = ScriptedPeer(b"unread")
-    await close(Talkative(peer), Ending.CUT)
+    await close(Talkative(peer), CloseMode.TRUNCATE)
     assert peer.told() == b""
     assert peer.was_closed
 
@@ -168,5 +168,5 @@ async def test_a_cancelled_close_closes_all_the_same(autojump_clock: MockClock) 
     """The stream is nobody else's to close."""
     peer = ScriptedPeer()
     with trio.move_on_after(LINGER_SECONDS / 2):
-        await close(peer.stream, Ending.UNREAD)
+        await close(peer.stream, CloseMode.LINGER)
     assert peer.was_closed

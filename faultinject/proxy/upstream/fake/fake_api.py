@@ -25,7 +25,7 @@ from faultinject.http.h1.connection import CONTINUE, ClientConnection
 from faultinject.http.headers import UPGRADE_TO_HTTP, asks_for_websocket
 from faultinject.http.message import End, Headers, RequestHead, ResponseHead
 from faultinject.net.memory_stream import memory_stream_pair
-from faultinject.net.streams import Ending, close
+from faultinject.net.streams import CloseMode, close
 from faultinject.providers.anthropic.errors import reason_phrase
 from faultinject.providers.provider import Asked, Fields, Uniform
 from faultinject.proxy.upstream.dial import Origin
@@ -71,7 +71,7 @@ class FakeApi:
                 await self._serve(client)
             except ClientGoneError:
                 return
-            await close(stream, Ending.WHOLE if client.request_ended else Ending.UNREAD)
+            await close(stream, CloseMode.CLEAN if client.request_ended else CloseMode.LINGER)
 
     async def _serve(self, client: ClientConnection) -> None:
         try:
