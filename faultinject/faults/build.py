@@ -27,7 +27,7 @@ Numbers = Callable[[str], Uniform]
 
 
 @frozen
-class Answer:
+class ResponseInfo:
     """What is known of an answer once its head is there."""
 
     provider: Provider
@@ -59,7 +59,7 @@ GARBAGE_BYTES = 64
 """How many bytes are sent that mean nothing."""
 
 
-def speaks(action: stream.Action) -> bool:
+def speaks(action: stream.StreamAction) -> bool:
     """Say whether an action deals in whole events, so that it must not begin within one."""
     if isinstance(action, stream.Stall):
         return action.ping_seconds is not None
@@ -71,24 +71,24 @@ def speaks(action: stream.Action) -> bool:
 _SPEAKING = (stream.SendError, stream.EndEarly, stream.Drop, stream.Duplicate, stream.Garble)
 
 
-def keeps_length(action: stream.Action) -> bool:
+def keeps_length(action: stream.StreamAction) -> bool:
     """Say whether a body that goes on to its end is as long as it was."""
     if isinstance(action, stream.Stall):
         return action.ping_seconds is None
     return isinstance(action, _KEEPING)
 
 
-_KEEPING = (stream.Cut, stream.Reset, stream.Garble, stream.Rechunk, stream.Pace)
+_KEEPING = (stream.CutStream, stream.ResetStream, stream.Garble, stream.Rechunk, stream.Pace)
 
 
-def only_takes_time(action: stream.Action) -> bool:
+def only_takes_time(action: stream.StreamAction) -> bool:
     """Say whether all comes as it would have come, later or in other pieces."""
     if isinstance(action, stream.Stall):
         return action.seconds is not None
     return isinstance(action, (stream.Rechunk, stream.Pace))
 
 
-def lasting_seconds(fault: stream.Action | Break) -> float:
+def lasting_seconds(fault: stream.StreamAction | Break) -> float:
     """Return how long a fault takes at most, 0 if no time; infinity if nothing bounds it."""
     match fault:
         case stream.Pace():
@@ -98,7 +98,7 @@ def lasting_seconds(fault: stream.Action | Break) -> float:
     return 0.0
 
 
-def raw_action(action: stream.Action, uniform: Uniform) -> Action | None:
+def raw_action(action: stream.StreamAction, uniform: Uniform) -> Action | None:
     """Return the action on bytes of which nothing is known; None if it needs events."""
     match action:
         case stream.Stall(seconds):
@@ -107,18 +107,18 @@ def raw_action(action: stream.Action, uniform: Uniform) -> Action | None:
             return Splitting(uniform) if split else Merging(uniform, None)
         case stream.Pace(bytes_per_second=rate) if rate is not None:
             return PacingBytes(rate)
-        case stream.Cut():
+        case stream.CutStream():
             return _at_once(transform.Cut())
-        case stream.Reset():
+        case stream.ResetStream():
             return _at_once(transform.Reset())
-        case stream.End():
+        case stream.EndStream():
             return _at_once(transform.Finish())
     return None
 
 
 def event_action(
-    action: stream.Action,
-    answer: Answer,
+    action: stream.StreamAction,
+    answer: ResponseInfo,
     shape: StreamShape,
     progress: Progress,
     uniform: Uniform,
@@ -186,7 +186,7 @@ class Made:
     """Whether a body that goes on to its end is as long as it was."""
 
 
-def make(faults: tuple[StreamFault, ...], breaks: Break | None, answer: Answer) -> Made:
+def make(faults: tuple[StreamFault, ...], breaks: Break | None, answer: ResponseInfo) -> Made:
     """Make what faults of the stream, and a break at a point, do to an answer."""
     made: list[Transform] = []
     undone: list[str] = []
@@ -216,7 +216,9 @@ def _chained(made: list[Transform]) -> Transform | None:
     return chain
 
 
-def _of_stream(fault: StreamFault, words: str, answer: Answer, place: int) -> Transform | None:
+def _of_stream(
+    fault: StreamFault, words: str, answer: ResponseInfo, place: int
+) -> Transform | None:
     """Make one fault of a stream; None if it needs to see events and cannot."""
     # Numbers of its own, so that they do not depend on what another fault draws, and when.
     uniform = answer.numbers(f"stream fault {place}")
@@ -237,7 +239,7 @@ def _of_stream(fault: StreamFault, words: str, answer: Answer, place: int) -> Tr
     )
 
 
-def _of_break(breaks: Break, point: Point, words: str, answer: Answer) -> Transform | None:
+def _of_break(breaks: Break, point: Point, words: str, answer: ResponseInfo) -> Transform | None:
     shape, finder = answer.readable_shape, _raw_finder(point)
     if shape is not None:
         finder = _finder(point, shape, shape.progress(), between=False)

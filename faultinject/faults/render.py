@@ -18,7 +18,7 @@ from faultinject.http.headers import MARKER
 from faultinject.http.message import Headers, standard_phrase, without_headers
 from faultinject.providers.documents import filled
 from faultinject.providers.known import PROVIDERS
-from faultinject.providers.provider import Asked, Failure, Fields, Page, Provider
+from faultinject.providers.provider import Asked, ErrorPage, Failure, Fields, Provider
 
 T = TypeVar("T")
 _WITHOUT_BODY = (204, 304)  # RFC 9110 sections 15.3.5 and 15.4.5
@@ -74,7 +74,7 @@ def _response(
 # -- who speaks ---------------------------------------------------------------------------------
 
 
-def _of_page(page: Page, fault: Respond, fields: Fields) -> tuple[int, str, bytes, Headers]:
+def _of_page(page: ErrorPage, fault: Respond, fields: Fields) -> tuple[int, str, bytes, Headers]:
     headers = ((b"Content-Type", page.content_type.encode()), *page.headers(fields))
     if fault.retry_after is not None:
         seconds = math.ceil(fault.retry_after.seconds)

@@ -100,10 +100,10 @@ class SeenOrigins:
 
     _seen: OrderedDict[tuple[str, bytes], _Allowed] = field(factory=OrderedDict, init=False)
 
-    def page(self, authority: str, request: RequestHead) -> Page | None:
+    def page(self, authority: str, request: RequestHead) -> BrowserPage | None:
         """Return the page behind a request to a host; None if it is of no page."""
         origin = find_header(request.headers, b"origin")
-        return None if origin is None else Page(self, authority, origin, request)
+        return None if origin is None else BrowserPage(self, authority, origin, request)
 
     def find(self, authority: str, origin: bytes) -> _Allowed | None:
         """Return what was allowed to an origin; None if no answer to it was seen."""
@@ -123,7 +123,7 @@ class SeenOrigins:
 
 
 @frozen
-class Page:
+class BrowserPage:
     """The page that a request is of, as far as it is known."""
 
     seen: SeenOrigins

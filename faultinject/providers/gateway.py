@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from faultinject.http.message import Headers
 from faultinject.providers.documents import HEXADECIMAL, compact, identifier
-from faultinject.providers.provider import Fields, Page, Uniform
+from faultinject.providers.provider import ErrorPage, Fields, Uniform
 
 _DOCUMENTED = "https://developers.cloudflare.com/support/troubleshooting/http-status-codes/"
 _LAST_SECOND = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
@@ -102,8 +102,8 @@ def _envoy_headers(fields: Fields) -> Headers:
     return ()
 
 
-def _envoy(name: str, text: str) -> Page:
-    return Page(
+def _envoy(name: str, text: str) -> ErrorPage:
+    return ErrorPage(
         f"envoy-503-{name}",
         503,
         "Service Unavailable",
@@ -115,10 +115,10 @@ def _envoy(name: str, text: str) -> Page:
     )
 
 
-PAGES: dict[str, Page] = {
+PAGES: dict[str, ErrorPage] = {
     page.name: page
     for page in (
-        Page(
+        ErrorPage(
             "cloudflare-502",
             502,
             "Bad Gateway",
@@ -128,7 +128,7 @@ PAGES: dict[str, Page] = {
             "captured (claude-code#1101, continue#12769, codex#9110)",
         ),
         # 15 bytes; some captures have a line end after them.
-        Page(
+        ErrorPage(
             "cloudflare-520",
             520,
             "Unknown Error",
@@ -138,7 +138,7 @@ PAGES: dict[str, Page] = {
             "what Cloudflare sends to clients that are no browser; its headers and its reason"
             " phrase are not verified",
         ),
-        Page(
+        ErrorPage(
             "cloudflare-522",
             522,
             "Connection Timed Out",
@@ -148,7 +148,7 @@ PAGES: dict[str, Page] = {
             "the document is captured (claude-code#67341, #90947), since 2026 for clients that"
             " accept JSON; its Content-Type and its reason phrase are not verified",
         ),
-        Page(
+        ErrorPage(
             "cloudflare-522-retry-after",
             522,
             "Connection Timed Out",

@@ -99,7 +99,7 @@ def _retry_headers(failure: Failure) -> Headers:
 
 
 @define
-class _Passed:
+class _GenericProgress:
     """What has passed of a stream: nothing that would help to end it."""
 
     usage: Usage | None = None
@@ -127,7 +127,7 @@ SHAPE = StreamShape(
     name="plain",
     decoder=SseDecoder,
     is_terminator=lambda event: event.data == b"[DONE]",
-    progress=_Passed,
+    progress=_GenericProgress,
     minimal=_minimal_stream,
     error_forms=("event",),
     ping=comment("ping"),

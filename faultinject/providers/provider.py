@@ -133,7 +133,7 @@ class Failure:
 
 
 @frozen
-class Page:
+class ErrorPage:
     """An answer that something in front of the API gives: a gateway or an edge."""
 
     name: str
@@ -233,7 +233,7 @@ class Provider:
     """Reads the tokens that a whole answer (a JSON value) took."""
     failures: Mapping[str, Failure] = field(repr=False)
     """Errors of the API's own by name."""
-    pages: Mapping[str, Page] = field(repr=False)
+    pages: Mapping[str, ErrorPage] = field(repr=False)
     """Answers of what stands in front of the API, by name."""
     transient: frozenset[int] = TRANSIENT
     """Statuses below 500 that are worth another attempt."""

@@ -16,7 +16,7 @@ from attrs import define, evolve, field
 from faultinject.errors import ClientGoneError, ClientProtocolError, UnansweredError, UpstreamError
 from faultinject.events import Outcome
 from faultinject.faults.respond import InjectedResponse
-from faultinject.http.cors import Page
+from faultinject.http.cors import BrowserPage
 from faultinject.http.h1.connection import CONTINUE, ClientConnection
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.net.relay import Relayed, relay
@@ -54,7 +54,7 @@ class Exchange:
     limits: Limits
     performer: FaultFilter | None = None
     """What performs the plan, if there is more to it than to inject an answer or to pass one on."""
-    page: Page | None = None
+    page: BrowserPage | None = None
     """The page in a browser that the request is of."""
     on_upgrade: Callable[[], None] = lambda: None
     """Called when the connection becomes a relay, after a 101."""

@@ -18,7 +18,7 @@ from attrs import define, evolve, field
 
 from faultinject.faults import transform
 from faultinject.faults.breaks import break_words
-from faultinject.faults.build import Answer, Made, make
+from faultinject.faults.build import Made, ResponseInfo, make
 from faultinject.faults.delay import Before, delay_words
 from faultinject.faults.stream import stream_words
 from faultinject.faults.transform import Act, Told, Transform
@@ -223,7 +223,7 @@ class FaultFilter:
         if request_id := find_header(head.headers, self.provider.request_id_header):
             fields = evolve(fields, request_id=request_id.decode("latin-1"))
         shape = self.provider.stream_kind(self.asked.path, head)
-        answer = Answer(
+        answer = ResponseInfo(
             self.provider, shape, is_encoded(head), fields, plan.numbers,
             unknown_stream(head, self.asked.path),
         )  # fmt: skip

@@ -14,7 +14,7 @@ from faultinject.faults.delay import Before
 from faultinject.faults.place import Stage
 from faultinject.faults.render import worded, worded_by_proxy
 from faultinject.faults.respond import InjectedResponse, Respond
-from faultinject.faults.stream import Cut, Reset
+from faultinject.faults.stream import CutStream, ResetStream
 from faultinject.http.headers import uncompressed
 from faultinject.http.message import End, Part, RequestHead
 from faultinject.providers.known import provider_for
@@ -48,7 +48,7 @@ def _may_end(plan: Plan) -> bool:
     breaks = plan.breaks
     if breaks is not None and (breaks.how is not How.HANG or breaks.seconds is not None):
         return True
-    return any(isinstance(each.action, (Cut, Reset)) for each in plan.stream)
+    return any(isinstance(each.action, (CutStream, ResetStream)) for each in plan.stream)
 
 
 @define(eq=False)

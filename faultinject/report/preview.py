@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from faultinject.faults import transform
 from faultinject.faults.breaks import How, break_words
-from faultinject.faults.build import Answer, make
+from faultinject.faults.build import ResponseInfo, make
 from faultinject.faults.delay import Delay, Fixed
 from faultinject.faults.fault import Fault
 from faultinject.faults.place import Stage
@@ -154,7 +154,7 @@ class _Preview:
         marker = self.rule.id if self.fault.made_stream else None  # a real answer bears none
         made = made_answer(self.provider, self.asked, fields, uniform, marker, close=False)
         shape = self.provider.stream_kind(self.asked.path, made.head)
-        answer = Answer(self.provider, shape, False, fields, self._numbers)
+        answer = ResponseInfo(self.provider, shape, False, fields, self._numbers)
         what = make(self.fault.stream, self.fault.breaks, answer)
         yield from _part(made.head)
         yield from (f"[{words}]\n" for words in what.undone)

@@ -14,18 +14,18 @@ from faultinject.config.rules.node import Node, read_all
 from faultinject.config.rules.rule_values import positive_duration
 from faultinject.faults.place import FIRST_EVENT, START
 from faultinject.faults.stream import (
-    Action,
-    Cut,
+    CutStream,
     Drop,
     Duplicate,
-    End,
     EndEarly,
+    EndStream,
     Garble,
     Pace,
     Rechunk,
-    Reset,
+    ResetStream,
     SendError,
     Stall,
+    StreamAction,
     StreamFault,
 )
 
@@ -92,7 +92,7 @@ def _faults(node: Node, fields: Mapping[str, Node]) -> list[StreamFault]:
 # -- actions ------------------------------------------------------------------------------------
 
 
-def _error(node: Node) -> Action:
+def _error(node: Node) -> StreamAction:
     if node.value is True:
         return SendError()
     if isinstance(node.value, str):
@@ -105,21 +105,21 @@ def _error(node: Node) -> Action:
     return SendError(status, kind, **words)
 
 
-def _alone(action: Callable[[], Action]) -> Callable[[Node], Action]:
-    def read(node: Node) -> Action:
+def _alone(action: Callable[[], StreamAction]) -> Callable[[Node], StreamAction]:
+    def read(node: Node) -> StreamAction:
         node.only_true()
         return action()
 
     return read
 
 
-def _end_early(node: Node) -> Action:
+def _end_early(node: Node) -> StreamAction:
     if node.value is not True:
         node.word("max_tokens")
     return EndEarly()
 
 
-def _stall(node: Node) -> Action:
+def _stall(node: Node) -> StreamAction:
     if not isinstance(node.value, dict):
         return Stall(_length(node))
     fields = node.fields(
@@ -135,8 +135,8 @@ def _length(node: Node) -> float | None:
     return positive_duration(node)
 
 
-def _events(action: Callable[[int | None], Action]) -> Callable[[Node], Action]:
-    def read(node: Node) -> Action:
+def _events(action: Callable[[int | None], StreamAction]) -> Callable[[Node], StreamAction]:
+    def read(node: Node) -> StreamAction:
         if node.value == "all":
             return action(None)
         return action(1 if node.value is True else node.whole())
@@ -144,11 +144,11 @@ def _events(action: Callable[[int | None], Action]) -> Callable[[Node], Action]:
     return read
 
 
-def _chunks(node: Node) -> Action:
+def _chunks(node: Node) -> StreamAction:
     return Rechunk(node.word("split", "merge") == "split")
 
 
-def _pace(node: Node) -> Action:
+def _pace(node: Node) -> StreamAction:
     keys = ("events_per_second", "bytes_per_second")
     fields = node.fields(keys, "an object, as in {bytes_per_second: 100}")
     if len(fields) != 1:
@@ -156,11 +156,11 @@ def _pace(node: Node) -> Action:
     return Pace(**{key: field.positive() for key, field in fields.items()})
 
 
-_ACTIONS: dict[str, Callable[[Node], Action]] = {
+_ACTIONS: dict[str, Callable[[Node], StreamAction]] = {
     "error": _error,
-    "cut": _alone(Cut),
-    "reset": _alone(Reset),
-    "end": _alone(End),
+    "cut": _alone(CutStream),
+    "reset": _alone(ResetStream),
+    "end": _alone(EndStream),
     "end_early": _end_early,
     "stall": _stall,
     "drop": _events(Drop),

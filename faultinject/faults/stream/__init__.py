@@ -17,7 +17,7 @@ from faultinject.faults.stream.stall import Stall
 
 
 @frozen
-class Cut:
+class CutStream:
     """FIN, without the body's proper end."""
 
     label = "cut"
@@ -26,7 +26,7 @@ class Cut:
 
 
 @frozen
-class Reset:
+class ResetStream:
     """RST."""
 
     label = "reset"
@@ -35,7 +35,7 @@ class Reset:
 
 
 @frozen
-class End:
+class EndStream:
     """The body's proper end, without the stream's terminator: as if all were well."""
 
     label = "end"
@@ -44,12 +44,23 @@ class End:
 
 
 __all__ = [
-    "Action", "Cut", "Drop", "Duplicate", "End", "EndEarly", "Garble", "Pace", "Rechunk", "Reset",
-    "SendError", "Stall", "StreamFault", "stream_words",
+    "CutStream", "Drop", "Duplicate", "EndEarly", "EndStream", "Garble", "Pace", "Rechunk",
+    "ResetStream",
+    "SendError", "Stall", "StreamAction", "StreamFault", "stream_words",
 ]  # fmt: skip
 
-Action = (
-    SendError | Cut | Reset | End | EndEarly | Stall | Drop | Duplicate | Garble | Rechunk | Pace
+StreamAction = (
+    SendError
+    | CutStream
+    | ResetStream
+    | EndStream
+    | EndEarly
+    | Stall
+    | Drop
+    | Duplicate
+    | Garble
+    | Rechunk
+    | Pace
 )
 
 
@@ -57,15 +68,15 @@ Action = (
 class StreamFault:
     """One thing that happens to an answer, from one point on."""
 
-    action: Action
+    action: StreamAction
     point: Point = field(default=FIRST_EVENT)
 
     @property
     def abilities(self) -> frozenset[Ability]:
         """What a front door must be able to do."""
         more = {
-            Reset: {Ability.RESET},
-            Cut: {Ability.CLOSE},
+            ResetStream: {Ability.RESET},
+            CutStream: {Ability.CLOSE},
         }.get(type(self.action), set[Ability]())
         return frozenset({Ability.ANSWER} | more)
 

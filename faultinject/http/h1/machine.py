@@ -101,7 +101,7 @@ class Machine:
         """Return the head of a message that begins; h11 is not engaged, and something is there."""
         raise NotImplementedError
 
-    def _take_whole(self, message: plain.Whole) -> Part:
+    def _take_whole(self, message: plain.PlainMessage) -> Part:
         del self._buffer[: message.size]
         self.body_bytes_received = message.body_bytes
         head, *self._ready = message.parts

@@ -38,7 +38,7 @@ _END = End()
 
 
 @frozen
-class Whole:
+class PlainMessage:
     """A message and how many bytes it took."""
 
     parts: tuple[Part, ...]
@@ -46,7 +46,7 @@ class Whole:
     size: int
 
 
-def read_request(data: bytes | bytearray, head_bytes: int) -> Whole | None:
+def read_request(data: bytes | bytearray, head_bytes: int) -> PlainMessage | None:
     """Read a whole, plain request at the start of the data; None if there is none."""
     match = _REQUEST.match(data)
     if match is None or match.end() > head_bytes:
@@ -59,7 +59,7 @@ def read_request(data: bytes | bytearray, head_bytes: int) -> Whole | None:
     return _whole(RequestHead(method, target, headers), data, match.end(), length)
 
 
-def read_response(data: bytes | bytearray, head_bytes: int) -> Whole | None:
+def read_response(data: bytes | bytearray, head_bytes: int) -> PlainMessage | None:
     """Read a whole, plain response that is all of the data; None if it is not that."""
     match = _RESPONSE.match(data)
     if match is None or match.end() > head_bytes:
@@ -147,12 +147,12 @@ def _body_length(headers: Headers, *, needs_host: bool) -> int | None:
 
 def _whole(
     head: RequestHead | ResponseHead, data: bytes | bytearray, start: int, length: int
-) -> Whole | None:
+) -> PlainMessage | None:
     end = start + length
     if len(data) < end:
         return None
     parts: tuple[Part, ...] = (head, bytes(data[start:end]), End()) if length else (head, End())
-    return Whole(parts, length, end)
+    return PlainMessage(parts, length, end)
 
 
 @lru_cache(maxsize=64)

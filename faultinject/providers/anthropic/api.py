@@ -10,13 +10,13 @@ from faultinject.providers.anthropic import errors, headers, messages, stream
 from faultinject.providers.anthropic.errors import error_type, reason_phrase
 from faultinject.providers.documents import compact, member, usage_of
 from faultinject.providers.gateway import cloudflare_headers
-from faultinject.providers.provider import TRANSIENT, Page, Provider, StreamShape, Usage
+from faultinject.providers.provider import TRANSIENT, ErrorPage, Provider, StreamShape, Usage
 
 
-def _edge(name: str, status: int, kind: str, message: str, evidence: str) -> Page:
+def _edge(name: str, status: int, kind: str, message: str, evidence: str) -> ErrorPage:
     # Neither a type of the document nor an id: the edge made it, not the API.
     body = compact({"error": {"type": kind, "message": message}})
-    return Page(
+    return ErrorPage(
         name,
         status,
         reason_phrase(status),

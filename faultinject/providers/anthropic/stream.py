@@ -24,7 +24,7 @@ from faultinject.providers.provider import Failure, Fields, StreamShape, Uniform
 
 
 @define
-class Passed:
+class MessagesProgress:
     """What has passed of a stream. Reads the data of the few events that open or close."""
 
     _begun: bool = False
@@ -97,7 +97,7 @@ SHAPE = StreamShape(
     name="messages",
     decoder=SseDecoder,
     is_terminator=lambda event: event.name == "message_stop",
-    progress=Passed,
+    progress=MessagesProgress,
     minimal=minimal_stream,
     error_forms=("event",),
     ping=PING,

@@ -150,7 +150,7 @@ def _usage(asked: int, said: int) -> Document:
 
 
 @define
-class Passed:
+class ChatProgress:
     """What has passed of a stream."""
 
     usage: Usage | None = None
@@ -208,7 +208,7 @@ SHAPE = StreamShape(
     name="chat",
     decoder=SseDecoder,
     is_terminator=lambda event: event.data == b"[DONE]",
-    progress=Passed,
+    progress=ChatProgress,
     minimal=minimal_stream,
     error_forms=("data",),
 )

@@ -16,7 +16,7 @@ _DAY_SECONDS = 86_400.0
 
 
 @frozen
-class Limit:
+class RateLimit:
     """One rate limit, and a request that asks for a share of it."""
 
     kind: str
@@ -48,8 +48,8 @@ class Limit:
         )
 
 
-TOKENS = Limit("tokens", "min", _MINUTE_SECONDS, 30_000, 11_159, 11_159)
-REQUESTS = Limit("requests", "min", _MINUTE_SECONDS, 500, 1, 1)
+TOKENS = RateLimit("tokens", "min", _MINUTE_SECONDS, 30_000, 11_159, 11_159)
+REQUESTS = RateLimit("requests", "min", _MINUTE_SECONDS, 500, 1, 1)
 """The limits of an account from which nothing was taken before the request."""
 
 WAIT_SECONDS = 0.174
@@ -64,7 +64,7 @@ def wait_seconds(failure: Failure) -> float:
     return WAIT_SECONDS if told is None else told
 
 
-def exhausted(failure: Failure) -> Limit:
+def exhausted(failure: Failure) -> RateLimit:
     """Return the limit that a failure is for, used up so far that one has to wait as it says.
 
     A wait that is too long for a minute's limit is that of a day's; beyond a day the numbers no
@@ -73,17 +73,17 @@ def exhausted(failure: Failure) -> Limit:
     wait = wait_seconds(failure)
     if failure.exhausted == "requests":
         limit = max(1, round(_DAY_SECONDS / max(wait, 1.0)))
-        return Limit("requests", "day", _DAY_SECONDS, limit, limit, 1)
+        return RateLimit("requests", "day", _DAY_SECONDS, limit, limit, 1)
     if wait <= _LONGEST_TOKEN_SECONDS:
         return _tokens("min", TOKENS.seconds, TOKENS.limit, wait)
     limit = round(TOKENS.requested * _DAY_SECONDS / wait)
     return _tokens("day", _DAY_SECONDS, max(limit, TOKENS.requested), wait)
 
 
-def _tokens(period: str, seconds: float, limit: int, wait: float) -> Limit:
+def _tokens(period: str, seconds: float, limit: int, wait: float) -> RateLimit:
     over = min(round(wait / seconds * limit), TOKENS.requested)
     used = limit - TOKENS.requested + over
-    return Limit("tokens", period, seconds, limit, used, TOKENS.requested)
+    return RateLimit("tokens", period, seconds, limit, used, TOKENS.requested)
 
 
 def duration(seconds: float) -> str:

@@ -206,7 +206,7 @@ class _OpenItem:
 
 
 @define
-class Passed:
+class ResponsesProgress:
     """What has passed of a stream."""
 
     usage: Usage | None = None
@@ -317,7 +317,7 @@ SHAPE = StreamShape(
     name="responses",
     decoder=SseDecoder,
     is_terminator=lambda event: event.name in _ENDS,
-    progress=Passed,
+    progress=ResponsesProgress,
     minimal=minimal_stream,
     error_forms=("both", "nested", "flat", "failed"),
 )

@@ -10,7 +10,7 @@ from attrs import define, evolve, field, frozen
 
 from faultinject.config.rules import read_rules
 from faultinject.faults import transform
-from faultinject.faults.build import Answer, Made, make
+from faultinject.faults.build import Made, ResponseInfo, make
 from faultinject.faults.transform import Act, Told
 from faultinject.http.message import End
 from faultinject.providers.anthropic import api
@@ -25,14 +25,14 @@ def numbers(purpose: str) -> Any:
 
 def answer(
     provider: Provider = api.PROVIDER, path: str = "/v1/messages", *, encoded: bool = False
-) -> Answer:
+) -> ResponseInfo:
     """Return what is known of a stream."""
     fields = provider.draw_fields(numbers("fields"), 1_800_000_000.0, Asked(path))
     fields = evolve(fields, request_id="req_x")
-    return Answer(provider, provider.shape(path), encoded, fields, numbers)
+    return ResponseInfo(provider, provider.shape(path), encoded, fields, numbers)
 
 
-def made(*streams: dict[str, Any], of: Answer | None = None, breaks: Any = None) -> Made:
+def made(*streams: dict[str, Any], of: ResponseInfo | None = None, breaks: Any = None) -> Made:
     """Make faults that are written as in a rule."""
     fault: dict[str, Any] = {"break": breaks} if breaks else {"stream": list(streams)}
     [rule] = read_rules([{"fault": fault}], "test").rules

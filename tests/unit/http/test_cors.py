@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from faultinject.http.cors import (
-    Page,
+    BrowserPage,
     SeenOrigins,
     allowing,
     allowing_call,
@@ -32,7 +32,7 @@ def preflight(*headers: tuple[bytes, bytes]) -> RequestHead:
     return RequestHead(b"OPTIONS", b"/v1/messages", ((b"Origin", ORIGIN), asks, *headers))
 
 
-def page(seen: SeenOrigins, request: RequestHead, host: str = HOST) -> Page:
+def page(seen: SeenOrigins, request: RequestHead, host: str = HOST) -> BrowserPage:
     """Return the page behind a request."""
     found = seen.page(host, request)
     assert found is not None

@@ -13,7 +13,7 @@ from typing import Any
 from faultinject.http.message import Headers
 from faultinject.providers import gateway
 from faultinject.providers.known import PROVIDERS
-from faultinject.providers.provider import Asked, Failure, Page, Provider
+from faultinject.providers.provider import Asked, ErrorPage, Failure, Provider
 from tests.unit.providers.support import MESSAGES, SCHEMA, fields_of, passed, uniform
 
 FOLDER = Path(__file__).parent / "golden"
@@ -66,7 +66,7 @@ def head(status: int, reason: str, headers: Headers) -> str:
     return "\n".join(lines) + "\n\n"
 
 
-def page(provider: Provider, document: Page) -> str:
+def page(provider: Provider, document: ErrorPage) -> str:
     """Return an answer of what stands in front of an API."""
     fields = fields_of(provider, asked_of(provider, "/v1/messages"))
     typed = ((b"Content-Type", document.content_type.encode()), *document.headers(fields))

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from faultinject.faults.stream import Cut as CutStream
-from faultinject.faults.stream import Pace, StreamFault
+from faultinject.faults.stream import CutStream, Pace, StreamFault
 from faultinject.faults.transform import Act, Cut, Finish, Send, WaitUntil
 from faultinject.http.message import End, Part, ResponseHead
 from faultinject.proxy.lookahead import FEW, MANY, writes_ahead

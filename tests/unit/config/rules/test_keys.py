@@ -27,15 +27,15 @@ from faultinject.faults.delay import (
 from faultinject.faults.place import FIRST_EVENT, START, BytesPoint, EventPoint, Stage, TimePoint
 from faultinject.faults.respond import Respond, RetryAfter
 from faultinject.faults.stream import (
-    Cut,
+    CutStream,
     Drop,
     Duplicate,
-    End,
     EndEarly,
+    EndStream,
     Garble,
     Pace,
     Rechunk,
-    Reset,
+    ResetStream,
     SendError,
     Stall,
     StreamFault,
@@ -639,10 +639,10 @@ WHERE = (JsonTest(JsonPath.parse("delta.type"), AnyOf((Equal("text_delta"),))),)
 @pytest.mark.parametrize(
     ("value", "made"),
     [
-        ({"after": "ping", "cut": True}, [StreamFault(Cut(), EventPoint(True, "ping"))]),
+        ({"after": "ping", "cut": True}, [StreamFault(CutStream(), EventPoint(True, "ping"))]),
         ({"before": {"event": "a", "count": 5, "where": {"delta.type": "text_delta"}}, "reset": True},
-         [StreamFault(Reset(), EventPoint(False, "a", 5, WHERE))]),
-        ({"after": {"count": 3}, "end": True}, [StreamFault(End(), EventPoint(True, None, 3))]),
+         [StreamFault(ResetStream(), EventPoint(False, "a", 5, WHERE))]),
+        ({"after": {"count": 3}, "end": True}, [StreamFault(EndStream(), EventPoint(True, None, 3))]),
         ({"after": {"bytes": 7}, "stall": "forever"}, [StreamFault(Stall(), BytesPoint(7))]),
         ({"after": {"time": "2s"}, "stall": {"for": 9, "pings": "1s"}}, [StreamFault(Stall(9, 1), TimePoint(2))]),
         ({"stall": {"pings": 1, "for": "forever"}}, [StreamFault(Stall(None, 1), START)]),
@@ -661,9 +661,9 @@ WHERE = (JsonTest(JsonPath.parse("delta.type"), AnyOf((Equal("text_delta"),))),)
         ({"chunks": "merge", "after": "a"}, [StreamFault(Rechunk(False), EventPoint(True, "a"))]),
         ({"pace": {"events_per_second": 2}}, [StreamFault(Pace(2.0), START)]),
         ({"pace": {"bytes_per_second": 2}, "after": {"bytes": 1}, "cut": True},
-         [StreamFault(Pace(None, 2.0), START), StreamFault(Cut(), BytesPoint(1))]),
+         [StreamFault(Pace(None, 2.0), START), StreamFault(CutStream(), BytesPoint(1))]),
         ([{"drop": 1}, {"after": "a", "cut": True}],
-         [StreamFault(Drop(1), FIRST_EVENT), StreamFault(Cut(), EventPoint(True, "a"))]),
+         [StreamFault(Drop(1), FIRST_EVENT), StreamFault(CutStream(), EventPoint(True, "a"))]),
     ],
 )  # fmt: skip
 def test_streams(value, made) -> None:

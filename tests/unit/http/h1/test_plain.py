@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from faultinject.http.h1.plain import Whole, read_request, read_response
+from faultinject.http.h1.plain import PlainMessage, read_request, read_response
 
 BLANKS = b"A:" + b" " * 60_000 + b"\x01\r\n\r\n"
 
@@ -17,7 +17,7 @@ BLANKS = b"A:" + b" " * 60_000 + b"\x01\r\n\r\n"
     [(read_request, b"GET / HTTP/1.1\r\nHost: a\r\n"), (read_response, b"HTTP/1.1 200 OK\r\n")],
 )
 def test_a_field_of_blanks_is_read_once(
-    read: Callable[[bytes, int], Whole | None], start: bytes
+    read: Callable[[bytes, int], PlainMessage | None], start: bytes
 ) -> None:
     """What spoils a field at its end does not make each of its blanks a new beginning."""
     began = time.process_time()
