@@ -25,7 +25,7 @@ from faultinject.settings import PluginSettings, Settings
 
 if TYPE_CHECKING:
     from faultinject.plugin.serving import RunningPlugin
-    from faultinject.proxy.runtime import Running
+    from faultinject.proxy.run import Running
     from faultinject.proxy.server import RunningProxy
 
 

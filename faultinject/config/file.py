@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 import re
 import sys
+import tomllib
 from collections import Counter
 from pathlib import Path
 from typing import Any, NoReturn
 
 from faultinject.config.scalars import one_line, shown_text
+from faultinject.config.yaml import yaml_value
 from faultinject.errors import SettingsError
 from faultinject.files import SILENCE_SECONDS, STANDARD_INPUT, read_to_the_end
 
@@ -78,8 +80,6 @@ def _say_wait(path: Path) -> None:
 def _decoded(text: str, suffix: str) -> object:
     is_yaml = suffix not in (".json", ".toml") and _YAML_START.match(text) is not None
     if suffix in (".yaml", ".yml") or is_yaml:
-        from faultinject.config.yaml import yaml_value  # not on the way of those who have none
-
         return yaml_value(text)
     is_json = suffix == ".json" or (suffix != ".toml" and text.lstrip()[:1] == "{")
     try:
@@ -113,8 +113,6 @@ def _refuse_constant(word: str) -> NoReturn:
 
 
 def _from_toml(text: str) -> object:
-    import tomllib  # not on the way of those who have no file
-
     try:
         values = tomllib.loads(text)
         str(values)  # which Python refuses for a number of thousands of digits, as reading one

@@ -7,6 +7,7 @@ the option, the variable or the file's key.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -201,8 +202,6 @@ def _unknown_key(key: str) -> str:
 
 def nearest(word: str, words: Iterable[str]) -> str | None:
     """Return the word most like the given one, if any is like it at all."""
-    import difflib  # for mistakes alone
-
     return next(iter(difflib.get_close_matches(word, list(words), n=1)), None)
 
 

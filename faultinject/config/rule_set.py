@@ -1,7 +1,6 @@
 """Puts the rules of a run together: the user's, those of presets, and the options' own.
 
-Knows nothing of where settings come from, and of what a front door is. What reads rules is loaded
-only if there are some.
+Knows nothing of where settings come from, and of what a front door is.
 """
 
 from __future__ import annotations
@@ -14,8 +13,10 @@ from attrs import evolve, frozen
 from faultinject.authority import HTTPS_PORT, TargetPattern
 from faultinject.config.file import read_config_file, shown_path
 from faultinject.config.kinds import checked_header
+from faultinject.config.presets import preset_named
 from faultinject.config.rules import read_rule_text, read_rules
-from faultinject.config.rules.rule_list import Reading
+from faultinject.config.rules.node import lines_of
+from faultinject.config.rules.rule_list import Reading, joined, listed, read_one_rule
 from faultinject.config.scalars import shown_text
 from faultinject.errors import SettingsError
 from faultinject.faults.place import Stage
@@ -90,8 +91,6 @@ def composed(settings: Settings, capabilities: Capabilities | None = None) -> Co
     if not settings.rules and not settings.preset:
         rule_set = RuleSet(short_form, settings.seed, settings.marker)
         return Composed(rule_set, only_for=rule_set.ids)
-    from faultinject.config.rules import joined
-
     written = list(_written(settings.rules))
     given = [*written, *_of_presets(settings.preset, settings.only)]
     rules = (_for_targets(rule, settings.target_host) for rule in given)
@@ -118,9 +117,6 @@ _ONLY_FOR_NONE = (
 
 def problems(written: WrittenRules) -> list[str]:
     """Return all that is wrong with rules, a line each."""
-    from faultinject.config.rules.node import lines_of
-    from faultinject.config.rules.rule_list import joined, listed, read_one_rule
-
     files = FileReader(written.folder)
     rules: list[Rule] = []
     found: list[str] = []
@@ -157,8 +153,6 @@ def asked_probability(settings: Settings) -> float:
 
 
 def _written(sources: Iterable[WrittenRules]) -> Iterator[Rule]:
-    from faultinject.config.rules import read_rule_text, read_rules
-
     for each in sources:
         if isinstance(each.value, tuple):
             yield from each.value  # rules that are read
@@ -197,9 +191,6 @@ def _home_expanded(name: str) -> Path:
 
 
 def _of_presets(chosen: Iterable[ChosenPreset], only: Only) -> Iterator[Rule]:
-    from faultinject.config.presets import preset_named
-    from faultinject.config.scalars import shown_text
-
     seen: set[str] = set()
     for each in chosen:
         if each.name in seen:
@@ -239,8 +230,6 @@ def _is_narrowed(rule: Rule) -> bool:
 
 def _too_often(chosen: Iterable[ChosenPreset]) -> Iterator[str]:
     """Return a warning for each preset of which a chance is multiplied to more than 1."""
-    from faultinject.config.presets import preset_named
-
     for each in chosen:
         chances = (_greatest_chance(rule.when) for rule in preset_named(each.name).rules)
         chance = max((one for one in chances if one * each.factor > 1), default=None)

@@ -19,7 +19,7 @@ _OTHER_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
 
 def yaml_value(text: str) -> object:
     """Return the value of a YAML document. Raises `SettingsError` with line and column."""
-    # Not on the way of those who have no YAML.
+    # Late, for it is large, and most runs have no YAML.
     import yaml
 
     from faultinject.config.yaml_loader import Loader

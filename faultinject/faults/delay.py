@@ -9,15 +9,11 @@ from __future__ import annotations
 import math
 from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING
+from statistics import NormalDist
 
 from attrs import frozen
 
 from faultinject.faults.place import Ability
-
-if TYPE_CHECKING:
-    from statistics import NormalDist
-
 
 _LEAST = 2.0**-54  # in place of 0, whose normal quantile is not finite
 
@@ -125,8 +121,6 @@ def _normal(number: float) -> float:
 
 @cache
 def _standard() -> NormalDist:
-    from statistics import NormalDist  # not on the way of those who do not wait so
-
     return NormalDist()
 
 

@@ -5,17 +5,13 @@ Knows nothing of rules, and of what is drawn.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from attrs import frozen
 
+from faultinject.faults.breaks import Break
+from faultinject.faults.delay import Delay
 from faultinject.faults.place import Ability, Stage
-
-if TYPE_CHECKING:  # what reads rules loads them
-    from faultinject.faults.breaks import Break
-    from faultinject.faults.delay import Delay
-    from faultinject.faults.respond import Respond
-    from faultinject.faults.stream import StreamFault
+from faultinject.faults.respond import Respond
+from faultinject.faults.stream import StreamFault
 
 
 @frozen

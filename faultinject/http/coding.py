@@ -1,7 +1,6 @@
 """Takes the content codings off a body (RFC 9110 section 8.4), so that it can be read.
 
-Within a bound, however small the coded body is: a few hundred bytes can stand for gigabytes. The
-libraries for zstd and brotli are loaded when the first such body comes.
+Within a bound, however small the coded body is: a few hundred bytes can stand for gigabytes.
 """
 
 from __future__ import annotations
@@ -9,6 +8,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
+
+import brotli
+import zstandard
 
 from faultinject.http.message import Headers
 
@@ -115,15 +117,11 @@ def _deflate(body: bytes) -> Iterator[bytes]:
 
 
 def _zstd(body: bytes) -> Iterator[bytes]:
-    import zstandard
-
     decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES)
     return _members(body, decompressor.decompressobj, zstandard.ZstdError)
 
 
 def _brotli(body: bytes) -> Iterator[bytes]:
-    import brotli
-
     decompressor = brotli.Decompressor()
     try:
         yield decompressor.process(body, output_buffer_limit=_BROTLI_BYTES)

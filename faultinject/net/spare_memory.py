@@ -6,6 +6,7 @@ between those still in use stay with the process. CPython frees cycles when it l
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import sys
 from collections.abc import Callable
@@ -23,8 +24,6 @@ def give_back() -> None:
     gc.collect()
     if sys.platform != "linux":
         return  # Windows has no library that stands for the program itself
-    import ctypes  # late, for most runs never need it
-
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

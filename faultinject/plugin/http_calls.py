@@ -12,8 +12,11 @@ from attrs import define, evolve
 
 from faultinject.authority import HTTP_PORT, HTTPS_PORT, Authority, TargetPattern
 from faultinject.faults.place import Stage
+from faultinject.faults.render import worded
 from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.http.message import RequestHead, find_header
+from faultinject.providers.known import provider_for
+from faultinject.providers.provider import Asked
 from faultinject.proxy.decision import add_body
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import Session, tell_exchange, told_path
@@ -26,11 +29,6 @@ CLIENT_UNKNOWN = "behind-fault"
 
 
 def _worded(fault: Respond, plan: Plan, facts: Facts) -> InjectedResponse:
-    # Late, as for every rule that words its answers: most runs need no API's words.
-    from faultinject.faults.render import worded
-    from faultinject.providers.known import provider_for
-    from faultinject.providers.provider import Asked
-
     provider = provider_for(facts.host, facts.path)
     asked = Asked(facts.path, facts.json if isinstance(facts.json, dict) else None, facts.host)
     fields = provider.draw_fields(plan.numbers("fields"), time.time(), asked)

@@ -26,15 +26,8 @@ from faultinject.plugin.registrations import Registrations
 from faultinject.plugin.reply.reply_tunnel import reply_tunnels
 from faultinject.plugin.service import PluginService
 from faultinject.plugin.tunnels import Tunnels
-from faultinject.proxy.runtime import (
-    Run,
-    Running,
-    Runtime,
-    check_kind,
-    dialer_of,
-    nobody,
-    runtime_of,
-)
+from faultinject.proxy.run import Run, Running, check_kind, nobody
+from faultinject.proxy.runtime import Runtime, dialer_of, runtime_of
 from faultinject.settings import PluginSettings, TunnelMode
 
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
+from faultinject.events import Kind
 from faultinject.providers import generic, openai
 from faultinject.providers.anthropic.api import PROVIDER as ANTHROPIC
-
-if TYPE_CHECKING:
-    from faultinject.events import Kind
-    from faultinject.providers.provider import Provider
-
+from faultinject.providers.provider import Provider
 
 PROVIDERS = (ANTHROPIC, openai.PROVIDER, generic.PROVIDER)
 """All of them; the last is for what no other recognises."""

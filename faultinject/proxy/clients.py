@@ -23,9 +23,11 @@ from faultinject.net.spare_memory import SpareMemory, give_back
 from faultinject.net.streams import CloseMode, close
 from faultinject.proxy.http_proxy import FrontDoor
 from faultinject.proxy.local_reply import dated, own_response
-from faultinject.proxy.runtime import Run, Runtime, dialer_of, runtime_of
+from faultinject.proxy.run import Run
+from faultinject.proxy.runtime import Runtime, dialer_of, runtime_of
 from faultinject.proxy.session import Session
 from faultinject.proxy.upstream.dial import Dialer
+from faultinject.proxy.upstream.fake.fake_api import FakeApi, FakeUpstream
 from faultinject.proxy.upstream.pool import Dial
 from faultinject.settings import Settings
 
@@ -59,7 +61,6 @@ def _dial_fake_upstream(
     settings: Settings, listener: Listener, dial_other: Dial, nursery: trio.Nursery
 ) -> Dial:
     """Return what dials the fake API for targets."""
-    from faultinject.proxy.upstream.fake.fake_api import FakeApi, FakeUpstream
 
     def is_target(authority: Authority) -> bool:
         return any(t.matches(authority.host, authority.port) for t in settings.target_host)

@@ -13,6 +13,7 @@ from faultinject.authority import Authority
 from faultinject.conditions import MISSING
 from faultinject.events import Warned
 from faultinject.faults.place import Stage
+from faultinject.faults.render import names_model
 from faultinject.http.coding import content_codings, decoded
 from faultinject.http.h1.connection import CONTINUE, ClientConnection
 from faultinject.http.message import End, Part, RequestHead, without_headers
@@ -89,8 +90,6 @@ class Decision:
 
     def _names_model(self) -> bool:
         """Return True if what happens names the model, which the body must tell."""
-        from faultinject.faults.render import names_model
-
         return names_model(self.plan.respond, self.plan.stream, self.facts.provider)
 
     async def _read_body(self, *, for_rules: bool = True) -> None:

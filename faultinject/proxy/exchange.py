@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import trio
 from attrs import define, evolve, field
@@ -25,16 +25,13 @@ from faultinject.net.timeouts import Timeout
 from faultinject.providers.framing.sse import StreamTail
 from faultinject.providers.known import provider_for
 from faultinject.providers.provider import asked_wait_seconds
+from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.proxy.forward import Forwarding
 from faultinject.proxy.local_reply import dated, own_response
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.rules.attempts import Ended
 from faultinject.settings import Limits
-
-if TYPE_CHECKING:
-    from faultinject.proxy.fault_filter import FaultFilter
-
 
 _WHOLE: tuple[Outcome, ...] = ("forwarded", "harmed", "not-reached", "injected")
 """Outcomes after which the upstream's connection is good if its answer came to its end."""

@@ -10,7 +10,6 @@ Knows nothing of rules, and nothing of what comes before and after on either con
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import trio
 from attrs import define, field
@@ -30,12 +29,10 @@ from faultinject.net.timeouts import Timeout
 from faultinject.providers.framing.sse import StreamTail
 from faultinject.providers.provider import is_event_stream
 from faultinject.proxy.disconnect import ClientWatch
+from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.settings import Limits
-
-if TYPE_CHECKING:
-    from faultinject.proxy.fault_filter import FaultFilter
 
 _REMEMBERED_BYTES = 1024 * 1024
 """How much of a request is kept while it may have to be sent again on another connection."""

@@ -23,6 +23,7 @@ from faultinject.net.tasks import run_with_watcher
 from faultinject.providers.provider import is_event_stream, unknown_stream
 from faultinject.proxy.decision import Decision
 from faultinject.proxy.exchange import Exchange, ended
+from faultinject.proxy.planned import Planned, performer_of
 from faultinject.proxy.session import Session, tell_exchange, tell_wait, told_path
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.rules.attempts import Ended
@@ -337,11 +338,6 @@ def _unasked(head: ResponseHead, facts: Facts) -> bool:
 async def _perform(exchange: Exchange, decision: Decision, origin: Origin) -> None:
     plan, request = decision.plan, decision.request
     if not plan.is_simple:
-        from faultinject.proxy.planned import (  # `faultinject.proxy.runtime` loads it
-            Planned,
-            performer_of,
-        )
-
         performer = exchange.performer = performer_of(exchange, plan, decision.facts)
         performer.on_wait = partial(
             tell_wait,

@@ -16,7 +16,7 @@ from attrs import frozen
 from faultinject.authority import bracketed, local_url
 from faultinject.errors import StartError
 from faultinject.events import Listener, ProxyStarted, ProxyStopped
-from faultinject.proxy.runtime import Run, Running, check_kind, nobody
+from faultinject.proxy.run import Run, Running, check_kind, nobody
 from faultinject.settings import Settings
 
 

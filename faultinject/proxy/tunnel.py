@@ -27,6 +27,7 @@ from faultinject.proxy.session import (
     warn_of_relay,
 )
 from faultinject.proxy.sniff import TLS_FLAWS, FirstBytes, Protocol
+from faultinject.proxy.tls_faults import BrokenHandshake
 from faultinject.proxy.tls_policy import Intercept, Refuse, policy_for
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
@@ -134,8 +135,6 @@ class Tunnel:
         if isinstance(verdict, Intercept):
             target = Authority(verdict.host, self.authority.port)
             if (plan := decide_handshake(self.session, target)) is not None:
-                from faultinject.proxy.tls_faults import BrokenHandshake
-
                 await BrokenHandshake(self.session, self.stream, target, plan).run()
                 return None
             origin = Origin(target, self.authority)

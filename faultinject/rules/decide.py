@@ -7,24 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from attrs import evolve, field, frozen
 
+from faultinject.faults.breaks import Break
+from faultinject.faults.delay import Before
+from faultinject.faults.fault import Fault
 from faultinject.faults.place import Stage
+from faultinject.faults.respond import InjectedResponse, Respond
+from faultinject.faults.stream import StreamFault
 from faultinject.rules.attempts import Attempt, Ended, identity_of
 from faultinject.rules.counters import Counters, Slot, Tally
 from faultinject.rules.draws import Draws
 from faultinject.rules.facts import Facts
 from faultinject.rules.index import Candidates, RuleSet
 from faultinject.rules.model import Rule
-
-if TYPE_CHECKING:  # what reads rules loads them
-    from faultinject.faults.breaks import Break
-    from faultinject.faults.delay import Before
-    from faultinject.faults.fault import Fault
-    from faultinject.faults.respond import InjectedResponse, Respond
-    from faultinject.faults.stream import StreamFault
 
 Upstream = Literal["asked", "skipped", "answered"]
 

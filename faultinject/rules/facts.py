@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from attrs import define, field
@@ -22,9 +22,7 @@ from faultinject.events import Kind
 from faultinject.http.cors import is_preflight
 from faultinject.http.message import RequestHead
 from faultinject.providers.known import kind_of, provider_for
-
-if TYPE_CHECKING:
-    from faultinject.providers.provider import Provider
+from faultinject.providers.provider import Provider
 
 USER_AGENT = b"user-agent"
 RETRY_COUNT = b"x-stainless-retry-count"

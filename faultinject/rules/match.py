@@ -6,17 +6,14 @@ Knows nothing of how a match is written, and of how often its rule fires.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 from attrs import field, frozen
 
 from faultinject.authority import TargetPattern
-from faultinject.conditions import MISSING
+from faultinject.conditions import MISSING, AnyOf, JsonPath, JsonTest
 from faultinject.rules.facts import USER_AGENT, Facts, tools_in
-
-if TYPE_CHECKING:  # what reads rules loads them
-    from faultinject.conditions import AnyOf, JsonPath, JsonTest
 
 Condition = Callable[[Facts], bool]
 Read = Callable[[dict[str, Any]], object]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,8 +52,6 @@ class PemFiles:
             with _in_memory(content) as path:
                 yield path
             return
-        import tempfile  # not on the way of those who have files in memory
-
         folder = self._folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Made by `mkstemp`, its mode is 0600 from the start.

@@ -15,7 +15,9 @@ from typing import Any
 from attrs import field, frozen
 
 from faultinject.config import nearest
+from faultinject.config.rules import read_rules
 from faultinject.config.scalars import shown_text
+from faultinject.config.yaml import yaml_value
 from faultinject.errors import SettingsError
 from faultinject.rules.model import Rule
 
@@ -73,9 +75,6 @@ def preset_named(name: str) -> Preset:
 
 def read_preset(name: str, text: str) -> Preset:
     """Read a preset from the text of its file."""
-    from faultinject.config.rules import read_rules
-    from faultinject.config.yaml import yaml_value
-
     document: Any = yaml_value(text)
     return Preset(
         name,

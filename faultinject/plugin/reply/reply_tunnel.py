@@ -30,6 +30,7 @@ from faultinject.proxy.session import (
     warn_of_relay,
 )
 from faultinject.proxy.sniff import FirstBytes
+from faultinject.proxy.tls_faults import BrokenHandshake
 from faultinject.proxy.tls_policy import Intercept, Refuse, policy_for
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.pool import OwnLease
@@ -112,8 +113,6 @@ class ReplyTunnel:
     ) -> Stage | None:
         origin = _origin(session, verdict.host)
         if (plan := decide_handshake(session, origin.authority)) is not None:
-            from faultinject.proxy.tls_faults import BrokenHandshake
-
             await BrokenHandshake(session, self.stream, origin.authority, plan).run()
             return None
         interception = Interception(self.stream, origin, None)

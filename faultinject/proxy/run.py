@@ -1,0 +1,208 @@
+"""A run of the proxy or the plugin, as it is before anything listens: its rules and its authority.
+
+Whatever is wrong in what the user chose is found here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypedDict
+
+import trio
+from attrs import define, field, frozen
+
+import faultinject
+from faultinject.config.rule_set import (
+    Composed,
+    asked_probability,
+    chances,
+    composed,
+    first_attempts,
+)
+from faultinject.errors import DataDirectoryError, SettingsError
+from faultinject.events import Event, Listener, PluginStopped, ProxyStopped, Warned
+from faultinject.providers.known import provider_for
+from faultinject.rules import Counters, RuleSet
+from faultinject.rules.checks import Capabilities
+from faultinject.settings import Only, Settings
+from faultinject.tls.certificate_authority import CertificateAuthority, NoAuthority
+from faultinject.tls.handshake import check_roots, key_log_problem
+from faultinject.tls.pem_files import PemFiles
+
+
+def nobody(_event: Event) -> None:
+    """Listen to nothing."""
+
+
+def check_kind(settings: object, kind: type[Settings]) -> None:
+    """Raise `SettingsError` unless settings are of a kind: a program may hand over anything."""
+    if not isinstance(settings, kind):
+        raise SettingsError(
+            f"{type(settings).__name__} is not a {kind.__name__};"
+            f" make one by faultinject.{kind.__name__}(...)"
+        )
+
+
+@frozen(kw_only=True)
+class Running:
+    """What serves, as whoever started it sees it."""
+
+    ca_cert: Path | None
+    """The certificate that clients must trust; None if there is no certificate authority."""
+    _told_to_drain: trio.Event
+
+    def drain(self) -> None:
+        """Let no new client in, end idle ones, and end once open exchanges have.
+
+        They get ``limits.drain_seconds``; then what serves returns.
+        """
+        self._told_to_drain.set()
+
+
+class StartFields(TypedDict):
+    """What is told of every start."""
+
+    time: float
+    version: str
+    host: str
+    targets: tuple[str, ...]
+    error_probability: float
+    status_code: int
+    seed: int
+    ca_cert: str | None
+    rules: tuple[str, ...]
+    chances: dict[str, float]
+    only: Only
+    unknown_apis: tuple[str, ...]
+    first_attempts: dict[str, int]
+    only_for: tuple[str, ...]
+    refuse_websocket: bool
+
+
+@define(eq=False)
+class Run:
+    """What a run has before anything listens, and keeps to its end."""
+
+    settings: Settings
+    listener: Listener
+    authority: CertificateAuthority | NoAuthority
+    pem_files: PemFiles
+    """How leaves reach OpenSSL."""
+    _composed: Composed
+    counters: Counters = field(factory=Counters, init=False)
+    """How often each rule was reached and fired."""
+    told_to_drain: trio.Event = field(factory=trio.Event, init=False)
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        listener: Listener,
+        capabilities: Capabilities | None = None,
+        *,
+        is_base_url: bool = False,
+    ) -> Run:
+        """Make ready what settings mean. Raises `SettingsError`, `StartError`.
+
+        Without ``capabilities`` there is no fault that cannot be performed. ``is_base_url`` says
+        that clients may come without TLS, so that a run without a certificate authority is of use.
+        """
+        rules = composed(settings, capabilities)
+        if settings.upstream_ca is not None:
+            check_roots(settings.upstream_ca)
+        pem_files = PemFiles(settings.data_dir)
+        authority = _authority(settings, pem_files, may_lack=is_base_url)
+        return cls(settings, listener, authority, pem_files, rules)
+
+    @property
+    def rule_set(self) -> RuleSet:
+        """The rules at the start."""
+        return self._composed.rule_set
+
+    # What is told
+
+    def start_fields(self) -> StartFields:
+        """Return what the event of the start says, whatever the way in is."""
+        settings, ca_cert = self.settings, self.authority.certificate_path
+        return {
+            "time": time.time(),
+            "version": faultinject.__version__,
+            "host": settings.host,
+            "targets": tuple(str(target) for target in settings.target_host),
+            "error_probability": asked_probability(settings),
+            "status_code": settings.status_code,
+            "seed": settings.seed,
+            "ca_cert": None if ca_cert is None else str(ca_cert),
+            "rules": self.rule_set.ids,
+            "chances": chances(self.rule_set),
+            "only": settings.only,
+            "unknown_apis": tuple(
+                target.host
+                for target in settings.target_host
+                if target.exact and provider_for(target.host, "/").name == "plain"
+            ),
+            "first_attempts": first_attempts(self.rule_set),
+            "only_for": self._composed.only_for,
+            "refuse_websocket": settings.refuse_websocket,
+        }
+
+    @contextmanager
+    def told(self, started: Event, stopped: type[ProxyStopped | PluginStopped]) -> Iterator[None]:
+        """Tell of the start, then of what the user should know; after the block of the end."""
+        self.listener(started)
+        for message in self._warnings():
+            self.listener(Warned(time=time.time(), message=message))
+        try:
+            yield
+        finally:
+            reason = "told to stop" if self.told_to_drain.is_set() else "cancelled"
+            totals = self.counters.totals(self.rule_set.ids)
+            self.listener(stopped(time=time.time(), reason=reason, rules=totals))
+
+    def _warnings(self) -> Iterator[str]:
+        if isinstance(self.authority, NoAuthority):
+            yield (
+                "TLS cannot be intercepted, so that CONNECT to a target is refused; base-URL mode"
+                f" works: {self.authority.reason}"
+            )
+        else:
+            yield from self._warnings_of(self.authority)
+        if (problem := key_log_problem()) is not None:
+            yield problem
+        yield from self._composed.warnings
+
+    def _warnings_of(self, authority: CertificateAuthority) -> Iterator[str]:
+        if authority.key_readable_by_others:
+            yield (
+                f"{authority.key_path}: other users of this machine may read the key, and so"
+                " pass for any site towards whoever trusts the certificate; run 'chmod 600' on it"
+            )
+        targets = [target.host for target in self.settings.target_host if target.exact]
+        if names := authority.names_left_out(targets):
+            yield (
+                f"{authority.certificate_path}: its name constraints leave out"
+                f" {', '.join(names)}: clients refuse what it signs for that; use another CA"
+            )
+
+
+def _authority(
+    settings: Settings, pem_files: PemFiles, *, may_lack: bool
+) -> CertificateAuthority | NoAuthority:
+    """Open the certificate authority that is meant, or make it.
+
+    If it ``may_lack``, the user has named no place for it, and there is a target that a base URL
+    can stand for, its absence is no error. Raises `SettingsError`.
+    """
+    chosen = settings.ca_cert, settings.ca_key, settings.data_dir
+    try:
+        authority = CertificateAuthority.chosen(*chosen)
+        pem_files.check()
+    except DataDirectoryError as error:
+        has_base_url = may_lack and any(target.exact for target in settings.target_host)
+        if has_base_url and chosen == (None, None, None):
+            return NoAuthority(str(error))
+        raise
+    return authority
