@@ -64,7 +64,7 @@ class TooMuchError(Exception):
 class TunnelPlugin(Protocol):
     """What a host calls. Calls about one side and direction of a tunnel come one at a time."""
 
-    async def reply_to(
+    async def process_tunnel_data(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Say what shall become of a chunk.

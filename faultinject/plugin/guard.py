@@ -20,7 +20,7 @@ NO_SESSION = 0
 """Stands for the session, where the call belongs to none or to one that is not known."""
 
 
-def tell_defect(listener: Listener, where: str, error: Exception) -> None:
+def report_defect(listener: Listener, where: str, error: Exception) -> None:
     """Tell of an exception that should not have been; ``where`` stands for the client."""
     listener(
         SessionFailed(
@@ -52,7 +52,7 @@ class TunnelGuard:
     _under_way: dict[str, set[trio.CancelScope]] = field(factory=dict, init=False)
     _broken: dict[str, None] = field(factory=dict, init=False)
 
-    async def reply_to(
+    async def guarded_reply(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Ask the tunnel."""
@@ -61,14 +61,14 @@ class TunnelGuard:
             return reply
         with self._cancellable(tunnel_id):
             try:
-                reply = await self.tunnels.reply_to(side, direction, tunnel_id, chunk)
+                reply = await self.tunnels.process_tunnel_data(side, direction, tunnel_id, chunk)
             except Exception as error:  # noqa: BLE001 - the other tunnels go on
                 self.failed(tunnel_id, error)
         return reply
 
     def failed(self, tunnel_id: str, error: Exception) -> None:
         """Tell of a defect and close its tunnel."""
-        tell_defect(self.listener, f"tunnel {tunnel_id}", error)
+        report_defect(self.listener, f"tunnel {tunnel_id}", error)
         self._broken[tunnel_id] = None
         if len(self._broken) > REMEMBERED:
             del self._broken[next(iter(self._broken))]

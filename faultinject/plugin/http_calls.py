@@ -19,7 +19,7 @@ from faultinject.providers.known import provider_for
 from faultinject.providers.provider import Asked
 from faultinject.proxy.decision import add_body
 from faultinject.proxy.runtime import Runtime
-from faultinject.proxy.session import Session, tell_exchange, told_path
+from faultinject.proxy.session import Session, report_exchange, reported_path
 from faultinject.rules import Plan
 from faultinject.rules.attempts import Ended
 from faultinject.rules.facts import Facts
@@ -39,7 +39,7 @@ def _worded(fault: Respond, plan: Plan, facts: Facts) -> InjectedResponse:
 class HttpCalls:
     """Decides on requests that come one at a time, from nobody in particular."""
 
-    services: Runtime
+    runtime: Runtime
     enabled: bool
     """Whether any of them are harmed (``--http-forward``)."""
 
@@ -54,17 +54,17 @@ class HttpCalls:
             return None
         started = time.perf_counter()
         facts = Facts(authority.host, authority.port, request)
-        add_body(self.services, facts, body)
-        plan = self.services.decide(self.services.rule_set, facts, Stage.ANSWER)
+        add_body(self.runtime, facts, body)
+        plan = self.runtime.decide(self.runtime.rule_set, facts, Stage.ANSWER)
         response = plan.source
         if plan.respond is not None:
             response = _worded(plan.respond, plan, facts)
-        page = self.services.origins.page(str(authority), request)
+        page = self.runtime.origins.page(str(authority), request)
         if page is not None and response is not None:
             response = evolve(response, headers=page.shown(response.headers))
         # What a request that passes comes to is not shown.
-        plan.end(Ended(self.services.now_seconds, failed=response is not None))
-        self._tell(authority, facts, len(body), plan.rule_id, response, started)
+        plan.end(Ended(self.runtime.now_seconds, failed=response is not None))
+        self._report(authority, facts, len(body), plan.rule_id, response, started)
         return response
 
     def _authority(self, request: RequestHead) -> Authority | None:
@@ -81,9 +81,9 @@ class HttpCalls:
         return next((each for each in choice if self._target(each)), choice[0])
 
     def _target(self, authority: Authority) -> TargetPattern | None:
-        return self.services.target_of(authority.host, authority.port)
+        return self.runtime.target_of(authority.host, authority.port)
 
-    def _tell(
+    def _report(
         self,
         authority: Authority,
         facts: Facts,
@@ -92,16 +92,14 @@ class HttpCalls:
         response: InjectedResponse | None,
         started: float,
     ) -> None:
-        session = Session(
-            self.services, self.services.next_session_id(), CLIENT_UNKNOWN, exchanges=1
-        )
-        tell_exchange(
+        session = Session(self.runtime, self.runtime.next_session_id(), CLIENT_UNKNOWN, exchanges=1)
+        report_exchange(
             session,
             authority,
             started,
             method=facts.method,
             scheme="http",
-            path=told_path(facts.head),
+            path=reported_path(facts.head),
             outcome="forwarded" if response is None else "injected",
             rule=rule_id,
             status=None if response is None else response.status,

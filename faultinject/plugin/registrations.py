@@ -31,12 +31,12 @@ class Registrations:
     """Where each listens, once it does."""
     command: str = ""
     """How Fault is started so that it uses both; by default with their options alone."""
-    tell: Callable[[str], None] = lambda _problem: None
+    warn: Callable[[str], None] = lambda _problem: None
     """Gets a problem once, when it is found: the host does not show what it is answered."""
     _first_called: dict[Side, float] = field(factory=dict, init=False)
     _first_asked: dict[Side, float] = field(factory=dict, init=False)
     _both_called: trio.Event = field(factory=trio.Event, init=False)
-    _told: bool = field(default=False, init=False)
+    _warned: bool = field(default=False, init=False)
 
     @property
     def flags(self) -> str:
@@ -89,7 +89,7 @@ class Registrations:
             f" cannot work: --grpc-plugin {missing} is missing. Start it with both:"
             f" {self.command or f'fault run {self.flags}'}"
         )
-        if not self._told:
-            self._told = True
-            self.tell(problem)
+        if not self._warned:
+            self._warned = True
+            self.warn(problem)
         return problem

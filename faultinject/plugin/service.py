@@ -14,7 +14,7 @@ from attrs import define
 from faultinject.plugin import wire
 from faultinject.plugin._generated import plugin_pb2 as pb
 from faultinject.plugin.calls import Close, Direction, Replace, Reply, Side, TooMuchError
-from faultinject.plugin.guard import CLOSED_BY_DEFECT, TunnelGuard, tell_defect
+from faultinject.plugin.guard import CLOSED_BY_DEFECT, TunnelGuard, report_defect
 from faultinject.plugin.http_calls import CLIENT_UNKNOWN, HttpCalls
 from faultinject.plugin.registrations import Registrations
 from faultinject.tls.client_hello import AlertDescription, fatal_alert
@@ -88,7 +88,7 @@ class PluginService:
             return Close(f"a chunk has more than {wire.MAX_CHUNK_BYTES} bytes")
         if await self.registrations.is_alone(self.side):
             return _end_of_lone_side(direction)
-        return await self.tunnels.reply_to(side, direction, request.id, request.chunk)
+        return await self.tunnels.guarded_reply(side, direction, request.id, request.chunk)
 
     # HTTP
 
@@ -108,7 +108,7 @@ class PluginService:
                 if response is not None:
                     return wire.injected(response)
         except Exception as error:  # noqa: BLE001 - the request shall be none the worse for it
-            tell_defect(self.http.services.listener, CLIENT_UNKNOWN, error)
+            report_defect(self.http.runtime.listener, CLIENT_UNKNOWN, error)
         return wire.passed_request(request.request)
 
     async def http_response(

@@ -26,14 +26,14 @@ from faultinject.plugin.registrations import Registrations
 from faultinject.plugin.reply.reply_tunnel import reply_tunnels
 from faultinject.plugin.service import PluginService
 from faultinject.plugin.tunnels import Tunnels
-from faultinject.proxy.run import Run, Running, check_kind, nobody
+from faultinject.proxy.run import Run, Running, check_kind, ignore_event
 from faultinject.proxy.runtime import Runtime, dialer_of, runtime_of
 from faultinject.settings import PluginSettings, TunnelMode
 
 
 @asynccontextmanager
-async def open_front(
-    settings: PluginSettings, services: Runtime, tunnels: TunnelPlugin
+async def open_registrations(
+    settings: PluginSettings, runtime: Runtime, tunnels: TunnelPlugin
 ) -> AsyncIterator[Registrations]:
     """Listen for the host for as long as the block runs; the value says where.
 
@@ -44,12 +44,12 @@ async def open_front(
     # Late, for loading it takes a while, changes asyncio, and fails on some Pythons.
     from faultinject.plugin.bridge.grpc_server import Endpoint, open_grpc
 
-    def tell(problem: str) -> None:
-        services.listener(Warned(time=time.time(), message=problem))
+    def warn(problem: str) -> None:
+        runtime.listener(Warned(time=time.time(), message=problem))
 
-    registrations = Registrations(settings.tunnel, tell=tell)
-    guarded = TunnelGuard(tunnels, services.listener)
-    http = HttpCalls(services, settings.http_forward)
+    registrations = Registrations(settings.tunnel, warn=warn)
+    guarded = TunnelGuard(tunnels, runtime.listener)
+    http = HttpCalls(runtime, settings.http_forward)
     ports = {
         Side.CLIENT: (settings.port, "--port"),
         Side.UPSTREAM: (settings.upstream_port, "--upstream-port"),
@@ -65,7 +65,7 @@ async def open_front(
             )
         )
 
-    async with open_grpc(endpoints, tell) as bound_ports:
+    async with open_grpc(endpoints, warn) as bound_ports:
         for side, bound_port in zip(ports, bound_ports, strict=True):
             registrations.urls[side] = local_url(settings.host, bound_port)
         yield registrations
@@ -88,7 +88,7 @@ class RunningPlugin(Running):
 async def serve_plugin(
     settings: PluginSettings,
     *,
-    listener: Listener = nobody,
+    listener: Listener = ignore_event,
     task_status: trio.TaskStatus[RunningPlugin] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run the plugin until cancelled, or told to drain by the started value.
@@ -117,27 +117,27 @@ async def _serve(
 ) -> None:
     # Who calls the plugin is no client that it could be dialled for.
     dialer = dialer_of(settings, lambda _socket: False)
-    services = runtime_of(run, dialer, resumption=False)
-    tunnels = _MODES[settings.tunnel](nursery, services, settings)
-    async with open_front(settings, services, tunnels) as registrations:
+    runtime = runtime_of(run, dialer, resumption=False)
+    tunnels = _MODES[settings.tunnel](nursery, runtime, settings)
+    async with open_registrations(settings, runtime, tunnels) as registrations:
         command = registrations.command = _command(settings, registrations)
-        with run.told(_started(settings, run, registrations, command), PluginStopped):
+        with run.announced(_started(settings, run, registrations, command), PluginStopped):
             task_status.started(
                 RunningPlugin(
                     ca_cert=run.authority.certificate_path,
-                    told_to_drain=run.told_to_drain,
+                    draining=run.draining,
                     registrations=registrations,
                     command=command,
                 )
             )
-            await _until_drained(run, services, tunnels)
+            await _until_drained(run, runtime, tunnels)
 
 
-async def _until_drained(run: Run, services: Runtime, tunnels: Tunnels[Any]) -> None:
+async def _until_drained(run: Run, runtime: Runtime, tunnels: Tunnels[Any]) -> None:
     try:
-        await run.told_to_drain.wait()
-        services.draining = True
-        with trio.move_on_after(services.limits.drain_seconds):
+        await run.draining.wait()
+        runtime.draining = True
+        with trio.move_on_after(runtime.limits.drain_seconds):
             await tunnels.drain()
     finally:
         with trio.CancelScope(shield=True):

@@ -29,7 +29,7 @@ session in the middle of one."""
 class Hosted(Protocol):
     """A tunnel as its host sees it."""
 
-    async def reply_to(self, side: Side, direction: Direction, chunk: bytes) -> Reply:
+    async def answer_chunk(self, side: Side, direction: Direction, chunk: bytes) -> Reply:
         """Answer a call of the host. Cancelled, it ends the tunnel."""
         ...
 
@@ -63,7 +63,7 @@ class Tunnels(Generic[T]):
     _draining: bool = field(default=False, init=False)
     _one_ended: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot, init=False)
 
-    async def reply_to(
+    async def process_tunnel_data(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Let the tunnel answer; see `TunnelPlugin`."""
@@ -72,7 +72,7 @@ class Tunnels(Generic[T]):
             if reason := self._refusal(tunnel_id):
                 return Close(reason)
             tunnel = self._begin(tunnel_id)
-        return await tunnel.reply_to(side, direction, chunk)
+        return await tunnel.answer_chunk(side, direction, chunk)
 
     def _refusal(self, tunnel_id: str) -> str:
         if tunnel_id in self._given_up:

@@ -29,30 +29,30 @@ LONGEST_WAIT_SECONDS = 0.2
 """A slow upstream costs five kicks a second at most."""
 
 
-async def kick_while_unproven(upload: Lane, kicking: Lane) -> None:
+async def wake_while_unproven(upload: Lane, waking: Lane) -> None:
     """Kick whenever the upload might be stalled, until cancelled.
 
-    ``kicking`` is the other lane; a promised slot of it must be out, and have nothing to say. It
+    ``waking`` is the other lane; a promised slot of it must be out, and have nothing to say. It
     is released at the end.
     """
-    upload.proves = kicking.keeps_slots = True
+    upload.proves = waking.keeps_slots = True
     try:
         while True:
             while not upload.unproven:
                 await upload.slots_moved.park()
-            await _kick_until_proven(upload, kicking)
+            await _wake_until_proven(upload, waking)
     finally:
-        upload.proves = kicking.keeps_slots = False
-        kicking.release()
+        upload.proves = waking.keeps_slots = False
+        waking.release()
 
 
-async def _kick_until_proven(upload: Lane, kicking: Lane) -> None:
+async def _wake_until_proven(upload: Lane, waking: Lane) -> None:
     wait_seconds = FIRST_WAIT_SECONDS
     while True:
         with trio.move_on_after(wait_seconds):
             await _proof(upload)
             return
-        kicking.kick()
+        waking.wake()
         wait_seconds = min(wait_seconds * WAIT_FACTOR, LONGEST_WAIT_SECONDS)
 
 

@@ -14,7 +14,7 @@ from faultinject.faults.respond import InjectedResponse
 from faultinject.http.message import Headers, RequestHead
 from faultinject.plugin._generated import plugin_pb2 as pb
 from faultinject.plugin.calls import Close, Direction, PassThrough, Reply, Side
-from faultinject.proxy.local_reply import own_response
+from faultinject.proxy.local_reply import local_reply
 from faultinject.settings import TunnelMode
 
 SERVICE = pb.DESCRIPTOR.services_by_name["PluginService"]
@@ -193,7 +193,7 @@ def _passed(response: pb.HttpResponse) -> pb.ProcessHttpResponseResponse:
 
 def _too_large(what: str) -> InjectedResponse:
     words = f"the {what} is too large to be passed on by a plugin ({MAX_REPLY_BYTES} bytes)"
-    return own_response(502, "limit", words)
+    return local_reply(502, "limit", words)
 
 
 def _content_length(body: bytes) -> pb.HttpHeader:

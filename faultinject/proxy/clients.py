@@ -21,8 +21,8 @@ from faultinject.net.listener import Acceptor, SocketListener
 from faultinject.net.socket_stream import SocketStream
 from faultinject.net.spare_memory import SpareMemory, give_back
 from faultinject.net.streams import CloseMode, close
-from faultinject.proxy.http_proxy import FrontDoor
-from faultinject.proxy.local_reply import dated, own_response
+from faultinject.proxy.http_proxy import HttpProxy
+from faultinject.proxy.local_reply import dated, local_reply
 from faultinject.proxy.run import Run
 from faultinject.proxy.runtime import Runtime, dialer_of, runtime_of
 from faultinject.proxy.session import Session
@@ -35,21 +35,21 @@ from faultinject.settings import Settings
 async def serve_clients(
     run: Run,
     listeners: list[trio.SocketListener],
-    is_ourselves: Callable[[trio.socket.SocketType], bool],
+    is_loop: Callable[[trio.socket.SocketType], bool],
 ) -> None:
     """Serve whoever connects, until the run is told to drain and every session has ended.
 
-    ``is_ourselves`` is as `Dialer` has it.
+    ``is_loop`` is as `Dialer` has it.
     """
-    dialer = dialer_of(run.settings, is_ourselves)
+    dialer = dialer_of(run.settings, is_loop)
     async with trio.open_nursery() as fake_upstream:
         spare_memory = SpareMemory(give_back if run.settings.gives_memory_back else None)
-        acceptor = _Acceptor(_services(run, dialer, fake_upstream), spare_memory)
-        await acceptor.run(listeners, run.told_to_drain)
+        acceptor = _Acceptor(_runtime(run, dialer, fake_upstream), spare_memory)
+        await acceptor.run(listeners, run.draining)
         fake_upstream.cancel_scope.cancel()
 
 
-def _services(run: Run, dialer: Dialer, fake_upstream: trio.Nursery) -> Runtime:
+def _runtime(run: Run, dialer: Dialer, fake_upstream: trio.Nursery) -> Runtime:
     settings = run.settings
     if not settings.fake_upstream:
         return runtime_of(run, dialer)
@@ -73,26 +73,24 @@ def _dial_fake_upstream(
 class _Acceptor:
     """Turns accepted sockets into sessions, and ends them when it is time."""
 
-    services: Runtime
+    runtime: Runtime
     _spare_memory: SpareMemory
     sessions: set[Session] = field(factory=set)
 
-    async def run(self, listeners: list[trio.SocketListener], told_to_drain: trio.Event) -> None:
+    async def run(self, listeners: list[trio.SocketListener], draining: trio.Event) -> None:
         """Accept clients until told to drain; return when every session has ended."""
         async with trio.open_nursery() as sessions:
             with ExitStack() as owned:
                 doors = [owned.enter_context(SocketListener(tcp)) for tcp in listeners]
                 async with trio.open_nursery() as accepting:
-                    accept = Acceptor(self.serve_connection, self._tell_no_room)
+                    accept = Acceptor(self.serve_connection, self._warn_no_room)
                     for door in doors:
                         accepting.start_soon(accept.run, door, sessions)
-                    await told_to_drain.wait()
+                    await draining.wait()
                     accepting.cancel_scope.cancel()
             for tcp in listeners:
                 await tcp.aclose()
-            sessions.cancel_scope.deadline = (
-                trio.current_time() + self.services.limits.drain_seconds
-            )
+            sessions.cancel_scope.deadline = trio.current_time() + self.runtime.limits.drain_seconds
             self._drain()
 
     async def serve_connection(self, stream: SocketStream) -> None:
@@ -102,29 +100,29 @@ class _Acceptor:
 
     async def _serve(self, stream: SocketStream) -> None:
         async with stream:
-            if len(self.sessions) >= self.services.limits.sessions:
-                await self._turn_away(stream)
+            if len(self.sessions) >= self.runtime.limits.sessions:
+                await self._refuse(stream)
                 return
-            session = Session(self.services, self.services.next_session_id(), _peer(stream))
+            session = Session(self.runtime, self.runtime.next_session_id(), _peer(stream))
             self.sessions.add(session)
             self._spare_memory.began(len(self.sessions))
             try:
-                door = FrontDoor(stream, stream.acknowledge)
+                door = HttpProxy(stream, stream.acknowledge)
                 await session.run(door.serve)
             finally:
                 self.sessions.discard(session)
 
-    def _tell_no_room(self, reason: str) -> None:
+    def _warn_no_room(self, reason: str) -> None:
         message = (
             f"a connection has to wait, for the system has no room for it ({reason}): allow more"
             " open files (ulimit -n), or let clients close what they do not use"
         )
-        self.services.listener(Warned(time=time.time(), message=message))
+        self.runtime.listener(Warned(time=time.time(), message=message))
 
-    async def _turn_away(self, stream: SocketStream) -> None:
+    async def _refuse(self, stream: SocketStream) -> None:
         words = f"the proxy already serves {len(self.sessions)} connections"
-        head, *rest = dated(own_response(503, "busy", words), close=True)
-        client = ClientConnection(stream, head_bytes=self.services.limits.head_bytes)
+        head, *rest = dated(local_reply(503, "busy", words), close=True)
+        client = ClientConnection(stream, head_bytes=self.runtime.limits.head_bytes)
         try:
             await client.send(head, *rest)
         except ClientGoneError:
@@ -133,7 +131,7 @@ class _Acceptor:
 
     def _drain(self) -> None:
         """End the sessions that have nothing under way, and the others when they are done."""
-        self.services.draining = True
+        self.runtime.draining = True
         for session in tuple(self.sessions):
             session.drain()
 

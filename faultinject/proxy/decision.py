@@ -26,7 +26,7 @@ from faultinject.rules.facts import Facts
 _LONGEST_CODING = 40
 
 
-def add_body(services: Runtime, facts: Facts, body: bytes) -> None:
+def add_body(runtime: Runtime, facts: Facts, body: bytes) -> None:
     """Put a body that came with a request into its facts.
 
     One that cannot be decoded is taken as it came, and a warning says so.
@@ -35,12 +35,12 @@ def add_body(services: Runtime, facts: Facts, body: bytes) -> None:
     if not body or not (codings := content_codings(facts.head.headers)):
         return
     try:
-        facts.body = decoded(body, codings, services.limits.drained_body_bytes)
+        facts.body = decoded(body, codings, runtime.limits.drained_body_bytes)
     except ValueError as error:
         if facts.json is not MISSING:  # it is not coded, whatever its header says
             return
         words = b", ".join(codings)[:_LONGEST_CODING].decode("ascii", "backslashreplace")
-        services.warn_once(
+        runtime.warn_once(
             f"a request to {facts.host} has a compressed body (content-encoding: {words}) that"
             f" cannot be decoded ({error}): rules that read the body do not match such requests"
         )
@@ -48,12 +48,12 @@ def add_body(services: Runtime, facts: Facts, body: bytes) -> None:
 
 def decide_handshake(session: Session, authority: Authority) -> Plan | None:
     """Return what the rules have happen to a handshake; None if it goes on."""
-    services = session.services
-    if not services.rule_set.has(Stage.HANDSHAKE):
+    runtime = session.runtime
+    if not runtime.rule_set.has(Stage.HANDSHAKE):
         return None
     head = RequestHead(b"CONNECT", str(authority).encode(), ())
     facts = Facts(authority.host, authority.port, head, connection=session.id)
-    plan = services.decide(services.rule_set, facts, Stage.HANDSHAKE)
+    plan = runtime.decide(runtime.rule_set, facts, Stage.HANDSHAKE)
     if plan.breaks is None:
         plan.end()
         return None
@@ -75,16 +75,16 @@ class Decision:
 
     async def make(self) -> None:
         """Decide. Raises `ClientGoneError`, `ClientProtocolError` if the body does not come."""
-        services = self.session.services
-        rule_set = services.rule_set  # one and the same, though another may come meanwhile
+        runtime = self.session.runtime
+        rule_set = runtime.rule_set  # one and the same, though another may come meanwhile
         if rule_set.has(Stage.REQUEST):
-            self.plan = services.decide(rule_set, self.facts, Stage.REQUEST)
+            self.plan = runtime.decide(rule_set, self.facts, Stage.REQUEST)
             if self.plan.rule_id is not None:
                 return
         candidates = rule_set.candidates(Stage.ANSWER, self.facts)
         if candidates.need_body:
             await self._read_body()
-        self.plan = services.decide(rule_set, self.facts, Stage.ANSWER, candidates)
+        self.plan = runtime.decide(rule_set, self.facts, Stage.ANSWER, candidates)
         if not self.plan.is_simple and not candidates.need_body and self._names_model():
             await self._read_body(for_rules=False)
 
@@ -100,7 +100,7 @@ class Decision:
             self._warn()
         if isinstance(parts[-1], End):
             body = b"".join([part for part in parts if isinstance(part, bytes)])
-            add_body(self.session.services, self.facts, body)
+            add_body(self.session.runtime, self.facts, body)
         self.received = tuple(parts)
 
     async def _receive_rest(self, parts: list[Part]) -> list[Part]:
@@ -108,9 +108,9 @@ class Decision:
 
         A client may send it in millions of pieces.
         """
-        limits = self.session.services.limits
+        limits = self.session.runtime.limits
         if not parts and self.client.waits_for_continue:
-            await self._say_continue()
+            await self._send_continue()
         body = bytearray()
         while True:
             for part in parts:
@@ -122,15 +122,15 @@ class Decision:
             self.session.timeout.reset("the request's body", limits.idle_seconds)
             parts = await self.client.receive()
 
-    async def _say_continue(self) -> None:
+    async def _send_continue(self) -> None:
         """Have the client send its body; the upstream need not say the same once more."""
-        await self.session.lease.make_way()
+        await self.session.lease.before_local_reply()
         await self.client.send(CONTINUE)
         headers = without_headers(self.request.headers, b"expect")
         self.request = evolve(self.request, headers=headers)
 
     def _warn(self) -> None:
-        limit = self.session.services.limits.drained_body_bytes
+        limit = self.session.runtime.limits.drained_body_bytes
         message = (
             f"a request to {self.facts.host} has a body of more than {limit} bytes: rules that"
             " read the body do not match it"

@@ -1,7 +1,4 @@
-"""Watching a client while it waits for its answer, so that its leaving ends the work at once.
-
-Knows nothing of what it waits for.
-"""
+"""Watches a client while it waits for its response: if it leaves, the work for it ends at once."""
 
 from __future__ import annotations
 
@@ -31,26 +28,26 @@ class ClientWatch:
     """Set when the client has ended its side and may still be reading."""
 
     async def run(self) -> None:
-        """Return only when there is nothing more to watch for; raise if the client left.
+        """Return when there is nothing more to watch for. Raises `ClientGoneError`.
 
         A client that has announced its last request may end its side of a TCP connection and
-        still read. One that has not means by its end that it does not want the answer: the
-        upstream shall stop working on it.
+        still read. If it has not, the end means that it does not want the response any more: the
+        upstream should stop working on it.
         """
-        if self.lease.stay_ready():
+        if not self.lease.before_watch():
             return
         may_half_close = self.client.half_closeable and self.client.announced_last
         while len(self.client.unread) < self.limits.early_bytes:
-            if self.lease.follow(self.client.unread):
-                return  # it is not asked for more than it has said
+            if not self.lease.before_read(self.client.unread):
+                return
             if not await self.client.read_more():
                 if may_half_close:
                     self.ended.set()
-                    return  # it has said all it will say, and may well be reading
+                    return  # it sends nothing more, and may well be reading
                 raise ClientGoneError("the client closed the connection before the answer's end")
 
-    async def beside(self, main: Callable[[], Awaitable[T]]) -> T:
-        """Run something for as long as the client stays. Raises `ClientGoneError`."""
+    async def run_while_connected(self, main: Callable[[], Awaitable[T]]) -> T:
+        """Run ``main`` while the client stays. Raises `ClientGoneError` once it has left."""
         failure: ClientGoneError | None = None
 
         async def watch(ended: trio.CancelScope) -> None:

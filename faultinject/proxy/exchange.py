@@ -27,7 +27,7 @@ from faultinject.providers.known import provider_for
 from faultinject.providers.provider import asked_wait_seconds
 from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.proxy.forward import Forwarding
-from faultinject.proxy.local_reply import dated, own_response
+from faultinject.proxy.local_reply import dated, local_reply
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.rules.attempts import Ended
@@ -49,7 +49,7 @@ class Exchange:
     lease: Lease
     timeout: Timeout
     limits: Limits
-    performer: FaultFilter | None = None
+    fault_filter: FaultFilter | None = None
     """What performs the plan, if there is more to it than to inject an answer or to pass one on."""
     page: BrowserPage | None = None
     """The page in a browser that the request is of."""
@@ -79,7 +79,7 @@ class Exchange:
         if self.client.response_started:
             self.outcome = "refused"
             return  # too late to say so
-        response = own_response(problem.status, "request", str(problem))
+        response = local_reply(problem.status, "request", str(problem))
         await self._answer("refused", method, response, last=True)
 
     async def forward(
@@ -89,9 +89,9 @@ class Exchange:
 
         ``received`` is what was read of the request's body already.
         """
-        await self._ask(request, origin, received, self._after_answer, self._take_note)
+        await self._ask(request, origin, received, self._after_answer, self._response_ended)
 
-    async def lose(
+    async def forward_and_discard(
         self,
         request: RequestHead,
         origin: Origin,
@@ -117,7 +117,9 @@ class Exchange:
         then: Callable[[Forwarding], Awaitable[None]],
         on_answer: Callable[[], None] | None = None,
     ) -> None:
-        forwarding = Forwarding(self.client, self.lease, self.timeout, self.limits, self.performer)
+        forwarding = Forwarding(
+            self.client, self.lease, self.timeout, self.limits, self.fault_filter
+        )
         forwarding.on_answer = on_answer
         forwarding.on_head = None if self.page is None else self.page.learn
         try:
@@ -130,8 +132,8 @@ class Exchange:
         except ClientProtocolError as error:
             await self.refuse(request.method, error)
         finally:
-            if self.error is None and not self._over:  # a time limit, or the proxy stops
-                self.outcome = self._told_of("upstream-error")
+            if self.error is None and not self._is_complete:  # a time limit, or the proxy stops
+                self.outcome = self._unless_harmed("upstream-error")
                 self.error = "broken off before the answer's end"
             self.head, self.status = self.head or forwarding.head, self.status or forwarding.status
             if not self._upstream_stays_good():
@@ -151,10 +153,10 @@ class Exchange:
         path = request.target.partition(b"?")[0].decode("ascii", "backslashreplace")
         shape = provider_for(origin.authority.host, path).shape(path)
         if tail is not None and shape.ends_with(tail.last):
-            passed: Outcome = "forwarded" if self.performer is None else "not-reached"
-            self.outcome, self.answered = self._told_of(passed), True
+            passed: Outcome = "forwarded" if self.fault_filter is None else "not-reached"
+            self.outcome, self.answered = self._unless_harmed(passed), True
         else:
-            self.outcome, self.error = self._told_of("client-gone"), str(error)
+            self.outcome, self.error = self._unless_harmed("client-gone"), str(error)
 
     def _upstream_stays_good(self) -> bool:
         """Say whether the upstream's connection may serve another request."""
@@ -164,18 +166,20 @@ class Exchange:
         return connection.idle or connection.next_cycle()
 
     @property
-    def _over(self) -> bool:
+    def _is_complete(self) -> bool:
         """Whether the exchange came to the end that was meant."""
-        return self.answered or (self.performer is not None and self.performer.ending is not None)
+        return self.answered or (
+            self.fault_filter is not None and self.fault_filter.ending is not None
+        )
 
-    def _told_of(self, outcome: Outcome) -> Outcome:
+    def _unless_harmed(self, outcome: Outcome) -> Outcome:
         """Return an outcome, or what comes before it: that a rule has harmed the answer."""
         return "harmed" if self._has_begun else outcome
 
     @property
     def _has_begun(self) -> bool:
         """Whether a rule has done something already."""
-        return self.performer is not None and self.performer.done
+        return self.fault_filter is not None and self.fault_filter.done
 
     async def _after_answer(self, forwarding: Forwarding) -> None:
         if forwarding.status == 101:
@@ -183,11 +187,11 @@ class Exchange:
             self.on_upgrade()
             await self._relay_upgraded()
 
-    def _take_note(self) -> None:
+    def _response_ended(self) -> None:
         """Take note that the answer is over, though the request may not be."""
-        performer = self.performer
-        self.outcome = self._told_of("forwarded" if performer is None else "not-reached")
-        self.answered = performer is None or performer.ending is None
+        fault_filter = self.fault_filter
+        self.outcome = self._unless_harmed("forwarded" if fault_filter is None else "not-reached")
+        self.answered = fault_filter is None or fault_filter.ending is None
 
     async def _relay_upgraded(self) -> None:
         """Pass bytes both ways from here on: the two speak another protocol now."""
@@ -210,7 +214,7 @@ class Exchange:
         if self.client.response_started or isinstance(error, UnansweredError):
             self.outcome = "upstream-error"
             return  # all that is left is to break off as the upstream did
-        response = own_response(error.status, error.kind, str(error))
+        response = local_reply(error.status, error.kind, str(error))
         await self._answer("upstream-error", method, response)
 
     async def _answer(
@@ -231,34 +235,34 @@ class Exchange:
         if self.page is not None:
             response = evolve(response, headers=self.page.shown(response.headers))
 
-        async def say(whole: bool) -> int:
+        async def send(whole: bool) -> int:
             parts = dated(response, close=closes or not whole)
             parts = (parts[0], End()) if method == b"HEAD" else parts
-            if self.performer is not None and outcome == "injected":
-                await self.performer.answer(parts, self.lease)
+            if self.fault_filter is not None and outcome == "injected":
+                await self.fault_filter.answer(parts, self.lease)
             else:
                 self.timeout.reset("the client to read its answer", self.limits.send_seconds)
                 await self.client.send(*parts)
             self.head = cast("ResponseHead", parts[0])
             return response.status
 
-        await self.own(outcome, method, say, last=last)
+        await self.reply_locally(outcome, method, send, last=last)
 
-    async def own(
+    async def reply_locally(
         self,
         outcome: Outcome,
         method: bytes,
-        say: Callable[[bool], Awaitable[int | None]],
+        send: Callable[[bool], Awaitable[int | None]],
         *,
         last: bool = False,
     ) -> None:
         """Say something that no upstream said, after reading the request's body.
 
-        ``say`` is told whether the request was read to its end, and returns the status.
+        ``send`` is told whether the request was read to its end, and returns the status.
         """
         try:
-            await self._make_way(last)
-            self.status = await say(not last and await self._read_away())
+            await self._prepare_reply(last)
+            self.status = await send(not last and await self._drain_request())
         except ClientGoneError as error:
             self.outcome = outcome if self._has_begun else "client-gone"
             self.error = self.error or str(error)
@@ -268,36 +272,38 @@ class Exchange:
             self.outcome, self.error = "upstream-error", str(error)
         else:
             self.outcome = outcome
-            self.answered = self.performer is None or self.performer.ending is None
+            self.answered = self.fault_filter is None or self.fault_filter.ending is None
         finally:
-            if self.error is None and not self._over:  # a time limit, or the proxy stops
+            if self.error is None and not self._is_complete:  # a time limit, or the proxy stops
                 self.error = "broken off before the answer's end"
                 self.outcome = outcome if self._has_begun else self.outcome
 
-    async def _make_way(self, last: bool) -> None:
+    async def _prepare_reply(self, last: bool) -> None:
         if not last and not self.client.request_ended:
-            self._take(self.client.buffered_parts())
+            self._keep(self.client.buffered_parts())
         writes = 2 if self.client.waits_for_continue else 1
-        await self.lease.make_way(writes, self.client.unread if self.client.request_ended else b"")
+        await self.lease.before_local_reply(
+            writes, self.client.unread if self.client.request_ended else b""
+        )
 
-    def _take(self, parts: list[Part]) -> None:
-        if self.performer is not None:
-            self.performer.take_request(parts)
+    def _keep(self, parts: list[Part]) -> None:
+        if self.fault_filter is not None:
+            self.fault_filter.take_request(parts)
 
-    async def _read_away(self) -> bool:
+    async def _drain_request(self) -> bool:
         """Read the rest of the request's body; say whether that came to its end.
 
         It is forgotten, unless an answer is made of it.
         """
         if not self.client.request_ended:
-            self._take(self.client.buffered_parts())
+            self._keep(self.client.buffered_parts())
         if self.client.waits_for_continue:
             await self.client.send(CONTINUE)
         while not self.client.request_ended:
             if self.client.body_bytes_received > self.limits.drained_body_bytes:
                 return False
             with trio.move_on_after(self.limits.body_idle_seconds) as pause:
-                self._take(await self.client.receive())
+                self._keep(await self.client.receive())
             if pause.cancelled_caught:
                 return False
         return True
@@ -327,12 +333,12 @@ def _failed(exchange: Exchange, host: str, path: str) -> bool:
 
 
 def _head(exchange: Exchange) -> ResponseHead | None:
-    performer = exchange.performer
-    return exchange.head or (performer.head if performer is not None else None)
+    fault_filter = exchange.fault_filter
+    return exchange.head or (fault_filter.head if fault_filter is not None else None)
 
 
 def _failed_by_rule(exchange: Exchange) -> bool:
-    performer = exchange.performer
-    if performer is None or performer.harmed or not exchange.answered:
+    fault_filter = exchange.fault_filter
+    if fault_filter is None or fault_filter.harmed or not exchange.answered:
         return True
-    return exchange.outcome == "injected" and not performer.plan.stream
+    return exchange.outcome == "injected" and not fault_filter.plan.stream

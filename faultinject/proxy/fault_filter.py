@@ -51,7 +51,7 @@ class FaultFilter:
     asked: Asked
     has_body: bool = True
     """Whether the request is one whose answer has a body."""
-    loses: bool = False
+    discards_response: bool = False
     """Whether what the upstream says is thrown away."""
     keeps_request: bool = False
     """Whether the request's body is kept, as it is read: an answer shall be made of it."""
@@ -74,7 +74,7 @@ class FaultFilter:
     _body_begun: bool = False
     _done: list[str] = field(factory=list)
     _waited: set[Before] = field(factory=set)
-    _told: set[str] = field(factory=set)
+    _reported_waits: set[str] = field(factory=set)
     """The faults that `on_wait` was told of."""
 
     # What came of it
@@ -106,14 +106,14 @@ class FaultFilter:
             yield f"not reached: {each.undone}" if each.done is None else each.done
         yield from self._made.undone
 
-    def tell(self, words: str) -> None:
+    def record(self, words: str) -> None:
         """Take note of something that has happened."""
         self._done.append(words)
 
-    def tell_wait(self, words: str, seconds: float) -> None:
+    def report_wait(self, words: str, seconds: float) -> None:
         """Say that a fault begins that takes so long at most; once for each."""
-        if self.on_wait is not None and words not in self._told:
-            self._told.add(words)
+        if self.on_wait is not None and words not in self._reported_waits:
+            self._reported_waits.add(words)
             self.on_wait(words, seconds)
 
     def take_request(self, parts: Sequence[Part]) -> None:
@@ -126,8 +126,8 @@ class FaultFilter:
 
     async def pass_on(self, parts: Sequence[Part]) -> bool:
         """Pass on what comes of an answer; return whether nothing more of it will be."""
-        if self.loses:
-            return await self._lose(parts)
+        if self.discards_response:
+            return await self._discard(parts)
         for place, part in enumerate(parts, 1):
             self._parts, self._place = parts, place
             if isinstance(part, ResponseHead):
@@ -138,13 +138,13 @@ class FaultFilter:
                 return True
         return False
 
-    async def _lose(self, parts: Sequence[Part]) -> bool:
+    async def _discard(self, parts: Sequence[Part]) -> bool:
         for part in parts:
             if isinstance(part, ResponseHead):
                 if part.interim and part.status != 101:
                     await self.client.send(part)  # a client may wait for the 100
                 else:
-                    self.tell(f"the upstream's answer, a {part.status}, was lost")
+                    self.record(f"the upstream's answer, a {part.status}, was lost")
         last = parts[-1]
         return isinstance(last, End) or (isinstance(last, ResponseHead) and last.status == 101)
 
@@ -155,8 +155,8 @@ class FaultFilter:
         """
         watch = ClientWatch(self.client, lease, self.limits)
         self.client_ended = watch.ended
-        self.loses = False
-        await watch.beside(lambda: self._answer(parts))
+        self.discards_response = False
+        await watch.run_while_connected(lambda: self._answer(parts))
 
     async def _answer(self, parts: Sequence[Part]) -> None:
         await self.wait(Before.UPSTREAM)
@@ -168,15 +168,15 @@ class FaultFilter:
 
         Raises `ClientGoneError` as soon as the client leaves.
         """
-        if self.lease.holds_client:
+        if self.lease.is_paced:
             await self.wait(Before.UPSTREAM)
         elif any(each.before is Before.UPSTREAM for each in self.plan.waits):
-            await watch.beside(lambda: self.wait(Before.UPSTREAM))
+            await watch.run_while_connected(lambda: self.wait(Before.UPSTREAM))
 
     async def pause(self, seconds: float) -> bool:
         """Let time pass between two pieces of an answer; return as `pass_on`."""
         until = trio.current_time() + seconds
-        self.lease.let_go(MANY)
+        self.lease.before_pause(MANY)
         while self.wake_at < until:
             await trio.sleep_until(self.wake_at)
             if await self.tick():
@@ -253,13 +253,13 @@ class FaultFilter:
             now_seconds = max(now_seconds, chain.wake_at)
         due, following = iter(chain.step(told, now_seconds)), deque[Act]()
         while (act := following.popleft() if following else next(due, None)) is not None:
-            if isinstance(act, transform.WaitUntil) and self.lease.holds_client:
+            if isinstance(act, transform.WaitUntil) and self.lease.is_paced:
                 following.extend(islice(due, max(0, 2 * MANY - len(following))))
-                self.lease.let_go(writes_ahead(following, self._rest(), self.plan.stream))
+                self.lease.before_pause(writes_ahead(following, self._rest(), self.plan.stream))
             if isinstance(act, (transform.WaitUntil, transform.Hang)):
                 for each in transform.parts_of(chain):
                     if each.waits:
-                        self.tell_wait(each.undone, each.lasts_seconds)
+                        self.report_wait(each.undone, each.lasts_seconds)
             if await self.act(act):
                 return True
         return False
@@ -296,7 +296,7 @@ class FaultFilter:
 
     async def hang(self, seconds: float | None) -> None:
         """Do nothing so long, or until the client leaves; then the connection ends."""
-        self.lease.let_go(0)
+        self.lease.before_pause(0)
         if seconds is not None:
             await self._sleep_until(trio.current_time() + seconds)
         else:
@@ -310,10 +310,10 @@ class FaultFilter:
         if seconds is None or before in self._waited:
             return
         self._waited.add(before)
-        self.lease.let_go(1 if self._made is None or self._made.transform is None else FEW)
+        self.lease.before_pause(1 if self._made is None or self._made.transform is None else FEW)
         words = delay_words(seconds, before)
         self._done.append(words)
-        self.tell_wait(words, seconds)
+        self.report_wait(words, seconds)
         await self._sleep_until(trio.current_time() + seconds)
 
     async def _sleep_until(self, deadline: float) -> None:

@@ -66,7 +66,7 @@ class Forwarding:
     lease: Lease
     timeout: Timeout
     limits: Limits
-    performer: FaultFilter | None = None
+    fault_filter: FaultFilter | None = None
     """What passes the answer on, if there is a plan for it; else it is passed on as it is."""
     on_head: Callable[[ResponseHead], None] | None = None
     """Is told each head that the upstream sends."""
@@ -84,7 +84,7 @@ class Forwarding:
     _up: Passage = field(factory=Passage)
     _down: Passage = field(factory=Passage)
     _sent: _Sent = field(factory=lambda: _Sent(None))
-    _upstream_deaf: bool = False
+    _upstream_stopped_reading: bool = False
     _answer_began: bool = False
     _answered: bool = False
     _request_over: trio.Event = field(factory=trio.Event)
@@ -92,8 +92,8 @@ class Forwarding:
 
     def __attrs_post_init__(self) -> None:
         self._watch = ClientWatch(self.client, self.lease, self.limits)
-        if self.performer is not None:
-            self.performer.client_ended = self._watch.ended
+        if self.fault_filter is not None:
+            self.fault_filter.client_ended = self._watch.ended
 
     async def run(
         self, request: RequestHead, origin: Origin, received: tuple[Part, ...] = ()
@@ -104,8 +104,8 @@ class Forwarding:
         `ClientGoneError`, `ClientProtocolError`; whether an answer has begun by then is for the
         client connection to say.
         """
-        if self.performer is not None:
-            await self.performer.wait_before_upstream(self._watch)
+        if self.fault_filter is not None:
+            await self.fault_filter.wait_before_upstream(self._watch)
         reused = await self.lease.acquire(origin)
         await self.lease.begin_upload(request)
         repeatable = reused and request.method in _IDEMPOTENT
@@ -132,11 +132,11 @@ class Forwarding:
 
     async def _exchange(self, first: tuple[Part, ...]) -> None:
         upstream = self.lease.borrowed
-        self._upstream_deaf = False
+        self._upstream_stopped_reading = False
         await self._send_up(upstream, first)
         if isinstance(first[-1], End):
             self._end_request()
-        is_plain = self.performer is None  # a plan takes its time, and the client may leave
+        is_plain = self.fault_filter is None  # a plan takes its time, and the client may leave
         if is_plain and isinstance(first[-1], End) and await self._answered_at_once(upstream):
             return
         await run_with_watcher(
@@ -180,14 +180,14 @@ class Forwarding:
 
     async def _send_up(self, upstream: UpstreamConnection, parts: tuple[Part, ...]) -> None:
         self._sent.add(parts)
-        if not self._upstream_deaf:
+        if not self._upstream_stopped_reading:
             self.timeout.reset("the upstream to answer", self.limits.idle_seconds)
             try:
                 await upstream.send(*parts)
             except UpstreamError:
                 # It may have answered before it stopped listening, as for a body that is too
                 # large: the answer decides. The rest of the body is read and thrown away.
-                self._upstream_deaf = True
+                self._upstream_stopped_reading = True
         if self._answered:
             self._expect_rest()
 
@@ -198,15 +198,15 @@ class Forwarding:
     # The response's way
 
     async def _carry_response(self, upstream: UpstreamConnection) -> None:
-        if self.performer is None:
+        if self.fault_filter is None:
             while not await self._pass_on(await upstream.receive()):
                 pass
         else:
-            while not await self._perform_next(self.performer, upstream):
+            while not await self._filter_next(self.fault_filter, upstream):
                 pass
         self._end_answer()
         if self._request_may_go_on:
-            await self._let_request_end(upstream)
+            await self._await_request_end(upstream)
 
     def _end_answer(self) -> None:
         self._answered = True
@@ -217,11 +217,11 @@ class Forwarding:
     def _request_may_go_on(self) -> bool:
         if self._request_over.is_set() or self.status == 101:
             return False
-        if self.performer is not None and self.performer.ending is not None:
+        if self.fault_filter is not None and self.fault_filter.ending is not None:
             return False
         return not self.client.waits_for_continue  # else it has no final answer yet
 
-    async def _let_request_end(self, upstream: UpstreamConnection) -> None:
+    async def _await_request_end(self, upstream: UpstreamConnection) -> None:
         """Let the client end its request: an answer that came early does not stop it.
 
         If the upstream ends its side, so is ours, at once, for the client may look for that.
@@ -233,7 +233,7 @@ class Forwarding:
                 if await upstream.read_more():
                     return  # words that nobody asked for
             except UpstreamError:
-                self._upstream_deaf = True
+                self._upstream_stopped_reading = True
             ended.cancel()
 
         await run_with_watcher(watch, self._request_over.wait)
@@ -244,16 +244,16 @@ class Forwarding:
 
     def _expect_rest(self) -> None:
         """Wait for the rest of a request that has its answer."""
-        nobody_cares = self._upstream_deaf and self.client.ended
+        nobody_cares = self._upstream_stopped_reading and self.client.ended
         seconds = LINGER_SECONDS if nobody_cares else self.limits.idle_seconds
         self.timeout.reset("the rest of a request", seconds)
 
-    async def _perform_next(self, performer: FaultFilter, upstream: UpstreamConnection) -> bool:
+    async def _filter_next(self, fault_filter: FaultFilter, upstream: UpstreamConnection) -> bool:
         """Have the plan deal with what comes next, or with its time; return whether it is over."""
-        with trio.CancelScope(deadline=performer.wake_at) as until_wake:
+        with trio.CancelScope(deadline=fault_filter.wake_at) as until_wake:
             parts = await upstream.receive()
         if until_wake.cancelled_caught:
-            return await performer.tick()
+            return await fault_filter.tick()
         return await self._pass_on(parts)
 
     async def _pass_on(self, parts: list[Part]) -> bool:
@@ -271,15 +271,15 @@ class Forwarding:
                 if isinstance(part, ResponseHead):
                     self.on_head(part)
         over = await self._send_down(parts)
-        self._take_note(parts)
+        self._remember_stream(parts)
         return over
 
     async def _send_down(self, parts: list[Part]) -> bool:
-        if self.performer is not None:
+        if self.fault_filter is not None:
             try:
-                return await self.performer.pass_on(parts)
+                return await self.fault_filter.pass_on(parts)
             finally:
-                self.head, self.status = self.performer.head, self.performer.status
+                self.head, self.status = self.fault_filter.head, self.fault_filter.status
         await self.client.send(*parts)
         for part in parts:
             if isinstance(part, ResponseHead):
@@ -292,7 +292,7 @@ class Forwarding:
         if not head.interim or head.status == 101:
             self.head, self.status = head, head.status
 
-    def _take_note(self, parts: list[Part]) -> None:
+    def _remember_stream(self, parts: list[Part]) -> None:
         """Remember how a stream goes on, once the client has been sent it."""
         for part in parts:
             if isinstance(part, ResponseHead):

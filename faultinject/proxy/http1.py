@@ -23,8 +23,8 @@ from faultinject.net.tasks import run_with_watcher
 from faultinject.providers.provider import is_event_stream, unknown_stream
 from faultinject.proxy.decision import Decision
 from faultinject.proxy.exchange import Exchange, ended
-from faultinject.proxy.planned import Planned, performer_of
-from faultinject.proxy.session import Session, tell_exchange, tell_wait, told_path
+from faultinject.proxy.planned import Planned, fault_filter_of
+from faultinject.proxy.session import Session, report_exchange, report_wait, reported_path
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.rules.attempts import Ended
 from faultinject.rules.facts import Facts
@@ -49,7 +49,7 @@ Route = Callable[[RequestHead], Routed]
 
 
 @define(eq=False)
-class Conversation:
+class Http1Session:
     """Answers a client's requests until it leaves, or one of them is a CONNECT."""
 
     session: Session
@@ -63,7 +63,7 @@ class Conversation:
 
     async def run(self) -> RequestHead | None:
         """Answer requests. Returns a CONNECT's head if one came, else None at the end."""
-        while not self.session.services.draining:
+        while not self.session.runtime.draining:
             request = await self._next_request()
             if request is None or request.method == b"CONNECT":
                 return request
@@ -71,7 +71,7 @@ class Conversation:
             del request  # most of a connection's life is spent waiting for the next one
             if self.ending is not CloseMode.CLEAN or not self.client.next_cycle():
                 break
-            if self.session.lease.used_up:
+            if self.session.lease.is_closed:
                 break
         if self.ending is CloseMode.CLEAN and self.client.has_unread:
             self.ending = CloseMode.LINGER  # it has asked for more than it will get
@@ -88,7 +88,7 @@ class Conversation:
         self.session.timeout.reset("a request", self.session.idle_seconds)
         try:
             if await self._stays_idle():
-                seconds = self.session.services.limits.head_seconds
+                seconds = self.session.runtime.limits.head_seconds
                 self._head_ends_by = trio.current_time() + seconds
                 with trio.CancelScope(deadline=self._head_ends_by):
                     while too_few(self.client.unread) and await self.client.read_more():
@@ -99,7 +99,7 @@ class Conversation:
 
     async def _next_request(self) -> RequestHead | None:
         """Return the next request's head, or None if there is none and the session is over."""
-        limits = self.session.services.limits
+        limits = self.session.runtime.limits
         self.session.timeout.reset("a request", self.session.idle_seconds)
         try:
             request = self.client.buffered_request()
@@ -124,14 +124,14 @@ class Conversation:
         """Wait for the client's next bytes; return False if the session shall end instead."""
         self.session.idle = True
         try:
-            return await self._client_speaks()
+            return await self._wait_for_bytes()
         except trio.Cancelled:  # the proxy stops, or nothing came for too long
             await send_close_notify(self.client.stream)
             raise
         finally:
             self.session.idle = False
 
-    async def _client_speaks(self) -> bool:
+    async def _wait_for_bytes(self) -> bool:
         lease = self.session.lease
         upstream = lease.idle_connection
         if upstream is None:
@@ -177,7 +177,7 @@ class Conversation:
             authority.port,
             request,
             connection=self.session.id,
-            began_seconds=self.session.services.now_seconds,
+            began_seconds=self.session.runtime.now_seconds,
         )
         return Decision(self.session, self.client, facts, request)
 
@@ -188,7 +188,7 @@ class Conversation:
         perform: Callable[[Exchange, Decision, Origin], Awaitable[None]],
     ) -> None:
         exchange = self._new_exchange()
-        pages = self.session.services.origins
+        pages = self.session.runtime.origins
         exchange.on_upgrade = partial(self._warn_of_upgrade, origin.authority)
         exchange.page = pages.page(str(origin.authority), decision.request)
         try:
@@ -196,21 +196,21 @@ class Conversation:
         finally:
             decision.plan.end(self._ended(decision, exchange))
             self.ending = self._ending_after(exchange)
-            self._tell(exchange, decision.request, origin, decision.plan.rule_id, decision.facts)
+            self._report(exchange, decision.request, origin, decision.plan.rule_id, decision.facts)
         self._warn_of_unknown_stream(exchange.head, decision.facts)
 
     def _warn_of_unknown_stream(self, head: ResponseHead | None, facts: Facts) -> None:
         """Warn of a stream that rules for streams cannot do anything to."""
-        services, rules = self.session.services, self.session.services.rule_set
+        runtime, rules = self.session.runtime, self.session.runtime.rule_set
         if head is None or not (rules.asks_for_streams or rules.harms_streams):
             return
         if (kind := unknown_stream(head, facts.path)) is not None:
-            services.warn_once(
+            runtime.warn_once(
                 f"{facts.host} answers with a stream of {kind}, which is not recognised: rules for"
                 " streams do nothing to it"
             )
         elif rules.asks_for_streams and facts.body is not None and _unasked(head, facts):
-            services.warn_once(
+            runtime.warn_once(
                 f"{facts.host} answers with a stream to a request whose body does not ask for one:"
                 " rules with stream: true in their match are not for it"
             )
@@ -220,7 +220,7 @@ class Conversation:
         if decision.plan.attempt is None:
             return None
         facts = decision.facts
-        return ended(exchange, facts.host, facts.path, self.session.services.now_seconds)
+        return ended(exchange, facts.host, facts.path, self.session.runtime.now_seconds)
 
     async def _decide_and_perform(
         self, exchange: Exchange, decision: Decision, origin: Origin
@@ -244,11 +244,11 @@ class Conversation:
 
         Afterwards the client may ask for something else, unless `ending` says otherwise.
         """
-        services, stage = self.session.services, FaultStage.CONNECT
-        if not services.rule_set.has(stage):
+        runtime, stage = self.session.runtime, FaultStage.CONNECT
+        if not runtime.rule_set.has(stage):
             return False
         decision = self._decision(request, origin)
-        decision.plan = services.decide(services.rule_set, decision.facts, stage)
+        decision.plan = runtime.decide(runtime.rule_set, decision.facts, stage)
         if decision.plan.respond is None and decision.plan.breaks is None:
             decision.plan.end()
             return False
@@ -258,8 +258,8 @@ class Conversation:
         return True
 
     def _ending_after(self, exchange: Exchange) -> CloseMode:
-        if exchange.performer is not None and exchange.performer.ending is not None:
-            return exchange.performer.ending
+        if exchange.fault_filter is not None and exchange.fault_filter.ending is not None:
+            return exchange.fault_filter.ending
         if exchange.upstream_was_reset and not exchange.answered:
             return CloseMode.RESET
         is_read = self.client.request_ended
@@ -281,18 +281,18 @@ class Conversation:
         try:
             await exchange.refuse(request.method if request else b"GET", error)
         finally:
-            self._tell(exchange, request, origin, None)
+            self._report(exchange, request, origin, None)
 
     def _refuses(self, decision: Decision) -> bool:
-        services, facts = self.session.services, decision.facts
-        if not services.refuses_websockets or not asks_for_websocket(decision.request):
+        runtime, facts = self.session.runtime, decision.facts
+        if not runtime.refuses_websockets or not asks_for_websocket(decision.request):
             return False
-        return services.target_of(facts.host, facts.port) is not None
+        return runtime.target_of(facts.host, facts.port) is not None
 
     def _warn_of_upgrade(self, authority: Authority) -> None:
-        services = self.session.services
-        if services.target_of(authority.host, authority.port) is not None:
-            services.warn_once(
+        runtime = self.session.runtime
+        if runtime.target_of(authority.host, authority.port) is not None:
+            runtime.warn_once(
                 f"a WebSocket to {authority.host} is open: rules do not reach what passes"
                 " through it; --refuse-websocket has clients that can, as Codex, do without"
             )
@@ -301,9 +301,9 @@ class Conversation:
         session = self.session
         session.exchanges += 1
         self._started = time.perf_counter()
-        return Exchange(self.client, session.lease, session.timeout, session.services.limits)
+        return Exchange(self.client, session.lease, session.timeout, session.runtime.limits)
 
-    def _tell(
+    def _report(
         self,
         exchange: Exchange,
         request: RequestHead | None,
@@ -311,20 +311,20 @@ class Conversation:
         rule_id: str | None,
         facts: Facts | None = None,
     ) -> None:
-        tell_exchange(
+        report_exchange(
             self.session,
             origin.authority if origin else None,
             self._started,
             method=request.method.decode("ascii") if request else "",
             scheme=origin.scheme if origin else "http",
-            path=told_path(request) if request else "",
+            path=reported_path(request) if request else "",
             outcome=exchange.outcome,
             rule=rule_id,
             status=exchange.status,
             request_bytes=self.client.body_bytes_received + exchange.relayed.sent_bytes,
             response_bytes=self.client.body_bytes_sent + exchange.relayed.received_bytes,
             error=exchange.error,
-            fault=None if exchange.performer is None else exchange.performer.words,
+            fault=None if exchange.fault_filter is None else exchange.fault_filter.words,
             kind=None if facts is None else facts.kind,
             path_mended_from=None if facts is None else facts.path_mended_from,
         )
@@ -338,17 +338,17 @@ def _unasked(head: ResponseHead, facts: Facts) -> bool:
 async def _perform(exchange: Exchange, decision: Decision, origin: Origin) -> None:
     plan, request = decision.plan, decision.request
     if not plan.is_simple:
-        performer = exchange.performer = performer_of(exchange, plan, decision.facts)
-        performer.on_wait = partial(
-            tell_wait,
+        fault_filter = exchange.fault_filter = fault_filter_of(exchange, plan, decision.facts)
+        fault_filter.on_wait = partial(
+            report_wait,
             decision.session,
             origin.authority,
             method=decision.facts.method,
             scheme=origin.scheme,
-            path=told_path(request),
+            path=reported_path(request),
             rule=plan.rule_id,
         )
-        await Planned(exchange, plan, performer, request, origin, decision.received).run()
+        await Planned(exchange, plan, fault_filter, request, origin, decision.received).run()
     elif plan.source is None:
         await exchange.forward(request, origin, decision.received)
     else:

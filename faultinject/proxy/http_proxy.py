@@ -22,10 +22,10 @@ from faultinject.http.headers import addressed_to, split_absolute
 from faultinject.http.message import RequestHead, find_header
 from faultinject.net.streams import CloseMode, PrefixedStream, close
 from faultinject.proxy.base_url import check_keys, mended, target_meant
-from faultinject.proxy.http1 import Conversation, Routed
-from faultinject.proxy.local_reply import dated, own_response
+from faultinject.proxy.http1 import Http1Session, Routed
+from faultinject.proxy.local_reply import dated, local_reply
 from faultinject.proxy.not_http import NotHttp, is_undecided, not_http
-from faultinject.proxy.session import Session, Stage, tell_exchange, told_path
+from faultinject.proxy.session import Session, SessionStage, report_exchange, reported_path
 from faultinject.proxy.tunnel import Tunnel
 from faultinject.proxy.upstream.dial import Origin
 
@@ -39,49 +39,49 @@ _TUNNEL_IS_UP = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
 @define(eq=False)
-class FrontDoor:
+class HttpProxy:
     """Serves one client on its own connection to the proxy."""
 
     stream: trio.abc.Stream
     on_partial_read: Callable[[], None] | None = None
 
-    async def serve(self, session: Session) -> Stage | None:
+    async def serve(self, session: Session) -> SessionStage | None:
         """Answer what the client asks, until it leaves or wants a tunnel, which follows then.
 
         Closes the stream if all went well.
         """
-        limits = session.services.limits
+        limits = session.runtime.limits
         client = ClientConnection(
             self.stream,
             head_bytes=limits.head_bytes,
             head_seconds=limits.head_seconds,
             on_partial_read=self.on_partial_read,
         )
-        conversation = Conversation(session, client, lambda head: _route(session, head))
-        if (other := not_http(await conversation.first_bytes(is_undecided))) is not None:
-            await self._turn_away(session, other)
+        http1 = Http1Session(session, client, lambda head: _route(session, head))
+        if (other := not_http(await http1.first_bytes(is_undecided))) is not None:
+            await self._refuse_protocol(session, other)
             return None
-        while (connect := await conversation.run()) is not None:
+        while (connect := await http1.run()) is not None:
             try:
                 authority = _tunnel_authority(connect.target.decode("ascii"))
             except ValueError as error:
-                await conversation.refuse(connect, ClientProtocolError(str(error)))
+                await http1.refuse(connect, ClientProtocolError(str(error)))
                 break
             origin = Origin(authority, authority)
-            if not await conversation.answer_connect(connect, origin):
+            if not await http1.answer_connect(connect, origin):
                 if _cannot_look_into(session, authority):
-                    await conversation.refuse(connect, _NO_AUTHORITY, origin)
+                    await http1.refuse(connect, _NO_AUTHORITY, origin)
                     break
-                return await self._connect(conversation, authority)
-            if conversation.ending is not CloseMode.CLEAN:
+                return await self._connect(http1, authority)
+            if http1.ending is not CloseMode.CLEAN:
                 break
-        await close(self.stream, conversation.ending)
+        await close(self.stream, http1.ending)
         return None
 
-    async def _turn_away(self, session: Session, other: NotHttp) -> None:
+    async def _refuse_protocol(self, session: Session, other: NotHttp) -> None:
         """End a connection that is not HTTP, in its own words, and tell of it."""
         session.exchanges += 1
-        tell_exchange(
+        report_exchange(
             session,
             None,
             time.perf_counter(),
@@ -96,14 +96,14 @@ class FrontDoor:
             await self.stream.send_all(other.answer)
         await close(self.stream, CloseMode.LINGER)
 
-    async def _connect(self, conversation: Conversation, authority: Authority) -> Stage | None:
+    async def _connect(self, http1: Http1Session, authority: Authority) -> SessionStage | None:
         """Open the tunnel that a CONNECT asks for (RFC 9110 section 9.3.6); return its service."""
-        client = conversation.client
-        tunnel = Tunnel(conversation.session, self.stream, authority, self.on_partial_read)
+        client = http1.client
+        tunnel = Tunnel(http1.session, self.stream, authority, self.on_partial_read)
         try:
             await tunnel.dial_if_relayed()
         except UpstreamError as error:
-            await self._decline(client, own_response(error.status, error.kind, str(error)))
+            await self._decline(client, local_reply(error.status, error.kind, str(error)))
             return None
         if early := client.unread:
             tunnel.stream = PrefixedStream(early, self.stream)
@@ -118,10 +118,10 @@ class FrontDoor:
 
 
 def _cannot_look_into(session: Session, authority: Authority) -> bool:
-    services = session.services
-    if services.cannot_look_into is None:
+    runtime = session.runtime
+    if runtime.cannot_look_into is None:
         return False
-    return services.target_of(authority.host, authority.port) is not None
+    return runtime.target_of(authority.host, authority.port) is not None
 
 
 def _tunnel_authority(target: str) -> Authority:
@@ -135,13 +135,13 @@ def _route(session: Session, head: RequestHead) -> Routed:
     if not head.target.startswith((b"/", b"*")):
         tls, authority, request = split_absolute(head)
         return Routed(request, Origin(authority, authority, tls=tls))
-    authority = target_meant(session.services.targets, head)
-    if not session.services.takes_any_key:
+    authority = target_meant(session.runtime.targets, head)
+    if not session.runtime.takes_any_key:
         check_keys(head, authority)
     request = mended(head, authority)
-    mended_from = None if request is head else told_path(head)
+    mended_from = None if request is head else reported_path(head)
     if mended_from is not None:
-        _warn_of_path(session, authority.host, mended_from, told_path(request))
+        _warn_of_path(session, authority.host, mended_from, reported_path(request))
     request = addressed_to(request, authority, HTTPS_PORT)
     return Routed(request, Origin(authority, authority), mended_from)
 
@@ -163,7 +163,7 @@ def _check_host(head: RequestHead) -> None:
 def _warn_of_path(session: Session, host: str, sent: str, meant: str) -> None:
     prefix = meant.removesuffix(sent) if meant.endswith(sent) else ""
     problem = f"lacks {prefix}" if prefix else "has /v1 too often"
-    session.services.warn_once(
+    session.runtime.warn_once(
         f"a client asks {host} for {sent}, which it has not: its base URL {problem}. It is asked"
         f" for {meant} instead, and so are others like it",
         about=f"{host} {problem}",

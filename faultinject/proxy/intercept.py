@@ -16,8 +16,13 @@ from faultinject.errors import ClientProtocolError, HandshakeError, SettingsErro
 from faultinject.events import HandshakeCompleted
 from faultinject.http.h1.connection import ClientConnection
 from faultinject.net.streams import CloseMode, close
-from faultinject.proxy.http1 import Conversation, Routed
-from faultinject.proxy.session import Session, Stage, milliseconds_since, tell_failure
+from faultinject.proxy.http1 import Http1Session, Routed
+from faultinject.proxy.session import (
+    Session,
+    SessionStage,
+    milliseconds_since,
+    report_handshake_failure,
+)
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
 from faultinject.tls.handshake import accept_tls
@@ -33,16 +38,16 @@ class Interception:
 
     async def serve_tls(
         self, session: Session, name: str, received: bytes, hello: ClientHello
-    ) -> Stage | None:
+    ) -> SessionStage | None:
         """Do the handshake, with a leaf for a name; what follows is the conversation.
 
         ``received`` is the client's first bytes, which are not read again, and ``hello`` what
         they say.
         """
         started = time.perf_counter()
-        services = session.services
+        runtime = session.runtime
         try:
-            leaves = services.leaves
+            leaves = runtime.leaves
             if hello.takes_p256:
                 context = leaves.context_for(name)
             else:
@@ -50,13 +55,13 @@ class Interception:
         except (OSError, SettingsError) as error:  # no file can be made, or the authority expired
             await self._fail(session, name, HandshakeError(f"no certificate can be made: {error}"))
             return None
-        limit_seconds = services.limits.handshake_seconds
+        limit_seconds = runtime.limits.handshake_seconds
         # Longer than the limit itself, which has an event to tell. Mostly the standing limit is.
         session.timeout.extend("the handshake", 2 * limit_seconds)
         try:
             tls = await accept_tls(self.stream, received, context, limit_seconds)
         except HandshakeError as error:
-            tell_failure(session, name, error)
+            report_handshake_failure(session, name, error)
             return None
         if self.on_partial_read is not None:
             self.on_partial_read()  # the client's last words of the handshake wait for it
@@ -70,27 +75,27 @@ class Interception:
                 milliseconds=milliseconds_since(started),
             )
         )
-        return Interception(tls, self.origin, self.on_partial_read).converse
+        return Interception(tls, self.origin, self.on_partial_read).serve_http1
 
     async def _fail(self, session: Session, name: str, error: HandshakeError) -> None:
-        tell_failure(session, name, error)
+        report_handshake_failure(session, name, error)
         with contextlib.suppress(trio.BrokenResourceError):
             await self.stream.send_all(fatal_alert(AlertDescription.INTERNAL_ERROR))
         await close(self.stream, CloseMode.LINGER)
 
-    async def converse(self, session: Session) -> None:
+    async def serve_http1(self, session: Session) -> None:
         """Answer the client's requests to its end."""
-        limits = session.services.limits
+        limits = session.runtime.limits
         client = ClientConnection(
             self.stream,
             head_bytes=limits.head_bytes,
             head_seconds=limits.head_seconds,
             on_partial_read=self.on_partial_read,
         )
-        conversation = Conversation(session, client, lambda head: Routed(head, self.origin))
-        connect = await conversation.run()
+        http1 = Http1Session(session, client, lambda head: Routed(head, self.origin))
+        connect = await http1.run()
         if connect is None:
-            await close(self.stream, conversation.ending)
+            await close(self.stream, http1.ending)
         else:
-            await conversation.refuse(connect, ClientProtocolError("CONNECT inside a tunnel", 405))
+            await http1.refuse(connect, ClientProtocolError("CONNECT inside a tunnel", 405))
             await close(self.stream, CloseMode.LINGER)

@@ -18,7 +18,7 @@ ERROR_MARKER = b"X-Faultinject-Error"
 """Header of our own answers that no rule made: the word for what went wrong."""
 
 
-def own_response(status: int, kind: str, message: str) -> InjectedResponse:
+def local_reply(status: int, kind: str, message: str) -> InjectedResponse:
     """Make an answer of our own that says what went wrong; it never looks like an API's."""
     error = {"type": "faultinject_error", "kind": kind, "message": message}
     body = json.dumps({"error": error}).encode()

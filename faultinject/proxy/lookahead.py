@@ -1,4 +1,4 @@
-"""How often an answer will still be written: what `Lease.let_go` is told before time passes.
+"""How often an answer will still be written: what `Lease.before_pause` is told before time passes.
 
 Counts what has come of an answer and what is due of it. Knows nothing of connections, and of what
 a lease does with the number.
@@ -14,7 +14,7 @@ from faultinject.faults.transform import Act
 from faultinject.http.message import End, Part
 
 FEW = 3
-"""How many of a tunnel's slots can be filled with nothing to say (see `Lease.let_go`)."""
+"""How many of a tunnel's slots can be filled with nothing to say (see `Lease.before_pause`)."""
 MANY = 24
 """How many can be if there is at least something: fewer than a TLS record has bytes."""
 

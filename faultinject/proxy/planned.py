@@ -28,7 +28,7 @@ from faultinject.rules.decide import Plan
 from faultinject.rules.facts import Facts
 
 
-def performer_of(exchange: Exchange, plan: Plan, facts: Facts) -> FaultFilter:
+def fault_filter_of(exchange: Exchange, plan: Plan, facts: Facts) -> FaultFilter:
     """Return what performs a plan in an exchange."""
     document = facts.json if facts.body else None
     return FaultFilter(
@@ -57,7 +57,7 @@ class Planned:
 
     exchange: Exchange
     plan: Plan
-    performer: FaultFilter
+    fault_filter: FaultFilter
     request: RequestHead
     origin: Origin
     received: tuple[Part, ...] = ()
@@ -92,87 +92,87 @@ class Planned:
         if self.plan.upstream != "answered":
             await self.exchange.inject(self.request, response, last=last)
             return
-        self.performer.loses = True
-        await self.exchange.lose(
+        self.fault_filter.discards_response = True
+        await self.exchange.forward_and_discard(
             self.request, self.origin, response, received=self.received, last=last
         )
 
     def _response(self, respond: Respond) -> InjectedResponse:
-        plan, performer = self.plan, self.performer
+        plan, fault_filter = self.plan, self.fault_filter
         if respond.at is Stage.CONNECT:
-            return worded_by_proxy(respond, performer.fields(), plan.marker)
-        return worded(respond, performer.provider, performer.fields(), plan.marker)
+            return worded_by_proxy(respond, fault_filter.fields(), plan.marker)
+        return worded(respond, fault_filter.provider, fault_filter.fields(), plan.marker)
 
     # None at all
 
     async def _break(self, breaks: Break) -> None:
-        async def say(_: bool) -> None:
+        async def send(_: bool) -> None:
             await self._watched(breaks)
 
         early = breaks.at is Stage.REQUEST
-        await self.exchange.own("injected", self.request.method, say, last=early)
+        await self.exchange.reply_locally("injected", self.request.method, send, last=early)
 
     async def _watched(self, breaks: Break) -> None:
-        performer = self.performer
+        fault_filter = self.fault_filter
         watch = ClientWatch(self.exchange.client, self.exchange.lease, self.exchange.limits)
-        performer.client_ended = watch.ended
+        fault_filter.client_ended = watch.ended
 
         async def act() -> None:
-            await performer.wait(Before.UPSTREAM)
+            await fault_filter.wait(Before.UPSTREAM)
             words = break_words(breaks)
-            performer.tell(words)
-            performer.tell_wait(words, lasting_seconds(breaks))
+            fault_filter.record(words)
+            fault_filter.report_wait(words, lasting_seconds(breaks))
             await self._act(breaks)
 
-        await watch.beside(act)
+        await watch.run_while_connected(act)
 
     async def _act(self, breaks: Break) -> None:
-        performer = self.performer
+        fault_filter = self.fault_filter
         match breaks.how:
             case How.HANG:
-                await performer.hang(breaks.seconds)
+                await fault_filter.hang(breaks.seconds)
             case How.GARBAGE:
-                await performer.act(transform.Garbage(garbage(self.plan.numbers("break"))))
+                await fault_filter.act(transform.Garbage(garbage(self.plan.numbers("break"))))
             case How.RESET:
-                await performer.act(transform.Reset())
+                await fault_filter.act(transform.Reset())
             case _:
-                await performer.act(transform.Cut())
+                await fault_filter.act(transform.Cut())
 
     # A made answer
 
     async def _make(self) -> None:
-        async def say(whole: bool) -> int | None:
+        async def send(whole: bool) -> int | None:
             watch = ClientWatch(self.exchange.client, self.exchange.lease, self.exchange.limits)
-            self.performer.client_ended = watch.ended
-            await watch.beside(lambda: self._say_made(close=not whole))
-            return self.performer.status
+            self.fault_filter.client_ended = watch.ended
+            await watch.run_while_connected(lambda: self._send_synthetic(close=not whole))
+            return self.fault_filter.status
 
-        self.performer.keeps_request = self.performer.asked.document is None
-        await self.exchange.own("injected", self.request.method, say)
-        if not self.performer.done and self.exchange.outcome == "injected":
+        self.fault_filter.keeps_request = self.fault_filter.asked.document is None
+        await self.exchange.reply_locally("injected", self.request.method, send)
+        if not self.fault_filter.done and self.exchange.outcome == "injected":
             self.exchange.outcome = "not-reached"
 
-    async def _say_made(self, *, close: bool) -> None:
-        plan, performer = self.plan, self.performer
-        if performer.keeps_request:
+    async def _send_synthetic(self, *, close: bool) -> None:
+        plan, fault_filter = self.plan, self.fault_filter
+        if fault_filter.keeps_request:
             limit = self.exchange.limits.drained_body_bytes
-            document = document_of(bytes(performer.kept), self.request.headers, limit)
-            performer.asked = evolve(performer.asked, document=document)
-        await performer.wait(Before.UPSTREAM)
+            document = document_of(bytes(fault_filter.kept), self.request.headers, limit)
+            fault_filter.asked = evolve(fault_filter.asked, document=document)
+        await fault_filter.wait(Before.UPSTREAM)
         made = made_answer(
-            performer.provider,
-            performer.asked,
-            performer.fields(),
+            fault_filter.provider,
+            fault_filter.asked,
+            fault_filter.fields(),
             plan.numbers("made answer"),
             plan.marker,
             close=close,
         )
         page = self.exchange.page
-        await performer.pass_on([made.head if page is None else page.shown_head(made.head)])
-        if performer.has_body:
+        await fault_filter.pass_on([made.head if page is None else page.shown_head(made.head)])
+        if fault_filter.has_body:
             for place, piece in enumerate(made.pieces):
-                if place and await performer.pause(SPACING_SECONDS):
+                if place and await fault_filter.pause(SPACING_SECONDS):
                     return
-                if await performer.pass_on([piece]):
+                if await fault_filter.pass_on([piece]):
                     return
-        await performer.pass_on([End()])
+        await fault_filter.pass_on([End()])

@@ -33,7 +33,7 @@ from faultinject.tls.handshake import check_roots, key_log_problem
 from faultinject.tls.pem_files import PemFiles
 
 
-def nobody(_event: Event) -> None:
+def ignore_event(_event: Event) -> None:
     """Listen to nothing."""
 
 
@@ -52,14 +52,14 @@ class Running:
 
     ca_cert: Path | None
     """The certificate that clients must trust; None if there is no certificate authority."""
-    _told_to_drain: trio.Event
+    _draining: trio.Event
 
     def drain(self) -> None:
         """Let no new client in, end idle ones, and end once open exchanges have.
 
         They get ``limits.drain_seconds``; then what serves returns.
         """
-        self._told_to_drain.set()
+        self._draining.set()
 
 
 class StartFields(TypedDict):
@@ -94,7 +94,7 @@ class Run:
     _composed: Composed
     counters: Counters = field(factory=Counters, init=False)
     """How often each rule was reached and fired."""
-    told_to_drain: trio.Event = field(factory=trio.Event, init=False)
+    draining: trio.Event = field(factory=trio.Event, init=False)
 
     @classmethod
     def of(
@@ -150,7 +150,9 @@ class Run:
         }
 
     @contextmanager
-    def told(self, started: Event, stopped: type[ProxyStopped | PluginStopped]) -> Iterator[None]:
+    def announced(
+        self, started: Event, stopped: type[ProxyStopped | PluginStopped]
+    ) -> Iterator[None]:
         """Tell of the start, then of what the user should know; after the block of the end."""
         self.listener(started)
         for message in self._warnings():
@@ -158,7 +160,7 @@ class Run:
         try:
             yield
         finally:
-            reason = "told to stop" if self.told_to_drain.is_set() else "cancelled"
+            reason = "told to stop" if self.draining.is_set() else "cancelled"
             totals = self.counters.totals(self.rule_set.ids)
             self.listener(stopped(time=time.time(), reason=reason, rules=totals))
 

@@ -16,7 +16,7 @@ from faultinject.http.cors import SeenOrigins
 from faultinject.proxy.run import Run
 from faultinject.proxy.upstream.dial import Dialer
 from faultinject.proxy.upstream.lease import Lease
-from faultinject.proxy.upstream.pool import Dial, OwnLease
+from faultinject.proxy.upstream.pool import Dial, PoolLease
 from faultinject.rules import Candidates, Counters, Plan, RuleSet, decide
 from faultinject.rules.facts import Facts
 from faultinject.settings import Limits, Settings
@@ -100,21 +100,21 @@ class Runtime:
 
     def new_lease(self) -> Lease:
         """Return what lends a client connection its upstream connections."""
-        return OwnLease(self.dial, self.limits)
+        return PoolLease(self.dial, self.limits)
 
     def next_session_id(self) -> int:
         """Return the number of a new session, from 1."""
         return next(self._session_ids)
 
 
-def dialer_of(settings: Settings, is_ourselves: Callable[[trio.socket.SocketType], bool]) -> Dialer:
-    """Return what dials upstreams; ``is_ourselves`` is as `Dialer` has it."""
+def dialer_of(settings: Settings, is_loop: Callable[[trio.socket.SocketType], bool]) -> Dialer:
+    """Return what dials upstreams; ``is_loop`` is as `Dialer` has it."""
     return Dialer(
         settings.connect_to,
         settings.upstream_ca,
         settings.insecure_upstream,
         settings.limits.dial_seconds,
-        is_ourselves,
+        is_loop,
     )
 
 

@@ -16,7 +16,7 @@ from attrs import frozen
 from faultinject.authority import bracketed, local_url
 from faultinject.errors import StartError
 from faultinject.events import Listener, ProxyStarted, ProxyStopped
-from faultinject.proxy.run import Run, Running, check_kind, nobody
+from faultinject.proxy.run import Run, Running, check_kind, ignore_event
 from faultinject.settings import Settings
 
 
@@ -36,7 +36,7 @@ class RunningProxy(Running):
 async def serve(
     settings: Settings,
     *,
-    listener: Listener = nobody,
+    listener: Listener = ignore_event,
     task_status: trio.TaskStatus[RunningProxy] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run the proxy until cancelled, or told to drain by the started value.
@@ -52,17 +52,17 @@ async def serve(
             await owned.enter_async_context(tcp)
         running = RunningProxy(
             ca_cert=run.authority.certificate_path,
-            told_to_drain=run.told_to_drain,
+            draining=run.draining,
             host=settings.host,
             port=listeners[0].socket.getsockname()[1],
         )
-        with run.told(_started(run, running), ProxyStopped):
+        with run.announced(_started(run, running), ProxyStopped):
             task_status.started(running)
             # Not above: to load what serves clients would hold up the start. Clients that come
             # meanwhile wait in the listener's queue.
             from faultinject.proxy.clients import serve_clients
 
-            await serve_clients(run, listeners, _leads_back(listeners))
+            await serve_clients(run, listeners, _loop_test(listeners))
 
 
 def _started(run: Run, running: RunningProxy) -> ProxyStarted:
@@ -95,14 +95,14 @@ async def _listen(settings: Settings) -> list[trio.SocketListener]:
     return listeners
 
 
-def _leads_back(
+def _loop_test(
     listeners: list[trio.SocketListener],
 ) -> Callable[[trio.socket.SocketType], bool]:
     """Return a test whether a connected socket's peer is one of these listeners."""
     names = [listener.socket.getsockname()[:2] for listener in listeners]
     ours = [(_address(host), port) for host, port in names]
 
-    def is_ourselves(connected: trio.socket.SocketType) -> bool:
+    def is_loop(connected: trio.socket.SocketType) -> bool:
         try:
             host, port = connected.getpeername()[:2]
         except OSError:
@@ -113,7 +113,7 @@ def _leads_back(
             for our_host, our_port in ours
         )
 
-    return is_ourselves
+    return is_loop
 
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address

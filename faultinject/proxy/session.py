@@ -35,14 +35,14 @@ from faultinject.proxy.upstream.lease import Lease
 from faultinject.tls.client_hello import ClientHello
 
 
-class Stage(Protocol):
+class SessionStage(Protocol):
     """A part of a session's life; returns what follows it, or None at the end.
 
     Stages follow each other instead of calling each other: what a stage held is gone when the
     next begins, and most of a session is spent waiting in the last.
     """
 
-    def __call__(self, session: Session, /) -> Awaitable[Stage | None]:
+    def __call__(self, session: Session, /) -> Awaitable[SessionStage | None]:
         """Serve the session's client."""
         ...
 
@@ -51,7 +51,7 @@ class Stage(Protocol):
 class Session:
     """One client connection."""
 
-    services: Runtime
+    runtime: Runtime
     id: int
     client: str
     """The client's address and port."""
@@ -59,21 +59,21 @@ class Session:
     exchanges: int = 0
     idle: bool = False
     """Whether neither side owes the other anything, so that the session may end."""
-    idle_seconds: float = Factory(lambda self: self.services.limits.idle_seconds, takes_self=True)
+    idle_seconds: float = Factory(lambda self: self.runtime.limits.idle_seconds, takes_self=True)
     """How long the client may take to its next request."""
-    lease: Lease = Factory(lambda self: self.services.new_lease(), takes_self=True)
+    lease: Lease = Factory(lambda self: self.runtime.new_lease(), takes_self=True)
     _ended_because: str = "the client's connection was over"
 
     def emit(self, event: Event) -> None:
         """Tell what happened."""
-        self.services.listener(event)
+        self.runtime.listener(event)
 
     def drain(self) -> None:
         """End as soon as nothing is under way."""
         if self.idle:
             self.timeout.expire("the proxy stops")
 
-    async def run(self, serve: Stage) -> None:
+    async def run(self, serve: SessionStage) -> None:
         """Serve the client, stage by stage; whatever goes wrong ends this session alone.
 
         Every defect of ours ends here, is told with its traceback, and lets the neighbours live.
@@ -83,21 +83,21 @@ class Session:
             self.emit(SessionStarted(time=time.time(), session=self.id, client=self.client))
             async with self.lease:
                 with self.timeout:
-                    stage: Stage | None = serve
+                    stage: SessionStage | None = serve
                     while stage is not None:
                         stage = await stage(self)
         except TimeoutExpiredError as error:
             self._ended_because = str(error)
         except Exception as error:  # noqa: BLE001 - the neighbours live
             self._ended_because = "a defect in faultinject"
-            self._tell_defect(error)
+            self._report_defect(error)
         except BaseException:  # the whole run ends
             self._ended_because = "the proxy stopped"
             raise
         finally:
-            self._tell_end(started)
+            self._report_end(started)
 
-    def _tell_defect(self, error: Exception) -> None:
+    def _report_defect(self, error: Exception) -> None:
         self.emit(
             SessionFailed(
                 time=time.time(),
@@ -108,7 +108,7 @@ class Session:
             )
         )
 
-    def _tell_end(self, started: float) -> None:
+    def _report_end(self, started: float) -> None:
         self.emit(
             SessionEnded(
                 time=time.time(),
@@ -129,7 +129,7 @@ _BEHIND_THE_PATH = re.compile(rb"[?#;&]|%(?:3[fF]|23|3[bB]|26)")
 """Where a query, a fragment or a parameter begins, as it is or percent-encoded by mistake."""
 
 
-def told_path(request: RequestHead) -> str:
+def reported_path(request: RequestHead) -> str:
     """Return a request's path as events have it: nothing in which keys are put.
 
     Without a query, a fragment, or parameters, and empty if the target is a URL, which may have a
@@ -139,7 +139,7 @@ def told_path(request: RequestHead) -> str:
     return path if path.startswith("/") or path == "*" else ""
 
 
-def tell_hello(session: Session, authority: str, hello: ClientHello) -> None:
+def report_hello(session: Session, authority: str, hello: ClientHello) -> None:
     """Tell that a client began TLS; ``authority`` is empty if it named none before."""
     session.emit(
         ClientHelloRead(
@@ -152,7 +152,7 @@ def tell_hello(session: Session, authority: str, hello: ClientHello) -> None:
     )
 
 
-def tell_failure(session: Session, host: str, error: HandshakeError) -> None:
+def report_handshake_failure(session: Session, host: str, error: HandshakeError) -> None:
     """Tell that a client's TLS did not come up."""
     session.emit(
         HandshakeFailed(
@@ -172,7 +172,7 @@ def warn_of_relay(session: Session, name: str, reason: str) -> None:
     session.emit(Warned(time=time.time(), message=f"{name} is relayed: {reason}"))
 
 
-def tell_relay(
+def report_relay(
     session: Session,
     authority: Authority,
     reason: str,
@@ -203,7 +203,7 @@ NOTICEABLE_SECONDS = 1.0
 """A fault that takes so long is told of when it begins."""
 
 
-def tell_wait(
+def report_wait(
     session: Session,
     authority: Authority,
     fault: str,
@@ -238,7 +238,7 @@ def tell_wait(
     )
 
 
-def tell_exchange(
+def report_exchange(
     session: Session,
     authority: Authority | None,
     started: float,
@@ -262,7 +262,7 @@ def tell_exchange(
     `time.perf_counter`; the rest is as `ExchangeEnded` has it.
     """
     host, port = (authority.host, authority.port) if authority else ("", 0)
-    target = session.services.target_of(host, port) if authority else None
+    target = session.runtime.target_of(host, port) if authority else None
     session.emit(
         ExchangeEnded(
             time=time.time(),

@@ -105,7 +105,7 @@ class FirstBytes:
 
     async def read_alone(self) -> None:
         """Read the client only. If cancelled, what was read is kept, and either can go on."""
-        limits = self.session.services.limits
+        limits = self.session.runtime.limits
         while self._undecided:
             if len(self._buffer) > limits.client_hello_bytes:
                 return

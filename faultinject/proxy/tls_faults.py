@@ -18,7 +18,7 @@ from faultinject.faults.build import garbage, lasting_seconds
 from faultinject.faults.delay import delay_words
 from faultinject.net.streams import CloseMode, close
 from faultinject.net.tasks import run_with_watcher
-from faultinject.proxy.session import Session, tell_exchange, tell_wait
+from faultinject.proxy.session import Session, report_exchange, report_wait
 from faultinject.rules import Plan
 from faultinject.tls.client_hello import fatal_alert
 
@@ -45,7 +45,7 @@ class BrokenHandshake:
         try:
             for wait in self.plan.waits:
                 self._words.append(delay_words(wait.seconds, wait.before))
-                self._tell_wait(self._words[-1], wait.seconds)
+                self._report_wait(self._words[-1], wait.seconds)
                 await self._while_client_stays(wait.seconds)
             self._words.append(break_words(self._breaks))
             ending = await self._break(self._breaks)
@@ -53,7 +53,7 @@ class BrokenHandshake:
             pass  # it has left
         finally:
             self.plan.end()
-            self._tell(started)
+            self._report(started)
         await close(self.stream, ending)
 
     @property
@@ -69,7 +69,7 @@ class BrokenHandshake:
                 await self.stream.send_all(garbage(self.plan.numbers("break")))
                 return CloseMode.LINGER
             case How.HANG:
-                self._tell_wait(break_words(breaks), lasting_seconds(breaks))
+                self._report_wait(break_words(breaks), lasting_seconds(breaks))
                 await self._while_client_stays(breaks.seconds)
                 return CloseMode.TRUNCATE
             case How.RESET:
@@ -78,12 +78,12 @@ class BrokenHandshake:
 
     async def _while_client_stays(self, seconds: float | None) -> None:
         """Wait so long (None: without an end), or until the client leaves."""
-        limits = self.session.services.limits
+        limits = self.session.runtime.limits
         self.session.timeout.reset("the client to leave", (seconds or 0.0) + limits.idle_seconds)
 
         async def watch(ended: trio.CancelScope) -> None:
             try:
-                self.session.lease.follow(b"")
+                self.session.lease.before_read(b"")
                 while await self.stream.receive_some(limits.client_hello_bytes):
                     pass
             except trio.BrokenResourceError:
@@ -95,8 +95,8 @@ class BrokenHandshake:
 
         await run_with_watcher(watch, wait)
 
-    def _tell_wait(self, words: str, seconds: float) -> None:
-        tell_wait(
+    def _report_wait(self, words: str, seconds: float) -> None:
+        report_wait(
             self.session,
             self.authority,
             words,
@@ -107,8 +107,8 @@ class BrokenHandshake:
             rule=self.plan.rule_id,
         )
 
-    def _tell(self, started: float) -> None:
-        tell_exchange(
+    def _report(self, started: float) -> None:
+        report_exchange(
             self.session,
             self.authority,
             started,

@@ -45,7 +45,7 @@ class Refuse:
     """What tells the client."""
 
 
-Verdict = Intercept | Relay | Refuse
+TlsPolicy = Intercept | Relay | Refuse
 
 
 def policy_for(
@@ -54,7 +54,7 @@ def policy_for(
     is_target: Callable[[str], bool],
     *,
     relays_targets: bool = True,
-) -> Verdict:
+) -> TlsPolicy:
     """Say what shall become of a client by its ClientHello.
 
     ``authority_host`` is whom the client asked to be connected to, if that is known. Without
@@ -72,7 +72,7 @@ def policy_for(
     return Intercept(name, host)
 
 
-def _without_http_1_1(hello: ClientHello, name: str, relays_targets: bool) -> Verdict:
+def _without_http_1_1(hello: ClientHello, name: str, relays_targets: bool) -> TlsPolicy:
     """Judge a client of a target that offers other protocols only."""
     offered = f"the client offers only {', '.join(hello.alpn)}"
     if relays_targets:

@@ -20,10 +20,10 @@ from faultinject.proxy.decision import decide_handshake
 from faultinject.proxy.intercept import Interception
 from faultinject.proxy.session import (
     Session,
-    Stage,
-    tell_failure,
-    tell_hello,
-    tell_relay,
+    SessionStage,
+    report_handshake_failure,
+    report_hello,
+    report_relay,
     warn_of_relay,
 )
 from faultinject.proxy.sniff import TLS_FLAWS, FirstBytes, Protocol
@@ -64,28 +64,28 @@ class Tunnel:
         try:
             self.upstream = await self._dial()
         except UpstreamError as error:
-            self._tell_relay(Relayed(error=str(error)), "not a target")
+            self._report_relay(Relayed(error=str(error)), "not a target")
             raise
 
-    async def serve(self, confirmation: bytes) -> Stage | None:
+    async def serve(self, confirmation: bytes) -> SessionStage | None:
         """Tell the client that its tunnel is up, and serve it.
 
         Returns what follows if it is looked into, else at its end.
         """
         try:
-            return await self._serve() if await self._say(confirmation) else None
+            return await self._serve() if await self._send(confirmation) else None
         finally:
-            await self._hang_up()
+            await self._close_upstream()
 
-    async def _hang_up(self) -> None:
+    async def _close_upstream(self) -> None:
         """Close the connection for a relay, if there is one."""
         upstream, self.upstream = self.upstream, None
         if upstream is not None:
             await trio.aclose_forcefully(upstream)
 
-    async def _serve(self) -> Stage | None:
+    async def _serve(self) -> SessionStage | None:
         self.session.timeout.reset(
-            "the tunnel's first bytes", self.session.services.limits.idle_seconds
+            "the tunnel's first bytes", self.session.runtime.limits.idle_seconds
         )
         first = await self._first_bytes()
         if isinstance(first.opening, ClientHello):
@@ -100,19 +100,19 @@ class Tunnel:
         if first.opening is Protocol.HTTP:
             origin = Origin(self.authority, self.authority, tls=False)
             stream = PrefixedStream(first.data, self.stream)
-            return Interception(stream, origin, self.on_partial_read).converse
+            return Interception(stream, origin, self.on_partial_read).serve_http1
         await self._relay(first.data, "neither TLS nor HTTP")
         return None
 
     def _is_target(self, host: str) -> bool:
-        return self.session.services.target_of(host, self.authority.port) is not None
+        return self.session.runtime.target_of(host, self.authority.port) is not None
 
     async def _first_bytes(self) -> FirstBytes:
         """Read the client's first bytes; dial for that if it waits for the other side to greet."""
         known = not self._is_target(self.authority.host)
         first = FirstBytes(self.session, self.stream, only_sni_counts=known, upstream=self.upstream)
         if self.upstream is None:
-            limits = self.session.services.limits
+            limits = self.session.runtime.limits
             with trio.move_on_after(limits.silent_tunnel_seconds):
                 await first.read_alone()
                 return first
@@ -124,37 +124,37 @@ class Tunnel:
 
     # Looking into it
 
-    async def _serve_tls(self, data: bytes, hello: ClientHello) -> Stage | None:
-        tell_hello(self.session, str(self.authority), hello)
-        verdict = policy_for(
+    async def _serve_tls(self, data: bytes, hello: ClientHello) -> SessionStage | None:
+        report_hello(self.session, str(self.authority), hello)
+        policy = policy_for(
             hello,
             self.authority.host,
             self._is_target,
-            relays_targets=self.session.services.relays_targets,
+            relays_targets=self.session.runtime.relays_targets,
         )
-        if isinstance(verdict, Intercept):
-            target = Authority(verdict.host, self.authority.port)
+        if isinstance(policy, Intercept):
+            target = Authority(policy.host, self.authority.port)
             if (plan := decide_handshake(self.session, target)) is not None:
                 await BrokenHandshake(self.session, self.stream, target, plan).run()
                 return None
             origin = Origin(target, self.authority)
             name, interception = (
-                verdict.name,
+                policy.name,
                 Interception(self.stream, origin, self.on_partial_read),
             )
             return lambda session: interception.serve_tls(session, name, data, hello)
-        if isinstance(verdict, Refuse):
-            await self._refuse(verdict)
+        if isinstance(policy, Refuse):
+            await self._refuse(policy)
         else:
-            if verdict.warn:
-                warn_of_relay(self.session, str(self.authority), verdict.reason)
-            await self._relay(data, verdict.reason)
+            if policy.warn:
+                warn_of_relay(self.session, str(self.authority), policy.reason)
+            await self._relay(data, policy.reason)
         return None
 
-    async def _refuse(self, verdict: Refuse) -> None:
+    async def _refuse(self, policy: Refuse) -> None:
         """End a handshake that cannot begin."""
-        tell_failure(self.session, verdict.name, HandshakeError(verdict.reason))
-        if await self._say(verdict.alert):
+        report_handshake_failure(self.session, policy.name, HandshakeError(policy.reason))
+        if await self._send(policy.alert):
             await close(self.stream, CloseMode.LINGER)
 
     # Passing it on
@@ -163,7 +163,7 @@ class Tunnel:
         relayed = Relayed()
         stream = PrefixedStream(data, self.stream) if data else self.stream
         try:
-            idle_seconds = self.session.services.limits.idle_seconds
+            idle_seconds = self.session.runtime.limits.idle_seconds
             if self.upstream is None:
                 # It has a limit of its own, and that of the ClientHello is over.
                 self.session.timeout.extend("the upstream to be reached", idle_seconds)
@@ -172,7 +172,7 @@ class Tunnel:
         except UpstreamError as error:
             relayed.error = str(error)
         finally:
-            self._tell_relay(relayed, reason)
+            self._report_relay(relayed, reason)
 
     async def _dial_greeter(self) -> trio.abc.Stream | None:
         """Dial an upstream that may want to speak first; if that fails the client may yet."""
@@ -182,13 +182,13 @@ class Tunnel:
             return None
 
     async def _dial(self) -> trio.abc.Stream:
-        services = self.session.services
-        if not services.relays_targets and self._is_target(self.authority.host):
+        runtime = self.session.runtime
+        if not runtime.relays_targets and self._is_target(self.authority.host):
             words = f"{self.authority} is answered by the fake API, which speaks HTTP only"
             raise UpstreamError("protocol", words)
-        return await services.dialer.dial_blind(self.authority)
+        return await runtime.dialer.dial_blind(self.authority)
 
-    async def _say(self, data: bytes) -> bool:
+    async def _send(self, data: bytes) -> bool:
         """Send bytes of our own on the bare tunnel; return False if the client is gone."""
         try:
             await self.stream.send_all(data)
@@ -196,6 +196,6 @@ class Tunnel:
             return False
         return True
 
-    def _tell_relay(self, relayed: Relayed, reason: str) -> None:
+    def _report_relay(self, relayed: Relayed, reason: str) -> None:
         opened = self.upstream is not None
-        tell_relay(self.session, self.authority, reason, relayed, self._started, opened=opened)
+        report_relay(self.session, self.authority, reason, relayed, self._started, opened=opened)

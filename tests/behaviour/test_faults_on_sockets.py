@@ -15,7 +15,7 @@ import trio.testing
 
 from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.net.socket_stream import SocketStream
-from faultinject.proxy.http_proxy import FrontDoor
+from faultinject.proxy.http_proxy import HttpProxy
 from faultinject.proxy.session import Session
 from faultinject.proxy.upstream.dial import Origin
 from tests.support.bench import TARGET, Bench, Script, open_bench, post, trusting_context
@@ -43,8 +43,8 @@ async def listening(rule: dict[str, Any], upstream: Script = streams) -> AsyncIt
 
         async def serve(accepted: trio.SocketStream) -> None:
             async with SocketStream(accepted) as stream:
-                session = Session(bench.services, bench.services.next_session_id(), "client")
-                await session.run(FrontDoor(stream, stream.acknowledge).serve)
+                session = Session(bench.runtime, bench.runtime.next_session_id(), "client")
+                await session.run(HttpProxy(stream, stream.acknowledge).serve)
 
         listeners = await nursery.start(trio.serve_tcp, serve, 0)
         port = listeners[0].socket.getsockname()[1]
@@ -167,9 +167,9 @@ async def _open_bounded(bench: Bench, nursery: trio.Nursery, script: Script) -> 
 
     async def serve(stream: trio.abc.Stream) -> None:
         async with stream:
-            await Session(bench.services, 99, "client").run(FrontDoor(stream).serve)
+            await Session(bench.runtime, 99, "client").run(HttpProxy(stream).serve)
 
-    bench.services.dial = dial
+    bench.runtime.dial = dial
     ours, theirs = memory_stream_pair()
     nursery.start_soon(serve, theirs)
     return Peer(ours)

@@ -148,8 +148,8 @@ async def test_a_body_in_many_pieces_is_kept_in_one(autojump_clock, monkeypatch)
 
 def test_what_comes_of_an_answer_is_not_copied_for_each_piece() -> None:
     """Only as much as is counted, and the last."""
-    performer = FaultFilter.__new__(FaultFilter)
-    performer._parts, performer._place = [b"x"] * 10_000 + [End()], 5
-    assert performer._rest() == [b"x"] * MANY + [End()]
-    performer._place = 9_990
-    assert performer._rest() == [b"x"] * 10 + [End()]
+    fault_filter = FaultFilter.__new__(FaultFilter)
+    fault_filter._parts, fault_filter._place = [b"x"] * 10_000 + [End()], 5
+    assert fault_filter._rest() == [b"x"] * MANY + [End()]
+    fault_filter._place = 9_990
+    assert fault_filter._rest() == [b"x"] * 10 + [End()]

@@ -9,9 +9,9 @@ import trio.testing
 from faultinject.errors import UpstreamError
 from faultinject.events import ExchangeEnded, Warned
 from faultinject.net.memory_stream import memory_stream_pair
-from faultinject.proxy.http_proxy import FrontDoor
+from faultinject.proxy.http_proxy import HttpProxy
 from faultinject.proxy.session import Session
-from faultinject.proxy.upstream.pool import OwnLease
+from faultinject.proxy.upstream.pool import PoolLease
 from faultinject.settings import Limits
 from tests.support.bench import TARGET, answers, get, ok, open_bench, post, stays_open
 from tests.support.peer import Cut, Peer
@@ -137,7 +137,7 @@ async def test_an_answer_that_is_not_read(autojump_clock):
         ours, theirs = memory_stream_pair()  # which holds less than that
         async with ours, theirs:
             await theirs.send_all(get("/"))
-            await Session(bench.services, 99, "client").run(FrontDoor(ours).serve)
+            await Session(bench.runtime, 99, "client").run(HttpProxy(ours).serve)
         assert "the client to read its answer" in (await bench.ended()).reason
         assert trio.current_time() == pytest.approx(30, rel=0.02)
 
@@ -653,16 +653,16 @@ async def test_an_upgrade_whose_upstream_is_gone_at_once(autojump_clock):
 async def test_an_answer_that_has_no_way_is_an_upstream_error(autojump_clock):
     """Where the answer needs the upstream's help, its failure is told as such."""
 
-    class NoWay(OwnLease):
-        async def make_way(self, writes: int = 1, unread: bytes = b"") -> None:
+    class NoWay(PoolLease):
+        async def before_local_reply(self, writes: int = 1, unread: bytes = b"") -> None:
             raise UpstreamError("disconnected", "no way")
 
     async with open_bench(probability=1.0) as bench:
         ours, theirs = memory_stream_pair()
-        lease = NoWay(bench.services.dial, bench.services.limits)
-        session = Session(bench.services, 99, "client", lease=lease)
+        lease = NoWay(bench.runtime.dial, bench.runtime.limits)
+        session = Session(bench.runtime, 99, "client", lease=lease)
         await theirs.send_all(get("/"))
-        await session.run(FrontDoor(ours).serve)
+        await session.run(HttpProxy(ours).serve)
         assert await theirs.receive_some() == b""
         assert bench.outcomes == ["upstream-error"]
 

@@ -29,7 +29,7 @@ from faultinject.events import (
     Warned,
 )
 from faultinject.net.listener import SocketListener
-from faultinject.proxy.server import RunningProxy, _leads_back, serve
+from faultinject.proxy.server import RunningProxy, _loop_test, serve
 from faultinject.proxy.upstream.fake.fake_api import FakeApi
 from faultinject.settings import Limits, Settings, WrittenRules
 from tests.support.authorities import AuthorityFiles
@@ -176,7 +176,7 @@ def test_the_url_of_a_proxy_on_every_address(host, url):
 
 def running_on(host):
     """Return a proxy that listens on an address."""
-    return RunningProxy(ca_cert=Path("ca.crt"), told_to_drain=trio.Event(), host=host, port=8080)
+    return RunningProxy(ca_cert=Path("ca.crt"), draining=trio.Event(), host=host, port=8080)
 
 
 # Upstreams over the network
@@ -303,7 +303,7 @@ class Socket:
 )
 def test_the_proxy_is_known_by_each_of_its_addresses(listens_on, connected, back):
     """However they are written; what another program listens on at the same port is not ours."""
-    assert _leads_back([Socket(listens_on)])(connected) is back
+    assert _loop_test([Socket(listens_on)])(connected) is back
 
 
 async def test_a_target_that_leads_to_the_proxy_itself(data_dir):

@@ -64,7 +64,7 @@ async def test_a_defect_ends_its_session_alone(autojump_clock):
         neighbour, client = await bench.tls(), await bench.tls()
         await neighbour.send(get("/"))
         await trio.sleep(1)
-        bench.services.rule_set = Defective()  # type: ignore[assignment]
+        bench.runtime.rule_set = Defective()  # type: ignore[assignment]
         await client.send(get("/"))
         with pytest.raises(trio.BrokenResourceError):
             await client.rest()
@@ -85,7 +85,7 @@ async def test_a_listener_that_breaks_ends_its_session_alone(autojump_clock, kin
             if isinstance(event, kind) and event.session == 1:
                 raise ZeroDivisionError("a defect")
 
-        bench.services.listener = breaks
+        bench.runtime.listener = breaks
         with suppress(trio.BrokenResourceError, Cut):  # at the latest, its answer is on its way
             await (await bench.tls()).ask(get("/"))
         await bench.ended()
@@ -107,7 +107,7 @@ async def test_draining_ends_what_is_idle_and_lets_the_rest_finish(autojump_cloc
         idle, busy = bench.connect(), await bench.tls()
         await busy.send(get("/"))
         await trio.sleep(1)
-        bench.services.draining = True
+        bench.runtime.draining = True
         for session in bench.sessions:
             session.drain()
         assert await idle.rest() == b""
@@ -121,7 +121,7 @@ async def test_draining_ends_what_becomes_idle_later(autojump_clock):
     async with open_bench() as bench:
         silent, speaking = await bench.tunnel(), await bench.tunnel()
         await trio.testing.wait_all_tasks_blocked()
-        bench.services.draining = True
+        bench.runtime.draining = True
         bench.sessions[0].drain()
         assert await silent.rest() == b""
         await speaking.start_tls(trusting_context(), TARGET)

@@ -45,7 +45,7 @@ def cut_upstreams(bench: Bench) -> list[Cut]:
         dialled.append(Cut(await bench.dialer.dial(origin)))
         return dialled[-1]
 
-    bench.services.dial = dial
+    bench.runtime.dial = dial
     return dialled
 
 

@@ -144,7 +144,7 @@ async def test_tls_1_2(autojump_clock):
 async def test_a_client_that_knows_rsa_only(autojump_clock):
     """It is shown an RSA certificate."""
     async with open_bench() as bench:
-        bench.services.leaves = rsa_leaves()
+        bench.runtime.leaves = rsa_leaves()
         client = await bench.tunnel()
         await client.start_tls(trusting_context(**RSA_ONLY), TARGET)
         assert (await client.ask(get("/"))).status == 200
@@ -398,8 +398,8 @@ async def test_a_client_with_h2_and_http_1_1_is_looked_into(autojump_clock):
 async def test_a_hello_in_pieces_leaves_a_relay_the_time_to_be_dialled(autojump_clock):
     """The limit of the ClientHello is over once it is there."""
     async with open_bench(upstream=repeats) as bench:
-        handshake_seconds = bench.services.limits.handshake_seconds
-        bench.services.dialer = cast("Dialer", SlowDialer(bench.dialer, handshake_seconds + 5))
+        handshake_seconds = bench.runtime.limits.handshake_seconds
+        bench.runtime.dialer = cast("Dialer", SlowDialer(bench.dialer, handshake_seconds + 5))
         client = await bench.tunnel()
         hello = client_hello(trusting_context(alpn=["h2"]), TARGET)
         await client.send(hello[:100])
@@ -411,7 +411,7 @@ async def test_a_hello_in_pieces_leaves_a_relay_the_time_to_be_dialled(autojump_
 async def test_the_fake_api_is_no_place_for_a_relay(autojump_clock):
     """It speaks HTTP only, and no target reaches the network."""
     async with open_bench() as bench:
-        bench.services.relays_targets = False
+        bench.runtime.relays_targets = False
         client = await bench.tunnel()
         await client.send(b"SSH-2.0-x\r\n")
         assert await client.rest() == b""
@@ -423,7 +423,7 @@ async def test_the_fake_api_is_no_place_for_a_relay(autojump_clock):
 async def test_the_fake_api_does_not_speak_http_2(autojump_clock):
     """A client without http/1.1 is told by the alert for it, as there is nobody to relay to."""
     async with open_bench() as bench:
-        bench.services.relays_targets = False
+        bench.runtime.relays_targets = False
         client = await bench.tunnel()
         await client.send(client_hello(trusting_context(alpn=["h2"]), TARGET))
         assert await client.rest() == alert(NO_APPLICATION_PROTOCOL)
@@ -602,7 +602,7 @@ async def test_a_leaf_that_cannot_be_made(autojump_clock, problem):
             raise problem
 
     async with open_bench() as bench:
-        bench.services.leaves = NoLeaves()
+        bench.runtime.leaves = NoLeaves()
         client = await bench.tunnel()
         await client.send(client_hello(client_context(), TARGET))
         assert (await client.rest()) == fatal_alert(AlertDescription.INTERNAL_ERROR)

@@ -35,12 +35,12 @@ class Sleeper:
 
     plugin: TunnelPlugin
 
-    async def reply_to(
+    async def process_tunnel_data(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Ask the plugin, and wait."""
         until = trio.current_time() + SLEEP_SECONDS
-        reply = await self.plugin.reply_to(side, direction, tunnel_id, chunk)
+        reply = await self.plugin.process_tunnel_data(side, direction, tunnel_id, chunk)
         await trio.sleep_until(until)
         return reply
 
@@ -63,7 +63,7 @@ class Tunnel:
 
     async def _give(self, chunk: bytes) -> bytes:
         call = (Side.CLIENT, Direction.FROM_PEER, self.tunnel_id)
-        reply = await self.plugin.reply_to(*call, chunk)
+        reply = await self.plugin.process_tunnel_data(*call, chunk)
         if not isinstance(reply, Replace):
             raise WrongAnswerError(f"{reply!r} where an answer was due")
         return reply.data
@@ -73,9 +73,9 @@ class Tunnel:
 async def open_plugin() -> AsyncIterator[tuple[TunnelPlugin, ssl.SSLContext]]:
     """Run tunnels that answer every request by 429; the value has what their clients trust."""
     async with open_bench(probability=1.0) as bench, trio.open_nursery() as nursery:
-        bench.services.leaves = LeafCache(authority(), 10, num_tickets=0)
+        bench.runtime.leaves = LeafCache(authority(), 10, num_tickets=0)
         yield (
-            reply_tunnels(nursery, bench.services, PluginSettings()),
+            reply_tunnels(nursery, bench.runtime, PluginSettings()),
             trusting_context(alpn=["http/1.1"]),
         )
         nursery.cancel_scope.cancel()

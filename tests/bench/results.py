@@ -80,7 +80,7 @@ Results = dict[str, dict[str, Outcome]]
 
 
 @frozen
-class Verdict:
+class TlsPolicy:
     """How a floor stands. ``value`` is the ratio or the measure; None if it was not measured."""
 
     floor: Floor
@@ -108,10 +108,10 @@ def median(results: Results, workload: str, measure: str, name: str) -> float | 
     return outcome.median(measure) if outcome else None
 
 
-def judge(results: Results) -> list[Verdict]:
+def judge(results: Results) -> list[TlsPolicy]:
     """Every floor of the workloads that were run."""
     return [
-        Verdict(floor, _reached(results, floor)) for floor in FLOORS if floor.workload in results
+        TlsPolicy(floor, _reached(results, floor)) for floor in FLOORS if floor.workload in results
     ]
 
 

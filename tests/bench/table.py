@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.results import COMPARED, SUBJECT, Results, Verdict, judge, median, ratio
+from tests.bench.results import COMPARED, SUBJECT, Results, TlsPolicy, judge, median, ratio
 from tests.bench.workloads import WORKLOADS
 
 LABELS = {
@@ -63,7 +63,7 @@ def measures_table(results: Results, names: list[str]) -> Table:
     return table
 
 
-def floors_table(verdicts: list[Verdict]) -> Table:
+def floors_table(verdicts: list[TlsPolicy]) -> Table:
     """Each floor and how it stands."""
     table = Table(title="Floors")
     for column in ("workload", "measure", "floor"):

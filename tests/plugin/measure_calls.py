@@ -18,7 +18,7 @@ from functools import partial
 import trio
 
 from faultinject.plugin.calls import Direction, Replace, Reply, Side
-from faultinject.plugin.serving import open_front
+from faultinject.plugin.serving import open_registrations
 from faultinject.settings import PluginSettings
 from tests.plugin.support import host, make_services
 
@@ -30,7 +30,7 @@ LOADS = [(at_once, held) for held in (0, 400) for at_once in (1, 8, 32)]
 class Echo:
     """Tunnels that return the chunk, but for empty ones, which they hold."""
 
-    async def reply_to(
+    async def process_tunnel_data(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Answer."""
@@ -74,7 +74,7 @@ async def line(stream: trio.abc.ReceiveStream) -> bytes:
 async def measure() -> None:
     """Serve, and print a line for each load."""
     settings = PluginSettings(port=0, upstream_port=0)
-    async with open_front(settings, make_services([]), Echo()) as registrations:
+    async with open_registrations(settings, make_services([]), Echo()) as registrations:
         port = registrations.urls[Side.CLIENT].rpartition(":")[2]
         for at_once, held in LOADS:
             command = [sys.executable, "-m", "tests.plugin.measure_calls"]

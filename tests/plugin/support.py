@@ -81,7 +81,7 @@ class FakeTunnels:
     """By default the chunk is returned."""
     asked: list[tuple[Side, Direction, str, bytes]] = field(factory=list)
 
-    async def reply_to(
+    async def process_tunnel_data(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Answer."""

@@ -53,9 +53,9 @@ async def fault(
     certificate = folder / "upstream.pem"
     certificate.write_bytes(authority().certificate_pem)
     async with open_bench(probability=probability) as bench:
-        dialer = bench.services.dialer = Dialer((), certificate, False, 20, lambda _socket: False)
+        dialer = bench.runtime.dialer = Dialer((), certificate, False, 20, lambda _socket: False)
         await dialer._make_context()  # in a thread, while a clock that jumps would run on
-        tunnels = duplex_tunnels(bench.nursery, bench.services, settings)
+        tunnels = duplex_tunnels(bench.nursery, bench.runtime, settings)
         yield Fault(bench, tunnels, itertools.count(1))
         await tunnels.drain()
         assert not tunnels._sessions
@@ -113,11 +113,13 @@ async def test_draining(tmp_path: Path, autojump_clock: trio.abc.Clock) -> None:
         await peers[1].send(get("/"))
         await asked.wait()
         async with trio.open_nursery() as nursery:
-            here.bench.services.draining = True
+            here.bench.runtime.draining = True
             nursery.start_soon(here.tunnels.drain)
             await trio.testing.wait_all_tasks_blocked()
             assert len(here.bench.of(SessionEnded)) == 1
-            refused = await here.tunnels.reply_to(Side.CLIENT, Direction.FROM_PEER, "new", b"x")
+            refused = await here.tunnels.process_tunnel_data(
+                Side.CLIENT, Direction.FROM_PEER, "new", b"x"
+            )
             assert refused == Close("the plugin stops")
             may_answer.set()
             assert (await peers[1].answer()).body == b"ok"
@@ -129,7 +131,7 @@ async def test_a_broken_scheme_is_told(tmp_path: Path, autojump_clock: trio.abc.
     async with fault(tmp_path) as here, here.tunnel() as host:
         peer = Peer(host.client)
         await peer.start_tls(trusting_context(), TARGET)
-        answer = await here.tunnels.reply_to(
+        answer = await here.tunnels.process_tunnel_data(
             Side.UPSTREAM, Direction.TO_PEER, host.tunnel_id, b"not the filler"
         )
         assert isinstance(answer, Close)

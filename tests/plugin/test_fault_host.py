@@ -23,7 +23,7 @@ class Scripted:
     answer: Answer
     cancelled: list[tuple[Side, Direction]] = field(factory=list)
 
-    async def reply_to(
+    async def process_tunnel_data(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply | Buffer:
         """Ask the function."""
@@ -372,11 +372,11 @@ async def test_a_raw_mapping_forgets_the_other_directions_buffer(
     autojump_clock: trio.abc.Clock,
 ) -> None:
     """Where one direction ends, what the other one's buffer holds is lost."""
-    let_go = trio.Event()
+    before_pause = trio.Event()
 
     async def slow_writes(side: Side, direction: Direction, chunk: bytes) -> Reply:
         if direction is Direction.TO_PEER:
-            await let_go.wait()
+            await before_pause.wait()
         return Replace(chunk)
 
     tunnel = tunnel_with(slow_writes, sides=(Side.CLIENT,), raw=True)
@@ -385,7 +385,7 @@ async def test_a_raw_mapping_forgets_the_other_directions_buffer(
         await trio.testing.wait_all_tasks_blocked()
         await tunnel.client.send_eof()
         await trio.testing.wait_all_tasks_blocked()
-        let_go.set()
+        before_pause.set()
         await trio.testing.wait_all_tasks_blocked()
         await tunnel.upstream.aclose()
         await over.wait()

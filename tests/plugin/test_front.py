@@ -14,7 +14,7 @@ from faultinject.errors import StartError
 from faultinject.events import SessionFailed, Warned
 from faultinject.plugin.bridge import grpc_server
 from faultinject.plugin.calls import Replace, Side
-from faultinject.plugin.serving import open_front
+from faultinject.plugin.serving import open_registrations
 from faultinject.settings import PluginSettings
 from tests.plugin.support import FakeTunnels, host, make_services
 
@@ -24,7 +24,9 @@ async def opened(answer=None, **settings):
     """Open the front and connect a host to each of its ports."""
     events = []
     chosen = PluginSettings(port=0, upstream_port=0, **settings)
-    async with open_front(chosen, make_services(events), FakeTunnels(answer)) as registrations:
+    async with open_registrations(
+        chosen, make_services(events), FakeTunnels(answer)
+    ) as registrations:
         ports = [int(registrations.urls[side].rpartition(":")[2]) for side in Side]
         with host(ports[0]) as client_side, host(ports[1]) as upstream_side:
             yield client_side, upstream_side, events
@@ -95,7 +97,7 @@ async def test_health_is_fast_while_calls_are_held():
 
 async def test_where_it_listens():
     """The URLs are what `fault run` takes; IPv6 is in brackets."""
-    async with open_front(
+    async with open_registrations(
         PluginSettings(host="::1", port=0, upstream_port=0), make_services([]), FakeTunnels()
     ) as registrations:
         client_side, upstream_side = (registrations.urls[side] for side in Side)
@@ -113,7 +115,9 @@ async def test_a_port_that_is_taken(taken):
         port = listener.socket.getsockname()[1]
         ports = {"port": 0, "upstream_port": 0, taken: port}
         with pytest.raises(StartError, match=rf"choose another with {option} \(0 picks"):
-            async with open_front(PluginSettings(**ports), make_services([]), FakeTunnels()):
+            async with open_registrations(
+                PluginSettings(**ports), make_services([]), FakeTunnels()
+            ):
                 pass
 
 
@@ -132,5 +136,5 @@ async def test_what_goes_wrong_below_the_calls_is_told():
 async def test_every_address_is_reached_by_loopback():
     """What Fault is to call is an address that can be called."""
     settings = PluginSettings(host="0.0.0.0", port=0, upstream_port=0)
-    async with open_front(settings, make_services([]), FakeTunnels()) as registrations:
+    async with open_registrations(settings, make_services([]), FakeTunnels()) as registrations:
         assert registrations.urls[Side.CLIENT].startswith("http://127.0.0.1:")

@@ -27,7 +27,7 @@ def new_guard():
 
 
 async def ask(guard, tunnel_id, chunk, side=Side.CLIENT, direction=Direction.FROM_PEER):
-    return await guard.reply_to(side, direction, tunnel_id, chunk)
+    return await guard.guarded_reply(side, direction, tunnel_id, chunk)
 
 
 async def test_answers_pass():

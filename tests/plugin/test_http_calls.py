@@ -76,7 +76,7 @@ def test_without_http_forward():
     calls, events = http_calls(enabled=False)
     assert calls.answer(request(), b"") is None
     assert events == []
-    assert calls.services.counters.take("options") == 1
+    assert calls.runtime.counters.take("options") == 1
 
 
 @pytest.mark.parametrize("host", [None, "", "two words", "[::1", "\N{SNOWMAN}"])
@@ -128,7 +128,7 @@ def rules(*written):
 def test_an_answer_that_is_worded_for_the_request():
     """In the words of the API that the request is for, judged by its body too."""
     calls, events = http_calls()
-    calls.services.rule_set = rules(
+    calls.runtime.rule_set = rules(
         {"name": "busy", "match": {"model": "m*"}, "fault": {"respond": {"status": 529}}}
     )
     response = calls.answer(request(), b'{"model": "m-1"}')
@@ -141,7 +141,7 @@ def test_an_answer_that_is_worded_for_the_request():
 def test_a_compressed_body():
     """Rules read what it says, and the event tells the bytes that came."""
     calls, events = http_calls()
-    calls.services.rule_set = rules({"match": {"model": "m*"}, "fault": {"respond": 529}})
+    calls.runtime.rule_set = rules({"match": {"model": "m*"}, "fault": {"respond": 529}})
     head, body = request(), gzip.compress(b'{"model": "m-1"}')
     head = evolve(head, headers=(*head.headers, (b"Content-Encoding", b"gzip")))
     assert calls.answer(head, body).status == 529
@@ -152,9 +152,9 @@ def test_a_chance_that_grows_with_time():
     """The rules' time is the run's, as in tunnels."""
     calls, _ = http_calls()
     now = [0.0]
-    calls.services.clock = lambda: calls.services._started_at + now[0]
+    calls.runtime.clock = lambda: calls.runtime._started_at + now[0]
     ramp = {"ramp": {"from": 0, "to": 1, "over": 10}}
-    calls.services.rule_set = rules({"name": "ramp", "when": ramp, "fault": {"respond": 500}})
+    calls.runtime.rule_set = rules({"name": "ramp", "when": ramp, "fault": {"respond": 500}})
     assert calls.answer(request(), b"") is None
     now[0] = 10.0
     assert calls.answer(request(), b"").status == 500

@@ -17,7 +17,7 @@ from faultinject.net.timeouts import Timeout
 from faultinject.plugin.calls import Direction, Side
 from faultinject.plugin.duplex.lane_stream import LanePair
 from faultinject.plugin.duplex.lanes import BLOCK_BYTES, FILLER
-from faultinject.plugin.wakeup import kick_while_unproven
+from faultinject.plugin.wakeup import wake_while_unproven
 from tests.support.fault_host import FaultTunnel
 from tests.support.fault_plugins import OneTunnel
 
@@ -155,7 +155,7 @@ async def carry_up(pair: LanePair) -> None:
 async def carry_up_with_kicks(pair: LanePair) -> None:
     """Do that with the kicker beside it."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(kick_while_unproven, pair.up, pair.down)
+        nursery.start_soon(wake_while_unproven, pair.up, pair.down)
         await carry_up(pair)
 
 

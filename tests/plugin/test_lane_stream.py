@@ -31,7 +31,7 @@ class Calls:
         answers: list[Reply] = []
 
         async def make() -> None:
-            answers.append(await self.pair.reply_to(*call, chunk))
+            answers.append(await self.pair.answer_chunk(*call, chunk))
 
         self.nursery.start_soon(make)
         await trio.testing.wait_all_tasks_blocked()
@@ -177,7 +177,7 @@ async def test_write_through_fills_promised_slots(
 async def test_a_cancelled_call_ends_the_tunnel(pair: LanePair) -> None:
     """The streams are at their end, after what had come before."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(pair.reply_to, *A_INPUT, b"last")
+        nursery.start_soon(pair.answer_chunk, *A_INPUT, b"last")
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     assert pair.over.is_set()
@@ -188,7 +188,7 @@ async def test_a_cancelled_call_ends_the_tunnel(pair: LanePair) -> None:
     for stream in (pair.client, pair.upstream):
         with pytest.raises(trio.BrokenResourceError, match="the host ended the tunnel"):
             await stream.send_all(b"x")
-    assert await pair.reply_to(*B_INPUT, b"x") == Close("the host ended the tunnel")
+    assert await pair.answer_chunk(*B_INPUT, b"x") == Close("the host ended the tunnel")
 
 
 @pytest.mark.parametrize("lane", [B_SLOT, A_SLOT])

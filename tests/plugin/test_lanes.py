@@ -250,11 +250,11 @@ def test_another_record_after_a_release_is_an_error() -> None:
 def test_a_kick_answers_with_nothing_and_is_asked_again() -> None:
     """The slot is still out, and its next call is held like the first."""
     host = Host()
-    host.lane.kick()
+    host.lane.wake()
     host.input()
     host.lane.end_turn(promised=1)
     assert host.slot() is None
-    host.lane.kick()
+    host.lane.wake()
     assert written(host.last_slot) == b""
     assert host.slot() is None
     host.lane.write(b"output")

@@ -39,7 +39,7 @@ class Ends:
         answers: list[Reply] = []
 
         async def make() -> None:
-            answers.append(await self.pair.reply_to(side, direction, chunk))
+            answers.append(await self.pair.answer_chunk(side, direction, chunk))
 
         self.nursery.start_soon(make)
         await trio.testing.wait_all_tasks_blocked()
@@ -73,7 +73,7 @@ def request(*headers: tuple[bytes, bytes]) -> RequestHead:
 
 async def test_a_carriers_response_is_held_for_the_answer(ends: Ends) -> None:
     """It buys the slot of what is written to the client next."""
-    answer = await ends.carried(ends.lease.make_way, NOT_FOUND)
+    answer = await ends.carried(ends.lease.before_local_reply, NOT_FOUND)
     assert answer == []
     await ends.pair.client.send_all(b"429")
     ends.pair.client.end_turn()
@@ -82,19 +82,19 @@ async def test_a_carriers_response_is_held_for_the_answer(ends: Ends) -> None:
 
 async def test_a_way_with_nothing_to_say_yet_is_kept(ends: Ends) -> None:
     """It is let go with what is written, and not before."""
-    answer = await ends.carried(ends.lease.make_way, NOT_FOUND)
-    ends.lease.let_go(3)
+    answer = await ends.carried(ends.lease.before_local_reply, NOT_FOUND)
+    ends.lease.before_pause(3)
     await trio.testing.wait_all_tasks_blocked()
     assert answer == []
     await ends.pair.client.send_all(b"429")
-    ends.lease.let_go(0)
+    ends.lease.before_pause(0)
     assert await ends.call(Side.CLIENT, Direction.TO_PEER) == [Replace(b"429")]
 
 
 async def test_what_comes_before_a_carriers_response(ends: Ends) -> None:
     """It is passed over; the last input is held."""
     async with trio.open_nursery() as using:
-        using.start_soon(ends.lease.make_way)
+        using.start_soon(ends.lease.before_local_reply)
         await trio.testing.wait_all_tasks_blocked()
         await ends.call(Side.UPSTREAM, Direction.TO_PEER)
         assert await ends.call(Side.UPSTREAM, Direction.FROM_PEER, HINTS) == [Replace(b"")]
@@ -104,7 +104,7 @@ async def test_what_comes_before_a_carriers_response(ends: Ends) -> None:
 
 async def test_a_way_for_several_writes_is_promised(ends: Ends) -> None:
     """Each goes out when it is written."""
-    answer = await ends.carried(lambda: ends.lease.make_way(2), NOT_FOUND)
+    answer = await ends.carried(lambda: ends.lease.before_local_reply(2), NOT_FOUND)
     assert answer == [Replace(FILLER * 2)]
     for word in (b"100", b"429"):
         slot = await ends.call(Side.CLIENT, Direction.TO_PEER)
@@ -119,7 +119,7 @@ async def test_a_carrier_of_ones_own(ends: Ends, nursery: trio.Nursery) -> None:
     own = RequestHead(b"GET", b"/health", ((b"Host", b"b"), (b"X", b"y")))
     ends.lease = TunnelLease(ends.pair, nursery, own)
     ends.lease.lend(UpstreamConnection(ends.pair.upstream, head_bytes=1000), "a.example")
-    nursery.start_soon(ends.lease.make_way)
+    nursery.start_soon(ends.lease.before_local_reply)
     await trio.testing.wait_all_tasks_blocked()
     slot = await ends.call(Side.UPSTREAM, Direction.TO_PEER)
     assert slot == [Replace(b"GET /health HTTP/1.1\r\nHost: b\r\nX: y\r\n\r\n")]
@@ -136,7 +136,7 @@ async def test_a_carrier_that_turns_into_another_protocol(
 
     async def fail() -> None:
         with pytest.raises(UpstreamError, match="ended the connection unasked"):
-            await ends.lease.make_way()
+            await ends.lease.before_local_reply()
 
     async with trio.open_nursery() as using:
         using.start_soon(fail)
@@ -157,12 +157,12 @@ async def test_there_is_no_second_connection(ends: Ends) -> None:
     with pytest.raises(UpstreamError, match="used up"):
         await ends.lease.acquire(ORIGIN)
     with pytest.raises(UpstreamError, match="no answer can pass"):
-        await ends.lease.make_way()
+        await ends.lease.before_local_reply()
 
 
 async def test_a_carrier_that_is_the_last_request(ends: Ends) -> None:
     """The answer still has its way, but nothing can be asked afterwards."""
-    assert await ends.carried(ends.lease.make_way, LAST) == []
+    assert await ends.carried(ends.lease.before_local_reply, LAST) == []
     assert ends.lease.idle_connection is None
 
 
@@ -171,7 +171,7 @@ async def test_an_upstream_that_ends_instead(ends: Ends) -> None:
 
     async def fail() -> None:
         with pytest.raises(UpstreamError):
-            await ends.lease.make_way()
+            await ends.lease.before_local_reply()
 
     async with trio.open_nursery() as using:
         using.start_soon(fail)
@@ -183,7 +183,7 @@ async def test_an_upstream_that_ends_instead(ends: Ends) -> None:
 async def test_requests_that_are_here_already_get_slots(ends: Ends, count: int) -> None:
     """The client must not be asked then, and the input in hand buys their slots."""
     unread = b"GET / HTTP/1.1\r\n\r\n" * count + b"GET /rest"
-    assert ends.lease.follow(unread) is (count > 0)
+    assert ends.lease.before_read(unread) is (count == 0)
     assert ends.pair.up.slots == min(count, MOST_AHEAD + 1)
 
 

@@ -27,7 +27,7 @@ class Calls:
     run: Run
     side: Side
 
-    async def reply_to(
+    async def process_tunnel_data(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Call; take the call back if cancelled."""

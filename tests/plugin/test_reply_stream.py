@@ -35,7 +35,7 @@ def give(nursery: trio.Nursery, stream: ReplyStream) -> Give:
         answers: list[Reply] = []
 
         async def call() -> None:
-            answers.append(await stream.reply_to(*FROM_CLIENT, chunk))
+            answers.append(await stream.answer_chunk(*FROM_CLIENT, chunk))
 
         nursery.start_soon(call)
         await trio.testing.wait_all_tasks_blocked()
@@ -132,7 +132,7 @@ async def test_other_chunks_go_on_unchanged(
     stream: ReplyStream, call: tuple[Side, Direction]
 ) -> None:
     """They are no business of a session with the client."""
-    assert await stream.reply_to(*call, b"chunk") == PassThrough(b"chunk")
+    assert await stream.answer_chunk(*call, b"chunk") == PassThrough(b"chunk")
 
 
 async def test_a_cancelled_read_loses_nothing(stream: ReplyStream, give: Give) -> None:
@@ -166,7 +166,7 @@ async def test_passing_on(stream: ReplyStream, give: Give, nursery: trio.Nursery
     await trio.testing.wait_all_tasks_blocked()
     assert answer == [PassThrough(b"look")]
     assert await give(b"more") == [PassThrough(b"more")]
-    assert await stream.reply_to(*OF_UPSTREAM[0], b"answer") == PassThrough(b"answer")
+    assert await stream.answer_chunk(*OF_UPSTREAM[0], b"answer") == PassThrough(b"answer")
     assert counts == [(4, 0), (4, 0), (0, 6)]
     stream.end("enough")
     await trio.testing.wait_all_tasks_blocked()
@@ -261,12 +261,12 @@ async def test_a_cancelled_call_ends_the_tunnel(
 ) -> None:
     """The session reads what had come, then the end, and can say nothing more."""
     with trio.move_on_after(1):
-        await stream.reply_to(*FROM_CLIENT, b"last")
+        await stream.answer_chunk(*FROM_CLIENT, b"last")
     assert await stream.receive_some() == b"last"
     assert await stream.receive_some() == b""
     with pytest.raises(trio.BrokenResourceError, match="the host ended the tunnel"):
         await stream.send_all(b"x")
-    assert await stream.reply_to(*FROM_CLIENT, b"x") == Close("the host ended the tunnel")
+    assert await stream.answer_chunk(*FROM_CLIENT, b"x") == Close("the host ended the tunnel")
 
 
 async def test_a_call_is_not_held_for_ever(
@@ -298,9 +298,9 @@ async def test_between_turns_a_writer_waits_for_room(autojump_clock: trio.abc.Cl
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stream.send_all, bytes(range(15)))
         await trio.testing.wait_all_tasks_blocked()
-        assert await stream.reply_to(*FROM_CLIENT, b"") == Replace(bytes(range(10)))
+        assert await stream.answer_chunk(*FROM_CLIENT, b"") == Replace(bytes(range(10)))
         await trio.testing.wait_all_tasks_blocked()
-        assert await stream.reply_to(*FROM_CLIENT, b"") == Replace(bytes(range(10, 15)))
+        assert await stream.answer_chunk(*FROM_CLIENT, b"") == Replace(bytes(range(10, 15)))
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ class Fetched(ReplyStream):
 
     async def fetch(self) -> None:
         """Ask for what there is, with empty chunks, when there is something."""
-        while isinstance(await self.reply_to(*FROM_CLIENT, b""), Replace):
+        while isinstance(await self.answer_chunk(*FROM_CLIENT, b""), Replace):
             if not self._written and self.over is None:
                 await self.moved.park()
         self.answers.close()
@@ -358,7 +358,7 @@ class Fetched(ReplyStream):
         """Give the answers to another stream, as chunks."""
         async for data in self._answers:
             for start in range(0, len(data), 1000):
-                await to.reply_to(*FROM_CLIENT, data[start : start + 1000])
+                await to.answer_chunk(*FROM_CLIENT, data[start : start + 1000])
         to.end("the client is gone")
         to.moved.unpark_all()
 

@@ -84,7 +84,7 @@ async def world(**options: Any) -> AsyncIterator[World]:
     """Run a host with the plugin; afterwards nothing may be left."""
     async with open_bench(**options) as bench, trio.open_nursery() as nursery:
         async with trio.open_nursery() as sessions:
-            tunnels = reply_tunnels(sessions, bench.services, PluginSettings())
+            tunnels = reply_tunnels(sessions, bench.runtime, PluginSettings())
             yield (here := World(bench, nursery, tunnels))
             for host in here.hosts:
                 host.give_up()
@@ -106,7 +106,7 @@ async def one_tunnel(**options: Any) -> AsyncIterator[tuple[World, ReplyHost, Pe
 async def test_a_client_that_knows_rsa_only(autojump_clock: trio.abc.Clock) -> None:
     """It is shown an RSA certificate."""
     async with world() as here:
-        here.bench.services.leaves = rsa_leaves()
+        here.bench.runtime.leaves = rsa_leaves()
         peer = await here.tls(here.open(), **RSA_ONLY)
         assert (await peer.ask(get("/"))).status == 200
 
@@ -405,7 +405,7 @@ async def test_a_host_that_is_no_target(
         host = here.open(chunk_bytes=chunk_bytes, upstream_call=upstream_call)
         hello = client_hello(client_context(), "other.example.org")
         await passes(host, hello)
-        here.bench.services.draining = True
+        here.bench.runtime.draining = True
         host.give_up()
         await here.tunnels.drain()
         [relay] = here.bench.of(RelayEnded)
@@ -548,7 +548,7 @@ async def test_a_host_that_ends_a_tunnel_in_the_middle_of_a_request(
         [exchange] = here.bench.of(ExchangeEnded)
         assert exchange.outcome == "client-gone"
         assert not here.open_tunnels
-        late = await here.tunnels.reply_to(*FROM_CLIENT, host.tunnel_id, b"late")
+        late = await here.tunnels.process_tunnel_data(*FROM_CLIENT, host.tunnel_id, b"late")
         assert late == Close("the session is over")
 
 
@@ -557,7 +557,7 @@ async def test_a_host_that_gives_up_at_once(autojump_clock: trio.abc.Clock) -> N
     async with world() as here:
         with trio.CancelScope() as scope:
             scope.cancel()
-            await here.tunnels.reply_to(*FROM_CLIENT, "tunnel", b"GET / HTTP/1.1\r\n")
+            await here.tunnels.process_tunnel_data(*FROM_CLIENT, "tunnel", b"GET / HTTP/1.1\r\n")
         await trio.testing.wait_all_tasks_blocked()
         assert len(here.bench.of(SessionEnded)) == 1
         assert here.bench.of(RelayEnded) == []
@@ -606,7 +606,7 @@ async def test_a_call_about_a_relay_that_is_taken_back(autojump_clock: trio.abc.
         await passes(host, b"\x00first")
         with trio.CancelScope() as taken_back:
             taken_back.cancel()
-            await here.tunnels.reply_to(*FROM_CLIENT, host.tunnel_id, b"x")
+            await here.tunnels.process_tunnel_data(*FROM_CLIENT, host.tunnel_id, b"x")
         await trio.testing.wait_all_tasks_blocked()
         assert len(here.bench.of(RelayEnded)) == 1
         assert not here.open_tunnels
@@ -657,11 +657,11 @@ async def test_draining(autojump_clock: trio.abc.Clock) -> None:
 
         here.nursery.start_soon(use)
         await trio.testing.wait_all_tasks_blocked()
-        here.bench.services.draining = True
+        here.bench.runtime.draining = True
         await here.tunnels.drain()
         await trio.testing.wait_all_tasks_blocked()
         assert [message.body for message in got] == [b"done"]
-        assert isinstance(await here.tunnels.reply_to(*FROM_CLIENT, "new", b"x"), Close)
+        assert isinstance(await here.tunnels.process_tunnel_data(*FROM_CLIENT, "new", b"x"), Close)
         assert not here.open_tunnels
 
 

@@ -29,12 +29,12 @@ def new_service(
     side=Side.CLIENT, mode="duplex", http_forward=False, answer=None, registrations=None, **rule
 ):
     events = []
-    services = make_services(events, **rule)
+    runtime = make_services(events, **rule)
     return PluginService(
         side,
         registrations or Registrations(mode, {side: f"http://{side.name}" for side in Side}),
         TunnelGuard(FakeTunnels(answer), events.append),
-        HttpCalls(services, http_forward),
+        HttpCalls(runtime, http_forward),
     ), events
 
 
@@ -202,7 +202,7 @@ class LoneRegistration:
 
     service: PluginService
 
-    async def reply_to(
+    async def process_tunnel_data(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Replace | Close:
         """Call as the host does."""
@@ -308,7 +308,7 @@ async def test_an_injected_response():
 async def test_a_defect_in_the_decision():
     """Is told, and the request goes on."""
     service, events = new_service(http_forward=True)
-    service.http.services.rule_set = None
+    service.http.runtime.rule_set = None
     reply = await service.http_request(http_request("/a?b", host="api.example.com"))
     assert reply.modified_request.path == "/a"
     (told,) = events

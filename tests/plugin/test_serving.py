@@ -51,7 +51,7 @@ class Run:
         """Return the events of a kind so far."""
         return [event for event in self.events if isinstance(event, kind)]
 
-    async def reply_to(
+    async def process_tunnel_data(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Call as Fault does."""

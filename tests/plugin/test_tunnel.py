@@ -38,7 +38,7 @@ async def test_injected_and_forwarded_requests_on_one_tunnel(
 async def test_a_client_that_knows_rsa_only(autojump_clock: trio.abc.Clock) -> None:
     """It is shown an RSA certificate."""
     async with world() as here:
-        here.bench.services.leaves = rsa_leaves()
+        here.bench.runtime.leaves = rsa_leaves()
         peer = await here.tls(**RSA_ONLY)
         for _ in range(2):
             assert (await peer.ask(get("/"))).status == 200

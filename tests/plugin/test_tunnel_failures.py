@@ -98,7 +98,7 @@ async def test_what_is_no_tls_goes_to_the_upstream(
 async def test_an_upstream_that_is_not_trusted(autojump_clock: trio.abc.Clock) -> None:
     """Its certificate is for another name: an alert for the client, the reason for the user."""
     async with world() as here:
-        here.bench.services.targets = (TargetPattern.parse("*.example.com"),)
+        here.bench.runtime.targets = (TargetPattern.parse("*.example.com"),)
         error = await Peer(here.host.client).fail_tls(trusting_context(), "other.example.com")
         assert "HANDSHAKE_FAILURE" in str(error).upper().replace(" ", "_")
         [failed] = here.bench.of(HandshakeFailed)

@@ -50,10 +50,10 @@ async def test_each_id_is_a_session_of_its_own(
     """Both registrations' calls meet in it, and its last words are served after its end."""
     tunnels = make_tunnels(nursery, one_word)
     for tunnel_id, word in (("1", b"one"), ("2", b"two")):
-        assert await tunnels.reply_to(*A_INPUT, tunnel_id, word) == Replace(FILLER)
+        assert await tunnels.process_tunnel_data(*A_INPUT, tunnel_id, word) == Replace(FILLER)
     for tunnel_id, word in (("2", b"TWO"), ("1", b"ONE")):
         assert tunnel_id in tunnels._open
-        assert await tunnels.reply_to(*B_SLOT, tunnel_id, FILLER) == Replace(word)
+        assert await tunnels.process_tunnel_data(*B_SLOT, tunnel_id, FILLER) == Replace(word)
         await trio.testing.wait_all_tasks_blocked()
         assert tunnel_id not in tunnels._open
 
@@ -63,11 +63,11 @@ async def test_a_tunnel_that_is_over_is_forgotten_in_the_end(
 ) -> None:
     """Its late calls are closed, and do not begin another session."""
     tunnels = make_tunnels(nursery, one_word)
-    await tunnels.reply_to(*A_INPUT, "1", b"x")
+    await tunnels.process_tunnel_data(*A_INPUT, "1", b"x")
     assert len(tunnels._open) == 1
     await trio.sleep(FAREWELL_SECONDS + 1)  # nobody takes its last words
     assert not tunnels._open
-    assert await tunnels.reply_to(*A_INPUT, "1", b"x") == Close("the session is over")
+    assert await tunnels.process_tunnel_data(*A_INPUT, "1", b"x") == Close("the session is over")
     assert not tunnels._open
 
 
@@ -75,7 +75,7 @@ async def test_a_cancelled_call_forgets_the_tunnel_at_once(nursery: trio.Nursery
     """The session sees the end, and nothing is left."""
     tunnels = make_tunnels(nursery, never_ends)
     async with trio.open_nursery() as calls:
-        calls.start_soon(tunnels.reply_to, *A_INPUT, "1", b"x")
+        calls.start_soon(tunnels.process_tunnel_data, *A_INPUT, "1", b"x")
         await trio.testing.wait_all_tasks_blocked()
         calls.cancel_scope.cancel()
     await trio.testing.wait_all_tasks_blocked()
@@ -85,9 +85,9 @@ async def test_a_cancelled_call_forgets_the_tunnel_at_once(nursery: trio.Nursery
 async def test_there_is_a_largest_number(nursery: trio.Nursery) -> None:
     """Beyond it a tunnel is closed with the reason."""
     tunnels = make_tunnels(nursery, never_ends, Limits(sessions=1))
-    nursery.start_soon(tunnels.reply_to, *A_INPUT, "1", b"x")
+    nursery.start_soon(tunnels.process_tunnel_data, *A_INPUT, "1", b"x")
     await trio.testing.wait_all_tasks_blocked()
-    answer = await tunnels.reply_to(*A_INPUT, "2", b"x")
+    answer = await tunnels.process_tunnel_data(*A_INPUT, "2", b"x")
     assert answer == Close("there are 1 tunnels already")
     nursery.cancel_scope.cancel()
 

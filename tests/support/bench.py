@@ -25,7 +25,7 @@ from faultinject.config.rule_set import rule_set_of
 from faultinject.config.rules import read_rules
 from faultinject.errors import UpstreamError
 from faultinject.events import Event, ExchangeEnded, SessionEnded, SessionFailed
-from faultinject.proxy.http_proxy import FrontDoor
+from faultinject.proxy.http_proxy import HttpProxy
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import Session
 from faultinject.proxy.upstream.dial import Dialer, Origin
@@ -180,7 +180,7 @@ class Bench:
     events: list[Event] = field(factory=list)
     sessions: list[Session] = field(factory=list)
     dialer: ScriptedDialer = field(init=False)
-    services: Runtime = field(init=False)
+    runtime: Runtime = field(init=False)
     doors: list[Pipe] = field(factory=list)
     """The proxy's ends of the clients' connections."""
     cancelled: bool = False
@@ -192,7 +192,7 @@ class Bench:
     def start(self) -> None:
         """Get ready for clients."""
         settings, self.dialer = self.settings, ScriptedDialer(self)
-        self.services = Runtime(
+        self.runtime = Runtime(
             limits=settings.limits,
             targets=settings.target_host,
             rule_set=rule_set_of(settings),
@@ -231,7 +231,7 @@ class Bench:
 
     async def _serve(self, stream: Pipe) -> None:
         self._running += 1
-        session = Session(self.services, self.services.next_session_id(), "127.0.0.1:50000")
+        session = Session(self.runtime, self.runtime.next_session_id(), "127.0.0.1:50000")
         self.sessions.append(session)
         try:
             with trio.CancelScope() as scope:
@@ -239,7 +239,7 @@ class Bench:
                 if self.cancelled:
                     scope.cancel()
                 async with stream:
-                    await session.run(FrontDoor(stream).serve)
+                    await session.run(HttpProxy(stream).serve)
         finally:
             self._running -= 1
             self._one_ended.set()
@@ -272,11 +272,11 @@ class Bench:
     def inject(self, probability: float, **more: Any) -> None:
         """From the next request on inject with this probability."""
         settings = evolve(self.settings, error_probability=probability, **more)
-        self.services.rule_set = rule_set_of(settings)
+        self.runtime.rule_set = rule_set_of(settings)
 
     def rules(self, *values: dict[str, Any], seed: int = 1) -> None:
         """From the next request on go by these rules."""
-        self.services.rule_set = RuleSet(read_rules(list(values), "test").rules, seed)
+        self.runtime.rule_set = RuleSet(read_rules(list(values), "test").rules, seed)
 
     def cancel_sessions(self) -> None:
         """Cancel all sessions, and those to come."""

@@ -42,7 +42,7 @@ class Buffer:
 class Plugin(Protocol):
     """A plugin under test; it may also answer `Buffer`."""
 
-    async def reply_to(
+    async def process_tunnel_data(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply | Buffer:
         """Say what shall become of a chunk."""
@@ -320,7 +320,9 @@ class FaultTunnel:
 
     async def _answer(self, rpc: _Rpc, side: Side, direction: Direction, chunk: bytes) -> None:
         try:
-            rpc.reply = await self.plugin.reply_to(side, direction, self.tunnel_id, chunk)
+            rpc.reply = await self.plugin.process_tunnel_data(
+                side, direction, self.tunnel_id, chunk
+            )
         except Exception:  # an RPC that fails is an I/O error to Fault
             rpc.failed = True
         self._in_flight.discard((side, direction))

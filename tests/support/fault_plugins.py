@@ -19,7 +19,7 @@ class Echo:
     write_seconds: float = SLOW_SECONDS
     reply: type[PassThrough] | type[Replace] = Replace
 
-    async def reply_to(
+    async def process_tunnel_data(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Say the chunk again."""
@@ -34,8 +34,8 @@ class OneTunnel:
 
     pair: LanePair = field(factory=LanePair)
 
-    async def reply_to(
+    async def process_tunnel_data(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Let the lanes answer."""
-        return await self.pair.reply_to(side, direction, chunk)
+        return await self.pair.answer_chunk(side, direction, chunk)

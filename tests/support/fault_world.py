@@ -103,8 +103,8 @@ async def world(
         plugin = OneTunnel()
         host = FaultTunnel(plugin, raw=raw)
         lease = TunnelLease(plugin.pair, bench.nursery)
-        idle_seconds = bench.services.limits.idle_tunnel_seconds
-        session = Session(bench.services, 1, "fault", lease=lease, idle_seconds=idle_seconds)
+        idle_seconds = bench.runtime.limits.idle_tunnel_seconds
+        session = Session(bench.runtime, 1, "fault", lease=lease, idle_seconds=idle_seconds)
         tunnel = DuplexTunnel(plugin.pair, start_tls)
         async with host.running(), trio.open_nursery() as nursery:
             nursery.start_soon(tunnel.run, session)

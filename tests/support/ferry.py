@@ -34,7 +34,7 @@ async def joined(nursery: trio.Nursery, limit_bytes: int) -> tuple[LaneStream, L
 
 async def _promise(pair: LanePair, nursery: trio.Nursery) -> None:
     """Let the upstream say something, and buy slots toward the client with it."""
-    nursery.start_soon(pair.reply_to, Side.UPSTREAM, Direction.FROM_PEER, b"!")
+    nursery.start_soon(pair.answer_chunk, Side.UPSTREAM, Direction.FROM_PEER, b"!")
     await pair.upstream.receive_some()
     pair.client.end_turn(promised=SLOTS)
     pair.client.write_through = True
@@ -45,7 +45,7 @@ async def _take(pair: LanePair, chunks: trio.MemorySendChannel[bytes]) -> None:
     """Offer slots, and hand on what is written into them."""
     async with chunks:
         while True:
-            reply = await pair.reply_to(Side.CLIENT, Direction.TO_PEER, FILLER)
+            reply = await pair.answer_chunk(Side.CLIENT, Direction.TO_PEER, FILLER)
             if not isinstance(reply, Replace):
                 break
             try:
@@ -60,7 +60,7 @@ async def _bring(pair: LanePair, chunks: trio.MemoryReceiveChannel[bytes]) -> No
     """Bring what the other tunnel wrote as inputs."""
     async with chunks:
         async for chunk in chunks:
-            reply = await pair.reply_to(Side.CLIENT, Direction.FROM_PEER, chunk)
+            reply = await pair.answer_chunk(Side.CLIENT, Direction.FROM_PEER, chunk)
             if isinstance(reply, Close):
                 break
     pair.end("the client is gone")

@@ -98,7 +98,7 @@ class ReplyHost:
         of_client = call == (Side.CLIENT, Direction.FROM_PEER)
         if of_client:
             self.held = chunk
-        reply = await self.plugin.reply_to(*call, self.tunnel_id, chunk)
+        reply = await self.plugin.process_tunnel_data(*call, self.tunnel_id, chunk)
         if of_client:
             self.held = None
             self.calls.append(Called(chunk, reply))

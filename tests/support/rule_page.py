@@ -163,7 +163,7 @@ async def example(name: str, seed: int = 1) -> AsyncIterator[Caller]:
         await api.serve(upstream.stream)
 
     async with open_bench(upstream=serve, targets=(ANTHROPIC, OPENAI)) as bench:
-        bench.services.rule_set = RuleSet(read, seed)
+        bench.runtime.rule_set = RuleSet(read, seed)
         yield Caller(bench, api)
 
 

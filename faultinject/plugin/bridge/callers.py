@@ -39,7 +39,7 @@ GOODBYE_SECONDS = 1.0
 REST_SECONDS = 1.0
 """How long after a surge its memory is given back: connections end meanwhile."""
 
-Tell = Callable[[str], None]
+Warn = Callable[[str], None]
 
 _STATUSES = {
     Reason.TOO_MUCH: Status.RESOURCE_EXHAUSTED,
@@ -205,13 +205,13 @@ class Caller(H2Protocol):
                 self._take(piece)
             else:
                 self._leave(ErrorCodes.ENHANCE_YOUR_CALM)
-                self._callers.tell("a gRPC client sent too many frames that belong to no call")
+                self._callers.warn("a gRPC client sent too many frames that belong to no call")
 
     def _take(self, data: bytes) -> None:
         try:
             super().data_received(data)
         except Exception as error:  # noqa: BLE001 - only this connection is the worse for it
-            self._callers.tell(f"a gRPC client's connection failed: {error!r}")
+            self._callers.warn(f"a gRPC client's connection failed: {error!r}")
             self.abort()
 
     def _leave(self, code: ErrorCodes) -> None:
@@ -249,7 +249,7 @@ class Caller(H2Protocol):
 class Callers:
     """The connections that are open."""
 
-    tell: Tell
+    warn: Warn
     _open: set[Caller] = field(factory=set, init=False)
     _all_lost: trio.Event = field(factory=trio.Event, init=False)
 

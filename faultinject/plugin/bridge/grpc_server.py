@@ -32,7 +32,7 @@ from grpclib.server import Server, Stream
 
 from faultinject.authority import bracketed
 from faultinject.errors import StartError
-from faultinject.plugin.bridge.callers import Caller, Callers, ServedPort, Tell
+from faultinject.plugin.bridge.callers import Caller, Callers, ServedPort, Warn
 from faultinject.plugin.bridge.port import Port, PortBounds
 from faultinject.plugin.calls import TooMuchError
 
@@ -78,10 +78,10 @@ class Endpoint:
 
 
 @asynccontextmanager
-async def open_grpc(endpoints: Sequence[Endpoint], tell: Tell) -> AsyncIterator[list[int]]:
+async def open_grpc(endpoints: Sequence[Endpoint], warn: Warn) -> AsyncIterator[list[int]]:
     """Serve gRPC for as long as the block runs; the value is each endpoint's port.
 
-    ``tell`` gets what goes wrong below the calls, in words. Leaving the block cancels every call
+    ``warn`` gets what goes wrong below the calls, in words. Leaving the block cancels every call
     and closes every connection, within some `GOODBYE_SECONDS`. Raises `StartError` if a port
     cannot be had.
     """
@@ -91,8 +91,8 @@ async def open_grpc(endpoints: Sequence[Endpoint], tell: Tell) -> AsyncIterator[
         ports = [each.getsockname()[1] for each in sockets]
         loop = await owned.enter_async_context(trio_asyncio.open_loop())
         # Its own handler ends the whole loop for one bad connection, or one too many.
-        loop.set_exception_handler(lambda _loop, problem: tell(_in_words(problem)))
-        connections = Callers(tell)
+        loop.set_exception_handler(lambda _loop, problem: warn(_in_words(problem)))
+        connections = Callers(warn)
         servers = [_Server(endpoint, loop, connections) for endpoint in endpoints]
         for server, listening in zip(servers, sockets, strict=True):
             await trio_asyncio.aio_as_trio(server.start)(sock=listening)

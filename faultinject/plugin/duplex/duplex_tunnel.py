@@ -30,10 +30,10 @@ from faultinject.proxy.intercept import Interception
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import (
     Session,
-    Stage,
-    tell_failure,
-    tell_hello,
-    tell_relay,
+    SessionStage,
+    report_handshake_failure,
+    report_hello,
+    report_relay,
     warn_of_relay,
 )
 from faultinject.proxy.sniff import TLS_FLAWS, FirstBytes, Protocol
@@ -66,9 +66,9 @@ class DuplexTunnel:
         async with self.pair.client, self.pair.upstream:
             await session.run(self.serve)
 
-    async def serve(self, session: Session) -> Stage | None:
+    async def serve(self, session: Session) -> SessionStage | None:
         """Look at the first bytes, and do with the tunnel what they say."""
-        session.timeout.reset("the tunnel's first bytes", session.services.limits.idle_seconds)
+        session.timeout.reset("the tunnel's first bytes", session.runtime.limits.idle_seconds)
         first = FirstBytes(
             session, self.pair.client, only_sni_counts=True, upstream=self.pair.upstream
         )
@@ -84,34 +84,34 @@ class DuplexTunnel:
 
     async def _serve_tls(
         self, session: Session, first: FirstBytes, hello: ClientHello
-    ) -> Stage | None:
-        tell_hello(session, "", hello)
-        services = session.services
-        verdict = policy_for(hello, "", lambda host: services.target_named(host) is not None)
-        if isinstance(verdict, Intercept):
-            return await self._intercept(session, first.data, verdict.host, hello)
-        if isinstance(verdict, Refuse):
-            await self._refuse(session, verdict)
+    ) -> SessionStage | None:
+        report_hello(session, "", hello)
+        runtime = session.runtime
+        policy = policy_for(hello, "", lambda host: runtime.target_named(host) is not None)
+        if isinstance(policy, Intercept):
+            return await self._intercept(session, first.data, policy.host, hello)
+        if isinstance(policy, Refuse):
+            await self._refuse(session, policy)
         else:
             name = hello.server_name or ""
-            if verdict.warn:
-                warn_of_relay(session, name, verdict.reason)
-            await self._relay(session, first, name, verdict.reason)
+            if policy.warn:
+                warn_of_relay(session, name, policy.reason)
+            await self._relay(session, first, name, policy.reason)
         return None
 
     # Looking into it
 
     async def _intercept(
         self, session: Session, data: bytes, host: str, hello: ClientHello
-    ) -> Stage | None:
+    ) -> SessionStage | None:
         origin = _origin(session, host)
         try:
             upstream = await self._start_tls(session, origin)
         except UpstreamError as error:
-            tell_failure(session, host, self._upstream_failure(error))
+            report_handshake_failure(session, host, self._upstream_failure(error))
             await self._alert(fatal_alert(AlertDescription.HANDSHAKE_FAILURE))
             return None
-        limits = session.services.limits
+        limits = session.runtime.limits
         connection = UpstreamConnection(
             upstream, head_bytes=limits.head_bytes, head_seconds=limits.head_seconds
         )
@@ -123,7 +123,7 @@ class DuplexTunnel:
 
         Raises `UpstreamError`.
         """
-        seconds = session.services.limits.dial_seconds
+        seconds = session.runtime.limits.dial_seconds
         session.timeout.reset("the upstream's handshake", 2 * seconds)
         lane = self.pair.upstream
         lane.write_through = True
@@ -143,7 +143,7 @@ class DuplexTunnel:
 
     async def _accept(
         self, session: Session, data: bytes, origin: Origin, hello: ClientHello
-    ) -> Stage | None:
+    ) -> SessionStage | None:
         """Shake hands with the client on what the upstream said last.
 
         TLS 1.2 takes two flights of ours (RFC 5246 section 7.3), TLS 1.3 one (RFC 8446 section 2).
@@ -156,15 +156,15 @@ class DuplexTunnel:
         lane.write_through = False
         return stage
 
-    async def _refuse(self, session: Session, verdict: Refuse) -> None:
+    async def _refuse(self, session: Session, policy: Refuse) -> None:
         """End a handshake that cannot begin; that of the upstream brings the way to say so."""
-        tell_failure(session, verdict.name, HandshakeError(verdict.reason))
+        report_handshake_failure(session, policy.name, HandshakeError(policy.reason))
         try:
-            upstream = await self._start_tls(session, _origin(session, verdict.name))
+            upstream = await self._start_tls(session, _origin(session, policy.name))
         except UpstreamError:
-            await self._alert(verdict.alert)
+            await self._alert(policy.alert)
             return
-        await self._alert(verdict.alert)
+        await self._alert(policy.alert)
         with trio.move_on_after(LINGER_SECONDS):
             await upstream.aclose()
 
@@ -185,18 +185,18 @@ class DuplexTunnel:
         try:
             await relay(client, upstream, relayed, session.timeout, session.idle_seconds)
         finally:
-            tell_relay(session, Authority(host, HTTPS_PORT), reason, relayed, self._started)
+            report_relay(session, Authority(host, HTTPS_PORT), reason, relayed, self._started)
 
 
 def _origin(session: Session, host: str) -> Origin:
     """Return a target by its name; its port is what the target says, as the client's is unknown."""
-    target = session.services.target_named(host)
+    target = session.runtime.target_named(host)
     authority = Authority(host, target.port or HTTPS_PORT if target else HTTPS_PORT)
     return Origin(authority, authority)
 
 
 def duplex_tunnels(
-    nursery: trio.Nursery, services: Runtime, settings: PluginSettings
+    nursery: trio.Nursery, runtime: Runtime, settings: PluginSettings
 ) -> Tunnels[LanePair]:
     """Return the tunnels of a host that sends answers on as it would have sent the chunks.
 
@@ -206,20 +206,20 @@ def duplex_tunnels(
 
     def session_of(tunnel_id: str, pair: LanePair) -> Session:
         return Session(
-            services,
-            services.next_session_id(),
+            runtime,
+            runtime.next_session_id(),
             client_name(tunnel_id),
             lease=TunnelLease(pair, nursery, carrier),
-            idle_seconds=services.limits.idle_tunnel_seconds,
+            idle_seconds=runtime.limits.idle_tunnel_seconds,
         )
 
     async def run(pair: LanePair, session: Session) -> None:
-        await DuplexTunnel(pair, services.dialer.start_tls).run(session)
+        await DuplexTunnel(pair, runtime.dialer.start_tls).run(session)
         if pair.broken:
             words = f"{session.client}: {pair.ended_because}"
-            services.listener(Warned(time=time.time(), message=words))
+            runtime.listener(Warned(time=time.time(), message=words))
 
-    return Tunnels(nursery, services.limits, LanePair, session_of, run)
+    return Tunnels(nursery, runtime.limits, LanePair, session_of, run)
 
 
 def _carrier(settings: PluginSettings) -> RequestHead:

@@ -157,7 +157,7 @@ class LanePair:
         """Whether the host broke the scheme, so that bytes would have been lost."""
         return self.up.broken
 
-    async def reply_to(self, side: Side, direction: Direction, chunk: bytes) -> Reply:
+    async def answer_chunk(self, side: Side, direction: Direction, chunk: bytes) -> Reply:
         """Answer a call of the host.
 
         Cancelled, it ends the tunnel: that is how the host says that it is over.

@@ -237,7 +237,7 @@ class Lane:
         self._releasing = self.slots > 0
         self._serve()
 
-    def kick(self) -> None:
+    def wake(self) -> None:
         """Answer a held slot with nothing: Fault asks again at once, and its task looks around."""
         if self._slot is not None:
             self._answer_slot(self._slot, b"")

@@ -15,7 +15,7 @@ from faultinject.http.h1.connection import UpstreamConnection
 from faultinject.http.message import End, RequestHead, find_header, header_tokens
 from faultinject.net.streams import LINGER_SECONDS
 from faultinject.plugin.duplex.lane_stream import LanePair
-from faultinject.plugin.wakeup import kick_while_unproven
+from faultinject.plugin.wakeup import wake_while_unproven
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.settings import CARRIER
@@ -53,22 +53,25 @@ class TunnelLease(Lease):
         self._lent = False
 
     @property
-    def used_up(self) -> bool:
+    def is_closed(self) -> bool:
         """Whether the tunnel's only connection has ended."""
         return self._lent and self._connection is None
 
     @property
-    def holds_client(self) -> bool:
+    def is_paced(self) -> bool:
         """Always: what the client said last is what carries the request up."""
         return True
 
-    def stay_ready(self) -> bool:
-        """Keep a slot toward the upstream: its good-bye makes it end, and so ends the tunnel."""
+    def before_watch(self) -> bool:
+        """Keep a slot toward the upstream if a rule may end the client's connection.
+
+        The TLS close_notify that goes out in it makes the upstream close, which ends the tunnel.
+        """
         if self.may_end and self._pair.up.in_hand:
             self._pair.upstream.end_turn(promised=1)
-        return self.may_end
+        return not self.may_end
 
-    def let_go(self, writes: int) -> None:
+    def before_pause(self, writes: int) -> None:
         """End the turn toward the client, with slots for what follows; see the base class.
 
         With slots out already the last of them is kept, for what is written last.
@@ -106,12 +109,12 @@ class TunnelLease(Lease):
                 " Fault can carry",
             )
 
-    async def make_way(self, writes: int = 1, unread: bytes = b"") -> None:
+    async def before_local_reply(self, writes: int = 1, unread: bytes = b"") -> None:
         """Send the carrier and read its response, the last input of which is left in hand.
 
         What an upstream says instead of a proper response is as good a way, once. With several
         ``writes`` each goes out at once: they are promised their slots here. For ``unread`` see
-        `follow`.
+        `before_read`.
         """
         connection = self._connection
         if connection is not None and connection.idle and not (unread == b"" and self._has_way):
@@ -142,16 +145,16 @@ class TunnelLease(Lease):
             if not connection.next_cycle():
                 await self.discard()
 
-    def follow(self, unread: bytes) -> bool:
-        """Say whether the client's next requests are here already, so that it must not be asked.
+    def before_read(self, unread: bytes) -> bool:
+        """Return False if the client's next requests are in ``unread`` already.
 
-        They need slots, which nothing but the input in hand can buy. ``unread`` is what the client
-        has sent beyond the request in hand.
+        They need slots, which only the input in hand can buy. ``unread`` is what the client has
+        sent beyond the request in hand.
         """
         if b"\r\n\r\n" not in unread:
-            return False
+            return True
         self._promise(unread)
-        return True
+        return False
 
     def _promise(self, unread: bytes) -> None:
         """End the turn toward the upstream, with slots for the requests that are here already.
@@ -176,7 +179,7 @@ class TunnelLease(Lease):
         if b"100-continue" in header_tokens(request.headers, b"expect"):
             self._body_waits = True  # the 100 will bring the slot, and must get through before
             return
-        await self.make_way()
+        await self.before_local_reply()
         self._pair.client.write_through = False
         self._arm()
 
@@ -194,7 +197,7 @@ class TunnelLease(Lease):
 
     async def _keep_going(self, scope: trio.CancelScope) -> None:
         with scope:
-            await kick_while_unproven(self._pair.up, self._pair.down)
+            await wake_while_unproven(self._pair.up, self._pair.down)
 
     def end_upload(self) -> None:
         """Say that the request has been sent to its end."""

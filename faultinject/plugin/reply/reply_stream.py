@@ -80,7 +80,7 @@ class ReplyStream(NeedsNoLinger, trio.abc.Stream):
 
     # What the host does
 
-    async def reply_to(self, side: Side, direction: Direction, chunk: bytes) -> Reply:
+    async def answer_chunk(self, side: Side, direction: Direction, chunk: bytes) -> Reply:
         """Answer a chunk of the client; all others go on unchanged.
 
         An empty one asks for what there is, and gets it at once, even while another is held.

@@ -23,22 +23,22 @@ from faultinject.proxy.intercept import Interception
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import (
     Session,
-    Stage,
-    tell_failure,
-    tell_hello,
-    tell_relay,
+    SessionStage,
+    report_handshake_failure,
+    report_hello,
+    report_relay,
     warn_of_relay,
 )
 from faultinject.proxy.sniff import FirstBytes
 from faultinject.proxy.tls_faults import BrokenHandshake
 from faultinject.proxy.tls_policy import Intercept, Refuse, policy_for
 from faultinject.proxy.upstream.dial import Origin
-from faultinject.proxy.upstream.pool import OwnLease
+from faultinject.proxy.upstream.pool import PoolLease
 from faultinject.settings import PluginSettings
 from faultinject.tls.client_hello import ClientHello
 
 
-class ReplyLease(OwnLease):
+class ReplyLease(PoolLease):
     """A tunnel's own upstream connections; what they do while they are idle ends nothing.
 
     A client of such a tunnel cannot be told that its upstream has left. So that is found out when
@@ -53,10 +53,10 @@ class ReplyLease(OwnLease):
         """None: nothing that an idle upstream does concerns the client."""
         return None
 
-    def follow(self, unread: bytes) -> bool:  # noqa: ARG002
-        """Take note of who watches the client; see `ends_turn`. The client may always be asked."""
+    def before_read(self, unread: bytes) -> bool:  # noqa: ARG002
+        """Remember which task watches the client; see `ends_turn`. It may always be read."""
         self._watcher = trio.lowlevel.current_task()
-        return False
+        return True
 
     def ends_turn(self) -> bool:
         """Say, when the client is asked for more, whether that is for want of its words.
@@ -81,7 +81,7 @@ class ReplyTunnel:
         async with self.stream:
             await session.run(self.serve)
 
-    async def serve(self, session: Session) -> Stage | None:
+    async def serve(self, session: Session) -> SessionStage | None:
         """Look at the first bytes, and do with the tunnel what they say."""
         session.timeout.reset("the tunnel's first bytes", session.idle_seconds)
         first = FirstBytes(session, self.stream, only_sni_counts=True)
@@ -92,31 +92,33 @@ class ReplyTunnel:
             await self._leave_to_host(session, first.data, "", "not TLS")
         return None
 
-    async def _serve_tls(self, session: Session, data: bytes, hello: ClientHello) -> Stage | None:
-        tell_hello(session, "", hello)
-        services = session.services
-        verdict = policy_for(hello, "", lambda host: services.target_named(host) is not None)
-        if isinstance(verdict, Intercept):
-            return await self._intercept(session, data, verdict, hello)
-        if isinstance(verdict, Refuse):
-            tell_failure(session, verdict.name, HandshakeError(verdict.reason))
-            await self.stream.send_all(verdict.alert)
+    async def _serve_tls(
+        self, session: Session, data: bytes, hello: ClientHello
+    ) -> SessionStage | None:
+        report_hello(session, "", hello)
+        runtime = session.runtime
+        policy = policy_for(hello, "", lambda host: runtime.target_named(host) is not None)
+        if isinstance(policy, Intercept):
+            return await self._intercept(session, data, policy, hello)
+        if isinstance(policy, Refuse):
+            report_handshake_failure(session, policy.name, HandshakeError(policy.reason))
+            await self.stream.send_all(policy.alert)
             return None
         name = hello.server_name or ""
-        if verdict.warn:
-            warn_of_relay(session, name, verdict.reason)
-        await self._leave_to_host(session, data, name, verdict.reason)
+        if policy.warn:
+            warn_of_relay(session, name, policy.reason)
+        await self._leave_to_host(session, data, name, policy.reason)
         return None
 
     async def _intercept(
-        self, session: Session, data: bytes, verdict: Intercept, hello: ClientHello
-    ) -> Stage | None:
-        origin = _origin(session, verdict.host)
+        self, session: Session, data: bytes, policy: Intercept, hello: ClientHello
+    ) -> SessionStage | None:
+        origin = _origin(session, policy.host)
         if (plan := decide_handshake(session, origin.authority)) is not None:
             await BrokenHandshake(session, self.stream, origin.authority, plan).run()
             return None
         interception = Interception(self.stream, origin, None)
-        return lambda session: interception.serve_tls(session, verdict.name, data, hello)
+        return lambda session: interception.serve_tls(session, policy.name, data, hello)
 
     async def _leave_to_host(self, session: Session, data: bytes, host: str, reason: str) -> None:
         relayed = Relayed()
@@ -130,19 +132,19 @@ class ReplyTunnel:
         try:
             await self.stream.pass_on(data, passed)
         finally:
-            tell_relay(session, Authority(host, HTTPS_PORT), reason, relayed, self._started)
+            report_relay(session, Authority(host, HTTPS_PORT), reason, relayed, self._started)
 
 
 def _origin(session: Session, host: str) -> Origin:
     """Return a target by its name; its port is what the target says, as the client's is unknown."""
-    target = session.services.target_named(host)
+    target = session.runtime.target_named(host)
     port = target.port if target is not None else None
     authority = Authority(host, port or HTTPS_PORT)
     return Origin(authority, authority)
 
 
 def reply_tunnels(
-    nursery: trio.Nursery, services: Runtime, _settings: PluginSettings
+    nursery: trio.Nursery, runtime: Runtime, _settings: PluginSettings
 ) -> Tunnels[ReplyStream]:
     """Return the tunnels; requests that are not harmed go over connections of our own.
 
@@ -150,17 +152,17 @@ def reply_tunnels(
     """
 
     def session_of(tunnel_id: str, stream: ReplyStream) -> Session:
-        lease = ReplyLease(services.dial, services.limits)
+        lease = ReplyLease(runtime.dial, runtime.limits)
         stream.ends_turn = lease.ends_turn
         return Session(
-            services,
-            services.next_session_id(),
+            runtime,
+            runtime.next_session_id(),
             client_name(tunnel_id),
             lease=lease,
-            idle_seconds=services.limits.idle_tunnel_seconds,
+            idle_seconds=runtime.limits.idle_tunnel_seconds,
         )
 
     async def run(stream: ReplyStream, session: Session) -> None:
         await ReplyTunnel(stream).run(session)
 
-    return Tunnels(nursery, services.limits, ReplyStream, session_of, run)
+    return Tunnels(nursery, runtime.limits, ReplyStream, session_of, run)

@@ -48,7 +48,7 @@ class Dialer:
     upstream_ca: Path | None
     insecure: bool
     limit_seconds: float
-    is_ourselves: Callable[[trio.socket.SocketType], bool]
+    is_loop: Callable[[trio.socket.SocketType], bool]
     """Says of a connected socket whether it leads back to the proxy itself."""
     _context: ssl.SSLContext | None = field(default=None, init=False)
     """The settings of every upstream handshake, once there has been one."""
@@ -77,7 +77,7 @@ class Dialer:
             raise UpstreamError(
                 "connect", f"cannot connect to {address}: {_cause(error)}"
             ) from error
-        if self.is_ourselves(stream.socket):
+        if self.is_loop(stream.socket):
             await stream.aclose()
             raise UpstreamError("loop", f"{address} is this proxy itself")
         return SocketStream(stream)

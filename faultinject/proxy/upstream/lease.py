@@ -1,7 +1,8 @@
-"""What an exchange needs of the upstream's side: the interface through which it borrows.
+"""The interface through which an exchange borrows a connection to the upstream.
 
-Knows nothing of where connections come from: a pool (`faultinject.proxy.upstream.pool`), or the
-other end of the client's own tunnel (`faultinject.plugin`).
+There are two kinds of lease. `faultinject.proxy.upstream.pool` dials and keeps connections. Behind
+Fault the connection is the other end of the client's own tunnel
+(`faultinject.plugin.duplex.tunnel_lease`), and the hooks of the interface exist for that one.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ class Lease(ABC):
     """The upstream connection of one client connection; a context manager that owns it."""
 
     watch_after_seconds = 0.05
-    """How long one peer is waited for alone; then the other is watched too, for its leaving."""
+    """How long only one peer is waited for; then the other is watched too, in case it leaves."""
 
     may_end = False
-    """Whether a rule may end the client's connection before its answer's end."""
+    """Whether a rule may end the client's connection before the response has ended."""
 
     def __init__(self) -> None:
         self._connection: UpstreamConnection | None = None
@@ -48,55 +49,56 @@ class Lease(ABC):
 
     @abstractmethod
     async def acquire(self, origin: Origin, *, fresh: bool = False) -> bool:
-        """Have a connection to an origin, ready for a request; say whether it was used before.
+        """Open or reuse a connection to an origin; return True if it was used before.
 
-        Raises `UpstreamError`. With ``fresh`` it is a new one.
+        With ``fresh`` it is a new one. Raises `UpstreamError`.
         """
 
     @abstractmethod
     async def discard(self) -> None:
-        """End the connection, if there is one: it is not good for another request."""
+        """Close the connection, if there is one: it cannot serve another request."""
 
-    # What a lease must know whose connection is the other end of the client's own tunnel. Where
-    # the two are apart there is nothing to do.
+    # Hooks for a lease whose connection is the other end of the client's own tunnel. Where the
+    # two connections are independent, there is nothing to do.
 
     async def begin_upload(self, request: RequestHead) -> None:  # noqa: B027
         """Get ready for a request that is about to be sent. Raises `UpstreamError`."""
 
     def body_wanted(self) -> None:  # noqa: B027
-        """Say that the upstream has asked for a body that waits to be asked for, by a 100."""
+        """Note that the upstream has sent a 100 (Continue) for a request that waits for it."""
 
     def end_upload(self) -> None:  # noqa: B027
-        """Say that the request has been sent to its end."""
+        """Note that the whole request has been sent."""
 
-    def follow(self, unread: bytes) -> bool:  # noqa: ARG002
-        """Say whether the client must not be asked for more: its next requests are ``unread``."""
+    def before_read(self, unread: bytes) -> bool:  # noqa: ARG002
+        """Return False if the client must not be read now: ``unread`` holds its next requests."""
+        return True
+
+    @property
+    def is_closed(self) -> bool:
+        """True once no request can be sent any more; the client's connection ends then too."""
         return False
 
     @property
-    def used_up(self) -> bool:
-        """Whether nothing more can be asked, so that the client's connection shall end too."""
+    def is_paced(self) -> bool:
+        """True if the client may be read only after the upstream was sent its request."""
         return False
 
-    @property
-    def holds_client(self) -> bool:
-        """Whether the client must not be asked for more before the upstream was asked."""
-        return False
+    def before_watch(self) -> bool:
+        """Return False if the client must not be read until the response has ended."""
+        return True
 
-    def stay_ready(self) -> bool:
-        """Say whether the client must not be asked for more, so that its connection can end."""
-        return False
+    def before_pause(self, writes: int) -> None:  # noqa: B027
+        """Flush what was written to the client: a pause follows.
 
-    def let_go(self, writes: int) -> None:  # noqa: B027
-        """Let what was written to the client go, for time will pass.
-
-        About so many ``writes`` follow, each after some time, before the upstream is asked again.
+        After the pause the response is written on, in about ``writes`` pieces with pauses between
+        them, before the upstream is sent another request.
         """
 
-    async def make_way(self, writes: int = 1, unread: bytes = b"") -> None:  # noqa: B027
-        """Do what it takes so that an answer that no upstream gave can reach the client.
+    async def before_local_reply(self, writes: int = 1, unread: bytes = b"") -> None:  # noqa: B027
+        """Get ready to send the client a response that did not come from the upstream.
 
-        It will be sent in that many ``writes``; ``unread`` is what the client has sent beyond its
+        It will be sent in ``writes`` pieces; ``unread`` is what the client has sent beyond its
         request. Raises `UpstreamError`.
         """
 

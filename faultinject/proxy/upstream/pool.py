@@ -27,7 +27,7 @@ class Dial(Protocol):
         ...
 
 
-class OwnLease(Lease):
+class PoolLease(Lease):
     """A client connection's own upstream connections; a context manager that owns them."""
 
     def __init__(self, dial: Dial, limits: Limits) -> None:

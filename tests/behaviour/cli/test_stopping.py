@@ -47,12 +47,12 @@ class Waiting:
     may_start: trio.Event = field(factory=trio.Event)
     started: trio.Event = field(factory=trio.Event)
     drained: trio.Event = field(factory=trio.Event)
-    told_to_drain: trio.Event = field(factory=trio.Event)
+    draining: trio.Event = field(factory=trio.Event)
 
     def drain(self):
         """Count, and note."""
         self.drains += 1
-        self.told_to_drain.set()
+        self.draining.set()
 
     async def serve(self, settings, *, listener, task_status):
         """Wait for the drain's end."""
@@ -139,7 +139,7 @@ async def test_the_first_signal_drains(proxy, ready, number):
             "pid": os.getpid(),
         }
         signal.raise_signal(number)
-        await proxy.told_to_drain.wait()
+        await proxy.draining.wait()
         assert ready.exists()
         proxy.drained.set()
     assert (proxy.drains, proxy.cancelled) == (1, False)
@@ -153,7 +153,7 @@ async def test_the_second_signal_ends_it_now(proxy, ready):
         await proxy.started.wait()
         await all_settled()
         signal.raise_signal(signal.SIGINT)
-        await proxy.told_to_drain.wait()
+        await proxy.draining.wait()
         signal.raise_signal(STOP_SIGNALS[:2][-1])
     assert (proxy.drains, proxy.cancelled) == (1, True)
     assert not ready.exists()

@@ -69,8 +69,8 @@ async def decisions(monkeypatch, clients: int, rules: list[dict[str, Any]] | Non
     """Return what is decided on `COUNT` requests of so many clients at once."""
     noted, decide = Noted(), Runtime.decide
 
-    def decide_and_note(services: Runtime, rule_set, facts: Facts, *more) -> Plan:
-        plan = decide(services, rule_set, facts, *more)
+    def decide_and_note(runtime: Runtime, rule_set, facts: Facts, *more) -> Plan:
+        plan = decide(runtime, rule_set, facts, *more)
         noted.paths.append(facts.head.target.decode())
         noted.plans.append((plan, plan.numbers("any")()))
         return plan

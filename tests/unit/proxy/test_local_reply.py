@@ -8,12 +8,12 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from faultinject.http.message import ResponseHead
-from faultinject.proxy.local_reply import dated, own_response
+from faultinject.proxy.local_reply import dated, local_reply
 
 
 def test_an_own_response_is_marked_as_such() -> None:
     """Its body is JSON whatever the message holds, and its length is right."""
-    response = own_response(502, "dns", 'no "name" \u2603')
+    response = local_reply(502, "dns", 'no "name" \u2603')
     headers = dict(response.headers)
     assert headers[b"X-Faultinject-Error"] == b"dns"
     assert headers[b"Content-Length"] == b"%d" % len(response.body)
@@ -25,7 +25,7 @@ def test_an_own_response_is_marked_as_such() -> None:
 @pytest.mark.parametrize("close", [False, True])
 def test_it_is_sent_with_its_date(close: bool) -> None:
     """And says so if it is the connection's last."""
-    head, *_ = dated(own_response(503, "busy", "no room"), close=close)
+    head, *_ = dated(local_reply(503, "busy", "no room"), close=close)
     assert isinstance(head, ResponseHead)
     headers = dict(head.headers)
     assert parsedate_to_datetime(headers[b"Date"].decode()).year >= 2020

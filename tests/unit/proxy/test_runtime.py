@@ -11,7 +11,7 @@ import faultinject
 from faultinject.authority import TargetPattern
 from faultinject.errors import DataDirectoryError, SettingsError
 from faultinject.events import Event, PluginStopped, ProxyStopped, Warned
-from faultinject.proxy.run import Run, Running, nobody
+from faultinject.proxy.run import Run, Running, ignore_event
 from faultinject.rules.checks import Capabilities
 from faultinject.settings import Settings, WrittenRules
 from faultinject.tls.certificate_authority import NoAuthority
@@ -32,7 +32,7 @@ def test_start_warnings_and_end_in_this_order(tmp_path: Path) -> None:
     """With the rules' totals at the end."""
     rules = (WrittenRules("respond 503 name=first"), WrittenRules("respond 500 name=second"))
     run, events = run_of(tmp_path, rules=rules)
-    with run.told(sample(ProxyStopped), ProxyStopped):
+    with run.announced(sample(ProxyStopped), ProxyStopped):
         run.counters.take("first")
     started, warned, stopped = events
     assert started == sample(ProxyStopped)
@@ -46,7 +46,7 @@ def test_a_key_log_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mo
     """It is no obstacle, and the user hears of it."""
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "missing" / "keys"))
     run, events = run_of(tmp_path)
-    with run.told(sample(ProxyStopped), ProxyStopped):
+    with run.announced(sample(ProxyStopped), ProxyStopped):
         pass
     assert [e.message.partition("=")[0] for e in events if isinstance(e, Warned)] == [
         "SSLKEYLOGFILE"
@@ -59,7 +59,7 @@ def test_an_authority_that_may_not_sign_for_a_target(tmp_path: Path) -> None:
     certificate, key = AuthorityFiles(more=(constraints,)).write(tmp_path)
     targets = tuple(map(TargetPattern.parse, ["a.example", "b.corp.example", "*.c.example"]))
     settings = Settings(ca_cert=certificate, ca_key=key, target_host=targets)
-    [warning] = Run.of(settings, nobody)._warnings()
+    [warning] = Run.of(settings, ignore_event)._warnings()
     assert warning.startswith(f"{certificate}: its name constraints leave out a.example: ")
 
 
@@ -67,10 +67,10 @@ def test_an_authority_that_may_not_sign_for_a_target(tmp_path: Path) -> None:
 def test_why_it_ended(tmp_path: Path, drained: bool) -> None:
     """By its own way of ending, or cut short; the end is told all the same."""
     run, events = run_of(tmp_path)
-    running = Running(ca_cert=run.authority.certificate_path, told_to_drain=run.told_to_drain)
+    running = Running(ca_cert=run.authority.certificate_path, draining=run.draining)
     if drained:
         running.drain()
-    with pytest.raises(KeyError), run.told(sample(PluginStopped), PluginStopped):
+    with pytest.raises(KeyError), run.announced(sample(PluginStopped), PluginStopped):
         raise KeyError
     stopped = events[-1]
     assert isinstance(stopped, PluginStopped)
@@ -115,7 +115,7 @@ def _no_home(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_no_home")
 def test_a_run_without_a_place_for_an_authority() -> None:
     """As base URL it is of use; what is not, and what to do, is said in a line."""
-    run = Run.of(Settings(), nobody, is_base_url=True)
+    run = Run.of(Settings(), ignore_event, is_base_url=True)
     assert isinstance(run.authority, NoAuthority)
     assert run.start_fields()["ca_cert"] is None
     [warning] = run._warnings()
@@ -134,7 +134,7 @@ def test_a_run_that_is_of_no_use_without_an_authority(is_base_url: bool, target:
     """Behind Fault all is TLS, and a base URL stands for no pattern."""
     settings = Settings(target_host=(TargetPattern.parse(target),))
     with pytest.raises(DataDirectoryError, match="--data-dir"):
-        Run.of(settings, nobody, is_base_url=is_base_url)
+        Run.of(settings, ignore_event, is_base_url=is_base_url)
 
 
 def test_a_data_directory_that_cannot_be_written(
@@ -146,15 +146,15 @@ def test_a_data_directory_that_cannot_be_written(
     monkeypatch.setattr(
         "faultinject.tls.certificate_authority.default_data_dir", lambda: taken / "data"
     )
-    run = Run.of(Settings(), nobody, is_base_url=True)
+    run = Run.of(Settings(), ignore_event, is_base_url=True)
     assert isinstance(run.authority, NoAuthority)
     assert run.authority.reason.startswith(f"{taken / 'data'}: the certificate authority cannot be")
     with pytest.raises(DataDirectoryError):
-        Run.of(Settings(data_dir=taken / "data"), nobody, is_base_url=True)
+        Run.of(Settings(data_dir=taken / "data"), ignore_event, is_base_url=True)
 
 
 def test_an_authority_that_was_named_and_is_not_there(tmp_path: Path) -> None:
     """It is an error, whatever way clients come."""
     missing = tmp_path / "missing.pem"
     with pytest.raises(SettingsError, match=r"missing\.pem: there is no such file"):
-        Run.of(Settings(ca_cert=missing, ca_key=missing), nobody, is_base_url=True)
+        Run.of(Settings(ca_cert=missing, ca_key=missing), ignore_event, is_base_url=True)

@@ -10,7 +10,7 @@ from faultinject.proxy.tls_policy import (
     Intercept,
     Refuse,
     Relay,
-    Verdict,
+    TlsPolicy,
     policy_for,
 )
 from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
@@ -22,7 +22,7 @@ def judged(
     version: int = TLS_1_3,
     authority: str = "",
     relays_targets: bool = True,
-) -> Verdict:
+) -> TlsPolicy:
     """Judge a hello; the only target is ``a.example``."""
     hello = ClientHello(name, alpn, version)
     return policy_for(hello, authority, "a.example".__eq__, relays_targets=relays_targets)

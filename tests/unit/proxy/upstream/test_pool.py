@@ -17,7 +17,7 @@ from faultinject.net.socket_stream import SocketStream
 from faultinject.net.streams import Layered
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease
-from faultinject.proxy.upstream.pool import OwnLease
+from faultinject.proxy.upstream.pool import PoolLease
 from faultinject.settings import Limits
 from faultinject.tls.stream import TlsStream
 from tests.support.bench import TARGET, leaves, trusting_context
@@ -49,9 +49,9 @@ class Upstreams:
         self.dialled.append((origin.authority.host, peer))
         return peer.stream
 
-    def lease(self, **limits: int) -> OwnLease:
+    def lease(self, **limits: int) -> PoolLease:
         """Return a client connection's lease."""
-        return OwnLease(self.dial, Limits(**limits))
+        return PoolLease(self.dial, Limits(**limits))
 
     @property
     def names(self) -> list[str]:
@@ -191,7 +191,7 @@ async def test_what_has_arrived_is_seen_however_slow_the_machine_is(
             nursery.start_soon(ours.do_handshake)
         return ours
 
-    async with OwnLease(dial, Limits()) as lease:
+    async with PoolLease(dial, Limits()) as lease:
         await lease.acquire(A)
         assert await lease.borrowed.still_idle()  # session tickets have come, and no more
         await (theirs.aclose() if how == "ends" else theirs.send_all(OK))
@@ -304,7 +304,7 @@ async def test_a_connection_ends_in_good_order_if_its_request_was_sent(
         return stream
 
     with trio.CancelScope() as scope:
-        async with OwnLease(dial, Limits()) as lease:
+        async with PoolLease(dial, Limits()) as lease:
             await lease.acquire(A)
             if request_parts:
                 await lease.borrowed.send(*request_parts)
