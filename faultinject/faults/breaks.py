@@ -1,10 +1,8 @@
-"""The fault *break*: end or spoil a connection instead of answering, or within the answer.
-
-Knows nothing of connections.
-"""
+"""The fault *break*: end or spoil a connection instead of answering, or within the answer."""
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 
 from attrs import frozen
@@ -53,6 +51,13 @@ class Break:
     seconds: float | None = None
     """How long it hangs, and then closes; None until the client leaves."""
     alert: int = ALERTS["handshake_failure"]
+
+    @property
+    def lasts_seconds(self) -> float:
+        """How long it takes at most; 0 if it takes no time, infinity if nothing bounds it."""
+        if self.how is not How.HANG:
+            return 0.0
+        return math.inf if self.seconds is None else self.seconds
 
     @property
     def abilities(self) -> frozenset[Ability]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from attrs import field, frozen
@@ -13,12 +12,21 @@ from faultinject.faults.locate import BoundaryFinder, BytesFinder, EventFinder, 
 from faultinject.faults.place import FIRST_EVENT, START, BytesPoint, EventPoint, Point, TimePoint
 from faultinject.faults.stream import StreamFault, stream_words
 from faultinject.faults.stream.edit import EditingEvents, drop, duplicate, garbler
-from faultinject.faults.stream.end_early import EndingEarly
+from faultinject.faults.stream.end import EndingEarly
 from faultinject.faults.stream.error import stream_error
 from faultinject.faults.stream.pace import PacingBytes, PacingEvents
 from faultinject.faults.stream.rechunk import Merging, Splitting
 from faultinject.faults.stream.stall import Stalling
-from faultinject.faults.transform import Act, Action, AtOnce, Chain, Finder, Pointed, Transform
+from faultinject.faults.transform import (
+    Act,
+    Action,
+    AtOnce,
+    Chain,
+    Finder,
+    Pointed,
+    StreamAction,
+    Transform,
+)
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.provider import Fields, Progress, Provider, StreamShape, Uniform
 
@@ -59,46 +67,7 @@ GARBAGE_BYTES = 64
 """How many bytes are sent that mean nothing."""
 
 
-def speaks(action: stream.StreamAction) -> bool:
-    """Say whether an action deals in whole events, so that it must not begin within one."""
-    if isinstance(action, stream.Stall):
-        return action.ping_seconds is not None
-    if isinstance(action, stream.Pace):
-        return action.events_per_second is not None
-    return isinstance(action, _SPEAKING) or action == stream.Rechunk(split=False)
-
-
-_SPEAKING = (stream.SendError, stream.EndEarly, stream.Drop, stream.Duplicate, stream.Garble)
-
-
-def keeps_length(action: stream.StreamAction) -> bool:
-    """Say whether a body that goes on to its end is as long as it was."""
-    if isinstance(action, stream.Stall):
-        return action.ping_seconds is None
-    return isinstance(action, _KEEPING)
-
-
-_KEEPING = (stream.CutStream, stream.ResetStream, stream.Garble, stream.Rechunk, stream.Pace)
-
-
-def only_takes_time(action: stream.StreamAction) -> bool:
-    """Say whether all comes as it would have come, later or in other pieces."""
-    if isinstance(action, stream.Stall):
-        return action.seconds is not None
-    return isinstance(action, (stream.Rechunk, stream.Pace))
-
-
-def lasting_seconds(fault: stream.StreamAction | Break) -> float:
-    """Return how long a fault takes at most, 0 if no time; infinity if nothing bounds it."""
-    match fault:
-        case stream.Pace():
-            return math.inf
-        case stream.Stall(seconds=seconds) | Break(how=How.HANG, seconds=seconds):
-            return math.inf if seconds is None else seconds
-    return 0.0
-
-
-def raw_action(action: stream.StreamAction, uniform: Uniform) -> Action | None:
+def raw_action(action: StreamAction, uniform: Uniform) -> Action | None:
     """Return the action on bytes of which nothing is known; None if it needs events."""
     match action:
         case stream.Stall(seconds):
@@ -117,7 +86,7 @@ def raw_action(action: stream.StreamAction, uniform: Uniform) -> Action | None:
 
 
 def event_action(
-    action: stream.StreamAction,
+    action: StreamAction,
     answer: ResponseInfo,
     shape: StreamShape,
     progress: Progress,
@@ -205,7 +174,7 @@ def make(faults: tuple[StreamFault, ...], breaks: Break | None, answer: Response
             undone.append(f"not reached: {words} ({why})")
         else:
             made.append(chain)
-    length = all(keeps_length(fault.action) for fault in faults)
+    length = all(fault.action.keeps_length for fault in faults)
     return Made(_chained(made), tuple(undone), length)
 
 
@@ -227,15 +196,15 @@ def _of_stream(
     if shape is not None:
         progress = shape.progress()
         action = event_action(fault.action, answer, shape, progress, uniform) or action
-        finder = _finder(fault.point, shape, progress, between=speaks(fault.action))
+        finder = _finder(fault.point, shape, progress, between=fault.action.whole_events)
     if action is None or finder is None:
         return None
     return Pointed(
         words,
         finder,
         action,
-        harms=not only_takes_time(fault.action),
-        lasts_seconds=lasting_seconds(fault.action),
+        harms=fault.action.harms,
+        lasts_seconds=fault.action.lasts_seconds,
     )
 
 
@@ -247,7 +216,7 @@ def _of_break(breaks: Break, point: Point, words: str, answer: ResponseInfo) -> 
     if finder is None:
         return None
     action = breaking(breaks, uniform)
-    return Pointed(words, finder, action, lasts_seconds=lasting_seconds(breaks))
+    return Pointed(words, finder, action, lasts_seconds=breaks.lasts_seconds)
 
 
 # -- finders ------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from attrs import define, field, frozen
 
+from faultinject.faults.place import Ability
 from faultinject.http.message import End, Headers
 
 # What is told
@@ -236,6 +237,45 @@ class Finder(Protocol):
 
     def release(self) -> bytes:
         """Return what is held back, for nothing more will come, not even the end."""
+
+
+class StreamAction:
+    """What a rule asks to be done to a streamed answer. Each subclass is one such fault.
+
+    `faultinject.faults.build` makes the `Action` that does it.
+    """
+
+    __slots__ = ()
+
+    label = ""
+    """Its name in rules, events and headers."""
+    needs: frozenset[Ability] = frozenset()
+    """What it needs of a front door besides `Ability.ANSWER`."""
+
+    @property
+    def ends(self) -> bool:
+        """Whether no other fault can follow it."""
+        return False
+
+    @property
+    def whole_events(self) -> bool:
+        """Whether it handles whole events, so that it must not begin within one."""
+        return False
+
+    @property
+    def keeps_length(self) -> bool:
+        """Whether a body that goes on to its end is as long as it was."""
+        return False
+
+    @property
+    def harms(self) -> bool:
+        """Whether it changes what arrives; if not, the same arrives later or in other pieces."""
+        return True
+
+    @property
+    def lasts_seconds(self) -> float:
+        """How long it takes at most; 0 if it takes no time, infinity if nothing bounds it."""
+        return 0.0
 
 
 BodyPiece = bytes | End

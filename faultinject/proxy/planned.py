@@ -9,7 +9,7 @@ from attrs import define, evolve
 
 from faultinject.faults import transform
 from faultinject.faults.breaks import Break, How, break_words
-from faultinject.faults.build import garbage, lasting_seconds
+from faultinject.faults.build import garbage
 from faultinject.faults.delay import Before
 from faultinject.faults.place import Stage
 from faultinject.faults.render import worded, worded_by_proxy
@@ -121,7 +121,7 @@ class Planned:
             await fault_filter.wait(Before.UPSTREAM)
             words = break_words(breaks)
             fault_filter.record(words)
-            fault_filter.report_wait(words, lasting_seconds(breaks))
+            fault_filter.report_wait(words, breaks.lasts_seconds)
             await self._act(breaks)
 
         await watch.run_while_connected(act)

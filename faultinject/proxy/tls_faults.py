@@ -14,7 +14,7 @@ from attrs import define, field
 
 from faultinject.authority import Authority
 from faultinject.faults.breaks import Break, How, break_words
-from faultinject.faults.build import garbage, lasting_seconds
+from faultinject.faults.build import garbage
 from faultinject.faults.delay import delay_words
 from faultinject.net.streams import CloseMode, close
 from faultinject.net.tasks import run_with_watcher
@@ -69,7 +69,7 @@ class BrokenHandshake:
                 await self.stream.send_all(garbage(self.plan.numbers("break")))
                 return CloseMode.LINGER
             case How.HANG:
-                self._report_wait(break_words(breaks), lasting_seconds(breaks))
+                self._report_wait(break_words(breaks), breaks.lasts_seconds)
                 await self._while_client_stays(breaks.seconds)
                 return CloseMode.TRUNCATE
             case How.RESET:

@@ -1,6 +1,6 @@
 """The fault *stream*: harm an answer as it passes. What is done, and where.
 
-One file a fault: what it is, what it is called, and what it does to an answer.
+Each file has a kind of fault whole: its description, label and flags, and the action that does it.
 """
 
 from __future__ import annotations
@@ -9,59 +9,17 @@ from attrs import field, frozen
 
 from faultinject.faults.place import FIRST_EVENT, Ability, Point, point_words
 from faultinject.faults.stream.edit import Drop, Duplicate, Garble
-from faultinject.faults.stream.end_early import EndEarly
+from faultinject.faults.stream.end import CutStream, EndEarly, EndStream, ResetStream
 from faultinject.faults.stream.error import SendError
 from faultinject.faults.stream.pace import Pace
 from faultinject.faults.stream.rechunk import Rechunk
 from faultinject.faults.stream.stall import Stall
-
-
-@frozen
-class CutStream:
-    """FIN, without the body's proper end."""
-
-    label = "cut"
-
-    ends = True
-
-
-@frozen
-class ResetStream:
-    """RST."""
-
-    label = "reset"
-
-    ends = True
-
-
-@frozen
-class EndStream:
-    """The body's proper end, without the stream's terminator: as if all were well."""
-
-    label = "end"
-
-    ends = True
-
+from faultinject.faults.transform import StreamAction
 
 __all__ = [
     "CutStream", "Drop", "Duplicate", "EndEarly", "EndStream", "Garble", "Pace", "Rechunk",
-    "ResetStream",
-    "SendError", "Stall", "StreamAction", "StreamFault", "stream_words",
+    "ResetStream", "SendError", "Stall", "StreamAction", "StreamFault", "stream_words",
 ]  # fmt: skip
-
-StreamAction = (
-    SendError
-    | CutStream
-    | ResetStream
-    | EndStream
-    | EndEarly
-    | Stall
-    | Drop
-    | Duplicate
-    | Garble
-    | Rechunk
-    | Pace
-)
 
 
 @frozen
@@ -74,11 +32,7 @@ class StreamFault:
     @property
     def abilities(self) -> frozenset[Ability]:
         """What a front door must be able to do."""
-        more = {
-            ResetStream: {Ability.RESET},
-            CutStream: {Ability.CLOSE},
-        }.get(type(self.action), set[Ability]())
-        return frozenset({Ability.ANSWER} | more)
+        return self.action.needs | {Ability.ANSWER}
 
 
 def stream_words(fault: StreamFault) -> str:

@@ -10,40 +10,41 @@ from collections.abc import Callable, Iterator
 
 from attrs import frozen
 
-from faultinject.faults.transform import Act, Action, Send
+from faultinject.faults.transform import Act, Action, Send, StreamAction
 from faultinject.providers.framing import Decoder, StreamEvent
 from faultinject.providers.provider import Uniform
 
 
 @frozen
-class Drop:
+class Drop(StreamAction):
     """Leave out the next events."""
 
     label = "drop"
+    whole_events = True
 
     events: int | None = 1
     """None for all that follow."""
-    ends = False
 
 
 @frozen
-class Duplicate:
+class Duplicate(StreamAction):
     """Send the next events twice, each after itself."""
 
     label = "duplicate"
+    whole_events = True
 
     events: int | None = 1
-    ends = False
 
 
 @frozen
-class Garble:
+class Garble(StreamAction):
     """Change a byte in each of the next events, so that their data is no JSON any more."""
 
     label = "garble"
+    whole_events = True
+    keeps_length = True
 
     events: int | None = 1
-    ends = False
 
 
 Edit = Callable[[StreamEvent], bytes]
@@ -59,7 +60,7 @@ def drop(_event: StreamEvent) -> bytes:
 
 
 def duplicate(event: StreamEvent) -> bytes:
-    """Say an event twice."""
+    """Send an event twice."""
     return event.raw + event.lacks + event.raw
 
 

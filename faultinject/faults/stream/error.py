@@ -1,21 +1,23 @@
-"""The action *error*: the API's own error within its stream, and then the stream's proper end.
+"""The fault *error*: the API's own error within its stream, and then the stream's proper end.
 
-Knows nothing of how the error is written: the stream's `Progress` does.
+How the error is written is for the stream's `Progress` to know.
 """
 
 from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from faultinject.faults.transform import Act, Finish, Send
+from faultinject.faults.transform import Act, Finish, Send, StreamAction
 from faultinject.providers.provider import Failure, Fields, Progress, Provider, Uniform
 
 
 @frozen
-class SendError:
+class SendError(StreamAction):
     """The API's own error within the stream; then the stream's proper end."""
 
     label = "stream-error"
+    ends = True
+    whole_events = True
 
     status: int = 529
     """Chooses the type and the message; nothing of it is sent."""
@@ -27,19 +29,18 @@ class SendError:
     """Which of the API's own failures it is (`Provider.failures`)."""
     form: str = ""
     """Which of the forms that the API has for it; empty for the usual one."""
-    ends = True
 
 
 def stream_error(
     fault: SendError, provider: Provider, fields: Fields, uniform: Uniform, progress: Progress
 ) -> list[Act]:
-    """Return the acts that say the error where a stream has got to."""
+    """Return the acts that send the error at this point of the stream."""
     data = progress.error(failure_of(fault, provider), fields, uniform, fault.form)
     return [Send(data), Finish()]
 
 
 def failure_of(fault: SendError, provider: Provider) -> Failure:
-    """Return the error in the API's terms; what the fault says goes before the API's own."""
+    """Return the error in the API's terms; what the fault sets replaces the API's own."""
     known = provider.failures.get(fault.failure) if fault.failure else None
     failure = Failure(fault.status) if known is None else known
     return evolve(

@@ -1,31 +1,36 @@
-"""The action *pace*: pass events or bytes on no faster than so.
-
-Knows nothing of what the bytes mean.
-"""
+"""The fault *pace*: pass events or bytes on no faster than a rate."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from attrs import frozen
 
-from faultinject.faults.transform import Act, Action, Send, WaitUntil
+from faultinject.faults.transform import Act, Action, Send, StreamAction, WaitUntil
 from faultinject.providers.framing import Decoder, StreamEvent
 
 
 @frozen
-class Pace:
-    """Pass events or bytes on no faster than so."""
+class Pace(StreamAction):
+    """Pass events or bytes on no faster than a rate. One of the two rates is given."""
 
     label = "pace"
+    keeps_length = True
+    harms = False
+    lasts_seconds = math.inf
 
     events_per_second: float | None = None
     bytes_per_second: float | None = None
-    ends = False
+
+    @property
+    def whole_events(self) -> bool:
+        """Whether it counts events."""
+        return self.events_per_second is not None
 
 
 PIECES_PER_SECOND = 20
-"""How many pieces bytes are paced in, if there are as many."""
+"""Into how many pieces a second bytes are cut at most."""
 
 
 class _Pacing(Action):
@@ -42,7 +47,7 @@ class _Pacing(Action):
 
 
 class PacingBytes(_Pacing):
-    """So many bytes a second."""
+    """Paces bytes."""
 
     def __init__(self, bytes_per_second: float) -> None:
         super().__init__()
@@ -58,7 +63,7 @@ class PacingBytes(_Pacing):
 
 
 class PacingEvents(_Pacing):
-    """So many events a second; what is no event takes no time of its own."""
+    """Paces events; what is no event takes no time of its own."""
 
     def __init__(self, events_per_second: float, decoder: Decoder) -> None:
         super().__init__()

@@ -1,7 +1,4 @@
-"""The action *re-chunk*: the same bytes in other pieces.
-
-Knows nothing of what the bytes mean, but for where a character of UTF-8 takes several.
-"""
+"""The fault *re-chunk*: the same bytes in other pieces."""
 
 from __future__ import annotations
 
@@ -9,20 +6,26 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from faultinject.faults.transform import Act, Action, Send
+from faultinject.faults.transform import Act, Action, Send, StreamAction
 from faultinject.providers.framing import Decoder
 from faultinject.providers.provider import Uniform
 
 
 @frozen
-class Rechunk:
+class Rechunk(StreamAction):
     """Pass the same bytes on in other pieces."""
 
     label = "rechunk"
+    keeps_length = True
+    harms = False
 
     split: bool
     """Into small pieces, inside events and inside characters; else several events as one."""
-    ends = False
+
+    @property
+    def whole_events(self) -> bool:
+        """Whether it merges events."""
+        return not self.split
 
 
 MOST_SPLIT_BYTES = 24
@@ -94,6 +97,6 @@ class Merging(Action):
         return held
 
     def release(self) -> bytes:
-        """Return what waits for company."""
+        """Return what is held back to be merged."""
         self.done = self.done or self._count > 1
         return self._take() + (self._decoder.pending if self._decoder else b"")

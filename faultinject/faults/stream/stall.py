@@ -1,7 +1,4 @@
-"""The action *stall*: pass nothing on for a time, and let the API's pings go on if told to.
-
-Knows nothing of what a ping looks like.
-"""
+"""The fault *stall*: pass nothing on for a time, except the API's pings if they are wanted."""
 
 from __future__ import annotations
 
@@ -10,11 +7,11 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from faultinject.faults.transform import Act, Action, Hang, Send, WaitUntil
+from faultinject.faults.transform import Act, Action, Hang, Send, StreamAction, WaitUntil
 
 
 @frozen
-class Stall:
+class Stall(StreamAction):
     """Pass nothing on for a time."""
 
     label = "stall"
@@ -26,8 +23,28 @@ class Stall:
 
     @property
     def ends(self) -> bool:
-        """Whether nothing can follow it."""
+        """Whether it lasts until the client leaves."""
         return self.seconds is None
+
+    @property
+    def whole_events(self) -> bool:
+        """Whether it sends pings."""
+        return self.ping_seconds is not None
+
+    @property
+    def keeps_length(self) -> bool:
+        """Whether it sends no pings."""
+        return self.ping_seconds is None
+
+    @property
+    def harms(self) -> bool:
+        """Whether nothing arrives any more."""
+        return self.seconds is None
+
+    @property
+    def lasts_seconds(self) -> float:
+        """How long it takes."""
+        return math.inf if self.seconds is None else self.seconds
 
 
 class Stalling(Action):

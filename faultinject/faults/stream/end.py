@@ -1,6 +1,6 @@
-"""The action *end early*: end the message as the API does at its limit of tokens.
+"""Faults that end an answer: *cut*, *reset*, *end*, and *end early*.
 
-Knows nothing of how a message ends: the stream's `Progress` does.
+How a message ends early is for the stream's `Progress` to know.
 """
 
 from __future__ import annotations
@@ -9,18 +9,47 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from faultinject.faults.transform import Act, Action, Finish, Send
+from faultinject.faults.place import Ability
+from faultinject.faults.transform import Act, Action, Finish, Send, StreamAction
 from faultinject.providers.framing import Decoder, StreamEvent
 from faultinject.providers.provider import Progress, Uniform
 
 
 @frozen
-class EndEarly:
+class CutStream(StreamAction):
+    """FIN, without the body's proper end."""
+
+    label = "cut"
+    needs = frozenset({Ability.CLOSE})
+    ends = True
+    keeps_length = True
+
+
+@frozen
+class ResetStream(StreamAction):
+    """RST."""
+
+    label = "reset"
+    needs = frozenset({Ability.RESET})
+    ends = True
+    keeps_length = True
+
+
+@frozen
+class EndStream(StreamAction):
+    """The body's proper end, without the stream's terminator: as if all were well."""
+
+    label = "end"
+    ends = True
+
+
+@frozen
+class EndEarly(StreamAction):
     """End the message as the API does when the limit of tokens is reached."""
 
     label = "end-early"
-
     ends = True
+    whole_events = True
 
 
 class EndingEarly(Action):
