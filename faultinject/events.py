@@ -35,7 +35,7 @@ Kind = Literal[
     "housekeeping",  # what clients send to an API's host beside: telemetry, settings, HEAD, …
     "preflight",  # a browser asks whether a page may make a call (CORS)
 ]
-"""What a request is for; see `faultinject.providers.Provider.kind`."""
+"""What a request is for; see `faultinject.providers.provider.Provider.kind`."""
 
 
 @lru_cache(maxsize=1)  # most events fall into the second of the one before
