@@ -11,10 +11,10 @@ import trio.testing
 from faultinject.plugin.calls import Replace
 from faultinject.plugin.reply.reply_stream import HELD_SECONDS, SESSION_OVER
 from tests.behaviour.test_faults import ASK, EVENTS, HEAD, ZERO, stream, streams
-from tests.plugin.test_reply_tunnel import one_tunnel, world
 from tests.support.bench import TARGET, trusting_context
 from tests.support.llm_api import chunk
 from tests.support.peer import Peer
+from tests.support.reply_world import one_tunnel, world
 
 WHOLE = HEAD + b"".join(map(chunk, EVENTS)) + ZERO
 
