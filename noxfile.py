@@ -13,7 +13,9 @@ import nox
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "types", "proto", "tests", "pythons", "interop", "docs", "fault"]
+nox.options.sessions = [
+    "lint", "types", "proto", "tests", "coverage", "pythons", "interop", "docs", "fault",
+]  # fmt: skip
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 OWN = "{}.{}".format(*sys.version_info)  # the one that runs nox
@@ -67,15 +69,21 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the unit tests, on the Python that runs nox: all of them have to cover every branch."""
+    """Run the unit tests, on the Python that runs nox."""
     install(session, "test")
-    coverage = [] if session.posargs else ["--cov", "--cov-report=term"]
-    session.run("pytest", *IN_PARALLEL, *coverage, *session.posargs)
+    session.run("pytest", *IN_PARALLEL, *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Run them again, counting: together they have to cover every line and branch."""
+    install(session, "test")
+    session.run("pytest", *IN_PARALLEL, "--cov", "--cov-report=term")
 
 
 @nox.session(python=OTHERS or False)
 def pythons(session: nox.Session) -> None:
-    """Run the unit tests on every other Python found, without coverage."""
+    """Run the unit tests on every other Python found."""
     if not OTHERS:
         session.skip("no other Python is found")
     install(session, "test")
