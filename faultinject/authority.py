@@ -1,7 +1,4 @@
-"""Names of hosts: ``host:port`` authorities, target patterns, and `--connect-to` mappings.
-
-Knows nothing of HTTP, DNS or sockets; it only reads and compares text.
-"""
+"""Names of hosts: ``host:port`` authorities, target patterns, and `--connect-to` mappings."""
 
 from __future__ import annotations
 
@@ -44,7 +41,7 @@ def normal_host(text: str) -> str:
 
 
 def is_ip(host: str) -> bool:
-    """Say whether a normal host is an IP literal."""
+    """Return True if a normal host is an IP literal."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -143,7 +140,7 @@ class TargetPattern:
         return self._suffix is None
 
     def matches(self, host: str, port: int) -> bool:
-        """Say whether a normal host and its port belong to the targets."""
+        """Return True if a normal host and its port belong to the targets."""
         if self.port is not None and self.port != port:
             return False
         if self._suffix is None:

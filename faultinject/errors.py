@@ -1,7 +1,6 @@
 """The exceptions of the package.
 
-Knows nothing of where they are raised or of who shows them. Exceptions of libraries are
-translated into these at the edge where they arise; what is not here is a defect.
+Exceptions of libraries are translated into these where they arise. Any other exception is a bug.
 """
 
 from __future__ import annotations

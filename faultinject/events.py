@@ -1,7 +1,7 @@
 """What happened, as immutable values; the only source of log lines.
 
-Knows nothing of who listens. Each event has a ``NAME`` for programs; the fields are promises
-(see docs/events.md), and no field ever holds a header, a body or a query.
+Each event has a ``NAME`` for programs. The fields are promises (see docs/events.md), and no field
+ever holds a header, a body or a query.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reads and writes files that the user named: never more than a limit, never waiting in silence.
 
 A name can stand for anything: opening a pipe that nobody writes waits for ever, and /dev/zero has
-no end. Knows nothing of what is in the files.
+no end.
 """
 
 from __future__ import annotations

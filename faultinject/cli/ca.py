@@ -105,7 +105,7 @@ def export_certificate(pem: bytes, file: Path) -> None:
 
 
 def _may_be_replaced(file: Path, pem: bytes) -> bool:
-    """Say whether a file holds one certificate and nothing else (or is empty, from mktemp).
+    """Return True if a file holds one certificate and nothing else (or is empty, from mktemp).
 
     The system's bundle starts like a certificate too, and a key may follow one.
     """

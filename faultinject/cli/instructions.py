@@ -1,10 +1,10 @@
 """The words of ``faultinject ca instructions``: who must trust the certificate, and how.
 
-Knows nothing of the command line. Which variables the clients of Python, Node, curl, Go and aws
-read was measured (httpx 0.28, requests 2.34, boto3 1.44, curl 7.88, Node 20 and 24); that Node
-22.21 heeds the proxy is from its release notes; the commands of the trust stores, Firefox and Java
-are from their manuals, and so is what is said of curl and Git on Windows (curl's ``--cacert`` and
-``--ssl-no-revoke``, git-config's ``http.*``).
+Which variables the clients of Python, Node, curl, Go and aws read was measured (httpx 0.28,
+requests 2.34, boto3 1.44, curl 7.88, Node 20 and 24). That Node 22.21 heeds the proxy is from its
+release notes. The commands of the trust stores, Firefox and Java are from their manuals, as are
+the remarks on curl and Git on Windows (curl's ``--cacert`` and ``--ssl-no-revoke``, git-config's
+``http.*``).
 """
 
 from __future__ import annotations

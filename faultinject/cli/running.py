@@ -1,7 +1,4 @@
-"""Runs the proxy or the plugin: events on stdout, a summary at the end, what is wrong on stderr.
-
-Knows nothing of options; it is handed `Settings`.
-"""
+"""Runs the proxy or the plugin: events on stdout, a summary at the end, errors on stderr."""
 
 from __future__ import annotations
 
@@ -158,7 +155,7 @@ def _cannot_write(path: Path, error: OSError) -> StartError:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether only this machine can reach an address to listen on."""
+    """Return True if only this machine can reach an address to listen on."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

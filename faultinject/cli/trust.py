@@ -77,7 +77,7 @@ def shown(platform: str, commands: Sequence[Command]) -> str:
 
 
 def needs_root(platform: str) -> bool:
-    """Say whether the platform's store is the system's."""
+    """Return True if the platform's store is the system's."""
     return platform in ("debian", "fedora")
 
 

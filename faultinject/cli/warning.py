@@ -1,7 +1,4 @@
-"""What is said on stderr: one line, and the run goes on.
-
-Knows nothing of what is said.
-"""
+"""Warnings on stderr: one line each, and the run goes on."""
 
 from __future__ import annotations
 

@@ -1,9 +1,7 @@
 """Reads a configuration file, JSON, TOML or YAML, into plain values.
 
-A pipe will do, too, as in ``--config <(make-rules)``: it is read to its end, once.
-
-Knows nothing of which keys there are. Every way in which a file can be no configuration file
-becomes a `SettingsError` of one line that begins with the file's name.
+A pipe works too, as in ``--config <(make-rules)``: it is read once, to its end. Every mistake is a
+`SettingsError` of one line that begins with the file's name.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Makes `Settings` of what the command line, the environment and a configuration file say.
+"""Makes `Settings` of the command line, the environment and a configuration file.
 
-Option over environment over file over default. Knows nothing of Click: it is handed the texts of
-the options that were given, by name. Every mistake is a `SettingsError` of one line that names
-the option, the variable or the file's key.
+An option goes before the environment, the environment before the file, the file before the
+default. Every mistake is a `SettingsError` of one line that names the option, the variable or the
+file's key.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
 
 
 def _is_of_a_service(name: str, text: str) -> bool:
-    """Say whether a variable is not the user's, but stands for a service."""
+    """Return True if a variable is not the user's, but stands for a service."""
     if name in VARIABLES:
         return name.endswith("_PORT") and _SERVICE_VALUE.match(text) is not None
     return _SERVICE_NAME.fullmatch(name) is not None or _SERVICE_VALUE.match(text) is not None

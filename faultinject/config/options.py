@@ -1,8 +1,7 @@
-"""The options: one table, of which all that knows options is made.
+"""The options, in one table.
 
-That is the command line, the environment, the configuration file and the documentation.
-Knows nothing of how an option gets from its source into `Settings` (see `faultinject.config.load`),
-and nothing of Click.
+The command line, the environment, the configuration file and the documentation are all made from
+it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Puts the rules of a run together: the user's, those of presets, and the options' own.
-
-Knows nothing of where settings come from, and of what a front door is.
-"""
+"""Puts the rules of a run together: the user's, those of presets, and the one of the options."""
 
 from __future__ import annotations
 
@@ -137,7 +134,7 @@ def problems(written: WrittenRules) -> list[str]:
 
 
 def has_short_form(settings: Settings) -> bool:
-    """Say whether the options are a rule, too."""
+    """Return True if the options are a rule, too."""
     has_others = bool(settings.rules or settings.preset)
     if has_others and not settings.error_probability:  # "nothing but those"
         return False
@@ -224,7 +221,7 @@ def _narrowed(rule: Rule, only: Only) -> Rule:
 
 
 def _is_narrowed(rule: Rule) -> bool:
-    """Say whether ``--only`` is for a preset's rule."""
+    """Return True if ``--only`` is for a preset's rule."""
     return rule.stage not in (Stage.CONNECT, Stage.HANDSHAKE)
 
 

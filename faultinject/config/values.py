@@ -1,7 +1,7 @@
 """What the values of options may be: numbers, words, paths, hosts, the body.
 
-Each is a kind (see `faultinject.config.kinds`) that reads text, and what a file has, into the
-value that `Settings` wants. Knows nothing of which option has it.
+Each is a kind (see `faultinject.config.kinds`) that reads text, or a value of a file, into the
+value that `Settings` has.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Reads YAML 1.2 into the values that JSON has too, with one line for each mistake.
+"""Reads YAML 1.2 into the values that JSON has too, with a one-line error for each mistake.
 
-What is repeated by aliases is counted as often as it stands there. Knows nothing of which keys
-there are, and of YAML itself only what its loader knows (`faultinject.config.yaml_loader`).
+Values that aliases repeat are counted each time.
 """
 
 from __future__ import annotations

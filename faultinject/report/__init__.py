@@ -1,7 +1,4 @@
-"""What a person or a program sees of the events: lines while they happen, a summary at the end.
-
-Knows nothing of sockets, sessions, or where events come from.
-"""
+"""What a person or a program sees of the events: lines while they happen, a summary at the end."""
 
 from faultinject.report.summary import Summary
 from faultinject.report.writer import EventOutput, wants_color

@@ -1,7 +1,4 @@
-"""The summary in sentences: what happened besides, and what to check if nothing did.
-
-Knows nothing of how they are shown.
-"""
+"""The summary in sentences: what happened besides, and what to check if nothing did."""
 
 from __future__ import annotations
 
@@ -94,7 +91,7 @@ def what_is_missing(summary: Summary) -> str:
 
 
 def _other_requests(summary: Summary) -> bool:
-    """Say whether there were requests, though none that presets and the options are for."""
+    """Return True if there were requests, though none that presets and the options are for."""
     return bool(summary.left_out or summary.left_out_hit or summary.preflights)
 
 

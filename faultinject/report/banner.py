@@ -1,7 +1,4 @@
-"""What the proxy and the plugin say when they start: what they do, and how clients come to it.
-
-Knows nothing of other events.
-"""
+"""What the proxy and the plugin say when they start: what they do, and how clients come to it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Events as lines for a person: aligned, coloured by outcome, nothing hostile in them.
-
-Knows nothing of where the lines go.
-"""
+"""Events as lines for a person: aligned, coloured by outcome, nothing hostile in them."""
 
 from __future__ import annotations
 
@@ -77,7 +74,7 @@ def _url(event: ExchangeEnded | FaultBegan) -> str:
 
 
 def _is_new(host: str, hosts: set[str]) -> bool:
-    """Say whether a host deserves a line, and note it; the hosts noted are bounded."""
+    """Return True if a host deserves a line, and note it; the hosts noted are bounded."""
     if host in hosts or len(hosts) >= MAX_REFUSING_HOSTS:
         return False
     hosts.add(host)

@@ -1,8 +1,7 @@
 """What a rule's faults send, worked out without a connection: for people to look at.
 
 The bytes are made by what makes them in a run, with the numbers of one seed and at one time. The
-answer that a stream's faults harm is the smallest that the API would give. Knows nothing of who
-shows it.
+answer that a stream's faults harm is the smallest that the API would give.
 """
 
 from __future__ import annotations
@@ -137,7 +136,7 @@ class _Preview:
             yield "[the API is asked, and its answer passes]\n"
 
     def _numbers(self, purpose: str) -> Callable[[], float]:
-        return Draws(1, self.rule.id, 1).apart(purpose).uniform
+        return Draws(1, self.rule.id, 1).fork(purpose).uniform
 
     def _respond(self, fault: Respond) -> Iterator[str]:
         fields = self.provider.draw_fields(self._numbers("fields"), NOW_SECONDS, self.asked)

@@ -1,7 +1,6 @@
-"""What a run came to: requests by target and outcome, and what was not looked into.
+"""The result of a run: requests by target and outcome, and what was not decrypted.
 
-Knows nothing of where the events come from; it has no clock of its own either, and takes the
-times from the events. `faultinject.report.table` words it for a person.
+All times are those of the events. `faultinject.report.table` shows it to a person.
 """
 
 from __future__ import annotations
@@ -255,7 +254,7 @@ class Summary:
             self._count_outcome(event)
 
     def _leaves_out(self, kind: Kind | None) -> bool:
-        """Say whether presets and the options are not for requests of this kind."""
+        """Return True if presets and the options are not for requests of this kind."""
         if self.only == "model":
             return kind not in ("model", None)
         return self.only == "api" and kind in ("housekeeping", "preflight")

@@ -1,6 +1,6 @@
-"""The summary for a person: tables of targets and rules, and sentences beside them.
+"""The summary for a person: tables of targets and rules, with sentences below.
 
-Knows nothing of events. The only module that loads rich, which takes a while: import it late.
+This is the only module that loads rich, which takes a while: import it late.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def json_line(event: Event) -> str:
 
 
 def wants_color(stream: TextIO | None, environment: Mapping[str, str] = os.environ) -> bool:
-    """Say whether to colour what goes to a stream (https://no-color.org, FORCE_COLOR, TERM)."""
+    """Return True if to colour what goes to a stream (https://no-color.org, FORCE_COLOR, TERM)."""
     if stream is None or environment.get("NO_COLOR"):
         return False
     if environment.get("FORCE_COLOR"):

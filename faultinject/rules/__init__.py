@@ -1,8 +1,8 @@
 """Which requests a fault happens to: rules, and the decision between them.
 
-`decide` is handed facts and returns a plan; it knows no stream, no clock and no random source
-of its own. The k-th request that reaches a rule gets that rule's k-th draw, whatever came
-between (docs/design.md, property 4).
+`decide` takes facts and returns a plan; it uses no stream, no clock and no other source of random
+numbers than the seed. The k-th request that reaches a rule gets that rule's k-th draw, whatever
+came between (docs/design.md, property 4).
 """
 
 from faultinject.rules.counters import Counters

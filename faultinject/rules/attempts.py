@@ -1,22 +1,22 @@
-"""What an attempt is: which requests belong to one call, and which of its attempts each is.
+"""Attempts: which requests belong to one call, and the number of each attempt.
 
 A request is the next attempt of a call if all of this holds:
 
 - The call's last attempt had failed (`Ended.failed`) and had ended before this request began, at
   most 10 minutes earlier, or the wait that the answer asked for if that is longer.
-- Both say the same: method, host and port, path, credentials, and the body without the keys in
-  `LEFT_OUT` and without any ``cache_control``.
+- Both have the same method, host and port, path, credentials, and body, apart from the keys in
+  `IGNORED_KEYS` and any ``cache_control``.
 
-Else it is the first attempt of a new call. So requests that overlap are never attempts of each
-other. What a client says of itself goes before that:
+Else it is the first attempt of a new call. So requests that overlap are never attempts of the same
+call. Headers in which the client itself numbers its attempts go before that:
 
-- ``amz-sdk-invocation-id`` (AWS SDKs) decides alone: the same id is the same call.
+- ``amz-sdk-invocation-id`` (AWS SDKs) decides alone: the same id means the same call.
 - ``x-stainless-retry-count`` above 0 continues a call, and the number is the client's. A 0 begins a
   new call only if the same User-Agent has sent a count above 0 in this run: Claude Code sends 0
   with every attempt.
 
-Of several equal calls that could go on, the one whose attempt ended first does. Times are seconds
-on one clock, whichever the caller has. Everything is bounded.
+If several equal calls could continue, it is the one whose attempt ended first. Times are seconds on
+one clock of the caller's choice. Everything is bounded.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from faultinject.rules.facts import USER_AGENT, Facts
 Kept = TypeVar("Kept")
 
 
-def remembered(known: OrderedDict[str, Kept], key: str, new: type[Kept], bound: int) -> Kept:
-    """Return what is known by a key, made new if nothing is; forget what is too much."""
+def get_or_create(known: OrderedDict[str, Kept], key: str, new: type[Kept], bound: int) -> Kept:
+    """Return the value of a key, made if it is missing; beyond the bound, drop the oldest used."""
     kept = known.get(key)
     if kept is None:
         kept = known[key] = new()
@@ -47,10 +47,10 @@ def remembered(known: OrderedDict[str, Kept], key: str, new: type[Kept], bound: 
 
 
 CALLS = 10_000
-"""How many calls are remembered; of more the least recently seen is forgotten."""
+"""How many calls are remembered. Beyond that the least recently seen is forgotten."""
 LONGEST_PAUSE_SECONDS = 600.0
-"""How long after the end of an attempt the next one may begin, if no longer wait was asked for."""
-LEFT_OUT = frozenset(
+"""How long after an attempt's end the next one may begin, unless the response asked for more."""
+IGNORED_KEYS = frozenset(
     {
         "stream",
         "stream_options",
@@ -61,37 +61,37 @@ LEFT_OUT = frozenset(
         "max_tokens",
     }
 )
-"""Keys of a body that may differ between the attempts of a call. Claude Code asks without
-``stream`` after a stream that broke off."""
+"""Keys of a body that may differ between the attempts of a call. After a stream that broke off,
+Claude Code sends the request without ``stream``."""
 CACHE_CONTROL = "cache_control"
-"""A key that may differ wherever it stands."""
+"""A key that may differ at any depth."""
 INVOCATION_ID = b"amz-sdk-invocation-id"
 CREDENTIALS = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
-"""Headers that say on whose account a request is. The parameter ``key`` of the query does too."""
+"""Headers with the client's credentials. The query's parameter ``key`` is another."""
 
 
-# -- what a request says of its call ------------------------------------------------------------
+# -- which call a request belongs to ------------------------------------------------------------
 
 
 @frozen
 class Identity:
-    """What a request says of the call that it belongs to. Digests, made with a key of the run."""
+    """What identifies the call that a request belongs to: digests, with a key of the run."""
 
-    same: str | None
-    """Of what all attempts of a call say alike; None if the body is not known."""
+    content: str | None
+    """Digest of what is equal in all attempts of a call; None if the body is not known."""
     invocation: str = ""
-    """Of the ``amz-sdk-invocation-id``; empty if there is none."""
+    """Digest of the ``amz-sdk-invocation-id``; empty if there is none."""
     client: str = ""
-    """Of the User-Agent."""
+    """Digest of the User-Agent."""
     retry_count: int | None = None
-    """What the client counts, from 0; None if it does not."""
+    """The client's own count of retries, from 0; None if it sends none."""
 
 
 def identity_of(facts: Facts, key: bytes) -> Identity:
-    """Return what a request says of its call."""
+    """Return what identifies a request's call; ``key`` is `Attempts.key`."""
     invocation = facts.headers.get(INVOCATION_ID, ())
     return Identity(
-        None if facts.body is None else _digest(key, *_said_alike(facts, facts.body)),
+        None if facts.body is None else _digest(key, *_common_parts(facts, facts.body)),
         _digest(key, *invocation) if invocation else "",
         _digest(key, *facts.headers.get(USER_AGENT, ())),
         facts.retry_count,
@@ -106,7 +106,7 @@ def _digest(key: bytes, *pieces: bytes) -> str:
     return digest.hexdigest()
 
 
-def _said_alike(facts: Facts, body: bytes) -> list[bytes]:
+def _common_parts(facts: Facts, body: bytes) -> list[bytes]:
     pieces = [facts.head.method, f"{facts.host}:{facts.port}".encode(), facts.path.encode()]
     for name in CREDENTIALS:
         pieces += [name, *facts.headers.get(name, ())]
@@ -115,10 +115,10 @@ def _said_alike(facts: Facts, body: bytes) -> list[bytes]:
 
 
 def _comparable(body: bytes, document: Any) -> bytes:
-    """Return what of a body is the same for all attempts; all of it if it is no JSON object."""
+    """Return the part of a body that all attempts share; all of it if it is not a JSON object."""
     if not isinstance(document, dict):
         return body
-    kept = {name: value for name, value in document.items() if name not in LEFT_OUT}
+    kept = {name: value for name, value in document.items() if name not in IGNORED_KEYS}
     try:
         text = _canonical(kept)
         if f'"{CACHE_CONTROL}"' in text:
@@ -150,27 +150,27 @@ class Ended:
     """How an attempt ended."""
 
     seconds: float
-    """When."""
+    """When it ended."""
     failed: bool = False
-    """Whether a rule made it fail, or the API in a way that it calls transient or throttled."""
+    """Whether a rule made it fail, or the API did with an error that is transient or a throttle."""
     asked_wait_seconds: float = 0.0
-    """How long the answer asked the client to wait."""
+    """How long the response asked the client to wait."""
 
 
 @define(eq=False)
 class _Call:
     name: str
-    same: str = ""
-    """What its attempts say alike; empty if an id of the client's decides."""
+    content: str = ""
+    """`Identity.content` of its attempts; empty if an id of the client's decides."""
     attempts: int = 0
     """The number of its last attempt."""
     ended_seconds: float = 0.0
     """When its last attempt ended."""
     open_until: float = 0.0
-    """When the next attempt must have begun."""
+    """The latest time at which the next attempt may begin."""
 
-    def may_follow(self, began_seconds: float) -> bool:
-        """Say whether an attempt that begins then can be the next, if all else is right."""
+    def may_continue(self, began_seconds: float) -> bool:
+        """Return True if an attempt that begins at this time can be the next."""
         return self.ended_seconds <= began_seconds <= self.open_until
 
 
@@ -180,20 +180,20 @@ class Attempt:
 
     number: int
     """From 1."""
-    _of: _Call
+    _call: _Call
     _attempts: Attempts
     _open: bool = True
 
     @property
     def call(self) -> str:
-        """What the call is known by."""
-        return self._of.name
+        """The call's id."""
+        return self._call.name
 
     def end(self, ended: Ended) -> None:
-        """Say how it ended; the first word counts. One that is never said to end did not fail."""
+        """Record how it ended; only the first call counts. Without a call it did not fail."""
         if self._open:
             self._open = False
-            self._attempts._end(self._of, ended)
+            self._attempts._end(self._call, ended)
 
 
 class Attempts:
@@ -205,83 +205,85 @@ class Attempts:
         self._bound = calls
         self._count = 0
         self._ended: OrderedDict[_Call, None] = OrderedDict()
-        """Those between two attempts, or over; the least recently seen first."""
+        """Calls between two attempts, or over; the least recently seen first."""
         self._failed: dict[str, OrderedDict[_Call, None]] = {}
-        """Those of them whose last attempt failed, by what they say; the first to end first."""
+        """Those of them whose last attempt failed, by content; the first to end first."""
         self._passed: dict[str, _Call] = {}
-        """The last of them whose last attempt did not fail, by what they say."""
+        """The latest of them whose last attempt did not fail, by content."""
         self._invoked: OrderedDict[str, _Invoked] = OrderedDict()
         self._counting: OrderedDict[str, _Counting] = OrderedDict()
-        """The clients that were asked for their count."""
+        """The clients that send a count, by `Identity.client`."""
 
-    def begin(self, said: Identity, began_seconds: float) -> Attempt | None:
-        """Return which attempt a request is that began then; None if it cannot be told."""
-        count = said.retry_count or 0
+    def begin(self, identity: Identity, began_seconds: float) -> Attempt | None:
+        """Return which attempt a request is that began at a time; None if it is unknown."""
+        count = identity.retry_count or 0
         call: _Call | None
-        if said.retry_count is not None:
-            counting = remembered(self._counting, said.client, _Counting, self._bound)
+        if identity.retry_count is not None:
+            counting = get_or_create(self._counting, identity.client, _Counting, self._bound)
             counting.counts = counting.counts or count > 0
-        if said.invocation:
-            call = self._invocation(said.invocation)
-        elif said.same is None:
+        if identity.invocation:
+            call = self._invocation(identity.invocation)
+        elif identity.content is None:
             return None
         else:
-            call = self._continued(said, said.same, began_seconds) or self._new(said.same)
+            call = self._continued(identity, identity.content, began_seconds) or self._new(
+                identity.content
+            )
         call.attempts = count + 1 if count else call.attempts + 1
         return Attempt(call.attempts, call, self)
 
-    def _continued(self, said: Identity, same: str, began_seconds: float) -> _Call | None:
-        """Return the call that a request goes on with; None if it begins one."""
-        if said.retry_count == 0 and self._counting[said.client].counts:
+    def _continued(self, identity: Identity, content: str, began_seconds: float) -> _Call | None:
+        """Return the call that a request continues; None if it begins one."""
+        if identity.retry_count == 0 and self._counting[identity.client].counts:
             return None
-        failed = self._failed.get(same, OrderedDict[_Call, None]())
+        failed = self._failed.get(content, OrderedDict[_Call, None]())
         while failed:
             call = next(iter(failed))
             if call.ended_seconds > began_seconds:
                 break  # and so have the others
             self._forget(call)
-            if call.may_follow(began_seconds):
+            if call.may_continue(began_seconds):
                 return call
-        passed = self._passed.get(same)
-        if said.retry_count and passed is not None and passed.may_follow(began_seconds):
+        passed = self._passed.get(content)
+        if identity.retry_count and passed is not None and passed.may_continue(began_seconds):
             self._forget(passed)
-            return passed  # it left an attempt that did not fail, and counts on
+            return passed  # the client retries after an attempt that did not fail here
         return None
 
-    def _new(self, same: str) -> _Call:
+    def _new(self, content: str) -> _Call:
         self._count += 1
-        return _Call(str(self._count), same)
+        return _Call(str(self._count), content)
 
     def _invocation(self, name: str) -> _Call:
-        invoked = remembered(self._invoked, name, _Invoked, self._bound)
+        invoked = get_or_create(self._invoked, name, _Invoked, self._bound)
         if invoked.call is None:
             invoked.call = self._new("")
         return invoked.call
 
     def _end(self, call: _Call, ended: Ended) -> None:
-        if not call.same:
+        if not call.content:
             return  # its id decides alone
         pause = max(LONGEST_PAUSE_SECONDS, ended.asked_wait_seconds)
         call.ended_seconds, call.open_until = ended.seconds, ended.seconds + pause
         self._ended[call] = None
         if ended.failed:
-            self._failed.setdefault(call.same, OrderedDict())[call] = None
+            self._failed.setdefault(call.content, OrderedDict())[call] = None
         else:
-            if (before := self._passed.get(call.same)) is not None:
+            if (before := self._passed.get(call.content)) is not None:
                 self._forget(before)
-            self._passed[call.same] = call
+            self._passed[call.content] = call
         if len(self._ended) > self._bound:
             self._forget(next(iter(self._ended)))
 
     def _forget(self, call: _Call) -> None:
         del self._ended[call]
-        failed = self._failed.get(call.same)
+        failed = self._failed.get(call.content)
         if failed is None or call not in failed:
-            del self._passed[call.same]
+            del self._passed[call.content]
             return
         del failed[call]
         if not failed:
-            del self._failed[call.same]
+            del self._failed[call.content]
 
 
 @define

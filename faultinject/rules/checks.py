@@ -1,7 +1,4 @@
-"""Looks at rules together: which can never be reached, and what a front door cannot do.
-
-Knows nothing of how rules are written.
-"""
+"""Checks rules together: which can never be reached, and what the proxy or plugin cannot do."""
 
 from __future__ import annotations
 
@@ -17,16 +14,16 @@ from faultinject.rules.model import Rule
 
 @frozen
 class Capabilities:
-    """What a front door can do, by what it cannot."""
+    """What the proxy or the plugin can do, given as what it cannot do."""
 
     name: str
-    """What it is called in messages, as in "the plugin"."""
+    """Its name in messages, as in "the plugin"."""
     lacks: Mapping[Ability, str] = field(factory=dict, hash=False)
-    """What it cannot do, each with the reason."""
+    """What it cannot do, with the reason for each."""
 
 
 def check_capabilities(rule_set: RuleSet, capabilities: Capabilities) -> None:
-    """Refuse rules that ask for what a front door cannot do. Raises `SettingsError`."""
+    """Raise `SettingsError` if a rule needs what the proxy or the plugin cannot do."""
     for rule in rule_set.rules:
         for ability in sorted(rule.abilities, key=list(Ability).index):
             if ability in capabilities.lacks:
@@ -37,7 +34,7 @@ def check_capabilities(rule_set: RuleSet, capabilities: Capabilities) -> None:
 
 
 def hidden_by(rules: Sequence[Rule]) -> Iterator[str]:
-    """Return a warning for each rule that is never reached, for an earlier one always fires."""
+    """Return a warning for each rule that is never reached because an earlier one always fires."""
     certain: dict[_Names, dict[_Conditions, int]] = {}
     for place, rule in enumerate(rules):
         given = _conditions(rule)
@@ -51,20 +48,20 @@ def hidden_by(rules: Sequence[Rule]) -> Iterator[str]:
             earlier = rules[covering]
             yield (
                 f"{rule.place or rule.id}: it is never reached: {earlier.place or earlier.id}"
-                " stands before it and fires for all of its requests"
+                " comes before it and fires for all of its requests"
             )
         elif rule.when.always:
             certain.setdefault((rule.stage, tuple(given)), {})[tuple(given.values())] = place
 
 
 def _conditions(rule: Rule) -> dict[str, str]:
-    """Return what a request must be, by name; the fewer conditions, the more requests."""
+    """Return the conditions of a rule as text, by name."""
     given = {name: repr(value) for name, value in rule.match.given.items()}
     return given if rule.meets_preflights else given | {"preflight": "False"}
 
 
 _Names = tuple[Stage, tuple[str, ...]]
-"""When rules are decided, and which conditions they have: all rules of these are found at once,
-for each rule compared with each would take minutes for some thousands."""
+"""The stage of rules, and the names of their conditions. Rules with the same are found together:
+comparing every rule with every other would take minutes for thousands of rules."""
 _Conditions = tuple[str, ...]
-"""What the conditions are, told apart where 1 is not ``true``."""
+"""The conditions as text, in which 1 and ``true`` differ."""

@@ -1,7 +1,7 @@
 """What is remembered of earlier requests: how often rules were reached and fired, and calls.
 
-Lives as long as the run, outside of any rule set, by rule id: rules that are loaded anew go on
-where those of the same id stopped. Everything that a stranger could make grow is bounded.
+Counters live as long as the run, outside of any rule set, by rule id. Rules that are loaded anew
+continue the counts of the same ids. Everything that a stranger could make grow is bounded.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from hashlib import blake2b
 
 from attrs import define, field
 
-from faultinject.rules.attempts import Attempts, remembered
+from faultinject.rules.attempts import Attempts, get_or_create
 
 GROUPS = 10_000
-"""How many groups of a rule are remembered: the least recently seen of more is forgotten, and
+"""How many groups of a rule are remembered. Beyond that the least recently seen is forgotten, and
 counted from the start if it comes again."""
 
 _LONGEST_GROUP = 64
@@ -23,15 +23,15 @@ _LONGEST_GROUP = 64
 
 @define(eq=False)
 class Tally:
-    """What happened to one rule, or to one group of it."""
+    """The counts of one rule, or of one group of it."""
 
-    taken: int = 0
+    reached: int = 0
     """How often it was reached."""
     fired: int = 0
     open: int = 0
-    """How many of the exchanges that it fired for are not over."""
+    """How many of the exchanges that it fired for are still open."""
     stormy: bool = False
-    """The state of its burst."""
+    """Whether its burst is in a storm."""
 
 
 class Counters:
@@ -43,14 +43,14 @@ class Counters:
         self._rules: dict[str, Tally] = {}
         self._grouped: dict[str, OrderedDict[str, Tally]] = {}
 
-    def take(self, rule_id: str, group: str = "") -> int:
-        """Count one more time that a rule was reached and return its number, from 1."""
+    def count(self, rule_id: str, group: str = "") -> int:
+        """Count that a rule was reached and return the new count, from 1."""
         tally = self.tally(rule_id, group)
-        tally.taken += 1
-        return tally.taken
+        tally.reached += 1
+        return tally.reached
 
     def tally(self, rule_id: str, group: str = "") -> Tally:
-        """Return what is known of a rule, or of a group of it."""
+        """Return the counts of a rule, or of a group of it."""
         if group:
             return self._group(self._grouped.setdefault(rule_id, OrderedDict()), group)
         tally = self._rules.get(rule_id)
@@ -59,31 +59,31 @@ class Counters:
         return tally
 
     def totals(self, rule_ids: Iterable[str]) -> tuple[dict[str, str | int], ...]:
-        """Return how often each rule was reached and fired, as events tell it."""
+        """Return how often each rule was reached and fired, as in events."""
         tallies = ((rule_id, self.tally(rule_id)) for rule_id in rule_ids)
         return tuple(
-            {"rule": rule_id, "reached": tally.taken, "fired": tally.fired}
+            {"rule": rule_id, "reached": tally.reached, "fired": tally.fired}
             for rule_id, tally in tallies
         )
 
     def _group(self, groups: OrderedDict[str, Tally], group: str) -> Tally:
         if len(group) > _LONGEST_GROUP:  # a client may write anything into a header
             group = blake2b(group.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
-        return remembered(groups, group, Tally, self._groups)
+        return get_or_create(groups, group, Tally, self._groups)
 
 
 @define(eq=False)
 class Slot:
-    """A place among those exchanges that a rule may harm at a time."""
+    """One of the exchanges that a rule may affect at a time."""
 
     tally: Tally
-    held: bool = field(default=True, init=False)
+    open: bool = field(default=True, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.tally.open += 1
 
-    def give_back(self) -> None:
-        """Say that the exchange is over; once is enough."""
-        if self.held:
-            self.held = False
+    def release(self) -> None:
+        """Free the place when the exchange is over. Further calls do nothing."""
+        if self.open:
+            self.open = False
             self.tally.open -= 1

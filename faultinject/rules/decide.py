@@ -1,7 +1,4 @@
-"""The decision: from the facts of a request to a plan of what happens to it.
-
-Knows nothing of streams, clocks and random sources; see the package's docstring.
-"""
+"""The decision: from the facts of a request to a plan of what happens to it."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ Upstream = Literal["asked", "skipped", "answered"]
 
 @frozen
 class Wait:
-    """A delay whose length is drawn."""
+    """A delay and its length, which has been drawn."""
 
     before: Before
     seconds: float
@@ -40,49 +37,50 @@ class Plan:
     """What happens to one request."""
 
     source: InjectedResponse | None
-    """The answer to inject if it is ready; None if ``respond`` describes it, or there is none."""
+    """The response to inject, if it is ready; else None, and ``respond`` may describe one."""
     rule_id: str | None = None
     """The rule that fired, if any."""
     respond: Respond | None = None
-    """The answer to inject, if it must be worded for this request."""
+    """The response to inject, if it must be rendered for this request."""
     waits: tuple[Wait, ...] = ()
-    """At most one before each thing."""
+    """At most one for each value of ``before``."""
     breaks: Break | None = None
     stream: tuple[StreamFault, ...] = ()
     upstream: Upstream = "asked"
-    """Whether the upstream is asked for the answer, or not at all, or its answer is lost."""
+    """Whether the upstream is asked and its response passed on, or it is not asked, or its response
+    is discarded."""
     marker: str | None = None
-    """What an answer of ours says in its marker; None if it shall not say it."""
+    """The value of the marker header in responses of the proxy; None for no marker."""
     _draws: Draws | None = field(default=None, eq=False, repr=False)
     _slot: Slot | None = field(default=None, eq=False, repr=False)
     attempt: Attempt | None = field(default=None, eq=False, repr=False)
-    """Which attempt of which call the request is, if a rule asked."""
+    """The attempt that the request is, if a rule counts attempts."""
 
     @property
     def is_simple(self) -> bool:
-        """Whether all that it wants is to inject a ready answer, or to pass one on."""
+        """Whether it only injects a ready response, or passes one on."""
         return not (self.waits or self.breaks or self.stream or self.respond) and (
             self.upstream != "answered"
         )
 
     def numbers(self, purpose: str) -> Callable[[], float]:
-        """Return the random numbers for a purpose (an answer's ids, a garbled byte).
+        """Return the random numbers for a purpose (a response's ids, a garbled byte).
 
-        They belong to this decision: whoever asks for the same purpose gets the same numbers.
+        They belong to this decision: the same purpose gets the same numbers.
         """
         draws = self._draws or Draws(0, "", 0)
-        return draws.apart(purpose).uniform
+        return draws.fork(purpose).uniform
 
     def end(self, ended: Ended | None = None) -> None:
-        """Say that the exchange is over, and how it ended: a rule may harm so many at a time."""
+        """Report that the exchange is over, and how it ended; frees its place in ``at_a_time``."""
         if self._slot is not None:
-            self._slot.give_back()
+            self._slot.release()
         if self.attempt is not None and ended is not None:
             self.attempt.end(ended)
 
 
 PASS = Plan(source=None)
-"""No rule fired: the upstream is asked and its answer passed on."""
+"""No rule fired: the upstream is asked and its response passed on."""
 
 
 def decide(
@@ -96,10 +94,10 @@ def decide(
 ) -> Plan:
     """Return the plan of the first rule that fires; each rule that is reached is counted.
 
-    ``now_seconds`` is the time since the start of the run. Ask once at each stage of a request
-    that `RuleSet.has`, and no more once a rule has fired. ``candidates`` are those of
-    `RuleSet.candidates` if they are known already; if they need the body it is in the facts. Call
-    `Plan.end` when the exchange is over.
+    ``now_seconds`` is the time since the start of the run. Call this once at each stage of a
+    request that `RuleSet.has`, until a rule has fired. Pass ``candidates`` if `RuleSet.candidates`
+    was called already; if they need the body, put it into the facts first. Call `Plan.end` when
+    the exchange is over.
     """
     if candidates is None:
         candidates = rule_set.candidates(stage, facts)
@@ -107,7 +105,7 @@ def decide(
     if attempt is not None:
         facts = facts.counted(attempt.number, attempt.call)
     for rule in candidates.matching(facts):
-        plan = _reached(rule_set, counters, rule, facts, now_seconds)
+        plan = _try_rule(rule_set, counters, rule, facts, now_seconds)
         if plan is not None:
             return plan if attempt is None else evolve(plan, attempt=attempt)
     return PASS if attempt is None else Plan(source=None, attempt=attempt)
@@ -119,19 +117,19 @@ def _attempt(counters: Counters, facts: Facts, now_seconds: float) -> Attempt | 
     return attempts.begin(identity, now_seconds if began is None else began)
 
 
-def _reached(
+def _try_rule(
     rule_set: RuleSet, counters: Counters, rule: Rule, facts: Facts, now_seconds: float
 ) -> Plan | None:
     when = rule.when
     if when.window is not None and not when.window.contains(now_seconds):
         return None
     if when.counts_attempts and facts.attempt is None:
-        return None  # the body was too long to tell
-    number = taken = counters.take(rule.id)
+        return None  # the body was too long to read
+    number = taken = counters.count(rule.id)
     tally = counters.tally(rule.id)
     if when.per is not None:
         group = when.per.group(facts)
-        number, tally = counters.take(rule.id, group), counters.tally(rule.id, group)
+        number, tally = counters.count(rule.id, group), counters.tally(rule.id, group)
         if when.counts_attempts and facts.attempt is not None:
             number = facts.attempt
     draws = Draws(rule_set.seed, rule.id, taken)
@@ -149,7 +147,7 @@ def _slot(rule: Rule, tally: Tally) -> Slot | None:
 
 
 def _plan(rule: Rule, draws: Draws, slot: Slot | None, *, marked: bool) -> Plan:
-    fault = _chosen(rule, draws)
+    fault = _choose(rule, draws)
     return Plan(
         rule.response,
         rule.id,
@@ -164,7 +162,7 @@ def _plan(rule: Rule, draws: Draws, slot: Slot | None, *, marked: bool) -> Plan:
     )
 
 
-def _chosen(rule: Rule, draws: Draws) -> Fault:
+def _choose(rule: Rule, draws: Draws) -> Fault:
     if len(rule.faults) == 1:
         return rule.faults[0].fault
     sums = list(accumulate(choice.weight for choice in rule.faults))

@@ -1,10 +1,8 @@
-"""What rules may ask of a request.
+"""What rules may ask about a request.
 
-Knows nothing of streams and rules; it reads the head it is given, and the body if there is one,
-once, when asked.
-
-Every request has facts, whatever the rules are, so they are made cheaply: they are not frozen,
-though nothing in them changes but that a body which is read later is added.
+Every request has facts, whatever the rules are, so they are cheap to make. They are not frozen,
+though nothing in them changes, except that a body may be added later. The body is parsed once, when
+a rule asks for it.
 """
 
 from __future__ import annotations
@@ -26,11 +24,11 @@ from faultinject.providers.provider import Provider
 
 USER_AGENT = b"user-agent"
 RETRY_COUNT = b"x-stainless-retry-count"
-"""Header in which the SDKs that Stainless makes (Anthropic's and OpenAI's, among others) say how
-often they have tried before: 0 at first."""
+"""Header of the SDKs that Stainless makes (Anthropic's and OpenAI's, among others): how often they
+have tried before, 0 at first."""
 
 PARAMETERS = 1_000
-"""So many parameters of a query are looked at."""
+"""How many parameters of a query are read."""
 T = TypeVar("T", str, bytes)
 
 _UNREAD: Any = object()
@@ -42,21 +40,21 @@ class Facts:
     """One request as rules see it."""
 
     host: str
-    """The upstream's name or address, normal (see `faultinject.authority.normal_host`)."""
+    """The upstream's name or address, normalised (see `faultinject.authority.normal_host`)."""
     port: int
     head: RequestHead
     body: bytes | None = field(default=None, repr=False)
-    """The whole body; empty if the request has none, None as long as it was not read."""
+    """The whole body; empty if the request has none, None if it was not read."""
     connection: int = 0
     """The number of the client connection."""
     began_seconds: float | None = None
     """When the request began, on the clock of the run; None for just now."""
     attempt: int | None = None
-    """Which attempt of its call this is, from 1; None if it cannot be told, or no rule asks."""
+    """Which attempt of its call this is, from 1; None if it is unknown, or no rule asks."""
     call: str = ""
-    """Which call it is an attempt of; empty if `attempt` is None."""
+    """The id of its call; empty if `attempt` is None."""
     path_mended_from: str | None = None
-    """The path as the client sent it, if the API's own was put in its place."""
+    """The path as the client sent it, if it was corrected to the API's."""
 
     _headers: dict[bytes, tuple[bytes, ...]] | None = field(default=None, init=False, repr=False)
     _json: Any = field(default=_UNREAD, init=False, repr=False)
@@ -64,7 +62,7 @@ class Facts:
     _kind: Any = field(default=_UNREAD, init=False, repr=False)
 
     def counted(self, attempt: int, call: str) -> Facts:
-        """Return the facts with the number of the attempt, and of which call it is one."""
+        """Return a copy with the number of the attempt and the id of its call."""
         facts = Facts(
             self.host,
             self.port,
@@ -100,12 +98,12 @@ class Facts:
 
     @property
     def is_preflight(self) -> bool:
-        """Whether a browser asks if a page may make a call (CORS)."""
+        """Whether the request is a CORS preflight of a browser."""
         return is_preflight(self.head)
 
     @property
     def kind(self) -> Kind | None:
-        """What the request is for; None of a CONNECT, which says nothing of that yet."""
+        """What the request is for; None for a CONNECT, where that is not known yet."""
         if self._kind is _UNREAD:
             self._kind = self._found_kind()
         found: Kind | None = self._kind
@@ -143,12 +141,12 @@ class Facts:
 
     @property
     def client(self) -> str:
-        """What the client calls itself (User-Agent); empty if it does not."""
+        """The client's User-Agent; empty if it sent none."""
         return (self.header(USER_AGENT) or ("",))[0]
 
     @property
     def retry_count(self) -> int | None:
-        """How often the client says that it has tried before; None if it does not say."""
+        """How often the client has tried before, by its own count; None if it sends none."""
         text = self.headers.get(RETRY_COUNT, (b"",))[0]
         return int(text) if text.isdigit() and len(text) < 10 else None
 
@@ -165,13 +163,13 @@ class Facts:
 
     @property
     def model(self) -> str | None:
-        """The model that the body names."""
+        """The model that the body names, if any."""
         model = self._member("model")
         return model if isinstance(model, str) else None
 
     @property
     def stream(self) -> bool:
-        """Whether the body asks for the answer as a stream."""
+        """Whether the body asks for a streamed response."""
         return self._member("stream") is True
 
     @property
@@ -194,8 +192,7 @@ def _grouped(pairs: Iterable[tuple[T, T]]) -> dict[T, tuple[T, ...]]:
 
 def _parsed(body: bytes) -> Any:
     try:
-        # What nearly all send: UTF-8, and nothing before it. `json.loads` takes much else, and
-        # twice as long for it.
+        # Nearly all send plain UTF-8. `json.loads` takes more encodings, and twice as long.
         text = body.decode()
         value, end = _JSON.raw_decode(text)
         if end == len(text) or not text[end:].strip(" \t\n\r"):
@@ -215,7 +212,7 @@ def tools_in(document: Any) -> tuple[str, ...]:
 
 
 def _tool_name(tool: Any) -> str:
-    """Return a tool's name, where Anthropic, OpenAI's Responses, or its Chat Completions has it."""
+    """Return a tool's name, from where Anthropic, Responses or Chat Completions put it."""
     if not isinstance(tool, dict):
         return ""
     function = tool.get("function")

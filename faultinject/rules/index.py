@@ -1,4 +1,4 @@
-"""The rules of a run, and finding those that match a request though there may be hundreds."""
+"""The rules of a run, and a fast search for those that match a request among hundreds."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from faultinject.rules.match import Read
 from faultinject.rules.model import Rule
 
 _COMBINATIONS = 1024
-"""So many combinations of values are remembered at each step; when there are more, all are
+"""How many combinations of values are remembered at each step. When there are more, all are
 forgotten."""
 _LONGEST = 512
-"""Longest text, in characters, of which it is remembered what matched."""
+"""The longest combination, in characters, that is remembered."""
 
 Combination = tuple[object, ...]
 
@@ -31,12 +31,12 @@ class Index:
         self._by_route: dict[Combination, _Routed] = {}
         self._by_head: dict[Combination, Candidates] = {}
         self._by_body: dict[Combination, Sequence[Rule]] = {}
-        # Combinations are many, and what they leave is mostly the same few: each is made once
+        # There are many combinations, which mostly lead to the same few lists: each is made once
         self._routed: dict[Combination, _Routed] = {}
         self._candidates: dict[Combination, Candidates] = {}
 
     def candidates(self, facts: Facts) -> Candidates:
-        """Return the rules that could match a request, whose head is given."""
+        """Return the rules that could match a request, by its head."""
         head = facts.head
         route = (facts.host, facts.port, head.method, head.target.partition(b"?")[0])
         routed = self._by_route.get(route)
@@ -72,7 +72,7 @@ class Index:
 
 
 class _Routed:
-    """Those of the rules whose host, method and path are right."""
+    """The rules whose host, method and path match."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = rules
@@ -80,7 +80,7 @@ class _Routed:
         self._parameters = tuple({name for rule in rules for name in rule.match.parameter_names})
 
     def key(self, facts: Facts) -> Combination:
-        """Return what of a head decides which of them are left."""
+        """Return the parts of a head that decide which of them match."""
         head, names = facts.head, self._headers
         found = [header for header in head.headers if header[0].lower() in names] if names else ()
         if self._parameters and b"?" in head.target:
@@ -89,48 +89,45 @@ class _Routed:
 
 
 class Candidates:
-    """Those of the rules that match a request as far as its head tells.
-
-    None that stands behind one which is sure to fire.
-    """
+    """The rules that match a request's head, up to the first that is sure to fire."""
 
     def __init__(self, rules: Sequence[Rule], by_body: dict[Combination, Sequence[Rule]]) -> None:
         self._rules = rules = _reachable(rules)
         self._by_body = by_body
         self.need_body = any(rule.reads_body for rule in rules)
-        """Whether the body must be known to tell which of them match.
+        """Whether the body is needed to decide which of them match.
 
-        If so, read it (within a limit) and put it into the facts. Without a body no rule matches
-        that asks for it.
+        If so, read it (within a limit) and put it into the facts. Without a body, rules that need
+        it do not match.
         """
         self.count_attempts = any(rule.counts_attempts for rule in rules)
-        """Whether it must be counted which attempt of its call the request is."""
-        self._ask_body = any(rule.match.reads_body for rule in rules)
+        """Whether the attempts of calls must be counted."""
+        self._match_body = any(rule.match.reads_body for rule in rules)
         reads = dict(read for rule in rules for read in rule.match.body_reads())
         self._reads: tuple[Read, ...] = tuple(reads.values())
 
     def matching(self, facts: Facts) -> Sequence[Rule]:
         """Return the rules that match, in order."""
-        if not self._ask_body:
+        if not self._match_body:
             return self._rules
         document = facts.json
         if isinstance(document, dict):
             found = [read(document) for read in self._reads]
         elif document is MISSING:
             found = []
-        else:  # JSON that is no object, as no API takes it
-            return self._asked(facts)
+        else:  # JSON that is not an object, which no API takes
+            return self._accepting(facts)
         key = (self, facts.attempt, *found)
         try:
             known = self._by_body.get(key)
         except TypeError:  # a list or an object within the JSON
-            return self._asked(facts)
+            return self._accepting(facts)
         if known is None:
-            known = self._asked(facts)
+            known = self._accepting(facts)
             _remember_short(self._by_body, key, known)
         return known
 
-    def _asked(self, facts: Facts) -> Sequence[Rule]:
+    def _accepting(self, facts: Facts) -> Sequence[Rule]:
         return [rule for rule in self._rules if rule.match.accepts_body(facts)]
 
 
@@ -178,20 +175,20 @@ class RuleSet:
 
     @cached_property
     def asks_for_streams(self) -> bool:
-        """Whether a rule is for requests alone that want a stream."""
+        """Whether a rule is only for requests that ask for a stream."""
         return any(rule.match.stream is True for rule in self.rules)
 
     @cached_property
     def harms_streams(self) -> bool:
-        """Whether a rule does something to streams."""
+        """Whether a rule has a stream fault."""
         return any(choice.fault.stream for rule in self.rules for choice in rule.faults)
 
     def has(self, stage: Stage) -> bool:
-        """Say whether there is anything to decide at a stage."""
+        """Return True if a rule is decided at this stage."""
         return bool(self._stages[stage].rules)
 
     def candidates(self, stage: Stage, facts: Facts) -> Candidates:
-        """Return the rules of a stage that could match a request, whose head is given."""
+        """Return the rules of a stage that could match a request, by its head."""
         stages = self._of_preflights if facts.is_preflight else self._stages
         return stages[stage].candidates(facts)
 

@@ -1,7 +1,4 @@
-"""Match: which requests a rule is for.
-
-Knows nothing of how a match is written, and of how often its rule fires.
-"""
+"""Match: which requests a rule is for."""
 
 from __future__ import annotations
 
@@ -17,19 +14,19 @@ from faultinject.rules.facts import USER_AGENT, Facts, tools_in
 
 Condition = Callable[[Facts], bool]
 Read = Callable[[dict[str, Any]], object]
-"""Returns what a condition looks at in a JSON object."""
+"""Returns what a condition reads in a JSON object."""
 
 
 @frozen
 class Named:
-    """A test of a header or a parameter of the query. Of several values one must fulfil it."""
+    """A test of a header or a parameter of the query. One of several values must pass it."""
 
     name: str
     """A header's in lower case."""
     test: AnyOf
 
     def holds(self, values: tuple[str, ...]) -> bool:
-        """Say whether it holds."""
+        """Return True if one of the values passes the test."""
         return any(self.test.holds(value) for value in values or (MISSING,))
 
 
@@ -45,7 +42,7 @@ class Match:
     model_call: bool | None = None
     """Whether a model is asked to generate, see `Facts.kind`."""
     housekeeping: bool | None = None
-    """Whether the request is no call of the API; a preflight is none either."""
+    """Whether the request is not a call of the API; a preflight is not one either."""
     query: tuple[Named, ...] = ()
     headers: tuple[Named, ...] = ()
     client: AnyOf | None = None
@@ -53,7 +50,7 @@ class Match:
     model: AnyOf | None = None
     stream: bool | None = None
     tools: AnyOf | bool | None = None
-    """Whether there are tools, or what the name of one of them must fulfil."""
+    """Whether there are tools, or a test that the name of one of them must pass."""
     attempt: AnyOf | None = None
     _route: tuple[Condition, ...] = field(init=False, eq=False, repr=False)
     _head: tuple[Condition, ...] = field(init=False, eq=False, repr=False)
@@ -68,24 +65,24 @@ class Match:
             object.__setattr__(self, name, tuple(conditions))
 
     def accepts(self, facts: Facts) -> bool:
-        """Say whether the facts fulfil every condition."""
+        """Return True if every condition holds."""
         return self.accepts_route(facts) and self.accepts_head(facts) and self.accepts_body(facts)
 
     def accepts_route(self, facts: Facts) -> bool:
-        """Say whether host, method and path are right, and the API, which follows from these."""
+        """Return True if host, method, path and API match."""
         return _hold(self._route, facts)
 
     def accepts_head(self, facts: Facts) -> bool:
-        """Say whether all is right that stands in the head behind its first line's path."""
+        """Return True if headers and query match."""
         return _hold(self._head, facts)
 
     def accepts_body(self, facts: Facts) -> bool:
-        """Say whether all is right that the body tells, and the attempt if it was counted."""
+        """Return True if the body matches, and the attempt if it was counted."""
         return _hold(self._body, facts)
 
     @property
     def reads_body(self) -> bool:
-        """Whether the body must be known; it tells the attempt, too."""
+        """Whether the body is needed, as it is to count attempts."""
         return bool(self._body)
 
     @property
@@ -140,18 +137,18 @@ class Match:
 
     @property
     def header_names(self) -> Iterator[bytes]:
-        """The headers that are looked at, in lower case."""
+        """The headers that the conditions read, in lower case."""
         if self.client is not None:
             yield USER_AGENT
         yield from (test.name.encode() for test in self.headers)
 
     @property
     def parameter_names(self) -> Iterator[str]:
-        """The parameters of the query that are looked at."""
+        """The parameters of the query that the conditions read."""
         return (test.name for test in self.query)
 
     def body_reads(self) -> Iterator[tuple[str, Read]]:
-        """Return what is looked at in a body that is a JSON object, each with a name of its own."""
+        """Return what the conditions read in a JSON object, each with a unique name."""
         for name, read in _MEMBERS.items():
             if getattr(self, name) is not None:
                 yield name, read

@@ -1,7 +1,4 @@
-"""Rules as values: match (which requests), when (how often), fault (what happens).
-
-Knows nothing of how a rule is written, and of what its fault does.
-"""
+"""Rules as values: match (which requests), when (how often), fault (what happens)."""
 
 from __future__ import annotations
 
@@ -30,50 +27,50 @@ class Rule:
     match: Match
     when: When
     faults: tuple[Weighted, ...]
-    """One of them happens; all are decided at the same stage."""
+    """One of them happens. All are decided at the same stage."""
     response: InjectedResponse | None = None
-    """The answer made ready, if it is the same for every request."""
+    """The ready response, if it is the same for every request."""
     place: str = field(default="", eq=False)
     """Where the rule is written, for messages."""
     named: bool = field(default=True, eq=False)
-    """Whether the id is a name that the user gave."""
+    """Whether the user gave the id, as the rule's name."""
 
     @classmethod
     def of(cls, id: str, match: Match, when: When, fault: Respond, *, marker: bool) -> Rule:  # noqa: A002 -- as the field
-        """Make a rule of one answer for all requests; with ``marker`` it names the rule."""
+        """Make a rule with one response for all requests; with ``marker`` it names the rule."""
         response = injected_response(fault, id if marker else None)
         return cls(id, match, when, (Weighted(Fault(fault)),), response)
 
     @property
     def stage(self) -> Stage:
-        """When it must be decided whether the rule fires."""
+        """The stage at which it is decided whether the rule fires."""
         return self.faults[0].fault.stage
 
     @property
     def abilities(self) -> frozenset[Ability]:
-        """What a front door must be able to do."""
+        """What the proxy or the plugin must be able to do for this rule."""
         return frozenset().union(*(choice.fault.abilities for choice in self.faults))
 
     def of_first_attempts(self, first: int) -> Rule:
-        """Return the same for the first so many attempts of each call alone.
+        """Return a copy that fires for the ``first`` attempts of each call only.
 
-        Raises `ValueError` if it is decided before a request is known, or counts anything else.
+        Raises `ValueError` if it is decided before the request is read, or counts something else.
         """
         if self.stage is not Stage.ANSWER:
-            raise ValueError("is decided before the request is known, which has no attempts then")
+            raise ValueError("is decided before the request is read, so it cannot count attempts")
         return evolve(self, when=self.when.of_first_attempts(first))
 
     @property
     def counts_attempts(self) -> bool:
-        """Whether the rule asks which attempt a request is."""
+        """Whether the rule counts the attempts of calls."""
         return self.match.attempt is not None or self.when.counts_attempts
 
     @property
     def meets_preflights(self) -> bool:
-        """Whether CORS preflights reach the rule: only if it names their method."""
+        """Whether CORS preflights reach the rule: only if it names the method OPTIONS."""
         return "OPTIONS" in (self.match.methods or ())
 
     @property
     def reads_body(self) -> bool:
-        """Whether the body must be known, if all else in the head matches."""
+        """Whether the body is needed, if the head matches."""
         return self.match.reads_body or self.when.counts_attempts

@@ -1,7 +1,6 @@
-"""When: how often a rule fires of the times that it is reached, and in which order.
+"""When: how often a rule fires, of the times that it is reached, and in which order.
 
-All that is given must hold. Knows nothing of requests: it is handed the number of this time, what
-is remembered of the earlier ones, a time and random numbers.
+All conditions that are given must hold.
 """
 
 from __future__ import annotations
@@ -17,27 +16,27 @@ from faultinject.rules.facts import Facts
 
 
 class GroupBy(Enum):
-    """What a rule counts apart."""
+    """How a rule groups the requests that it counts."""
 
     CONNECTION = "connection"
     ATTEMPT_GROUP = "attempt-group"
-    """A call with all its attempts; the number of a time is that of the attempt."""
+    """All attempts of one call; the count is the number of the attempt."""
     CLIENT = "client"
-    """What the client calls itself (User-Agent)."""
+    """The client's User-Agent."""
     HEADER = "header"
     """The value of one header."""
 
 
 @frozen
 class Per:
-    """Count every group of requests for itself."""
+    """Count each group of requests separately."""
 
     by: GroupBy
     header: str = ""
     """The header's name in lower case."""
 
     def group(self, facts: Facts) -> str:
-        """Return what the group of a request is known by; never empty."""
+        """Return the name of a request's group; never empty."""
         match self.by:
             case GroupBy.CONNECTION:
                 name = str(facts.connection)
@@ -48,7 +47,7 @@ class Per:
             case _:
                 values = facts.header(self.header.encode())
                 if not values:
-                    return "-"  # another than that of an empty value
+                    return "-"  # not the group of an empty value
                 name = "\n".join(values)
         return "=" + name
 
@@ -58,12 +57,12 @@ class Sequence:
     """Fire and pass in a fixed order."""
 
     steps: tuple[bool, ...]
-    """Whether the rule fires, time by time."""
+    """Whether the rule fires, for each time it is reached."""
     repeat: bool = False
-    """Whether it begins anew after the last; else it never fires again."""
+    """Whether to start again after the last step; else the rule never fires again."""
 
     def holds(self, number: int) -> bool:
-        """Say whether it fires at a time, counted from 1."""
+        """Return True if it fires the ``number``-th time, counted from 1."""
         place = number - 1
         if self.repeat:
             return self.steps[place % len(self.steps)]
@@ -72,15 +71,15 @@ class Sequence:
 
 @frozen
 class Window:
-    """A stretch of time since the start, once or again and again."""
+    """A span of time since the start, once or repeated."""
 
     start_seconds: float = 0.0
     end_seconds: float = float("inf")
     every_seconds: float | None = None
-    """How long from the beginning of one window to the next; None for one window only."""
+    """Time from the start of one window to the start of the next; None for one window only."""
 
     def contains(self, now_seconds: float) -> bool:
-        """Say whether a time is within."""
+        """Return True if a time is in the window."""
         if self.every_seconds is not None and now_seconds >= self.start_seconds:
             now_seconds = self.start_seconds + (
                 (now_seconds - self.start_seconds) % self.every_seconds
@@ -92,15 +91,16 @@ class Window:
 class Burst:
     """A chain of two states: calm, in which the rule does not fire, and storm, in which it does.
 
-    It begins calm. Each time it may change first, so that the lengths are geometric.
+    It begins calm. The state may change before each request, so the lengths are geometric.
     """
 
     calm: float
-    """The mean length of a calm, in times; 1 or more."""
+    """The mean length of a calm, in requests; 1 or more."""
     storm: float
+    """The mean length of a storm, in requests; 1 or more."""
 
     def storms(self, tally: Tally, draws: Draws) -> bool:
-        """Go on by one time and say whether it is a storm then."""
+        """Move on by one request and return True if it is in a storm."""
         if draws.chance(1 / (self.storm if tally.stormy else self.calm)):
             tally.stormy = not tally.stormy
         return tally.stormy
@@ -108,17 +108,17 @@ class Burst:
 
 @frozen
 class Ramp:
-    """A probability that changes evenly, and then stays."""
+    """A probability that changes linearly, and then stays."""
 
     start: float
     end: float
     seconds: float | None = None
-    """How long it takes, from the start of the run; None if it goes by ``times``."""
+    """How long the change takes, from the start of the run; None if ``times`` is given."""
     times: int | None = None
-    """Over how many times that the rule is reached."""
+    """How many requests the change takes."""
 
     def probability(self, number: int, now_seconds: float) -> float:
-        """Return the chance of a time."""
+        """Return the probability for the ``number``-th request, at a time since the start."""
         if self.seconds is not None:
             share = now_seconds / self.seconds
         else:
@@ -128,14 +128,14 @@ class Ramp:
 
 @frozen
 class Limit:
-    """How often the rule fires at most."""
+    """The most often that a rule fires."""
 
     in_all: int | None = None
     at_a_time: int | None = None
-    """Of how many exchanges that are not over."""
+    """How many exchanges it may affect at the same time."""
 
     def allows(self, tally: Tally) -> bool:
-        """Say whether once more is allowed."""
+        """Return True if the rule may fire once more."""
         return (self.in_all is None or tally.fired < self.in_all) and (
             self.at_a_time is None or tally.open < self.at_a_time
         )
@@ -143,17 +143,17 @@ class Limit:
 
 @frozen
 class When:
-    """How often a rule fires of the times that it is reached. All that is given must hold."""
+    """How often a rule fires, of the times that it is reached. All that is given must hold."""
 
     probability: float = 1.0
-    """The chance of each time, 0 to 1."""
+    """The probability for each request, 0 to 1."""
     first: int | None = None
     after: int | None = None
     nth: tuple[int, ...] = ()
     every: int | None = None
     sequence: Sequence | None = None
     window: Window | None = None
-    """Outside of it the rule is not reached: it is as if it were not there."""
+    """Outside of it the rule is ignored, and not counted as reached."""
     burst: Burst | None = None
     ramp: Ramp | None = None
     limit: Limit | None = None
@@ -166,11 +166,11 @@ class When:
 
     @property
     def counts_attempts(self) -> bool:
-        """Whether the number of a time is that of the attempt."""
+        """Whether attempts are counted, not requests."""
         return self.per is not None and self.per.by is GroupBy.ATTEMPT_GROUP
 
     def fires(self, number: int, tally: Tally, draws: Draws, now_seconds: float) -> bool:
-        """Say whether the rule fires at the ``number``-th time that it is reached, from 1."""
+        """Return True if the rule fires at the ``number``-th time that it is reached, from 1."""
         stormy = self.burst is None or self.burst.storms(tally, draws)
         return (
             stormy
@@ -180,17 +180,17 @@ class When:
         )
 
     def of_first_attempts(self, first: int) -> When:
-        """Return the same for the first so many attempts of each call alone.
+        """Return a copy that fires for the ``first`` attempts of each call only.
 
         Raises `ValueError` if it counts anything else.
         """
         counts = attrs.evolve(self, probability=1.0, ramp=None, window=None, first=None, per=None)
         if counts != ALWAYS or (self.per is not None and not self.counts_attempts):
-            raise ValueError("counts something of its own")
+            raise ValueError("counts something else already")
         return attrs.evolve(self, first=first, per=Per(GroupBy.ATTEMPT_GROUP))
 
     def scaled(self, factor: float) -> When:
-        """Return the same with its chance so many times as high, at most 1; what counts stays."""
+        """Return a copy with the probability multiplied by ``factor``, at most 1."""
         ramp = self.ramp
         if ramp is not None:
             ramp = attrs.evolve(
@@ -199,13 +199,13 @@ class When:
         return attrs.evolve(self, probability=min(1.0, self.probability * factor), ramp=ramp)
 
     def chance(self, number: int, now_seconds: float) -> float:
-        """Return the probability of a time."""
+        """Return the probability for the ``number``-th request, at a time since the start."""
         if self.ramp is None:
             return self.probability
         return self.ramp.probability(number, now_seconds)
 
     def counts(self, number: int) -> bool:
-        """Say whether the number of a time is one at which the rule may fire."""
+        """Return True if the rule may fire for the ``number``-th request."""
         return (
             (self.first is None or number <= self.first)
             and (self.after is None or number > self.after)
@@ -216,4 +216,4 @@ class When:
 
 
 ALWAYS = When()
-"""Each time."""
+"""For every request."""

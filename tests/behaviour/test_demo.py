@@ -14,16 +14,16 @@ import pytest
 import trio
 
 from faultinject.cli import main
-from faultinject.cli.demo import stage, story
+from faultinject.cli.demo import setup, story
 from faultinject.cli.demo.screen import Screen, note
-from faultinject.cli.demo.stage import TEXT, open_stage, seed_for
+from faultinject.cli.demo.setup import TEXT, open_setup, seed_for
 from faultinject.events import ExchangeEnded
 from faultinject.http.message import ResponseHead
 from faultinject.settings import Settings
 from tests.support.proxy import clean_environment
 
 FIRST_ACT = r"""
- 1  The client asks, and meets a failure -+
+ 1  The client sends a request, and gets a failure -+
    > POST https://api\.anthropic\.com/v1/messages
    < 429 Too Many Requests   X-Faultinject: options
      {"type":"error","error":{"type":"rate_limit_error","message":"Simulated
@@ -39,20 +39,20 @@ FIRST_ACT = r"""
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make the demonstration's temporary directory one of ours, so that what is left is seen."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(stage, "GAP_SECONDS", 0.005)  # nobody reads along
+    monkeypatch.setattr(setup, "GAP_SECONDS", 0.005)  # nobody reads along
     return tmp_path
 
 
-async def told(status: int = 429) -> str:
+async def shown(status: int = 429) -> str:
     """Return what the demonstration shows."""
     stream = io.StringIO()
-    await story.tell(Screen(stream, 80), status)
+    await story.run_demo(Screen(stream, 80), status)
     return stream.getvalue()
 
 
 async def test_it_tells_what_happened(temporary: Path) -> None:
     """Failure, retry and stream are shown with what the proxy did; nothing is left behind."""
-    text = await told()
+    text = await shown()
     assert re.search(FIRST_ACT, text)
     assert text.count("does not fire") == 2
     assert text.count("| forwarded  200") == 2
@@ -67,7 +67,7 @@ async def test_it_tells_what_happened(temporary: Path) -> None:
 
 async def test_another_status(temporary: Path) -> None:
     """The failure has the status that was asked for."""
-    text = await told(529)
+    text = await shown(529)
     assert "< 529 Overloaded" in text
     assert '"overloaded_error"' in text
     assert "faultinject proxy --status-code 529" in text
@@ -82,9 +82,9 @@ def test_the_seed_gives_the_story() -> None:
 
 
 async def test_every_stage_fails_as_it_is_told(tmp_path: Path) -> None:
-    """What the stage is asked for is what its proxy does, request by request."""
+    """What the setup is asked for is what its proxy does, request by request."""
     fails = (False, True, True, False, True)
-    async with open_stage(tmp_path, 503, fails) as parts:
+    async with open_setup(tmp_path, 503, fails) as parts:
         for fail in fails:
             client = await trio.open_tcp_stream("127.0.0.1", parts.proxy.port)
             async with client:
@@ -93,7 +93,7 @@ async def test_every_stage_fails_as_it_is_told(tmp_path: Path) -> None:
                 while data := await client.receive_some():
                     answer += data
             assert answer.startswith(b"HTTP/1.1 503 " if fail else b"HTTP/1.1 404 ")
-            while not isinstance(await parts.ear.next(), ExchangeEnded):
+            while not isinstance(await parts.events.next(), ExchangeEnded):
                 pass
 
 
@@ -124,8 +124,8 @@ def test_a_request_that_does_not_fail(
 
 
 async def _goes_wrong() -> str:
-    with pytest.RaisesGroup(pytest.RaisesExc(story.NotAsToldError), flatten_subgroups=True) as e:
-        await told()
+    with pytest.RaisesGroup(pytest.RaisesExc(story.DemoFailedError), flatten_subgroups=True) as e:
+        await shown()
     error: BaseException = e.value
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
@@ -148,16 +148,16 @@ async def test_a_stream_that_comes_at_once(
     monkeypatch: pytest.MonkeyPatch, temporary: Path
 ) -> None:
     """A stream must come in more than one piece."""
-    for module in (story, stage):
+    for module in (story, setup):
         monkeypatch.setattr(module, "TEXT", "Hm.")
-    assert "the stream came at once" in await _goes_wrong()
+    assert "the stream came all at once" in await _goes_wrong()
 
 
 async def test_a_demonstration_that_hangs(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
     """It gives up, and cleans up."""
     monkeypatch.setattr(story, "LIMIT_SECONDS", 0.0)
-    with pytest.raises(story.NotAsToldError, match="did not end within 0 s"):
-        await told()
+    with pytest.raises(story.DemoFailedError, match="did not end within 0 s"):
+        await shown()
     assert list(temporary.iterdir()) == []
 
 
@@ -166,8 +166,8 @@ async def test_a_demonstration_that_hangs(monkeypatch: pytest.MonkeyPatch, tempo
 
 WITHOUT_PAUSES = """
 from faultinject.cli import main
-from faultinject.cli.demo import stage
-stage.GAP_SECONDS = 0.005
+from faultinject.cli.demo import setup
+setup.GAP_SECONDS = 0.005
 raise SystemExit(main(["demo"]))
 """
 

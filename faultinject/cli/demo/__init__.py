@@ -1,7 +1,7 @@
 """``faultinject demo``: shows in a few seconds, without network or key, what the proxy does.
 
-`stage` holds the parts, `client` asks, `story` is what happens and checks that it did, `watching`
-and `screen` show it.
+`setup` starts the parts, `client` sends the requests, `story` plays the demonstration and checks
+it, `screen` shows it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import click
 from faultinject.cli.commands import HelpfulCommand
 
 _EPILOG = """\
-The same with another failure:
+Show another failure:
 
   faultinject demo --status-code 529
 """
 
 
 class _Status(click.IntRange):
-    name = "status"  # what Click calls what is no number
+    name = "status"  # the word in Click's error for a value that is no number
 
 
 @click.command("demo", cls=HelpfulCommand, epilog=_EPILOG)
@@ -35,13 +35,13 @@ class _Status(click.IntRange):
 def demo(status_code: int) -> int:
     """Show what the proxy does, in a few seconds.
 
-    A client, the proxy and a small fake API talk with each other on this machine: no network, no
-    key, nothing to install. The exit code is 0 if everything went as shown.
+    A client, the proxy and a small fake API run on this machine. You need no network, no key, and
+    nothing to install. The exit code is 0 if everything went as shown.
     """
     import trio
 
     from faultinject.cli.demo.screen import Screen
-    from faultinject.cli.demo.story import tell
+    from faultinject.cli.demo.story import run_demo
 
-    trio.run(tell, Screen(sys.stdout), status_code)
+    trio.run(run_demo, Screen(sys.stdout), status_code)
     return 0

@@ -1,6 +1,6 @@
 """The demonstration's client: asks an API over HTTPS through a proxy, as any program does.
 
-It trusts the proxy's certificate authority and nothing else. Knows nothing of what the proxy does.
+It trusts the proxy's certificate authority and nothing else.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _HEAD_BYTES = Limits().head_bytes
 
 
 @frozen
-class Answer:
-    """What came back for a request."""
+class ApiResponse:
+    """The response to a request."""
 
     head: ResponseHead
     body: bytes
 
     @property
     def status(self) -> int:
-        """The status."""
+        """The status code."""
         return self.head.status
 
     def header(self, name: bytes) -> str | None:
@@ -43,14 +43,14 @@ class Answer:
 
 
 class Watcher(Protocol):
-    """What sees an answer while it comes."""
+    """Is called with the parts of a response as they arrive."""
 
     def head(self, head: ResponseHead) -> None:
-        """See the head."""
+        """Take the head."""
         ...
 
     def body(self, data: bytes) -> None:
-        """See the body's next bytes."""
+        """Take the body's next bytes."""
         ...
 
 
@@ -61,10 +61,10 @@ class Client:
     api: Authority
     _connection: UpstreamConnection
 
-    async def post(self, path: str, document: Any, watcher: Watcher) -> Answer:
-        """Ask, and return the answer, which the watcher has seen come.
+    async def post(self, path: str, document: Any, watcher: Watcher) -> ApiResponse:
+        """Send a request and return its response; the watcher sees it arrive.
 
-        Raises `UpstreamError` if the answer breaks off.
+        Raises `UpstreamError` if the response breaks off.
         """
         body = json.dumps(document).encode()
         headers = (
@@ -75,7 +75,7 @@ class Client:
         await self._connection.send(RequestHead(b"POST", path.encode(), headers), body, End())
         [head, *parts] = await _parts(self._connection)
         watcher.head(head)
-        answer = Answer(head, await self._body(parts, watcher))
+        answer = ApiResponse(head, await self._body(parts, watcher))
         self._connection.next_cycle()
         return answer
 
@@ -91,7 +91,7 @@ class Client:
 
 
 async def _parts(connection: UpstreamConnection) -> list[Any]:
-    """Return what comes next of an answer, of which the first part is the head."""
+    """Return the next parts of a response; the first of all is the head."""
     return list(await connection.receive())
 
 
@@ -99,10 +99,10 @@ async def _parts(connection: UpstreamConnection) -> list[Any]:
 async def connected(
     proxy: Authority, ca_cert: Path | None, api: Authority
 ) -> AsyncIterator[Client]:
-    """Connect to an API by way of a proxy: CONNECT, then TLS in the tunnel.
+    """Connect to an API through a proxy: CONNECT, then TLS in the tunnel.
 
-    ``ca_cert`` is what is trusted; None is the system's certificates. Raises `UpstreamError` if
-    the proxy declines, `trio.BrokenResourceError` if TLS fails.
+    Only ``ca_cert`` is trusted; None means the system's certificates. Raises `UpstreamError` if
+    the proxy refuses, `trio.BrokenResourceError` if TLS fails.
     """
     context = default_context(ca_cert)
     context.set_alpn_protocols(["http/1.1"])
@@ -126,12 +126,12 @@ async def _open_tunnel(tcp: trio.SocketStream, api: Authority) -> None:
 
 @define
 class TextReader:
-    """Reads the texts out of a streamed message, however its bytes are cut."""
+    """Reads the text of a streamed message, however its bytes are cut."""
 
     _unread: bytearray = field(factory=bytearray)
 
     def feed(self, data: bytes) -> Iterator[str]:
-        """Take bytes, and yield the texts that they complete."""
+        """Take bytes, and yield the pieces of text that are complete now."""
         self._unread += data
         while (end := self._unread.find(b"\n\n")) >= 0:
             event = bytes(self._unread[:end])

@@ -1,7 +1,6 @@
-"""What the demonstration shows, on a terminal or wherever text goes.
+"""What the demonstration prints.
 
-Colours if the output has them, plain text otherwise, and ASCII alone where the encoding has no
-more. Knows nothing of how anything came about; it is handed what to show.
+In colour if the output has colours, else as plain text; ASCII only where the encoding needs it.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from faultinject.report import wants_color
 from faultinject.report.display import safe
 
 MAX_COLUMNS = 100
-"""Lines longer than that are hard to read, however wide the terminal is."""
+"""Longer lines are hard to read, however wide the terminal is."""
 MIN_COLUMNS = 40
 _INDENT = 5
 _LABEL = 11
@@ -37,9 +36,9 @@ class OutputClosedError(FaultinjectError):
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Say by an error of ours what rich says by `SystemExit`.
+        """Raise an error of ours where rich raises `SystemExit`.
 
-        What is still in the stream's buffer goes nowhere, or Python would complain at exit.
+        What is left in the stream's buffer is discarded, or Python would complain at exit.
         """
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.file.fileno())
@@ -49,8 +48,8 @@ class _Console(Console):
 
 @frozen
 class _Glyphs:
-    asks: str
-    gets: str
+    request: str
+    response: str
     inside: str
     line: str
     leads_to: str
@@ -61,7 +60,7 @@ _ASCII = _Glyphs(">", "<", "|", "-", "-->")
 
 
 class Screen:
-    """Shows the demonstration on a text stream.
+    """Writes the demonstration to a text stream.
 
     Every method raises `OutputClosedError` if the stream's reader is gone.
     """
@@ -77,29 +76,29 @@ class Screen:
             legacy_windows=False,
             width=self.columns,
         )
-        drawn = "".join([_DRAWN.asks, _DRAWN.gets, _DRAWN.inside, _DRAWN.line])
+        drawn = "".join([_DRAWN.request, _DRAWN.response, _DRAWN.inside, _DRAWN.line])
         self._glyphs = _DRAWN if _encodes(drawn, stream.encoding) else _ASCII
         self._column = 0
 
     # Pieces
 
     def line(self, *pieces: str | tuple[str, str]) -> None:
-        """Show a line of pieces, each a text or a text with its style."""
+        """Show a line of pieces, each a text, or a text with its style."""
         self._console.print(Text.assemble(*pieces), soft_wrap=True)
 
     def wrapped(self, text: str, indent: int, style: str = "") -> None:
-        """Show a text in as many lines as it takes."""
+        """Show a text on as many lines as it needs."""
         for line in textwrap.wrap(text, self.columns - indent):
             self.line(" " * indent, (line, style))
 
     # What the client sees
 
     def title(self, text: str, more: str) -> None:
-        """Show what this is."""
+        """Show the title."""
         self.line((text, "bold"), "  ", (more, "dim"))
 
     def parts(self, *parts: tuple[str, str]) -> None:
-        """Show who talks with whom: names, and below each what there is to say of it."""
+        """Show who talks to whom: names, with a note below each."""
         arrow = f"  {self._glyphs.leads_to}  "
         names, notes = Text("  "), Text("  ")
         for number, (name, note) in enumerate(parts):
@@ -113,34 +112,34 @@ class Screen:
         self.line()
 
     def note(self, text: str) -> None:
-        """Show something that is said aside."""
+        """Show a remark."""
         self.wrapped(text, 2, "dim")
 
-    def act(self, number: int, title: str) -> None:
+    def step(self, number: int, title: str) -> None:
         """Begin one of the requests."""
         self.line()
         rest = self.columns - len(title) - 5
         self.line((f" {number}  {title} ", "bold"), (self._glyphs.line * rest, "dim"))
 
-    def asks(self, request: str) -> None:
-        """Show a request of the client."""
-        self.line("   ", (self._glyphs.asks, "cyan"), f" {request}")
+    def request(self, request: str) -> None:
+        """Show a request that the client sends."""
+        self.line("   ", (self._glyphs.request, "cyan"), f" {request}")
 
-    def gets(self, head: ResponseHead, note: str = "") -> None:
-        """Show the status of what the client got, with a note."""
+    def response(self, head: ResponseHead, note: str = "") -> None:
+        """Show the status of a response that the client got, with a note."""
         style = "bold green" if head.status < 400 else "bold red"
         words = f"{head.status} {head.reason.decode('latin-1')}"
-        told = (f"   {safe(note)}" if note else "", "dim")
-        self.line("   ", (self._glyphs.gets, style), " ", (safe(words), style), told)
+        remark = (f"   {safe(note)}" if note else "", "dim")
+        self.line("   ", (self._glyphs.response, style), " ", (safe(words), style), remark)
 
     def body(self, text: str) -> None:
-        """Show a text of the answer."""
+        """Show the text of a response."""
         self.wrapped(safe(text), _INDENT)
 
     # A text that comes in pieces
 
     def live(self, piece: str) -> None:
-        """Show the next piece of a text, at once; a line's end is where the screen's is."""
+        """Show the next piece of a text at once; start a new line where the screen ends."""
         room = self.columns - self._column
         if self._column == 0 or len(piece) > room:
             start = "\n" if self._column else ""
@@ -168,12 +167,12 @@ class Screen:
     # What next
 
     def heading(self, text: str) -> None:
-        """Begin something that is no request."""
+        """Begin a part that is not a request."""
         self.line()
         self.line((f" {text}", "bold"))
 
     def commands(self, *lines: str) -> None:
-        """Show lines for a shell."""
+        """Show commands for a shell."""
         for line in lines:
             self.line("    ", (line, "bold"))
 
@@ -187,35 +186,35 @@ def _encodes(text: str, encoding: str | None) -> bool:
 
 
 @define
-class Whole:
-    """Shows the status of an answer; the rest is shown when it is whole."""
+class StatusView:
+    """Shows the status of a response; its body is shown later, when it is complete."""
 
     _screen: Screen
 
     def head(self, head: ResponseHead) -> None:
         """Show the status."""
-        self._screen.gets(head, note(head))
+        self._screen.response(head, note(head))
 
     def body(self, data: bytes) -> None:
-        """Wait for the rest."""
+        """Do nothing yet."""
 
 
 @define
-class Live:
-    """Shows a streamed answer while it comes."""
+class StreamView:
+    """Shows a streamed response as it arrives."""
 
     _screen: Screen
     text: str = ""
     reads: int = 0
-    """How often a text was completed by what had arrived."""
+    """How many times bytes arrived that completed a piece of text."""
     _reader: TextReader = field(factory=TextReader)
 
     def head(self, head: ResponseHead) -> None:
         """Show the status."""
-        self._screen.gets(head, note(head))
+        self._screen.response(head, note(head))
 
     def body(self, data: bytes) -> None:
-        """Show the texts that are complete."""
+        """Show the pieces of text that are complete."""
         pieces = list(self._reader.feed(data))
         self.reads += bool(pieces)
         for piece in pieces:
@@ -224,7 +223,7 @@ class Live:
 
 
 def note(head: ResponseHead) -> str:
-    """Return the header that tells most of an answer."""
+    """Return the header that explains a response best."""
     for name in (MARKER, b"Content-Type"):
         if (value := find_header(head.headers, name.lower())) is not None:
             return f"{name.decode()}: {value.decode('latin-1')}"

@@ -1,9 +1,8 @@
-"""Rules that come with faultinject, one file of rules each, by name.
+"""Rules that come with faultinject: one file for each preset.
 
-A preset's file is YAML with the same `rules` as a user's, and beside them what a client sees
-(`sees`), what it should do (`expect`), where that is known from (`evidence`), and in some what is
-to be known before use (`note`). Knows nothing of how presets are chosen; no preset has code of its
-own.
+A preset's file is YAML with the same `rules` as a user's. Beside them are what a client sees
+(`sees`), what it should do (`expect`), where that is known from (`evidence`), and in some what to
+know before use (`note`). No preset has code of its own.
 """
 
 from __future__ import annotations

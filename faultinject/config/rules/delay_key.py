@@ -1,7 +1,4 @@
-"""Reads ``delay``: who waits how long.
-
-Knows nothing of the rest of a fault.
-"""
+"""Reads ``delay``: who waits how long."""
 
 from __future__ import annotations
 

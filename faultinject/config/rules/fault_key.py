@@ -1,7 +1,4 @@
-"""Reads ``fault``: what happens, and which of it can happen together.
-
-Knows nothing of which requests it happens to.
-"""
+"""Reads ``fault``: what happens, and which of it can happen together."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from faultinject.config.rules.break_key import read_break
 from faultinject.config.rules.delay_key import read_delays
 from faultinject.config.rules.node import Node, Readers, read_all
 from faultinject.config.rules.respond_key import ReadFile, read_respond
-from faultinject.config.rules.stream_key import Streamed, read_stream
+from faultinject.config.rules.stream_key import StreamKey, read_stream
 from faultinject.faults.delay import Before
 from faultinject.faults.fault import Fault
 from faultinject.faults.place import Stage
@@ -81,13 +78,13 @@ def _fault(node: Node, read: Mapping[str, Any]) -> Fault:
     """Return the fault that is made of what was read of each kind."""
     if not read:
         raise node.problem("there is no fault in it; give one of " + ", ".join(KINDS))
-    streamed = read.get("stream", Streamed((), made=False))
+    streamed = read.get("stream", StreamKey((), synthetic=False))
     fault = Fault(
         respond=read.get("respond"),
         delays=read.get("delay", ()),
         breaks=read.get("break"),
         stream=streamed.faults,
-        made_stream=streamed.made,
+        made_stream=streamed.synthetic,
     )
     _check_together(node.members(_EXPECTED), fault)
     return fault

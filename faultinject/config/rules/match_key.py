@@ -1,7 +1,4 @@
-"""Reads ``match``: which requests a rule is for.
-
-Knows nothing of the rest of a rule.
-"""
+"""Reads ``match``: which requests a rule is for."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Reads ``respond``: the answer instead of the API's.
-
-Knows nothing of the rest of a fault.
-"""
+"""Reads ``respond``: the answer instead of the API's."""
 
 from __future__ import annotations
 

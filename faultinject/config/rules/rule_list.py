@@ -1,6 +1,6 @@
 """Reads rules: a list of them, or one, from any JSON-like value.
 
-Knows nothing of files: what a rule's ``file`` names is read by a function that is handed in.
+The caller passes a function that reads the files which rules name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Values that several parts of a rule have: durations, chances, tests.
-
-Knows nothing of where they are used.
-"""
+"""Values that several parts of a rule have: durations, chances, tests."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Reads ``stream``: what happens to an answer as it passes, and at which point.
-
-Knows nothing of the rest of a fault.
-"""
+"""Reads ``stream``: what happens to a response as it passes, and at which point."""
 
 from __future__ import annotations
 
@@ -31,37 +28,38 @@ from faultinject.faults.stream import (
 
 
 @frozen
-class Streamed:
-    """What ``stream`` says."""
+class StreamKey:
+    """The value of ``stream``."""
 
     faults: tuple[StreamFault, ...]
-    made: bool
+    synthetic: bool
+    """Whether the stream is made by the proxy; else it is the upstream's."""
 
 
-def read_stream(node: Node) -> Streamed:
+def read_stream(node: Node) -> StreamKey:
     """Return the faults. Raises `SettingsError`."""
     items = read_all(node.filled_items(), _item)
     faults = [fault for item in items for fault in item.faults]
-    sources = {item.made for item in items if item.made is not None}
+    sources = {item.synthetic for item in items if item.synthetic is not None}
     if len(sources) > 1:
         raise node.problem("upstream is real in one place and skipped in another; give it once")
     _check_ends(node, faults)
-    return Streamed(tuple(faults), True in sources)
+    return StreamKey(tuple(faults), True in sources)
 
 
 @frozen
 class _Item:
     faults: list[StreamFault]
-    made: bool | None
-    """Whether the answer is made; None if it is not said."""
+    synthetic: bool | None
+    """As in `StreamKey`; None if it is not given."""
 
 
 def _item(node: Node) -> _Item:
     fields = node.fields(STREAM_KEYS, "an object, as in {after: {bytes: 100}, cut: true}")
-    made = None
+    synthetic = None
     if "upstream" in fields:
-        made = fields["upstream"].word("real", "skipped") == "skipped"
-    return _Item(_faults(node, fields), made)
+        synthetic = fields["upstream"].word("real", "skipped") == "skipped"
+    return _Item(_faults(node, fields), synthetic)
 
 
 def _check_ends(node: Node, faults: list[StreamFault]) -> None:
@@ -72,21 +70,21 @@ def _check_ends(node: Node, faults: list[StreamFault]) -> None:
 
 def _faults(node: Node, fields: Mapping[str, Node]) -> list[StreamFault]:
     point = read_point(fields)
-    whole = [_ACTIONS[key](fields[key]) for key in _WHOLE if key in fields]
-    given = [key for key in _ACTIONS if key in fields and key not in _WHOLE]
+    throughout = [_ACTIONS[key](fields[key]) for key in _THROUGHOUT if key in fields]
+    given = [key for key in _ACTIONS if key in fields and key not in _THROUGHOUT]
     for other in given[1:]:
         raise fields[other].problem(
             f"{given[0]} happens at this point already; write a list of objects for several points"
         )
-    if not whole and not given:
+    if not throughout and not given:
         raise node.problem("it does nothing; give one of " + ", ".join(_ACTIONS))
     if not given:
-        return [StreamFault(action, point or START) for action in whole]
+        return [StreamFault(action, point or START) for action in throughout]
     [key] = given
     default = FIRST_EVENT if key in _AT_EVENTS else START
     action = _ACTIONS[key](fields[key])
-    throughout = [StreamFault(each, START) for each in whole]
-    return [*throughout, StreamFault(action, point or default)]
+    others = [StreamFault(each, START) for each in throughout]
+    return [*others, StreamFault(action, point or default)]
 
 
 # -- actions ------------------------------------------------------------------------------------
@@ -105,7 +103,7 @@ def _error(node: Node) -> StreamAction:
     return SendError(status, kind, **words)
 
 
-def _alone(action: Callable[[], StreamAction]) -> Callable[[Node], StreamAction]:
+def _only_true(action: Callable[[], StreamAction]) -> Callable[[Node], StreamAction]:
     def read(node: Node) -> StreamAction:
         node.only_true()
         return action()
@@ -158,9 +156,9 @@ def _pace(node: Node) -> StreamAction:
 
 _ACTIONS: dict[str, Callable[[Node], StreamAction]] = {
     "error": _error,
-    "cut": _alone(CutStream),
-    "reset": _alone(ResetStream),
-    "end": _alone(EndStream),
+    "cut": _only_true(CutStream),
+    "reset": _only_true(ResetStream),
+    "end": _only_true(EndStream),
     "end_early": _end_early,
     "stall": _stall,
     "drop": _events(Drop),
@@ -169,9 +167,9 @@ _ACTIONS: dict[str, Callable[[Node], StreamAction]] = {
     "chunks": _chunks,
     "pace": _pace,
 }
-_WHOLE = ("chunks", "pace")
+_THROUGHOUT = ("chunks", "pace")
 _AT_EVENTS = ("error", "end_early", "drop", "duplicate", "garble")
 STREAM_ACTIONS = tuple(_ACTIONS)
-"""What can happen at a point."""
+"""The keys of what can happen at a point."""
 STREAM_KEYS = ("after", "before", "at", *_ACTIONS, "upstream")
-"""What ``stream`` may have."""
+"""All keys of ``stream``."""

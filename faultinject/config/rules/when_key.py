@@ -1,7 +1,4 @@
-"""Reads ``when``: how often a rule fires, and in which order.
-
-Knows nothing of the rest of a rule.
-"""
+"""Reads ``when``: how often a rule fires, and in which order."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def test_start_warnings_and_end_in_this_order(tmp_path: Path) -> None:
     rules = (WrittenRules("respond 503 name=first"), WrittenRules("respond 500 name=second"))
     run, events = run_of(tmp_path, rules=rules)
     with run.announced(sample(ProxyStopped), ProxyStopped):
-        run.counters.take("first")
+        run.counters.count("first")
     started, warned, stopped = events
     assert started == sample(ProxyStopped)
     assert isinstance(warned, Warned)

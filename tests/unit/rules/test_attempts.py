@@ -26,12 +26,12 @@ BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "
 
 def same(**changes: Any) -> str | None:
     """Return what is digested of a request that asks for `BODY`, but for the changes."""
-    return identity_of(request(**{"body": BODY, **changes}), KEY).same
+    return identity_of(request(**{"body": BODY, **changes}), KEY).content
 
 
 def begin(attempts: Attempts, began: float, count: int | None = None, **said: Any) -> Attempt:
     """Begin an attempt of what says "s", if it says nothing else."""
-    identity = Identity(**{"same": "s", "retry_count": count, **said})
+    identity = Identity(**{"content": "s", "retry_count": count, **said})
     attempt = attempts.begin(identity, began)
     assert attempt is not None
     return attempt
@@ -80,7 +80,7 @@ def test_a_digest_needs_the_body_and_the_key() -> None:
     """So that who has a digest cannot try out keys and prompts."""
     assert same(body=None) is None
     asked = request(body=BODY, Authorization="Bearer a")
-    assert identity_of(asked, b"1").same != identity_of(asked, b"2").same
+    assert identity_of(asked, b"1").content != identity_of(asked, b"2").content
     assert "Bearer" not in repr(identity_of(asked, b"1"))
 
 
@@ -102,7 +102,7 @@ def test_attempts_are_of_one_call_until_one_does_not_fail() -> None:
         done[-1].end(Ended(seconds + 0.5, failed=seconds < 3))
     assert [attempt.number for attempt in done] == [1, 2, 3, 1]
     assert done[0].call == done[2].call != done[3].call
-    assert begin(attempts, 5, same="other").number == 1
+    assert begin(attempts, 5, content="other").number == 1
 
 
 def test_requests_that_overlap_are_calls_of_their_own() -> None:
@@ -152,11 +152,11 @@ def test_an_attempt_that_never_ends_has_not_failed() -> None:
 def test_an_invocation_id_decides_alone() -> None:
     """Whatever was asked, however it ended, and though the body is not known."""
     attempts = Attempts()
-    done = [begin(attempts, 1, invocation="i", same=what) for what in (None, "a", "b")]
+    done = [begin(attempts, 1, invocation="i", content=what) for what in (None, "a", "b")]
     done[0].end(Ended(9))
     assert [attempt.number for attempt in done] == [1, 2, 3]
     assert {attempt.call for attempt in done} == {done[0].call}
-    assert begin(attempts, 9, invocation="j", same="b").number == 1
+    assert begin(attempts, 9, invocation="j", content="b").number == 1
     assert attempts.begin(Identity(None, retry_count=2), 9) is None
 
 
@@ -173,7 +173,7 @@ def test_a_count_above_0_continues_a_call() -> None:
     assert first.call == second.call == third.call
     begins = begin(attempts, 6, 0)
     assert (begins.number, begins.call == first.call) == (1, False)
-    assert begin(attempts, 7, 6, same="other").number == 7
+    assert begin(attempts, 7, 6, content="other").number == 7
 
 
 def test_a_client_that_says_0_of_every_attempt_is_not_believed() -> None:
@@ -182,11 +182,11 @@ def test_a_client_that_says_0_of_every_attempt_is_not_believed() -> None:
     fail(begin(attempts, 1, 5, client="counts"), 1)
     seen = []
     for seconds in range(2, 5):
-        attempt = begin(attempts, seconds, 0, client="says 0", same="t")
+        attempt = begin(attempts, seconds, 0, client="says 0", content="t")
         fail(attempt, seconds)
         seen.append(attempt.number)
     assert seen == [1, 2, 3]
-    assert begin(attempts, 6, 0, client="counts", same="t").number == 1
+    assert begin(attempts, 6, 0, client="counts", content="t").number == 1
 
 
 def test_a_count_does_not_continue_what_is_under_way_or_long_over() -> None:
@@ -205,14 +205,14 @@ def test_calls_are_bounded() -> None:
     """The least recently seen is forgotten, whatever became of it."""
     attempts = Attempts(calls=2)
     for name, failed in (("a", True), ("b", False), ("a", True), ("c", True)):
-        begin(attempts, 1, same=name).end(Ended(1, failed=failed))
-    assert begin(attempts, 2, same="a").number == 3
-    fail(begin(attempts, 2, same="d"), 2)
-    fail(begin(attempts, 2, same="e"), 2)
-    assert begin(attempts, 3, same="c").number == 1
+        begin(attempts, 1, content=name).end(Ended(1, failed=failed))
+    assert begin(attempts, 2, content="a").number == 3
+    fail(begin(attempts, 2, content="d"), 2)
+    fail(begin(attempts, 2, content="e"), 2)
+    assert begin(attempts, 3, content="c").number == 1
     for number in range(9):
         begin(attempts, 3, 0, invocation=str(number), client=str(number))
-        begin(attempts, 4, same="same").end(Ended(4))
+        begin(attempts, 4, content="same").end(Ended(4))
     assert len(attempts._ended) == len(attempts._invoked) == len(attempts._counting) == 2
     assert set(attempts._passed) | set(attempts._failed) == {"e", "same"}
 
@@ -236,7 +236,7 @@ def test_whatever_comes(steps: list[tuple[str, int | None, str, int]], bound: in
     open_attempts: list[tuple[Attempt, float]] = []
     for name, count, what, pause in steps:
         now += pause
-        attempt = begin(attempts, now, count, same=name, client=name)
+        attempt = begin(attempts, now, count, content=name, client=name)
         open_attempts.append((attempt, now))
         if what == "open":
             continue

@@ -92,8 +92,8 @@ def test_a_rule_is_reached_if_it_matches_and_no_earlier_one_fired() -> None:
     rules = RuleSet((rule("first", "a.example", 1), rule("second", "*", 0)), 1)
     counters = Counters()
     fired(rules, [A, B, A, OTHER, B], counters)
-    assert counters.take("first") == 3
-    assert counters.take("second") == 4
+    assert counters.count("first") == 3
+    assert counters.count("second") == 4
 
 
 @pytest.mark.parametrize("seed", [0, 1, 42, 2**32 - 1])

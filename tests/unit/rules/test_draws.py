@@ -15,10 +15,10 @@ PROMISED = {
 def test_every_rule_and_group_is_counted_from_one() -> None:
     """Apart from each other."""
     counters = Counters()
-    assert [counters.take("a") for _ in range(3)] == [1, 2, 3]
-    assert counters.take("b") == 1
-    assert [counters.take("a", "group") for _ in range(2)] == [1, 2]
-    assert counters.take("a") == 4
+    assert [counters.count("a") for _ in range(3)] == [1, 2, 3]
+    assert counters.count("b") == 1
+    assert [counters.count("a", "group") for _ in range(2)] == [1, 2]
+    assert counters.count("a") == 4
 
 
 def drawn(seed: int, rule_id: str, number: int) -> list[float]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from faultinject.faults.place import Stage
 from faultinject.rules import PASS, Counters, Plan, RuleSet, decide, index
 from faultinject.rules.attempts import Ended, identity_of
-from faultinject.rules.decide import _reached
+from faultinject.rules.decide import _try_rule
 from faultinject.rules.facts import Facts
 from faultinject.rules.index import Index
 from tests.unit.rules.support import request, rules
@@ -106,7 +106,7 @@ def plainly(rule_set: RuleSet, counters: Counters, facts: Facts, now_seconds: fl
         counted = facts.counted(attempt.number, attempt.call)
     for rule in rule_set.rules:
         if rule.match.accepts(counted):
-            plan = _reached(rule_set, counters, rule, counted, now_seconds)
+            plan = _try_rule(rule_set, counters, rule, counted, now_seconds)
             if plan is not None:
                 return evolve(plan, attempt=attempt)
     return None if attempt is None else Plan(source=None, attempt=attempt)

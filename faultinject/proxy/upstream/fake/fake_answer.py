@@ -1,6 +1,6 @@
-"""What the fake API answers, as values: a whole body, or events that come one by one.
+"""The fake API's endpoints and their responses, as values: a JSON document, or a list of events.
 
-The documents are those of `faultinject.providers`. Knows nothing of how they are sent.
+`fake_api` sends them. The documents are those of `faultinject.providers`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from faultinject.providers.known import provider_for
 from faultinject.providers.openai import PROVIDER as OPENAI
 from faultinject.providers.openai import chat, responses
 from faultinject.providers.provider import Asked, Failure, Fields, Provider, Uniform
-from faultinject.proxy.upstream.fake.agent_loop import offer_to_call
+from faultinject.proxy.upstream.fake.agent_loop import tool_to_call
 
 MODEL = "fake-model"
-"""The one model in the list; any other name is as good."""
-_SINCE = 1_735_689_600  # 2025-01-01
+"""The only model in the list. Requests may name any other."""
+_CREATED = 1_735_689_600  # 2025-01-01
 DIMENSIONS = 1536
 MOST_DIMENSIONS = 3072
 MOST_INPUTS = 2048
@@ -36,7 +36,7 @@ MOST_INPUTS = 2048
 
 
 def models(model: str, *, anthropic: bool) -> bytes:
-    """Return a model by its name, or the list of all for no name."""
+    """Return the model of a name, or the list of models if the name is empty."""
     described = _anthropic_model if anthropic else _openai_model
     if model:
         return compact(described(model))
@@ -52,13 +52,14 @@ def _anthropic_model(name: str) -> dict[str, Any]:
 
 
 def _openai_model(name: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": _SINCE, "owned_by": "faultinject"}
+    return {"id": name, "object": "model", "created": _CREATED, "owned_by": "faultinject"}
 
 
 def embeddings(request: dict[str, Any], model: str) -> bytes:
-    """Return a vector for each input: the same for the same input, and of length 1.
+    """Return a vector for each input. The same input gets the same vector, of length 1.
 
-    All but one of its numbers are 0. Raises `ValueError` for a request that the API refuses.
+    One number in a vector is 1, the others are 0. Raises `ValueError` for a request that the API
+    refuses.
     """
     inputs, count = _inputs(request.get("input")), request.get("dimensions", DIMENSIONS)
     if not isinstance(count, int) or not 1 <= count <= MOST_DIMENSIONS:
@@ -66,7 +67,7 @@ def embeddings(request: dict[str, Any], model: str) -> bytes:
     vector = _as_base64 if request.get("encoding_format") == "base64" else _as_numbers
     parts = (
         b'{"object":"embedding","index":%d,"embedding":%b}'
-        % (index, vector(_place(text, count), count))
+        % (index, vector(_one_position(text, count), count))
         for index, text in enumerate(inputs)
     )
     tokens = sum(len(text) if isinstance(text, list) else words(text) for text in inputs)
@@ -98,140 +99,142 @@ def _as_base64(one_at: int, count: int) -> bytes:
     return b'"' + base64.b64encode(numbers) + b'"'
 
 
-def _place(text: Any, count: int) -> int:
-    """Return which number of an input's vector is not 0."""
+def _one_position(text: Any, count: int) -> int:
+    """Return the position of the 1 in an input's vector."""
     return int.from_bytes(hashlib.blake2b(compact(text), digest_size=8).digest()) % count
 
 
 @frozen
-class Whole:
-    """A JSON document, sent at once."""
+class JsonResponse:
+    """A response with a JSON document."""
 
     body: bytes
     status: int = 200
 
 
 @frozen
-class Streamed:
-    """Server-sent events, each a chunk of its own, with time between them."""
+class EventStreamResponse:
+    """A response with server-sent events, each sent as one chunk, with a pause between them."""
 
     events: tuple[bytes, ...]
 
 
-Answer = Whole | Streamed
+FakeResponse = JsonResponse | EventStreamResponse
 
 
 @frozen
-class Page:
-    """A path that is served: whose it is, and how it answers a request with a text."""
+class FakeEndpoint:
+    """A path of the fake API: which provider it belongs to, and how it makes responses."""
 
     provider: Provider
     whole: Callable[[Asked, Fields, Uniform, str], bytes]
     streamed: Callable[[Asked, Fields, Uniform, str], list[bytes]]
 
-    def answer(
+    def respond(
         self, request: dict[str, Any], fields: Fields, uniform: Uniform, text: str
-    ) -> Answer:
-        """Answer a request with a text, or with the call of a tool; whole or as a stream.
+    ) -> FakeResponse:
+        """Return a response with a text or a tool call, as one document or as a stream.
 
-        A program does what the call says: `offer_to_call` says which are called unasked.
+        If the request does not demand a call, `tool_to_call` chooses a harmless tool, or none.
         """
         asked = Asked("", request)
         if not demands_call(asked):
-            asked = Asked("", request | {"tools": offer_to_call(request)})
+            asked = Asked("", request | {"tools": tool_to_call(request)})
         if asked.stream:
-            return Streamed(tuple(self.streamed(asked, fields, uniform, text)))
-        return Whole(self.whole(asked, fields, uniform, text))
+            return EventStreamResponse(tuple(self.streamed(asked, fields, uniform, text)))
+        return JsonResponse(self.whole(asked, fields, uniform, text))
 
-    def error(self, status: int, message: str, fields: Fields) -> Whole:
-        """Return an error document in the words of whose page it is."""
+    def error(self, status: int, message: str, fields: Fields) -> JsonResponse:
+        """Return an error document in the provider's words."""
         failure = Failure(status, message=message)
-        return Whole(self.provider.error_body(failure, fields), status)
+        return JsonResponse(self.provider.error_body(failure, fields), status)
 
 
 @frozen
-class CountPage(Page):
-    """Where Anthropic counts the tokens of a request."""
+class CountTokensEndpoint(FakeEndpoint):
+    """Counts the tokens of a request, as Anthropic does."""
 
-    def answer(
+    def respond(
         self, request: dict[str, Any], fields: Fields, uniform: Uniform, text: str
-    ) -> Answer:
+    ) -> FakeResponse:
         """Answer with their number, nearly enough."""
-        return Whole(self.whole(Asked("/v1/messages/count_tokens", request), fields, uniform, text))
+        return JsonResponse(
+            self.whole(Asked("/v1/messages/count_tokens", request), fields, uniform, text)
+        )
 
 
 @frozen
-class EmbeddingsPage(Page):
-    """Where OpenAI turns texts into vectors."""
+class EmbeddingsEndpoint(FakeEndpoint):
+    """Turns texts into vectors, as OpenAI does."""
 
-    def answer(
+    def respond(
         self, request: dict[str, Any], fields: Fields, uniform: Uniform, text: str
-    ) -> Answer:
-        """Answer with vectors, or refuse what is no input."""
+    ) -> FakeResponse:
+        """Return vectors, or an error if the input is not valid."""
         del uniform, text
         try:
-            return Whole(embeddings(request, Asked("", request).model))
+            return JsonResponse(embeddings(request, Asked("", request).model))
         except ValueError as error:
             return self.error(400, str(error), fields)
 
 
-PAGES = {
-    b"/v1/messages": Page(ANTHROPIC, messages.minimal_response, messages.minimal_stream),
-    b"/v1/chat/completions": Page(OPENAI, chat.minimal_response, chat.minimal_stream),
-    b"/v1/responses": Page(OPENAI, responses.minimal_response, responses.minimal_stream),
+ENDPOINTS = {
+    b"/v1/messages": FakeEndpoint(ANTHROPIC, messages.minimal_response, messages.minimal_stream),
+    b"/v1/chat/completions": FakeEndpoint(OPENAI, chat.minimal_response, chat.minimal_stream),
+    b"/v1/responses": FakeEndpoint(OPENAI, responses.minimal_response, responses.minimal_stream),
 }
-PAGES[b"/v1/messages/count_tokens"] = CountPage(
+ENDPOINTS[b"/v1/messages/count_tokens"] = CountTokensEndpoint(
     ANTHROPIC, messages.minimal_response, messages.minimal_stream
 )
-PAGES[b"/v1/embeddings"] = EmbeddingsPage(
+ENDPOINTS[b"/v1/embeddings"] = EmbeddingsEndpoint(
     OPENAI, responses.minimal_response, responses.minimal_stream
 )
-NO_PAGE = PAGES[b"/v1/messages"]
-"""Whose errors are for what is not served at all, if the host does not say it."""
+DEFAULT_ENDPOINT = ENDPOINTS[b"/v1/messages"]
+"""Sends the errors for unknown paths of hosts that belong to no provider."""
 _MODELS = b"/v1/models"
 
 
-def models_asked_for(request: RequestHead) -> Whole | None:
-    """Answer a GET of models, or of one; None if a request asks for something else.
+def models_response(request: RequestHead) -> JsonResponse | None:
+    """Return the response to a GET of one model or of all; None for any other request.
 
-    Two vendors share the path: the host says whose it is, and where it is neither's, whether the
-    client names a version of the API, as Anthropic's do.
+    Two providers share the path. The host decides between them; for other hosts it is Anthropic's
+    if the request has an ``anthropic-version``.
     """
     path = request.target.partition(b"?")[0]
     if request.method not in (b"GET", b"HEAD") or not (path + b"/").startswith(_MODELS + b"/"):
         return None
     name = unquote(path[len(_MODELS) :].strip(b"/").decode("ascii", "replace"))
-    named = request.has_header(b"anthropic-version")
-    anthropic = {"anthropic": True, "openai": False}.get(_provider_at(request).name, named)
-    return Whole(models(name, anthropic=anthropic))
+    has_version = request.has_header(b"anthropic-version")
+    anthropic = {"anthropic": True, "openai": False}.get(_provider_of(request).name, has_version)
+    return JsonResponse(models(name, anthropic=anthropic))
 
 
-def nothing_at(request: RequestHead) -> Page:
-    """Return whose errors are for a path that is not served."""
-    return PAGES[b"/v1/responses"] if _provider_at(request) is OPENAI else NO_PAGE
+def endpoint_for_errors(request: RequestHead) -> FakeEndpoint:
+    """Return the endpoint whose errors fit a path that is not served."""
+    return ENDPOINTS[b"/v1/responses"] if _provider_of(request) is OPENAI else DEFAULT_ENDPOINT
 
 
-def _provider_at(request: RequestHead) -> Provider:
-    """Return the API of the host that a request names."""
+def _provider_of(request: RequestHead) -> Provider:
+    """Return the provider of the host that a request names."""
     host = find_header(request.headers, b"host") or b""
     try:
         return provider_for(Authority.parse(host.decode("ascii"), HTTPS_PORT).host, "/")
-    except ValueError:  # it names none
+    except ValueError:  # no valid host
         return provider_for("", "/")
 
 
 _BASE = re.compile(rb"\A(?:/v1(?=/))*")
 
 
-def page_of(path: bytes) -> Page | None:
-    """Return what is at a path, with ``/v1`` before it, without it, or with it twice.
+def endpoint_for(path: bytes) -> FakeEndpoint | None:
+    """Return the endpoint at a path; ``/v1`` may be missing, or there more than once.
 
-    Base URLs of some clients end in it, and those of others do not.
+    Some clients' base URLs end in it, and others' do not.
     """
-    return PAGES.get(_BASE.sub(b"/v1", path))
+    return ENDPOINTS.get(_BASE.sub(b"/v1", path))
 
 
-def too_large(fields: Fields) -> Whole:
-    """Return what the edge in front of Anthropic's API says, in a shape of its own."""
+def too_large_response(fields: Fields) -> JsonResponse:
+    """Return the error of the edge in front of Anthropic's API, which has a shape of its own."""
     page = ANTHROPIC.pages["too-large"]
-    return Whole(page.body(fields), page.status)
+    return JsonResponse(page.body(fields), page.status)

@@ -1,9 +1,8 @@
 """A fake API, served over any stream: what a program gets when nothing fails.
 
-It answers Anthropic's Messages API and, as far as clients need it, OpenAI's Chat Completions and
-Responses, whole or streamed, to pages in browsers too, and says which models there are. No model
-is asked: it always says the same, but for the first answer to a program that offers tools. Knows
-nothing of the proxy and of where its streams come from.
+It serves Anthropic's Messages API and, as far as clients need it, OpenAI's Chat Completions and
+Responses, as one document or streamed, also to pages in browsers, and lists models. No model is
+asked: the text is always the same, and a program that offers tools gets a tool call first.
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ from faultinject.providers.anthropic.errors import reason_phrase
 from faultinject.providers.provider import Asked, Fields, Uniform
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.fake.fake_answer import (
-    NO_PAGE,
-    Answer,
-    Page,
-    Whole,
-    models_asked_for,
-    nothing_at,
-    page_of,
-    too_large,
+    DEFAULT_ENDPOINT,
+    FakeEndpoint,
+    FakeResponse,
+    JsonResponse,
+    endpoint_for,
+    endpoint_for_errors,
+    models_response,
+    too_large_response,
 )
 from faultinject.proxy.upstream.pool import Dial
 from faultinject.rules import Draws
@@ -48,23 +47,23 @@ TEXT = (
     " Your program gets this answer when nothing fails."
 )
 GAP_SECONDS = 0.04
-"""A pace at which a reader sees a stream come, as that of a quick model."""
+"""Slow enough that a reader sees the stream arrive, as from a fast model."""
 
 
 @define(eq=False)
 class FakeApi:
-    """Serves the API; one value may serve any number of streams."""
+    """Serves the API on any number of streams."""
 
     text: str = TEXT
-    """What it says."""
+    """The text of every response."""
     gap_seconds: float = GAP_SECONDS
     """The time between two events of a stream."""
     limits: Limits = field(factory=Limits)
-    asked: int = 0
+    request_count: int = 0
     """How many requests have come so far."""
 
     async def serve(self, stream: trio.abc.Stream) -> None:
-        """Answer a client's requests until it leaves or breaks HTTP. Closes the stream."""
+        """Answer a client's requests until it leaves or sends invalid HTTP. Closes the stream."""
         async with stream:
             client = ClientConnection(stream, head_bytes=self.limits.head_bytes)
             try:
@@ -84,25 +83,25 @@ class FakeApi:
             await exchange.refuse(error.status, str(error), last=True)
 
     async def _exchange(self, client: ClientConnection, request: RequestHead) -> None:
-        page = page_of(request.target.partition(b"?")[0])
-        exchange = self._begin(client, page or nothing_at(request), request)
+        endpoint = endpoint_for(request.target.partition(b"?")[0])
+        exchange = self._begin(client, endpoint or endpoint_for_errors(request), request)
         body = await exchange.body(self.limits.drained_body_bytes)
         if body is None:
-            await exchange.send(too_large(exchange.fields), last=True)
+            await exchange.send(too_large_response(exchange.fields), last=True)
         elif is_preflight(request):
-            await exchange.allow()
+            await exchange.allow_cors()
         elif asks_for_websocket(request):
             await exchange.refuse(426, "WebSocket is not offered here: ask again without Upgrade.")
-        elif (models := models_asked_for(request)) is not None:
+        elif (models := models_response(request)) is not None:
             await exchange.send(models)
-        elif page is None:
+        elif endpoint is None:
             await exchange.refuse(404, "The requested resource could not be found.")
         elif request.method != b"POST":
             await exchange.refuse(405, "Method Not Allowed")
         else:
-            await self._answer(exchange, body)
+            await self._respond(exchange, body)
 
-    async def _answer(self, exchange: _Exchange, body: bytes) -> None:
+    async def _respond(self, exchange: _Exchange, body: bytes) -> None:
         try:
             codings = content_codings(exchange.request.headers)
             if codings:
@@ -114,35 +113,38 @@ class FakeApi:
         if not isinstance(request, dict):
             await exchange.refuse(400, "The request body is not a JSON object")
             return
-        answer = exchange.page.answer(request, exchange.fields, exchange.uniform, self.text)
-        await exchange.send(answer, self.gap_seconds)
+        response = exchange.endpoint.respond(request, exchange.fields, exchange.uniform, self.text)
+        await exchange.send(response, self.gap_seconds)
 
     def _begin(
-        self, client: ClientConnection, page: Page = NO_PAGE, request: RequestHead | None = None
+        self,
+        client: ClientConnection,
+        endpoint: FakeEndpoint = DEFAULT_ENDPOINT,
+        request: RequestHead | None = None,
     ) -> _Exchange:
-        """Count a request; its number decides what is drawn for its answer."""
-        self.asked += 1
-        uniform = Draws(0, "fake API", self.asked).uniform
-        fields = page.provider.draw_fields(uniform, time.time(), Asked(""))
-        return _Exchange(client, page, request or _UNREAD, fields, uniform)
+        """Count a request; its number decides the random values in its response."""
+        self.request_count += 1
+        uniform = Draws(0, "fake API", self.request_count).uniform
+        fields = endpoint.provider.draw_fields(uniform, time.time(), Asked(""))
+        return _Exchange(client, endpoint, request or _UNREADABLE, fields, uniform)
 
 
-_UNREAD = RequestHead(b"", b"", ())
+_UNREADABLE = RequestHead(b"", b"", ())
 """Stands for a request that could not be read."""
 
 
 @define(eq=False)
 class _Exchange:
-    """One request, and its answer on the client's connection."""
+    """One request and its response on the client's connection."""
 
     client: ClientConnection
-    page: Page
+    endpoint: FakeEndpoint
     request: RequestHead
     fields: Fields
     uniform: Uniform
 
     async def body(self, most_bytes: int) -> bytes | None:
-        """Read the request's body; None if it is larger."""
+        """Read the request's body; None if it is longer than ``most_bytes``."""
         body = bytearray()
         if self.client.waits_for_continue:
             await self.client.send(CONTINUE)
@@ -154,38 +156,40 @@ class _Exchange:
         return bytes(body) if len(body) <= most_bytes else None
 
     async def refuse(self, status: int, message: str, *, last: bool = False) -> None:
-        """Answer with an error; ``last`` makes it the connection's last."""
-        await self.send(self.page.error(status, message, self.fields), last=last)
+        """Send an error; ``last`` closes the connection after it."""
+        await self.send(self.endpoint.error(status, message, self.fields), last=last)
 
-    async def allow(self) -> None:
-        """Answer a CORS preflight: any page may ask what it wants."""
+    async def allow_cors(self) -> None:
+        """Answer a CORS preflight: any page may send any request."""
         headers = ((b"Date", formatdate(usegmt=True).encode()), *allowing_call(self.request))
         await self.client.send(ResponseHead(204, b"No Content", headers), End())
 
-    async def send(self, answer: Answer, gap_seconds: float = 0.0, *, last: bool = False) -> None:
-        """Send an answer; ``last`` makes it the connection's last."""
-        request_id = (self.page.provider.request_id_header, self.fields.request_id.encode())
-        head = _head(answer, request_id, close=last)
+    async def send(
+        self, response: FakeResponse, gap_seconds: float = 0.0, *, last: bool = False
+    ) -> None:
+        """Send a response; ``last`` closes the connection after it."""
+        request_id = (self.endpoint.provider.request_id_header, self.fields.request_id.encode())
+        head = _head(response, request_id, close=last)
         if self.request.has_header(b"origin"):
             head = evolve(head, headers=(*head.headers, *allowing(self.request)))
-        if isinstance(answer, Whole):
-            body = () if self.request.method == b"HEAD" else (answer.body,)
+        if isinstance(response, JsonResponse):
+            body = () if self.request.method == b"HEAD" else (response.body,)
             await self.client.send(head, *body, End())
             return
         await self.client.send(head)
-        for number, event in enumerate(answer.events):
+        for number, event in enumerate(response.events):
             if number:
                 await trio.sleep(gap_seconds)
             await self.client.send(event)
         await self.client.send(End())
 
 
-def _head(answer: Answer, request_id: tuple[bytes, bytes], *, close: bool) -> ResponseHead:
-    """Return the head of an answer, its headers in the API's own order and case."""
-    status = answer.status if isinstance(answer, Whole) else 200
+def _head(response: FakeResponse, request_id: tuple[bytes, bytes], *, close: bool) -> ResponseHead:
+    """Return the head of a response, with the headers in the API's order and case."""
+    status = response.status if isinstance(response, JsonResponse) else 200
     headers = [
         (b"Date", formatdate(usegmt=True).encode()),
-        *_body_headers(answer),
+        *_body_headers(response),
         (b"Connection", b"close" if close else b"keep-alive"),
         (b"Cache-Control", b"no-cache"),
         request_id,
@@ -196,9 +200,9 @@ def _head(answer: Answer, request_id: tuple[bytes, bytes], *, close: bool) -> Re
     return ResponseHead(status, reason_phrase(status).encode(), tuple(headers))
 
 
-def _body_headers(answer: Answer) -> Headers:
-    if isinstance(answer, Whole):
-        length = b"%d" % len(answer.body)
+def _body_headers(response: FakeResponse) -> Headers:
+    if isinstance(response, JsonResponse):
+        length = b"%d" % len(response.body)
         return ((b"Content-Type", b"application/json"), (b"Content-Length", length))
     stream = b"text/event-stream; charset=utf-8"
     return ((b"Content-Type", stream), (b"Transfer-Encoding", b"chunked"))
@@ -208,8 +212,8 @@ def _body_headers(answer: Answer) -> Headers:
 class FakeUpstream:
     """Dials the fake API for targets.
 
-    Its connections are served in the nursery that is given, until the one who dialled closes
-    them or the nursery is cancelled. A defect in it ends one connection and is told as a warning.
+    Its connections are served in the given nursery, until the caller closes them or the nursery is
+    cancelled. A bug in the fake API ends one connection and is reported as a warning.
     """
 
     _nursery: trio.Nursery

@@ -12,9 +12,9 @@ import pytest
 import trio
 
 from faultinject.authority import Authority
-from faultinject.cli.demo import stage as stage_module
+from faultinject.cli.demo import setup as stage_module
 from faultinject.cli.demo.client import TextReader, connected
-from faultinject.cli.demo.stage import API, TEXT, open_stage
+from faultinject.cli.demo.setup import API, TEXT, open_setup
 from faultinject.errors import UpstreamError
 from faultinject.http.message import ResponseHead
 from tests.support.peer import Peer
@@ -61,11 +61,11 @@ def test_a_text_is_out_as_soon_as_it_is_complete() -> None:
 
 
 async def test_requests_on_one_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through a whole stage: an injected answer, then a streamed one, seen as it comes."""
+    """Through a whole setup: an injected answer, then a streamed one, seen as it comes."""
     monkeypatch.setattr(stage_module, "GAP_SECONDS", 0.005)
     async with (
-        open_stage(tmp_path, 529, (True, False)) as stage,
-        connected(stage.proxy_address, stage.proxy.ca_cert, API) as client,
+        open_setup(tmp_path, 529, (True, False)) as setup,
+        connected(setup.proxy_address, setup.proxy.ca_cert, API) as client,
     ):
         failed = await client.post("/v1/messages", {}, Watched())
         assert failed.status == 529
@@ -102,30 +102,30 @@ async def _fail(proxy: Authority, ca_cert: Path) -> None:
 
 async def test_a_proxy_that_declines(tmp_path: Path) -> None:
     """An answer to CONNECT that is no 200 is an error that says so."""
-    async with open_stage(tmp_path, 429, ()) as stage:
+    async with open_setup(tmp_path, 429, ()) as setup:
 
         async def serve(client: Peer) -> None:
             await client.send(b"HTTP/1.1 407 Go Away\r\nContent-Length: 0\r\n\r\n")
 
         async with odd_proxy(serve) as proxy:
             with pytest.raises(UpstreamError, match=re.escape("CONNECT was answered 407")):
-                await _fail(proxy, stage.proxy.ca_cert)
+                await _fail(proxy, setup.proxy.ca_cert)
 
 
 async def test_a_proxy_that_leaves(tmp_path: Path) -> None:
     """So is the end of the connection."""
-    async with open_stage(tmp_path, 429, ()) as stage:
+    async with open_setup(tmp_path, 429, ()) as setup:
 
         async def serve(client: Peer) -> None:
             await client.close()
 
         async with odd_proxy(serve) as proxy:
             with pytest.raises(UpstreamError, match="ended"):
-                await _fail(proxy, stage.proxy.ca_cert)
+                await _fail(proxy, setup.proxy.ca_cert)
 
 
 async def test_another_authority_is_not_trusted(tmp_path: Path) -> None:
     """The client verifies: with the API's own authority the proxy's certificate is refused."""
-    async with open_stage(tmp_path, 429, ()) as stage:
+    async with open_setup(tmp_path, 429, ()) as setup:
         with pytest.raises(trio.BrokenResourceError):
-            await _fail(stage.proxy_address, tmp_path / "api" / "fault-ca.crt")
+            await _fail(setup.proxy_address, tmp_path / "api" / "fault-ca.crt")

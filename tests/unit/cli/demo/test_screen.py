@@ -39,9 +39,9 @@ def show_all(screen: Screen) -> None:
     screen.title("a title", "and more")
     screen.parts(("a client", "here"), ("b", "a longer note"))
     screen.note("a note " * 20)
-    screen.act(1, "an act")
-    screen.asks("POST /")
-    screen.gets(FAILURE, "X: this")
+    screen.step(1, "an act")
+    screen.request("POST /")
+    screen.response(FAILURE, "X: this")
     screen.body("word " * 40)
     for _ in range(40):
         screen.live(" word")
@@ -83,8 +83,8 @@ def test_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     stream = output()
     screen = Screen(stream, 80)
-    screen.gets(FAILURE)
-    screen.gets(SUCCESS)
+    screen.response(FAILURE)
+    screen.response(SUCCESS)
     screen.inside("injected", "429")
     red, green, magenta = shown(stream).splitlines()
     assert "\x1b[1;31m429" in red
@@ -113,7 +113,7 @@ def test_encodings_without_our_signs(encoding: str) -> None:
 def test_a_stream_without_encoding() -> None:
     """A stream of text alone, which has no encoding, gets plain signs."""
     stream = io.StringIO()
-    Screen(stream, 80).asks("POST /")
+    Screen(stream, 80).request("POST /")
     assert stream.getvalue() == "   > POST /\n"
 
 
@@ -142,7 +142,7 @@ def test_nothing_hostile_is_shown() -> None:
     stream = output()
     screen = Screen(stream, 80)
     screen.body("a\x1b[2Jb")
-    screen.gets(ResponseHead(200, b"O\x1bK", ()), "X: \x1b")
+    screen.response(ResponseHead(200, b"O\x1bK", ()), "X: \x1b")
     screen.live("\x1b[2J")
     assert "\x1b" not in shown(stream)
 
@@ -154,5 +154,5 @@ def test_a_reader_that_has_gone() -> None:
     stream = os.fdopen(writing, "w")
     screen = Screen(stream, 80)
     with pytest.raises(OutputClosedError):
-        screen.asks("POST /")
+        screen.request("POST /")
     stream.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from faultinject.proxy.upstream.fake.agent_loop import offer_to_call
+from faultinject.proxy.upstream.fake.agent_loop import tool_to_call
 
 
 def anthropic(name: str, **schema: Any) -> dict[str, Any]:
@@ -14,7 +14,7 @@ def anthropic(name: str, **schema: Any) -> dict[str, Any]:
 
 
 def chosen(*tools: Any, **request: Any) -> list[Any]:
-    return [tool["name"] for tool in offer_to_call({"tools": list(tools), **request})]
+    return [tool["name"] for tool in tool_to_call({"tools": list(tools), **request})]
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_only_what_a_call_needs_is_left_of_the_schema() -> None:
     """What can be left out may do what nobody knows."""
     schema = {"properties": {"path": {}, "depth": {}}, "required": ["path"]}
     left = {"properties": {"path": {}}, "required": ["path"]}
-    [tool] = offer_to_call({"tools": [anthropic("read", **schema)]})
+    [tool] = tool_to_call({"tools": [anthropic("read", **schema)]})
     assert tool == anthropic("read", **left)
     nested = {
         "type": "function",
         "function": {"name": "read", "parameters": schema, "strict": True},
     }
-    [tool] = offer_to_call({"tools": [nested]})
+    [tool] = tool_to_call({"tools": [nested]})
     assert tool["function"] == {"name": "read", "parameters": left, "strict": True}
 
 

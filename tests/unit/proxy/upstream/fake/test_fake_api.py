@@ -459,7 +459,7 @@ async def test_requests_on_one_connection() -> None:
         answers = [await client.ask(post(MESSAGES, b"{}")) for _ in range(3)]
     assert len({answer.header(b"request-id") for answer in answers}) == 3
     assert len({answer.json()["id"] for answer in answers}) == 3
-    assert api.asked == 3
+    assert api.request_count == 3
 
 
 async def test_the_same_run_gives_the_same_answers() -> None:

@@ -1,7 +1,7 @@
-"""The parts of the demonstration: a fake API behind TLS, the proxy, and an ear on its events.
+"""Starts the parts of the demonstration: a fake API behind TLS, and the proxy.
 
 All of it is real and local: free ports of 127.0.0.1, and certificate authorities that are made
-for the occasion in a directory of their own. Knows nothing of what is asked or shown.
+for the demonstration in a temporary directory.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from faultinject.tls.certificate_authority import CertificateAuthority
 from faultinject.tls.leaf_cache import LeafCache
 
 API = Authority("api.anthropic.com", HTTPS_PORT)
-"""What the client asks for; it never gets there."""
+"""The API that the client asks for. The real one is never reached."""
 PROBABILITY = 0.5
 TEXT = (
     "Networks fail in small ways, all day long. A program that has practised does not even look up."
@@ -37,30 +37,30 @@ _MOST_EVENTS = 1000
 """Far more than the demonstration makes."""
 
 
-class Ear:
-    """Keeps the proxy's events until they are wanted."""
+class EventQueue:
+    """Keeps the proxy's events until they are read."""
 
     def __init__(self) -> None:
-        self._put, self._take = trio.open_memory_channel[Event](_MOST_EVENTS)
+        self._send, self._receive = trio.open_memory_channel[Event](_MOST_EVENTS)
 
     def listen(self, event: Event) -> None:
         """Take an event."""
-        self._put.send_nowait(event)
+        self._send.send_nowait(event)
 
     async def next(self) -> Event:
-        """Return the next event, once there is one."""
-        return await self._take.receive()
+        """Wait for the next event and return it."""
+        return await self._receive.receive()
 
 
 @frozen
-class Stage:
-    """The parts, up and running."""
+class DemoSetup:
+    """The running parts."""
 
     api: FakeApi
     api_address: Authority
     settings: Settings
     proxy: RunningProxy
-    ear: Ear = field(repr=False)
+    events: EventQueue = field(repr=False)
 
     @property
     def proxy_address(self) -> Authority:
@@ -69,18 +69,18 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(folder: Path, status: int, fails: Sequence[bool]) -> AsyncIterator[Stage]:
-    """Start everything, and stop it at the end; ``folder`` is for the certificates.
+async def open_setup(folder: Path, status: int, fails: Sequence[bool]) -> AsyncIterator[DemoSetup]:
+    """Start everything, and stop it at the end. The certificates are kept in ``folder``.
 
-    ``fails`` says which requests shall get the status: the seed is chosen so.
+    ``fails`` is which requests shall get the status; the seed is chosen for that.
     """
     async with trio.open_nursery() as nursery:
-        api, ear = FakeApi(TEXT, GAP_SECONDS), Ear()
+        api, events = FakeApi(TEXT, GAP_SECONDS), EventQueue()
         authority = CertificateAuthority.open_or_create(folder / "api")
         address = await _serve_api(nursery, api, authority)
         settings = _settings(folder, status, address, authority.certificate_path, fails)
-        proxy = await nursery.start(partial(serve, settings, listener=ear.listen))
-        yield Stage(api, address, settings, proxy, ear)
+        proxy = await nursery.start(partial(serve, settings, listener=events.listen))
+        yield DemoSetup(api, address, settings, proxy, events)
         nursery.cancel_scope.cancel()
 
 
@@ -114,7 +114,7 @@ def _settings(
 
 
 def seed_for(settings: Settings, fails: Sequence[bool]) -> int:
-    """Return the first seed with which the requests fail just so."""
+    """Return the first seed with which exactly these requests fail."""
     [rule] = rule_set_of(settings).rules
 
     def fits(seed: int) -> bool:
