@@ -1,7 +1,8 @@
-"""Which target a request is for that came to the proxy as if the proxy were the API.
+"""Base-URL mode: finds the target of a request that was sent to the proxy as if it were the API.
 
-Such a request names no host. With one target it goes there; with several its path and headers must
-say which is meant, for whoever gets it gets the key that is in it. What they do not say is refused.
+Such a request names no host. With one target it goes there. With several, its path and headers must
+show which is meant, because the target gets the key that is in the request. If they do not, the
+request is refused.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from faultinject.http.message import RequestHead
 from faultinject.providers.vendors import key_owners, named_vendors, vendor_of
 
 MISDIRECTED = 421
-"""The request came to a server that cannot answer for whom it is meant (RFC 9110 15.5.20)."""
+"""Misdirected Request: this server cannot answer for the target (RFC 9110 section 15.5.20)."""
 
 
 def target_meant(targets: Sequence[TargetPattern], head: RequestHead) -> Authority:
-    """Return the target that a request is for. Raises `ClientProtocolError` if none can be told."""
+    """Return the target that a request is for. Raises `ClientProtocolError` if that is unclear."""
     single = [Authority(each.host, each.port or HTTPS_PORT) for each in targets if each.exact]
     single = list(dict.fromkeys(single))
     if not single:
@@ -41,7 +42,7 @@ def target_meant(targets: Sequence[TargetPattern], head: RequestHead) -> Authori
 
 
 def _fitting(targets: Sequence[Authority], head: RequestHead) -> Sequence[Authority]:
-    """Return the targets that a request may be for, as far as it can be told."""
+    """Return the targets that a request may be for."""
     path = path_of(head)
     vendors = {target: vendor_of(target.host) for target in targets}
     having = [each for each, vendor in vendors.items() if vendor and vendor.has(path)]
@@ -59,7 +60,7 @@ def _fitting(targets: Sequence[Authority], head: RequestHead) -> Sequence[Author
 
 
 def check_keys(head: RequestHead, authority: Authority) -> None:
-    """Refuse a key of a form that another vendor than the host's own alone gives out.
+    """Refuse a key whose form only another vendor than the host's gives out.
 
     Raises `ClientProtocolError`. It never shows the key.
     """
@@ -77,9 +78,9 @@ def check_keys(head: RequestHead, authority: Authority) -> None:
 
 
 def mended(head: RequestHead, authority: Authority) -> RequestHead:
-    """Return a request with the path that its target's API has.
+    """Return the request with its path corrected to one that the target's API has.
 
-    Some clients want ``/v1`` in their base URL and some do not: without it, or with it twice, the
+    Some clients want ``/v1`` in their base URL and some do not. Without it, or with it twice, the
     API would not know the path. See `Vendor.mended`.
     """
     vendor, path = vendor_of(authority.host), path_of(head)

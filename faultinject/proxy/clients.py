@@ -1,7 +1,7 @@
-"""The clients of a proxy that listens: a session for each connection.
+"""Accepts the clients of the proxy and runs a session for each connection.
 
-Loaded once the proxy listens (`faultinject.proxy.server`), and with it all that sessions are made
-of: a start has no need of it. Knows nothing of how the proxy came to listen.
+Imported once the proxy listens (`faultinject.proxy.server`), because it imports all that a session
+needs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ async def serve_clients(
     listeners: list[trio.SocketListener],
     is_loop: Callable[[trio.socket.SocketType], bool],
 ) -> None:
-    """Serve whoever connects, until the run is told to drain and every session has ended.
+    """Serve every client until the run drains and all sessions have ended.
 
     ``is_loop`` is as `Dialer` has it.
     """
@@ -71,14 +71,14 @@ def _dial_fake_upstream(
 
 @define(eq=False)
 class _Acceptor:
-    """Turns accepted sockets into sessions, and ends them when it is time."""
+    """Runs a session for each accepted socket, and ends the sessions when the run drains."""
 
     runtime: Runtime
     _spare_memory: SpareMemory
     sessions: set[Session] = field(factory=set)
 
     async def run(self, listeners: list[trio.SocketListener], draining: trio.Event) -> None:
-        """Accept clients until told to drain; return when every session has ended."""
+        """Accept clients until ``draining`` is set; return when every session has ended."""
         async with trio.open_nursery() as sessions:
             with ExitStack() as owned:
                 doors = [owned.enter_context(SocketListener(tcp)) for tcp in listeners]
@@ -94,7 +94,7 @@ class _Acceptor:
             self._drain()
 
     async def serve_connection(self, stream: SocketStream) -> None:
-        """Serve one client; the stream is closed afterwards, whatever happens."""
+        """Serve one client, and close its stream in any case."""
         await self._serve(stream)
         await self._spare_memory.ended(len(self.sessions))
 
@@ -130,7 +130,7 @@ class _Acceptor:
         await close(stream, CloseMode.LINGER)
 
     def _drain(self) -> None:
-        """End the sessions that have nothing under way, and the others when they are done."""
+        """End idle sessions now, and the others after their exchange."""
         self.runtime.draining = True
         for session in tuple(self.sessions):
             session.drain()

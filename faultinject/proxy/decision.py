@@ -1,6 +1,6 @@
-"""The decision on one request: asked at each stage, and told the body only if a rule reads it.
+"""Asks the rules what happens to a request or a TLS handshake.
 
-Knows nothing of what the rules are, and of what is done then.
+The request's body is read first only if a rule, or the wording of an answer, needs it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _LONGEST_CODING = 40
 
 
 def add_body(runtime: Runtime, facts: Facts, body: bytes) -> None:
-    """Put a body that came with a request into its facts.
+    """Add a request's body to its facts.
 
-    One that cannot be decoded is taken as it came, and a warning says so.
+    A body that cannot be decoded is added as it is, with a warning.
     """
     facts.body = body
     if not body or not (codings := content_codings(facts.head.headers)):
@@ -47,7 +47,7 @@ def add_body(runtime: Runtime, facts: Facts, body: bytes) -> None:
 
 
 def decide_handshake(session: Session, authority: Authority) -> Plan | None:
-    """Return what the rules have happen to a handshake; None if it goes on."""
+    """Return the plan of a rule that breaks the client's TLS handshake; None if there is none."""
     runtime = session.runtime
     if not runtime.rule_set.has(Stage.HANDSHAKE):
         return None
@@ -62,19 +62,19 @@ def decide_handshake(session: Session, authority: Authority) -> Plan | None:
 
 @define(eq=False)
 class Decision:
-    """What happens to one request, and what was read of it to find out."""
+    """The rules' plan for one request, and what was read of its body to make it."""
 
     session: Session
     client: ClientConnection
     facts: Facts
     request: RequestHead
-    """As the upstream shall get it."""
+    """As the upstream is sent it."""
     plan: Plan = PASS
     received: tuple[Part, ...] = ()
-    """What was read of the body."""
+    """What was read of the body already."""
 
     async def make(self) -> None:
-        """Decide. Raises `ClientGoneError`, `ClientProtocolError` if the body does not come."""
+        """Make the plan. Raises `ClientGoneError`, `ClientProtocolError` for a body that fails."""
         runtime = self.session.runtime
         rule_set = runtime.rule_set  # one and the same, though another may come meanwhile
         if rule_set.has(Stage.REQUEST):
@@ -89,7 +89,7 @@ class Decision:
             await self._read_body(for_rules=False)
 
     def _names_model(self) -> bool:
-        """Return True if what happens names the model, which the body must tell."""
+        """Return True if the answer will name the model, which only the body has."""
         return names_model(self.plan.respond, self.plan.stream, self.facts.provider)
 
     async def _read_body(self, *, for_rules: bool = True) -> None:
@@ -104,9 +104,9 @@ class Decision:
         self.received = tuple(parts)
 
     async def _receive_rest(self, parts: list[Part]) -> list[Part]:
-        """Return the whole body in one piece and its end; no end if it is too long.
+        """Return the body in one piece, and its `End` unless it is too long.
 
-        A client may send it in millions of pieces.
+        In one piece, because a client may send it in millions.
         """
         limits = self.session.runtime.limits
         if not parts and self.client.waits_for_continue:
@@ -123,7 +123,7 @@ class Decision:
             parts = await self.client.receive()
 
     async def _send_continue(self) -> None:
-        """Have the client send its body; the upstream need not say the same once more."""
+        """Send a 100 (Continue) to the client, and take its Expect header from the request."""
         await self.session.lease.before_local_reply()
         await self.client.send(CONTINUE)
         headers = without_headers(self.request.headers, b"expect")

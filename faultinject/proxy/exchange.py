@@ -1,7 +1,6 @@
-"""One request and its response: a rule's answer, the upstream's, or an error of our own.
+"""One request and its response: from a rule, from the upstream, or a local reply (an error).
 
-Knows nothing of rules, of how the client's bytes arrive, or of what comes before and after on
-the connection.
+`faultinject.proxy.http1` makes an `Exchange` for each request and calls one of its methods.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ _WHOLE: tuple[Outcome, ...] = ("forwarded", "harmed", "not-reached", "injected")
 class Exchange:
     """One request and its response, on borrowed connections.
 
-    ``outcome``, ``status`` and ``error`` say afterwards how it went. Whether the client
-    connection can serve another request is for `ClientConnection.next_cycle` to say.
+    Afterwards ``outcome``, ``status`` and ``error`` show how it went, and
+    `ClientConnection.next_cycle` whether the client's connection can serve another request.
     """
 
     client: ClientConnection
@@ -50,42 +49,42 @@ class Exchange:
     timeout: Timeout
     limits: Limits
     fault_filter: FaultFilter | None = None
-    """What performs the plan, if there is more to it than to inject an answer or to pass one on."""
+    """Carries out the plan, if it does more than inject or pass on a response."""
     page: BrowserPage | None = None
-    """The page in a browser that the request is of."""
+    """The page in a browser that sent the request."""
     on_upgrade: Callable[[], None] = lambda: None
-    """Called when the connection becomes a relay, after a 101."""
+    """Called after a 101, when the connection becomes a relay."""
     outcome: Outcome = "client-gone"
     head: ResponseHead | None = None
-    """The head of the answer that the client was sent; None if no answer had begun."""
+    """The head of the response that the client was sent; None if none had begun."""
     status: int | None = None
     error: str | None = None
     answered: bool = False
-    """Whether the client got an answer, and got it whole."""
+    """Whether the client was sent a whole response."""
     upstream_was_reset: bool = False
-    """Whether the answer broke off because the upstream reset its connection."""
+    """Whether the response broke off because the upstream reset its connection."""
     relayed: Relayed = field(factory=Relayed)
-    """What passed after an upgrade."""
+    """What was relayed after an upgrade."""
 
     async def inject(
         self, request: RequestHead, response: InjectedResponse, *, last: bool = False
     ) -> None:
-        """Answer with a rule's response, once the request is in; perhaps the connection's last."""
+        """Send a rule's response after reading the request; with ``last`` the connection closes."""
         await self._answer("injected", request.method, response, closes=last)
 
     async def refuse(self, method: bytes, problem: ClientProtocolError) -> None:
-        """Answer a request that cannot be dealt with; the connection ends with it."""
+        """Send a local reply to a request that cannot be served; the connection closes after it."""
         self.error = str(problem)
         if self.client.response_started:
             self.outcome = "refused"
-            return  # too late to say so
+            return  # too late for a reply
         response = local_reply(problem.status, "request", str(problem))
         await self._answer("refused", method, response, last=True)
 
     async def forward(
         self, request: RequestHead, origin: Origin, received: tuple[Part, ...] = ()
     ) -> None:
-        """Ask the upstream and pass on what it says, as it comes.
+        """Send the request to the upstream, and its response to the client as it arrives.
 
         ``received`` is what was read of the request's body already.
         """
@@ -100,7 +99,7 @@ class Exchange:
         received: tuple[Part, ...] = (),
         last: bool = False,
     ) -> None:
-        """Ask the upstream, throw its answer away, and answer with a rule's response."""
+        """Send the request to the upstream, discard its response, and send a rule's instead."""
 
         async def inject(_: Forwarding) -> None:
             if not self.lease.borrowed.next_cycle():
@@ -146,9 +145,9 @@ class Exchange:
         tail: StreamTail | None,
         error: ClientGoneError,
     ) -> None:
-        """Say how an exchange went whose client has left before the answer's end.
+        """Set the outcome of an exchange whose client left before the response's end.
 
-        Most clients leave a stream at its last event: they have all of it.
+        Most clients close the connection at a stream's last event: those have all of it.
         """
         path = request.target.partition(b"?")[0].decode("ascii", "backslashreplace")
         shape = provider_for(origin.authority.host, path).shape(path)
@@ -159,7 +158,7 @@ class Exchange:
             self.outcome, self.error = self._unless_harmed("client-gone"), str(error)
 
     def _upstream_stays_good(self) -> bool:
-        """Say whether the upstream's connection may serve another request."""
+        """Return True if the upstream's connection can serve another request."""
         connection = self.lease.connection
         if connection is None or self.outcome not in _WHOLE:
             return False
@@ -167,13 +166,13 @@ class Exchange:
 
     @property
     def _is_complete(self) -> bool:
-        """Whether the exchange came to the end that was meant."""
+        """Whether the exchange ended as planned."""
         return self.answered or (
             self.fault_filter is not None and self.fault_filter.ending is not None
         )
 
     def _unless_harmed(self, outcome: Outcome) -> Outcome:
-        """Return an outcome, or what comes before it: that a rule has harmed the answer."""
+        """Return ``harmed`` if a rule has done something already, else the outcome."""
         return "harmed" if self._has_begun else outcome
 
     @property
@@ -188,13 +187,13 @@ class Exchange:
             await self._relay_upgraded()
 
     def _response_ended(self) -> None:
-        """Take note that the answer is over, though the request may not be."""
+        """Set the outcome: the response is complete, though the request may not be."""
         fault_filter = self.fault_filter
         self.outcome = self._unless_harmed("forwarded" if fault_filter is None else "not-reached")
         self.answered = fault_filter is None or fault_filter.ending is None
 
     async def _relay_upgraded(self) -> None:
-        """Pass bytes both ways from here on: the two speak another protocol now."""
+        """Relay bytes both ways: after the 101 the peers use another protocol."""
         upstream, relayed = self.lease.borrowed, self.relayed
         try:
             await upstream.send_raw(self.client.unread)
@@ -213,7 +212,7 @@ class Exchange:
         self.error, self.upstream_was_reset = str(error), error.was_reset
         if self.client.response_started or isinstance(error, UnansweredError):
             self.outcome = "upstream-error"
-            return  # all that is left is to break off as the upstream did
+            return  # the client's connection is cut, as the upstream's was
         response = local_reply(error.status, error.kind, str(error))
         await self._answer("upstream-error", method, response)
 
@@ -228,9 +227,9 @@ class Exchange:
     ) -> None:
         """Send a whole response after reading the request's body.
 
-        A body that is unread when its connection ends makes the end a reset, which may destroy
-        the answer; and a client that is still sending may not look for one. With ``last`` it is
-        not read; with ``closes`` the connection ends all the same.
+        If a connection is closed with an unread body, the client gets a reset, which may destroy
+        the response; and a client that is still sending may not look for one. With ``last`` the
+        body is not read, and the connection closes; with ``closes`` it only closes.
         """
         if self.page is not None:
             response = evolve(response, headers=self.page.shown(response.headers))
@@ -256,9 +255,9 @@ class Exchange:
         *,
         last: bool = False,
     ) -> None:
-        """Say something that no upstream said, after reading the request's body.
+        """Send something that did not come from the upstream, after reading the request's body.
 
-        ``send`` is told whether the request was read to its end, and returns the status.
+        ``send`` gets True if the request was read to its end. It returns the status.
         """
         try:
             await self._prepare_reply(last)
@@ -268,7 +267,7 @@ class Exchange:
             self.error = self.error or str(error)
         except ClientProtocolError as error:
             await self.refuse(method, error)
-        except UpstreamError as error:  # no way for the answer
+        except UpstreamError as error:  # the reply cannot reach the client
             self.outcome, self.error = "upstream-error", str(error)
         else:
             self.outcome = outcome
@@ -291,9 +290,9 @@ class Exchange:
             self.fault_filter.take_request(parts)
 
     async def _drain_request(self) -> bool:
-        """Read the rest of the request's body; say whether that came to its end.
+        """Read the rest of the request's body; return True if it came to its end.
 
-        It is forgotten, unless an answer is made of it.
+        The body is discarded, unless the fault filter keeps it.
         """
         if not self.client.request_ended:
             self._keep(self.client.buffered_parts())
@@ -310,11 +309,11 @@ class Exchange:
 
 
 def ended(exchange: Exchange, host: str, path: str, now_seconds: float) -> Ended:
-    """Return how it ended. ``now_seconds`` is the time of the run.
+    """Return how an attempt ended, for rules that count them. ``now_seconds`` is the run's time.
 
-    A rule made it fail if it answered in the API's place, harmed what came, or took so long that
-    the client left. The API did if its answer never came or broke off, or says that trying again
-    may help. A client that left for no such reason had no failure.
+    A rule made it fail if it answered in the API's place, harmed the response, or took so long
+    that the client left. The API made it fail if its response never came, broke off, or shows that
+    a retry may help. A client that left for any other reason had no failure.
     """
     head = _head(exchange)
     wait = 0.0 if head is None else asked_wait_seconds(head, time.time())

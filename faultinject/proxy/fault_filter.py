@@ -1,7 +1,7 @@
-"""Performs a plan on the answer to one request: waits, sends what the faults let pass, and ends it.
+"""Applies a plan's faults to one response on its way to the client.
 
-The answer may be the upstream's, as it comes, or one of our own. Knows nothing of where it comes
-from, and nothing of rules beyond what was decided.
+It delays the response, sends what the faults' transforms let through, and decides how it ends. The
+response may come from the upstream, piece by piece, or be a local one.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from faultinject.settings import Limits
 
 @define(eq=False)
 class FaultFilter:
-    """One plan, performed. The client's connection is borrowed.
+    """One plan, applied to one response. The client's connection is borrowed.
 
-    ``ending`` says afterwards how it shall end, if the plan has it end in its own way.
+    If the plan ends the connection, ``ending`` shows afterwards how.
     """
 
     client: ClientConnection
@@ -50,50 +50,50 @@ class FaultFilter:
     provider: Provider
     asked: Asked
     has_body: bool = True
-    """Whether the request is one whose answer has a body."""
+    """Whether the response to this request has a body (not so for HEAD)."""
     discards_response: bool = False
-    """Whether what the upstream says is thrown away."""
+    """Whether the upstream's response is discarded."""
     keeps_request: bool = False
-    """Whether the request's body is kept, as it is read: an answer shall be made of it."""
+    """Whether the request's body is kept as it is read, to make an answer of it."""
     kept: bytearray = field(factory=bytearray)
     client_ended: trio.Event = field(factory=trio.Event)
-    """Set by whoever watches the client when it has ended its side without leaving."""
+    """Set by whoever watches the client, when it has half-closed its connection."""
     head: ResponseHead | None = None
-    """The head of the answer that the client was sent."""
+    """The head of the response that the client was sent."""
     status: int | None = None
     """The status that the client was sent."""
     ending: CloseMode | None = None
     on_wait: Callable[[str, float], None] | None = None
-    """Is told of a fault that begins to take time: in words, and the seconds at most."""
+    """Called when a fault begins to take time: with its description and its seconds at most."""
     _made: Made | None = None
     _parts: Sequence[Part] = ()
-    """What has come of the answer,"""
+    """The parts of the response that were received last."""
     _place: int = 0
-    """and the place in it behind what is dealt with."""
+    """How many of them were handled."""
     _started: float = 0.0
     _body_begun: bool = False
     _done: list[str] = field(factory=list)
     _waited: set[Before] = field(factory=set)
     _reported_waits: set[str] = field(factory=set)
-    """The faults that `on_wait` was told of."""
+    """The faults that `on_wait` was called with."""
 
     # What came of it
 
     @property
     def done(self) -> bool:
-        """Whether anything of the plan has happened."""
+        """Whether any part of the plan has happened."""
         chain = self._made.transform if self._made else None
         return bool(self._done) or (chain is not None and chain.done is not None)
 
     @property
     def harmed(self) -> bool:
-        """Whether the answer is another than it would have been, and not only later."""
+        """Whether the response was changed, and not only delayed."""
         chain = self._made.transform if self._made else None
         return any(each.harms and each.done is not None for each in transform.parts_of(chain))
 
     @property
     def words(self) -> str | None:
-        """What has happened and what has not, in words."""
+        """What has happened and what was not reached, for the event."""
         return ", ".join([*self._done, *self._words_of_transforms()]) or None
 
     def _words_of_transforms(self) -> Iterable[str]:
@@ -107,25 +107,25 @@ class FaultFilter:
         yield from self._made.undone
 
     def record(self, words: str) -> None:
-        """Take note of something that has happened."""
+        """Note something that has happened."""
         self._done.append(words)
 
     def report_wait(self, words: str, seconds: float) -> None:
-        """Say that a fault begins that takes so long at most; once for each."""
+        """Call `on_wait` for a fault that begins to take time; once for each."""
         if self.on_wait is not None and words not in self._reported_waits:
             self._reported_waits.add(words)
             self.on_wait(words, seconds)
 
     def take_request(self, parts: Sequence[Part]) -> None:
-        """Keep what was read of the request's body, if it is wanted."""
+        """Keep what was read of the request's body, if it is needed."""
         if self.keeps_request:
             for part in parts:
                 self.kept += part if isinstance(part, bytes) else b""
 
-    # An answer on its way
+    # A response on its way
 
     async def pass_on(self, parts: Sequence[Part]) -> bool:
-        """Pass on what comes of an answer; return whether nothing more of it will be."""
+        """Handle parts of the response as they arrive; return True after its last."""
         if self.discards_response:
             return await self._discard(parts)
         for place, part in enumerate(parts, 1):
@@ -149,7 +149,7 @@ class FaultFilter:
         return isinstance(last, End) or (isinstance(last, ResponseHead) and last.status == 101)
 
     async def answer(self, parts: Sequence[Part], lease: Lease) -> None:
-        """Answer with what is ours, after the delays before it; nobody is asked for it.
+        """Send a local response, after the plan's delays; the upstream is not asked.
 
         Raises `ClientGoneError` as soon as the client leaves.
         """
@@ -164,7 +164,7 @@ class FaultFilter:
         await self.pass_on(parts)
 
     async def wait_before_upstream(self, watch: ClientWatch) -> None:
-        """Wait if the plan wants that before the upstream is asked.
+        """Wait if the plan has a delay before the upstream is asked.
 
         Raises `ClientGoneError` as soon as the client leaves.
         """
@@ -174,7 +174,7 @@ class FaultFilter:
             await watch.run_while_connected(lambda: self.wait(Before.UPSTREAM))
 
     async def pause(self, seconds: float) -> bool:
-        """Let time pass between two pieces of an answer; return as `pass_on`."""
+        """Wait between two pieces of a made response; return as `pass_on` does."""
         until = trio.current_time() + seconds
         self.lease.before_pause(MANY)
         while self.wake_at < until:
@@ -185,19 +185,19 @@ class FaultFilter:
         return False
 
     async def tick(self) -> bool:
-        """Say that it is `wake_at`; return as `pass_on`."""
+        """Call this at `wake_at`; it returns as `pass_on` does."""
         chain = self._transform
         return chain is not None and await self._step(chain, transform.TICK)
 
     @property
     def wake_at(self) -> float:
-        """When `tick` is due, on Trio's clock."""
+        """When to call `tick`, on Trio's clock."""
         chain = self._transform
         return math.inf if chain is None else self._started + chain.wake_at
 
     @property
     def _transform(self) -> Transform | None:
-        """What harms the body, if anything does; known from the head on."""
+        """What changes the body, if anything does; known from the head on."""
         return self._made.transform if self._made else None
 
     async def _head(self, head: ResponseHead) -> bool:
@@ -230,7 +230,7 @@ class FaultFilter:
         return make(plan.stream, plan.breaks, answer)
 
     def fields(self) -> Fields:
-        """Draw what differs from one answer to the next; for one plan it is the same."""
+        """Draw the fields that differ between answers; the same for one plan."""
         return self.provider.draw_fields(self.plan.numbers("fields"), time.time(), self.asked)
 
     async def _body(self, part: bytes | End) -> bool:
@@ -243,7 +243,7 @@ class FaultFilter:
         return await self._step(chain, part)
 
     def _rest(self) -> Sequence[Part]:
-        """Return what has come behind what is dealt with: as much as is counted, and the last."""
+        """Return the received parts that were not handled yet: the first `MANY`, and the last."""
         rest = self._parts[self._place : self._place + MANY]
         return [*rest, self._parts[-1]] if self._place + MANY < len(self._parts) else rest
 
@@ -267,7 +267,7 @@ class FaultFilter:
     # Acts
 
     async def act(self, act: Act) -> bool:
-        """Do one thing; return whether nothing can follow it."""
+        """Perform one act of a transform; return True if nothing can follow it."""
         match act:
             case transform.Send(data):
                 self.timeout.reset("the client to read its answer", self.limits.idle_seconds)
@@ -291,11 +291,11 @@ class FaultFilter:
 
     @property
     def cut(self) -> CloseMode:
-        """How a connection ends with FIN: one that brings more would else end with RST."""
+        """How to close with FIN: unread bytes of the client would make it an RST."""
         return CloseMode.TRUNCATE if self.client.request_ended else CloseMode.TRUNCATE_LINGERING
 
     async def hang(self, seconds: float | None) -> None:
-        """Do nothing so long, or until the client leaves; then the connection ends."""
+        """Send nothing for so long (None: until the client leaves), then end the connection."""
         self.lease.before_pause(0)
         if seconds is not None:
             await self._sleep_until(trio.current_time() + seconds)
@@ -305,7 +305,7 @@ class FaultFilter:
         self.ending = self.cut
 
     async def wait(self, before: Before) -> None:
-        """Wait if the plan wants a delay here."""
+        """Wait if the plan has a delay at this place."""
         seconds = next((each.seconds for each in self.plan.waits if each.before is before), None)
         if seconds is None or before in self._waited:
             return
