@@ -1,10 +1,8 @@
-"""One request carried to the upstream and its answer carried back, both as they come.
+"""Forwards one request to the upstream and its response to the client, piece by piece.
 
-Two tasks: one carries the request up and then watches the client, so that a client that leaves
-ends the upstream's work at once; the other carries the response down. Nothing is gathered. A
-response that is over before its request does not stop it: either side may still say all it has to.
-
-Knows nothing of rules, and nothing of what comes before and after on either connection.
+Two tasks: one sends the request and then watches the client, so that the upstream's work ends at
+once if the client leaves; the other receives the response. Nothing is buffered. If the response
+ends before the request, the rest of the request is still forwarded.
 """
 
 from __future__ import annotations
@@ -44,7 +42,7 @@ _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE
 
 @define(eq=False)
 class _Sent:
-    """What was sent of a request that may have to be sent again; forgets all of it if too much."""
+    """What was sent of a request that may have to be sent again; nothing if that is too much."""
 
     parts: list[Part] | None
     size: int = 0
@@ -60,24 +58,24 @@ class _Sent:
 
 @define(eq=False)
 class Forwarding:
-    """Forwards one request. The connections are borrowed; the upstream's ends up in the lease."""
+    """Forwards one request. Both connections are borrowed; the upstream's is the lease's."""
 
     client: ClientConnection
     lease: Lease
     timeout: Timeout
     limits: Limits
     fault_filter: FaultFilter | None = None
-    """What passes the answer on, if there is a plan for it; else it is passed on as it is."""
+    """Sends the response to the client, if there is a plan for it; else it is sent as it is."""
     on_head: Callable[[ResponseHead], None] | None = None
-    """Is told each head that the upstream sends."""
+    """Called with each head that the upstream sends."""
     head: ResponseHead | None = None
-    """The head of the answer that the client was sent."""
+    """The head of the response that the client was sent."""
     on_answer: Callable[[], None] | None = None
-    """Is called when the answer is over; the request may go on."""
+    """Called when the response is complete; the request may not be."""
     status: int | None = None
     """The status that the client was sent."""
     stream_tail: StreamTail | None = None
-    """What the client was sent last of a stream of server-sent events."""
+    """The last that the client was sent of a stream of server-sent events."""
     _request: RequestHead = field(init=False)
     """As the upstream is sent it."""
     _watch: ClientWatch = field(init=False)
@@ -98,11 +96,11 @@ class Forwarding:
     async def run(
         self, request: RequestHead, origin: Origin, received: tuple[Part, ...] = ()
     ) -> None:
-        """Ask the origin and pass on what it says until both have said all, or it says a 101.
+        """Forward the request and the response until both have ended, or a 101 was sent.
 
         ``received`` is what was read of the request's body already. Raises `UpstreamError`,
-        `ClientGoneError`, `ClientProtocolError`; whether an answer has begun by then is for the
-        client connection to say.
+        `ClientGoneError`, `ClientProtocolError`; a response may have begun by then
+        (`ClientConnection.response_started`).
         """
         if self.fault_filter is not None:
             await self.fault_filter.wait_before_upstream(self._watch)
@@ -147,9 +145,9 @@ class Forwarding:
             raise self._client_failure
 
     async def _answered_at_once(self, upstream: UpstreamConnection) -> bool:
-        """Carry the response; return False if its end takes long enough to watch the client for.
+        """Receive the response; return False if it takes so long that the client must be watched.
 
-        A task beside this one costs as much as the rest of a short exchange.
+        A second task costs as much as the rest of a short exchange.
         """
         deadline = trio.current_time() + self.lease.watch_after_seconds
         while True:
@@ -166,7 +164,7 @@ class Forwarding:
     async def _carry_request(
         self, upstream: UpstreamConnection, last: Part, ended: trio.CancelScope
     ) -> None:
-        """Carry what follows the last part that was sent, then watch the client."""
+        """Send what follows the last part that was sent, then watch the client."""
         try:
             while not isinstance(last, End):
                 parts = tuple(map(self._up.passed, await self.client.receive()))
@@ -185,8 +183,8 @@ class Forwarding:
             try:
                 await upstream.send(*parts)
             except UpstreamError:
-                # It may have answered before it stopped listening, as for a body that is too
-                # large: the answer decides. The rest of the body is read and thrown away.
+                # It may have answered before it stopped reading, as for a body that is too
+                # large: the response decides. The rest of the body is read and discarded.
                 self._upstream_stopped_reading = True
         if self._answered:
             self._expect_rest()
@@ -222,16 +220,16 @@ class Forwarding:
         return not self.client.waits_for_continue  # else it has no final answer yet
 
     async def _await_request_end(self, upstream: UpstreamConnection) -> None:
-        """Let the client end its request: an answer that came early does not stop it.
+        """Wait for the request's end: an early response does not stop it.
 
-        If the upstream ends its side, so is ours, at once, for the client may look for that.
+        If the upstream half-closes, so does the proxy at once: the client may wait for that.
         """
         self._expect_rest()
 
         async def watch(ended: trio.CancelScope) -> None:
             try:
                 if await upstream.read_more():
-                    return  # words that nobody asked for
+                    return  # bytes that nobody asked for
             except UpstreamError:
                 self._upstream_stopped_reading = True
             ended.cancel()
@@ -243,13 +241,13 @@ class Forwarding:
             await self._request_over.wait()
 
     def _expect_rest(self) -> None:
-        """Wait for the rest of a request that has its answer."""
+        """Set the time limit for the rest of a request that has its response."""
         nobody_cares = self._upstream_stopped_reading and self.client.ended
         seconds = LINGER_SECONDS if nobody_cares else self.limits.idle_seconds
         self.timeout.reset("the rest of a request", seconds)
 
     async def _filter_next(self, fault_filter: FaultFilter, upstream: UpstreamConnection) -> bool:
-        """Have the plan deal with what comes next, or with its time; return whether it is over."""
+        """Pass on what is received next, or call a due `tick`; return True at the end."""
         with trio.CancelScope(deadline=fault_filter.wake_at) as until_wake:
             parts = await upstream.receive()
         if until_wake.cancelled_caught:
@@ -257,7 +255,7 @@ class Forwarding:
         return await self._pass_on(parts)
 
     async def _pass_on(self, parts: list[Part]) -> bool:
-        """Send parts of the response to the client; return whether they were its last."""
+        """Send parts of the response to the client; return True if they were its last."""
         if not parts:
             raise UpstreamError("disconnected", "the upstream ended the connection unasked")
         self._sent, self._answer_began = _Sent(None), True
@@ -293,7 +291,7 @@ class Forwarding:
             self.head, self.status = head, head.status
 
     def _remember_stream(self, parts: list[Part]) -> None:
-        """Remember how a stream goes on, once the client has been sent it."""
+        """Remember the tail of a stream, once the client was sent it."""
         for part in parts:
             if isinstance(part, ResponseHead):
                 self.stream_tail = StreamTail() if is_event_stream(part) else None

@@ -1,6 +1,6 @@
-"""The requests of one client connection, one after another (HTTP/1.1).
+"""Reads the requests of one client connection one after another (HTTP/1.1), and answers each.
 
-The only place that knows that requests come in turn. Knows nothing of TLS or sockets.
+No other module assumes that a connection has one request at a time.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from faultinject.rules.facts import Facts
 
 @frozen
 class Routed:
-    """A request as its origin shall see it."""
+    """A request as it is sent to its origin."""
 
     request: RequestHead
     origin: Origin
     mended_from: str | None = None
-    """The path as it was sent, if the API has another in its place."""
+    """The path that the client sent, if it was corrected."""
 
 
 _NO_WEBSOCKET = ClientProtocolError(
@@ -45,24 +45,24 @@ _NO_WEBSOCKET = ClientProtocolError(
 )
 
 Route = Callable[[RequestHead], Routed]
-"""Says where a request goes; raises `ClientProtocolError` if it can go nowhere."""
+"""Returns where a request goes; raises `ClientProtocolError` if it can go nowhere."""
 
 
 @define(eq=False)
 class Http1Session:
-    """Answers a client's requests until it leaves, or one of them is a CONNECT."""
+    """Answers a client's requests until it leaves or sends a CONNECT."""
 
     session: Session
     client: ClientConnection
     route: Route
     ending: CloseMode = field(default=CloseMode.CLEAN, init=False)
-    """How the client's connection shall end, once `run` has returned None."""
+    """How to close the client's connection once `run` has returned None."""
     _started: float = 0.0
     _head_ends_by: float | None = field(default=None, init=False)
-    """When the head must be there that `first_bytes` has seen begin."""
+    """When the head must have arrived whose beginning `first_bytes` has read."""
 
     async def run(self) -> RequestHead | None:
-        """Answer requests. Returns a CONNECT's head if one came, else None at the end."""
+        """Answer requests. Returns the head of a CONNECT, or None at the connection's end."""
         while not self.session.runtime.draining:
             request = await self._next_request()
             if request is None or request.method == b"CONNECT":
@@ -82,8 +82,8 @@ class Http1Session:
     async def first_bytes(self, too_few: Callable[[bytes], bool]) -> bytes:
         """Wait for the client's first bytes and return them; `run` reads them again.
 
-        Goes on as long as they are too few, in the time that a head may take. They are none if
-        the client leaves first, or the session shall end.
+        Reads on while ``too_few`` returns True, for at most the time that a head may take. Returns
+        no bytes if the client leaves first, or the session should end.
         """
         self.session.timeout.reset("a request", self.session.idle_seconds)
         try:
@@ -121,7 +121,7 @@ class Http1Session:
         return request
 
     async def _stays_idle(self) -> bool:
-        """Wait for the client's next bytes; return False if the session shall end instead."""
+        """Wait for the client's next bytes; return False if the session should end instead."""
         self.session.idle = True
         try:
             return await self._wait_for_bytes()
@@ -200,7 +200,7 @@ class Http1Session:
         self._warn_of_unknown_stream(exchange.head, decision.facts)
 
     def _warn_of_unknown_stream(self, head: ResponseHead | None, facts: Facts) -> None:
-        """Warn of a stream that rules for streams cannot do anything to."""
+        """Warn of a stream that no rule for streams can change."""
         runtime, rules = self.session.runtime, self.session.runtime.rule_set
         if head is None or not (rules.asks_for_streams or rules.harms_streams):
             return
@@ -216,7 +216,7 @@ class Http1Session:
             )
 
     def _ended(self, decision: Decision, exchange: Exchange) -> Ended | None:
-        """Return how an attempt ended; None if nobody counts attempts."""
+        """Return how an attempt ended; None if no rule counts attempts."""
         if decision.plan.attempt is None:
             return None
         facts = decision.facts
@@ -240,9 +240,9 @@ class Http1Session:
             await _perform(exchange, decision, origin)
 
     async def answer_connect(self, request: RequestHead, origin: Origin) -> bool:
-        """Have the rules answer a CONNECT; return whether they do, so that there is no tunnel.
+        """Answer a CONNECT if a rule does; return False if none does, so that a tunnel opens.
 
-        Afterwards the client may ask for something else, unless `ending` says otherwise.
+        Afterwards the client may send another request, unless `ending` is set.
         """
         runtime, stage = self.session.runtime, FaultStage.CONNECT
         if not runtime.rule_set.has(stage):
@@ -275,7 +275,7 @@ class Http1Session:
         error: ClientProtocolError,
         origin: Origin | None = None,
     ) -> None:
-        """Answer with our own error, and tell of it; the connection shall end then."""
+        """Answer with a local reply (an error) and report it; the connection ends after it."""
         self.ending = CloseMode.LINGER
         exchange = self._new_exchange()
         try:
@@ -331,7 +331,7 @@ class Http1Session:
 
 
 def _unasked(head: ResponseHead, facts: Facts) -> bool:
-    """Return True if an answer is a stream, which the request's body does not ask for."""
+    """Return True if a response is a stream though the request's body does not ask for one."""
     return head.status == 200 and is_event_stream(head) and not facts.stream
 
 

@@ -1,8 +1,7 @@
-"""What a client may ask of the forward proxy.
+"""The first stage of a session: what a client may send to the proxy's port.
 
-Three things: CONNECT, which opens a tunnel; a request with an absolute URL; and a request as to
-an origin ("base-URL mode"), which goes to the target that it is for. Knows nothing of how clients
-come to be connected.
+Three kinds of request: CONNECT, which opens a tunnel; a request with an absolute URL; and a request
+as to an origin server ("base-URL mode", `faultinject.proxy.base_url`), which goes to a target.
 """
 
 from __future__ import annotations
@@ -46,9 +45,9 @@ class HttpProxy:
     on_partial_read: Callable[[], None] | None = None
 
     async def serve(self, session: Session) -> SessionStage | None:
-        """Answer what the client asks, until it leaves or wants a tunnel, which follows then.
+        """Answer requests until the client leaves, or sends a CONNECT, whose tunnel follows.
 
-        Closes the stream if all went well.
+        Closes the stream unless a tunnel follows or an exception is raised.
         """
         limits = session.runtime.limits
         client = ClientConnection(
@@ -79,7 +78,7 @@ class HttpProxy:
         return None
 
     async def _refuse_protocol(self, session: Session, other: NotHttp) -> None:
-        """End a connection that is not HTTP, in its own words, and tell of it."""
+        """Refuse a protocol other than HTTP, as that protocol does it, and report it."""
         session.exchanges += 1
         report_exchange(
             session,
@@ -97,7 +96,7 @@ class HttpProxy:
         await close(self.stream, CloseMode.LINGER)
 
     async def _connect(self, http1: Http1Session, authority: Authority) -> SessionStage | None:
-        """Open the tunnel that a CONNECT asks for (RFC 9110 section 9.3.6); return its service."""
+        """Open the tunnel of a CONNECT (RFC 9110 section 9.3.6); return the next stage."""
         client = http1.client
         tunnel = Tunnel(http1.session, self.stream, authority, self.on_partial_read)
         try:
@@ -149,7 +148,7 @@ def _route(session: Session, head: RequestHead) -> Routed:
 def _check_host(head: RequestHead) -> None:
     """Refuse a Host value that names no host (RFC 9112 section 3.2); an empty one is allowed.
 
-    The value is not repeated: what stands before an ``@`` may be a password.
+    The error does not repeat the value: there may be a password before an ``@``.
     """
     value = find_header(head.headers, b"host")
     if not value:

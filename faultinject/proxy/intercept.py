@@ -1,7 +1,4 @@
-"""The inside of a tunnel to a target: our TLS, and the conversation within.
-
-Knows nothing of how it was decided that the tunnel is looked into.
-"""
+"""Intercepts a tunnel to a target: ends the client's TLS, and answers the requests inside."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ from faultinject.tls.handshake import accept_tls
 
 @frozen(eq=False)
 class Interception:
-    """A client that shall talk to us as if we were the origin."""
+    """A client's connection on which the proxy acts as the origin."""
 
     stream: trio.abc.Stream
     origin: Origin
@@ -39,10 +36,10 @@ class Interception:
     async def serve_tls(
         self, session: Session, name: str, received: bytes, hello: ClientHello
     ) -> SessionStage | None:
-        """Do the handshake, with a leaf for a name; what follows is the conversation.
+        """Do the handshake with a leaf certificate for ``name``; return the next stage.
 
-        ``received`` is the client's first bytes, which are not read again, and ``hello`` what
-        they say.
+        ``received`` are the client's first bytes, which are not read again; ``hello`` is the
+        ClientHello in them.
         """
         started = time.perf_counter()
         runtime = session.runtime
@@ -56,7 +53,7 @@ class Interception:
             await self._fail(session, name, HandshakeError(f"no certificate can be made: {error}"))
             return None
         limit_seconds = runtime.limits.handshake_seconds
-        # Longer than the limit itself, which has an event to tell. Mostly the standing limit is.
+        # Longer than the limit itself, which is reported by an event of its own.
         session.timeout.extend("the handshake", 2 * limit_seconds)
         try:
             tls = await accept_tls(self.stream, received, context, limit_seconds)
@@ -64,7 +61,7 @@ class Interception:
             report_handshake_failure(session, name, error)
             return None
         if self.on_partial_read is not None:
-            self.on_partial_read()  # the client's last words of the handshake wait for it
+            self.on_partial_read()  # the client's last flight waits for it
         session.emit(
             HandshakeCompleted(
                 time=time.time(),
@@ -84,7 +81,7 @@ class Interception:
         await close(self.stream, CloseMode.LINGER)
 
     async def serve_http1(self, session: Session) -> None:
-        """Answer the client's requests to its end."""
+        """Answer the client's requests until its connection ends."""
         limits = session.runtime.limits
         client = ClientConnection(
             self.stream,

@@ -1,7 +1,4 @@
-"""Answers that no API and no rule gave: our own errors, and the date that an answer carries.
-
-Knows nothing of how they are sent.
-"""
+"""Local replies: responses that the proxy itself makes, for errors; and the Date header."""
 
 from __future__ import annotations
 
@@ -15,11 +12,11 @@ from faultinject.http.message import Headers, Part
 from faultinject.providers.anthropic.errors import reason_phrase
 
 ERROR_MARKER = b"X-Faultinject-Error"
-"""Header of our own answers that no rule made: the word for what went wrong."""
+"""The header that marks a local reply; its value is the kind of error."""
 
 
 def local_reply(status: int, kind: str, message: str) -> InjectedResponse:
-    """Make an answer of our own that says what went wrong; it never looks like an API's."""
+    """Return a response with the proxy's own error; it never looks like an API's."""
     error = {"type": "faultinject_error", "kind": kind, "message": message}
     body = json.dumps({"error": error}).encode()
     headers: Headers = (
@@ -33,11 +30,11 @@ def local_reply(status: int, kind: str, message: str) -> InjectedResponse:
 
 
 def dated(response: InjectedResponse, *, close: bool) -> tuple[Part, ...]:
-    """Return an answer of ours as it is sent now; with ``close`` it is the connection's last."""
+    """Return a response's parts with a Date of now; with ``close`` the connection's last."""
     return response.parts(_date(int(time.time())), close=close)
 
 
 @lru_cache(maxsize=2)
 def _date(second: int) -> bytes:
-    """Return a time as Date has it (RFC 9110 section 6.6.1)."""
+    """Return a time in the format of the Date header (RFC 9110 section 6.6.1)."""
     return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(second)).encode()

@@ -1,7 +1,7 @@
-"""How often an answer will still be written: what `Lease.before_pause` is told before time passes.
+"""Estimates how many writes of a response are still to come, for `Lease.before_pause`.
 
-Counts what has come of an answer and what is due of it. Knows nothing of connections, and of what
-a lease does with the number.
+Only the plugin's tunnels need the number (`faultinject.plugin.duplex`): each write takes a slot
+there.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from faultinject.faults.transform import Act
 from faultinject.http.message import End, Part
 
 FEW = 3
-"""How many of a tunnel's slots can be filled with nothing to say (see `Lease.before_pause`)."""
+"""How many of a tunnel's slots can be filled without any output."""
 MANY = 24
-"""How many can be if there is at least something: fewer than a TLS record has bytes."""
+"""How many can be filled if there is some output: fewer than a TLS record has bytes."""
 
 
 def writes_ahead(
     following: Collection[Act], rest: Sequence[Part], faults: Iterable[StreamFault]
 ) -> int:
-    """Return how many times something will be written, each after a wait.
+    """Return how many writes are to come, each after a wait.
 
-    ``following`` are the acts that are due, ``rest`` is what has come of the answer and was not
-    yet dealt with. What becomes of that is a guess; with nothing to say at the end `FEW` writes
-    too many can be made up for, else `MANY`.
+    ``following`` are the acts that are due; ``rest`` are the received parts that were not handled
+    yet, for which the number is a guess. `FEW` writes too many do no harm if the response ends
+    without output, else `MANY`.
     """
     waits = (isinstance(act, transform.WaitUntil) for act in following)
     writes = sum(waits) + 1 if any(map(_writes, following)) else 0
@@ -40,6 +40,6 @@ def _writes(act: Act) -> bool:
 
 
 def _ends_with_words(rest: Sequence[Part], faults: Iterable[StreamFault]) -> bool:
-    """Say whether what has come will surely have something written last."""
+    """Return True if there will surely be output at the end."""
     paces = any(isinstance(each.action, Pace) for each in faults)
     return bool(rest) and (paces or isinstance(rest[-1], End))

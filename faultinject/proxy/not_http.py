@@ -1,7 +1,7 @@
-"""What a client speaks to the proxy's port if it is not HTTP/1.1, and what to answer it.
+"""Recognises other protocols than HTTP/1.1 on the proxy's port, and how to refuse them.
 
-Does no I/O. A wrong scheme in a proxy's URL is all it takes: ``https://`` makes clients begin TLS
-with the proxy, ``socks5://`` SOCKS.
+A wrong scheme in a proxy's URL is enough: with ``https://`` clients begin TLS with the proxy, with
+``socks5://`` SOCKS. Does no I/O.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class NotHttp:
     """A protocol that the proxy's port does not take."""
 
     words: str
-    """What came, and what to set instead."""
+    """What came, and what the user should set instead."""
     answer: bytes
-    """What the protocol's own peers understand as a refusal."""
+    """A refusal in that protocol."""
 
 
 def not_http(data: bytes) -> NotHttp | None:
-    """Say what a connection's first bytes are; None if they may be HTTP, or are unknown."""
+    """Return what a connection's first bytes are; None if they may be HTTP, or are unknown."""
     if data[:1] == b"\x16" and read_client_hello(data) is not Unread.NOT_TLS:
         words = (
             "the client began TLS with the proxy itself, which takes plain HTTP: write the proxy's"
@@ -48,9 +48,9 @@ def not_http(data: bytes) -> NotHttp | None:
 
 
 def is_undecided(data: bytes) -> bool:
-    """Say whether what follows these first bytes decides what `not_http` says of them.
+    """Return True if the bytes that follow may change what `not_http` returns.
 
-    A request never ends within so few bytes: to wait for more holds nothing back.
+    No request is this short, so waiting for more delays nothing.
     """
     return any(
         len(data) < len(start) and start.startswith(data) for start in (_HTTP_2_PREFACE, _SSH)
