@@ -178,3 +178,10 @@ def bench(session: nox.Session) -> None:
     install(session, "bench")
     session.run("python", "-m", "tests.bench", *session.posargs)
     session.run("python", "-m", "tests.bench.plugin")
+
+
+@nox.session(default=False)
+def mutants(session: nox.Session) -> None:
+    """Try a seeded sample of mutants of rules, faults and framing. Not for CI: it takes long."""
+    install(session, "mutants")
+    session.run("python", "-m", "tools.mutants", *session.posargs)
