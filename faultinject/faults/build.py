@@ -144,7 +144,7 @@ def garbage(uniform: Uniform) -> bytes:
 
 
 @frozen
-class Made:
+class BuiltFaults:
     """What faults do to an answer, and what they cannot do."""
 
     transform: Transform | None = None
@@ -155,8 +155,10 @@ class Made:
     """Whether a body that goes on to its end is as long as it was."""
 
 
-def make(faults: tuple[StreamFault, ...], breaks: Break | None, answer: ResponseInfo) -> Made:
-    """Make what faults of the stream, and a break at a point, do to an answer."""
+def build_faults(
+    faults: tuple[StreamFault, ...], breaks: Break | None, answer: ResponseInfo
+) -> BuiltFaults:
+    """Build what faults of the stream, and a break at a point, do to an answer."""
     made: list[Transform] = []
     undone: list[str] = []
     for place, fault in enumerate(faults):
@@ -175,7 +177,7 @@ def make(faults: tuple[StreamFault, ...], breaks: Break | None, answer: Response
         else:
             made.append(chain)
     length = all(fault.action.keeps_length for fault in faults)
-    return Made(_chained(made), tuple(undone), length)
+    return BuiltFaults(_chained(made), tuple(undone), length)
 
 
 def _chained(made: list[Transform]) -> Transform | None:
@@ -225,17 +227,17 @@ def _of_break(breaks: Break, point: Point, words: str, answer: ResponseInfo) -> 
 def _finder(point: Point, shape: StreamShape, progress: Progress, *, between: bool) -> Finder:
     """Return what finds a point in a stream; with ``between``, never within an event."""
 
-    def see(piece: StreamEvent) -> None:
+    def observe(piece: StreamEvent) -> None:
         if between and piece.is_event:  # else nobody asks how far the stream has got
-            progress.see(piece)
+            progress.observe(piece)
 
     match point:
         case EventPoint():
-            return EventFinder(point, shape.decoder(), see)
+            return EventFinder(point, shape.decoder(), observe)
         case BytesPoint(after_bytes) if between:
-            return BoundaryFinder(after_bytes, 0.0, shape.decoder(), see)
+            return BoundaryFinder(after_bytes, 0.0, shape.decoder(), observe)
         case TimePoint(after_seconds) if between:
-            return BoundaryFinder(0, after_seconds, shape.decoder(), see)
+            return BoundaryFinder(0, after_seconds, shape.decoder(), observe)
     return _found_raw(point)
 
 

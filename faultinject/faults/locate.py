@@ -13,11 +13,11 @@ from attrs import define, field
 
 from faultinject.conditions import MISSING
 from faultinject.faults.place import EventPoint
-from faultinject.faults.transform import Found, Told
+from faultinject.faults.transform import Found, Received
 from faultinject.http.message import End
 from faultinject.providers.framing import Decoder, StreamEvent
 
-See = Callable[[StreamEvent], None]
+Observer = Callable[[StreamEvent], None]
 """Takes note of a piece of the stream that is passed on."""
 
 
@@ -31,14 +31,14 @@ class BytesFinder:
     _left: int
     wake_at: float = field(default=math.inf, init=False)
 
-    def find(self, told: Told, now_seconds: float) -> Found:  # noqa: ARG002
+    def find(self, received: Received, now_seconds: float) -> Found:  # noqa: ARG002
         """Take what came; see `Finder`."""
-        if not isinstance(told, bytes):
+        if not isinstance(received, bytes):
             return Found(b"")
-        if len(told) < self._left:
-            self._left -= len(told)
-            return Found(told)
-        return Found(told[: self._left], told[self._left :])
+        if len(received) < self._left:
+            self._left -= len(received)
+            return Found(received)
+        return Found(received[: self._left], received[self._left :])
 
     def release(self) -> bytes:
         """Return nothing: all passes."""
@@ -51,10 +51,10 @@ class TimeFinder:
 
     wake_at: float
 
-    def find(self, told: Told, now_seconds: float) -> Found:
+    def find(self, received: Received, now_seconds: float) -> Found:
         """Take what came; see `Finder`."""
-        data = told if isinstance(told, bytes) else b""
-        if now_seconds < self.wake_at or isinstance(told, End):
+        data = received if isinstance(received, bytes) else b""
+        if now_seconds < self.wake_at or isinstance(received, End):
             return Found(data)
         return Found(b"", data)
 
@@ -72,29 +72,29 @@ class EventFinder:
 
     _point: EventPoint
     _decoder: Decoder
-    _see: See
+    _observe: Observer
     wake_at: float = field(default=math.inf, init=False)
     _seen: int = field(default=0, init=False)
     """How many events were accepted."""
     _tail: _Tail = field(factory=lambda: _Tail(), init=False)
 
-    def find(self, told: Told, now_seconds: float) -> Found:  # noqa: ARG002
+    def find(self, received: Received, now_seconds: float) -> Found:  # noqa: ARG002
         """Take what came; see `Finder`."""
-        if isinstance(told, End):
+        if isinstance(received, End):
             return self._find_at_end()
-        if not isinstance(told, bytes):
+        if not isinstance(received, bytes):
             return Found(b"")
-        pieces = self._decoder.feed(told)
+        pieces = self._decoder.feed(received)
         for place, piece in enumerate(pieces):
             hit = self._hits(piece)
             if hit and not self._point.after:
                 return self._tail.cut(self._decoder, pieces, place)
-            self._see(piece)
+            self._observe(piece)
             if hit:
                 return self._tail.cut(self._decoder, pieces, place + 1)
         # The event that has begun may be the one before which the point is.
         holds = not self._point.after and self._seen == self._point.count - 1
-        return Found(self._tail.pass_on(told, pieces, holds=holds))
+        return Found(self._tail.pass_on(received, pieces, holds=holds))
 
     def _find_at_end(self) -> Found:
         held = self.release()
@@ -102,9 +102,9 @@ class EventFinder:
             hit = self._hits(piece)
             if hit and not self._point.after:
                 return Found(b"", held)
-            self._see(piece)
+            self._observe(piece)
             if hit:
-                return Found(held, b"", piece.lacks)
+                return Found(held, b"", piece.missing_end)
         return Found(held)
 
     def release(self) -> bytes:
@@ -137,7 +137,7 @@ class BoundaryFinder:
     wake_at: float
     """The time; after it has been told, infinity: the end of an event is waited for then."""
     _decoder: Decoder
-    _see: See
+    _observe: Observer
     _after_seconds: float = field(init=False)
     _passed: int = field(default=0, init=False)
     """Bytes of whole events that were passed on."""
@@ -148,18 +148,18 @@ class BoundaryFinder:
         if self._after_seconds <= 0:
             self.wake_at = math.inf
 
-    def find(self, told: Told, now_seconds: float) -> Found:
+    def find(self, received: Received, now_seconds: float) -> Found:
         """Take what came; see `Finder`."""
-        if isinstance(told, End):
+        if isinstance(received, End):
             return self._find_at_end(now_seconds)
         if now_seconds >= self._after_seconds:
             self.wake_at = math.inf
-        data = told if isinstance(told, bytes) else b""
+        data = received if isinstance(received, bytes) else b""
         if not self._tail.size and self._is_due(now_seconds):
             return Found(b"", data)
         pieces = self._decoder.feed(data)
         for place, piece in enumerate(pieces):
-            self._see(piece)
+            self._observe(piece)
             self._passed += len(piece.raw)
             if self._is_due(now_seconds):
                 return self._tail.cut(self._decoder, pieces, place + 1)
@@ -167,10 +167,10 @@ class BoundaryFinder:
 
     def _find_at_end(self, now_seconds: float) -> Found:
         for piece in self._decoder.end():  # one at most
-            self._see(piece)
+            self._observe(piece)
             self._passed += len(piece.raw)
             if self._is_due(now_seconds):
-                return Found(b"", b"", piece.lacks)
+                return Found(b"", b"", piece.missing_end)
         return Found(b"")
 
     def release(self) -> bytes:

@@ -25,7 +25,7 @@ _WITHOUT_BODY = (204, 304)  # RFC 9110 sections 15.3.5 and 15.4.5
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 
 
-def worded(
+def render_reply(
     fault: Respond, provider: Provider, fields: Fields, marker: str | None
 ) -> InjectedResponse:
     """Make the answer. ``marker`` is what it says in its marker header; None for no such header.
@@ -45,7 +45,7 @@ def worded(
     return _response(status, reason, headers, body, marker)
 
 
-def worded_by_proxy(fault: Respond, fields: Fields, marker: str | None) -> InjectedResponse:
+def render_proxy_reply(fault: Respond, fields: Fields, marker: str | None) -> InjectedResponse:
     """Make the answer to a CONNECT: that of a proxy, in plain text; the API has no part in it."""
     status = 502 if fault.status is None else fault.status
     reason = standard_phrase(status)
@@ -187,7 +187,7 @@ def _names_model(fault: Respond | SendError, api: str) -> bool:
     fields = provider.draw_fields(lambda: 0.0, 0.0, Asked("", {"model": _MODEL}))
     if isinstance(fault, SendError):
         return _MODEL.encode() in provider.error_body(failure_of(fault, provider), fields)
-    response = worded(fault, provider, fields, None)
+    response = render_reply(fault, provider, fields, None)
     return any(
         _MODEL.encode() in said for said in (response.body, *dict(response.headers).values())
     )

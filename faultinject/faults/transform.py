@@ -24,7 +24,7 @@ class Tick:
 
 TICK: Final = Tick()
 
-Told = bytes | End | Tick
+Received = bytes | End | Tick
 """A piece of the body as it came, its end, or that it is time."""
 
 
@@ -107,7 +107,7 @@ class Transform(Protocol):
     def lasts_seconds(self) -> float:
         """How long it takes at most once it has begun to; infinity if nothing bounds it."""
 
-    def step(self, told: Told, now_seconds: float) -> Iterator[Act]:
+    def step(self, received: Received, now_seconds: float) -> Iterator[Act]:
         """Return what is to be done, one by one; the next is asked for when one has been done."""
 
     def release(self) -> bytes:
@@ -161,9 +161,9 @@ class Chain:
         """How long both take at most."""
         return self.first.lasts_seconds + self.second.lasts_seconds
 
-    def step(self, told: Told, now_seconds: float) -> Iterator[Act]:
+    def step(self, received: Received, now_seconds: float) -> Iterator[Act]:
         """Return what is to be done."""
-        for act in self.first.step(told, now_seconds):
+        for act in self.first.step(received, now_seconds):
             over = False
             for following in self._through_second(act, now_seconds):
                 yield following
@@ -171,8 +171,8 @@ class Chain:
                 over = over or isinstance(following, ENDINGS)
             if over:
                 return
-        if isinstance(told, Tick) and self.second.wake_at <= now_seconds:
-            yield from self.second.step(told, now_seconds)
+        if isinstance(received, Tick) and self.second.wake_at <= now_seconds:
+            yield from self.second.step(received, now_seconds)
 
     def _through_second(self, act: Act, now_seconds: float) -> Iterator[Act]:
         match act:
@@ -221,8 +221,8 @@ class Found:
     before: bytes
     rest: bytes | None = None
     """What has come from behind the point; None if the point is not reached."""
-    lacks: bytes = b""
-    """What must stand at the point before another event can; see `StreamEvent.lacks`."""
+    missing_end: bytes = b""
+    """What must stand at the point before another event can; see `StreamEvent.missing_end`."""
 
 
 class Finder(Protocol):
@@ -232,7 +232,7 @@ class Finder(Protocol):
     def wake_at(self) -> float:
         """When it wants to be told that it is time."""
 
-    def find(self, told: Told, now_seconds: float) -> Found:
+    def find(self, received: Received, now_seconds: float) -> Found:
         """Take what came. Must not be asked again once the point is found."""
 
     def release(self) -> bytes:
@@ -354,27 +354,27 @@ class Pointed:
         """What it has done."""
         return self.undone if self._reached and self._action.done else None
 
-    def step(self, told: Told, now_seconds: float) -> Iterator[Act]:
+    def step(self, received: Received, now_seconds: float) -> Iterator[Act]:
         """Return what is to be done; see `Transform`."""
-        for act in self._reach(told, now_seconds):
+        for act in self._reach(received, now_seconds):
             self.waits = self.waits or isinstance(act, (WaitUntil, Hang))
             yield act
             if isinstance(act, ENDINGS):
                 return
 
-    def _reach(self, told: Told, now_seconds: float) -> Iterator[Act]:
-        behind: list[Told] = [told]
+    def _reach(self, received: Received, now_seconds: float) -> Iterator[Act]:
+        behind: list[Received] = [received]
         if not self._reached:
-            found = self._finder.find(told, now_seconds)
+            found = self._finder.find(received, now_seconds)
             if found.before:
                 yield Send(found.before)
             if found.rest is None:
-                if isinstance(told, End):
-                    yield Finish(told.trailers)
+                if isinstance(received, End):
+                    yield Finish(received.trailers)
                 return
             self._reached = True
-            behind = [found.rest, told] if isinstance(told, End) else [found.rest]
-            for act in self._begin(found.lacks, now_seconds):
+            behind = [found.rest, received] if isinstance(received, End) else [found.rest]
+            for act in self._begin(found.missing_end, now_seconds):
                 now_seconds = later(now_seconds, act)
                 yield act
         for piece in behind:
@@ -383,12 +383,12 @@ class Pointed:
                     now_seconds = later(now_seconds, act)
                     yield act
 
-    def _begin(self, lacks: bytes, now_seconds: float) -> Iterator[Act]:
+    def _begin(self, missing_end: bytes, now_seconds: float) -> Iterator[Act]:
         """Begin the action. What it says is kept apart from an event that lacks its end."""
         for act in self._action.begin(now_seconds):
-            if lacks and isinstance(act, Send):
-                yield Send(lacks + act.data)
-                lacks = b""
+            if missing_end and isinstance(act, Send):
+                yield Send(missing_end + act.data)
+                missing_end = b""
             else:
                 yield act
 

@@ -58,7 +58,7 @@ def is_preflight(request: RequestHead) -> bool:
     )
 
 
-def allowing(request: RequestHead) -> Headers:
+def permissive_headers(request: RequestHead) -> Headers:
     """Return headers that let the page behind a request see any answer to it.
 
     Nothing if the request is of no page. With cookies a browser takes no ``*``: then the page's
@@ -67,7 +67,7 @@ def allowing(request: RequestHead) -> Headers:
     return (*_allowing_origin(request), _EXPOSED) if request.has_header(b"origin") else ()
 
 
-def allowing_call(preflight: RequestHead) -> Headers:
+def preflight_headers(preflight: RequestHead) -> Headers:
     """Return headers that allow the call that a preflight asks for, whatever it is."""
     method = find_header(preflight.headers, b"access-control-request-method") or b"POST"
     headers = (*_allowing_origin(preflight), (b"Access-Control-Allow-Methods", method))
@@ -88,7 +88,7 @@ def _allowing_origin(request: RequestHead) -> Headers:
 
 
 @frozen
-class _Allowed:
+class _AllowedHeaders:
     headers: Headers
     of_preflight: bool
     """Whether only the answer to a preflight was seen, which does not say what is exposed."""
@@ -98,21 +98,21 @@ class _Allowed:
 class SeenOrigins:
     """What an API's own answers allowed to pages, by its host and the page's origin."""
 
-    _seen: OrderedDict[tuple[str, bytes], _Allowed] = field(factory=OrderedDict, init=False)
+    _seen: OrderedDict[tuple[str, bytes], _AllowedHeaders] = field(factory=OrderedDict, init=False)
 
     def page(self, authority: str, request: RequestHead) -> BrowserPage | None:
         """Return the page behind a request to a host; None if it is of no page."""
         origin = find_header(request.headers, b"origin")
         return None if origin is None else BrowserPage(self, authority, origin, request)
 
-    def find(self, authority: str, origin: bytes) -> _Allowed | None:
+    def find(self, authority: str, origin: bytes) -> _AllowedHeaders | None:
         """Return what was allowed to an origin; None if no answer to it was seen."""
         allowed = self._seen.get((authority, origin))
         if allowed is not None:
             self._seen.move_to_end((authority, origin))
         return allowed
 
-    def remember(self, authority: str, origin: bytes, allowed: _Allowed) -> None:
+    def remember(self, authority: str, origin: bytes, allowed: _AllowedHeaders) -> None:
         """Remember what was allowed to an origin."""
         if len(origin) > _LONGEST_ORIGIN:
             return
@@ -139,12 +139,12 @@ class BrowserPage:
         if not head.has_header(_ALLOW_ORIGIN):
             # An error that something before the API made may lack what the API itself allows.
             if head.status < 300 and not of_preflight:
-                self.seen.remember(self.authority, self.origin, _Allowed((), False))
+                self.seen.remember(self.authority, self.origin, _AllowedHeaders((), False))
             return
         known = self.seen.find(self.authority, self.origin)
         if not of_preflight or known is None or known.of_preflight:
             self.seen.remember(
-                self.authority, self.origin, _Allowed(_kept(head.headers), of_preflight)
+                self.authority, self.origin, _AllowedHeaders(_kept(head.headers), of_preflight)
             )
 
     def headers(self) -> Headers:
@@ -157,17 +157,17 @@ class BrowserPage:
             return ()
         known = self.seen.find(self.authority, self.origin)
         if known is None:
-            return allowing(self.request)
+            return permissive_headers(self.request)
         return (*known.headers, _EXPOSED) if known.of_preflight else known.headers
 
-    def shown(self, headers: Headers) -> Headers:
+    def with_page_headers(self, headers: Headers) -> Headers:
         """Return the headers of an answer with those that the page needs; its own go before."""
         own = {name.lower() for name, _ in headers}
         return (*headers, *(each for each in self.headers() if each[0].lower() not in own))
 
-    def shown_head(self, head: ResponseHead) -> ResponseHead:
+    def with_cors(self, head: ResponseHead) -> ResponseHead:
         """Return the head of an answer with the headers that the page needs."""
-        return evolve(head, headers=self.shown(head.headers))
+        return evolve(head, headers=self.with_page_headers(head.headers))
 
 
 def _kept(headers: Headers) -> Headers:

@@ -218,20 +218,20 @@ _MOST_SHOWN = 100
 
 
 @define(eq=False)
-class Passage:
+class HopByHopFilter:
     """One message on its way through, part by part; interim responses may come before its head."""
 
     _named: frozenset[bytes] = frozenset()
     """What the head's Connection names: it holds for trailers, too."""
 
     @overload
-    def passed(self, part: RequestHead) -> RequestHead: ...
+    def filter(self, part: RequestHead) -> RequestHead: ...
     @overload
-    def passed(self, part: ResponseHead) -> ResponseHead: ...
+    def filter(self, part: ResponseHead) -> ResponseHead: ...
     @overload
-    def passed(self, part: Part) -> Part: ...
+    def filter(self, part: Part) -> Part: ...
 
-    def passed(self, part: Part) -> Part:
+    def filter(self, part: Part) -> Part:
         """Return a part as it goes on."""
         if isinstance(part, bytes):
             return part

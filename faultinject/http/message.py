@@ -34,7 +34,7 @@ def without_headers(headers: Headers, *names: bytes) -> Headers:
     return tuple(item for item in headers if item[0].lower() not in names)
 
 
-class Spaced(bytes):
+class SpacedValue(bytes):
     """A header's value whose sender did not write one space before it and nothing behind it.
 
     It is the value alone to all who look at it, and goes out as it came.
@@ -48,7 +48,7 @@ class Spaced(bytes):
         """Return a value as it stood in ``rest``: as plain bytes if that is the usual way."""
         if len(rest) == len(value) + 1 and rest.startswith(b" "):
             return value
-        spaced = Spaced(value)
+        spaced = SpacedValue(value)
         spaced.rest = rest
         return spaced
 
@@ -58,7 +58,7 @@ def header_lines(headers: Headers) -> bytes:
     return b"".join(
         [
             b"%s:%s\r\n" % (name, value.rest)
-            if type(value) is Spaced
+            if type(value) is SpacedValue
             else b"%s: %s\r\n" % (name, value)
             for name, value in headers
         ]

@@ -12,7 +12,7 @@ from attrs import define, evolve
 
 from faultinject.authority import HTTP_PORT, HTTPS_PORT, Authority, TargetPattern
 from faultinject.faults.place import Stage
-from faultinject.faults.render import worded
+from faultinject.faults.render import render_reply
 from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.http.message import RequestHead, find_header
 from faultinject.providers.known import provider_for
@@ -32,7 +32,7 @@ def _worded(fault: Respond, plan: Plan, facts: Facts) -> InjectedResponse:
     provider = provider_for(facts.host, facts.path)
     asked = Asked(facts.path, facts.json if isinstance(facts.json, dict) else None, facts.host)
     fields = provider.draw_fields(plan.numbers("fields"), time.time(), asked)
-    return worded(fault, provider, fields, plan.marker)
+    return render_reply(fault, provider, fields, plan.marker)
 
 
 @define(eq=False)
@@ -61,7 +61,7 @@ class HttpCalls:
             response = _worded(plan.respond, plan, facts)
         page = self.runtime.origins.page(str(authority), request)
         if page is not None and response is not None:
-            response = evolve(response, headers=page.shown(response.headers))
+            response = evolve(response, headers=page.with_page_headers(response.headers))
         # What a request that passes comes to is not shown.
         plan.end(Ended(self.runtime.now_seconds, failed=response is not None))
         self._report(authority, facts, len(body), plan.rule_id, response, started)

@@ -141,7 +141,7 @@ def tool_call(tools: Iterable[tuple[Any, Any]], wanted: Any = None) -> ToolCall 
     return ToolCall(chosen[0][0], arguments_for(chosen[0][1])) if chosen else None
 
 
-def demands_call(asked: Asked) -> bool:
+def requires_tool_call(asked: Asked) -> bool:
     """Say whether a request's ``tool_choice`` leaves no answer but a call of a tool.
 
     Anthropic writes ``{"type": "any"}`` and ``{"type": "tool", "name": …}``, OpenAI ``"required"``
@@ -164,8 +164,10 @@ def member(value: Any, *path: str) -> Any:
     return value
 
 
-def usage_of(usage: Any, asked: str = "input_tokens", said: str = "output_tokens") -> Usage | None:
-    """Read the tokens of an answer by their names; None if it says nothing of them."""
-    told = [member(usage, name) for name in (asked, said)]
-    tokens = [value if isinstance(value, int) else None for value in told]
+def read_usage(
+    usage: Any, input_name: str = "input_tokens", output_name: str = "output_tokens"
+) -> Usage | None:
+    """Read the tokens of an answer by their names; None if it has neither."""
+    values = [member(usage, name) for name in (input_name, output_name)]
+    tokens = [value if isinstance(value, int) else None for value in values]
     return None if tokens == [None, None] else Usage(*tokens)

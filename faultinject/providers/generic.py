@@ -104,7 +104,7 @@ class _GenericProgress:
 
     usage: Usage | None = None
 
-    def see(self, event: StreamEvent) -> None:
+    def observe(self, event: StreamEvent) -> None:
         """Take note of an event that was passed on."""
 
     def error(self, failure: Failure, fields: Fields, uniform: Uniform, form: str = "") -> bytes:

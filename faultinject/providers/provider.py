@@ -158,7 +158,7 @@ class Usage:
 class Progress(Protocol):
     """What has passed of one stream, so that it can be ended as its API would end it there."""
 
-    def see(self, event: StreamEvent) -> None:
+    def observe(self, event: StreamEvent) -> None:
         """Take note of an event that was passed on."""
 
     @property

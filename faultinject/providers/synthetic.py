@@ -22,14 +22,14 @@ SPACING_SECONDS = 0.02
 
 
 @frozen
-class MadeAnswer:
+class SyntheticResponse:
     """A head, and the pieces of the body behind it."""
 
     head: ResponseHead
     pieces: list[bytes]
 
 
-def made_answer(
+def synthetic_response(
     provider: Provider,
     asked: Asked,
     fields: Fields,
@@ -37,7 +37,7 @@ def made_answer(
     marker: str | None,
     *,
     close: bool,
-) -> MadeAnswer:
+) -> SyntheticResponse:
     """Make the answer; with ``close`` it is the connection's last."""
     if asked.stream:
         shape = provider.shape(asked.path)
@@ -54,7 +54,7 @@ def made_answer(
         headers += ((MARKER, marker.encode()),)
     if close:
         headers += ((b"Connection", b"close"),)
-    return MadeAnswer(ResponseHead(200, b"OK", headers), pieces)
+    return SyntheticResponse(ResponseHead(200, b"OK", headers), pieces)
 
 
 def document_of(body: bytes, headers: Headers, most_bytes: int) -> Any:

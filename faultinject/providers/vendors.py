@@ -46,7 +46,7 @@ class Vendor:
         """Return True if the API has a path (without its query)."""
         return self.paths.fullmatch(path) is not None
 
-    def mended(self, path: str) -> str:
+    def corrected(self, path: str) -> str:
         """Return the path that is meant by one with too many ``/v1`` or too few in front.
 
         The path itself if the API has it, or if it would be no path of the API either way.
@@ -148,7 +148,7 @@ def vendor_of(host: str) -> Vendor | None:
     return next((vendor for vendor in VENDORS if vendor.hosts.fullmatch(host)), None)
 
 
-def key_owners(head: RequestHead) -> list[Vendor]:
+def vendors_of_keys(head: RequestHead) -> list[Vendor]:
     """Return the vendors, each once, whose form a key in a request's head or query has."""
     keys = [key for key in _keys(head) if key.startswith(_ALL_FORMS)]
     return [v for v in VENDORS if any(key.startswith(v.key_forms) for key in keys)]
@@ -177,4 +177,4 @@ def named_vendors(head: RequestHead) -> set[str]:
     # What a browser asks leave for, before it sends it (CORS preflight).
     sent |= header_tokens(head.headers, b"access-control-request-headers")
     by_header = {vendor.name for vendor in VENDORS if vendor.headers & sent}
-    return by_header | {vendor.name for vendor in key_owners(head)}
+    return by_header | {vendor.name for vendor in vendors_of_keys(head)}

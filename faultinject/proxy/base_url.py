@@ -14,7 +14,7 @@ from attrs import evolve
 from faultinject.authority import HTTPS_PORT, Authority, TargetPattern
 from faultinject.errors import ClientProtocolError
 from faultinject.http.message import RequestHead
-from faultinject.providers.vendors import key_owners, named_vendors, vendor_of
+from faultinject.providers.vendors import named_vendors, vendor_of, vendors_of_keys
 
 MISDIRECTED = 421
 """Misdirected Request: this server cannot answer for the target (RFC 9110 section 15.5.20)."""
@@ -46,7 +46,7 @@ def _fitting(targets: Sequence[Authority], head: RequestHead) -> Sequence[Author
     path = path_of(head)
     vendors = {target: vendor_of(target.host) for target in targets}
     having = [each for each, vendor in vendors.items() if vendor and vendor.has(path)]
-    having = having or [each for each, v in vendors.items() if v and v.mended(path) != path]
+    having = having or [each for each, v in vendors.items() if v and v.corrected(path) != path]
     named = named_vendors(head)
     if fitting := [each for each, vendor in vendors.items() if vendor and vendor.name in named]:
         # Where path and headers contradict each other nothing is left.
@@ -67,7 +67,7 @@ def check_keys(head: RequestHead, authority: Authority) -> None:
     vendor = vendor_of(authority.host)
     if vendor is None:
         return
-    owner = next((each for each in key_owners(head) if each is not vendor), None)
+    owner = next((each for each in vendors_of_keys(head) if each is not vendor), None)
     if owner is not None:
         raise ClientProtocolError(
             f"the request has a key of {owner.name}'s form and would go to {authority.host},"
@@ -77,14 +77,14 @@ def check_keys(head: RequestHead, authority: Authority) -> None:
         )
 
 
-def mended(head: RequestHead, authority: Authority) -> RequestHead:
+def corrected(head: RequestHead, authority: Authority) -> RequestHead:
     """Return the request with its path corrected to one that the target's API has.
 
     Some clients want ``/v1`` in their base URL and some do not. Without it, or with it twice, the
-    API would not know the path. See `Vendor.mended`.
+    API would not know the path. See `Vendor.corrected`.
     """
     vendor, path = vendor_of(authority.host), path_of(head)
-    if vendor is None or (meant := vendor.mended(path)) == path:
+    if vendor is None or (meant := vendor.corrected(path)) == path:
         return head
     _, mark, query = head.target.partition(b"?")
     return evolve(head, target=meant.encode() + mark + query)

@@ -36,7 +36,7 @@ class ClientWatch:
         """
         if not self.lease.before_watch():
             return
-        may_half_close = self.client.half_closeable and self.client.announced_last
+        may_half_close = self.client.half_closeable and self.client.is_last_request
         while len(self.client.unread) < self.limits.early_bytes:
             if not self.lease.before_read(self.client.unread):
                 return

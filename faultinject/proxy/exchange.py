@@ -232,7 +232,7 @@ class Exchange:
         body is not read, and the connection closes; with ``closes`` it only closes.
         """
         if self.page is not None:
-            response = evolve(response, headers=self.page.shown(response.headers))
+            response = evolve(response, headers=self.page.with_page_headers(response.headers))
 
         async def send(whole: bool) -> int:
             parts = dated(response, close=closes or not whole)

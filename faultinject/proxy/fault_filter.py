@@ -18,10 +18,10 @@ from attrs import define, evolve, field
 
 from faultinject.faults import transform
 from faultinject.faults.breaks import break_words
-from faultinject.faults.build import Made, ResponseInfo, make
+from faultinject.faults.build import BuiltFaults, ResponseInfo, build_faults
 from faultinject.faults.delay import Before, delay_words
 from faultinject.faults.stream import stream_words
-from faultinject.faults.transform import Act, Told, Transform
+from faultinject.faults.transform import Act, Received, Transform
 from faultinject.http.h1.connection import ClientConnection
 from faultinject.http.headers import is_encoded, reframed
 from faultinject.http.message import End, Part, ResponseHead, find_header
@@ -65,7 +65,7 @@ class FaultFilter:
     ending: CloseMode | None = None
     on_wait: Callable[[str, float], None] | None = None
     """Called when a fault begins to take time: with its description and its seconds at most."""
-    _made: Made | None = None
+    _made: BuiltFaults | None = None
     _parts: Sequence[Part] = ()
     """The parts of the response that were received last."""
     _place: int = 0
@@ -215,10 +215,10 @@ class FaultFilter:
         self.status, self._started = head.status, trio.current_time()
         return False
 
-    def _make(self, head: ResponseHead) -> Made:
+    def _make(self, head: ResponseHead) -> BuiltFaults:
         plan = self.plan
         if not plan.stream and (plan.breaks is None or plan.breaks.point is None):
-            return Made()
+            return BuiltFaults()
         fields = self.fields()
         if request_id := find_header(head.headers, self.provider.request_id_header):
             fields = evolve(fields, request_id=request_id.decode("latin-1"))
@@ -227,7 +227,7 @@ class FaultFilter:
             self.provider, shape, is_encoded(head), fields, plan.numbers,
             unknown_stream(head, self.asked.path),
         )  # fmt: skip
-        return make(plan.stream, plan.breaks, answer)
+        return build_faults(plan.stream, plan.breaks, answer)
 
     def fields(self) -> Fields:
         """Draw the fields that differ between answers; the same for one plan."""
@@ -247,7 +247,7 @@ class FaultFilter:
         rest = self._parts[self._place : self._place + MANY]
         return [*rest, self._parts[-1]] if self._place + MANY < len(self._parts) else rest
 
-    async def _step(self, chain: Transform, told: Told) -> bool:
+    async def _step(self, chain: Transform, told: Received) -> bool:
         now_seconds = trio.current_time() - self._started
         if isinstance(told, transform.Tick):  # in spite of what sums of fractions lose
             now_seconds = max(now_seconds, chain.wake_at)

@@ -19,7 +19,7 @@ from faultinject.errors import (
     UpstreamError,
 )
 from faultinject.http.h1.connection import ClientConnection, UpstreamConnection
-from faultinject.http.headers import Passage, wrong_switch
+from faultinject.http.headers import HopByHopFilter, wrong_switch
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.net.streams import LINGER_SECONDS
 from faultinject.net.tasks import run_with_watcher
@@ -79,8 +79,8 @@ class Forwarding:
     _request: RequestHead = field(init=False)
     """As the upstream is sent it."""
     _watch: ClientWatch = field(init=False)
-    _up: Passage = field(factory=Passage)
-    _down: Passage = field(factory=Passage)
+    _up: HopByHopFilter = field(factory=HopByHopFilter)
+    _down: HopByHopFilter = field(factory=HopByHopFilter)
     _sent: _Sent = field(factory=lambda: _Sent(None))
     _upstream_stopped_reading: bool = False
     _answer_began: bool = False
@@ -111,8 +111,8 @@ class Forwarding:
         first: tuple[Part, ...] = (request, *received)
         if not isinstance(first[-1], End):
             first += tuple(self.client.buffered_parts())
-        self._request = self._up.passed(request)
-        first = (self._request, *map(self._up.passed, first[1:]))
+        self._request = self._up.filter(request)
+        first = (self._request, *map(self._up.filter, first[1:]))
         try:
             await self._exchange(first)
         except UpstreamError as error:
@@ -167,7 +167,7 @@ class Forwarding:
         """Send what follows the last part that was sent, then watch the client."""
         try:
             while not isinstance(last, End):
-                parts = tuple(map(self._up.passed, await self.client.receive()))
+                parts = tuple(map(self._up.filter, await self.client.receive()))
                 await self._send_up(upstream, parts)
                 last = parts[-1]
             self._end_request()
@@ -263,7 +263,7 @@ class Forwarding:
         for part in parts:
             if isinstance(part, ResponseHead) and (wrong := wrong_switch(self._request, part)):
                 raise UpstreamError("protocol", f"the answer is not HTTP/1.1: {wrong}")
-        parts = [self._down.passed(part) for part in parts]
+        parts = [self._down.filter(part) for part in parts]
         if self.on_head is not None:
             for part in parts:
                 if isinstance(part, ResponseHead):
@@ -296,7 +296,7 @@ class Forwarding:
             if isinstance(part, ResponseHead):
                 self.stream_tail = StreamTail() if is_event_stream(part) else None
             elif self.stream_tail is not None and isinstance(part, bytes):
-                self.stream_tail.see(part)
+                self.stream_tail.observe(part)
 
 
 def _unanswered(request: RequestHead, error: UpstreamError) -> UnansweredError:

@@ -20,7 +20,7 @@ from faultinject.http.h1.connection import ClientConnection
 from faultinject.http.headers import addressed_to, split_absolute
 from faultinject.http.message import RequestHead, find_header
 from faultinject.net.streams import CloseMode, PrefixedStream, close
-from faultinject.proxy.base_url import check_keys, mended, target_meant
+from faultinject.proxy.base_url import check_keys, corrected, target_meant
 from faultinject.proxy.http1 import Http1Session, Routed
 from faultinject.proxy.local_reply import dated, local_reply
 from faultinject.proxy.not_http import NotHttp, is_undecided, not_http
@@ -137,7 +137,7 @@ def _route(session: Session, head: RequestHead) -> Routed:
     authority = target_meant(session.runtime.targets, head)
     if not session.runtime.takes_any_key:
         check_keys(head, authority)
-    request = mended(head, authority)
+    request = corrected(head, authority)
     mended_from = None if request is head else reported_path(head)
     if mended_from is not None:
         _warn_of_path(session, authority.host, mended_from, reported_path(request))

@@ -45,7 +45,7 @@ class Interception:
         runtime = session.runtime
         try:
             leaves = runtime.leaves
-            if hello.takes_p256:
+            if hello.supports_p256:
                 context = leaves.context_for(name)
             else:
                 context = await leaves.context_with_rsa(name)

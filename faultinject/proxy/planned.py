@@ -12,14 +12,14 @@ from faultinject.faults.breaks import Break, How, break_words
 from faultinject.faults.build import garbage
 from faultinject.faults.delay import Before
 from faultinject.faults.place import Stage
-from faultinject.faults.render import worded, worded_by_proxy
+from faultinject.faults.render import render_proxy_reply, render_reply
 from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.faults.stream import CutStream, ResetStream
 from faultinject.http.headers import uncompressed
 from faultinject.http.message import End, Part, RequestHead
 from faultinject.providers.known import provider_for
 from faultinject.providers.provider import Asked
-from faultinject.providers.synthetic import SPACING_SECONDS, document_of, made_answer
+from faultinject.providers.synthetic import SPACING_SECONDS, document_of, synthetic_response
 from faultinject.proxy.disconnect import ClientWatch
 from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.fault_filter import FaultFilter
@@ -100,8 +100,8 @@ class Planned:
     def _response(self, respond: Respond) -> InjectedResponse:
         plan, fault_filter = self.plan, self.fault_filter
         if respond.at is Stage.CONNECT:
-            return worded_by_proxy(respond, fault_filter.fields(), plan.marker)
-        return worded(respond, fault_filter.provider, fault_filter.fields(), plan.marker)
+            return render_proxy_reply(respond, fault_filter.fields(), plan.marker)
+        return render_reply(respond, fault_filter.provider, fault_filter.fields(), plan.marker)
 
     # None at all
 
@@ -159,7 +159,7 @@ class Planned:
             document = document_of(bytes(fault_filter.kept), self.request.headers, limit)
             fault_filter.asked = evolve(fault_filter.asked, document=document)
         await fault_filter.wait(Before.UPSTREAM)
-        made = made_answer(
+        made = synthetic_response(
             fault_filter.provider,
             fault_filter.asked,
             fault_filter.fields(),
@@ -168,7 +168,7 @@ class Planned:
             close=close,
         )
         page = self.exchange.page
-        await fault_filter.pass_on([made.head if page is None else page.shown_head(made.head)])
+        await fault_filter.pass_on([made.head if page is None else page.with_cors(made.head)])
         if fault_filter.has_body:
             for place, piece in enumerate(made.pieces):
                 if place and await fault_filter.pause(SPACING_SECONDS):

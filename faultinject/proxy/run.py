@@ -183,7 +183,7 @@ class Run:
                 " pass for any site towards whoever trusts the certificate; run 'chmod 600' on it"
             )
         targets = [target.host for target in self.settings.target_host if target.exact]
-        if names := authority.names_left_out(targets):
+        if names := authority.uncovered_names(targets):
             yield (
                 f"{authority.certificate_path}: its name constraints leave out"
                 f" {', '.join(names)}: clients refuse what it signs for that; use another CA"

@@ -15,16 +15,16 @@ from attrs import field, frozen
 
 from faultinject.faults import transform
 from faultinject.faults.breaks import How, break_words
-from faultinject.faults.build import ResponseInfo, make
+from faultinject.faults.build import ResponseInfo, build_faults
 from faultinject.faults.delay import Delay, Fixed
 from faultinject.faults.fault import Fault
 from faultinject.faults.place import Stage
-from faultinject.faults.render import worded, worded_by_proxy
+from faultinject.faults.render import render_proxy_reply, render_reply
 from faultinject.faults.respond import Respond
-from faultinject.faults.transform import ENDINGS, TICK, Act, Told, Transform
+from faultinject.faults.transform import ENDINGS, TICK, Act, Received, Transform
 from faultinject.http.message import End, Headers, Part, ResponseHead
 from faultinject.providers.provider import Asked, Provider
-from faultinject.providers.synthetic import SPACING_SECONDS, made_answer
+from faultinject.providers.synthetic import SPACING_SECONDS, synthetic_response
 from faultinject.rules.draws import Draws
 from faultinject.rules.match import Match
 from faultinject.rules.model import Rule
@@ -141,9 +141,9 @@ class _Preview:
     def _respond(self, fault: Respond) -> Iterator[str]:
         fields = self.provider.draw_fields(self._numbers("fields"), NOW_SECONDS, self.asked)
         if fault.at is Stage.CONNECT:
-            response = worded_by_proxy(fault, fields, self.rule.id)
+            response = render_proxy_reply(fault, fields, self.rule.id)
         else:
-            response = worded(fault, self.provider, fields, self.rule.id)
+            response = render_reply(fault, self.provider, fields, self.rule.id)
         for part in response.parts(_DATE, close=not fault.keep_open):
             yield from _part(part)
 
@@ -151,10 +151,10 @@ class _Preview:
         fields = self.provider.draw_fields(self._numbers("fields"), NOW_SECONDS, self.asked)
         uniform = self._numbers("made answer")
         marker = self.rule.id if self.fault.made_stream else None  # a real answer bears none
-        made = made_answer(self.provider, self.asked, fields, uniform, marker, close=False)
+        made = synthetic_response(self.provider, self.asked, fields, uniform, marker, close=False)
         shape = self.provider.stream_kind(self.asked.path, made.head)
         answer = ResponseInfo(self.provider, shape, False, fields, self._numbers)
-        what = make(self.fault.stream, self.fault.breaks, answer)
+        what = build_faults(self.fault.stream, self.fault.breaks, answer)
         yield from _part(made.head)
         yield from (f"[{words}]\n" for words in what.undone)
         if what.transform is not None:
@@ -170,7 +170,7 @@ class _Run:
     def texts(self, pieces: list[bytes]) -> Iterator[str]:
         """Return what comes out, up to the end."""
         now, waits, long_waits, places = 0.0, 0, 0, count()
-        rest: deque[Told] = deque((*pieces, End()))
+        rest: deque[Received] = deque((*pieces, End()))
         while True:  # at the latest, the body's end brings an ending
             now = max(now, next(places) * SPACING_SECONDS)
             told = TICK if self.transform.wake_at <= now else rest.popleft()

@@ -105,7 +105,7 @@ def _check_authority(path: Path, certificate: x509.Certificate) -> None:
         )
 
 
-def names_left_out(issuer: Issuer, hosts: Iterable[str]) -> list[str]:
+def uncovered_names(issuer: Issuer, hosts: Iterable[str]) -> list[str]:
     """Return the hosts that name constraints do not let the authority sign for.
 
     As RFC 5280 section 4.2.1.10 has it for DNS names and addresses.

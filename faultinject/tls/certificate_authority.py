@@ -150,13 +150,13 @@ class CertificateAuthority:
         """
         return self._files.key_readable_by_others
 
-    def names_left_out(self, hosts: Iterable[str]) -> list[str]:
+    def uncovered_names(self, hosts: Iterable[str]) -> list[str]:
         """Return those of the hosts for which name constraints forbid it to sign."""
         if not may_have_name_constraints(self._files):
             return []
         from faultinject.tls import ca_checks
 
-        return ca_checks.names_left_out(self._loaded_issuer(), hosts)
+        return ca_checks.uncovered_names(self._loaded_issuer(), hosts)
 
     def mint(self, host: str, key: RSAPrivateKey | None = None) -> Leaf:
         """Sign a leaf for a normal host (see `faultinject.authority.normal_host`).

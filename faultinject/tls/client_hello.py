@@ -48,7 +48,7 @@ class ClientHello:
     """The protocols offered, in the client's order; a name that is not printable as ``0x…``."""
     max_version: int
     """The highest version offered: 0x0304 is TLS 1.3, 0x0303 TLS 1.2; 0 if none is known."""
-    takes_p256: bool = True
+    supports_p256: bool = True
     """Whether a certificate with an EC key on P-256 will do, as far as suites, groups and
     signature algorithms say."""
 
@@ -231,7 +231,7 @@ def _read_body(body: bytes) -> ClientHello | Unread:
             _server_name(extensions),
             _alpn(extensions),
             max_version,
-            _takes_p256(extensions, suites, max_version),
+            _supports_p256(extensions, suites, max_version),
         )
     except _MalformedError:
         return Unread.MALFORMED
@@ -308,7 +308,7 @@ def _max_version(extensions: dict[int, bytes], legacy_version: int) -> int:
     return max(versions)
 
 
-def _takes_p256(extensions: dict[int, bytes], suites: bytes, max_version: int) -> bool:
+def _supports_p256(extensions: dict[int, bytes], suites: bytes, max_version: int) -> bool:
     # Without an extension there is nothing in it that could decide.
     algorithms = _pairs(extensions.get(_SIGNATURE_ALGORITHMS, b"")[2:])
     if max_version >= _TLS_1_3:

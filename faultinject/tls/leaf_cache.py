@@ -28,7 +28,7 @@ _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
 @define
-class _Kept:
+class _CachedContext:
     """A host's context."""
 
     context: ssl.SSLContext
@@ -55,7 +55,7 @@ class LeafCache:
     _files: PemFiles = field(factory=PemFiles)
     _rsa_key: RSAPrivateKey | None = field(default=None, repr=False)
     """One for all leaves, as with their EC key (see `Issuer`); made when it is first needed."""
-    _kept: OrderedDict[str, _Kept] = field(factory=OrderedDict, init=False)
+    _cached: OrderedDict[str, _CachedContext] = field(factory=OrderedDict, init=False)
     _making_key: trio.Lock = field(factory=trio.Lock, init=False)
 
     def context_for(self, host: str) -> ssl.SSLContext:
@@ -65,7 +65,7 @@ class LeafCache:
         Raises `SettingsError` if there is no authority, or it has expired, `OSError` if OpenSSL
         cannot be given the certificate.
         """
-        return self._kept_for(host).context
+        return self._cached_for(host).context
 
     async def context_with_rsa(self, host: str) -> ssl.SSLContext:
         """Return the host's context, which from now on has an RSA certificate (2048 bits), too.
@@ -75,20 +75,20 @@ class LeafCache:
         """
         async with self._making_key:
             self._rsa_key = self._rsa_key or await trio.to_thread.run_sync(_new_rsa_key)
-        kept = self._kept_for(host)
+        kept = self._cached_for(host)
         if not kept.has_rsa:
             self._load(kept.context, self._authority.mint(host, self._rsa_key))
             kept.has_rsa = True
         return kept.context
 
-    def _kept_for(self, host: str) -> _Kept:
-        kept = self._kept.get(host)
+    def _cached_for(self, host: str) -> _CachedContext:
+        kept = self._cached.get(host)
         if kept is None or not 0 <= self._now() - kept.minted_at < RENEW_SECONDS:
-            kept = _Kept(self._new_context(host), self._now())
-            self._kept[host] = kept
-        self._kept.move_to_end(host)
-        while len(self._kept) > self._limit:
-            self._kept.popitem(last=False)
+            kept = _CachedContext(self._new_context(host), self._now())
+            self._cached[host] = kept
+        self._cached.move_to_end(host)
+        while len(self._cached) > self._limit:
+            self._cached.popitem(last=False)
         return kept
 
     def _new_context(self, host: str) -> ssl.SSLContext:

@@ -26,7 +26,7 @@ class PemFiles:
 
     _directory: Path | None = None
     """Where they are made if they cannot be in memory; None is the user's data directory."""
-    _in_memory: bool = field(factory=lambda: memory_can_be_named())
+    _in_memory: bool = field(factory=lambda: supports_memory_files())
 
     def check(self) -> None:
         """Raise `DataDirectoryError` if no file can be made now."""
@@ -76,7 +76,7 @@ def _in_memory(content: bytes) -> Iterator[str]:
         yield f"/proc/self/fd/{file.fileno()}"
 
 
-def memory_can_be_named() -> bool:
+def supports_memory_files() -> bool:
     """Say whether a file in memory can be opened by a path, as on Linux with ``/proc``."""
     if not hasattr(os, "memfd_create"):
         return False

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable
 from faultinject.conditions import AnyOf, Glob, JsonPath, Present
 from faultinject.faults.stream.edit import EditingEvents, drop
 from faultinject.http.coding import content_codings, decoded
-from faultinject.http.h1.machine import AskingMachine, ServingMachine
+from faultinject.http.h1.machine import ClientMachine, ServerMachine
 from faultinject.http.message import RequestHead, header_tokens
 from faultinject.providers.framing.sse import SseDecoder
 from faultinject.providers.known import provider_for
-from faultinject.providers.vendors import key_owners, named_vendors
+from faultinject.providers.vendors import named_vendors, vendors_of_keys
 from faultinject.proxy.sniff import OpeningReader
 from faultinject.rules.facts import Facts
 
@@ -77,13 +77,13 @@ def codings(n: int) -> Work:
 def keys_in_headers(n: int) -> Work:
     """Many keys of a vendor's form."""
     request = head(b"/", *((b"x-api-key", b"sk-ant-") for _ in range(n)))
-    return lambda: (key_owners(request), named_vendors(request))
+    return lambda: (vendors_of_keys(request), named_vendors(request))
 
 
 def keys_in_a_query(n: int) -> Work:
     """The same in the query."""
     request = head(b"/?" + b"key=AIza&" * n)
-    return lambda: (key_owners(request), named_vendors(request))
+    return lambda: (vendors_of_keys(request), named_vendors(request))
 
 
 def paths(n: int) -> Work:
@@ -142,7 +142,7 @@ def serving(data: bytes) -> Work:
     """Read a request that drips, and ask each time whether there is something of it."""
 
     def read() -> None:
-        machine = ServingMachine(LIMIT)
+        machine = ServerMachine(LIMIT)
         for byte in bytewise(data):
             machine.receive_data(byte)
             while machine.next_part() is not None:
@@ -173,7 +173,7 @@ def small_chunks(n: int) -> Work:
     data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * n
 
     def read() -> None:
-        machine = AskingMachine(LIMIT)
+        machine = ClientMachine(LIMIT)
         machine.encode(RequestHead(b"GET", b"/", ((b"Host", b"x"),)))
         machine.receive_data(data)
         while machine.next_part() is not None:

@@ -51,7 +51,7 @@ class Api:
         if self.events is not None:
             events, progress = events[: self.events], shape.progress()
             for event in shape.decoder().feed(b"".join(events)):
-                progress.see(event)
+                progress.observe(event)
             failure = self.failure
             events += (
                 progress.end_early(uniform)

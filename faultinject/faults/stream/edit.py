@@ -61,7 +61,7 @@ def drop(_event: StreamEvent) -> bytes:
 
 def duplicate(event: StreamEvent) -> bytes:
     """Send an event twice."""
-    return event.raw + event.lacks + event.raw
+    return event.raw + event.missing_end + event.raw
 
 
 def garbler(uniform: Uniform) -> Edit:

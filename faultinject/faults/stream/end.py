@@ -75,14 +75,14 @@ class EndingEarly(Action):
     def _pass_pieces(self, pieces: list[StreamEvent]) -> Iterator[Act]:
         for piece in pieces:
             yield Send(piece.raw)
-            self._progress.see(piece)
-            yield from self._try(piece.lacks)  # nothing is asked for behind its end
+            self._progress.observe(piece)
+            yield from self._try(piece.missing_end)  # nothing is asked for behind its end
 
-    def _try(self, lacks: bytes = b"") -> Iterator[Act]:
+    def _try(self, missing_end: bytes = b"") -> Iterator[Act]:
         if events := self._progress.end_early(self._uniform):
             self.done = True
             first, *others = events
-            yield from map(Send, [lacks + first, *others])
+            yield from map(Send, [missing_end + first, *others])
             yield Finish()
 
     def release(self) -> bytes:

@@ -14,7 +14,7 @@ import trio
 
 from faultinject.errors import ClientGoneError, ClientProtocolError, PeerError, UpstreamError
 from faultinject.http.h1.incoming import MessageError
-from faultinject.http.h1.machine import AskingMachine, Machine, ServingMachine
+from faultinject.http.h1.machine import ClientMachine, Machine, ServerMachine
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.net.streams import half_close, has_arrived, was_reset, was_truncated
 
@@ -184,7 +184,7 @@ class HttpConnection:
 class ClientConnection(HttpConnection):
     """The connection to a client: it asks, we answer."""
 
-    _machine: ServingMachine
+    _machine: ServerMachine
 
     def __init__(
         self,
@@ -200,7 +200,7 @@ class ClientConnection(HttpConnection):
         two others (a head's is for whoever waits for one). ``on_partial_read`` is called when a
         read has brought only a part of a message, before the next one waits.
         """
-        super().__init__(stream, ServingMachine(head_bytes), on_partial_read, head_seconds)
+        super().__init__(stream, ServerMachine(head_bytes), on_partial_read, head_seconds)
         self.ended = False
         """Whether the client was told that nothing follows."""
 
@@ -225,9 +225,9 @@ class ClientConnection(HttpConnection):
         return self._machine.waits_for_continue
 
     @property
-    def announced_last(self) -> bool:
+    def is_last_request(self) -> bool:
         """Whether the request in hand is the client's last, by its own words or its age."""
-        return self._machine.announced_last
+        return self._machine.is_last_request
 
     @property
     def request_ended(self) -> bool:
@@ -261,7 +261,7 @@ class ClientConnection(HttpConnection):
 class UpstreamConnection(HttpConnection):
     """The connection to an upstream: we ask, it answers."""
 
-    _machine: AskingMachine
+    _machine: ClientMachine
 
     def __init__(
         self, stream: trio.abc.Stream, *, head_bytes: int, head_seconds: float = math.inf
@@ -270,7 +270,7 @@ class UpstreamConnection(HttpConnection):
 
         ``head_bytes`` and ``head_seconds`` bound a head, a chunk's line and trailers.
         """
-        super().__init__(stream, AskingMachine(head_bytes), None, head_seconds)
+        super().__init__(stream, ClientMachine(head_bytes), None, head_seconds)
 
     @property
     def idle(self) -> bool:
@@ -278,12 +278,12 @@ class UpstreamConnection(HttpConnection):
         return self._machine.idle
 
     @property
-    def owes_nothing(self) -> bool:
+    def cycle_ended(self) -> bool:
         """Whether all that was to be sent was sent, so that the connection may end in good order.
 
         After an upgrade that is not known here.
         """
-        return self._machine.owes_nothing
+        return self._machine.cycle_ended
 
     def _next_part(self) -> Part | None:
         """Return the next part. Raises `UpstreamError` if it is an end that may be a forged one.

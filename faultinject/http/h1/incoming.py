@@ -13,7 +13,7 @@ from enum import Enum, auto
 
 from attrs import evolve
 
-from faultinject.http.message import Head, Headers, RequestHead, ResponseHead, Spaced
+from faultinject.http.message import Head, Headers, RequestHead, ResponseHead, SpacedValue
 
 _END = re.compile(rb"\n\r?\n")
 _SIZE = re.compile(rb"[0-9A-Fa-f]{1,20}")
@@ -230,4 +230,4 @@ def _as_written(name: bytes, value: bytes, line: bytes) -> bytes:
     written = rest.strip(b" \t")
     if key != name or written.lower() != value.lower():
         return value
-    return Spaced.of(written, rest)
+    return SpacedValue.of(written, rest)

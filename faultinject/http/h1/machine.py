@@ -107,12 +107,12 @@ class Machine:
         head, *self._ready = message.parts
         return head
 
-    def _engage(self) -> None:
+    def _hand_to_h11(self) -> None:
         """Leave the pair of messages in hand to h11, which is told what went before."""
         self._engaged = True
-        self._tell_what_went_before()
+        self._replay_to_h11()
 
-    def _tell_what_went_before(self) -> None:
+    def _replay_to_h11(self) -> None:
         raise NotImplementedError
 
     def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
@@ -182,7 +182,7 @@ class Machine:
             if (data := self._written_whole(parts)) is not None:
                 self.body_bytes_sent = body_size(parts)
                 return data
-            self._engage()
+            self._hand_to_h11()
         self.body_bytes_sent += body_size(parts)
         return b"".join(self._written_by_h11(parts))
 
@@ -231,7 +231,7 @@ class Machine:
         return True
 
 
-class ServingMachine(Machine):
+class ServerMachine(Machine):
     """The side that is asked."""
 
     _OUR_ROLE = h11.SERVER
@@ -251,7 +251,7 @@ class ServingMachine(Machine):
         return self._engaged and bool(self._h11.they_are_waiting_for_100_continue)
 
     @property
-    def announced_last(self) -> bool:
+    def is_last_request(self) -> bool:
         """Whether the request in hand is the client's last, by its own words or its age."""
         return self._engaged and self._h11.their_state is h11.MUST_CLOSE
 
@@ -285,7 +285,7 @@ class ServingMachine(Machine):
         if (message := plain.read_request(self._buffer, self._head_bytes)) is None:
             if self._buffer.startswith(b"\r") and not self._line_skipped:
                 return self._without_empty_line()
-            self._engage()
+            self._hand_to_h11()
             return self._part_by_h11()
         self._request = bytes(self._buffer[: message.size])
         return self._take_whole(message)
@@ -317,7 +317,7 @@ class ServingMachine(Machine):
             self._last = part.chunked and part.has_header(b"content-length")
         return part
 
-    def _tell_what_went_before(self) -> None:
+    def _replay_to_h11(self) -> None:
         if self._request is None:
             return
         self._h11.receive_data(self._request)
@@ -345,7 +345,7 @@ class ServingMachine(Machine):
         return (unframed(head) if head.chunked and http_1_0 else head).encode()
 
 
-class AskingMachine(Machine):
+class ClientMachine(Machine):
     """The side that asks."""
 
     _OUR_ROLE = h11.CLIENT
@@ -360,7 +360,7 @@ class AskingMachine(Machine):
         return fresh and not self.at_eof and not self.has_unread
 
     @property
-    def owes_nothing(self) -> bool:
+    def cycle_ended(self) -> bool:
         """Whether no request is under way: none has begun, or it was sent to its end."""
         return not self._engaged or self._h11.our_state not in _OWES
 
@@ -377,10 +377,10 @@ class AskingMachine(Machine):
             if message is not None:
                 self._pair_is_over = True
                 return self._take_whole(message)
-        self._engage()
+        self._hand_to_h11()
         return self._part_by_h11()
 
-    def _tell_what_went_before(self) -> None:
+    def _replay_to_h11(self) -> None:
         for _ in self._written_by_h11(self._request):
             pass  # these bytes have been sent
 

@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from attrs import frozen
 
-from faultinject.http.message import End, Headers, Part, RequestHead, ResponseHead, Spaced
+from faultinject.http.message import End, Headers, Part, RequestHead, ResponseHead, SpacedValue
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _VALUE = rb"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?"
@@ -92,7 +92,7 @@ def write_response(parts: tuple[Part, ...]) -> bytes | None:
     head = parts[0]
     if not isinstance(head, ResponseHead):
         return None
-    if Spaced in [type(value) for _, value in head.headers]:  # to a cache as any other
+    if SpacedValue in [type(value) for _, value in head.headers]:  # to a cache as any other
         encoded, length = _plain_response.__wrapped__(head)
     else:
         encoded, length = _plain_response(head)
@@ -118,7 +118,7 @@ def _headers(block: bytes) -> Headers:
     # What stands as usual does without a call for each field.
     return tuple(
         [
-            (name, value if rest == b" " + value else Spaced.of(value, rest))
+            (name, value if rest == b" " + value else SpacedValue.of(value, rest))
             for name, _, rest in fields
             for value in (rest.strip(b" \t"),)
         ]

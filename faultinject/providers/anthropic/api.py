@@ -8,7 +8,7 @@ from typing import Any
 from faultinject.providers import gateway, generic
 from faultinject.providers.anthropic import errors, headers, messages, stream
 from faultinject.providers.anthropic.errors import error_type, reason_phrase
-from faultinject.providers.documents import compact, member, usage_of
+from faultinject.providers.documents import compact, member, read_usage
 from faultinject.providers.gateway import cloudflare_headers
 from faultinject.providers.provider import TRANSIENT, ErrorPage, Provider, StreamShape, Usage
 
@@ -53,7 +53,7 @@ def _shape(path: str) -> StreamShape:
 
 
 def _usage(document: Any) -> Usage | None:
-    return usage_of(member(document, "usage"))
+    return read_usage(member(document, "usage"))
 
 
 PROVIDER = Provider(

@@ -17,7 +17,7 @@ from faultinject.providers.anthropic.messages import (
     minimal_stream,
     padded,
 )
-from faultinject.providers.documents import member, usage_of
+from faultinject.providers.documents import member, read_usage
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.sse import SseDecoder
 from faultinject.providers.provider import Failure, Fields, StreamShape, Uniform, Usage
@@ -35,7 +35,7 @@ class MessagesProgress:
     _input_tokens: int | None = None
     _output_tokens: int | None = None
 
-    def see(self, event: StreamEvent) -> None:
+    def observe(self, event: StreamEvent) -> None:
         """Take note of an event that was passed on."""
         match event.name:
             case "content_block_delta":
@@ -55,7 +55,7 @@ class MessagesProgress:
                 self._ended = True
 
     def _count(self, usage: Any) -> None:
-        told = usage_of(usage)
+        told = read_usage(usage)
         if told is None:
             return
         if told.input_tokens is not None:

@@ -25,7 +25,7 @@ class StreamEvent:
     is_event: bool = True
     """Whether a reader gets an event from it. If not, only ``raw`` means something: a comment,
     a blank line, or anything that comes after the decoder gave up."""
-    lacks: bytes = b""
+    missing_end: bytes = b""
     """What must follow ``raw`` before another event can: the stream ended within the framing."""
 
     @cached_property

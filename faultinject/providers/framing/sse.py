@@ -81,7 +81,7 @@ class SseDecoder:
         if not self._buffer:
             return []
         last = self._take(len(self._buffer))
-        return [evolve(last, lacks=b"\n" if last.raw.endswith(b"\n") else b"\n\n")]
+        return [evolve(last, missing_end=b"\n" if last.raw.endswith(b"\n") else b"\n\n")]
 
     def _block_end(self) -> int | None:
         """Return the length of the first block, or None if its end has not come."""
@@ -184,7 +184,7 @@ class StreamTail:
         self._ended = True
         self._line_ends = b""  # what may become the blank line that ends the event
 
-    def see(self, data: bytes) -> None:
+    def observe(self, data: bytes) -> None:
         """Take note of the next bytes of the stream, cut anywhere; lines end in LF or CRLF."""
         text = (self._line_ends + data).replace(b"\r\n", b"\n")
         if self._ended:

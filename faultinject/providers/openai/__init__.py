@@ -11,7 +11,7 @@ from typing import Any
 
 from faultinject.http.message import standard_phrase
 from faultinject.providers import gateway, generic
-from faultinject.providers.documents import member, usage_of
+from faultinject.providers.documents import member, read_usage
 from faultinject.providers.openai import chat, errors, headers, responses
 from faultinject.providers.provider import (
     TRANSIENT,
@@ -40,7 +40,7 @@ def _minimal_response(asked: Asked, fields: Fields, uniform: Uniform) -> bytes:
 
 def _usage(document: Any) -> Usage | None:
     told = member(document, "usage")
-    return usage_of(told) or usage_of(told, *chat.TOKEN_NAMES)
+    return read_usage(told) or read_usage(told, *chat.TOKEN_NAMES)
 
 
 PROVIDER = Provider(

@@ -20,8 +20,8 @@ from faultinject.providers.documents import (
     identifier,
     member,
     pieces,
+    read_usage,
     tool_call,
-    usage_of,
     words,
 )
 from faultinject.providers.framing import StreamEvent
@@ -161,21 +161,21 @@ class ChatProgress:
     _deltas: int = 0
     _ended: bool = False
 
-    def see(self, event: StreamEvent) -> None:
+    def observe(self, event: StreamEvent) -> None:
         """Take note of an event that was passed on."""
         document = event.json
         if not isinstance(document, dict):
             self._ended = self._ended or event.data == b"[DONE]"
             return
         self._ended = self._ended or "error" in document
-        self.usage = usage_of(document.get("usage"), *TOKEN_NAMES) or self.usage
+        self.usage = read_usage(document.get("usage"), *TOKEN_NAMES) or self.usage
         choices = entries(document.get("choices"))
         if choices and self._chunk is None:
             self._chunk = {key: value for key, value in document.items() if key != "choices"}
         for choice in choices:
-            self._see_choice(choice)
+            self._observe_choice(choice)
 
-    def _see_choice(self, choice: Document) -> None:
+    def _observe_choice(self, choice: Document) -> None:
         index = choice.get("index")
         index = index if isinstance(index, int) else 0
         self._deltas += 1

@@ -15,7 +15,7 @@ from faultinject.providers.documents import (
     identifier,
     member,
     pieces,
-    usage_of,
+    read_usage,
     words,
 )
 from faultinject.providers.framing import StreamEvent
@@ -218,7 +218,7 @@ class ResponsesProgress:
     _deltas: int = 0
     _ended: bool = False
 
-    def see(self, event: StreamEvent) -> None:
+    def observe(self, event: StreamEvent) -> None:
         """Take note of an event that was passed on."""
         document = event.json
         kind = member(document, "type")
@@ -231,11 +231,11 @@ class ResponsesProgress:
             self._response = member(document, "response")
         elif kind in _ENDS or kind == "error":
             self._ended = True
-            self.usage = usage_of(member(document, "response", "usage"))
+            self.usage = read_usage(member(document, "response", "usage"))
         elif isinstance(index, int):
-            self._see_item(kind, index, document, len(event.data))
+            self._observe_item(kind, index, document, len(event.data))
 
-    def _see_item(self, kind: str, index: int, document: Document, size: int) -> None:
+    def _observe_item(self, kind: str, index: int, document: Document, size: int) -> None:
         item = document.get("item")
         if kind == "response.output_item.added" and isinstance(item, dict):
             if self._keep(size):
@@ -245,9 +245,9 @@ class ResponsesProgress:
             if self._keep(size):
                 self._done[index] = item
         elif (opened := self._open.get(index)) is not None:
-            self._see_within(opened, kind, document, size)
+            self._observe_within(opened, kind, document, size)
 
-    def _see_within(self, opened: _OpenItem, kind: str, document: Document, size: int) -> None:
+    def _observe_within(self, opened: _OpenItem, kind: str, document: Document, size: int) -> None:
         if kind == "response.content_part.added":
             part = document.get("content_index")
             opened.content_index = part if isinstance(part, int) else 0

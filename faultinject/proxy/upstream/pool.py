@@ -89,7 +89,7 @@ class PoolLease(Lease):
 async def _end(connection: UpstreamConnection) -> None:
     """Close a connection: in good order, unless a request was not sent to its end."""
     try:
-        if connection.owes_nothing:
+        if connection.cycle_ended:
             await send_close_notify(connection.stream)
     finally:
         await trio.aclose_forcefully(connection.stream)

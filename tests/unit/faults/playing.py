@@ -10,8 +10,8 @@ from attrs import define, evolve, field, frozen
 
 from faultinject.config.rules import read_rules
 from faultinject.faults import transform
-from faultinject.faults.build import Made, ResponseInfo, make
-from faultinject.faults.transform import Act, Told
+from faultinject.faults.build import BuiltFaults, ResponseInfo, build_faults
+from faultinject.faults.transform import Act, Received
 from faultinject.http.message import End
 from faultinject.providers.anthropic import api
 from faultinject.providers.provider import Asked, Provider
@@ -32,12 +32,14 @@ def answer(
     return ResponseInfo(provider, provider.shape(path), encoded, fields, numbers)
 
 
-def made(*streams: dict[str, Any], of: ResponseInfo | None = None, breaks: Any = None) -> Made:
+def made(
+    *streams: dict[str, Any], of: ResponseInfo | None = None, breaks: Any = None
+) -> BuiltFaults:
     """Make faults that are written as in a rule."""
     fault: dict[str, Any] = {"break": breaks} if breaks else {"stream": list(streams)}
     [rule] = read_rules([{"fault": fault}], "test").rules
     described = rule.faults[0].fault
-    return make(described.stream, described.breaks, of or answer())
+    return build_faults(described.stream, described.breaks, of or answer())
 
 
 @frozen
@@ -77,11 +79,13 @@ class Play:
         return last if isinstance(last, transform.ENDINGS) else None
 
 
-def play(what: Made, arrivals: Iterable[tuple[float, bytes]], *, end: float | None = None) -> Play:
+def play(
+    what: BuiltFaults, arrivals: Iterable[tuple[float, bytes]], *, end: float | None = None
+) -> Play:
     """Play pieces that arrive at their times, and the end of the body a second after the last."""
     result, chain = Play(), what.transform
     assert chain is not None
-    told: list[tuple[float, Told]] = list(arrivals)
+    told: list[tuple[float, Received]] = list(arrivals)
     last = told[-1][0] if told else 0.0
     told.append((last + 1 if end is None else end, End()))
     for when, piece in told:

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from faultinject.config.rules import read_rules
-from faultinject.faults.render import worded, worded_by_proxy
+from faultinject.faults.render import render_proxy_reply, render_reply
 from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.http.message import find_header
 from faultinject.providers.anthropic import api
@@ -35,7 +35,7 @@ def respond(value: Any) -> Respond:
 
 def answer(value: Any, **changes: Any) -> InjectedResponse:
     """Return the answer."""
-    return worded(respond(value), api.PROVIDER, fields(**changes), "rule")
+    return render_reply(respond(value), api.PROVIDER, fields(**changes), "rule")
 
 
 def header(response: InjectedResponse, name: bytes) -> bytes | None:
@@ -53,7 +53,7 @@ def test_a_status() -> None:
     assert header(response, b"x-should-retry") == b"true"
     assert header(response, b"content-length") == b"%d" % len(response.body)
     assert response.headers[-1] == (b"X-Faultinject", b"rule")
-    assert worded(respond(529), api.PROVIDER, fields(), None).headers == response.headers[:-1]
+    assert render_reply(respond(529), api.PROVIDER, fields(), None).headers == response.headers[:-1]
 
 
 def test_words_of_ones_own() -> None:
@@ -105,10 +105,10 @@ def test_what_the_fault_wants_beside_its_own_body() -> None:
 def test_a_body_that_is_no_text() -> None:
     """Nothing is filled in; nor is anything without being asked for."""
     for fault in (Respond(500, b"\xff{model}", filled=True), Respond(500, b"\xff{model}")):
-        response = worded(fault, api.PROVIDER, fields(), None)
+        response = render_reply(fault, api.PROVIDER, fields(), None)
         assert response.body == b"\xff{model}"
     plain = Respond(500, b"{model}", ((b"A", b"{model}"),))
-    response = worded(plain, api.PROVIDER, fields(), None)
+    response = render_reply(plain, api.PROVIDER, fields(), None)
     assert (response.body, header(response, b"a")) == (b"{model}", b"{model}")
 
 
@@ -137,7 +137,7 @@ def test_a_date_to_come_again() -> None:
         response = answer({**value, "retry_after": {"date": 90}})
         assert header(response, b"retry-after") == b"Fri, 15 Jan 2027 08:01:30 GMT"
     proxy = respond({"status": 502, "at": "connect", "retry_after": {"date": 90}})
-    response = worded_by_proxy(proxy, fields(), None)
+    response = render_proxy_reply(proxy, fields(), None)
     assert header(response, b"retry-after") == b"Fri, 15 Jan 2027 08:01:30 GMT"
 
 
@@ -169,11 +169,11 @@ def test_a_failure(name: str) -> None:
 
 def test_a_proxys_answer() -> None:
     """In plain text, or as the user has it; 407 asks for a password in either case."""
-    response = worded_by_proxy(respond({"status": 502, "at": "connect"}), fields(), "rule")
+    response = render_proxy_reply(respond({"status": 502, "at": "connect"}), fields(), "rule")
     assert (response.status, response.body) == (502, b"502 Bad Gateway\n")
     own = {"status": 407, "at": "connect", "body": "{host}", "retry_after": 5,
            "headers": {"Proxy-Authenticate": "Negotiate"}}  # fmt: skip
-    response = worded_by_proxy(respond(own), fields(host="h"), None)
+    response = render_proxy_reply(respond(own), fields(host="h"), None)
     assert response.body == b"h"
     assert header(response, b"proxy-authenticate") == b"Negotiate"
     assert header(response, b"retry-after") == b"5"

@@ -7,9 +7,9 @@ import pytest
 from faultinject.http.cors import (
     BrowserPage,
     SeenOrigins,
-    allowing,
-    allowing_call,
     is_preflight,
+    permissive_headers,
+    preflight_headers,
 )
 from faultinject.http.message import Headers, RequestHead, ResponseHead
 
@@ -54,7 +54,7 @@ def test_a_preflight_is_told_by_its_headers() -> None:
 def test_who_is_no_page() -> None:
     """Is allowed nothing, and nothing is remembered."""
     request = RequestHead(b"POST", b"/", ())
-    assert allowing(request) == ()
+    assert permissive_headers(request) == ()
     assert SeenOrigins().page(HOST, request) is None
 
 
@@ -70,14 +70,14 @@ def test_any_page_may_see_an_answer_if_nothing_is_known() -> None:
 
 def test_a_page_with_cookies_is_named() -> None:
     """A browser takes no star then."""
-    headers = allowing(call((b"Cookie", b"a=b")))
+    headers = permissive_headers(call((b"Cookie", b"a=b")))
     assert headers[:-1] == ((b"Access-Control-Allow-Origin", ORIGIN), CREDENTIALS, VARY)
 
 
 def test_any_call_is_allowed() -> None:
     """With the method and the headers that it asks for."""
-    assert allowing_call(preflight()) == (ANY, (b"Access-Control-Allow-Methods", b"PUT"))
-    wanted = allowing_call(preflight((b"Access-Control-Request-Headers", b"authorization")))
+    assert preflight_headers(preflight()) == (ANY, (b"Access-Control-Allow-Methods", b"PUT"))
+    wanted = preflight_headers(preflight((b"Access-Control-Request-Headers", b"authorization")))
     assert wanted[2:] == ((b"Access-Control-Allow-Headers", b"authorization"),)
 
 
@@ -132,11 +132,11 @@ def test_a_rule_says_all_of_the_answer_to_a_preflight() -> None:
 
 def test_what_an_answer_has_goes_before() -> None:
     """It is said once; the rest is added behind it."""
-    shown = page(SeenOrigins(), call()).shown_head(answer(OWN)).headers
-    assert [name.lower() for name, _ in shown] == [
+    with_page_headers = page(SeenOrigins(), call()).with_cors(answer(OWN)).headers
+    assert [name.lower() for name, _ in with_page_headers] == [
         b"content-type", b"access-control-allow-origin", b"access-control-expose-headers",
     ]  # fmt: skip
-    assert OWN in shown
+    assert OWN in with_page_headers
 
 
 def test_what_is_remembered_is_bounded() -> None:

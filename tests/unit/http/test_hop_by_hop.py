@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.http.headers import UPGRADE_TO_HTTP, Passage, asks_for_websocket, wrong_switch
+from faultinject.http.headers import (
+    UPGRADE_TO_HTTP,
+    HopByHopFilter,
+    asks_for_websocket,
+    wrong_switch,
+)
 from faultinject.http.message import End, Headers, RequestHead, ResponseHead
 
 
@@ -20,8 +25,8 @@ def headers_of(*lines: bytes) -> Headers:
 def passed(*lines: bytes) -> Headers:
     """Return the headers that go on, in a request and in a response alike."""
     headers = headers_of(*lines)
-    request = Passage().passed(RequestHead(b"GET", b"/", headers))
-    response = Passage().passed(ResponseHead(200, b"OK", headers))
+    request = HopByHopFilter().filter(RequestHead(b"GET", b"/", headers))
+    response = HopByHopFilter().filter(ResponseHead(200, b"OK", headers))
     assert request.headers == response.headers
     return request.headers
 
@@ -97,9 +102,9 @@ def test_what_frames_or_routes_a_message_cannot_be_named_away(line: bytes) -> No
 def test_an_answer_may_want_plain_http() -> None:
     """As a 426 to a WebSocket does; a request for it would be one for another server's protocol."""
     headers = headers_of(b"Upgrade: HTTP/1.1, h2c", b"Connection: Upgrade")
-    response = Passage().passed(ResponseHead(426, b"Upgrade Required", headers))
+    response = HopByHopFilter().filter(ResponseHead(426, b"Upgrade Required", headers))
     assert response.headers == UPGRADE_TO_HTTP
-    assert Passage().passed(RequestHead(b"GET", b"/", headers)).headers == ()
+    assert HopByHopFilter().filter(RequestHead(b"GET", b"/", headers)).headers == ()
 
 
 @pytest.mark.parametrize(
@@ -143,17 +148,17 @@ def test_a_length_beside_chunks_is_removed_though_connection_names_the_chunks() 
 def test_a_trailer_neither_frames_nor_routes_nor_ends_anything(name: bytes) -> None:
     """RFC 9110 section 6.5.1. What is ours is not said by others."""
     end = End(((b"X-Sum", b"1"), (name, b"close"), (b"x-Other", b"2")))
-    assert Passage().passed(end) == End(((b"X-Sum", b"1"), (b"x-Other", b"2")))
+    assert HopByHopFilter().filter(end) == End(((b"X-Sum", b"1"), (b"x-Other", b"2")))
 
 
 def test_connection_names_trailers_too() -> None:
     """Those of the message that it is in, not those of the next."""
-    passage = Passage()
-    passage.passed(ResponseHead(200, b"OK", headers_of(b"Connection: X-Sum")))
+    passage = HopByHopFilter()
+    passage.filter(ResponseHead(200, b"OK", headers_of(b"Connection: X-Sum")))
     end = End(headers_of(b"X-Sum: 1", b"X-Other: 2"))
-    assert passage.passed(end) == End(headers_of(b"X-Other: 2"))
-    passage.passed(ResponseHead(200, b"OK", ()))
-    assert passage.passed(end) == end
+    assert passage.filter(end) == End(headers_of(b"X-Other: 2"))
+    passage.filter(ResponseHead(200, b"OK", ()))
+    assert passage.filter(end) == end
 
 
 @pytest.mark.parametrize(
@@ -161,13 +166,13 @@ def test_connection_names_trailers_too() -> None:
 )
 def test_no_version_above_ours_is_passed_on(version: bytes, sent: bytes) -> None:
     """RFC 9110 section 6.2. One below tells the origin what the client can read."""
-    assert Passage().passed(RequestHead(b"GET", b"/", (), version)).http_version == sent
-    assert Passage().passed(ResponseHead(200, b"OK", (), version)).http_version == sent
+    assert HopByHopFilter().filter(RequestHead(b"GET", b"/", (), version)).http_version == sent
+    assert HopByHopFilter().filter(ResponseHead(200, b"OK", (), version)).http_version == sent
 
 
 def test_a_body_passes() -> None:
     """The very same bytes."""
-    assert Passage().passed(b"body") == b"body"
+    assert HopByHopFilter().filter(b"body") == b"body"
 
 
 names = st.sampled_from([b"Connection", b"TE", b"Upgrade", b"Keep-Alive", b"X-A", b"X-B", b"Host"])
@@ -191,8 +196,8 @@ values = st.lists(words, max_size=4).map(b" ,".join)
 @given(st.lists(st.tuples(names, values), max_size=8).map(tuple))
 def test_what_has_passed_passes_again_as_it_is(headers: Headers) -> None:
     """A second proxy behind this one finds nothing to remove."""
-    once = Passage().passed(RequestHead(b"GET", b"/", headers))
-    again = Passage().passed(once)
+    once = HopByHopFilter().filter(RequestHead(b"GET", b"/", headers))
+    again = HopByHopFilter().filter(once)
     assert again == once
     lowered = [name.lower() for name, _ in once.headers]
     assert b"keep-alive" not in lowered

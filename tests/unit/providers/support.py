@@ -45,5 +45,5 @@ def documents_of(*pieces: bytes) -> list[Any]:
 def passed(progress: Progress, *pieces: bytes) -> Progress:
     """Let a stream pass."""
     for event in events_of(*pieces):
-        progress.see(event)
+        progress.observe(event)
     return progress

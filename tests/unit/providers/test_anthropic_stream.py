@@ -186,7 +186,7 @@ def test_an_early_end_after_the_reason() -> None:
 def test_errors_end_a_stream() -> None:
     """Nothing follows them."""
     progress = passed(SHAPE.progress(), *minimal()[:5])
-    progress.see(StreamEvent(b"", "error", b"{}"))
+    progress.observe(StreamEvent(b"", "error", b"{}"))
     assert progress.end_early(uniform()) == []
 
 
@@ -200,5 +200,5 @@ def test_usage() -> None:
     assert passed(SHAPE.progress(), *pieces[:1]).usage == Usage(5, 1)
     assert passed(SHAPE.progress(), *pieces).usage == Usage(5, 16)
     progress = SHAPE.progress()
-    progress.see(StreamEvent(b"", "message_delta", b'{"usage":{"input_tokens":7}}'))
+    progress.observe(StreamEvent(b"", "message_delta", b'{"usage":{"input_tokens":7}}'))
     assert progress.usage == Usage(7, None)

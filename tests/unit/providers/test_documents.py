@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from faultinject.providers import generic
 from faultinject.providers.documents import (
     compact,
-    demands_call,
     entries,
     event,
     filled,
     indented,
     member,
     pieces,
+    read_usage,
+    requires_tool_call,
     tool_call,
-    usage_of,
     words,
 )
 from faultinject.providers.provider import Asked, Usage
@@ -82,9 +82,9 @@ def test_reading_of_json_values() -> None:
 
 def test_usage() -> None:
     """One of the two numbers is enough."""
-    assert usage_of({"input_tokens": 1}) == Usage(1, None)
-    assert usage_of({"p": 1, "c": 2}, "p", "c") == Usage(1, 2)
-    assert usage_of({"input_tokens": None}) is None
+    assert read_usage({"input_tokens": 1}) == Usage(1, None)
+    assert read_usage({"p": 1, "c": 2}, "p", "c") == Usage(1, 2)
+    assert read_usage({"input_tokens": None}) is None
 
 
 # Tools
@@ -165,4 +165,4 @@ def test_arguments_that_nobody_described(schema: Any) -> None:
 )
 def test_whether_a_call_is_demanded(choice: Any, demands: bool) -> None:
     """In the words of either API."""
-    assert demands_call(Asked("/", {"tool_choice": choice})) is demands
+    assert requires_tool_call(Asked("/", {"tool_choice": choice})) is demands

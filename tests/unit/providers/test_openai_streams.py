@@ -285,5 +285,5 @@ def test_a_stream_without_numbers() -> None:
     """They are counted then, as other APIs that speak alike may leave them out."""
     progress = responses.SHAPE.progress()
     for _ in range(3):
-        progress.see(StreamEvent(b"", None, b'{"type":"response.created","response":{}}'))
+        progress.observe(StreamEvent(b"", None, b'{"type":"response.created","response":{}}'))
     assert ended(progress)[0]["sequence_number"] == 3

@@ -355,7 +355,7 @@ def test_odd_events_pass(provider: Provider, path: str, data: bytes) -> None:
     names = [None, "message_start", "content_block_start", "message_delta", "response.created"]
     progress = shape_of(provider, path).progress()
     for name in names:
-        progress.see(StreamEvent(b"", name, data))
+        progress.observe(StreamEvent(b"", name, data))
     progress.end_early(uniform())
     progress.error(Failure(500), fields_of(provider), uniform())
     assert progress.usage is None or progress.usage.output_tokens is None
@@ -384,7 +384,7 @@ def test_any_event_passes(
     """No origin's events break what follows them; what is added is whole events."""
     shape, progress = shape_of(provider, path), shape_of(provider, path).progress()
     for name, document in events:
-        progress.see(StreamEvent(b"", name, json.dumps(document).encode()))
+        progress.observe(StreamEvent(b"", name, json.dumps(document).encode()))
     for form in shape.error_forms:
         events_of(progress.error(Failure(), fields_of(provider), uniform(), form))
     end = progress.end_early(uniform())

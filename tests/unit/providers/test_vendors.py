@@ -4,7 +4,7 @@ import pytest
 
 from faultinject.http.message import RequestHead
 from faultinject.providers.known import PROVIDERS
-from faultinject.providers.vendors import VENDORS, key_owners, named_vendors, vendor_of
+from faultinject.providers.vendors import VENDORS, named_vendors, vendor_of, vendors_of_keys
 
 
 def asking(target: bytes = b"/", *headers: tuple[bytes, bytes]) -> RequestHead:
@@ -90,7 +90,7 @@ def test_a_key_is_known_by_its_form(key, name):
         asking(b"/", (b"Sec-WebSocket-Protocol", b"a, openai-insecure-api-key." + key)),
     ]
     for head in places:
-        assert [vendor.name for vendor in key_owners(head)] == [name], head
+        assert [vendor.name for vendor in vendors_of_keys(head)] == [name], head
         assert name in named_vendors(head)
 
 
@@ -98,7 +98,7 @@ def test_a_key_in_a_websockets_protocols():
     """A browser's WebSocket has no other place for it."""
     protocols = b"realtime, openai-insecure-api-key.sk-proj-abc, openai-beta.realtime-v1"
     head = asking(b"/v1/realtime", (b"Sec-WebSocket-Protocol", protocols))
-    assert [vendor.name for vendor in key_owners(head)] == ["OpenAI"]
+    assert [vendor.name for vendor in vendors_of_keys(head)] == ["OpenAI"]
 
 
 @pytest.mark.parametrize(
@@ -116,13 +116,13 @@ def test_a_key_in_a_websockets_protocols():
 )
 def test_what_is_no_key_of_a_vendors_form(head):
     """Other keys, and words elsewhere that only begin like one."""
-    assert key_owners(head) == []
+    assert vendors_of_keys(head) == []
 
 
 def test_several_keys_have_several_owners():
     """Each is told once."""
     head = asking(b"/?key=AIza1", (b"x-api-key", b"sk-ant-1"), (b"Authorization", b"sk-ant-2"))
-    assert {vendor.name for vendor in key_owners(head)} == {"Anthropic", "Google"}
+    assert {vendor.name for vendor in vendors_of_keys(head)} == {"Anthropic", "Google"}
 
 
 def test_vendors_that_headers_name():
@@ -176,7 +176,7 @@ def test_paths_of_the_apis(path, names):
 )
 def test_a_path_with_v1_missing_or_doubled(host, sent, meant):
     """Is taken for the one that the API has."""
-    assert vendor_of(host).mended(sent) == meant
+    assert vendor_of(host).corrected(sent) == meant
 
 
 @pytest.mark.parametrize(
@@ -201,4 +201,4 @@ def test_a_path_with_v1_missing_or_doubled(host, sent, meant):
 )
 def test_paths_that_stay(host, path):
     """The API has them, or would not have them either way."""
-    assert vendor_of(host).mended(path) == path
+    assert vendor_of(host).corrected(path) == path

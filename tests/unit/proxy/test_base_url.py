@@ -5,7 +5,7 @@ import pytest
 from faultinject.authority import Authority, TargetPattern
 from faultinject.errors import ClientProtocolError
 from faultinject.http.message import RequestHead
-from faultinject.proxy.base_url import check_keys, mended, target_meant
+from faultinject.proxy.base_url import check_keys, corrected, target_meant
 
 ANTHROPIC, OPENAI = "api.anthropic.com", "api.openai.com"
 GOOGLE = "generativelanguage.googleapis.com"
@@ -181,7 +181,7 @@ def test_keys_that_pass(host, head):
 )
 def test_the_path_that_the_api_has(host, target, asked):
     """The query stays as it is, and hosts that are not known get what was sent."""
-    head = mended(asking(target, VERSION), Authority(host, 443))
+    head = corrected(asking(target, VERSION), Authority(host, 443))
     assert head == asking(asked, VERSION)
 
 

@@ -592,7 +592,7 @@ def test_name_constraints(
 
     constraints = x509.NameConstraints(names(permitted), names(excluded))
     authority = CertificateAuthority.load(*AuthorityFiles(more=(constraints,)).write(tmp_path))
-    assert authority.names_left_out(HOSTS) == left_out
+    assert authority.uncovered_names(HOSTS) == left_out
 
 
 def _general(text: str) -> x509.GeneralName:
@@ -602,7 +602,7 @@ def _general(text: str) -> x509.GeneralName:
 def test_without_name_constraints(tmp_path: Path) -> None:
     """Every name will do."""
     authority = CertificateAuthority.load(*AuthorityFiles().write(tmp_path))
-    assert authority.names_left_out(HOSTS) == []
+    assert authority.uncovered_names(HOSTS) == []
 
 
 # --- mint ---

@@ -312,7 +312,7 @@ def test_who_takes_a_certificate_on_p256(
     """TLS 1.3 asks for the signature alone; TLS 1.2 for suite, signature and the key's curve."""
     read = read_client_hello(hello(*extensions, suites=suites))
     assert isinstance(read, ClientHello)
-    assert read.takes_p256 is takes
+    assert read.supports_p256 is takes
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from faultinject.tls import certificates
 from faultinject.tls.certificate_authority import CertificateAuthority
 from faultinject.tls.client_hello import ClientHello, read_client_hello
 from faultinject.tls.leaf_cache import RENEW_SECONDS, LeafCache
-from faultinject.tls.pem_files import PemFiles, memory_can_be_named
+from faultinject.tls.pem_files import PemFiles, supports_memory_files
 from tests.support.authorities import AuthorityFiles
 from tests.support.tls_peers import client_context, client_hello, handshake
 
@@ -200,7 +200,7 @@ def read(client: ssl.SSLContext) -> ClientHello:
 
 
 @pytest.mark.parametrize(
-    ("version", "limits", "takes_p256"),
+    ("version", "limits", "supports_p256"),
     [
         (TLS_1_2, {}, True),
         (TLS_1_3, {}, True),
@@ -222,15 +222,15 @@ async def test_clients_that_do_not_take_the_usual_certificate(
     kind: str,
     version: ssl.TLSVersion,
     limits: dict[str, str],
-    takes_p256: bool,
+    supports_p256: bool,
 ) -> None:
     """Their hello says so, and the RSA certificate is what they shake hands with."""
     authority: CertificateAuthority = request.getfixturevalue(kind)
     client = limited(authority, version, **limits)
-    assert read(client).takes_p256 is takes_p256
+    assert read(client).supports_p256 is supports_p256
     cache = LeafCache(authority, 10, rsa_key=RSA_2048)  # making one takes longer than most tests
     usual = cache.context_for("a.example")
-    if takes_p256:
+    if supports_p256:
         handshake(usual, client, "a.example")
     else:
         with pytest.raises(ssl.SSLError):
@@ -239,7 +239,7 @@ async def test_clients_that_do_not_take_the_usual_certificate(
     shown = handshake(usual, client, "a.example").client.getpeercert(binary_form=True)
     assert shown is not None
     key = x509.load_der_x509_certificate(shown).public_key()
-    assert isinstance(key, ec.EllipticCurvePublicKey if takes_p256 else rsa.RSAPublicKey)
+    assert isinstance(key, ec.EllipticCurvePublicKey if supports_p256 else rsa.RSAPublicKey)
 
 
 async def test_the_rsa_chain_leads_to_the_root(tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_the_key_that_is_made() -> None:
 # How they reach OpenSSL
 
 
-MEMORY = pytest.mark.skipif(not memory_can_be_named(), reason="needs memfd and /proc")
+MEMORY = pytest.mark.skipif(not supports_memory_files(), reason="needs memfd and /proc")
 
 
 @pytest.fixture
@@ -381,6 +381,6 @@ def test_systems_without_files_in_memory(monkeypatch: pytest.MonkeyPatch) -> Non
         raise PermissionError
 
     monkeypatch.setattr(os, "memfd_create", forbidden, raising=False)
-    assert not memory_can_be_named()
+    assert not supports_memory_files()
     monkeypatch.delattr(os, "memfd_create")
-    assert not memory_can_be_named()
+    assert not supports_memory_files()

@@ -19,7 +19,7 @@ from faultinject.authority import HTTPS_PORT, Authority
 from faultinject.http.message import RequestHead, find_header
 from faultinject.providers.anthropic import messages
 from faultinject.providers.anthropic.api import PROVIDER as ANTHROPIC
-from faultinject.providers.documents import compact, demands_call, words
+from faultinject.providers.documents import compact, requires_tool_call, words
 from faultinject.providers.known import provider_for
 from faultinject.providers.openai import PROVIDER as OPENAI
 from faultinject.providers.openai import chat, responses
@@ -138,7 +138,7 @@ class FakeEndpoint:
         If the request does not demand a call, `tool_to_call` chooses a harmless tool, or none.
         """
         asked = Asked("", request)
-        if not demands_call(asked):
+        if not requires_tool_call(asked):
             asked = Asked("", request | {"tools": tool_to_call(request)})
         if asked.stream:
             return EventStreamResponse(tuple(self.streamed(asked, fields, uniform, text)))

@@ -19,7 +19,7 @@ from faultinject.authority import Authority
 from faultinject.errors import ClientGoneError, ClientProtocolError
 from faultinject.events import Listener, Warned
 from faultinject.http.coding import content_codings, decoded
-from faultinject.http.cors import allowing, allowing_call, is_preflight
+from faultinject.http.cors import is_preflight, permissive_headers, preflight_headers
 from faultinject.http.h1.connection import CONTINUE, ClientConnection
 from faultinject.http.headers import UPGRADE_TO_HTTP, asks_for_websocket
 from faultinject.http.message import End, Headers, RequestHead, ResponseHead
@@ -161,7 +161,7 @@ class _Exchange:
 
     async def allow_cors(self) -> None:
         """Answer a CORS preflight: any page may send any request."""
-        headers = ((b"Date", formatdate(usegmt=True).encode()), *allowing_call(self.request))
+        headers = ((b"Date", formatdate(usegmt=True).encode()), *preflight_headers(self.request))
         await self.client.send(ResponseHead(204, b"No Content", headers), End())
 
     async def send(
@@ -171,7 +171,7 @@ class _Exchange:
         request_id = (self.endpoint.provider.request_id_header, self.fields.request_id.encode())
         head = _head(response, request_id, close=last)
         if self.request.has_header(b"origin"):
-            head = evolve(head, headers=(*head.headers, *allowing(self.request)))
+            head = evolve(head, headers=(*head.headers, *permissive_headers(self.request)))
         if isinstance(response, JsonResponse):
             body = () if self.request.method == b"HEAD" else (response.body,)
             await self.client.send(head, *body, End())

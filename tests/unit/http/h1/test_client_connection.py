@@ -660,7 +660,7 @@ async def test_after_a_final_answer_nobody_waits_for_a_100() -> None:
 async def test_a_client_may_announce_its_last_request(head: bytes, last: bool) -> None:
     """By its own words, or by its age."""
     client, _ = await asked(head)
-    assert client.announced_last is last
+    assert client.is_last_request is last
 
 
 async def test_most_clients_do_not_wait_for_a_100() -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from faultinject.errors import ClientProtocolError, PeerError
 from faultinject.http.h1.connection import ClientConnection, HttpConnection, UpstreamConnection
 from faultinject.http.h1.incoming import MessageError
-from faultinject.http.h1.machine import AskingMachine, Machine, ServingMachine
+from faultinject.http.h1.machine import ClientMachine, Machine, ServerMachine
 from faultinject.http.message import End, Headers, Part, RequestHead, ResponseHead
 from tests.support.script import ScriptedPeer
 
@@ -199,9 +199,9 @@ def words_of_refusal(machine: Machine, pieces: Iterable[bytes]) -> str:
     return ""
 
 
-def asked() -> AskingMachine:
+def asked() -> ClientMachine:
     """Return a side that waits for an answer."""
-    machine = AskingMachine(HEAD_BYTES)
+    machine = ClientMachine(HEAD_BYTES)
     machine.encode(ASK, End())
     return machine
 
@@ -219,7 +219,7 @@ def test_what_stands_before_a_message_is_refused_in_the_same_words(
     ways = [[data[:cut], data[cut:]] for cut in range(1, len(data))]
     ways.append([bytes((byte,)) for byte in data])
     words = {
-        words_of_refusal(ServingMachine(HEAD_BYTES) if requests else asked(), way) for way in ways
+        words_of_refusal(ServerMachine(HEAD_BYTES) if requests else asked(), way) for way in ways
     }
     is_fine = before == b"" or (requests and before == b"\r\n")
     line = "request line" if requests else "status line"
@@ -272,7 +272,7 @@ def test_a_harmed_request_is_refused_in_the_same_words_however_it_is_split(
     """Its client sees one 400 for one mistake."""
     data = harmed(request, *harm)
     said = [
-        words_of_refusal(ServingMachine(HEAD_BYTES), pieces)
+        words_of_refusal(ServerMachine(HEAD_BYTES), pieces)
         for pieces in ([data], cut_at(data, cuts))
     ]
     assert said[0] == said[1]

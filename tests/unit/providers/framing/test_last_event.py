@@ -15,7 +15,7 @@ def last_of(*pieces: bytes) -> bytes | None:
     """Return what is known of the last event of a stream."""
     tail = StreamTail()
     for piece in pieces:
-        tail.see(piece)
+        tail.observe(piece)
     return tail.last
 
 

@@ -83,7 +83,7 @@ def test_an_event_without_its_blank_line() -> None:
     decoder = SseDecoder()
     assert [event.data for event in decoder.feed(b"data: 1\n\ndata: 2\n")] == [b"1"]
     assert decoder.pending == b"data: 2\n"
-    assert decoder.end() == [StreamEvent(b"data: 2\n", None, b"2", lacks=b"\n")]
+    assert decoder.end() == [StreamEvent(b"data: 2\n", None, b"2", missing_end=b"\n")]
     assert decoder.pending == b""
 
 
@@ -111,7 +111,7 @@ def test_what_is_left_at_the_end(left: bytes, event: tuple[str | None, bytes] | 
     [last] = decoder.end()
     assert last.raw == left
     assert ((last.name, last.data) if last.is_event else None) == event
-    assert said(left + last.lacks) == ([event] if event else [])
+    assert said(left + last.missing_end) == ([event] if event else [])
 
 
 @pytest.mark.parametrize("stream", [b"", b"data: 1\n\n", b"data: 1\r\r", b": c\n\n", b"\n"])
