@@ -33,14 +33,14 @@ What a Python program needs:
 def ca() -> None:
     """Show, export and trust the certificate authority.
 
-    Clients see certificates that this authority signs, so they have to trust it. It is made on
-    first use, on this machine, and its key never leaves it.
+    Clients get certificates signed by this authority, so they must trust it. It is made on this
+    machine on first use, and its key never leaves the machine.
     """
 
 
 @ca.command("path", params=table_options(CA_OPTIONS))
 def path(**given: Any) -> int:
-    """Print the path of the certificate, which is made if there is none yet."""
+    """Print the path of the certificate. It is made if there is none yet."""
     click.echo(str(_authority(settings_of(given, CA_OPTIONS)).certificate_path))
     return 0
 
@@ -56,10 +56,10 @@ def export(file: Path, **given: Any) -> int:
 @click.option(
     "--platform",
     type=click.Choice([*PLATFORMS, "all"]),
-    help="Whose instructions to print; by default those of this system.",
+    help="The platform to print instructions for; by default this system.",
 )
 def instructions(platform: str | None, **given: Any) -> int:
-    """Print how to install, verify and remove the certificate, and clients' variables."""
+    """Print how to install, check and remove the certificate, and which variables clients read."""
     from faultinject.cli.instructions import instructions_for
 
     authority = _authority(settings_of(given, CA_OPTIONS))
@@ -98,7 +98,9 @@ def export_certificate(pem: bytes, file: Path) -> None:
         return
     try:
         if file.exists() and not _may_be_replaced(file, pem):
-            raise SettingsError(f"{file}: is there and is not one certificate; name another file")
+            raise SettingsError(
+                f"{file}: the file exists and is not one certificate; choose another name"
+            )
         write_within(file, pem, _WRITE_SECONDS)
     except OSError as error:
         raise StartError(f"cannot write {file}: {error.strerror or error}") from None

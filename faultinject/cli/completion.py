@@ -1,4 +1,4 @@
-"""``faultinject completion``: prints what makes a shell complete our commands and options."""
+"""``faultinject completion``: prints a script that completes our commands and options."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from click.shell_completion import get_completion_class
 from faultinject.cli.commands import HelpfulCommand
 
 _EPILOG = """\
-In the file that the shell reads at its start:
+Put one of these in the file that your shell reads when it starts:
 
   source <(faultinject completion bash)
   source <(faultinject completion zsh)
@@ -20,7 +20,7 @@ In the file that the shell reads at its start:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> int:
-    """Print what makes a shell complete commands and options."""
+    """Print a script for your shell that completes commands and options."""
     root = ctx.find_root()
     program = str(root.info_name)
     script = get_completion_class(shell)

@@ -33,11 +33,11 @@ _COMMANDS = {
 """Where each command is, in the order of the help; a new command is a line here."""
 
 _EPILOG = """\
-See what it does, with nothing to set up:
+See what it does, without any setup:
 
   faultinject demo
 
-Half of the requests to api.anthropic.com get a 429:
+Answer half of the requests to api.anthropic.com with a 429:
 
   faultinject proxy --error-probability 0.5 --status-code 429
 """
@@ -54,8 +54,8 @@ Half of the requests to api.anthropic.com get a 429:
 def root() -> None:
     """See what your program does when an API fails.
 
-    A proxy between your program and an API: it answers some of the requests with the failure
-    that the real API would send, and passes on the others untouched.
+    A proxy between your program and an API. It answers some requests with the failure that the
+    real API would send, and passes the others on unchanged.
     """
 
 

@@ -13,17 +13,17 @@ from faultinject.config import PLUGIN_OPTIONS
 from faultinject.settings import PluginSettings
 
 _EPILOG = """\
-A third of the requests fail:
+Make a third of the requests fail:
 
   faultinject plugin --status-code 429 --error-probability 0.33
 
-Start Fault as this says when it starts, and point a client at Fault:
+It prints how to start Fault. Then point a client at Fault:
 
   export HTTPS_PROXY=http://127.0.0.1:3180
   SSL_CERT_FILE=$(faultinject ca path) python app.py
 
-An option counts before its environment variable, that before the
-configuration file, which serves this command and the proxy alike.
+An option overrides its environment variable, which overrides the
+configuration file. The proxy can use the same file.
 """
 
 
@@ -31,8 +31,8 @@ configuration file, which serves this command and the proxy alike.
 def plugin(**given: Any) -> int:
     """Run a plugin of Fault's proxy: inject API failures into its HTTPS tunnels.
 
-    Fault (0.x) breaks connections; with this it breaks what is in them too. Events are printed
-    until Ctrl-C, which lets open requests finish; a second one ends them.
+    Fault (0.x) breaks connections. With this plugin it also breaks the requests in them. It prints
+    events until you press Ctrl-C. Open requests may then finish; a second Ctrl-C ends them.
     """
     settings = settings_as(PluginSettings, given, PLUGIN_OPTIONS)
     if given["export_ca"] is not None or given["install_ca"]:

@@ -1,4 +1,4 @@
-"""``faultinject presets``: what failures there are by name, and what one of them is."""
+"""``faultinject presets``: lists the failures that have a name, and shows one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ GROUPS = {
         "slow-first-byte", "reset-on-reuse", "connect-refused", "proxy-407", "tls-reset",
         "tls-alert",
     ),
-    "The answer is a 200 and of no use": ("empty-200", "html-200", "corrupt-json", "max-tokens"),
+    "The answer is a useless 200": ("empty-200", "html-200", "corrupt-json", "max-tokens"),
     "Several of these": ("flaky", "bad-day", "retry-torture"),
 }  # fmt: skip
 """The presets by what fails, in the order of `faultinject.config.presets.NAMES`."""
@@ -45,7 +45,7 @@ _INDENT = "  "
 _LEAST_TEXT = 30
 _MOST = 100  # lines that are longer are hard to read
 _END = """\
-Have one happen, here to a tenth of the requests:
+Inject one, here in a tenth of the requests:
   faultinject proxy --preset stream-cut@10%
 See its rules, its bytes, and what a client should do:
   faultinject presets show stream-cut
@@ -53,7 +53,7 @@ See its rules, its bytes, and what a client should do:
 
 
 def preset_list(columns: int | None) -> str:
-    """Return the list, as wide as it may be; None for a line a preset, which suits grep."""
+    """Return the list, wrapped to ``columns``; None for one line per preset, which suits grep."""
     return "".join(_lines(columns and min(columns, _MOST)))
 
 
@@ -89,9 +89,9 @@ _WIDTH = 100
 def preset_text(
     preset: Preset, provider: str | None = None, chosen: ChosenPreset | None = None
 ) -> str:
-    """Return all that there is to a preset. Raises `SettingsError` for an API that is none.
+    """Return the description of a preset. Raises `SettingsError` for an unknown API.
 
-    ``chosen`` is how often it was chosen to happen, if it was.
+    ``chosen`` is how often it shall happen, if the user gave that.
     """
     return "".join(_text(preset, _providers(provider), chosen or ChosenPreset(preset.name)))
 
@@ -103,7 +103,7 @@ def _providers(name: str | None) -> Iterable[Provider]:
     if name not in names:
         near = nearest(name, names)
         mend = f"did you mean {near}?" if near else "there are " + ", ".join(names)
-        raise SettingsError(f"--provider: {shown_text(name)} is no API that is known; {mend}")
+        raise SettingsError(f"--provider: {shown_text(name)} is not a known API; {mend}")
     return (names[name],)
 
 
@@ -111,56 +111,56 @@ def _text(preset: Preset, providers: Iterable[Provider], chosen: ChosenPreset) -
     yield f"{preset.name}\n\n"
     yield _paragraph("The client sees: ", preset.sees)
     yield _paragraph("What it should do: ", preset.expect)
-    yield _paragraph("Whom it meets: ", _met(preset))
+    yield _paragraph("Which requests it hits: ", _hits(preset))
     for words in _how_often(chosen):
-        yield _paragraph("As it is chosen: ", words)
+        yield _paragraph("As given: ", words)
     counts_attempts = chosen.first or any(rule.counts_attempts for rule in preset.rules)
     if preset.takes_first and not counts_attempts:
-        words = f"with --preset {preset.name}@first=2, the first two attempts of each call alone."
-        yield _paragraph("To let a client that tries again get past it: ", words)
+        words = f"--preset {preset.name}@first=2 hits only the first two attempts of each call."
+        yield _paragraph("To let retries succeed: ", words)
     if preset.note is not None:
-        yield _paragraph("To note: ", preset.note)
+        yield _paragraph("Note: ", preset.note)
     yield "\nKnown from:\n"
     for each in preset.evidence:
         yield _paragraph("- ", each)
     yield f"\nThe rules:\n\n{textwrap.indent(preset.text, '  ')}\n"
     yield _paragraph(
         "",
-        "What goes out. The numbers in it are drawn anew for each answer; ␍ stands for CR, ␃ for"
-        " an end without a line end. What is in brackets happens. A stream that is harmed is the"
-        " API's own; here it is the smallest that the API could send.",
+        "What is sent. Ids and other random values differ in each answer. ␍ stands for CR, ␃ for an"
+        " end without a line end. Text in brackets describes what happens. A stream that is harmed"
+        " comes from the API; here it is the smallest that the API could send.",
     )
     for provider in providers:
         yield from sections(preset, provider)
 
 
 def _how_often(chosen: ChosenPreset) -> Iterator[str]:
-    """Say what is behind the @ of a name; the rules are shown without."""
+    """Return sentences for what follows the @ of a name, which the rules do not show."""
     if chosen.factor != 1:
-        yield f"with {chosen.factor:g} times the chance of each rule below, 100 % at most."
+        yield f"each rule below has {chosen.factor:g} times its chance, at most 100 %."
     if chosen.first is not None:
         first = f"when: {{first: {chosen.first}, per: attempt-group}}"
-        yield f"each rule below is for the first attempts of each call alone, as with {first}."
+        yield f"each rule below is only for the first attempts of each call, as with {first}."
 
 
 _CALLS = (
-    "calls of the API to a target, as far as the rules below match them. Housekeeping of clients"
-    " (telemetry, settings, HEAD) passes, unless --only all is given; with --only model, so does"
-    " all that asks no model to generate."
+    "calls of the API to a target that match the rules below. Housekeeping of clients (telemetry,"
+    " settings, HEAD) passes, unless you give --only all. With --only model, everything passes that"
+    " does not ask a model to generate."
 )
 _CONNECTIONS = (
-    "every connection to a target, whatever it is for: at that time nothing has been asked in it."
-    " --only changes nothing."
+    "every connection to a target, because no request has been read at that time. --only has no"
+    " effect."
 )
 
 
-def _met(preset: Preset) -> str:
+def _hits(preset: Preset) -> str:
     early = all(rule.stage in (Stage.CONNECT, Stage.HANDSHAKE) for rule in preset.rules)
     return _CONNECTIONS if early else _CALLS
 
 
 def sections(preset: Preset, provider: Provider) -> Iterator[str]:
-    """Return what goes out for each rule and fault of a preset, each under a line of its own."""
+    """Return what is sent for each rule and fault of a preset, each under a title."""
     for rule in preset.rules:
         for number, one in enumerate(shown(rule, provider), 1):
             which = f", {number}" if len(rule.faults) > 1 else ""
@@ -175,7 +175,7 @@ def _paragraph(title: str, text: str) -> str:
 
 
 _EPILOG = """\
-Have one happen to each request, or to a tenth of them:
+Inject one into each request, or into a tenth of them:
 
   faultinject proxy --preset overloaded
   faultinject proxy --preset stream-cut@10%
@@ -188,12 +188,12 @@ Change one, and use it:
 
 
 class _Presets(HelpfulGroup):
-    """The group, which knows that a preset's name is no command."""
+    """The group. It recognises the name of a preset in place of a command."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; if there is a preset of that name, say how it is shown."""
+        """Find the command; for a preset's name, raise an error that says how to show it."""
         from faultinject.config.presets import NAMES
 
         if args[0] in NAMES and not ctx.resilient_parsing:
@@ -204,14 +204,14 @@ class _Presets(HelpfulGroup):
 @click.group("presets", cls=_Presets, epilog=_EPILOG, invoke_without_command=True)
 @click.pass_context
 def presets(context: click.Context) -> None:
-    """List the failures that can be had by name (--preset), or show one."""
+    """List the failures that have a name (--preset), or show one."""
     if context.invoked_subcommand is None:
         _list()
 
 
 @presets.command("list", cls=HelpfulCommand)
 def list_() -> None:
-    """List the presets, as does 'presets' alone."""
+    """List the presets; 'presets' alone does the same."""
     _list()
 
 
@@ -221,7 +221,7 @@ def _list() -> None:
 
 
 def _columns() -> int | None:
-    """Return how wide the terminal is; None if there is none, and nobody says how wide it is."""
+    """Return the width of the terminal; None if there is no terminal and COLUMNS is not set."""
     if os.environ.get("COLUMNS") or (sys.stdout is not None and sys.stdout.isatty()):
         return shutil.get_terminal_size().columns
     return None
@@ -229,8 +229,8 @@ def _columns() -> int | None:
 
 @presets.command("show", cls=HelpfulCommand)
 @click.argument("name", shell_complete=preset_names)
-@click.option("--provider", metavar="NAME", help="Show the bytes for this API alone.")
-@click.option("--rules", "rules_only", is_flag=True, help="Print the rules alone, as a file.")
+@click.option("--provider", metavar="NAME", help="Show the bytes for this API only.")
+@click.option("--rules", "rules_only", is_flag=True, help="Print only the rules, as a file.")
 def show(name: str, provider: str | None, rules_only: bool) -> None:
     """Show a preset: its rules, the bytes, what a client should do, and the evidence.
 
@@ -241,14 +241,14 @@ def show(name: str, provider: str | None, rules_only: bool) -> None:
     chosen = _chosen(name)
     if rules_only and chosen != ChosenPreset(chosen.name):
         raise SettingsError(
-            f"--rules prints the rules of {chosen.name} as they are; leave out what is behind the @"
+            f"--rules prints the rules of {chosen.name} as they are; leave out the @"
         )
     preset = preset_named(chosen.name)
     click.echo(preset.text if rules_only else preset_text(preset, provider, chosen), nl=False)
 
 
 def _chosen(text: str) -> ChosenPreset:
-    """Read a preset as --preset does. Raises `SettingsError`, also for what it cannot be."""
+    """Read a preset as --preset does. Raises `SettingsError`."""
     from faultinject.config.rule_set import composed
     from faultinject.config.values import PRESETS
 

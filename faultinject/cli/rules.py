@@ -1,4 +1,4 @@
-"""``faultinject rules``: checks a file of rules, and makes a first one."""
+"""``faultinject rules``: checks a file of rules, or writes a first one."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from faultinject.settings import WrittenRules
 
 @frozen
 class Checked:
-    """What was found."""
+    """The result of a check."""
 
     problems: tuple[str, ...]
-    """Why the file cannot be used, a line each."""
+    """Why the file cannot be used, one line each."""
     notes: tuple[str, ...] = ()
-    """What can be right, and is hardly meant; and what one command cannot do."""
+    """What is allowed but probably not meant, and what one command cannot do."""
     count: int = 0
-    """How many rules there are, without that of the options."""
+    """How many rules there are, without the one of the options."""
 
 
 def checked(path: Path) -> Checked:
-    """Check a file as ``--config`` would take it. Nothing is raised for what is wrong in it."""
+    """Check a file as ``--config`` reads it. Errors in it are returned, not raised."""
     try:
         values = read_config_file(path)  # once, for a pipe can be read only once
         if found := [*file_problems(path, values), *_rule_problems(path, values)]:
@@ -66,7 +66,7 @@ def _notes(result: Composed) -> Iterator[str]:
 
 
 _EPILOG = """\
-Begin a file of rules, check it, and use it:
+Start a file of rules, check it, and use it:
 
   faultinject rules init rules.yaml
   faultinject rules check rules.yaml
@@ -76,18 +76,18 @@ Begin a file of rules, check it, and use it:
 
 @click.group("rules", cls=HelpfulGroup, epilog=_EPILOG)
 def rules() -> None:
-    """Check a file of rules, or make a first one."""
+    """Check a file of rules, or write a first one."""
 
 
-_COUNTED = {0: "there is no rule in it; it", 1: "1 rule, it"}
+_COUNTED = {0: "no rules; the file", 1: "1 rule; it"}
 
 
 @rules.command("check", cls=HelpfulCommand)
 @click.argument("file", type=click.Path(path_type=Path))
 def check(file: Path) -> int:
-    """Check a configuration file with its rules; say what is wrong, a line each.
+    """Check a configuration file and its rules; print one line for each mistake.
 
-    FILE may be - for standard input. The exit code is 2 if anything is wrong.
+    FILE may be - for standard input. The exit code is 2 if there is a mistake.
     """
     from faultinject.config.file import shown_path
 
@@ -97,7 +97,7 @@ def check(file: Path) -> int:
     if found.problems:
         return 2
     click.echo(
-        f"{shown_path(file)}: {_COUNTED.get(found.count, f'{found.count} rules, all')} can be used"
+        f"{shown_path(file)}: {_COUNTED.get(found.count, f'{found.count} rules; all')} can be used"
     )
     return 0
 
@@ -105,7 +105,7 @@ def check(file: Path) -> int:
 @rules.command("init", cls=HelpfulCommand)
 @click.argument("file", type=click.Path(path_type=Path), default="-")
 def init(file: Path) -> None:
-    """Write a commented first file of rules (YAML); without FILE, or as -, to standard output."""
+    """Write a first file of rules with comments (YAML). Without FILE, or for -, print it."""
     from importlib import resources
 
     text = (resources.files("faultinject.cli") / "first_rules.yaml").read_text("utf-8")
@@ -116,7 +116,7 @@ def init(file: Path) -> None:
         with file.open("x", encoding="utf-8") as new:
             new.write(text)
     except FileExistsError:
-        raise SettingsError(f"{file}: it is there already; name another file") from None
+        raise SettingsError(f"{file}: the file exists already; choose another name") from None
     except OSError as error:
         raise StartError(f"cannot write {file}: {error.strerror or error}") from None
     click.echo(f"wrote {file}; next: faultinject proxy --config {file}", err=True)

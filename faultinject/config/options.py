@@ -50,13 +50,13 @@ class Option:
     group: str
     help: str
     default: str | None = None
-    """The default as the command line would have it; None if the help says what happens."""
+    """The default as on the command line; None if the help describes what happens."""
     field: str | None = None
-    """The field of `Settings`, if it is not ``key``; empty if the option is no setting."""
+    """The field of `Settings`, if it is not ``key``; empty if the option is not a setting."""
     file_key: str | None = None
     """The key in a file, if it is not the name with underscores."""
     command_line_only: bool = False
-    """Whether neither the environment nor a file may have it."""
+    """Whether the environment and the file cannot have it."""
 
     @property
     def flag(self) -> str:
@@ -128,17 +128,16 @@ PRESET = Option(
     name="preset",
     kind=PRESETS,
     group=FAILS,
-    help="Have failures happen that are known by name ('faultinject presets' lists them);"
-    " overloaded@0.3 to three in ten requests, overloaded@first=2 to the first two attempts of each"
-    " call.",
+    help="Inject a failure by its name ('faultinject presets' lists them). overloaded@0.3 makes"
+    " three in ten requests fail, overloaded@first=2 the first two attempts of each call.",
 )
 RULE = Option(
     name="rule",
     kind=RuleLines("--rule", VARIABLE_PREFIX + "RULE", metavar="RULE"),
     group=FAILS,
     file_key="rules",
-    help="Have a failure happen by a rule of your own, as in 'respond 529 first=2"
-    " per=attempt-group'. Asked before the file's rules and before presets.",
+    help="Inject a failure by a rule, as in 'respond 529 first=2 per=attempt-group'. It goes before"
+    " the file's rules and before presets.",
 )
 ONLY = Option(
     name="only",
@@ -146,13 +145,14 @@ ONLY = Option(
     group=FAILS,
     default="api",
     help="Which requests presets and the error are for: calls of a model, all calls of the API,"
-    " or all, housekeeping (telemetry, settings, HEAD) too.",
+    " or every request, also housekeeping (telemetry, settings, HEAD).",
 )
 SEED = Option(
     name="seed",
     kind=whole_number(0, 2**64 - 1, "NUMBER"),
     group=FAILS,
-    help="Repeat the draws of an earlier run. Without it a seed is drawn, and printed at start.",
+    help="Repeat the random choices of an earlier run. Without it a new seed is used, and printed"
+    " at start.",
 )
 NO_MARKER = Option(
     name="no-marker",
@@ -160,15 +160,15 @@ NO_MARKER = Option(
     group=FAILS,
     default="false",
     field="marker",
-    help="Leave out the header x-faultinject, which says that an answer was injected.",
+    help="Leave out the header x-faultinject, which marks injected answers.",
 )
 TARGET_HOST = Option(
     name="target-host",
     kind=TARGETS,
     group=HOSTS,
     default="api.anthropic.com",
-    help="A host to look into; *.example.com is every name below example.com. Without a port, any"
-    " port. Everything else is relayed untouched.",
+    help="A host whose requests may fail. *.example.com is every name below example.com. Without a"
+    " port, any port. Connections to other hosts are relayed untouched.",
 )
 HOST = Option(
     name="host",
@@ -188,14 +188,15 @@ READY_FILE = Option(
     name="ready-file",
     kind=FILE,
     group=LISTENING,
-    help="Write how to reach it to this file (JSON) once it listens, and remove it at exit.",
+    help="Write how to reach the proxy or plugin to this file (JSON) once it listens, and remove"
+    " the file at exit.",
 )
 CA_CERT = Option(
     name="ca-cert",
     kind=FILE,
     group=CERTIFICATES,
-    help="Certificate (PEM) of a certificate authority of yours; needs --ca-key. Without the two,"
-    " faultinject makes an authority of its own on first use.",
+    help="Certificate (PEM) of your own certificate authority; needs --ca-key. Without both,"
+    " faultinject makes an authority on first use.",
 )
 CA_KEY = Option(
     name="ca-key",
@@ -223,14 +224,14 @@ INSTALL_CA = Option(
     group=CERTIFICATES,
     field="",
     command_line_only=True,
-    help="Make this system trust the authority, and exit. Says first what it will run.",
+    help="Make this system trust the authority, and exit. First it prints what it will run.",
 )
 CONNECT_TO = Option(
     name="connect-to",
     kind=MAPPINGS,
     group=UPSTREAM,
-    help="Connect to ADDRESS:PORT instead of HOST:PORT, as curl's option does. Empty parts match"
-    " all, or keep what was asked for; IPv6 in brackets.",
+    help="Connect to ADDRESS:PORT instead of HOST:PORT, as with curl. An empty HOST or PORT matches"
+    " any, an empty ADDRESS or PORT is kept. Write IPv6 in brackets.",
 )
 UPSTREAM_CA = Option(
     name="upstream-ca",
@@ -250,30 +251,30 @@ ALLOW_FOREIGN_KEYS = Option(
     kind=FLAG,
     group=UPSTREAM,
     default="false",
-    help="Send a target keys of another vendor's form, too, when the proxy is the base URL: for"
-    " targets that are gateways.",
+    help="When the proxy is the base URL, send a target also keys that look like another vendor's."
+    " For targets that are gateways.",
 )
 REFUSE_WEBSOCKET = Option(
     name="refuse-websocket",
     kind=FLAG,
     group=UPSTREAM,
     default="false",
-    help="Answer a target's clients that ask for a WebSocket with 426, so that those that can"
-    " (Codex) use plain requests, which rules reach.",
+    help="Answer requests for a WebSocket to a target with 426, so that clients that can (Codex)"
+    " use plain requests, which rules can match.",
 )
 FAKE_UPSTREAM = Option(
     name="fake-upstream",
     kind=FLAG,
     group=UPSTREAM,
     default="false",
-    help="Answer for the targets with a small API inside faultinject: no key, no network.",
+    help="Send the targets' requests to a small fake API inside faultinject: no key, no network.",
 )
 FAKE_PACE = Option(
     name="fake-pace",
     kind=PAUSE,
     group=UPSTREAM,
     default="40ms",
-    help="The time between two events of a stream of that API, as 40ms or 1.5s (a bare number is"
+    help="The time between two events of the fake API's streams, as 40ms or 1.5s (a bare number is"
     " seconds); 0 sends them at once. Needs --fake-upstream.",
 )
 LOG_LEVEL = Option(
@@ -288,7 +289,7 @@ LOG_FORMAT = Option(
     kind=choice("text", "json"),
     group=OUTPUT,
     default="text",
-    help="Print events as text, or as a JSON object a line.",
+    help="Print events as text, or as one JSON object per line.",
 )
 SUMMARY = Option(
     name="summary",
@@ -335,14 +336,14 @@ PORT = Option(
     kind=whole_number(0, 65535, "PORT"),
     group=LISTENING,
     default="50051",
-    help="The port on which Fault calls about the client's side of tunnels; 0 picks a free one.",
+    help="The port that Fault calls for the client's side of tunnels; 0 picks a free one.",
 )
 UPSTREAM_PORT = Option(
     name="upstream-port",
     kind=whole_number(0, 65535, "PORT"),
     group=LISTENING,
     default="50052",
-    help="The port on which Fault calls about the upstream's side of tunnels; 0 picks a free one.",
+    help="The port that Fault calls for the upstream's side of tunnels; 0 picks a free one.",
 )
 TUNNEL = Option(
     name="tunnel",

@@ -83,7 +83,10 @@ def test_export_destroys_nothing(run, tmp_path, certificate, kind):
     file.write_text(content)
     code, out, err = run("ca", "export", str(file))
     assert (code, out) == (2, "")
-    assert err == f"faultinject: {file}: is there and is not one certificate; name another file\n"
+    assert (
+        err
+        == f"faultinject: {file}: the file exists and is not one certificate; choose another name\n"
+    )
     assert file.read_text() == content
 
 

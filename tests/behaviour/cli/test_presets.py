@@ -32,7 +32,7 @@ def test_the_list_is_as_wide_as_the_terminal(run, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     code, out, err = run("presets")
     assert (code, err) == (0, "")
-    listed = out.partition("\nHave one happen")[0]
+    listed = out.partition("\nInject one")[0]
     indented = [line for line in listed.splitlines() if line.startswith(" ")]
     assert max(map(len, indented)) <= min(columns, 100)
     words = " ".join(listed.split())
@@ -45,7 +45,7 @@ def test_the_list_is_as_wide_as_the_terminal(run, monkeypatch, columns):
 def test_the_list_for_grep_has_a_line_each(run, monkeypatch):
     """Where there is no terminal."""
     monkeypatch.delenv("COLUMNS")
-    listed = run("presets")[1].partition("\nHave one happen")[0]
+    listed = run("presets")[1].partition("\nInject one")[0]
     lines = [line.split() for line in listed.splitlines() if line.startswith(" ")]
     assert lines == [[name, *preset_named(name).sees.split()] for name in NAMES]
 
@@ -73,17 +73,17 @@ def test_a_note_is_shown(run):
     """Of the presets that have one."""
     note = preset_named("tool-json-cut").note
     assert note is not None
-    assert f"To note: {note}" in " ".join(run("presets", "show", "tool-json-cut")[1].split())
+    assert f"Note: {note}" in " ".join(run("presets", "show", "tool-json-cut")[1].split())
     assert "To note" not in run("presets", "show", "flaky")[1]
 
 
 def test_whom_it_meets_is_shown(run):
     """Calls of the API, or every connection."""
     met = " ".join(run("presets", "show", "overloaded")[1].split())
-    assert "Whom it meets: calls of the API to a target" in met
+    assert "Which requests it hits: calls of the API to a target" in met
     for name in ("tls-reset", "proxy-407"):
         met = " ".join(run("presets", "show", name)[1].split())
-        assert "Whom it meets: every connection to a target" in met
+        assert "Which requests it hits: every connection to a target" in met
 
 
 def test_one_api_alone(run):
@@ -92,7 +92,7 @@ def test_one_api_alone(run):
     assert "---- openai" in out
     assert "---- anthropic" not in out
     code, _, err = run("presets", "show", "overloaded", "--provider", "opnai")
-    expected = "faultinject: --provider: 'opnai' is no API that is known; did you mean openai?\n"
+    expected = "faultinject: --provider: 'opnai' is not a known API; did you mean openai?\n"
     assert (code, err) == (2, expected)
     assert "there are anthropic, " in run("presets", "show", "flaky", "--provider", "zz")[2]
 
@@ -119,10 +119,11 @@ def test_one_that_is_none(run):
 def test_one_as_it_is_chosen(run):
     """What is behind the @ is said in words, for the rules are shown as they are."""
     out = " ".join(run("presets", "show", "overloaded@30%@first=2")[1].split())
-    assert "As it is chosen: with 0.3 times the chance of each rule below, 100 % at most." in out
-    assert "first attempts of each call alone, as with when: {first: 2, per: attempt-group}." in out
-    assert "To let a client that tries again" not in out
-    assert "As it is chosen" not in run("presets", "show", "overloaded")[1]
+    assert "As given: each rule below has 0.3 times its chance, at most 100 %." in out
+    when = "when: {first: 2, per: attempt-group}"
+    assert f"only for the first attempts of each call, as with {when}." in out
+    assert "To let retries succeed" not in out
+    assert "As given" not in run("presets", "show", "overloaded")[1]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_one_as_it_is_chosen(run):
         ("overloaded@fist=2", "'fist=2' is not a chance (.*), nor first=N as in first=2"),
         ("overloded@2", "there is no preset 'overloded'; did you mean overloaded?"),
         ("tls-reset@first=2", "--preset tls-reset@first=2: its rule .*; leave @first out, or .*"),
-        ("flaky@2 --rules", "--rules prints the rules of flaky as they are; leave out .* the @"),
+        ("flaky@2 --rules", "--rules prints the rules of flaky as they are; leave out the @"),
     ],
 )
 def test_one_that_cannot_be_chosen_so(run, arguments, problem):

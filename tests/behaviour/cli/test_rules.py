@@ -24,9 +24,12 @@ def test_a_first_file_is_good(run, tmp_path):
     path = str(tmp_path / "new.yaml")
     code, out, err = run("rules", "init", path)
     assert (code, out, err) == (0, "", f"wrote {path}; next: faultinject proxy --config {path}\n")
-    assert run("rules", "check", path) == (0, f"{path}: 2 rules, all can be used\n", "")
+    assert run("rules", "check", path) == (0, f"{path}: 2 rules; all can be used\n", "")
     code, _, err = run("rules", "init", path)
-    assert (code, err) == (2, f"faultinject: {path}: it is there already; name another file\n")
+    assert (code, err) == (
+        2,
+        f"faultinject: {path}: the file exists already; choose another name\n",
+    )
 
 
 def test_what_is_commented_out_in_it_is_good_too(run, file):
@@ -151,7 +154,7 @@ def test_warnings_and_what_the_plugin_cannot_do(run, file):
     """They are told, and the file is good all the same."""
     path = file("rules: [{name: a, fault: {break: reset}}, {name: b, fault: pass}]")
     code, out, err = run("rules", "check", path)
-    assert (code, out) == (0, f"{path}: 2 rules, all can be used\n")
+    assert (code, out) == (0, f"{path}: 2 rules; all can be used\n")
     warning, note = err.splitlines()
     assert warning.startswith(f"warning: {path}: rules[1]: it is never reached: ")
     assert note.startswith(
@@ -170,10 +173,10 @@ def test_the_help_is_worth_reading(run):
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("status_code: 429\nerror_probability: 0.5", "there is no rule in it; it can be used"),
-        ("rules: [{fault: pass}]", "1 rule, it can be used"),
-        ("rules: [{fault: pass}]\nseed: 1\nstatus_code: 429", "1 rule, it can be used"),
-        ("preset: bad-day", "rules, all can be used"),
+        ("status_code: 429\nerror_probability: 0.5", "no rules; the file can be used"),
+        ("rules: [{fault: pass}]", "1 rule; it can be used"),
+        ("rules: [{fault: pass}]\nseed: 1\nstatus_code: 429", "1 rule; it can be used"),
+        ("preset: bad-day", "rules; all can be used"),
     ],
 )
 def test_how_many_rules_there_are(run, file, text, found):
