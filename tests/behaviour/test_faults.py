@@ -14,33 +14,11 @@ import trio.testing
 from faultinject.errors import UpstreamError
 from faultinject.events import Warned
 from faultinject.settings import Limits
-from tests.support.bench import TARGET, Script, ok, open_bench, post, trusting_context
-from tests.support.llm_api import chunk, message_events
+from tests.support.bench import TARGET, ok, open_bench, post, trusting_context
+from tests.support.llm_api import chunk
 from tests.support.peer import Cut, Message, Peer
+from tests.support.stream_api import ASK, EVENTS, HEAD, ZERO, streams
 from tests.support.tls_peers import client_hello
-
-HEAD = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
-    b"request-id: req_origin\r\nTransfer-Encoding: chunked\r\n\r\n"
-)
-EVENTS = message_events()
-ZERO = b"0\r\n\r\n"
-ASK = post("/v1/messages", json.dumps({"model": "m", "stream": True}).encode())
-GAP_SECONDS = 1.0
-
-
-def streams(*events: bytes, head: bytes = HEAD, gap_seconds: float = GAP_SECONDS) -> Script:
-    """Return a script that answers each request by a stream, its events a second apart."""
-
-    async def script(upstream: Peer) -> None:
-        while await upstream.read_message():
-            await upstream.send(head)
-            for event in events or EVENTS:
-                await trio.sleep(gap_seconds)
-                await upstream.send(chunk(event))
-            await upstream.send(ZERO)
-
-    return script
 
 
 def stream(**fault: Any) -> dict[str, Any]:
@@ -81,17 +59,6 @@ async def test_an_error_within_a_stream(autojump_clock):
         assert bench.dialer.pipes[0].closed
         bench.rules()
         assert [data for _, data in (await read_stream(client))[1]] == EVENTS
-
-
-async def test_a_stall_has_delivered_what_came_before(autojump_clock):
-    """Five events at their times; the sixth and what follows, when the stall is over."""
-    async with open_bench(upstream=streams()) as bench:
-        bench.rules(stream(after={"count": 5}, stall="60s"))
-        _, chunks = await read_stream(await bench.tls())
-        assert b"".join(data for _, data in chunks) == b"".join(EVENTS)
-        times = [when for when, _ in chunks]
-        assert times[:5] == pytest.approx([1, 2, 3, 4, 5])
-        assert times[5] == pytest.approx(65)
 
 
 async def test_a_time_comes_though_the_upstream_is_silent(autojump_clock):

@@ -15,20 +15,13 @@ import pytest
 import trio
 import trio.testing
 
-from tests.support.bench import TARGET, get, ok, post
-from tests.support.llm_api import chunk, message_events
+from tests.support.bench import TARGET, Script, get, ok, post
+from tests.support.llm_api import chunk
 from tests.support.peer import Cut, Message, Peer
+from tests.support.stream_api import ASK, EVENTS, HEAD, NO_BODY, ZERO, at_once, rule
 from tests.support.transports import EXCEPTIONS, OPENERS, Connected, Transport
 
-HEAD = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
-    b"request-id: req_origin\r\nTransfer-Encoding: chunked\r\n\r\n"
-)
-EVENTS = message_events()
-ZERO = b"0\r\n\r\n"
-ASK = post("/v1/messages", json.dumps({"model": "m", "stream": True}).encode())
 PLAIN = b"HTTP/1.1 200 All  right\r\nx-lower: 1\r\nX-UPPER:2\r\nContent-Length: 5\r\n\r\nplain"
-NO_BODY = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n"
 GIVEN_UP_SECONDS = 200.0
 
 
@@ -45,11 +38,6 @@ async def api(upstream: Peer) -> None:
                 await trio.sleep(1)
                 await upstream.send(chunk(event))
             await upstream.send(ZERO)
-
-
-def rule(**fault: Any) -> dict[str, Any]:
-    """Return a rule that harms each request."""
-    return {"name": "harm", "fault": fault}
 
 
 async def seen(client: Peer, request: bytes) -> tuple[bytes, float]:
@@ -105,6 +93,34 @@ async def test_an_injected_answer(transport: Transport, clock: trio.abc.Clock) -
         assert b"POST /v1/messages HTTP/1.1" not in asked
         [exchange] = await here.exchanges()
         assert (exchange.outcome, exchange.rule, exchange.status) == ("injected", "harm", 418)
+
+
+async def test_an_answer_in_the_apis_words(transport: Transport, clock: trio.abc.Clock) -> None:
+    """With its retry-after, and without asking anybody."""
+    respond = {"status": 429, "retry_after": 7}
+    async with transport.open(api, rule(respond=respond)) as here:
+        began = trio.current_time()
+        answer = await here.client.ask(ASK)
+        assert (answer.status, answer.header(b"retry-after")) == (429, b"7")
+        assert answer.json()["error"]["type"] == "rate_limit_error"
+        assert trio.current_time() - began < 1
+        await check_goes_on(here)
+
+
+async def test_an_answer_that_is_lost(transport: Transport, clock: trio.abc.Clock) -> None:
+    """The API did the work, and its client is told something else."""
+    asked: list[bytes] = []
+
+    async def remembers(upstream: Peer) -> None:
+        while request := await upstream.read_message():
+            asked.append(request.line)
+            await upstream.send(NO_BODY if request.line.startswith(b"HEAD") else PLAIN)
+
+    respond = {"status": 504, "upstream": "answered"}
+    async with transport.open(remembers, rule(respond=respond)) as here:
+        assert (await here.client.ask(ASK)).status == 504
+        assert asked.count(b"POST /v1/messages HTTP/1.1") == 1
+        await check_goes_on(here)
 
 
 async def test_what_is_forwarded_is_not_touched(
@@ -266,17 +282,23 @@ async def test_a_stream_that_is_garbled(transport: Transport, clock: trio.abc.Cl
         await check_goes_on(here)
 
 
-async def test_an_event_that_is_dropped(transport: Transport, clock: trio.abc.Clock) -> None:
-    """The others pass as they are."""
-    async with transport.open(api, rule(stream={"before": "ping", "drop": True})) as here:
-        said, _ = await seen(here.client, ASK)
-        assert said == HEAD + b"".join(chunk(e) for e in EVENTS if b"ping" not in e) + ZERO
-        await check_goes_on(here)
+@pytest.mark.parametrize("script", [api, at_once])
+async def test_an_event_that_is_dropped(
+    script: Script, transport: Transport, clock: trio.abc.Clock
+) -> None:
+    """The others pass, however they came."""
+    async with transport.open(script, rule(stream={"before": "ping", "drop": True})) as here:
+        answer = await here.client.ask(ASK)
+        assert answer.head == HEAD
+        assert answer.body == b"".join(event for event in EVENTS if b"ping" not in event)
 
 
-async def test_a_stream_that_is_cut(transport: Transport, clock: trio.abc.Clock) -> None:
+@pytest.mark.parametrize("script", [api, at_once])
+async def test_a_stream_that_is_cut(
+    script: Script, transport: Transport, clock: trio.abc.Clock
+) -> None:
     """Three events, and then the end, without the last chunk."""
-    async with transport.open(api, rule(stream={"after": {"count": 3}, "cut": True})) as here:
+    async with transport.open(script, rule(stream={"after": {"count": 3}, "cut": True})) as here:
         said, seconds = await seen(here.client, ASK)
         assert said == HEAD + b"".join(map(chunk, EVENTS[:3]))
         assert seconds < 10

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import trio
 import trio.testing
 
 from faultinject.plugin.calls import Replace
 from faultinject.plugin.reply.reply_stream import HELD_SECONDS, SESSION_OVER
-from tests.behaviour.test_faults import ASK, EVENTS, HEAD, ZERO, stream, streams
 from tests.support.bench import TARGET, trusting_context
 from tests.support.llm_api import chunk
 from tests.support.peer import Peer
 from tests.support.reply_world import one_tunnel, world
+from tests.support.stream_api import ASK, EVENTS, HEAD, ZERO, rule, streams
 
 WHOLE = HEAD + b"".join(map(chunk, EVENTS)) + ZERO
-
-
-def rule(**fault: Any) -> dict[str, Any]:
-    """Return a rule with a fault."""
-    return {"name": "harm", "fault": fault}
 
 
 async def test_a_stream_comes_at_once_when_it_is_whole(autojump_clock: trio.abc.Clock) -> None:
@@ -51,21 +44,10 @@ async def test_a_delay_holds_the_chunk(autojump_clock: trio.abc.Clock) -> None:
         assert trio.current_time() - began == pytest.approx(31)
 
 
-async def test_an_error_within_a_stream(autojump_clock: trio.abc.Clock) -> None:
-    """The API's error where it is due, the proper end, and the tunnel goes on."""
-    async with one_tunnel(upstream=streams()) as (here, _, peer):
-        here.bench.rules(stream(after={"count": 5}, error="overloaded_error"))
-        for _ in range(2):
-            await peer.send(ASK)
-            answer = await peer.read_until(ZERO)
-            assert answer.startswith(HEAD + b"".join(map(chunk, EVENTS[:5])))
-            assert b'"overloaded_error"' in answer
-
-
 async def test_a_stream_that_is_cut(autojump_clock: trio.abc.Clock) -> None:
     """The client sees what came before, and then the end of TLS, in one reply."""
     async with one_tunnel(upstream=streams()) as (here, host, peer):
-        here.bench.rules(stream(after={"count": 3}, cut=True))
+        here.bench.rules(rule(stream={"after": {"count": 3}, "cut": True}))
         await peer.send(ASK)
         answer = await peer.rest()
         assert answer == HEAD + b"".join(map(chunk, EVENTS[:3]))

@@ -10,10 +10,10 @@ from faultinject.events import ExchangeEnded, SessionEnded
 from faultinject.plugin.duplex.tunnel_lease import MOST_AHEAD
 from tests.support.bench import TARGET, get, ok, post
 from tests.support.fault_world import World, answers_all, world
-from tests.support.peer import Cut, Peer
+from tests.support.peer import Peer
 
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n"
-TWO_MEGABYTES = bytes(range(256)) * 8_000
+LONG_BODY = bytes(range(256)) * 3_000
 
 
 def expecting(path: str, length: int) -> bytes:
@@ -159,19 +159,19 @@ async def test_a_long_upload_to_an_upstream_that_pauses(
             received.extend(body)
             return
         pauses_at = 0
-        while len(received) < len(TWO_MEGABYTES):
+        while len(received) < len(LONG_BODY):
             received.extend(await upstream.receive())
             if len(received) >= pauses_at:
-                pauses_at += 300_000
+                pauses_at += 120_000
                 await trio.sleep(0.5)
 
     async with world(script=pauses, raw=raw) as here:
         peer = await here.tls()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(peer.send, framing("/", TWO_MEGABYTES))  # type: ignore[operator]
+            nursery.start_soon(peer.send, framing("/", LONG_BODY))  # type: ignore[operator]
             answer = await peer.answer()
-        assert answer.body == b"%d" % len(TWO_MEGABYTES)
-        assert received == TWO_MEGABYTES
+        assert answer.body == b"%d" % len(LONG_BODY)
+        assert received == LONG_BODY
         await check_still_usable(here, peer)
 
 
@@ -180,7 +180,7 @@ async def test_a_paced_upload(autojump_clock: trio.abc.Clock) -> None:
     async with world() as here:
         peer = await here.tls()
         body = b"%06d\n" * 1
-        pieces = [body % number for number in range(1000)]
+        pieces = [body % number for number in range(200)]
         whole = b"".join(pieces)
         await peer.send(post("/", whole)[: -len(whole)])
         for piece in pieces:
@@ -215,23 +215,6 @@ async def test_a_client_that_wants_the_end(autojump_clock: trio.abc.Clock) -> No
         assert len(here.bench.of(SessionEnded)) == 1
 
 
-async def test_an_answer_that_breaks_off(autojump_clock: trio.abc.Clock) -> None:
-    """The client must not take it for whole."""
-
-    async def breaks_off(upstream: Peer) -> None:
-        await upstream.read_message()
-        await upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
-        raise Cut
-
-    async with world(script=breaks_off) as here:
-        peer = await here.tls()
-        await peer.send(get("/1"))
-        with pytest.raises((Cut, trio.BrokenResourceError)):
-            await peer.answer()
-        [ended] = here.bench.of(ExchangeEnded)
-        assert ended.outcome == "upstream-error"
-
-
 @pytest.mark.parametrize("last_words", [b"", b"HTTP/1.1 200 OK\r\nConten", b"nonsense\r\n\r\n"])
 async def test_an_upstream_that_answers_no_carrier(
     last_words: bytes, autojump_clock: trio.abc.Clock
@@ -248,20 +231,6 @@ async def test_an_upstream_that_answers_no_carrier(
         assert (await peer.ask(get("/1"))).status == 429
         assert await peer.end() == b""
         assert here.bench.outcomes == ["injected"]
-
-
-async def test_an_upstream_that_leaves_unasked(autojump_clock: trio.abc.Clock) -> None:
-    """The client hears of it as the proxy's do: 502."""
-
-    async def leaves(upstream: Peer) -> None:
-        await upstream.read_message()
-
-    async with world(script=leaves) as here:
-        peer = await here.tls()
-        answer = await peer.ask(get("/1"))
-        assert answer.status == 502
-        assert answer.json()["error"]["kind"] == "disconnected"
-        assert here.bench.outcomes == ["upstream-error"]
 
 
 async def test_early_answers_are_seen(autojump_clock: trio.abc.Clock) -> None:

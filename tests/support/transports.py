@@ -26,7 +26,7 @@ from tests.support.bench import TARGET, Bench, Script, echoes, open_bench, trust
 from tests.support.peer import Peer
 from tests.support.running import upstream as listening_upstream
 
-ON_SOCKETS_SECONDS = 0.05
+ON_SOCKETS_SECONDS = 0.02
 """How long nothing may move on real sockets before the clock jumps."""
 
 
