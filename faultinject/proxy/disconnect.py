@@ -26,6 +26,8 @@ class ClientWatch:
     limits: Limits
     ended: trio.Event = field(factory=trio.Event, init=False)
     """Set when the client has ended its side and may still be reading."""
+    on_gone: Callable[[], None] = lambda: None
+    """Called when the client has left."""
 
     async def run(self) -> None:
         """Return when there is nothing more to watch for. Raises `ClientGoneError`.
@@ -34,6 +36,13 @@ class ClientWatch:
         still read. If it has not, the end means that it does not want the response any more: the
         upstream should stop working on it.
         """
+        try:
+            await self._run()
+        except ClientGoneError:
+            self.on_gone()
+            raise
+
+    async def _run(self) -> None:
         if not self.lease.before_watch():
             return
         may_half_close = self.client.half_closeable and self.client.is_last_request

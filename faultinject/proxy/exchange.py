@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import cast
 
@@ -23,13 +22,12 @@ from faultinject.net.streams import send_close_notify
 from faultinject.net.timeouts import Timeout
 from faultinject.providers.framing.sse import StreamTail
 from faultinject.providers.known import provider_for
-from faultinject.providers.provider import asked_wait_seconds
+from faultinject.proxy.attempt_end import ExchangeEnd
 from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.proxy.forward import Forwarding
 from faultinject.proxy.local_reply import dated, local_reply
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease
-from faultinject.rules.attempts import Ended
 from faultinject.settings import Limits
 
 _WHOLE: tuple[Outcome, ...] = ("forwarded", "harmed", "not-reached", "injected")
@@ -54,6 +52,8 @@ class Exchange:
     """The page in a browser that sent the request."""
     on_upgrade: Callable[[], None] = lambda: None
     """Called after a 101, when the connection becomes a relay."""
+    on_end: Callable[[ExchangeEnd], None] | None = None
+    """Called with how it ends, before the client can notice it; None if nobody counts attempts."""
     outcome: Outcome = "client-gone"
     head: ResponseHead | None = None
     """The head of the response that the client was sent; None if none had begun."""
@@ -65,6 +65,34 @@ class Exchange:
     """Whether the response broke off because the upstream reset its connection."""
     relayed: Relayed = field(factory=Relayed)
     """What was relayed after an upgrade."""
+    _own: Outcome | None = None
+    """The outcome of the response that did not come from the upstream, once it is being sent."""
+
+    @property
+    def end(self) -> ExchangeEnd:
+        """How it ended, once it is over."""
+        fault_filter = self.fault_filter
+        head = self.head or (fault_filter.head if fault_filter is not None else None)
+        return ExchangeEnd(self.outcome, head, fault_filter, self.answered)
+
+    async def before_last(self, head: ResponseHead | None, *, whole: bool = True) -> None:
+        """Note that the last bytes of the response are about to be sent.
+
+        The client may act on them before this task runs again. As long as there is no room for
+        them the exchange is not over. ``whole`` says whether the response is complete then. Raises
+        `ClientGoneError`.
+        """
+        if self.on_end is not None:
+            await self.client.wait_for_room()
+            outcome = self._own or self._passed_on
+            self.on_end(ExchangeEnd(outcome, head, self.fault_filter, whole))
+
+    def client_left(self, head: ResponseHead | None) -> None:
+        """Note that the client has left: its next attempt may have begun already."""
+        if self.on_end is not None:
+            outcome = self._own if self._own and self._has_begun else None
+            outcome = outcome or self._unless_harmed("client-gone")
+            self.on_end(ExchangeEnd(outcome, head, self.fault_filter, answered=False))
 
     async def inject(
         self, request: RequestHead, response: InjectedResponse, *, last: bool = False
@@ -120,6 +148,8 @@ class Exchange:
             self.client, self.lease, self.timeout, self.limits, self.fault_filter
         )
         forwarding.on_answer = on_answer
+        if self.on_end is not None:
+            forwarding.before_last, forwarding.on_gone = self.before_last, self.client_left
         forwarding.on_head = None if self.page is None else self.page.learn
         try:
             await forwarding.run(request, origin, received)
@@ -152,8 +182,7 @@ class Exchange:
         path = request.target.partition(b"?")[0].decode("ascii", "backslashreplace")
         shape = provider_for(origin.authority.host, path).shape(path)
         if tail is not None and shape.ends_with(tail.last):
-            passed: Outcome = "forwarded" if self.fault_filter is None else "not-reached"
-            self.outcome, self.answered = self._unless_harmed(passed), True
+            self.outcome, self.answered = self._passed_on, True
         else:
             self.outcome, self.error = self._unless_harmed("client-gone"), str(error)
 
@@ -170,6 +199,11 @@ class Exchange:
         return self.answered or (
             self.fault_filter is not None and self.fault_filter.ending is not None
         )
+
+    @property
+    def _passed_on(self) -> Outcome:
+        """The outcome if the upstream's response was sent on to its end."""
+        return self._unless_harmed("forwarded" if self.fault_filter is None else "not-reached")
 
     def _unless_harmed(self, outcome: Outcome) -> Outcome:
         """Return ``harmed`` if a rule has done something already, else the outcome."""
@@ -189,7 +223,7 @@ class Exchange:
     def _response_ended(self) -> None:
         """Set the outcome: the response is complete, though the request may not be."""
         fault_filter = self.fault_filter
-        self.outcome = self._unless_harmed("forwarded" if fault_filter is None else "not-reached")
+        self.outcome = self._passed_on
         self.answered = fault_filter is None or fault_filter.ending is None
 
     async def _relay_upgraded(self) -> None:
@@ -241,6 +275,7 @@ class Exchange:
                 await self.fault_filter.answer(parts, self.lease)
             else:
                 self.timeout.reset("the client to read its answer", self.limits.send_seconds)
+                await self.before_last(cast("ResponseHead", parts[0]))
                 await self.client.send(*parts)
             self.head = cast("ResponseHead", parts[0])
             return response.status
@@ -259,6 +294,7 @@ class Exchange:
 
         ``send`` gets True if the request was read to its end. It returns the status.
         """
+        self._own = outcome
         try:
             await self._prepare_reply(last)
             self.status = await send(not last and await self._drain_request())
@@ -306,38 +342,3 @@ class Exchange:
             if pause.cancelled_caught:
                 return False
         return True
-
-
-def ended(exchange: Exchange, host: str, path: str, now_seconds: float) -> Ended:
-    """Return how an attempt ended, for rules that count them. ``now_seconds`` is the run's time.
-
-    A rule made it fail if it answered in the API's place, harmed the response, or took so long
-    that the client left. The API made it fail if its response never came, broke off, or shows that
-    a retry may help. A client that left for any other reason had no failure.
-    """
-    head = _head(exchange)
-    wait = 0.0 if head is None else asked_wait_seconds(head, time.time())
-    return Ended(now_seconds, _failed(exchange, host, path), wait)
-
-
-def _failed(exchange: Exchange, host: str, path: str) -> bool:
-    if exchange.outcome == "upstream-error":
-        return True
-    if exchange.outcome in ("injected", "harmed") and _failed_by_rule(exchange):
-        return True
-    head = _head(exchange)
-    if head is None or exchange.outcome not in ("forwarded", "harmed", "not-reached"):
-        return False
-    return provider_for(host, path).is_transient(head)
-
-
-def _head(exchange: Exchange) -> ResponseHead | None:
-    fault_filter = exchange.fault_filter
-    return exchange.head or (fault_filter.head if fault_filter is not None else None)
-
-
-def _failed_by_rule(exchange: Exchange) -> bool:
-    fault_filter = exchange.fault_filter
-    if fault_filter is None or fault_filter.harmed or not exchange.answered:
-        return True
-    return exchange.outcome == "injected" and not fault_filter.plan.stream

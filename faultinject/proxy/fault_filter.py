@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import islice
 from typing import cast
 
@@ -63,6 +63,10 @@ class FaultFilter:
     status: int | None = None
     """The status that the client was sent."""
     ending: CloseMode | None = None
+    before_last: Callable[..., Awaitable[None]] | None = None
+    """Called before the response's last bytes are sent (see `Exchange.before_last`)."""
+    on_gone: Callable[[ResponseHead | None], None] | None = None
+    """Called with the head that the client was sent, if any, when the client has left."""
     on_wait: Callable[[str, float], None] | None = None
     """Called when a fault begins to take time: with its description and its seconds at most."""
     _made: BuiltFaults | None = None
@@ -153,7 +157,7 @@ class FaultFilter:
 
         Raises `ClientGoneError` as soon as the client leaves.
         """
-        watch = ClientWatch(self.client, lease, self.limits)
+        watch = ClientWatch(self.client, lease, self.limits, self.client_left)
         self.client_ended = watch.ended
         self.discards_response = False
         await watch.run_while_connected(lambda: self._answer(parts))
@@ -210,10 +214,22 @@ class FaultFilter:
         self._made = self._make(head)
         if not self._made.keeps_length and self.has_body:
             head = reframed(head)
-        await self.client.send(head)
+        over = self._rest_is_due
+        if over:
+            await self._note_last(head)
+            await self.client.send(head, *self._parts[self._place :])
+        else:
+            await self.client.send(head)
         self.head = head
         self.status, self._started = head.status, trio.current_time()
-        return False
+        return over
+
+    @property
+    def _rest_is_due(self) -> bool:
+        """Whether the whole body is there and nothing happens to it: it goes with the head."""
+        rest = self._parts[self._place :]
+        waits = any(each.before is Before.BODY for each in self.plan.waits)
+        return bool(rest) and isinstance(rest[-1], End) and not (waits or self._transform)
 
     def _make(self, head: ResponseHead) -> BuiltFaults:
         plan = self.plan
@@ -237,10 +253,13 @@ class FaultFilter:
         if isinstance(part, bytes) and part and not self._body_begun:
             self._body_begun = True
             await self.wait(Before.BODY)
-        if (chain := self._transform) is None:
-            await self.client.send(part)
-            return isinstance(part, End)
-        return await self._step(chain, part)
+        if (chain := self._transform) is not None:
+            return await self._step(chain, part)
+        over = isinstance(self._parts[-1], End)
+        if over:
+            await self._note_last(self.head)
+        await self.client.send(part, *(self._parts[self._place :] if over else ()))
+        return over
 
     def _rest(self) -> Sequence[Part]:
         """Return the received parts that were not handled yet: the first `MANY`, and the last."""
@@ -260,9 +279,22 @@ class FaultFilter:
                 for each in transform.parts_of(chain):
                     if each.waits:
                         self.report_wait(each.undone, each.lasts_seconds)
+            if isinstance(act, transform.Send) and self.before_last is not None:
+                following.extend(islice(due, 0 if following else 1))
+                if following and isinstance(following[0], transform.Finish):
+                    await self._note_last(self.head)  # a client may act on a stream's last event
             if await self.act(act):
                 return True
         return False
+
+    async def _note_last(self, head: ResponseHead | None, *, whole: bool = True) -> None:
+        if self.before_last is not None:
+            await self.before_last(head, whole=whole)
+
+    def client_left(self) -> None:
+        """Note that the client has left."""
+        if self.on_gone is not None:
+            self.on_gone(self.head)
 
     # Acts
 
@@ -277,6 +309,7 @@ class FaultFilter:
                 await self._sleep_until(self._started + seconds)
                 return False
             case transform.Finish(trailers):
+                await self._note_last(self.head)
                 await self.client.send(End(trailers))
             case transform.Cut():
                 self.ending = self.cut
@@ -285,6 +318,7 @@ class FaultFilter:
             case transform.Hang():
                 await self.hang(None)
             case _:
+                await self._note_last(self.head, whole=False)
                 await self.client.send_raw(act.data)
                 self.ending = self.cut
         return True

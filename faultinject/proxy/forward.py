@@ -7,7 +7,7 @@ ends before the request, the rest of the request is still forwarded.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import trio
 from attrs import define, field
@@ -68,6 +68,10 @@ class Forwarding:
     """Sends the response to the client, if there is a plan for it; else it is sent as it is."""
     on_head: Callable[[ResponseHead], None] | None = None
     """Called with each head that the upstream sends."""
+    before_last: Callable[[ResponseHead | None], Awaitable[None]] | None = None
+    """Called with the response's head before its last bytes are sent."""
+    on_gone: Callable[[ResponseHead | None], None] | None = None
+    """Called with the head that the client was sent, if any, when the client has left."""
     head: ResponseHead | None = None
     """The head of the response that the client was sent."""
     on_answer: Callable[[], None] | None = None
@@ -89,7 +93,7 @@ class Forwarding:
     _client_failure: ClientGoneError | ClientProtocolError | None = None
 
     def __attrs_post_init__(self) -> None:
-        self._watch = ClientWatch(self.client, self.lease, self.limits)
+        self._watch = ClientWatch(self.client, self.lease, self.limits, self._client_left)
         if self.fault_filter is not None:
             self.fault_filter.client_ended = self._watch.ended
 
@@ -158,6 +162,10 @@ class Forwarding:
             if await self._pass_on(parts):
                 self._end_answer()
                 return True
+
+    def _client_left(self) -> None:
+        if self.on_gone is not None:
+            self.on_gone(self.head)
 
     # The request's way
 
@@ -278,6 +286,9 @@ class Forwarding:
                 return await self.fault_filter.pass_on(parts)
             finally:
                 self.head, self.status = self.fault_filter.head, self.fault_filter.status
+        if self.before_last is not None and isinstance(parts[-1], End):
+            heads = [part for part in parts if isinstance(part, ResponseHead)]
+            await self.before_last(heads[-1] if heads else self.head)
         await self.client.send(*parts)
         for part in parts:
             if isinstance(part, ResponseHead):

@@ -21,12 +21,12 @@ from faultinject.http.message import RequestHead, ResponseHead
 from faultinject.net.streams import CloseMode, send_close_notify
 from faultinject.net.tasks import run_with_watcher
 from faultinject.providers.provider import is_event_stream, unknown_stream
+from faultinject.proxy.attempt_end import ExchangeEnd, ended
 from faultinject.proxy.decision import Decision
-from faultinject.proxy.exchange import Exchange, ended
+from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.planned import Planned, fault_filter_of
 from faultinject.proxy.session import Session, report_exchange, report_wait, reported_path
 from faultinject.proxy.upstream.dial import Origin
-from faultinject.rules.attempts import Ended
 from faultinject.rules.facts import Facts
 
 
@@ -194,7 +194,8 @@ class Http1Session:
         try:
             await perform(exchange, decision, origin)
         finally:
-            decision.plan.end(self._ended(decision, exchange))
+            self._end_attempt(decision, exchange.end)
+            decision.plan.end()
             self.ending = self._ending_after(exchange)
             self._report(exchange, decision.request, origin, decision.plan.rule_id, decision.facts)
         self._warn_of_unknown_stream(exchange.head, decision.facts)
@@ -215,12 +216,12 @@ class Http1Session:
                 " rules with stream: true in their match are not for it"
             )
 
-    def _ended(self, decision: Decision, exchange: Exchange) -> Ended | None:
-        """Return how an attempt ended; None if no rule counts attempts."""
-        if decision.plan.attempt is None:
-            return None
-        facts = decision.facts
-        return ended(exchange, facts.host, facts.path, self.session.runtime.now_seconds)
+    def _end_attempt(self, decision: Decision, end: ExchangeEnd) -> None:
+        """Note how an attempt ended, if attempts are counted; the first note counts."""
+        facts, attempt = decision.facts, decision.plan.attempt
+        if attempt is not None:
+            now_seconds = self.session.runtime.now_seconds
+            attempt.end(ended(end, facts.host, facts.path, now_seconds))
 
     async def _decide_and_perform(
         self, exchange: Exchange, decision: Decision, origin: Origin
@@ -237,6 +238,8 @@ class Http1Session:
         except ClientProtocolError as error:
             await exchange.refuse(decision.request.method, error)
         else:
+            if decision.plan.attempt is not None:
+                exchange.on_end = partial(self._end_attempt, decision)
             await _perform(exchange, decision, origin)
 
     async def answer_connect(self, request: RequestHead, origin: Origin) -> bool:

@@ -40,6 +40,8 @@ def fault_filter_of(exchange: Exchange, plan: Plan, facts: Facts) -> FaultFilter
         provider_for(facts.host, facts.path),
         Asked(facts.path, document if isinstance(document, dict) else None, facts.host),
         has_body=facts.method != "HEAD",
+        before_last=None if exchange.on_end is None else exchange.before_last,
+        on_gone=exchange.client_left,
     )
 
 
@@ -114,7 +116,7 @@ class Planned:
 
     async def _watched(self, breaks: Break) -> None:
         fault_filter = self.fault_filter
-        watch = ClientWatch(self.exchange.client, self.exchange.lease, self.exchange.limits)
+        watch = self._new_watch()
         fault_filter.client_ended = watch.ended
 
         async def act() -> None:
@@ -125,6 +127,10 @@ class Planned:
             await self._act(breaks)
 
         await watch.run_while_connected(act)
+
+    def _new_watch(self) -> ClientWatch:
+        exchange, on_gone = self.exchange, self.fault_filter.client_left
+        return ClientWatch(exchange.client, exchange.lease, exchange.limits, on_gone)
 
     async def _act(self, breaks: Break) -> None:
         fault_filter = self.fault_filter
@@ -142,7 +148,7 @@ class Planned:
 
     async def _make(self) -> None:
         async def send(whole: bool) -> int | None:
-            watch = ClientWatch(self.exchange.client, self.exchange.lease, self.exchange.limits)
+            watch = self._new_watch()
             self.fault_filter.client_ended = watch.ended
             await watch.run_while_connected(lambda: self._send_synthetic(close=not whole))
             return self.fault_filter.status

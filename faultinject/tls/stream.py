@@ -255,7 +255,8 @@ class TlsStream(Layered):
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until the transport might take bytes."""
-        await self.transport.wait_send_all_might_not_block()
+        async with self._transport_lock:  # who reads may be answering what TLS asked
+            await self.transport.wait_send_all_might_not_block()
 
     def reset(self) -> None:
         """Reset the transport, if it can be."""

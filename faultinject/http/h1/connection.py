@@ -142,6 +142,13 @@ class HttpConnection:
         if data := self._machine.encode(*parts):
             await self.send_raw(data)
 
+    async def wait_for_room(self) -> None:
+        """Wait until something can be sent. Raises the peer's `PeerError` if it is gone."""
+        try:
+            await self.stream.wait_send_all_might_not_block()
+        except trio.BrokenResourceError as error:
+            raise self._broken(error) from error
+
     async def send_raw(self, data: bytes) -> None:
         """Send bytes as they are. Raises the peer's `PeerError` if it is gone."""
         try:
