@@ -159,6 +159,150 @@ async def test_equal_requests_that_overlap(autojump_clock) -> None:
         assert seen == [[529, 529, 200]] * 5
 
 
+# Clients that try again at once
+
+
+async def number_of_eager(bench: Bench, sign: bytes | None) -> int:
+    """Return which attempt a request is that is made at once when a sign has come.
+
+    It is served before the write that brought the sign returns; with None, the connection's end.
+    """
+    client, numbers = bench.connect(), list[int]()
+    door = bench.doors[-1]
+    send_all, aclose, send_eof = door.send_all, door.aclose, door.send_eof
+
+    async def act(*, ended: bool = False) -> None:
+        if not numbers and (ended if sign is None else sign in door.sent):
+            numbers.append(0)
+            numbers.append(2 if (await bench.connect().ask(PLAIN)).status == SECOND else 1)
+
+    async def send(data: bytes | bytearray | memoryview) -> None:
+        await send_all(data)
+        await act()
+
+    async def close() -> None:
+        await aclose()
+        await act(ended=True)
+
+    async def end() -> None:
+        await send_eof()
+        await act(ended=True)
+
+    door.send_all, door.aclose, door.send_eof = send, close, end  # type: ignore[method-assign]
+    await client.send(ASK)
+    await client.end()
+    await trio.testing.wait_all_tasks_blocked()
+    assert len(numbers) == 2, "nobody was eager"
+    return numbers[-1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "sign", "number"),
+    [
+        ({"respond": 529}, b" 529 ", 2),
+        ({"respond": {"status": 529, "retry_after": 1}}, b" 529 ", 2),
+        ({"respond": 529, "delay": 5}, b" 529 ", 2),
+        ({"respond": 529, "delay": {"fixed": 5, "before": "body"}}, b"_error", 2),
+        ({"respond": {"status": 529, "upstream": "answered"}}, b" 529 ", 2),
+        ({"break": "garbage"}, b"", 2),
+        ({"break": "reset"}, None, 2),
+        ({"break": {"how": "hang", "for": "5s"}}, None, 2),
+        ({"stream": {"after": {"count": 2}, "cut": True}}, None, 2),
+        ({"stream": {"after": {"count": 2}, "reset": True}}, None, 2),
+        ({"stream": {"after": {"count": 2}, "error": True}}, b"event: error", 2),
+        ({"stream": {"after": {"count": 2}, "error": True, "upstream": "skipped"}}, b": error", 2),
+        ({"stream": {"after": {"count": 2}, "garble": 1}}, b"\r\n0\r\n\r\n", 2),
+        ({"delay": 3}, b"\r\n0\r\n\r\n", 1),
+        ({"stream": {"chunks": "split"}}, b"\r\n0\r\n\r\n", 1),
+    ],
+)
+async def test_what_a_rule_did_to_one_that_tries_again_at_once(
+    autojump_clock, fault: dict[str, Any], sign: bytes | None, number: int
+) -> None:
+    """The attempt is over when its client can have its last bytes."""
+    async with open_bench(upstream=streams) as bench:
+        bench.rules(COUNTING, {"name": "r", "when": {"first": 1}, "fault": fault})
+        assert await number_of_eager(bench, sign) == number
+
+
+async def drips(upstream: Peer) -> None:
+    """Answer each request by a 529, its body a second later."""
+    head, body = ok(b"{}").replace(b" 200 OK", b" 529 X")[:-2], b"{}"
+    while await upstream.read_message():
+        await upstream.send(head)
+        await trio.sleep(1)
+        await upstream.send(body)
+
+
+@pytest.mark.parametrize(
+    ("script", "sign", "number"),
+    [
+        (always(200), b"200", 1), (always(529), b" 529 ", 2), (drips, b"\r\n\r\n{}", 2),
+        (drips, b" 529 ", 1), (answers(b"nonsense\r\n\r\n"), b" 502 ", 2), (answers(HEAD), None, 2),
+        (streams, b"\r\n0\r\n\r\n", 1),
+    ],
+)  # fmt: skip
+async def test_what_the_api_did_to_one_that_tries_again_at_once(
+    autojump_clock, script: Script, sign: bytes | None, number: int
+) -> None:
+    """One that does not wait for an answer's body overlaps: the first attempt is not over."""
+    async with open_bench(upstream=script) as bench:
+        bench.rules(COUNTING)
+        assert await number_of_eager(bench, sign) == number
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"respond": 529}, {"respond": 529, "delay": 1}, {"stream": {"error": True}}],
+)
+async def test_an_answer_that_its_client_does_not_take(
+    autojump_clock, fault: dict[str, Any]
+) -> None:
+    """Is not over: what comes meanwhile overlaps, however long it waits for room."""
+    async with open_bench(upstream=streams) as bench:
+        bench.rules(COUNTING, {"name": "r", "when": {"first": 1}, "fault": fault})
+        client, room = bench.connect(), trio.Event()
+        bench.doors[-1].wait_send_all_might_not_block = room.wait  # type: ignore[method-assign]
+        await client.send(ASK)
+        await trio.sleep(50)
+        assert await number_of_next(bench) == 1
+        room.set()
+        await client.end()
+
+
+@pytest.mark.parametrize(
+    ("fault", "number"),
+    [
+        ({"stream": {"after": {"count": 2}, "stall": {}}}, 2),
+        ({"stream": {"after": {"count": 2}, "stall": {}, "upstream": "skipped"}}, 2),
+        ({"break": "hang"}, 2),
+        ({"respond": 529, "delay": 600}, 2),
+        ({"stream": {"after": {"count": 999}, "cut": True}}, 1),
+    ],
+)
+async def test_a_client_that_leaves_and_asks_again_at_once(
+    autojump_clock, fault: dict[str, Any], number: int
+) -> None:
+    """Its attempt is over when it is seen to have left, not when all is tidied up."""
+    async with open_bench(upstream=streams) as bench:
+        bench.rules(COUNTING, {"name": "r", "when": {"first": 1}, "fault": fault})
+        client = bench.connect()
+        await client.send(ASK)
+        await trio.sleep(3.5)
+        await client.close()
+        await trio.testing.wait_all_tasks_blocked()
+        status = (await bench.connect().ask(PLAIN)).status
+        assert status == (SECOND if number == 2 else 200)
+
+
+async def test_a_client_that_leaves_at_the_head_of_a_failure(autojump_clock) -> None:
+    """It has had the API's failure, though not its words."""
+    async with open_bench(upstream=drips) as bench:
+        bench.rules(COUNTING)
+        await ask_and_read(bench, 0.5)
+        assert await number_of_next(bench) == 2
+
+
 def claude_code(*, stream: bool) -> bytes:
     """Return a request as Claude Code makes it: its count is always 0."""
     body: dict[str, Any] = {"model": "m", "max_tokens": 32000, "messages": [], "stream": True}
