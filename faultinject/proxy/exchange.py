@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import cast
 
 import trio
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from faultinject.errors import ClientGoneError, ClientProtocolError, UnansweredError, UpstreamError
 from faultinject.events import Outcome
@@ -22,16 +23,29 @@ from faultinject.net.streams import send_close_notify
 from faultinject.net.timeouts import Timeout
 from faultinject.providers.framing.sse import StreamTail
 from faultinject.providers.known import provider_for
-from faultinject.proxy.attempt_end import ExchangeEnd
+from faultinject.providers.provider import asked_wait_seconds
 from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.proxy.forward import Forwarding
 from faultinject.proxy.local_reply import dated, local_reply
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease
+from faultinject.rules.attempts import Ended
 from faultinject.settings import Limits
 
 _WHOLE: tuple[Outcome, ...] = ("forwarded", "harmed", "not-reached", "injected")
 """Outcomes after which the upstream's connection is good if its answer came to its end."""
+
+
+@frozen
+class ExchangeEnd:
+    """What is known of an exchange at its end."""
+
+    outcome: Outcome
+    head: ResponseHead | None
+    """The head of the answer that the client was sent."""
+    fault_filter: FaultFilter | None = None
+    answered: bool = True
+    """Whether the client got an answer, and got it whole."""
 
 
 @define(eq=False)
@@ -342,3 +356,32 @@ class Exchange:
             if pause.cancelled_caught:
                 return False
         return True
+
+
+def ended(end: ExchangeEnd, host: str, path: str, now_seconds: float) -> Ended:
+    """Return how it ended. ``now_seconds`` is the time of the run.
+
+    A rule made it fail if it answered in the API's place, harmed what came, or took so long that
+    the client left. The API did if its answer never came or broke off, or says that trying again
+    may help. A client that left for no such reason had no failure.
+    """
+    head = end.head
+    wait = 0.0 if head is None else asked_wait_seconds(head, time.time())
+    return Ended(now_seconds, _failed(end, host, path), wait)
+
+
+def _failed(end: ExchangeEnd, host: str, path: str) -> bool:
+    if end.outcome == "upstream-error":
+        return True
+    if end.outcome in ("injected", "harmed") and _failed_by_rule(end):
+        return True
+    if end.head is None or end.outcome in ("injected", "refused"):
+        return False
+    return provider_for(host, path).is_transient(end.head)
+
+
+def _failed_by_rule(end: ExchangeEnd) -> bool:
+    fault_filter = end.fault_filter
+    if fault_filter is None or fault_filter.harmed or not end.answered:
+        return True
+    return end.outcome == "injected" and not fault_filter.plan.stream

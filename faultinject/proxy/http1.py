@@ -21,9 +21,8 @@ from faultinject.http.message import RequestHead, ResponseHead
 from faultinject.net.streams import CloseMode, send_close_notify
 from faultinject.net.tasks import run_with_watcher
 from faultinject.providers.provider import is_event_stream, unknown_stream
-from faultinject.proxy.attempt_end import ExchangeEnd, ended
 from faultinject.proxy.decision import Decision
-from faultinject.proxy.exchange import Exchange
+from faultinject.proxy.exchange import Exchange, ExchangeEnd, ended
 from faultinject.proxy.planned import Planned, fault_filter_of
 from faultinject.proxy.session import Session, report_exchange, report_wait, reported_path
 from faultinject.proxy.upstream.dial import Origin
