@@ -42,10 +42,10 @@ class ExchangeEnd:
 
     outcome: Outcome
     head: ResponseHead | None
-    """The head of the answer that the client was sent."""
+    """The head of the response that the client was sent; None if none had begun."""
     fault_filter: FaultFilter | None = None
     answered: bool = True
-    """Whether the client got an answer, and got it whole."""
+    """Whether the client was sent a whole response."""
 
 
 @define(eq=False)
@@ -359,11 +359,11 @@ class Exchange:
 
 
 def ended(end: ExchangeEnd, host: str, path: str, now_seconds: float) -> Ended:
-    """Return how it ended. ``now_seconds`` is the time of the run.
+    """Return how an attempt ended, for rules that count them. ``now_seconds`` is the run's time.
 
-    A rule made it fail if it answered in the API's place, harmed what came, or took so long that
-    the client left. The API did if its answer never came or broke off, or says that trying again
-    may help. A client that left for no such reason had no failure.
+    A rule made it fail if it answered in the API's place, harmed the response, or took so long
+    that the client left. The API made it fail if its response never came, broke off, or shows that
+    a retry may help. A client that left for any other reason had no failure.
     """
     head = end.head
     wait = 0.0 if head is None else asked_wait_seconds(head, time.time())
