@@ -55,15 +55,17 @@ def sample(area: str, count: int) -> Iterator[str]:
 def main() -> int:
     """Try a sample of each area; exit code 1 if there are none."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("areas", nargs="*", choices=[*AREAS, []], default=[*AREAS])
+    parser.add_argument("areas", nargs="*", metavar="AREA", help=f"of {', '.join(AREAS)} [all]")
     parser.add_argument("--count", type=int, default=150, help="mutants of each area [150]")
     parser.add_argument("--fresh", action="store_true", help="make all mutants anew")
     given = parser.parse_args()
+    if unknown := set(given.areas) - set(AREAS):
+        parser.error(f"there is no area {min(unknown)}; there are {', '.join(AREAS)}")
     if given.fresh:
         shutil.rmtree(WORK, ignore_errors=True)
     if not results():
         mutmut("faultinject.rules.draws.*")  # any: it makes all of them, and times the tests
-    chosen = {area: list(sample(area, given.count)) for area in given.areas}
+    chosen = {area: list(sample(area, given.count)) for area in given.areas or AREAS}
     mutmut(*(name for names in chosen.values() for name in names))
     codes = results()
     for area, names in chosen.items():
