@@ -1,4 +1,1 @@
-"""What can happen to an exchange, one module a fault; without I/O.
-
-Knows nothing of sockets, Trio, and which request it happens to.
-"""
+"""What can happen to an exchange, one module a fault; without I/O."""

@@ -1,7 +1,6 @@
-"""The fault *delay*: keep somebody waiting.
+"""The fault *delay*: make the client or the upstream wait.
 
-A delay's length is a distribution: it turns a number that it is handed into seconds. Knows nothing
-of where numbers come from, and of clocks.
+A delay's length is a distribution: it turns a number that it is handed into seconds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A fault as a rule has it: what happens, together, to one request.
-
-Knows nothing of rules, and of what is drawn.
-"""
+"""A fault as a rule has it: what happens, together, to one request."""
 
 from __future__ import annotations
 

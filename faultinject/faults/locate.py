@@ -1,7 +1,7 @@
 """Finding a point in an answer's body as it passes, cut anywhere.
 
 A finder hands on what stands before the point at once, in the pieces in which it came, and holds
-back only what may turn out to stand behind it. Knows nothing of what happens there.
+back only what may turn out to stand behind it.
 """
 
 from __future__ import annotations

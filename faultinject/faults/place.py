@@ -59,7 +59,7 @@ class EventPoint:
     """Tests of the event's data; all must hold."""
 
     def accepts(self, name: str | None, data: object) -> bool:
-        """Say whether an event is one of those that are counted.
+        """Return True if an event is one of those that are counted.
 
         ``data`` is the event's data as a JSON value, `MISSING` if it is none.
         """

@@ -1,7 +1,6 @@
 """The fault *respond*: answer instead of the API.
 
-Knows nothing of the connection that the answer goes to; framing and Date are added where it is
-sent, by `InjectedResponse.parts`.
+`InjectedResponse.parts` adds the framing and Date when the answer is sent.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def uncompressed(request: RequestHead) -> RequestHead:
 
 
 def is_encoded(head: ResponseHead) -> bool:
-    """Say whether the body is compressed, or otherwise encoded (RFC 9110 section 8.4)."""
+    """Return True if the body is compressed, or otherwise encoded (RFC 9110 section 8.4)."""
     codings = [
         coding.strip().lower()
         for name, value in head.headers

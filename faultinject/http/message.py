@@ -72,7 +72,7 @@ class _Head:
     headers: Headers
 
     def has_header(self, name: bytes) -> bool:
-        """Say whether there is a header of that (lower-case) name."""
+        """Return True if there is a header of that (lower-case) name."""
         return find_header(self.headers, name) is not None
 
     @property

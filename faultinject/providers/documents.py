@@ -142,7 +142,7 @@ def tool_call(tools: Iterable[tuple[Any, Any]], wanted: Any = None) -> ToolCall 
 
 
 def requires_tool_call(asked: Asked) -> bool:
-    """Say whether a request's ``tool_choice`` leaves no answer but a call of a tool.
+    """Return True if a request's ``tool_choice`` leaves no answer but a call of a tool.
 
     Anthropic writes ``{"type": "any"}`` and ``{"type": "tool", "name": …}``, OpenAI ``"required"``
     and ``{"type": "function", …}``.

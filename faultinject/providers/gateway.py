@@ -1,8 +1,7 @@
 """What stands in front of APIs and answers in their place: Cloudflare's edge, and Envoy.
 
 Both are in front of Anthropic's API, and Cloudflare in front of OpenAI's; other APIs have them
-too. Nothing here has an API's request id: the API never saw the request. Knows nothing of any
-API's own answers.
+too. Nothing here has an API's request id: the API never saw the request.
 """
 
 from __future__ import annotations

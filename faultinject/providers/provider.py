@@ -2,7 +2,7 @@
 
 A provider is data and small functions. Whatever looks random in an answer (ids, padding) is drawn
 from a `Uniform` that is handed in, and the time is handed in too, so that the same draws give the
-same bytes. Knows nothing of any one API, of rules, and of connections.
+same bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DATE = "%a, %d %b %Y %H:%M:%S GMT"
 
 
 def is_transient(head: ResponseHead, statuses: frozenset[int] = TRANSIENT) -> bool:
-    """Say whether an answer is a failure that may be over at the next attempt.
+    """Return True if an answer is a failure that may be over at the next attempt.
 
     ``statuses`` are those below 500 that the API calls so; all from 500 on are.
     """
@@ -261,11 +261,11 @@ class Provider:
         return "api"
 
     def is_transient(self, head: ResponseHead) -> bool:
-        """Say whether the API calls an answer transient or throttled: trying again may help."""
+        """Return True if the API calls an answer transient or throttled: trying again may help."""
         return is_transient(head, self.transient)
 
     def recognises(self, host: str, path: str) -> bool:
-        """Say whether a request to a (lower-case) host and a path without its query is for it."""
+        """Return True if a request to a host (lower case) and a path (no query) is for this API."""
         return self.paths.fullmatch(path) is not None or host in self.hosts
 
     def stream_kind(self, path: str, head: ResponseHead) -> StreamShape | None:
@@ -287,7 +287,7 @@ class Provider:
 
 
 def is_event_stream(head: ResponseHead) -> bool:
-    """Say whether a response is a stream of server-sent events, by its Content-Type."""
+    """Return True if a response is a stream of server-sent events, by its Content-Type."""
     value = find_header(head.headers, b"content-type") or b""
     return value.partition(b";")[0].strip().lower() == b"text/event-stream"
 

@@ -1,7 +1,4 @@
-"""Makes the smallest answer that an API would give, as parts, without asking it.
-
-Knows nothing of how it is sent.
-"""
+"""Makes the smallest answer that an API would give, as parts, without asking it."""
 
 from __future__ import annotations
 

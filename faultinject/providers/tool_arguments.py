@@ -122,7 +122,7 @@ def _members(schema: dict[str, Any], depth: int) -> dict[str, Any]:
 
 
 def _is_plain(value: Any) -> bool:
-    """Say whether a value can be written as it was read: brackets may be nested too deeply.
+    """Return True if a value can be written as it was read: brackets may be nested too deeply.
 
     Python reads ``NaN``, and ``1e400`` as an infinity: neither is JSON once it is written.
     """

@@ -1,7 +1,7 @@
 """Can these two files be our certificate authority? If not: which file, why, and what mends it.
 
 Imports `cryptography`; `looks_usable` in `faultinject.tls.ca_store` answers the common case
-without. Knows nothing of how the files came to be.
+without.
 """
 
 from __future__ import annotations

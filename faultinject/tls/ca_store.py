@@ -87,9 +87,9 @@ def _read(path: Path) -> bytes:
 
 
 def looks_usable(files: CaFiles) -> bool:
-    """Say whether OpenSSL takes the pair, as a certificate authority that is valid now.
+    """Return True if OpenSSL takes the pair, as a certificate authority that is valid now.
 
-    A no says nothing of the reason, and may be wrong; `faultinject.tls.ca_checks` looks closer.
+    False does not tell the reason, and may be wrong; `faultinject.tls.ca_checks` looks closer.
     """
     block = _CERTIFICATE.search(files.certificate_pem)
     if block is None:
@@ -118,7 +118,7 @@ def _is_authority_now(pem: str) -> bool:
 
 
 def may_have_name_constraints(files: CaFiles) -> bool:
-    """Say whether the authority may be for some names only. A yes may be wrong, a no is not."""
+    """Return True if the authority may be for some names only. True may be wrong, False is not."""
     block = _CERTIFICATE.search(files.certificate_pem)
     return block is not None and _NAME_CONSTRAINTS_DER in ssl.PEM_cert_to_DER_cert(
         block.group().decode("ascii")

@@ -1,6 +1,6 @@
 """The certificate authority that signs what intercepted clients see.
 
-Knows nothing of who asks for leaves. What it is made of stands in four small modules, two of
+What it is made of stands in four small modules, two of
 which import `cryptography` and are therefore imported only when something is signed or wrong.
 """
 

@@ -1,7 +1,7 @@
 """X.509: making a certificate authority, and leaves that clients accept.
 
 The only modules that import `cryptography` (which takes 60 ms) are this one and
-`faultinject.tls.ca_checks`; import them where they are needed. Knows nothing of files.
+`faultinject.tls.ca_checks`; import them where they are needed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""One TLS configuration a host, minted when it is first needed and kept ready.
-
-Knows nothing of connections: it hands out `ssl.SSLContext` objects.
-"""
+"""One `ssl.SSLContext` for each host, minted when it is first needed and kept ready."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def _in_memory(content: bytes) -> Iterator[str]:
 
 
 def supports_memory_files() -> bool:
-    """Say whether a file in memory can be opened by a path, as on Linux with ``/proc``."""
+    """Return True if a file in memory can be opened by a path, as on Linux with ``/proc``."""
     if not hasattr(os, "memfd_create"):
         return False
     try:

@@ -4,8 +4,6 @@ Does what `trio.SSLStream` does for HTTP, at half its cost on a short connection
 that it does not: a failed handshake sends its alert, a peer that ends without close_notify has
 ended (as every HTTP client has it), and our own end always sends close_notify. It drives an
 `ssl.SSLObject` over two `ssl.MemoryBIO`s.
-
-Knows nothing of HTTP, and nothing of which certificate is shown or trusted.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ Each test prints the list of what does not fit.
 
 from __future__ import annotations
 
+import ast
 from collections import defaultdict
 
 from tests.architecture.code import (
@@ -181,6 +182,16 @@ def test_a_module_has_a_name_of_its_own() -> None:
         if path.name != "__init__.py" and not (within(module, "providers") and base in OFTEN):
             named[base].append(module)
     assert [modules for modules in named.values() if len(modules) > 1] == []
+
+
+def test_a_type_has_a_name_of_its_own() -> None:
+    """One name means one thing in the whole package, also in modules that are alike."""
+    named = defaultdict(list)
+    for module, path in MODULES.items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                named[node.name].append(module)
+    assert {name: where for name, where in named.items() if len(where) > 1} == {}
 
 
 def test_the_root_has_few_names() -> None:

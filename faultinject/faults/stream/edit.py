@@ -1,7 +1,4 @@
-"""The actions *drop*, *duplicate* and *garble*: change whole events.
-
-Knows nothing of what events mean.
-"""
+"""The faults *drop*, *duplicate* and *garble*: change whole events."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """HTTP/1.1 over a Trio stream: receives and sends the parts of messages.
 
-Knows nothing of rules, TLS or who the peer is beyond its role, and has no clock: whoever waits
-sets the limits. What the bytes mean is for `faultinject.http.h1.machine` to say.
+`faultinject.http.h1.machine` knows what the bytes mean. There is no clock here: the caller sets the
+limits of each wait.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A stream of Anthropic's Messages on its way: what has passed, and how it can end there.
 
-https://docs.anthropic.com/en/docs/build-with-claude/streaming. Knows nothing of HTTP.
+https://docs.anthropic.com/en/docs/build-with-claude/streaming.
 """
 
 from __future__ import annotations

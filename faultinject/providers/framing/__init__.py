@@ -1,6 +1,6 @@
 """Codecs without I/O between a stream's bytes and its events; the exact bytes are kept.
 
-One module a wire format. Knows nothing of APIs, rules and connections.
+One module a wire format.
 """
 
 from faultinject.providers.framing.decoder import Decoder, StreamEvent

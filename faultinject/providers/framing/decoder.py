@@ -1,7 +1,4 @@
-"""Events of a stream as values, and what every decoder of a wire format offers.
-
-Knows nothing of any wire format.
-"""
+"""Events of a stream as values, and what every decoder of a wire format offers."""
 
 from __future__ import annotations
 

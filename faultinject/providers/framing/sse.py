@@ -1,6 +1,6 @@
 """Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 
-Knows nothing of what events mean, and of HTTP: chunks may end anywhere, within a character too.
+Chunks may end anywhere, even within a character.
 """
 
 from __future__ import annotations

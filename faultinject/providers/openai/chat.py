@@ -1,7 +1,7 @@
 """OpenAI's Chat Completions as documents and streams.
 
 https://platform.openai.com/docs/api-reference/chat. As little as clients need: one choice, text,
-and a call of a function. Knows nothing of HTTP.
+and a call of a function.
 """
 
 from __future__ import annotations

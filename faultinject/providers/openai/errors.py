@@ -1,7 +1,7 @@
 """How OpenAI's API words its failures.
 
 Codes: https://platform.openai.com/docs/guides/error-codes; docs/providers/openai.md says of each
-message whether it is documented, captured or not verified. Knows nothing of headers and streams.
+message whether it is documented, captured or not verified.
 """
 
 from __future__ import annotations
