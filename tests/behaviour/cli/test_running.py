@@ -20,7 +20,7 @@ from faultinject.errors import StartError
 from faultinject.events import Warned
 from faultinject.report import EventOutput
 from faultinject.settings import Settings
-from tests.unit.report.streams import GatedStream
+from tests.support.text_streams import GatedStream
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost", "a.localhost"])

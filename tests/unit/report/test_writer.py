@@ -25,7 +25,7 @@ from faultinject.report import EventOutput, Summary
 from faultinject.report.table import render
 from faultinject.report.writer import BATCH_EVENTS, json_line, wants_color
 from tests.support.sample_events import SAMPLES, sample
-from tests.unit.report.streams import CountingStream, FailingStream, GatedStream
+from tests.support.text_streams import CountingStream, FailingStream, GatedStream
 
 AT_ONCE = 0.01
 """How long the end of an output waits in tests in which it waits in vain."""
