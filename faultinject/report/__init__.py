@@ -1,4 +1,4 @@
-"""What a person or a program sees of the events: lines while they happen, a summary at the end."""
+"""Reports events to people and programs: lines while they happen, a summary at the end."""
 
 from faultinject.report.summary import Summary
 from faultinject.report.writer import EventOutput, wants_color

@@ -1,4 +1,4 @@
-"""The summary in sentences: what happened besides, and what to check if nothing did."""
+"""The sentences of the summary: what else happened, and what to check if nothing was tested."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from faultinject.report.display import brief, times
 from faultinject.report.summary import Summary
 
 MAX_NAMED_HOSTS = 3
-"""Most hosts that one sentence names."""
+"""The most hosts that one sentence names."""
 MAX_HOST_CHARACTERS = 60
 NAMELESS = "no name"
-"""Stands for a tunnel whose client named no host, behind Fault."""
+"""Shown for a tunnel of Fault whose client named no host."""
 RARE: tuple[Outcome, ...] = ("not-reached", "upgraded", "client-gone", "refused")
-"""Outcomes that share a column, so that the table fits 80 characters; a line tells them apart."""
+"""Outcomes that share a column, so that the table fits 80 columns; sentences list them."""
 
 
 def facts(summary: Summary) -> list[str]:
-    """Say what happened besides exchanges."""
+    """Return sentences on what the table does not show."""
     return [
         *_of_rare_outcomes(summary),
         *_of_left_out(summary),
@@ -38,8 +38,8 @@ def _of_left_out(summary: Summary) -> Iterator[str]:
     if passed := sum(summary.left_out.values()):
         yield f"{times(passed, 'request')} passed as {what}: {_top(summary.left_out)}."
     if hit := sum(summary.left_out_hit.values()):
-        requests = times(hit, "request", "requests")
-        yield f"{requests} met a rule of yours as {what}: {_top(summary.left_out_hit)}."
+        requests = times(hit, "request was", "requests were")
+        yield f"{requests} hit by a rule of yours as {what}: {_top(summary.left_out_hit)}."
     if summary.preflights:
         yield f"{times(summary.preflights, 'CORS preflight')} passed."
 
@@ -64,7 +64,7 @@ def _of_failures(summary: Summary) -> Iterator[str]:
         yield f"{times(summary.handshake_failures, 'other TLS handshake')} failed."
     if summary.session_failures:
         yield (
-            f"{times(summary.session_failures, 'session')} ended by a defect of faultinject; "
+            f"{times(summary.session_failures, 'session')} ended by a bug in faultinject; "
             "please report it, with the traceback that --log-level debug shows."
         )
     if summary.events_dropped:
@@ -79,7 +79,7 @@ def _url(summary: Summary) -> str:
 
 
 def what_is_missing(summary: Summary) -> str:
-    """Say what did not arrive in a run without one request that could meet a rule."""
+    """Return a sentence on what did not arrive in a run that tested nothing."""
     call = "call of a model" if summary.only == "model" else "call of the API"
     tested = "." if summary.left_out_hit else ", so nothing was tested."
     if summary.refused:
@@ -96,75 +96,75 @@ def _other_requests(summary: Summary) -> bool:
 
 
 def checks(summary: Summary) -> list[str]:
-    """Say what to look at after a run without one request that could meet a rule."""
+    """Return what to check after a run that tested nothing."""
     others = _checks_of_others(summary) if _other_requests(summary) else []
     if summary.refused:
-        why = "Why, and what to do, is in the answers, and in the lines above that say refused."
+        why = "The responses, and the lines above with 'refused', give the reason and what to do."
         return [why, *others]
     if others:
         return others
     if isinstance(summary.started, PluginStarted):
         return _plugin_checks(summary, summary.started)
     if summary.refused_handshakes:
-        mend = "Make the client trust our CA (`faultinject ca instructions`), or give it "
-        return [f"{mend}{_url(summary)} as base URL: that needs no certificate."]
-    # What names no host is no request to a proxy: TLS or SOCKS, most likely.
+        fix = "Make the client trust our CA (`faultinject ca instructions`), or give it "
+        return [f"{fix}{_url(summary)} as its base URL: that needs no certificate."]
+    # What names no host is not a request to a proxy: most likely it is TLS or SOCKS.
     others = [name for name, counts in summary.targets.items() if counts.rate_asked is None]
     if summary.relay_reasons or any(others):
         reasons = _top(summary.relay_reasons) or "not a target"
         return [
-            f"The client uses the proxy, but nothing was looked into: {reasons}.",
-            "If one of those hosts should be, name it with --target-host.",
+            f"The client uses the proxy, but no connection was decrypted: {reasons}.",
+            "If requests to one of these hosts should fail, name it with --target-host.",
         ]
     if summary.handshake_failures:
-        return ["Clients connected, but TLS with them failed: the lines above say why."]
+        return ["Clients connected, but TLS with them failed: see the lines above."]
     if summary.sessions:
         return [
             "Clients connected, but no request to a target ended: do they speak HTTP?",
-            f"They must use {_url(summary)} as an HTTP proxy (not SOCKS), as http:// (not https://).",
+            f"They must use {_url(summary)} as an HTTP proxy (not SOCKS), by http:// (not https://).",
         ]
     return [
         f"No client connected. Is HTTPS_PROXY={_url(summary)} set where the client runs?",
-        "Does the client heed it? Not all do, and NO_PROXY may exclude the host.",
-        f"A client with a base URL can be given {_url(summary)} as that.",
+        "Does the client read it? Not all do, and NO_PROXY may exclude the host.",
+        f"If you can set the client's base URL, set it to {_url(summary)}.",
     ]
 
 
 def _checks_of_others(summary: Summary) -> list[str]:
-    lines = ["The client was here, but what it asked is no call of the API."]
+    lines = ["The client sent requests, but none was a call of the API."]
     if summary.started is not None and summary.started.only_for:
         wider = " --only api is for all calls of the API," if summary.only == "model" else ""
         lines = [
-            "The client was here, but what it asked is not what presets and the options are for.",
+            "The client sent requests, but none that presets and the options are for.",
             f"Should one of the requests above fail?{wider} --only all is for every request.",
         ]
     if summary.preflights:
-        lines.append("CORS preflights pass all the same: see that the page's own call comes.")
+        lines.append("CORS preflights always pass: check that the page's call itself comes.")
     return lines
 
 
 def _plugin_checks(summary: Summary, started: PluginStarted) -> list[str]:
-    """Say the same after a run of the plugin."""
+    """Return what to check after a run of the plugin that tested nothing."""
     if summary.refused_handshakes:
         return ["Make the client trust our CA: `faultinject ca instructions`."]
     if summary.relay_reasons:
         return [
-            f"Fault used the plugin, but nothing was looked into: {_top(summary.relay_reasons)}.",
-            "If a host should be, name it with --target-host.",
+            f"Fault used the plugin, but no tunnel was decrypted: {_top(summary.relay_reasons)}.",
+            "If requests to one of these hosts should fail, name it with --target-host.",
         ]
     if summary.handshake_failures:
-        return ["There were tunnels, but TLS in them failed: the lines above say why."]
+        return ["There were tunnels, but TLS in them failed: see the lines above."]
     if summary.sessions:
         return ["There were tunnels, but no request to a target ended: do they carry HTTP?"]
     command = f" ({brief(started.command, 300)})" if started.command else ""
     return [
-        f"Fault brought no tunnel. Does it run, with both registrations and the targets{command}?",
-        "Does the client heed HTTPS_PROXY, which names Fault? NO_PROXY may exclude the host.",
+        f"Fault sent no tunnel. Is it running, with both registrations and the targets{command}?",
+        "Does the client read HTTPS_PROXY, which must name Fault? NO_PROXY may exclude the host.",
     ]
 
 
 def _top(table: dict[str, int]) -> str:
-    """Name the largest entries, with their numbers."""
+    """Return the names with the largest numbers, and the numbers."""
     names = sorted(table, key=lambda name: -table[name])
     words = [f"{brief(name or NAMELESS, MAX_HOST_CHARACTERS)} ({table[name]})" for name in names]
     more = len(words) - MAX_NAMED_HOSTS

@@ -1,4 +1,4 @@
-"""What the proxy and the plugin say when they start: what they do, and how clients come to it."""
+"""The block that the proxy and the plugin print at start: what they do, and how to use them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _BASE_URL_VARIABLES = {
 
 
 def _proxy_lines(url: str, ca_cert: str | None) -> list[str]:
-    """Return how a client is told to use the proxy and to trust the CA, by what it is made with.
+    """Return commands that make a client use the proxy and trust the CA, by the client's runtime.
 
-    Without a CA there is no such way. Each is for one command, not by export: the proxy itself,
-    run from that shell later, would take the CA for its only root.
+    There are none without a CA. They set variables for one command and do not export them: the
+    proxy itself, run from that shell later, would trust the CA only.
     """
     if ca_cert is None:
         return []
@@ -43,7 +43,7 @@ def _base_url_lines(event: ProxyStarted) -> list[str]:
     ways = [_BASE_URL_VARIABLES.get(target.host, ("", "")) for target in targets]
     way = "Give a client" if event.ca_cert is None else "Or give it"
     return [
-        f"  {way} the proxy as base URL, which needs no certificate (it stands for {names}):",
+        f"  {way} the proxy as base URL, instead of {names}; this needs no certificate:",
         *dict.fromkeys(_base_url_line(event, *way) for way in ways),
     ]
 
@@ -54,16 +54,16 @@ def _base_url_line(event: ProxyStarted, variable: str, path: str) -> str:
 
 
 MOST_TARGETS = 4
-"""Most targets that are named as those that the base URL stands for."""
+"""The most targets that the block names."""
 MOST_RULES = 8
-"""Most rules that are named; `--log-format json` names all."""
+"""The most rules that the block names; `--log-format json` has all."""
 
 
-_ONLY = {"model": "calls of a model", "all": "every request, housekeeping too"}
-"""What presets and the options are for, if it is not as usual."""
+_ONLY = {"model": "calls of a model", "all": "every request, also housekeeping"}
+"""Which requests presets and the options are for, if it is not the default."""
 
 
-_NO_CA = "none: the proxy works as base URL alone, see the warning below"
+_NO_CA = "none: the proxy works only as base URL, see the warning below"
 
 
 def _rule_lines(event: ProxyStarted | PluginStarted) -> list[str]:
@@ -82,7 +82,7 @@ def _rule_lines(event: ProxyStarted | PluginStarted) -> list[str]:
 
 
 def _rule_name(name: str, event: ProxyStarted | PluginStarted) -> str:
-    """Return a rule's name, with its chance and attempts if it does not fire whenever it may."""
+    """Return a rule's name, with its chance and its attempts if it has these."""
     notes = []
     if (chance := event.chances.get(name)) is not None:
         notes.append(percent(chance))
@@ -93,13 +93,13 @@ def _rule_name(name: str, event: ProxyStarted | PluginStarted) -> str:
 
 
 def _unknown_lines(event: ProxyStarted | PluginStarted) -> list[str]:
-    """Return a line for each host of which it is not known how its API fails."""
-    words = "unknown API, generic errors but on OpenAI's and Anthropic's paths"
+    """Return a line for each host whose API is not known."""
+    words = "unknown API: generic errors, except on OpenAI's and Anthropic's paths"
     return [f"           {safe(host)}: {words}" for host in event.unknown_apis[:MOST_TARGETS]]
 
 
 def start_block(event: ProxyStarted, *, bold: str = "", plain: str = "") -> str:
-    """Return the lines that open a run; ``bold`` and ``plain`` switch the title's looks."""
+    """Return the lines that start a run; ``bold`` and ``plain`` are codes around the title."""
     url = safe(event.url)
     targets = ", ".join(map(safe, event.targets))
     answer = " (answered by the built-in fake API)" if event.fake_upstream else ""
@@ -120,11 +120,11 @@ def start_block(event: ProxyStarted, *, bold: str = "", plain: str = "") -> str:
 
 
 FAULT_PROXY = "http://127.0.0.1:3180"
-"""Where Fault's proxy listens unless it is told otherwise."""
+"""Where Fault's proxy listens by default."""
 
 
 def plugin_block(event: PluginStarted, *, bold: str = "", plain: str = "") -> str:
-    """Return the lines that open a plugin's run; as `start_block`."""
+    """Return the lines that start a run of the plugin, as `start_block` does."""
     urls = f"{safe(event.client_url)} and {safe(event.upstream_url)}"
     ca_cert = shlex.quote(safe(event.ca_cert or ""))
     lines = [
@@ -145,6 +145,6 @@ def _host_lines(event: PluginStarted) -> list[str]:
     if event.command:
         return ["  Start Fault (0.x) so that it uses the plugin:", f"    {safe(event.command)}"]
     return [
-        "  Have your host call the first of the two; it must give the answer to a chunk back to",
-        "  the chunk's sender, which Fault does not (see --tunnel).",
+        "  Have your host call the first of these. It must send the reply to a chunk back to the",
+        "  chunk's sender, which Fault does not do (see --tunnel).",
     ]

@@ -1,4 +1,4 @@
-"""Text from the network, made fit for a terminal, and numbers as a person reads them."""
+"""Makes text from the network safe for a terminal, and formats numbers for people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def safe(text: str) -> str:
 
 
 def brief(text: str, most_characters: int) -> str:
-    """Return the text made safe; if it is too long, its beginning and its end.
+    """Return the text made safe; if it is too long, only its beginning and its end.
 
     It is cut before it is escaped, so that the work is bounded too.
     """
@@ -30,7 +30,7 @@ _BYTE_UNITS = ("kB", "MB", "GB")
 
 
 def byte_count(number: int) -> str:
-    """Return a number of bytes: exact if it is short, else in decimal units."""
+    """Return a number of bytes: exact if it is small, else in decimal units."""
     if number < _EXACT_BYTES:
         return f"{number} B"
     size, unit = number / 1000, 0
@@ -40,10 +40,10 @@ def byte_count(number: int) -> str:
 
 
 def percent(probability: float) -> str:
-    """Return a probability in per cent, with three digits at most."""
+    """Return a probability in per cent, with at most three digits."""
     return f"{probability * 100:.3g} %"
 
 
 def times(number: int, one: str, many: str = "") -> str:
-    """Return a number with its noun; ``many`` is for nouns that need more than an s."""
+    """Return a number with its noun; ``many`` is the plural if it is not ``one`` with an s."""
     return f"{number} {one if number == 1 else many or one + 's'}"

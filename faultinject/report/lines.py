@@ -1,4 +1,4 @@
-"""Events as lines for a person: aligned, coloured by outcome, nothing hostile in them."""
+"""Events as lines for a person: aligned, coloured by outcome, with control characters escaped."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from faultinject.report.display import brief, byte_count, safe, times
 MAX_URL_CHARACTERS = 80
 MAX_METHOD_CHARACTERS = 16
 MAX_WORDS_CHARACTERS = 300
-"""Longest error or other value in a line."""
+"""The longest error or other value in a line."""
 MAX_REFUSING_HOSTS = 1000
-"""Most hosts that get a line of their own when clients refuse our certificate, or seem to."""
+"""The most hosts that get a line when clients refuse our certificate, or seem to."""
 _URL_COLUMN = range(34, 50)
-"""The column of host and path grows with what it holds, from the first to the last of these."""
+"""The column of host and path grows with its values, from the first to the last of these."""
 _WORD_COLUMN = 14
 _COMMON_FIELDS = ("event", "v", "level", "time")
 
@@ -74,7 +74,7 @@ def _url(event: ExchangeEnded | FaultBegan) -> str:
 
 
 def _is_new(host: str, hosts: set[str]) -> bool:
-    """Return True if a host deserves a line, and note it; the hosts noted are bounded."""
+    """Return True if a host is new, and remember it; the number of hosts is bounded."""
     if host in hosts or len(hosts) >= MAX_REFUSING_HOSTS:
         return False
     hosts.add(host)
@@ -82,7 +82,7 @@ def _is_new(host: str, hosts: set[str]) -> bool:
 
 
 class TextFormat:
-    """Turns events into text, one at a time and in order; it remembers the columns' width."""
+    """Turns events into text, in order; the columns never get narrower."""
 
     def __init__(self, *, level: Level = "info", color: bool = False) -> None:
         self._debug = level == "debug"
@@ -109,7 +109,7 @@ class TextFormat:
         }
 
     def __call__(self, event: Event) -> str:
-        """Return the lines for an event, each with its newline; empty if it deserves none."""
+        """Return the lines for an event, each with its newline; empty if it has none."""
         return self._forms.get(type(event), self._any_other)(event)
 
     # --- pieces of lines ---
@@ -171,7 +171,7 @@ class TextFormat:
         if event.kind in ("housekeeping", "preflight"):
             notes.append(event.kind)
         if event.path_mended_from is not None:
-            notes.append(f"asked for as {brief(event.path_mended_from, MAX_URL_CHARACTERS)}")
+            notes.append(f"sent as {brief(event.path_mended_from, MAX_URL_CHARACTERS)}")
         if event.rule is not None:
             notes.append(f"rule={brief(event.rule, MAX_URL_CHARACTERS)}")
         if event.fault is not None:
@@ -242,22 +242,22 @@ class TextFormat:
 
     @property
     def _other_way(self) -> str:
-        return ", or give it the proxy's address as base URL" if self._base_url_helps else ""
+        return ", or give it the proxy's address as its base URL" if self._base_url_helps else ""
 
     def _session_failed(self, event: SessionFailed) -> str:
         words = f"session {event.session} of {safe(event.client)}: {self._error(event.error)}"
         if not self._debug:
-            words += "  (a defect of faultinject; --log-level debug shows the traceback)"
+            words += "  (a bug in faultinject; --log-level debug shows the traceback)"
             return self._line(event, "error", words)
         lines = (f"    {safe(line)}\n" for line in event.traceback.splitlines())
         return self._line(event, "error", words) + "".join(lines)
 
     def _events_dropped(self, event: EventsDropped) -> str:
-        words = f"{times(event.count, 'event')} dropped: this output did not take them in time"
+        words = f"{times(event.count, 'event')} dropped: this output was too slow"
         return self._line(event, "warning", words)
 
     def _any_other(self, event: Event) -> str:
-        """Show name and fields: the form of debug events, and of kinds not known here."""
+        """Return name and fields, as for debug events and for kinds not known here."""
         values = event.as_dict()
         names = [name for name in values if name not in _COMMON_FIELDS]
         words = " ".join(f"{name}={_value(values[name])}" for name in names)

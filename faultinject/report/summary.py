@@ -27,14 +27,14 @@ from faultinject.events import (
 )
 
 VERSION = 1
-"""Version of the summary's fields; it changes when one is renamed or changes its meaning."""
+"""Version of the summary's fields; it changes when a field is renamed or changes its meaning."""
 MAX_HOSTS = 1000
-"""Most hosts that one table keeps by their names; strangers choose those names."""
+"""The most hosts that one table has by name; strangers choose those names."""
 OTHER = "(other)"
-"""Stands for every further host. The parentheses keep it apart from a host of that name."""
+"""The name of all further hosts together. No host can have parentheses."""
 
 MAX_REQUEST_CHARACTERS = 200
-"""Longest method and path that a table keeps; clients choose them."""
+"""The longest method and path that a table has; clients choose them."""
 
 _V = TypeVar("_V")
 
@@ -43,17 +43,17 @@ class TextSink(Protocol):
     """What a summary can be written to: a text file, or an `EventOutput`."""
 
     def write(self, text: str, /) -> object:
-        """Take the text."""
+        """Write the text."""
         ...
 
 
 @define
 class TargetCounts:
-    """The exchanges with one target, or with one host that is none."""
+    """The exchanges with one target, or with one host that is not a target."""
 
     target: str
     rate_asked: float | None
-    """The probability that was asked for; None for a host that is no target."""
+    """The probability that was asked for; None for a host that is not a target."""
     outcomes: dict[Outcome, int] = field(
         factory=lambda: {
             "injected": 0,
@@ -69,12 +69,12 @@ class TargetCounts:
 
     @property
     def requests(self) -> int:
-        """How many exchanges ended, whatever their outcome."""
+        """How many exchanges ended, with any outcome."""
         return sum(self.outcomes.values())
 
     @property
     def tested(self) -> int:
-        """How many of them could meet a rule: all but those that were refused."""
+        """How many of them rules could apply to: all but those that were refused."""
         return self.requests - self.outcomes["refused"]
 
     @property
@@ -84,7 +84,7 @@ class TargetCounts:
         return faults / self.tested if self.tested else None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the counts as JSON has them."""
+        """Return the counts as in the JSON summary."""
         return {
             "target": self.target,
             "requests": self.requests,
@@ -103,16 +103,16 @@ class TargetCounts:
 
 @define
 class RuleCounts:
-    """How often one rule was reached and fired; known when the run is over."""
+    """How often one rule was reached and fired; known at the end of the run."""
 
     rule: str
     reached: int = 0
     fired: int = 0
     not_reached: int = 0
-    """How often it fired, and nothing of it happened: its point never came."""
+    """How often it fired without effect, because its point never came."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the counts as JSON has them."""
+        """Return the counts as in the JSON summary."""
         return {
             "rule": self.rule,
             "reached": self.reached,
@@ -133,7 +133,7 @@ def _count(table: dict[str, int], name: str) -> None:
 class Summary:
     """Counts events; ``listen`` is the listener.
 
-    ``events_dropped`` tells how many events were not written (`EventOutput.dropped`).
+    ``events_dropped`` returns how many events were not written (`EventOutput.dropped`).
     """
 
     def __init__(self, events_dropped: Callable[[], int] = lambda: 0) -> None:
@@ -144,16 +144,16 @@ class Summary:
         self.targets: dict[str, TargetCounts] = {}
         self.rules: dict[str, RuleCounts] = {}
         self.left_out: dict[str, int] = {}
-        """Requests that ``--only`` leaves out and that passed, by method and path."""
+        """Requests that ``--only`` excludes and that passed, by method and path."""
         self.left_out_hit: dict[str, int] = {}
-        """Those of them that a rule of the user's own fired for."""
+        """Requests that ``--only`` excludes and that a rule of the user hit."""
         self.preflights = 0
         self.refused = 0
-        """Requests to any host, or to none, that were refused."""
+        """Requests that were refused, to any host or to none."""
         self.relayed: dict[str, int] = {}
         self.unopened_tunnels: dict[str, int] = {}
         self.relay_reasons: dict[str, int] = {}
-        """Why tunnels were not looked into, those that could not be opened included."""
+        """Why tunnels were not decrypted, including those that could not be opened."""
         self.refused_handshakes: dict[str, int] = {}
         self.handshake_failures = 0
         self.session_failures = 0
@@ -183,9 +183,9 @@ class Summary:
 
     @property
     def tested(self) -> int:
-        """How many requests to targets could meet a rule.
+        """How many requests to targets rules could apply to.
 
-        Those that ``--only`` leaves out are not among them.
+        Those that ``--only`` excludes are not counted.
         """
         return sum(
             counts.tested for counts in self.targets.values() if counts.rate_asked is not None
@@ -193,7 +193,7 @@ class Summary:
 
     @property
     def seconds(self) -> float:
-        """From the start to the last event."""
+        """The time from the start to the last event."""
         return 0.0 if self.started is None else max(0.0, self._last_time - self.started.time)
 
     @property
@@ -202,7 +202,7 @@ class Summary:
         return self._events_dropped()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the summary as JSON has it (docs/events.md)."""
+        """Return the summary as written to JSON (docs/events.md)."""
         started = self.started
         return {
             "v": VERSION,
@@ -232,10 +232,10 @@ class Summary:
         self.rules = {rule: RuleCounts(rule) for rule in event.rules}
 
     def _stop(self, event: ProxyStopped | PluginStopped) -> None:
-        for told in event.rules:
-            rule = str(told["rule"])
+        for totals in event.rules:
+            rule = str(totals["rule"])
             counts = self.rules.setdefault(rule, RuleCounts(rule))
-            counts.reached, counts.fired = int(told["reached"]), int(told["fired"])
+            counts.reached, counts.fired = int(totals["reached"]), int(totals["fired"])
 
     def _session(self, _: SessionStarted) -> None:
         self.sessions += 1
@@ -243,7 +243,7 @@ class Summary:
     def _exchange(self, event: ExchangeEnded) -> None:
         if event.outcome == "not-reached" and event.rule in self.rules:
             self.rules[event.rule].not_reached += 1
-        if event.outcome == "refused" and event.method:  # without, it was no request
+        if event.outcome == "refused" and event.method:  # without one it was not a request
             self.refused += 1
         if event.kind == "preflight" and event.rule is None:
             self.preflights += 1

@@ -20,11 +20,11 @@ from faultinject.report.display import brief, percent
 from faultinject.report.summary import Summary, TargetCounts, TextSink
 
 MAX_ROWS = 30
-"""Most hosts without a target that get a row; `--summary` has them all."""
+"""The most hosts that are not targets with a row; `--summary` has them all."""
 LEAST_TABLE_COLUMNS = 64
-"""As narrow as the table of targets may be: its numbers would be cut, or the hosts vanish."""
+"""The least width for the table of targets; in less its numbers or hosts would be cut."""
 WITHOUT_TERMINAL = (100, 24)
-"""Columns and lines where there is no terminal, as in a CI's log."""
+"""Columns and lines if there is no terminal, as in the log of a CI run."""
 
 _COLUMNS: dict[Outcome, tuple[str, str]] = {
     "injected": ("failed", "magenta"),  # whole answers, or none at all, by a rule
@@ -61,8 +61,8 @@ def _rare(counts: TargetCounts) -> int:
 def _cells(counts: TargetCounts, *, asked: bool) -> list[tuple[str, Text]]:
     """Return a row's numbers with their titles.
 
-    If the options are the only rule, a rate was asked for, and they harm no answer of the API's;
-    else there is none.
+    ``asked`` is whether the options are the only rule: then there is a rate that was asked for,
+    and no response of the API is harmed.
     """
     outcomes = [
         (title, _number(counts.outcomes[outcome], style))
@@ -89,7 +89,7 @@ def _empty_table() -> Table:
 
 
 def _table(rows: list[TargetCounts], *, asked: bool) -> Table:
-    """Return the targets; ``asked`` says whether one chance was asked for, and no other rule."""
+    """Return the table of targets; ``asked`` as in `_cells`."""
     any_rare = any(map(_rare, rows))
     table = _empty_table()
     table.add_column("target", overflow="fold")
@@ -104,7 +104,7 @@ def _table(rows: list[TargetCounts], *, asked: bool) -> Table:
 
 
 def _narrow(rows: list[TargetCounts], *, asked: bool) -> Iterator[Text]:
-    """Return what the table of targets says for a terminal that is too narrow for it."""
+    """Return the table of targets as lines, for a terminal that is too narrow for it."""
     for counts in rows:
         yield _name(counts)
         cells = _cells(counts, asked=asked)
@@ -116,7 +116,7 @@ def _narrow(rows: list[TargetCounts], *, asked: bool) -> Iterator[Text]:
 
 
 def _rule_table(summary: Summary) -> Table | None:
-    """Return the rules with what became of them; None if there is no rule but the options'."""
+    """Return the table of rules; None if there is only the rule of the options."""
     if set(summary.rules) <= {"options"}:
         return None
     rules = list(summary.rules.values())
@@ -159,7 +159,7 @@ def _print(console: Console, summary: Summary) -> None:
 
 
 def report(summary: Summary, *, color: bool = False) -> str:
-    """Return the whole report, as wide as the terminal (100 columns if there is none)."""
+    """Return the whole summary, as wide as the terminal (100 columns if there is none)."""
     out = io.StringIO()
     console = Console(
         file=out,
@@ -173,5 +173,5 @@ def report(summary: Summary, *, color: bool = False) -> str:
 
 
 def render(summary: Summary, stream: TextSink, *, color: bool = False) -> None:
-    """Write the summary for a person, as a table and, where there is need, advice."""
+    """Write the summary for a person: a table, and advice if nothing was tested."""
     stream.write(report(summary, color=color))

@@ -149,4 +149,4 @@ def test_ctrl_c_prints_a_summary(data_dir):
     text = "".join(lines)
     assert run.returncode == 0
     assert "--upstream https://api.anthropic.com\n" in text
-    assert "Fault brought no tunnel" in text
+    assert "Fault sent no tunnel" in text

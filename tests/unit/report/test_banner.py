@@ -30,7 +30,7 @@ def test_everything_is_there() -> None:
 def test_base_url_stands_for_the_exact_targets() -> None:
     """Patterns cannot be meant by a base URL; some SDKs want a path in theirs."""
     text = start_block(sample(ProxyStarted, targets=("*.example.com", "api.openai.com")))
-    assert "it stands for api.openai.com" in text
+    assert "instead of api.openai.com" in text
     assert "    OPENAI_BASE_URL=http://127.0.0.1:8080/v1 python app.py\n" in text
 
 
@@ -38,7 +38,7 @@ def test_base_url_of_several_targets() -> None:
     """Each has its own variable; the request says which is meant."""
     targets = ("api.anthropic.com", "api.openai.com", "a.example", "b.example", "c.example")
     text = start_block(sample(ProxyStarted, targets=targets))
-    assert "it stands for api.anthropic.com or api.openai.com or a.example or b.example)" in text
+    assert "instead of api.anthropic.com or api.openai.com or a.example or b.example;" in text
     assert text.endswith(
         "    ANTHROPIC_BASE_URL=http://127.0.0.1:8080 python app.py\n"
         "    OPENAI_BASE_URL=http://127.0.0.1:8080/v1 python app.py\n"
@@ -49,7 +49,10 @@ def test_base_url_of_several_targets() -> None:
 def test_base_url_of_an_api_without_a_variable() -> None:
     """The URL alone is shown for other targets."""
     text = start_block(sample(ProxyStarted, targets=("api.example.com:8443",)))
-    assert "it stands for api.example.com:8443):\n    http://127.0.0.1:8080\n" in text
+    assert (
+        "instead of api.example.com:8443; this needs no certificate:\n    http://127.0.0.1:8080\n"
+        in text
+    )
 
 
 def test_no_base_url_without_an_exact_target() -> None:
@@ -71,8 +74,8 @@ def test_paths_are_quoted_for_the_shell() -> None:
 def test_without_a_certificate_authority() -> None:
     """Only the way in is shown that works."""
     text = start_block(sample(ProxyStarted, ca_cert=None))
-    assert "  CA       none: the proxy works as base URL alone, see the warning below\n" in text
-    assert "  Give a client the proxy as base URL, which needs no certificate (" in text
+    assert "  CA       none: the proxy works only as base URL, see the warning below\n" in text
+    assert "  Give a client the proxy as base URL, instead of " in text
     assert "ANTHROPIC_BASE_URL=http://127.0.0.1:8080" in text
     assert "HTTPS_PROXY" not in text
     assert "ca instructions" not in text
@@ -146,14 +149,14 @@ def test_the_plugins_block_for_another_host() -> None:
     """No command is made up."""
     text = plugin_block(sample(PluginStarted, command="", tunnel="reply"))
     assert "fault run" not in text
-    assert "give the answer to a chunk back" in text
+    assert "send the reply to a chunk back" in text
 
 
 @pytest.mark.parametrize(
     ("only", "line"),
     [
         ("model", "  only     calls of a model\n"),
-        ("all", "  only     every request, housekeeping too\n"),
+        ("all", "  only     every request, also housekeeping\n"),
         ("api", ""),
     ],
 )
@@ -171,5 +174,5 @@ def test_hosts_whose_api_is_not_known() -> None:
         start_block(sample(ProxyStarted, unknown_apis=("api.groq.com",))),
         plugin_block(sample(PluginStarted, unknown_apis=("api.groq.com",))),
     ):
-        assert "\n           api.groq.com: unknown API, generic errors but on OpenAI's" in text
+        assert "\n           api.groq.com: unknown API: generic errors, except on OpenAI's" in text
     assert "unknown API" not in start_block(sample(ProxyStarted))

@@ -63,7 +63,7 @@ def test_what_passed_as_housekeeping() -> None:
     assert row(text, "api.anthropic.com")[1] == "1"
     batch = "POST /api/event_logging/v2/batch"
     assert f"- 3 requests passed as housekeeping: {batch} (2), HEAD / (1).\n" in text
-    assert f"- 1 request met a rule of yours as housekeeping: {batch} (1).\n" in text
+    assert f"- 1 request was hit by a rule of yours as housekeeping: {batch} (1).\n" in text
     assert "- 1 CORS preflight passed.\n" in text
     assert "arrived" not in text
 
@@ -84,10 +84,10 @@ def test_nothing_but_what_is_left_out(only: str, kind: str, rule: str | None, wo
         sample(ExchangeEnded, kind=kind, rule=rule, outcome="forwarded"),
     )  # fmt: skip
     assert words in text
-    assert "- The client was here, but what it asked is not what presets" in text
+    assert "- The client sent requests, but none that presets" in text
     assert ("--only api is for" in text) is (only == "model")
     assert "--only all is for every request.\n" in text
-    assert ("CORS preflights pass all the same" in text) is (kind == "preflight")
+    assert ("CORS preflights always pass" in text) is (kind == "preflight")
 
 
 REFUSED = sample(ExchangeEnded, outcome="refused", rule=None)
@@ -111,7 +111,7 @@ def test_nothing_but_what_was_refused(events: list[Event], words: str) -> None:
     """A rate of 0 % would say that something was tested."""
     text = " ".join(report_of(*events).split())
     assert words in text
-    assert "- Why, and what to do, is in the answers, and in the lines above that say" in text
+    assert "- The responses, and the lines above with 'refused', give the reason" in text
     assert " 0 %" not in text
     assert CHECK not in text
 
@@ -121,8 +121,8 @@ def test_what_was_refused_beside_housekeeping() -> None:
     passed = sample(ExchangeEnded, outcome="forwarded", rule=None, **HOUSEKEEPING)
     text = report_of(REFUSED, passed)
     assert "1 request was refused, and no other call of the API arrived, so nothing was" in text
-    assert "- Why, and what to do," in text
-    assert "- The client was here, but" in text
+    assert "- The responses, and the lines" in text
+    assert "- The client sent requests, but" in text
 
 
 def test_nothing_but_housekeeping_before_rules_of_ones_own() -> None:
@@ -132,7 +132,7 @@ def test_nothing_but_housekeeping_before_rules_of_ones_own() -> None:
         sample(ExchangeEnded, outcome="forwarded", rule=None, **HOUSEKEEPING),
     )
     assert "No call of the API arrived, so nothing was tested. What" in text
-    assert "- The client was here, but what it asked is no call of the API.\n" in text
+    assert "- The client sent requests, but none was a call of the API.\n" in text
     assert "--only" not in text
 
 
@@ -235,7 +235,7 @@ def test_what_happened_besides() -> None:
     assert "- 1 tunnel could not be opened: closed.example (1).\n" in text
     assert "- 1 handshake was refused by clients that do not trust our CA: " in text
     assert "- 1 other TLS handshake failed.\n" in text
-    assert "- 1 session ended by a defect of faultinject" in text
+    assert "- 1 session ended by a bug in faultinject" in text
     assert "- 3 events missing above" in text
 
 
@@ -243,17 +243,17 @@ def test_what_happened_besides() -> None:
     ("events", "advice"),
     [
         ([], "No client connected. Is HTTPS_PROXY=http://127.0.0.1:8080 set"),
-        ([sample(SessionStarted)], "as an HTTP proxy (not SOCKS), as http:// (not https://)"),
+        ([sample(SessionStarted)], "as an HTTP proxy (not SOCKS), by http:// (not https://)"),
         ([sample(HandshakeFailed, refused=False)], "TLS with them failed"),
-        ([sample(RelayEnded)], "nothing was looked into: not a target (1)"),
-        ([sample(RelayEnded, opened=False)], "nothing was looked into: not a target (1)"),
-        ([sample(ExchangeEnded, target="o.example")], "nothing was looked into: not a target"),
+        ([sample(RelayEnded)], "no connection was decrypted: not a target (1)"),
+        ([sample(RelayEnded, opened=False)], "no connection was decrypted: not a target (1)"),
+        ([sample(ExchangeEnded, target="o.example")], "no connection was decrypted: not a target"),
         (
             [
                 sample(SessionStarted),
                 sample(ExchangeEnded, target="", method="", outcome="refused"),
             ],
-            "as an HTTP proxy (not SOCKS), as http:// (not https://)",
+            "as an HTTP proxy (not SOCKS), by http:// (not https://)",
         ),
         ([sample(HandshakeFailed), sample(RelayEnded)], "Make the client trust our CA"),
     ],
@@ -336,11 +336,11 @@ def plugin_report_of(*events: Event, **started: Any) -> str:
 @pytest.mark.parametrize(
     ("events", "words"),
     [
-        ([], "Fault brought no tunnel. Does it run, with both registrations and the targets"),
+        ([], "Fault sent no tunnel. Is it running, with both registrations and the targets"),
         ([sample(SessionStarted)], "do they carry HTTP?"),
         ([sample(HandshakeFailed, refused=False)], "TLS in them failed"),
         ([sample(HandshakeFailed)], "Make the client trust our CA: `faultinject ca"),
-        ([sample(RelayEnded, host="")], "nothing was looked into: not a target (1)"),
+        ([sample(RelayEnded, host="")], "no tunnel was decrypted: not a target (1)"),
     ],
 )
 def test_what_to_check_after_a_plugins_run(events: list[Event], words: str) -> None:
