@@ -39,7 +39,7 @@ async def serve_clients(
 ) -> None:
     """Serve every client until the run drains and all sessions have ended.
 
-    ``is_loop`` is as `Dialer` has it.
+    ``is_loop`` is as in `Dialer`.
     """
     dialer = dialer_of(run.settings, is_loop)
     async with trio.open_nursery() as fake_upstream:

@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 
 from faultinject.authority import Authority
 from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
-from faultinject.faults.place import Stage as FaultStage
+from faultinject.faults.place import Stage
 from faultinject.http.h1.connection import ClientConnection
 from faultinject.http.headers import asks_for_websocket
 from faultinject.http.message import RequestHead, ResponseHead
@@ -246,7 +246,7 @@ class Http1Session:
 
         Afterwards the client may send another request, unless `ending` is set.
         """
-        runtime, stage = self.session.runtime, FaultStage.CONNECT
+        runtime, stage = self.session.runtime, Stage.CONNECT
         if not runtime.rule_set.has(stage):
             return False
         decision = self._decision(request, origin)

@@ -68,7 +68,7 @@ class HttpProxy:
                 break
             origin = Origin(authority, authority)
             if not await http1.answer_connect(connect, origin):
-                if _cannot_look_into(session, authority):
+                if _cannot_intercept(session, authority):
                     await http1.refuse(connect, _NO_AUTHORITY, origin)
                     break
                 return await self._connect(http1, authority)
@@ -116,9 +116,9 @@ class HttpProxy:
         await close(self.stream, CloseMode.LINGER)
 
 
-def _cannot_look_into(session: Session, authority: Authority) -> bool:
+def _cannot_intercept(session: Session, authority: Authority) -> bool:
     runtime = session.runtime
-    if runtime.cannot_look_into is None:
+    if runtime.cannot_intercept is None:
         return False
     return runtime.target_of(authority.host, authority.port) is not None
 
@@ -135,7 +135,7 @@ def _route(session: Session, head: RequestHead) -> Routed:
         tls, authority, request = split_absolute(head)
         return Routed(request, Origin(authority, authority, tls=tls))
     authority = target_meant(session.runtime.targets, head)
-    if not session.runtime.takes_any_key:
+    if not session.runtime.allows_foreign_keys:
         check_keys(head, authority)
     request = corrected(head, authority)
     mended_from = None if request is head else reported_path(head)

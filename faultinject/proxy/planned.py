@@ -1,7 +1,4 @@
-"""One exchange as a plan wants it: which of the ways it goes.
-
-Knows nothing of rules, and of how the request and its answer are sent.
-"""
+"""Carries out a plan of the rules: inject, forward and change, break off, or make up a response."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ from faultinject.rules.facts import Facts
 
 
 def fault_filter_of(exchange: Exchange, plan: Plan, facts: Facts) -> FaultFilter:
-    """Return what performs a plan in an exchange."""
+    """Return the fault filter for a plan in an exchange."""
     document = facts.json if facts.body else None
     return FaultFilter(
         exchange.client,
@@ -46,7 +43,7 @@ def fault_filter_of(exchange: Exchange, plan: Plan, facts: Facts) -> FaultFilter
 
 
 def _may_end(plan: Plan) -> bool:
-    """Say whether a plan may end the connection, and not only when the client leaves."""
+    """Return True if a plan may end the connection before the client leaves."""
     breaks = plan.breaks
     if breaks is not None and (breaks.how is not How.HANG or breaks.seconds is not None):
         return True
@@ -55,7 +52,7 @@ def _may_end(plan: Plan) -> bool:
 
 @define(eq=False)
 class Planned:
-    """One exchange with a plan that is not simple."""
+    """One exchange whose plan does more than forward or inject at once."""
 
     exchange: Exchange
     plan: Plan
@@ -66,7 +63,7 @@ class Planned:
     """What was read of the request's body already."""
 
     async def run(self) -> None:
-        """Perform the plan."""
+        """Carry out the plan."""
         lease = self.exchange.lease
         lease.may_end = _may_end(self.plan)
         try:
@@ -87,7 +84,7 @@ class Planned:
             request = uncompressed(self.request) if harms else self.request
             await self.exchange.forward(request, self.origin, self.received)
 
-    # An answer of ours
+    # A rule's response
 
     async def _respond(self, respond: Respond) -> None:
         response, last = self._response(respond), not respond.keep_open
@@ -105,7 +102,7 @@ class Planned:
             return render_proxy_reply(respond, fault_filter.fields(), plan.marker)
         return render_reply(respond, fault_filter.provider, fault_filter.fields(), plan.marker)
 
-    # None at all
+    # No response
 
     async def _break(self, breaks: Break) -> None:
         async def send(_: bool) -> None:
@@ -144,7 +141,7 @@ class Planned:
             case _:
                 await fault_filter.act(transform.Cut())
 
-    # A made answer
+    # A response that is made up, in the upstream's place
 
     async def _make(self) -> None:
         async def send(whole: bool) -> int | None:

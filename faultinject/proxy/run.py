@@ -1,6 +1,6 @@
-"""A run of the proxy or the plugin, as it is before anything listens: its rules and its authority.
+"""Prepares a run of the proxy or the plugin before it listens: rules and certificate authority.
 
-Whatever is wrong in what the user chose is found here.
+Errors in the user's settings are found here.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from faultinject.tls.pem_files import PemFiles
 
 
 def ignore_event(_event: Event) -> None:
-    """Listen to nothing."""
+    """Do nothing: the default listener."""
 
 
 def check_kind(settings: object, kind: type[Settings]) -> None:
-    """Raise `SettingsError` unless settings are of a kind: a program may hand over anything."""
+    """Raise `SettingsError` unless ``settings`` is a ``kind``: a program may pass anything."""
     if not isinstance(settings, kind):
         raise SettingsError(
             f"{type(settings).__name__} is not a {kind.__name__};"
@@ -48,22 +48,22 @@ def check_kind(settings: object, kind: type[Settings]) -> None:
 
 @frozen(kw_only=True)
 class Running:
-    """What serves, as whoever started it sees it."""
+    """A proxy or plugin that runs, for the program that started it."""
 
     ca_cert: Path | None
     """The certificate that clients must trust; None if there is no certificate authority."""
     _draining: trio.Event
 
     def drain(self) -> None:
-        """Let no new client in, end idle ones, and end once open exchanges have.
+        """Accept no new clients, close idle connections, and stop after the open exchanges.
 
-        They get ``limits.drain_seconds``; then what serves returns.
+        These get ``limits.drain_seconds``; then `serve` or `serve_plugin` returns.
         """
         self._draining.set()
 
 
 class StartFields(TypedDict):
-    """What is told of every start."""
+    """Fields of the event of a start, of proxy and plugin alike."""
 
     time: float
     version: str
@@ -84,13 +84,13 @@ class StartFields(TypedDict):
 
 @define(eq=False)
 class Run:
-    """What a run has before anything listens, and keeps to its end."""
+    """The settings, rules, counters and certificate authority of a run."""
 
     settings: Settings
     listener: Listener
     authority: CertificateAuthority | NoAuthority
     pem_files: PemFiles
-    """How leaves reach OpenSSL."""
+    """How leaf certificates reach OpenSSL."""
     _composed: Composed
     counters: Counters = field(factory=Counters, init=False)
     """How often each rule was reached and fired."""
@@ -105,10 +105,10 @@ class Run:
         *,
         is_base_url: bool = False,
     ) -> Run:
-        """Make ready what settings mean. Raises `SettingsError`, `StartError`.
+        """Prepare a run. Raises `SettingsError`, `StartError`.
 
-        Without ``capabilities`` there is no fault that cannot be performed. ``is_base_url`` says
-        that clients may come without TLS, so that a run without a certificate authority is of use.
+        Without ``capabilities`` every fault can be performed. ``is_base_url`` means that clients
+        may come without TLS, so that a run is useful without a certificate authority too.
         """
         rules = composed(settings, capabilities)
         if settings.upstream_ca is not None:
@@ -122,10 +122,10 @@ class Run:
         """The rules at the start."""
         return self._composed.rule_set
 
-    # What is told
+    # Its events
 
     def start_fields(self) -> StartFields:
-        """Return what the event of the start says, whatever the way in is."""
+        """Return the fields that the start events of proxy and plugin share."""
         settings, ca_cert = self.settings, self.authority.certificate_path
         return {
             "time": time.time(),
@@ -153,7 +153,7 @@ class Run:
     def announced(
         self, started: Event, stopped: type[ProxyStopped | PluginStopped]
     ) -> Iterator[None]:
-        """Tell of the start, then of what the user should know; after the block of the end."""
+        """Report the start and then the warnings; after the block, report the end."""
         self.listener(started)
         for message in self._warnings():
             self.listener(Warned(time=time.time(), message=message))
@@ -193,10 +193,10 @@ class Run:
 def _authority(
     settings: Settings, pem_files: PemFiles, *, may_lack: bool
 ) -> CertificateAuthority | NoAuthority:
-    """Open the certificate authority that is meant, or make it.
+    """Open or make the certificate authority. Raises `SettingsError`.
 
-    If it ``may_lack``, the user has named no place for it, and there is a target that a base URL
-    can stand for, its absence is no error. Raises `SettingsError`.
+    With ``may_lack`` it is no error if there can be none, provided that the user has named no
+    place for it and that there is a target for base-URL mode.
     """
     chosen = settings.ca_cert, settings.ca_key, settings.data_dir
     try:

@@ -1,4 +1,4 @@
-"""What every session of a run uses: its rules, counters, leaves, and the way to upstreams."""
+"""What all sessions of a run share: rules, counters, leaf certificates, and upstream dialling."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attrs import Factory, define, field
 
 from faultinject.authority import HTTPS_PORT, TargetPattern
 from faultinject.events import Listener, Warned
-from faultinject.faults.place import Stage as FaultStage
+from faultinject.faults.place import Stage
 from faultinject.http.cors import SeenOrigins
 from faultinject.proxy.run import Run
 from faultinject.proxy.upstream.dial import Dialer
@@ -24,17 +24,18 @@ from faultinject.tls.certificate_authority import NoAuthority
 from faultinject.tls.leaf_cache import LeafCache
 
 MOST_WARNINGS = 1_000
-"""So many warnings are said once each, and no more: what is in them may be a client's choice."""
+"""How many warnings are remembered, so that each is given once; after these there are no more.
+A client may choose what is in them."""
 
 
 @define(eq=False)
 class Runtime:
-    """What every session of a run uses."""
+    """What all sessions of a run share."""
 
     limits: Limits
     targets: tuple[TargetPattern, ...]
     rule_set: RuleSet
-    """Taken anew by each exchange, so that it can be swapped whole."""
+    """Read anew by each exchange, so that it can be replaced as a whole."""
     counters: Counters
     leaves: LeafCache
     dialer: Dialer
@@ -42,22 +43,22 @@ class Runtime:
     """Opens upstream connections that are ready for HTTP."""
     listener: Listener
     relays_targets: bool = True
-    """Whether a target's tunnel that is not looked into is passed on to the target. Not with the
-    fake upstream: what is meant for a target must not reach the network."""
-    takes_any_key: bool = False
-    """Whether a request without a host may bring a target a key of another vendor's form."""
+    """Whether a target's tunnel that cannot be intercepted is relayed. Not with the fake upstream:
+    nothing that is meant for a target must reach the network."""
+    allows_foreign_keys: bool = False
+    """Whether a base-URL request may send a target a key of another vendor's form."""
     refuses_websockets: bool = False
     """Whether clients that ask a target for a WebSocket are answered 426."""
-    cannot_look_into: str | None = None
-    """Why no tunnel can be looked into; None if they can."""
+    cannot_intercept: str | None = None
+    """Why no tunnel can be intercepted; None if they can."""
     draining: bool = False
-    """Whether sessions should end as soon as their exchange in hand is over."""
+    """Whether sessions should end after their open exchange."""
     clock: Callable[[], float] = time.monotonic
     """Returns a time in seconds."""
     _started_at: float = Factory(lambda self: self.clock(), takes_self=True)
     """When the run began: the rules count time from there."""
     origins: SeenOrigins = field(factory=SeenOrigins)
-    """What APIs allowed to pages in browsers."""
+    """What APIs have allowed pages in browsers (CORS)."""
     _warnings: set[str] = field(factory=set)
     _session_ids: itertools.count[int] = field(factory=lambda: itertools.count(1))
 
@@ -65,7 +66,7 @@ class Runtime:
         self,
         rule_set: RuleSet,
         facts: Facts,
-        stage: FaultStage,
+        stage: Stage,
         candidates: Candidates | None = None,
     ) -> Plan:
         """Return what the rules have happen at a stage of a request; see `rules.decide`."""
@@ -99,7 +100,7 @@ class Runtime:
             self.listener(Warned(time=time.time(), message=message))
 
     def new_lease(self) -> Lease:
-        """Return what lends a client connection its upstream connections."""
+        """Return a lease of upstream connections for one client connection."""
         return PoolLease(self.dial, self.limits)
 
     def next_session_id(self) -> int:
@@ -108,7 +109,7 @@ class Runtime:
 
 
 def dialer_of(settings: Settings, is_loop: Callable[[trio.socket.SocketType], bool]) -> Dialer:
-    """Return what dials upstreams; ``is_loop`` is as `Dialer` has it."""
+    """Return a dialer for these settings; ``is_loop`` is as in `Dialer`."""
     return Dialer(
         settings.connect_to,
         settings.upstream_ca,
@@ -126,10 +127,10 @@ def runtime_of(
     relays_targets: bool = True,
     resumption: bool = True,
 ) -> Runtime:
-    """Return what a run's sessions use.
+    """Return the runtime of a run.
 
     ``dial`` opens upstream connections; without it the dialer does. ``resumption`` is as
-    `LeafCache` has it.
+    in `LeafCache`.
     """
     limits, authority = run.settings.limits, run.authority
     return Runtime(
@@ -148,7 +149,7 @@ def runtime_of(
         dial=dial or dialer.dial,
         listener=run.listener,
         relays_targets=relays_targets,
-        cannot_look_into=authority.reason if isinstance(authority, NoAuthority) else None,
+        cannot_intercept=authority.reason if isinstance(authority, NoAuthority) else None,
         refuses_websockets=run.settings.refuse_websocket,
-        takes_any_key=run.settings.allow_foreign_keys or run.settings.fake_upstream,
+        allows_foreign_keys=run.settings.allow_foreign_keys or run.settings.fake_upstream,
     )

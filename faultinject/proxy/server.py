@@ -1,6 +1,6 @@
-"""The forward proxy: listens, and then has its clients served (`faultinject.proxy.clients`).
+"""The forward proxy: listens, and then serves its clients (`faultinject.proxy.clients`).
 
-Knows nothing of signals, terminals and files of its own: whoever calls `serve` does.
+Signals and output are the caller's: `serve` only calls its listener.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ async def serve(
     listener: Listener = ignore_event,
     task_status: trio.TaskStatus[RunningProxy] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run the proxy until cancelled, or told to drain by the started value.
+    """Run the proxy until it is cancelled, or `Running.drain` is called on the started value.
 
     ``listener`` gets every event. Raises `StartError`, `SettingsError` before it has started;
     afterwards only cancellation ends it early.
@@ -58,8 +58,8 @@ async def serve(
         )
         with run.announced(_started(run, running), ProxyStopped):
             task_status.started(running)
-            # Not above: to load what serves clients would hold up the start. Clients that come
-            # meanwhile wait in the listener's queue.
+            # Imported late, or it would delay the start. Clients that connect meanwhile wait in
+            # the listener's queue.
             from faultinject.proxy.clients import serve_clients
 
             await serve_clients(run, listeners, _loop_test(listeners))
@@ -98,7 +98,7 @@ async def _listen(settings: Settings) -> list[trio.SocketListener]:
 def _loop_test(
     listeners: list[trio.SocketListener],
 ) -> Callable[[trio.socket.SocketType], bool]:
-    """Return a test whether a connected socket's peer is one of these listeners."""
+    """Return a function that tests whether a socket is connected to one of these listeners."""
     names = [listener.socket.getsockname()[:2] for listener in listeners]
     ours = [(_address(host), port) for host, port in names]
 
@@ -106,7 +106,7 @@ def _loop_test(
         try:
             host, port = connected.getpeername()[:2]
         except OSError:
-            return False  # reset already: what is sent next says so
+            return False  # reset already: the next send will fail
         peer, local = _address(host), _address(connected.getsockname()[0])
         return any(
             port == our_port and (peer == our_host or _stands_for(our_host, peer, local))
@@ -120,13 +120,13 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def _address(text: str) -> _Address:
-    """Return an address in one form: IPv4 within IPv6 (RFC 4291 section 2.5.5.2) as IPv4."""
+    """Return an address; one that is IPv4 mapped to IPv6 (RFC 4291 section 2.5.5.2) as IPv4."""
     address = ipaddress.ip_address(text)
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def _stands_for(ours: _Address, peer: _Address, local: _Address) -> bool:
-    """Say whether ours is every address of this machine, of which a connection's peer is one."""
+    """Return True if ``ours`` is the wildcard address and the peer is an address of this host."""
     if not ours.is_unspecified or ours.version != peer.version:
         return False
     return peer == local or peer.is_loopback

@@ -1,4 +1,7 @@
-"""One client connection, its whole life, and what is told of it."""
+"""One client connection from accept to close, and the events that report on it.
+
+A session runs stages one after another: `http_proxy`, then `tunnel`, then `intercept`.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +39,10 @@ from faultinject.tls.client_hello import ClientHello
 
 
 class SessionStage(Protocol):
-    """A part of a session's life; returns what follows it, or None at the end.
+    """A part of a session's life; returns the next stage, or None at the end.
 
-    Stages follow each other instead of calling each other: what a stage held is gone when the
-    next begins, and most of a session is spent waiting in the last.
+    A stage returns the next one instead of calling it, so that what it held is freed: most of a
+    session is spent waiting in the last stage.
     """
 
     def __call__(self, session: Session, /) -> Awaitable[SessionStage | None]:
@@ -58,25 +61,25 @@ class Session:
     timeout: Timeout = field(factory=Timeout)
     exchanges: int = 0
     idle: bool = False
-    """Whether neither side owes the other anything, so that the session may end."""
+    """Whether no exchange is open, so that the session may end."""
     idle_seconds: float = Factory(lambda self: self.runtime.limits.idle_seconds, takes_self=True)
     """How long the client may take to its next request."""
     lease: Lease = Factory(lambda self: self.runtime.new_lease(), takes_self=True)
     _ended_because: str = "the client's connection was over"
 
     def emit(self, event: Event) -> None:
-        """Tell what happened."""
+        """Send an event to the run's listener."""
         self.runtime.listener(event)
 
     def drain(self) -> None:
-        """End as soon as nothing is under way."""
+        """End now if the session is idle, else after its exchange."""
         if self.idle:
             self.timeout.expire("the proxy stops")
 
     async def run(self, serve: SessionStage) -> None:
-        """Serve the client, stage by stage; whatever goes wrong ends this session alone.
+        """Serve the client, stage by stage. An exception ends only this session.
 
-        Every defect of ours ends here, is told with its traceback, and lets the neighbours live.
+        A defect in faultinject is reported with its traceback; other sessions go on.
         """
         started = time.perf_counter()
         try:
@@ -88,7 +91,7 @@ class Session:
                         stage = await stage(self)
         except TimeoutExpiredError as error:
             self._ended_because = str(error)
-        except Exception as error:  # noqa: BLE001 - the neighbours live
+        except Exception as error:  # noqa: BLE001 - other sessions go on
             self._ended_because = "a defect in faultinject"
             self._report_defect(error)
         except BaseException:  # the whole run ends
@@ -130,17 +133,17 @@ _BEHIND_THE_PATH = re.compile(rb"[?#;&]|%(?:3[fF]|23|3[bB]|26)")
 
 
 def reported_path(request: RequestHead) -> str:
-    """Return a request's path as events have it: nothing in which keys are put.
+    """Return a request's path for events, without anything that may hold a key.
 
-    Without a query, a fragment, or parameters, and empty if the target is a URL, which may have a
-    user in it.
+    That is without query, fragment and parameters. It is empty if the target is a URL, which may
+    have a user and password in it.
     """
     path = _BEHIND_THE_PATH.split(request.target, maxsplit=1)[0].decode("ascii", "backslashreplace")
     return path if path.startswith("/") or path == "*" else ""
 
 
 def report_hello(session: Session, authority: str, hello: ClientHello) -> None:
-    """Tell that a client began TLS; ``authority`` is empty if it named none before."""
+    """Report a ClientHello; ``authority`` is empty if the client named none before."""
     session.emit(
         ClientHelloRead(
             time=time.time(),
@@ -153,7 +156,7 @@ def report_hello(session: Session, authority: str, hello: ClientHello) -> None:
 
 
 def report_handshake_failure(session: Session, host: str, error: HandshakeError) -> None:
-    """Tell that a client's TLS did not come up."""
+    """Report that a client's TLS handshake failed."""
     session.emit(
         HandshakeFailed(
             time=time.time(),
@@ -168,7 +171,7 @@ def report_handshake_failure(session: Session, host: str, error: HandshakeError)
 
 
 def warn_of_relay(session: Session, name: str, reason: str) -> None:
-    """Warn that a target's tunnel will be passed on."""
+    """Warn that a target's tunnel is relayed, not intercepted."""
     session.emit(Warned(time=time.time(), message=f"{name} is relayed: {reason}"))
 
 
@@ -181,7 +184,7 @@ def report_relay(
     *,
     opened: bool = True,
 ) -> None:
-    """Tell of a relay's end; ``started`` is a reading of `time.perf_counter`."""
+    """Report the end of a relay; ``started`` is a reading of `time.perf_counter`."""
     session.emit(
         RelayEnded(
             time=time.time(),
@@ -200,7 +203,7 @@ def report_relay(
 
 
 NOTICEABLE_SECONDS = 1.0
-"""A fault that takes so long is told of when it begins."""
+"""A fault that takes at least so long is reported when it begins."""
 
 
 def report_wait(
@@ -214,9 +217,9 @@ def report_wait(
     path: str,
     rule: str | None,
 ) -> None:
-    """Tell that a fault begins to take time in a session's latest exchange, if that is noticeable.
+    """Report that a fault begins to take time in a session's latest exchange, if noticeable.
 
-    ``fault`` is in words; ``seconds`` is how long it takes at most, or infinity.
+    ``fault`` is its description; ``seconds`` is how long it takes at most, or infinity.
     """
     if seconds < NOTICEABLE_SECONDS:
         return
@@ -256,7 +259,7 @@ def report_exchange(
     kind: Kind | None = None,
     path_mended_from: str | None = None,
 ) -> None:
-    """Tell of the end of a session's latest exchange.
+    """Report the end of a session's latest exchange.
 
     ``authority`` is None if the request named no host; ``started`` is a reading of
     `time.perf_counter`; the rest is as `ExchangeEnded` has it.

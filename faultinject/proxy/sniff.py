@@ -1,4 +1,4 @@
-"""The first bytes of a tunnel: reads them until it can be told what the client means to speak."""
+"""Reads the first bytes of a tunnel until the client's protocol is known."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _MAYBE_HTTP = re.compile(rb"[A-Z]{1,%d}" % _LONGEST_METHOD)
 
 
 class Protocol(enum.Enum):
-    """What is not TLS."""
+    """A client's protocol, if it did not send a good ClientHello."""
 
     UNDECIDED = enum.auto()
-    """Too little has arrived to tell."""
+    """Too little has arrived to decide."""
     HTTP = enum.auto()
     OTHER = enum.auto()
     BROKEN_TLS = enum.auto()
-    """A TLS client whose first message no TLS library would take."""
+    """TLS whose first message no TLS library would accept."""
     UNEXPECTED_TLS = enum.auto()
     """TLS that does not begin with a ClientHello."""
     TOO_LONG_TLS = enum.auto()
@@ -48,25 +48,25 @@ TLS_FLAWS = {
     Protocol.UNEXPECTED_TLS: "a TLS message that is no ClientHello",
     Protocol.TOO_LONG_TLS: "a TLS record of more than 16384 bytes",
 }
-"""In words, what TLS clients have done that can be none of ours."""
+"""What is wrong with the TLS of clients that cannot be intercepted."""
 
 
 def read_opening(data: bytes) -> ClientHello | Protocol:
-    """Say what the first bytes of a tunnel are."""
+    """Return what the first bytes of a tunnel are."""
     return OpeningReader().feed(data)
 
 
 class OpeningReader:
-    """Says what the first bytes of a tunnel are, as they arrive; looks at each byte once."""
+    """Recognises the first bytes of a tunnel as they arrive; looks at each byte once."""
 
     def __init__(self) -> None:
         self.hello: ClientHello | Unread = Unread.INCOMPLETE
-        """What they are if they are taken for TLS."""
+        """What they are, read as TLS."""
         self._reader = HelloReader()
         self._start = b""
 
     def feed(self, data: bytes) -> ClientHello | Protocol:
-        """Take the next bytes; return what all so far are."""
+        """Add the next bytes; return what all bytes so far are."""
         self._start += data[: _LONGEST_METHOD + 1 - len(self._start)]
         self.hello = self._reader.feed(data)
         if not self._start:
@@ -80,31 +80,31 @@ class OpeningReader:
 
 @define(eq=False)
 class FirstBytes:
-    """What a client said first.
+    """What a client sent first.
 
-    ``opening`` is UNDECIDED if the upstream spoke first or the client said too little before its
-    end; ``data`` is all that was read of it, and ``upstream`` still has what it said.
+    ``opening`` is UNDECIDED if the upstream sent something first, or the client ended too early.
+    ``data`` is all that was read of the client; ``upstream`` can still be read from its beginning.
     """
 
     session: Session
     client: trio.abc.Stream
     only_sni_counts: bool
-    """Whether only a ClientHello could make the tunnel a target's, so that all else can go on at
-    once."""
+    """Whether only the server name in a ClientHello could make the tunnel a target's. Then reading
+    stops as soon as the bytes are no ClientHello."""
     upstream: trio.abc.Stream | None = None
     opening: ClientHello | Protocol = field(default=Protocol.UNDECIDED, init=False)
     _buffer: bytearray = field(factory=bytearray, init=False)
     _reader: OpeningReader = field(factory=OpeningReader, init=False)
     _limited: bool = field(default=False, init=False)
-    """Whether the rest must come soon, since the first of it has."""
+    """Whether the time limit for the rest of the first message is set."""
 
     @property
     def data(self) -> bytes:
-        """What was read of the client."""
+        """What was read from the client."""
         return bytes(self._buffer)
 
     async def read_alone(self) -> None:
-        """Read the client only. If cancelled, what was read is kept, and either can go on."""
+        """Read the client only. If cancelled, `data` is kept, and reading can go on."""
         limits = self.session.runtime.limits
         while self._undecided:
             if len(self._buffer) > limits.client_hello_bytes:
@@ -126,7 +126,7 @@ class FirstBytes:
             self.opening = self._reader.feed(bytes(data))
 
     async def read(self) -> None:
-        """Read the client, but only until the upstream says something, or ends."""
+        """Read the client, but only until the upstream sends something or ends."""
         await run_with_watcher(self._watch_upstream, self.read_alone)
 
     async def _watch_upstream(self, ended: trio.CancelScope) -> None:

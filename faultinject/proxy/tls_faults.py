@@ -1,7 +1,4 @@
-"""Faults at the TLS handshake: the ClientHello is there, and something else than TLS follows.
-
-Knows nothing of how the ClientHello was read, and of what would have followed.
-"""
+"""Faults at the TLS handshake: what a rule has the client get instead of a ServerHello."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ from faultinject.tls.client_hello import fatal_alert
 class BrokenHandshake:
     """A client whose TLS handshake a rule breaks.
 
-    The client's stream is closed by `run`, as the plan says.
+    `run` closes the client's stream as planned.
     """
 
     session: Session
@@ -35,10 +32,10 @@ class BrokenHandshake:
     authority: Authority
     plan: Plan
     _words: list[str] = field(factory=list)
-    """What has happened, in words."""
+    """What has happened, for the event."""
 
     async def run(self) -> None:
-        """Break it, and tell of it."""
+        """Break the handshake, and report it."""
         started = time.perf_counter()
         self.session.exchanges += 1
         ending = CloseMode.TRUNCATE
@@ -77,7 +74,7 @@ class BrokenHandshake:
         return CloseMode.TRUNCATE_LINGERING
 
     async def _while_client_stays(self, seconds: float | None) -> None:
-        """Wait so long (None: without an end), or until the client leaves."""
+        """Wait so long (None: for ever), or until the client leaves."""
         limits = self.session.runtime.limits
         self.session.timeout.reset("the client to leave", (seconds or 0.0) + limits.idle_seconds)
 

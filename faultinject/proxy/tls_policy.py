@@ -1,7 +1,4 @@
-"""What shall become of a client that begins TLS: looked into, passed on, or refused.
-
-Does no I/O. Knows nothing of where the client's bytes came from.
-"""
+"""Decides by a ClientHello: intercept the client's TLS, relay it, or refuse it. Does no I/O."""
 
 from __future__ import annotations
 
@@ -17,32 +14,32 @@ _HTTP_1_1 = "http/1.1"
 
 @frozen
 class Intercept:
-    """It is a target's."""
+    """The client asks for a target: end its TLS here."""
 
     name: str
-    """What the client calls the host: the name for our leaf."""
+    """The host's name as the client has it: the name in the leaf certificate."""
     host: str
-    """The target that is asked in the client's place."""
+    """The target's host, for the upstream connection."""
 
 
 @frozen
 class Relay:
-    """It is not for us."""
+    """The client's bytes are relayed unchanged."""
 
     reason: str
-    """In words, for the event."""
+    """Why, for the event."""
     warn: bool = False
-    """Whether it is a target's all the same, which the user should hear."""
+    """Whether the client asks for a target all the same: the user is warned then."""
 
 
 @frozen
 class Refuse:
-    """It is a target's, and cannot be served."""
+    """The client asks for a target and cannot be served."""
 
     name: str
     reason: str
     alert: bytes
-    """What tells the client."""
+    """The TLS alert for the client."""
 
 
 TlsPolicy = Intercept | Relay | Refuse
@@ -55,10 +52,10 @@ def policy_for(
     *,
     relays_targets: bool = True,
 ) -> TlsPolicy:
-    """Say what shall become of a client by its ClientHello.
+    """Return what to do with a client, by its ClientHello.
 
-    ``authority_host`` is whom the client asked to be connected to, if that is known. Without
-    ``relays_targets`` nothing of a target's is passed on.
+    ``authority_host`` is the host in its CONNECT, if there was one. Without ``relays_targets`` no
+    client that asks for a target is relayed.
     """
     name = hello.server_name or authority_host
     host = next((each for each in (name, authority_host) if is_target(each)), None)
@@ -73,7 +70,7 @@ def policy_for(
 
 
 def _without_http_1_1(hello: ClientHello, name: str, relays_targets: bool) -> TlsPolicy:
-    """Judge a client of a target that offers other protocols only."""
+    """Return the policy for a target's client that offers other protocols only."""
     offered = f"the client offers only {', '.join(hello.alpn)}"
     if relays_targets:
         return Relay(offered, warn=True)

@@ -1,7 +1,7 @@
-"""What happens in a tunnel: it is looked into, or passed on untouched.
+"""The tunnel of a CONNECT: it is intercepted, or relayed untouched.
 
-A tunnel is looked into if the client names a target (in CONNECT or by SNI) and speaks TLS with
-HTTP/1.1, or plain HTTP. Knows nothing of where the client's stream came from.
+A tunnel is intercepted if the client names a target (in CONNECT or by SNI) and speaks TLS with
+HTTP/1.1, or plain HTTP.
 """
 
 from __future__ import annotations
@@ -43,8 +43,7 @@ _ALERTS = {  # RFC 8446 section 6.2
 class Tunnel:
     """One tunnel of a session.
 
-    The client's stream stays its owner's to close. ``upstream`` is the connection for a relay,
-    which is the tunnel's own.
+    The caller owns the client's stream. The tunnel owns ``upstream``, the connection for a relay.
     """
 
     session: Session
@@ -55,9 +54,9 @@ class Tunnel:
     _started: float = field(factory=time.perf_counter)
 
     async def dial_if_relayed(self) -> None:
-        """Dial the upstream now if the host is no target, so that a failure can still be told.
+        """Dial the upstream now if the host is no target: a failure can still be answered.
 
-        Raises `UpstreamError`, after telling of the end.
+        Raises `UpstreamError`, after reporting the relay's end.
         """
         if self._is_target(self.authority.host):
             return
@@ -68,9 +67,9 @@ class Tunnel:
             raise
 
     async def serve(self, confirmation: bytes) -> SessionStage | None:
-        """Tell the client that its tunnel is up, and serve it.
+        """Send the client ``confirmation``, and serve the tunnel.
 
-        Returns what follows if it is looked into, else at its end.
+        Returns the next stage if it is intercepted, else None at its end.
         """
         try:
             return await self._serve() if await self._send(confirmation) else None
@@ -108,7 +107,7 @@ class Tunnel:
         return self.session.runtime.target_of(host, self.authority.port) is not None
 
     async def _first_bytes(self) -> FirstBytes:
-        """Read the client's first bytes; dial for that if it waits for the other side to greet."""
+        """Read the client's first bytes; dial if it waits for the upstream to send first."""
         known = not self._is_target(self.authority.host)
         first = FirstBytes(self.session, self.stream, only_sni_counts=known, upstream=self.upstream)
         if self.upstream is None:
@@ -122,7 +121,7 @@ class Tunnel:
         self.upstream = first.upstream
         return first
 
-    # Looking into it
+    # Intercepting
 
     async def _serve_tls(self, data: bytes, hello: ClientHello) -> SessionStage | None:
         report_hello(self.session, str(self.authority), hello)
@@ -152,12 +151,12 @@ class Tunnel:
         return None
 
     async def _refuse(self, policy: Refuse) -> None:
-        """End a handshake that cannot begin."""
+        """Refuse a handshake with an alert."""
         report_handshake_failure(self.session, policy.name, HandshakeError(policy.reason))
         if await self._send(policy.alert):
             await close(self.stream, CloseMode.LINGER)
 
-    # Passing it on
+    # Relaying
 
     async def _relay(self, data: bytes, reason: str) -> None:
         relayed = Relayed()
@@ -165,7 +164,7 @@ class Tunnel:
         try:
             idle_seconds = self.session.runtime.limits.idle_seconds
             if self.upstream is None:
-                # It has a limit of its own, and that of the ClientHello is over.
+                # The dial has a time limit of its own; the ClientHello's is over.
                 self.session.timeout.extend("the upstream to be reached", idle_seconds)
                 self.upstream = await self._dial()
             await relay(stream, self.upstream, relayed, self.session.timeout, idle_seconds)
@@ -175,7 +174,7 @@ class Tunnel:
             self._report_relay(relayed, reason)
 
     async def _dial_greeter(self) -> trio.abc.Stream | None:
-        """Dial an upstream that may want to speak first; if that fails the client may yet."""
+        """Dial an upstream that may send first. None on failure: the client may still send."""
         try:
             return await self._dial()
         except UpstreamError:
@@ -189,7 +188,7 @@ class Tunnel:
         return await runtime.dialer.dial_blind(self.authority)
 
     async def _send(self, data: bytes) -> bool:
-        """Send bytes of our own on the bare tunnel; return False if the client is gone."""
+        """Send bytes to the client, without TLS; return False if it is gone."""
         try:
             await self.stream.send_all(data)
         except trio.BrokenResourceError:

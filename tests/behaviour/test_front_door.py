@@ -343,7 +343,7 @@ async def test_connect_within_tls(autojump_clock):
 async def test_without_an_authority_a_tunnel_to_a_target_is_refused(autojump_clock):
     """At once, with what to do instead; other tunnels and base-URL mode work."""
     async with open_bench(probability=1) as bench:
-        bench.runtime.cannot_look_into = "there is no home"
+        bench.runtime.cannot_intercept = "there is no home"
         client = bench.connect()
         answer = await client.ask(b"CONNECT %b:443 HTTP/1.1\r\nHost: x\r\n\r\n" % TARGET.encode())
         assert answer.status == 501

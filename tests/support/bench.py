@@ -202,7 +202,7 @@ class Bench:
             dial=self.dialer.dial,
             listener=self.events.append,
             refuses_websockets=settings.refuse_websocket,
-            takes_any_key=settings.allow_foreign_keys,
+            allows_foreign_keys=settings.allow_foreign_keys,
             clock=trio.current_time,
         )
 

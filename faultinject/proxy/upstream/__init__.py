@@ -1,1 +1,1 @@
-"""The upstream's side: dial, keep, lend; and a fake API in its place."""
+"""Upstream connections: dialled, kept in a pool, leased to exchanges; and a fake API instead."""

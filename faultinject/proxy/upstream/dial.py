@@ -1,7 +1,6 @@
-"""Opening connections to upstreams: name, TCP, TLS.
+"""Opens connections to upstreams: DNS, TCP, TLS.
 
-Knows nothing of HTTP and of who will use the connection. Every failure is an `UpstreamError`
-whose words are for the user.
+Every failure is an `UpstreamError` with a message for the user.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ from faultinject.tls.stream import TlsStream
 
 @frozen
 class Origin:
-    """Where requests go: what it is called, and where it is."""
+    """Where requests go: the server's name, and its address."""
 
     authority: Authority
-    """The name for the Host header, for rules, and for the certificate."""
+    """The name in the Host header, in rules, and in the certificate."""
     address: Authority
     """What to dial, before `--connect-to`; differs if a client named an address in CONNECT."""
     tls: bool = True
@@ -49,9 +48,9 @@ class Dialer:
     insecure: bool
     limit_seconds: float
     is_loop: Callable[[trio.socket.SocketType], bool]
-    """Says of a connected socket whether it leads back to the proxy itself."""
+    """Returns True for a connected socket whose peer is the proxy itself."""
     _context: ssl.SSLContext | None = field(default=None, init=False)
-    """The settings of every upstream handshake, once there has been one."""
+    """The context of all upstream handshakes, once there was one."""
     _making_context: trio.Lock = field(factory=trio.Lock, init=False)
 
     async def dial(self, origin: Origin) -> trio.abc.Stream:
@@ -61,7 +60,7 @@ class Dialer:
             return await self.start_tls(stream, origin) if origin.tls else stream
 
     async def dial_blind(self, address: Authority) -> SocketStream:
-        """Open a connection for bytes as they come. Raises `UpstreamError`."""
+        """Open a TCP connection for a relay, without TLS. Raises `UpstreamError`."""
         with _time_limit(address, self.limit_seconds):
             return await self._dial_tcp(address)
 
@@ -113,9 +112,9 @@ class Dialer:
         return stream
 
     async def _make_context(self) -> ssl.SSLContext:
-        """Return the settings of every upstream handshake, made when the first one needs them.
+        """Return the context of all upstream handshakes; the first one makes it.
 
-        In a thread, for it reads the system's roots: nobody else waits meanwhile.
+        In a thread, because it reads the system's roots from disk.
         """
         async with self._making_context:
             if self._context is None:
@@ -143,7 +142,7 @@ def _time_limit(address: Authority, seconds: float) -> Iterator[None]:
 
 
 def _cause(error: BaseException) -> str:
-    """Return the innermost reason in words: Trio wraps one error an address that it tried."""
+    """Return the innermost reason: Trio wraps an error for each address that it tried."""
     while error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, BaseExceptionGroup):

@@ -1,7 +1,7 @@
-"""The upstream connections of one client connection.
+"""The upstream connections of one client connection: one for each origin.
 
-They belong to it and end with it, as if there were no proxy: an origin that knows a client by its
-connection (NTLM, Negotiate) must never take one client for another. There is one an origin.
+They are not shared and end with the client's, as without a proxy: an origin that authenticates a
+connection (NTLM, Negotiate) must never take one client for another.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from faultinject.settings import Limits
 
 
 class Dial(Protocol):
-    """What opens a connection that is ready for HTTP; raises `UpstreamError`."""
+    """Opens a connection that is ready for HTTP; raises `UpstreamError`."""
 
     async def __call__(self, origin: Origin) -> trio.abc.Stream:
         """Open a connection to an origin."""
@@ -28,7 +28,7 @@ class Dial(Protocol):
 
 
 class PoolLease(Lease):
-    """A client connection's own upstream connections; a context manager that owns them."""
+    """The upstream connections of one client connection; a context manager that owns them."""
 
     def __init__(self, dial: Dial, limits: Limits) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class PoolLease(Lease):
         """Connections to other origins than the last one, least recently used first."""
 
     async def acquire(self, origin: Origin, *, fresh: bool = False) -> bool:
-        """Have a connection; see the base class."""
+        """Open or reuse a connection; see the base class."""
         await self._turn_to(origin)
         if self._connection is not None:
             if not fresh and await self._connection.still_idle():
@@ -54,7 +54,7 @@ class PoolLease(Lease):
         return False
 
     async def _turn_to(self, origin: Origin) -> None:
-        """Put the connection aside, if it is to another origin, and take up this one's."""
+        """Put aside a connection to another origin, and take the one to this origin, if any."""
         if origin == self._origin:
             return
         before, connection = self._origin, self._connection
@@ -67,7 +67,7 @@ class PoolLease(Lease):
             await _end(oldest)
 
     async def discard(self) -> None:
-        """End the connection; see the base class."""
+        """Close the connection; see the base class."""
         connection, self._connection = self._connection, None
         if connection is not None:
             await _end(connection)
@@ -87,7 +87,7 @@ class PoolLease(Lease):
 
 
 async def _end(connection: UpstreamConnection) -> None:
-    """Close a connection: in good order, unless a request was not sent to its end."""
+    """Close a connection, with a close_notify unless a request was not sent to its end."""
     try:
         if connection.cycle_ended:
             await send_close_notify(connection.stream)
