@@ -1,4 +1,4 @@
-"""What a host asks about the bytes of a tunnel, what may be answered, and what cannot be done."""
+"""A host's calls about the bytes of a tunnel, the replies, and which faults cannot be done."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Direction(enum.Enum):
 
 @frozen
 class Replace:
-    """These bytes go on in the chunk's direction instead of it; none swallow it.
+    """These bytes are sent on in the chunk's place; with none the chunk is dropped.
 
     In direction TO_PEER Fault asks again at once if there are none.
     """
@@ -49,7 +49,7 @@ class PassThrough:
 
 @frozen
 class Close:
-    """The direction ends here: FROM_PEER with an end of stream, TO_PEER with an error."""
+    """The direction ends: FROM_PEER with an end of stream, TO_PEER with an error."""
 
     reason: str
 
@@ -58,7 +58,7 @@ Reply = Replace | PassThrough | Close
 
 
 class TooMuchError(Exception):
-    """A call asks for more than a caller is given; the message says what."""
+    """A call exceeds a limit; the message names it."""
 
 
 class TunnelPlugin(Protocol):
@@ -67,16 +67,16 @@ class TunnelPlugin(Protocol):
     async def process_tunnel_data(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
-        """Say what shall become of a chunk.
+        """Return what to do with a chunk.
 
-        May take as long as it likes: only that direction of that tunnel waits. Is cancelled when
+        It may take any time: only that direction of that tunnel waits. The host cancels it when
         the tunnel is over.
         """
         ...
 
 
 class OpenCall:
-    """The call, and once it is given its reply."""
+    """A call that waits for its reply."""
 
     def __init__(self) -> None:
         self._reply: Reply = Replace()
@@ -111,7 +111,7 @@ CAPABILITIES: Mapping[TunnelMode, Capabilities] = {
     "duplex": Capabilities("the plugin", _IN_ALL | _IN_DUPLEX),
     "reply": Capabilities("the plugin", _IN_ALL),
 }
-"""By what the host does with the answer to a piece of a tunnel."""
+"""What the plugin can do, for each way in which a host uses the reply to a chunk."""
 
 _IN_WHOLE_REQUESTS = dict.fromkeys(
     set(Ability) - {Ability.CLOSE_AFTER},  # which is said to the client, in a header
@@ -121,7 +121,7 @@ _IN_WHOLE_REQUESTS = dict.fromkeys(
 
 
 def capabilities_of(settings: PluginSettings) -> Capabilities:
-    """Return what the plugin can do in a run: in all that it injects into."""
+    """Return what the plugin can do in a run, in tunnels and in whole requests."""
     of_tunnels = CAPABILITIES[settings.tunnel]
     if not settings.http_forward:
         return of_tunnels

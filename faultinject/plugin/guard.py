@@ -1,7 +1,4 @@
-"""Calls about tunnels, with a defect kept to the tunnel that it is in.
-
-Knows nothing of gRPC, and nothing of what the tunnels do with the bytes.
-"""
+"""Limits a defect to the tunnel that it happens in: every other tunnel goes on."""
 
 from __future__ import annotations
 
@@ -17,11 +14,11 @@ from faultinject.events import Listener, SessionFailed
 from faultinject.plugin.calls import Close, Direction, Reply, Side, TunnelPlugin
 
 NO_SESSION = 0
-"""Stands for the session, where the call belongs to none or to one that is not known."""
+"""The session's number in the event if the call belongs to no known session."""
 
 
 def report_defect(listener: Listener, where: str, error: Exception) -> None:
-    """Tell of an exception that should not have been; ``where`` stands for the client."""
+    """Report an unexpected exception; ``where`` stands for the client in the event."""
     listener(
         SessionFailed(
             time=time.time(),
@@ -41,10 +38,10 @@ CLOSED_BY_DEFECT = Close("a defect in faultinject")
 
 @define(eq=False)
 class TunnelGuard:
-    """A `TunnelPlugin` that raises nothing.
+    """Calls a `TunnelPlugin`, and never raises.
 
-    A call that raises something is answered by `Close`, and so is every other call about the
-    same tunnel, at once if it is under way (which cancels it) and when it comes otherwise.
+    If a call raises, it is answered with `Close`, and so are all calls about the same tunnel: those
+    under way are cancelled, later ones are answered at once.
     """
 
     tunnels: TunnelPlugin
@@ -55,7 +52,7 @@ class TunnelGuard:
     async def guarded_reply(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
-        """Ask the tunnel."""
+        """Return the plugin's reply, or `Close` after a defect."""
         reply: Reply = CLOSED_BY_DEFECT
         if tunnel_id in self._broken:
             return reply
@@ -67,7 +64,7 @@ class TunnelGuard:
         return reply
 
     def failed(self, tunnel_id: str, error: Exception) -> None:
-        """Tell of a defect and close its tunnel."""
+        """Report a defect and close its tunnel."""
         report_defect(self.listener, f"tunnel {tunnel_id}", error)
         self._broken[tunnel_id] = None
         if len(self._broken) > REMEMBERED:

@@ -1,7 +1,7 @@
-"""Requests that the host shows whole: decides which of them get an injected answer.
+"""Decides on whole requests that the host shows (ProcessHttpRequest): which get a rule's response.
 
-These are the requests of plain-HTTP proxying and of Fault's ``--proxy http…`` mappings; what is
-in tunnels does not come here. Knows nothing of gRPC.
+These are the requests of plain-HTTP proxying and of Fault's ``--proxy http…`` mappings, not those
+in tunnels.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ def _worded(fault: Respond, plan: Plan, facts: Facts) -> InjectedResponse:
 
 @define(eq=False)
 class HttpCalls:
-    """Decides on requests that come one at a time, from nobody in particular."""
+    """Decides on single requests, whose client and connection are unknown."""
 
     runtime: Runtime
     enabled: bool
-    """Whether any of them are harmed (``--http-forward``)."""
+    """Whether rules apply to these requests (``--http-forward``)."""
 
     def answer(self, request: RequestHead, body: bytes) -> InjectedResponse | None:
-        """Return the response to inject, or None if the upstream shall be asked.
+        """Return the response to inject, or None to let the request go on.
 
-        One event tells of each request. The host does not show which response belongs to it, so
-        the event of one that is passed on has no status.
+        Each request is reported in one event. The host does not show which response belongs to a
+        request, so that the event of a forwarded request has no status.
         """
         authority = self._authority(request) if self.enabled else None
         if authority is None:
@@ -68,10 +68,10 @@ class HttpCalls:
         return response
 
     def _authority(self, request: RequestHead) -> Authority | None:
-        """Return where a request goes: what its Host header says.
+        """Return where a request goes, from its Host header.
 
-        Behind a mapping to an HTTPS upstream that has no port, so one that makes it a target is
-        taken.
+        Behind a mapping to an HTTPS upstream the header has no port: the one of the two default
+        ports that makes the host a target is taken.
         """
         text = (find_header(request.headers, b"host") or b"").decode("ascii", "replace")
         try:

@@ -1,7 +1,7 @@
-"""Whether the host has registered the plugin as it must: on both sides.
+"""Checks that the host has registered the plugin on both sides.
 
-With one side alone, no tunnel of Fault can be dealt with: every one of them would break. Being
-called is what shows a registration, and Fault calls each every 10 s. Knows nothing of gRPC.
+With one side alone, every tunnel of Fault would break. A registration shows only by being called,
+and Fault calls each of them every 10 s.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from faultinject.plugin.calls import Side
 from faultinject.settings import TunnelMode
 
 PATIENCE_SECONDS = 15.0
-"""How long one registration is called without the other until that is taken for an answer: more
-than the 10 s from one of Fault's rounds of calls to the next."""
+"""How long one registration is called without the other until the other counts as missing: more
+than the 10 s between Fault's rounds of calls."""
 ROUND_SECONDS = 1.0
 """How long after one registration was asked about the other may be: Fault asks all of them in one
 round, without a pause."""
@@ -30,9 +30,9 @@ class Registrations:
     urls: dict[Side, str] = field(factory=dict)
     """Where each listens, once it does."""
     command: str = ""
-    """How Fault is started so that it uses both; by default with their options alone."""
+    """The command that starts Fault with both; by default only with their options."""
     warn: Callable[[str], None] = lambda _problem: None
-    """Gets a problem once, when it is found: the host does not show what it is answered."""
+    """Called once with a problem: the host does not show the replies that it gets."""
     _first_called: dict[Side, float] = field(factory=dict, init=False)
     _first_asked: dict[Side, float] = field(factory=dict, init=False)
     _both_called: trio.Event = field(factory=trio.Event, init=False)
@@ -44,21 +44,21 @@ class Registrations:
         return " ".join(f"--grpc-plugin {self.urls[side]}" for side in Side)
 
     def called(self, side: Side) -> None:
-        """Note that the host called one of them, whatever for."""
+        """Note any call of the host to a side."""
         self._first_called.setdefault(side, trio.current_time())
         if len(self._first_called) == len(Side):
             self._both_called.set()
 
     def asked(self, side: Side) -> None:
-        """Note that the host asked one of them about itself, as it does in each round."""
+        """Note a call about the plugin itself, as the host makes it in each round."""
         self._first_asked.setdefault(side, trio.current_time())
         self.called(side)
 
     async def is_alone(self, side: Side) -> bool:
-        """Whether tunnels come to this side and the other is not registered; tells of it once.
+        """Return True if the other side is not registered, and warn of that once.
 
-        Waits only within `ROUND_SECONDS` of the host's first round. Before that round nothing is
-        known: a plugin that was started anew is called about tunnels first.
+        Waits only within `ROUND_SECONDS` of the host's first round. Before that round it returns
+        False: a plugin that was restarted is called about tunnels first.
         """
         asked = self._first_asked.get(side)
         if self.mode == "reply" or self._both_called.is_set() or asked is None:
@@ -70,7 +70,7 @@ class Registrations:
         return True
 
     def problem(self) -> str | None:
-        """Say what is wrong and what mends it, or None if all is well or it is too early to say.
+        """Return what is wrong and how to correct it; None if all is well or it is too early.
 
         Once the missing side is called, all is well again.
         """
@@ -82,7 +82,7 @@ class Registrations:
         return self._problem_of(side)
 
     def _problem_of(self, side: Side) -> str:
-        """Say that one side alone is registered, and tell it once."""
+        """Return the problem that only one side is registered, and warn of it once."""
         (missing,) = (url for other, url in self.urls.items() if other is not side)
         problem = (
             f"Fault uses this plugin on the {side.name.lower()}'s side of tunnels only, which"

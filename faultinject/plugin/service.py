@@ -1,7 +1,6 @@
-"""The six calls of one registration, answered.
+"""Answers the six calls of one registration.
 
-Knows nothing of how calls arrive. What goes wrong in a call is told, and answered so that it
-harms neither the host nor any tunnel but its own.
+A defect in a call is reported, and answered so that it harms neither the host nor another tunnel.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from faultinject.tls.client_hello import AlertDescription, fatal_alert
 
 @define(eq=False)
 class PluginService:
-    """What one registration, that on ``side``, answers."""
+    """The calls of the registration on one ``side``."""
 
     side: Side
     registrations: Registrations
@@ -43,19 +42,19 @@ class PluginService:
     # What the host asks to know. Never waits, for the host does nothing else meanwhile.
 
     async def health(self, _request: pb.HealthCheckRequest) -> pb.HealthCheckResponse:
-        """Say whether tunnels can be dealt with."""
+        """Return whether both sides are registered, as tunnels need it."""
         self.registrations.asked(self.side)
         return wire.health(self.registrations.problem())
 
     async def about(self, _request: pb.GetPluginInfoRequest) -> pb.GetPluginInfoResponse:
-        """Say who we are."""
+        """Return the plugin's name and version."""
         self.registrations.asked(self.side)
         return wire.about(self.side)
 
     async def capabilities(
         self, _request: pb.GetPluginCapabilitiesRequest
     ) -> pb.GetPluginCapabilitiesResponse:
-        """Say what we can do."""
+        """Return what the plugin handles."""
         self.registrations.asked(self.side)
         return wire.capabilities(http_forward=self._decides_on_http)
 
@@ -94,32 +93,32 @@ class PluginService:
 
     @property
     def _decides_on_http(self) -> bool:
-        """Whether this registration harms requests: none must be decided on twice."""
+        """Whether rules apply in this registration: a request must not be decided on twice."""
         return self.http.enabled and self.side is Side.CLIENT
 
     async def http_request(
         self, request: pb.ProcessHttpRequestRequest
     ) -> pb.ProcessHttpRequestResponse:
-        """Answer a request in the upstream's place, or let it go on."""
+        """Answer a request in the upstream's place, or pass it on."""
         try:
             if self._decides_on_http:
                 head = wire.request_head(request.request)
                 response = self.http.answer(head, request.request.body)
                 if response is not None:
                     return wire.injected(response)
-        except Exception as error:  # noqa: BLE001 - the request shall be none the worse for it
+        except Exception as error:  # noqa: BLE001 - the request goes on
             report_defect(self.http.runtime.listener, CLIENT_UNKNOWN, error)
         return wire.passed_request(request.request)
 
     async def http_response(
         self, request: pb.ProcessHttpResponseRequest
     ) -> pb.ProcessHttpResponseResponse:
-        """Let a response go on."""
+        """Pass a response on."""
         return wire.passed_response(request.response)
 
 
 def _end_of_lone_side(direction: Direction) -> Reply:
-    """Return what ends a tunnel that only one registration sees, so that its client fails at once.
+    """Return the reply that ends a tunnel of which only one side is registered, at once.
 
     Where the chunk came from a peer, `Close` passes an end on to the other, which ends the tunnel
     in its turn. On its way to a peer `Close` would only stop the bytes, and both would wait; a TLS

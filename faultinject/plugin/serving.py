@@ -1,6 +1,6 @@
-"""The plugin as a whole: opens its registrations, and makes a session of each tunnel.
+"""The plugin as a whole: opens its two registrations, and runs a session for each tunnel.
 
-Knows nothing of signals, terminals and files of its own: whoever calls `serve_plugin` does.
+Signals and output are the caller's: `serve_plugin` only calls its listener.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ async def open_registrations(
     """Listen for the host for as long as the block runs; the value says where.
 
     Leaving the block cancels every call under way and closes the host's connections. Tunnels
-    that shall be told better (`Close`) must end inside of it. Raises `StartError` if this
+    that should end with `Close` instead must end inside the block. Raises `StartError` if this
     Python has no trio-asyncio, or a port cannot be had.
     """
     # Late, for loading it takes a while, changes asyncio, and fails on some Pythons.
@@ -73,7 +73,7 @@ async def open_registrations(
 
 OpenTunnels = Callable[[trio.Nursery, Runtime, PluginSettings], Tunnels[Any]]
 _MODES: dict[TunnelMode, OpenTunnels] = {"duplex": duplex_tunnels, "reply": reply_tunnels}
-"""What deals with the tunnels, by what the host does with the answers."""
+"""What runs the tunnels, for each way in which a host uses the replies."""
 
 
 @frozen(kw_only=True)
@@ -91,7 +91,7 @@ async def serve_plugin(
     listener: Listener = ignore_event,
     task_status: trio.TaskStatus[RunningPlugin] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run the plugin until cancelled, or told to drain by the started value.
+    """Run the plugin until it is cancelled, or `Running.drain` is called on the started value.
 
     ``listener`` gets every event. Raises `StartError`, `SettingsError` before it has started;
     afterwards only cancellation ends it early.
@@ -115,7 +115,7 @@ async def _serve(
     nursery: trio.Nursery,
     task_status: trio.TaskStatus[RunningPlugin],
 ) -> None:
-    # Who calls the plugin is no client that it could be dialled for.
+    # The host does not come through a listener of the proxy, so that there is no loop.
     dialer = dialer_of(settings, lambda _socket: False)
     runtime = runtime_of(run, dialer, resumption=False)
     tunnels = _MODES[settings.tunnel](nursery, runtime, settings)
@@ -168,5 +168,5 @@ def _command(settings: PluginSettings, registrations: Registrations) -> str:
 
 
 def _upstream_of(target: TargetPattern) -> str:
-    """Return how Fault is told of a target: it knows whole hosts, or all."""
+    """Return a target as Fault's option has it: a whole host, or all."""
     return f"https://{target}" if target.exact else "*"

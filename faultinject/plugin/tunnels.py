@@ -1,8 +1,7 @@
 """All tunnels of the host: each is a session, begun by its first call.
 
-The host says by a cancelled call that a tunnel is over, and nothing at all if no call is in
-flight then; so a session ends by its own limits too, and its tunnel some time after. Knows
-nothing of gRPC, or of what a session does.
+The host cancels the call in flight when a tunnel is over, and gives no sign if there is none. So a
+session ends by its own time limits too, and its tunnel some time after.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from faultinject.proxy.session import Session
 from faultinject.settings import Limits
 
 FAREWELL_SECONDS = 30.0
-"""How long a tunnel whose session is over may take to bring its last words to the peers."""
+"""How long a tunnel whose session is over may take to send the peers what is left."""
 LAST_WORDS_SECONDS = 0.5
-"""The same when all of the plugin ends."""
+"""The same when the whole plugin ends."""
 REMEMBERED = 10_000
 """How many tunnels that were given up are remembered, so that a late call does not begin a new
 session in the middle of one."""
@@ -34,7 +33,7 @@ class Hosted(Protocol):
         ...
 
     async def served(self) -> None:
-        """Wait until all that its session wrote has gone out, or the tunnel is over."""
+        """Wait until all that its session wrote was sent, or the tunnel is over."""
         ...
 
     def end(self, reason: str) -> None:
@@ -66,7 +65,7 @@ class Tunnels(Generic[T]):
     async def process_tunnel_data(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
-        """Let the tunnel answer; see `TunnelPlugin`."""
+        """Return the reply of the chunk's tunnel; see `TunnelPlugin`."""
         tunnel = self._open.get(tunnel_id)
         if tunnel is None:
             if reason := self._refusal(tunnel_id):
@@ -112,9 +111,9 @@ class Tunnels(Generic[T]):
         self._one_ended.unpark_all()
 
     async def drain(self) -> None:
-        """Begin no more sessions, end those that have nothing under way, wait for the others.
+        """Begin no more sessions, end the idle ones, and wait for the others.
 
-        What they said last gets `LAST_WORDS_SECONDS` to go out.
+        What they wrote last gets `LAST_WORDS_SECONDS` to be sent.
         """
         self._draining = True
         for session in tuple(self._sessions.values()):
@@ -137,5 +136,5 @@ class Tunnels(Generic[T]):
 
 
 def client_name(tunnel_id: str) -> str:
-    """Return what stands for a tunnel's client in events: the host does not tell its address."""
+    """Return the name of a tunnel's client in events: the host does not give its address."""
     return f"tunnel {tunnel_id[:8]}"

@@ -6,13 +6,13 @@ around only when something else happens in that tunnel. The one thing that a plu
 is to answer a held slot of the *other* lane with nothing: Fault then asks again at once, and has
 looked at everything on the way.
 
-So while an upload lasts, one slot toward the client is kept in hand, and every turn toward the
-upstream is made to prove that it was flushed (`Lane.proves`): its last byte has a slot of its own,
-whose call is the proof. Only what is not proven after a while is kicked. The waits are the only
-timer here: nothing else tells a stall from a slow link.
+While an upload lasts, one slot toward the client is kept, and every turn toward the upstream must
+prove that it was flushed (`Lane.proves`): its last byte has a slot of its own, whose call is the
+proof. If there is no proof after a while, Fault is woken. The waits are the only timer here:
+nothing else tells a stall from a slow link.
 
-Knows nothing of TLS or HTTP. Downloads to a client that pauses have the same stall, but the
-mirrored kicker would delay streams, so there is none.
+Downloads to a client that pauses have the same stall, but waking Fault for those in the same way
+would delay streams, so it is not done.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ import trio
 from faultinject.plugin.duplex.lanes import Lane
 
 FIRST_WAIT_SECONDS = 0.005
-"""How long bytes may be unproven until the first kick. A flush that is not stalled takes less
+"""How long bytes may be unproven until Fault is first woken. A flush that is not stalled takes less
 than a millisecond and a call."""
 WAIT_FACTOR = 1.5
 LONGEST_WAIT_SECONDS = 0.2
-"""A slow upstream costs five kicks a second at most."""
+"""A slow upstream costs five calls a second at most."""
 
 
 async def wake_while_unproven(upload: Lane, waking: Lane) -> None:
-    """Kick whenever the upload might be stalled, until cancelled.
+    """Wake Fault whenever the upload might be stalled, until cancelled.
 
     ``waking`` is the other lane; a promised slot of it must be out, and have nothing to say. It
     is released at the end.

@@ -1,7 +1,7 @@
-"""Messages of ``plugin.proto`` to and from our own values: its words stop here.
+"""Translates messages of ``plugin.proto`` to and from faultinject's own values.
 
-What an answer must look like so that the host does not fail over it is said in ``plugin.proto``
-and kept here. Knows nothing of when a message is sent.
+No other module but `service` uses the generated classes. What a reply must look like so that the
+host accepts it is written in ``plugin.proto`` and ensured here.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _DIRECTIONS: dict[int, Direction] = {
 
 
 def about(side: Side) -> pb.GetPluginInfoResponse:
-    """Say who we are, and which side this registration is for."""
+    """Return the plugin's name, version and the side of this registration."""
     return pb.GetPluginInfoResponse(
         name="faultinject",
         version=faultinject.__version__,
@@ -74,7 +74,7 @@ def about(side: Side) -> pb.GetPluginInfoResponse:
 
 
 def capabilities(*, http_forward: bool) -> pb.GetPluginCapabilitiesResponse:
-    """Say what we can deal with."""
+    """Return what the plugin handles."""
     return pb.GetPluginCapabilitiesResponse(
         can_handle_http_forward=http_forward,
         can_handle_tunnel=True,
@@ -86,7 +86,7 @@ def capabilities(*, http_forward: bool) -> pb.GetPluginCapabilitiesResponse:
 
 
 def health(problem: str | None) -> pb.HealthCheckResponse:
-    """Say that all is well, or what is not."""
+    """Return that the plugin is healthy, or the problem."""
     return pb.HealthCheckResponse(healthy=problem is None, message=problem or "ready")
 
 
@@ -129,7 +129,7 @@ def request_head(request: pb.HttpRequest) -> RequestHead:
 
 
 def passed_request(request: pb.HttpRequest) -> pb.ProcessHttpRequestResponse:
-    """Return the answer that lets a request go on as it came."""
+    """Return the reply that passes a request on unchanged."""
     path, has_query, _ = request.path.partition("?")
     same = pb.HttpRequest(
         method=request.method or "GET",
@@ -148,7 +148,7 @@ def passed_request(request: pb.HttpRequest) -> pb.ProcessHttpRequestResponse:
 
 
 def injected(response: InjectedResponse) -> pb.ProcessHttpRequestResponse:
-    """Return the answer that gives the client a response of ours instead of the upstream's."""
+    """Return the reply that gives the client an injected response instead of the upstream's."""
     answer = pb.ProcessHttpRequestResponse(
         action=pb.ProcessHttpRequestResponse.ABORT,
         abort_response=pb.HttpResponse(
@@ -161,7 +161,7 @@ def injected(response: InjectedResponse) -> pb.ProcessHttpRequestResponse:
 
 
 def passed_response(response: pb.HttpResponse) -> pb.ProcessHttpResponseResponse:
-    """Return the answer that lets a response go on as it came."""
+    """Return the reply that passes a response on unchanged."""
     names = {header.name.lower() for header in response.headers}
     same = pb.HttpResponse()
     same.CopyFrom(response)
@@ -176,7 +176,7 @@ def passed_response(response: pb.HttpResponse) -> pb.ProcessHttpResponseResponse
 
 
 def unreadable_response() -> pb.ProcessHttpResponseResponse:
-    """Return an answer that puts an error of ours in a response's place, under its status.
+    """Return the reply that replaces a response's headers and body by an error, not its status.
 
     Nothing better is left where the response cannot be returned: the host lets nobody change the
     status, and fails as a whole over an RPC error.
