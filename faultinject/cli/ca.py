@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from faultinject.cli.commands import HelpfulGroup, settings_of
+from faultinject.cli.instructions import instructions_for
 from faultinject.cli.table_options import table_options
-from faultinject.cli.trust import PLATFORMS, this_platform
+from faultinject.cli.trust import PLATFORMS, install_certificate, this_platform
 from faultinject.config import CA_OPTIONS
 from faultinject.errors import SettingsError, StartError
 from faultinject.files import read_plain_file, write_within
 from faultinject.settings import Settings
-
-if TYPE_CHECKING:
-    from faultinject.tls.certificate_authority import CertificateAuthority
+from faultinject.tls.certificate_authority import CertificateAuthority
 
 _MOST_BYTES = 1024 * 1024  # as much as is read of a certificate authority
 _WRITE_SECONDS = 10.0
@@ -60,8 +59,6 @@ def export(file: Path, **given: Any) -> int:
 )
 def instructions(platform: str | None, **given: Any) -> int:
     """Print how to install, check and remove the certificate, and which variables clients read."""
-    from faultinject.cli.instructions import instructions_for
-
     authority = _authority(settings_of(given, CA_OPTIONS))
     names = tuple(PLATFORMS) if platform == "all" else (platform or this_platform(),)
     text = instructions_for(names, authority.certificate_path, authority.certificate_pem)
@@ -82,8 +79,6 @@ def export_and_install(settings: Settings, file: Path | None, *, install: bool) 
         export_certificate(authority.certificate_pem, file)
     if not install:
         return 0
-    from faultinject.cli.trust import install_certificate
-
     return install_certificate(authority.certificate_path)
 
 
@@ -120,6 +115,4 @@ def _may_be_replaced(file: Path, pem: bytes) -> bool:
 
 def _authority(settings: Settings) -> CertificateAuthority:
     """Open the certificate authority that the settings mean."""
-    from faultinject.tls.certificate_authority import CertificateAuthority
-
     return CertificateAuthority.chosen(settings.ca_cert, settings.ca_key, settings.data_dir)

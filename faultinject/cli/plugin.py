@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
 
+from faultinject.cli.ca import export_as_asked
 from faultinject.cli.commands import HelpfulCommand, settings_as
+from faultinject.cli.running import Service, run
 from faultinject.cli.table_options import table_options
 from faultinject.cli.warning import warn
 from faultinject.config import PLUGIN_OPTIONS
+from faultinject.plugin.serving import RunningPlugin, serve_plugin
 from faultinject.settings import PluginSettings
 
 _EPILOG = """\
@@ -36,11 +40,22 @@ def plugin(**given: Any) -> int:
     """
     settings = settings_as(PluginSettings, given, PLUGIN_OPTIONS)
     if given["export_ca"] is not None or given["install_ca"]:
-        from faultinject.cli.ca import export_as_asked
-
         return export_as_asked(settings, given)
     if settings.connect_to and settings.tunnel == "duplex":
         warn("--connect-to has no effect on Fault's tunnels: it is Fault that connects")
-    from faultinject.cli.running import run_plugin
+    return run(settings, PLUGIN)
 
-    return run_plugin(settings)
+
+def contents(running: RunningPlugin) -> dict[str, object]:
+    """Return what the ready file says of a plugin."""
+    client_side, upstream_side = running.registrations.urls.values()
+    return {
+        "client_url": client_side,
+        "upstream_url": upstream_side,
+        "command": running.command,
+        "ca_cert": None if running.ca_cert is None else str(running.ca_cert),
+        "pid": os.getpid(),
+    }
+
+
+PLUGIN = Service(serve_plugin, contents, "call the plugin in Fault's place")

@@ -13,8 +13,10 @@ import click
 from faultinject.cli.commands import HelpfulCommand, HelpfulGroup
 from faultinject.cli.table_options import preset_names
 from faultinject.config import nearest
-from faultinject.config.presets import Preset, preset_named
+from faultinject.config.presets import NAMES, Preset, preset_named
+from faultinject.config.rule_set import composed
 from faultinject.config.scalars import shown_text
+from faultinject.config.values import PRESETS
 from faultinject.errors import SettingsError
 from faultinject.faults.place import Stage
 from faultinject.providers.known import PROVIDERS
@@ -194,8 +196,6 @@ class _Presets(HelpfulGroup):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; for a preset's name, raise an error that says how to show it."""
-        from faultinject.config.presets import NAMES
-
         if args[0] in NAMES and not ctx.resilient_parsing:
             raise click.UsageError(f"{args[0]} is a preset; write 'presets show {args[0]}'", ctx)
         return super().resolve_command(ctx, args)
@@ -216,7 +216,6 @@ def list_() -> None:
 
 
 def _list() -> None:
-
     click.echo(preset_list(_columns()), nl=False)
 
 
@@ -236,8 +235,6 @@ def show(name: str, provider: str | None, rules_only: bool) -> None:
 
     NAME may be as --preset takes it, as in overloaded@first=2.
     """
-    from faultinject.config.presets import preset_named
-
     chosen = _chosen(name)
     if rules_only and chosen != ChosenPreset(chosen.name):
         raise SettingsError(
@@ -249,9 +246,6 @@ def show(name: str, provider: str | None, rules_only: bool) -> None:
 
 def _chosen(text: str) -> ChosenPreset:
     """Read a preset as --preset does. Raises `SettingsError`."""
-    from faultinject.config.rule_set import composed
-    from faultinject.config.values import PRESETS
-
     try:
         [chosen] = PRESETS.from_arguments([text])
     except ValueError as error:

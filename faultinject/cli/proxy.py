@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
 
+from faultinject.cli.ca import export_as_asked
 from faultinject.cli.commands import HelpfulCommand, settings_of
+from faultinject.cli.running import Service, run
 from faultinject.cli.table_options import table_options
 from faultinject.config import PROXY_OPTIONS
+from faultinject.proxy.server import RunningProxy, serve
 
 _EPILOG = """\
 Make a third of the requests fail, the same ones in each run:
@@ -40,9 +44,19 @@ def proxy(**given: Any) -> int:
     """
     settings = settings_of(given, PROXY_OPTIONS)
     if given["export_ca"] is not None or given["install_ca"]:
-        from faultinject.cli.ca import export_as_asked
-
         return export_as_asked(settings, given)
-    from faultinject.cli.running import run_proxy
+    return run(settings, PROXY)
 
-    return run_proxy(settings)
+
+def contents(running: RunningProxy) -> dict[str, object]:
+    """Return what the ready file says of a proxy."""
+    return {
+        "proxy": running.url,
+        "host": running.host,
+        "port": running.port,
+        "ca_cert": None if running.ca_cert is None else str(running.ca_cert),
+        "pid": os.getpid(),
+    }
+
+
+PROXY = Service(serve, contents, "use the proxy to connect anywhere from here")

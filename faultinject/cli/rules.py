@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +90,6 @@ def check(file: Path) -> int:
 
     FILE may be - for standard input. The exit code is 2 if there is a mistake.
     """
-    from faultinject.config.file import shown_path
-
     found = checked(file)
     for line in (*found.problems, *found.notes):
         click.echo(line, err=True)
@@ -106,8 +105,6 @@ def check(file: Path) -> int:
 @click.argument("file", type=click.Path(path_type=Path), default="-")
 def init(file: Path) -> None:
     """Write a first file of rules with comments (YAML). Without FILE, or for -, print it."""
-    from importlib import resources
-
     text = (resources.files("faultinject.cli") / "first_rules.yaml").read_text("utf-8")
     if str(file) == "-":
         click.echo(text, nl=False)

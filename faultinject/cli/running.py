@@ -7,57 +7,54 @@ import ipaddress
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TextIO
 
-from attrs import evolve
+import trio
+from attrs import evolve, frozen
 
+from faultinject.cli.stopping import Contents, Serve, until_stopped
 from faultinject.cli.warning import warn
 from faultinject.errors import StartError
 from faultinject.events import Event
 from faultinject.files import write_within
-from faultinject.settings import PluginSettings, Settings
+from faultinject.report import EventOutput, Summary, wants_color
+from faultinject.settings import Settings
 
-if TYPE_CHECKING:  # loaded once it is known that there will be a run
-    from faultinject.report import EventOutput, Summary
+try:
+    import resource
+except ImportError:  # pragma: no cover - Windows has no such limits
+    resource = None  # type: ignore[assignment]
 
 SUMMARY_SECONDS = 2.0
 """How long a pipe that was named for the summary may take."""
 _WANTED_FILES = 65_536  # where the system's own bound is "unlimited", which macOS does not take
 
 
-def run_proxy(settings: Settings) -> int:
-    """Run the proxy until stopped by a signal; return the exit code. See `_run`."""
-    return _run(settings, "serve_until_stopped", "use the proxy to connect anywhere from here")
+@frozen
+class Service:
+    """What a command runs."""
+
+    serve: Serve
+    contents: Contents
+    danger: str
+    """What anyone can do who reaches its address."""
 
 
-def run_plugin(settings: PluginSettings) -> int:
-    """Run the plugin until stopped by a signal; return the exit code. See `_run`."""
-    return _run(settings, "serve_plugin_until_stopped", "call the plugin in Fault's place")
-
-
-def _run(settings: Settings, serving: str, danger: str) -> int:
+def run(settings: Settings, service: Service) -> int:
     """Run until stopped by a signal; return the exit code.
 
-    ``serving`` names the function of `faultinject.cli.stopping`, ``danger`` what anyone can do
-    who reaches the address. Raises `StartError` if it cannot start, or a file that was asked for
-    cannot be written.
+    Raises `StartError` if it cannot start, or a file that was asked for cannot be written.
     """
     if settings.summary is not None:
         check_summary(settings.summary)
     settings = evolve(settings, gives_memory_back=True)  # the process is ours alone
-    with _no_collection():
-        import trio
-
-        from faultinject.cli import stopping
-        from faultinject.report import Summary, wants_color
-
+    gc.freeze()  # what is loaded stays to the end: the collector need not look at it again
     raise_open_files_limit()
     if not is_loopback(settings.host):
         warn(
-            f"listening on {settings.host}: whoever can reach this address can {danger};"
+            f"listening on {settings.host}: whoever can reach this address can {service.danger};"
             " 127.0.0.1 is for this machine alone"
         )
     output = _output(settings)
@@ -68,19 +65,22 @@ def _run(settings: Settings, serving: str, danger: str) -> int:
         output.listen(event)
 
     with output:
-        trio.run(getattr(stopping, serving), settings, listener)
+        trio.run(until_stopped, settings, listener, service.serve, service.contents)
         if settings.log_format == "text":
-            from faultinject.report.table import render  # rich takes a while to load
-
-            render(summary, output, color=wants_color(sys.stdout))
+            _render(summary, output, sys.stdout)
     _tell_beside(settings, summary)
     return 0
 
 
+def _render(summary: Summary, output: EventOutput, stream: TextIO | None) -> None:
+    """Write the summary for people, as ``stream`` can show it."""
+    from faultinject.report.table import render  # late, for rich takes a while to load
+
+    render(summary, output, color=wants_color(stream))
+
+
 def _output(settings: Settings) -> EventOutput:
     """Return what writes events to stdout."""
-    from faultinject.report import EventOutput, wants_color
-
     return EventOutput(
         stream=sys.stdout,
         fmt=settings.log_format,
@@ -95,31 +95,13 @@ def _tell_beside(settings: Settings, summary: Summary) -> None:
 
     Raises `StartError` if the file cannot be written.
     """
-    from faultinject.report import EventOutput, wants_color
-
     if settings.log_format == "json":
         # On stdout JSON lines stay JSON lines; a person sees the summary beside them.
         # By a thread of its own, too: a pipe that nobody reads should not hold up the end.
         with EventOutput(sys.stderr) as beside:
-            from faultinject.report.table import render  # rich takes a while to load
-
-            render(summary, beside, color=wants_color(sys.stderr))
+            _render(summary, beside, sys.stderr)
     if settings.summary is not None:
         write_summary(settings.summary, summary.as_dict())
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Import without looking for garbage: there is none, and the search costs a tenth of a start.
-
-    What is loaded stays to the end, so the collector need not look at it again, ever.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def check_summary(path: Path) -> None:
@@ -164,9 +146,7 @@ def is_loopback(host: str) -> bool:
 
 def raise_open_files_limit() -> None:
     """Allow as many open files, and so connections, as the system lets us."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
+    if resource is None:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _WANTED_FILES if hard == resource.RLIM_INFINITY else hard

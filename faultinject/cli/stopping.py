@@ -14,19 +14,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio
 from attrs import define
 
 from faultinject.errors import StartError
 from faultinject.events import Listener
-from faultinject.settings import PluginSettings, Settings
-
-if TYPE_CHECKING:
-    from faultinject.plugin.serving import RunningPlugin
-    from faultinject.proxy.run import Running
-    from faultinject.proxy.server import RunningProxy
+from faultinject.proxy.run import Running
+from faultinject.settings import Settings
 
 
 @contextmanager
@@ -107,20 +103,6 @@ def stop_signals() -> list[signal.Signals]:
     ]
 
 
-async def serve_until_stopped(settings: Settings, listener: Listener) -> None:
-    """Run the proxy; see `until_stopped`."""
-    from faultinject.proxy.server import serve
-
-    await until_stopped(settings, listener, serve, contents)
-
-
-async def serve_plugin_until_stopped(settings: PluginSettings, listener: Listener) -> None:
-    """Run the plugin; see `until_stopped`."""
-    from faultinject.plugin.serving import serve_plugin
-
-    await until_stopped(settings, listener, serve_plugin, plugin_contents)
-
-
 async def until_stopped(
     settings: Settings, listener: Listener, serve: Serve, contents: Contents
 ) -> None:
@@ -159,30 +141,3 @@ class _Stop:
             else:
                 draining = True
                 self.running.drain()
-
-
-def contents(running: RunningProxy) -> dict[str, object]:
-    """Return what the ready file says of a proxy."""
-    return {
-        "proxy": running.url,
-        "host": running.host,
-        "port": running.port,
-        "ca_cert": _path(running.ca_cert),
-        "pid": os.getpid(),
-    }
-
-
-def plugin_contents(running: RunningPlugin) -> dict[str, object]:
-    """Return what the ready file says of a plugin."""
-    client_side, upstream_side = running.registrations.urls.values()
-    return {
-        "client_url": client_side,
-        "upstream_url": upstream_side,
-        "command": running.command,
-        "ca_cert": _path(running.ca_cert),
-        "pid": os.getpid(),
-    }
-
-
-def _path(path: Path | None) -> str | None:
-    return None if path is None else str(path)

@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from faultinject.config import Kind, Option
+from faultinject.config.presets import NAMES, preset_named
 
 
 class TableOption(click.Option):
@@ -43,15 +44,11 @@ def preset_names(
     _ctx: click.Context, _param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Return the presets whose names begin so, for the shell."""
-    from faultinject.config.presets import NAMES
-
     return [CompletionItem(name) for name in NAMES if name.startswith(incomplete)]
 
 
 def _how_often(incomplete: str) -> Iterator[CompletionItem]:
     """Return what may stand behind the name of a preset, if it is there with its ``@``."""
-    from faultinject.config.presets import NAMES, preset_named
-
     name = incomplete.partition("@")[0]
     if name in NAMES:
         words = [f"{name}@10%", *([f"{name}@first=2"] if preset_named(name).takes_first else [])]

@@ -9,8 +9,11 @@ from __future__ import annotations
 import sys
 
 import click
+import trio
 
 from faultinject.cli.commands import HelpfulCommand
+from faultinject.cli.demo.screen import Screen
+from faultinject.cli.demo.story import run_demo
 
 _EPILOG = """\
 Show another failure:
@@ -38,10 +41,5 @@ def demo(status_code: int) -> int:
     A client, the proxy and a small fake API run on this machine. You need no network, no key, and
     nothing to install. The exit code is 0 if everything went as shown.
     """
-    import trio
-
-    from faultinject.cli.demo.screen import Screen
-    from faultinject.cli.demo.story import run_demo
-
     trio.run(run_demo, Screen(sys.stdout), status_code)
     return 0

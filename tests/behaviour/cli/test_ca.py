@@ -115,7 +115,7 @@ def test_install_ca_asks_the_platform(run, tmp_path, certificate, monkeypatch):
     """After exporting, if both are asked for; its exit code is the command's."""
     asked = []
     monkeypatch.setattr(
-        "faultinject.cli.trust.install_certificate", lambda path: asked.append(path) or 1
+        "faultinject.cli.ca.install_certificate", lambda path: asked.append(path) or 1
     )
     assert run("proxy", "--install-ca", "--export-ca", str(tmp_path / "e.pem"))[0] == 1
     assert asked == [certificate]

@@ -3,9 +3,11 @@
 # ruff: noqa: E501  (tables of messages are read best a line each)
 
 import errno
+import gc
 import runpy
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -136,6 +138,19 @@ def test_a_command_is_imported_when_it_is_named(monkeypatch):
     )
     root.get_command(click.Context(root), "completion")
     assert named == ["faultinject.cli.completion"]
+
+
+def test_imports_are_not_searched_for_garbage(monkeypatch):
+    """Later garbage is collected as ever, if it was before."""
+    seen = []
+    monkeypatch.setattr(
+        commands, "import_module", lambda name: seen.append(gc.isenabled()) or import_module(name)
+    )
+    for enable in (gc.disable, gc.enable):
+        enable()
+        root.get_command(click.Context(root), "completion")
+        seen.append(gc.isenabled())
+    assert seen == [False, False, False, True]
 
 
 class _Interrupting:

@@ -1,7 +1,4 @@
-"""Tests of the help: complete, grouped, and rendered only when asked for."""
-
-import subprocess
-import sys
+"""Tests of the help: complete and grouped."""
 
 import pytest
 
@@ -76,16 +73,3 @@ def test_help_of_the_commands_about_the_authority(run):
 def test_help_is_plain_where_it_is_not_read_on_a_terminal(run):
     """No colour codes in a file."""
     assert "\x1b" not in run("proxy", "--help")[1]
-
-
-def test_a_run_without_help_imports_neither_rich_nor_trio_nor_cryptography():
-    """What the start does not need must not slow it."""
-    code = """
-import sys
-from faultinject.cli import main
-assert main(["proxy", "--seed", "x"]) == 2
-print(sorted({name.partition(".")[0] for name in sys.modules}
-             & {"rich", "rich_click", "trio", "cryptography", "tomllib", "h11"}))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"

@@ -23,9 +23,7 @@ OPTIONS = ["--error-probability", "1", "--status-code", "529", "--target-host", 
 def test_the_settings_reach_the_run(run, monkeypatch, tmp_path):
     """The plugin's own, the proxy's, and a file that serves both; and its exit code back."""
     taken = []
-    monkeypatch.setattr(
-        "faultinject.cli.running.run_plugin", lambda settings: taken.append(settings) or 3
-    )
+    monkeypatch.setattr("faultinject.cli.plugin.run", lambda *given: taken.append(given[0]) or 3)
     file = tmp_path / "c.json"
     file.write_text(
         json.dumps({"proxy_port": 1, "port": 2, "carrier_header": {"X-A": "b"}, "seed": 7})
@@ -69,7 +67,7 @@ def test_the_certificate_is_exported_from_here_too(run, tmp_path):
 @needs_trio_asyncio
 def test_what_has_no_effect_is_said(run, monkeypatch):
     """It is Fault that connects."""
-    monkeypatch.setattr("faultinject.cli.running.run_plugin", lambda settings: 0)
+    monkeypatch.setattr("faultinject.cli.plugin.run", lambda settings, service: 0)
     code, _, err = run("plugin", "--connect-to", "a:443:b:443")
     assert code == 0
     assert "--connect-to has no effect" in err

@@ -19,9 +19,7 @@ SECONDS = 30
 def test_the_settings_reach_the_run(run, monkeypatch):
     """Its exit code is the command's."""
     taken = []
-    monkeypatch.setattr(
-        "faultinject.cli.running.run_proxy", lambda settings: taken.append(settings) or 3
-    )
+    monkeypatch.setattr("faultinject.cli.proxy.run", lambda *given: taken.append(given[0]) or 3)
     assert (
         run("proxy", "--seed", "7", "--marker", "--target-host", "a", "--target-host", "b")[0] == 3
     )

@@ -1,6 +1,5 @@
 """Tests of what surrounds the proxy's run, without one."""
 
-import gc
 import json
 import os
 import sys
@@ -9,11 +8,12 @@ from functools import partial
 import pytest
 
 from faultinject.cli import running
+from faultinject.cli.proxy import PROXY
 from faultinject.cli.running import (
     check_summary,
     is_loopback,
     raise_open_files_limit,
-    run_proxy,
+    run,
     write_summary,
 )
 from faultinject.errors import StartError
@@ -102,7 +102,7 @@ class Limits:
 def test_as_many_files_as_the_system_allows(monkeypatch, soft, hard, after):
     """The soft limit becomes the hard one; "unlimited" is not taken by every system."""
     limits = Limits(soft, hard)
-    monkeypatch.setitem(sys.modules, "resource", limits)
+    monkeypatch.setattr(running, "resource", limits)
     raise_open_files_limit()
     assert limits.limits == after
 
@@ -111,18 +111,18 @@ def test_as_many_files_as_the_system_allows(monkeypatch, soft, hard, after):
 def test_a_limit_that_cannot_be_raised_stays(monkeypatch, error):
     """That is no reason not to run."""
     limits = Limits(256, 4096, error)
-    monkeypatch.setitem(sys.modules, "resource", limits)
+    monkeypatch.setattr(running, "resource", limits)
     raise_open_files_limit()
     assert limits.limits == (256, 4096)
 
 
 def test_a_system_without_limits(monkeypatch):
     """As Windows is."""
-    monkeypatch.setitem(sys.modules, "resource", None)
+    monkeypatch.setattr(running, "resource", None)
     raise_open_files_limit()
 
 
-async def a_run(settings, listener):
+async def a_run(settings, listener, serve, contents):
     """Stand for a run: say one thing."""
     assert settings.gives_memory_back  # the process is the program's own
     listener(Warned(time=0.0, message="something is up"))
@@ -130,19 +130,14 @@ async def a_run(settings, listener):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Let a run end at once; say whether the collector was at work whenever it was to freeze."""
-    frozen = list[bool]()
-    monkeypatch.setattr("faultinject.cli.stopping.serve_until_stopped", a_run)
+    """Let a run end at once."""
+    monkeypatch.setattr(running, "until_stopped", a_run)
     monkeypatch.setattr(running, "raise_open_files_limit", lambda: None)
-    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(gc.isenabled()))
-    return frozen
 
 
-def test_imports_are_not_searched_for_garbage(quick):
-    """What they made is never looked at again, and later garbage is collected as ever."""
-    assert run_proxy(Settings(seed=1)) == 0
-    assert quick == [False]
-    assert gc.isenabled()
+def run_proxy(settings):
+    """Run a proxy as its command does."""
+    return run(settings, PROXY)
 
 
 def test_events_and_summary_go_to_stdout(quick, capsys):
@@ -201,7 +196,9 @@ def test_a_stderr_that_nobody_reads_does_not_hold_up_the_end(quick, monkeypatch,
     """The summary for people has a time, too, and that for programs is written all the same."""
     stuck, file = GatedStream(), tmp_path / "s.json"
     monkeypatch.setattr(sys, "stderr", stuck)
-    monkeypatch.setattr("faultinject.report.EventOutput", partial(EventOutput, exit_seconds=0.01))
+    monkeypatch.setattr(
+        "faultinject.cli.running.EventOutput", partial(EventOutput, exit_seconds=0.01)
+    )
     try:
         assert run_proxy(Settings(seed=1, log_format="json", summary=file)) == 0
         assert file.exists()

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,17 +10,17 @@ import trio
 import trio.testing
 from attrs import define, field
 
+from faultinject import serve, serve_plugin
+from faultinject.cli import plugin
 from faultinject.cli.entry import only_cause
+from faultinject.cli.proxy import PROXY, contents
 from faultinject.cli.stopping import (
     STOP_SIGNALS,
-    contents,
-    serve_plugin_until_stopped,
-    serve_until_stopped,
     stop_signals,
     until_stopped,
 )
 from faultinject.errors import StartError
-from faultinject.settings import PluginSettings, Settings
+from faultinject.settings import Settings
 
 
 @define
@@ -214,32 +213,17 @@ async def test_a_stale_ready_file_is_gone_before_the_start(ready):
         nursery.cancel_scope.cancel()
 
 
-async def test_the_proxy_and_the_plugin(proxy, ready, monkeypatch):
-    """Each is served by its own function, and its ready file says how to reach it."""
+def test_what_the_ready_file_of_a_plugin_says(proxy):
+    """How to reach it, and how Fault is started for it."""
+    assert plugin.contents(proxy) == {
+        "client_url": "http://a:5",
+        "upstream_url": "http://a:6",
+        "command": "fault run",
+        "ca_cert": "ca.crt",
+        "pid": os.getpid(),
+    }
 
-    monkeypatch.setattr("faultinject.proxy.server.serve", proxy.serve)
-    monkeypatch.setattr("faultinject.plugin.serving.serve_plugin", proxy.serve)
-    proxy.drained.set()
-    said = []
-    monkeypatch.setattr(
-        "faultinject.cli.stopping.ready_file",
-        lambda path, contents: said.append(contents) or nullcontext(),
-    )
-    await serve_until_stopped(Settings(), lambda event: None)
-    await serve_plugin_until_stopped(PluginSettings(), lambda event: None)
-    assert said == [
-        {
-            "proxy": "http://127.0.0.1:5",
-            "host": "127.0.0.1",
-            "port": 5,
-            "ca_cert": "ca.crt",
-            "pid": os.getpid(),
-        },
-        {
-            "client_url": "http://a:5",
-            "upstream_url": "http://a:6",
-            "command": "fault run",
-            "ca_cert": "ca.crt",
-            "pid": os.getpid(),
-        },
-    ]
+
+def test_the_proxy_and_the_plugin():
+    """Each is served by its own function."""
+    assert (PROXY.serve, plugin.PLUGIN.serve) == (serve, serve_plugin)
