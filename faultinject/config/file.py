@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from faultinject.config.scalars import one_line, shown_text
-from faultinject.config.yaml import yaml_value
 from faultinject.errors import SettingsError
 from faultinject.files import SILENCE_SECONDS, STANDARD_INPUT, read_to_the_end
 
@@ -78,12 +77,19 @@ def _say_wait(path: Path) -> None:
 def _decoded(text: str, suffix: str) -> object:
     is_yaml = suffix not in (".json", ".toml") and _YAML_START.match(text) is not None
     if suffix in (".yaml", ".yml") or is_yaml:
-        return yaml_value(text)
+        return from_yaml(text)
     is_json = suffix == ".json" or (suffix != ".toml" and text.lstrip()[:1] == "{")
     try:
         return _from_json(text) if is_json else _from_toml(text)
     except RecursionError:
         raise SettingsError("its values are nested too deeply") from None
+
+
+def from_yaml(text: str) -> object:
+    """Return the value of a YAML document. Raises `SettingsError` with line and column."""
+    from faultinject.config.yaml import yaml_value  # late, for PyYAML is large, and few have YAML
+
+    return yaml_value(text)
 
 
 def _from_json(text: str) -> object:

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from attrs import field, frozen
+from filelock import FileLock, Timeout
 
 from faultinject.errors import DataDirectoryError, SettingsError
 from faultinject.files import read_plain_file
@@ -160,8 +161,6 @@ def create_files(certificate: Path, key: Path, make: Callable[[], tuple[bytes, b
     Raises `DataDirectoryError` if the directory cannot be written, `SettingsError` if another
     program does not let it go.
     """
-    from filelock import FileLock, Timeout  # late: most runs make no authority
-
     directory = certificate.parent
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -186,8 +185,6 @@ def clear_staging(directory: Path) -> None:
     Nothing in it is of use: the pair is in place. If another program is just now at that step, it
     does so itself.
     """
-    from filelock import FileLock, Timeout  # late: most runs have nothing to remove
-
     with suppress(Timeout, OSError), FileLock(directory / _LOCK, timeout=0, mode=0o600):
         _remove(directory / STAGING_NAME)
 

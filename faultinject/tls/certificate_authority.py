@@ -10,12 +10,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import platformdirs
 from attrs import define, field, frozen
 
 from faultinject.errors import DataDirectoryError, SettingsError
 from faultinject.tls.ca_store import (
     STAGING_NAME,
     CaFiles,
+    clear_staging,
+    create_files,
     looks_usable,
     may_have_name_constraints,
     read_ca_files,
@@ -37,10 +40,8 @@ def default_data_dir() -> Path:
     Raises `DataDirectoryError` if there is none: no HOME and no user of this id, or a relative
     HOME.
     """
-    from platformdirs import user_data_path
-
     try:
-        path = user_data_path("faultinject", appauthor=False)
+        path = platformdirs.user_data_path("faultinject", appauthor=False)
     except (RuntimeError, KeyError):  # as `Path.home` and `pwd` say it
         path = Path()
     if not path.is_absolute():
@@ -111,13 +112,10 @@ class CertificateAuthority:
         """
         certificate, key = directory / CERTIFICATE_NAME, directory / KEY_NAME
         if not _is_there(certificate):
-            from faultinject.tls.ca_store import create_files
             from faultinject.tls.certificates import new_authority
 
             create_files(certificate, key, new_authority)
         elif _is_there(directory / STAGING_NAME):
-            from faultinject.tls.ca_store import clear_staging
-
             clear_staging(directory)
         if not _is_there(key):
             raise SettingsError(

@@ -14,9 +14,9 @@ from typing import Any
 from attrs import field, frozen
 
 from faultinject.config import nearest
+from faultinject.config.file import from_yaml
 from faultinject.config.rules import read_rules
 from faultinject.config.scalars import shown_text
-from faultinject.config.yaml import yaml_value
 from faultinject.errors import SettingsError
 from faultinject.rules.model import Rule
 
@@ -74,7 +74,7 @@ def preset_named(name: str) -> Preset:
 
 def read_preset(name: str, text: str) -> Preset:
     """Read a preset from the text of its file."""
-    document: Any = yaml_value(text)
+    document: Any = from_yaml(text)
     return Preset(
         name,
         document["sees"],

