@@ -16,7 +16,7 @@ import click
 from faultinject import __version__
 from faultinject.cli.commands import HelpfulGroup
 from faultinject.cli.old_forms import current_form
-from faultinject.cli.warning import forget, say
+from faultinject.cli.warning import forget, write_line
 from faultinject.errors import FaultinjectError, SettingsError
 
 PROGRAM = "faultinject"
@@ -72,7 +72,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(error.format_message())
         return 0
     except click.ClickException as error:
-        return _say(_with_help(error), error.exit_code)
+        return _report_error(_with_help(error), error.exit_code)
     except click.Abort:
         raise KeyboardInterrupt from None
     except (FaultinjectError, ImportError, OSError, BaseExceptionGroup) as error:
@@ -92,12 +92,16 @@ def _say_failure(error: BaseException) -> int:
     if isinstance(cause, KeyboardInterrupt):
         raise cause
     if isinstance(cause, FaultinjectError):
-        return _say(str(cause), USAGE_ERROR if isinstance(cause, SettingsError) else START_ERROR)
+        return _report_error(
+            str(cause), USAGE_ERROR if isinstance(cause, SettingsError) else START_ERROR
+        )
     if isinstance(cause, OSError) and cause.errno in _FULL and cause.filename is None:
         forget(sys.stdout)
-        return _say(f"cannot write the output: {cause.strerror}", START_ERROR)
+        return _report_error(f"cannot write the output: {cause.strerror}", START_ERROR)
     if isinstance(cause, ImportError):  # some of it is loaded late, once the proxy listens
-        return _say(f"{cause}: a part of faultinject is missing; install it anew", START_ERROR)
+        return _report_error(
+            f"{cause}: a part of faultinject is missing; install it anew", START_ERROR
+        )
     raise error
 
 
@@ -105,9 +109,9 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 """What a write to a full disk, or to a terminal that is gone, fails with."""
 
 
-def _say(message: str, code: int) -> int:
+def _report_error(message: str, code: int) -> int:
     if message:
-        say(f"{PROGRAM}: {message}")
+        write_line(f"{PROGRAM}: {message}")
     return code
 
 

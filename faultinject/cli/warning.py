@@ -16,10 +16,10 @@ _SECONDS = 2.0
 
 def warn(message: str) -> None:
     """Show a warning to whoever started the program."""
-    say(f"faultinject: warning: {message}")
+    write_line(f"faultinject: warning: {message}")
 
 
-def say(line: str) -> None:
+def write_line(line: str) -> None:
     """Show a line to whoever started the program.
 
     A stderr that nobody reads neither holds anything up nor changes the exit code.

@@ -54,7 +54,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
 
 def _text(path: Path) -> str:
     try:
-        data = read_to_the_end(path, _MAX_BYTES, lambda: _say_wait(path))
+        data = read_to_the_end(path, _MAX_BYTES, lambda: _report_wait(path))
     except OSError as error:
         raise SettingsError(f"cannot read it: {error.strerror or error}") from None
     if len(data) > _MAX_BYTES:
@@ -66,7 +66,7 @@ def _text(path: Path) -> str:
         raise SettingsError(f"line {line} is not UTF-8 text") from None
 
 
-def _say_wait(path: Path) -> None:
+def _report_wait(path: Path) -> None:
     if sys.stderr is not None:
         sys.stderr.write(
             f"faultinject: waiting for the end of {shown_path(path)};"

@@ -68,7 +68,7 @@ class Composed:
 
     rule_set: RuleSet
     warnings: tuple[str, ...] = ()
-    """What can be right, and is hardly meant: one line each."""
+    """What is allowed but probably not meant, one line each."""
     only_for: tuple[str, ...] = ()
     """The ids of the rules that ``--only`` is for."""
 

@@ -16,9 +16,9 @@ _SIDES = ("after", "before")
 
 
 def read_point(fields: Mapping[str, Node], *, at: bool = True) -> Point | None:
-    """Return the point that an object's members say; None if they say none.
+    """Return the point that an object's members give; None if they give none.
 
-    ``at`` tells whether the object may have one as a word for the point.
+    ``at`` is whether the object may give the point as a word under this key.
     """
     given = [key for key in (*_SIDES, "at") if key in fields and (at or key != "at")]
     for other in given[1:]:
@@ -65,7 +65,7 @@ _STAGES = {
     "head": Stage.ANSWER,
 }
 BREAK_KEYS = ("how", "at", "after", "before", "for", "alert")
-"""What ``break`` may have."""
+"""The keys of ``break``."""
 
 
 def read_break(node: Node) -> Break:

@@ -113,4 +113,4 @@ _LENGTHS: dict[str, Callable[[Node, float], Length]] = {
     "pareto": _pareto,
 }
 DELAY_KEYS = (*_LENGTHS, "at_most", "before")
-"""What ``delay`` may have."""
+"""The keys of ``delay``."""

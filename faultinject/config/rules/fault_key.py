@@ -17,7 +17,7 @@ from faultinject.faults.place import Stage
 from faultinject.rules.model import Weighted
 
 KINDS = ("respond", "delay", "break", "stream")
-"""What a fault is made of."""
+"""The kinds of faults."""
 _EXPECTED = "an object with respond, delay, break, stream or one_of in it, or the word pass"
 
 

@@ -123,4 +123,4 @@ _READERS: dict[str, Callable[[Node], Any]] = {
 }
 _FIELDS = {"host": "hosts", "method": "methods", "header": "headers", "provider": "providers"}
 MATCH_KEYS = tuple(_READERS)
-"""What ``match`` may have."""
+"""The keys of ``match``."""

@@ -74,7 +74,7 @@ Readers = Mapping[str, Callable[["Node"], Any]]
 
 @frozen
 class Node:
-    """A JSON-like value and its place."""
+    """A JSON-like value and where it was written."""
 
     value: object
     source: str
@@ -147,7 +147,7 @@ class Node:
         return [self._at(f"[{place}]", item) for place, item in enumerate(self.value)]
 
     def filled_items(self) -> list[Node]:
-        """Return the same, but refuse an empty list."""
+        """Return `items`, but refuse an empty list."""
         if items := self.items():
             return items
         raise self.problem("the list is empty; give at least one")
@@ -178,7 +178,7 @@ class Node:
         return text
 
     def word(self, *words: str) -> str:
-        """Return one of some words."""
+        """Return the value, which must be one of these words."""
         if self.value not in words or not isinstance(self.value, str):
             near = nearest(self.value, words) if isinstance(self.value, str) else None
             hint = f"; did you mean {near}?" if near else ""

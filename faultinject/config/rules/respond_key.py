@@ -183,4 +183,4 @@ _READERS: dict[str, Callable[[Node], Any]] = {
     "upstream": _words("skipped", "answered"),
 }
 RESPOND_KEYS = tuple(_READERS)
-"""What ``respond`` may have."""
+"""The keys of ``respond``."""

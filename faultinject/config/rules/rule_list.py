@@ -28,9 +28,9 @@ from faultinject.rules.model import Rule
 from faultinject.rules.when import ALWAYS
 
 RULE_KEYS = ("name", "match", "when", "fault")
-"""What a rule may have."""
+"""The keys of a rule."""
 _NAME = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,98}[\x21-\x7e])?")
-_OWN_NAME = "options"
+_RESERVED_NAME = "options"
 _MOST_RULES = 10_000
 
 
@@ -42,11 +42,11 @@ def no_files(name: str) -> bytes:
 
 @frozen
 class Reading:
-    """What was read."""
+    """The rules that were read."""
 
     rules: tuple[Rule, ...]
     warnings: tuple[str, ...] = ()
-    """What can be right, and is hardly meant: one line each."""
+    """What is allowed but probably not meant, one line each."""
 
 
 def read_rules(value: object, source: str, *, read_file: ReadFile = no_files) -> Reading:
@@ -122,8 +122,8 @@ def _name(node: Node) -> str:
     name = node.text("a name")
     if not _NAME.fullmatch(name):
         raise node.wrong("a name of at most 100 visible ASCII characters and spaces")
-    if name == _OWN_NAME:
-        raise node.problem(f"{_OWN_NAME} is what the rule of the options is called; take another")
+    if name == _RESERVED_NAME:
+        raise node.problem(f"{_RESERVED_NAME} is the name of the options' rule; take another")
     return name
 
 

@@ -16,7 +16,7 @@ _FAR = 10**9
 
 
 def read_when(node: Node) -> When:
-    """Return it. Raises `SettingsError`."""
+    """Return the value. Raises `SettingsError`."""
     read = node.read(_READERS, "an object, as in {probability: 0.3} or {first: 2}")
     fields = node.members("an object")
     for one, other in (("between", "for"), ("probability", "ramp")):
@@ -32,7 +32,7 @@ def read_when(node: Node) -> When:
 
 
 def _check_possible(node: Node, when: When) -> None:
-    """Refuse what never fires, whatever comes."""
+    """Refuse a rule that can never fire."""
     last = when.first or _FAR
     if when.sequence is not None and not when.sequence.repeat:
         last = min(last, len(when.sequence.steps))
@@ -173,4 +173,4 @@ _READERS: dict[str, Callable[[Node], Any]] = {
 }
 _FIELDS = {"between": "window", "for": "window"}
 WHEN_KEYS = tuple(_READERS)
-"""What ``when`` may have."""
+"""The keys of ``when``."""

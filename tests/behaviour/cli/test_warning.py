@@ -59,6 +59,6 @@ def test_a_pipe_that_is_read(stderr: Pipe) -> None:
     """A line each."""
     reading, _ = stderr()
     warning.warn("this")
-    warning.say("that")
+    warning.write_line("that")
     assert os.read(reading, 1000) == b"faultinject: warning: this\nthat\n"
     os.close(reading)

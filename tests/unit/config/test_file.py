@@ -135,4 +135,4 @@ def test_a_pipe_that_is_waited_for(tmp_path, monkeypatch, capsys):
 def test_a_wait_without_a_place_to_say_it(monkeypatch):
     """A program without a standard error."""
     monkeypatch.setattr(sys, "stderr", None)
-    file._say_wait(files.STANDARD_INPUT)
+    file._report_wait(files.STANDARD_INPUT)

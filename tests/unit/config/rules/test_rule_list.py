@@ -52,7 +52,7 @@ def ids(*values: dict[str, Any]) -> list[str]:
         ([{**PLAIN, "name": ""}], 'f.yaml: rules[0].name: "" is not a name'),
         ([{**PLAIN, "name": " a"}], 'f.yaml: rules[0].name: " a" is not a name of at most 100 visible ASCII characters and spaces'),
         ([{**PLAIN, "name": "a\nb"}], 'f.yaml: rules[0].name: "a\\nb" is not a name of at most 100 visible ASCII characters and spaces'),
-        ([{**PLAIN, "name": "options"}], "f.yaml: rules[0].name: options is what the rule of the options is called; take another"),
+        ([{**PLAIN, "name": "options"}], "f.yaml: rules[0].name: options is the name of the options' rule; take another"),
         ([{**PLAIN, "name": "a"}] * 2, "f.yaml: rules[1].name: 'a' is the name of f.yaml: rules[0] too"),
         ([PLAIN] * 10_001, "f.yaml: rules: there are more than 10000 rules"),
     ],
