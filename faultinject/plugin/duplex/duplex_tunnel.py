@@ -3,7 +3,7 @@
 What differs from a tunnel of the proxy (`faultinject.proxy.tunnel`): the upstream is connected
 already, only SNI names the host, and words of our own reach the client only behind words of the
 upstream. So the upstream's handshake comes first, and its last input is held for the client's, or
-for the alert that the client gets instead. Knows nothing of gRPC.
+for the alert that the client gets instead.
 """
 
 from __future__ import annotations

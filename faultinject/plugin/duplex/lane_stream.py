@@ -1,7 +1,7 @@
 """The two streams of a tunnel behind Fault, one toward each peer, on its two lanes.
 
 `LanePair` takes the host's calls and gives the session its streams.
-`faultinject.plugin.duplex.lanes` has the theory. Knows nothing of gRPC, TLS or HTTP.
+`faultinject.plugin.duplex.lanes` has the theory.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class LaneStream(trio.abc.Stream):
         return room
 
     def end_turn(self, promised: int = 0) -> None:
-        """Let go what was written to this peer, without asking the other one for more.
+        """Flush what was written to this peer, without asking the other one for more.
 
         ``promised`` more writes can follow before the other peer has sent anything.
         """

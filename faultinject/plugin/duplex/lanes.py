@@ -92,7 +92,7 @@ class Lane:
     drained: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     """Where the session waits for room for output."""
     slots_moved: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
-    """Where the kicker waits for a slot's call or answer."""
+    """Where `faultinject.plugin.wakeup` waits for a slot's call or answer."""
     slots: int = 0
     """How many slots are out: bought and not yet answered."""
     proves: bool = False
@@ -101,7 +101,7 @@ class Lane:
     unproven: bool = False
     """Whether bytes were answered of which it is not known that they were flushed."""
     keeps_slots: bool = False
-    """Whether slots with nothing to say are kept even though input is asked for (the kicker's)."""
+    """Whether slots with nothing to say are kept even though input is asked for (for waking)."""
     fills_at_end: bool = False
     """Whether slots are filled at the end that have nothing to say. A slot that is closed ends
     the lane without FIN, so that the other peer does not hear of it."""
@@ -307,14 +307,14 @@ class Lane:
         return self.not_read and self.not_written
 
     def close_for_reading(self) -> None:
-        """Say that the session will read no more input."""
+        """Note that the session will read no more input."""
         self.not_read = True
         self.unread.clear()
         self.arrived.unpark_all()
         self._finish()
 
     def close_for_writing(self) -> None:
-        """Say that the session will write no more output. What it wrote still goes."""
+        """Note that the session will write no more output. What it wrote is still sent."""
         self.not_written = True
         self.drained.unpark_all()
         self._finish()

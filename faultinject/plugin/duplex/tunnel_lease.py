@@ -1,7 +1,4 @@
-"""The upstream's side of a tunnel, as exchanges borrow it: one connection, the tunnel's own.
-
-Knows nothing of how it came up, and nothing of clients.
-"""
+"""The lease of a tunnel behind Fault: its one upstream connection is the tunnel's other end."""
 
 from __future__ import annotations
 
@@ -86,14 +83,14 @@ class TunnelLease(Lease):
             client.end_turn()
 
     def lend(self, connection: UpstreamConnection, host: str) -> None:
-        """Have a connection to a host from now on; it runs on the tunnel's upstream stream."""
+        """Lend this connection to a host from now on; it runs on the tunnel's upstream stream."""
         self._connection, self._lent = connection, True
         if not self._carrier.has_header(b"host"):
             headers = ((b"Host", host.encode("ascii")), *self._carrier.headers)
             self._carrier = evolve(self._carrier, headers=headers)
 
     async def acquire(self, origin: Origin, *, fresh: bool = False) -> bool:
-        """Have the connection; see the base class. Never says that it could be had anew."""
+        """Return False always: the one connection cannot be replaced. See the base class."""
         await trio.lowlevel.checkpoint()
         if fresh or self._connection is None or not self._connection.idle:
             raise self._gone(origin)
@@ -190,7 +187,7 @@ class TunnelLease(Lease):
             self._arm()
 
     def _arm(self) -> None:
-        """Have the input in hand buy the slot, too, that is kept for kicks."""
+        """Buy the slot that is kept for waking Fault, too, with the input in hand."""
         self._pair.client.end_turn(promised=1)
         self._upload = trio.CancelScope()
         self._nursery.start_soon(self._keep_going, self._upload)
@@ -200,7 +197,7 @@ class TunnelLease(Lease):
             await wake_while_unproven(self._pair.up, self._pair.down)
 
     def end_upload(self) -> None:
-        """Say that the request has been sent to its end."""
+        """Stop waking Fault: the whole request has been sent."""
         scope, self._upload = self._upload, None
         if scope is not None:
             scope.cancel()

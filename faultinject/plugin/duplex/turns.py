@@ -1,7 +1,4 @@
-"""The output of a lane: bytes in turns, of which only the finished ones may go.
-
-Knows nothing of slots, calls or streams.
-"""
+"""The output of a lane: bytes in turns, of which only the finished ones may go."""
 
 from __future__ import annotations
 

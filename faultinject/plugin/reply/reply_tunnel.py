@@ -2,7 +2,6 @@
 
 It is looked into if its client names a target by SNI and speaks TLS with HTTP/1.1. All else is
 left to the host, which has a connection to the upstream and is the only one who knows its port.
-Knows nothing of gRPC.
 """
 
 from __future__ import annotations
@@ -59,9 +58,9 @@ class ReplyLease(PoolLease):
         return True
 
     def ends_turn(self) -> bool:
-        """Say, when the client is asked for more, whether that is for want of its words.
+        """Return True if the client is read because the session waits for its bytes.
 
-        It is not where the client is only watched, for its leaving.
+        Return False where the client is only watched, in case it leaves.
         """
         if self._watcher is trio.lowlevel.current_task():
             return False
