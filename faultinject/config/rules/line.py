@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from faultinject.config import nearest
+from faultinject.config.file import from_yaml
 from faultinject.config.rules.break_key import BREAK_KEYS
 from faultinject.config.rules.delay_key import DELAY_KEYS
 from faultinject.config.rules.fault_key import KINDS
@@ -28,7 +29,6 @@ from faultinject.config.rules.rule_list import RULE_KEYS, no_files, read_one_rul
 from faultinject.config.rules.stream_key import STREAM_ACTIONS, STREAM_KEYS
 from faultinject.config.rules.when_key import WHEN_KEYS
 from faultinject.config.scalars import number_of, shown_text
-from faultinject.config.yaml import yaml_value
 from faultinject.errors import SettingsError
 from faultinject.rules.model import Rule
 
@@ -76,7 +76,7 @@ def _is_mapping(text: str) -> bool:
 
 def _yaml(text: str, source: str) -> object:
     try:
-        return yaml_value(text)
+        return from_yaml(text)
     except SettingsError as error:
         raise SettingsError(f"{source}: {error}") from None
 
