@@ -30,9 +30,16 @@ FOUND = {1: "found", 3: "found", 24: "too slow, which is found", 36: "too slow, 
 
 
 def mutmut(*names: str) -> None:
-    """Run mutmut on some mutants. What is not there yet, mutants or times of tests, is made."""
+    """Run mutmut on some mutants. What is not there yet, mutants or times of tests, is made.
+
+    Exits with what it printed last if the tests fail without any mutant.
+    """
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", "2", *names]
-    subprocess.run(command, check=False)  # noqa: S603 -- our own words
+    done = subprocess.run(  # noqa: S603 -- our own words
+        command, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    if done.returncode:
+        sys.exit(done.stdout[-2000:])
 
 
 def results() -> dict[str, int | None]:
