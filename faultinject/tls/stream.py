@@ -253,8 +253,14 @@ class TlsStream(Layered):
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until the transport might take bytes."""
-        async with self._transport_lock:  # who reads may be answering what TLS asked
-            await self.transport.wait_send_all_might_not_block()
+        if self._sending:
+            raise trio.BusyResourceError("another task is sending")
+        self._sending = True
+        try:
+            async with self._transport_lock:  # who reads may be answering what TLS asked
+                await self.transport.wait_send_all_might_not_block()
+        finally:
+            self._sending = False
 
     def reset(self) -> None:
         """Reset the transport, if it can be."""

@@ -274,7 +274,7 @@ async def test_lost_work(autojump_clock: trio.testing.MockClock) -> None:
     async with example("lost-work") as caller:
         assert await caller.statuses(2, max_tokens=100) == [200, 200]
         assert await caller.statuses(3, max_tokens=4096) == [504, 504, 200]
-        assert caller.api.asked == 5
+        assert caller.api.request_count == 5
 
 
 async def test_exceptions(autojump_clock: trio.testing.MockClock) -> None:
@@ -286,6 +286,7 @@ async def test_exceptions(autojump_clock: trio.testing.MockClock) -> None:
         assert seen.status == 503
         assert re.fullmatch(rb"upstream connect error \(req_\w+\)", seen.body)
         assert seen.header(b"content-type") == "text/plain"
+        await trio.testing.wait_all_tasks_blocked()  # an exchange is told when all of it was sent
         assert caller.bench.outcomes == ["forwarded", "forwarded", "injected"]
 
 

@@ -76,7 +76,7 @@ def test_without_http_forward():
     calls, events = http_calls(enabled=False)
     assert calls.answer(request(), b"") is None
     assert events == []
-    assert calls.runtime.counters.take("options") == 1
+    assert calls.runtime.counters.count("options") == 1
 
 
 @pytest.mark.parametrize("host", [None, "", "two words", "[::1", "\N{SNOWMAN}"])

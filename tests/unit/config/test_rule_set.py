@@ -107,10 +107,10 @@ def test_the_first_attempts_of_each_call() -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("connect-refused", "is decided before the request is known, which has no attempts then;"),
-        ("tls-alert", "is decided before the request is known, which has no attempts then;"),
-        ("reset-on-reuse", "counts something of its own;"),
-        ("bad-day", "counts something of its own;"),
+        ("connect-refused", "is decided before the request is read, so it cannot count attempts;"),
+        ("tls-alert", "is decided before the request is read, so it cannot count attempts;"),
+        ("reset-on-reuse", "counts something else already;"),
+        ("bad-day", "counts something else already;"),
     ],
 )
 def test_a_preset_that_has_no_first_attempts(name: str, why: str) -> None:

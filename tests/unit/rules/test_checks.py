@@ -40,7 +40,7 @@ def test_a_rule_behind_one_that_always_fires(values, hidden) -> None:
     warnings = read_rules(named, "file.yaml").warnings
     assert [warning.split(":")[1] for warning in warnings] == [f" rules[{n}]" for n in hidden]
     for warning in warnings:
-        assert "is never reached: file.yaml: rules[0] stands before it" in warning
+        assert "is never reached: file.yaml: rules[0] comes before it" in warning
 
 
 def test_which_rule_hides_another() -> None:
@@ -49,8 +49,8 @@ def test_which_rule_hides_another() -> None:
     wide = [{"match": {"path": "/7"}, "fault": "pass"}, {"match": {"model": "m"}, "fault": "pass"}]
     warnings = read_rules([*narrow[:9], *wide, *narrow[7:]], "f").warnings
     assert len(warnings) == len(narrow) - 7
-    assert warnings[0].startswith("f: rules[11]: it is never reached: f: rules[7] stands")
-    assert warnings[2].startswith("f: rules[13]: it is never reached: f: rules[10] stands")
+    assert warnings[0].startswith("f: rules[11]: it is never reached: f: rules[7] comes")
+    assert warnings[2].startswith("f: rules[13]: it is never reached: f: rules[10] comes")
 
 
 LACKING = Capabilities("the plugin", {Ability.RESET: "it sees no sockets", Ability.HANG: "no"})

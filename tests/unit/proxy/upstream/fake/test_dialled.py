@@ -95,8 +95,8 @@ async def test_a_defect_ends_one_connection() -> None:
 
         async def serve(self, stream: trio.abc.Stream) -> None:
             """Fail on the first stream."""
-            self.asked += 1
-            if self.asked == 1:
+            self.request_count += 1
+            if self.request_count == 1:
                 async with stream:
                     raise RuntimeError("oh no")
             await super().serve(stream)
