@@ -171,7 +171,7 @@ class TextFormat:
         if event.kind in ("housekeeping", "preflight"):
             notes.append(event.kind)
         if event.path_mended_from is not None:
-            notes.append(f"sent as {brief(event.path_mended_from, MAX_URL_CHARACTERS)}")
+            notes.append(f"asked for as {brief(event.path_mended_from, MAX_URL_CHARACTERS)}")
         if event.rule is not None:
             notes.append(f"rule={brief(event.rule, MAX_URL_CHARACTERS)}")
         if event.fault is not None:

@@ -92,7 +92,7 @@ def test_an_exchange_whose_path_was_mended() -> None:
     """Both paths are told."""
     text = line(sample(ExchangeEnded, path_mended_from="/messages"))
     assert "api.anthropic.com/v1/messages " in text
-    assert "  sent as /messages" in text
+    assert "  asked for as /messages" in text
 
 
 def test_exchange_without_status_or_rule() -> None:
