@@ -49,6 +49,8 @@ class FaultFilter:
     plan: Plan
     provider: Provider
     asked: Asked
+    on_gone: Callable[[ResponseHead | None], None]
+    """Called with the head that the client was sent, if any, when the client has left."""
     has_body: bool = True
     """Whether the response to this request has a body (not so for HEAD)."""
     discards_response: bool = False
@@ -65,8 +67,6 @@ class FaultFilter:
     ending: CloseMode | None = None
     before_last: Callable[..., Awaitable[None]] | None = None
     """Called before the response's last bytes are sent (see `Exchange.before_last`)."""
-    on_gone: Callable[[ResponseHead | None], None] | None = None
-    """Called with the head that the client was sent, if any, when the client has left."""
     on_wait: Callable[[str, float], None] | None = None
     """Called when a fault begins to take time: with its description and its seconds at most."""
     _made: BuiltFaults | None = None
@@ -293,8 +293,7 @@ class FaultFilter:
 
     def client_left(self) -> None:
         """Note that the client has left."""
-        if self.on_gone is not None:
-            self.on_gone(self.head)
+        self.on_gone(self.head)
 
     # Acts
 

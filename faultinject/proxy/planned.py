@@ -36,9 +36,9 @@ def fault_filter_of(exchange: Exchange, plan: Plan, facts: Facts) -> FaultFilter
         plan,
         provider_for(facts.host, facts.path),
         Asked(facts.path, document if isinstance(document, dict) else None, facts.host),
+        exchange.client_left,
         has_body=facts.method != "HEAD",
         before_last=None if exchange.on_end is None else exchange.before_last,
-        on_gone=exchange.client_left,
     )
 
 

@@ -530,6 +530,24 @@ async def test_an_upgrade_becomes_a_relay(autojump_clock):
     assert heard == [b"\x82\x03abc", b""]
 
 
+async def test_an_upgrade_at_a_host_that_is_no_target_needs_no_warning(autojump_clock):
+    """No rule was for it."""
+
+    async def websocket(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(SWITCHED)
+        await upstream.rest()
+
+    async with open_bench(upstream=websocket) as bench:
+        client = bench.connect()
+        await client.send(UPGRADE.replace(b" /", b" http://other.example/", 1))
+        assert (await client.answer()).status == 101
+        await client.half_close()
+        assert await client.rest() == b""
+        assert (await bench.exchange()).outcome == "upgraded"
+        assert bench.of(Warned) == []
+
+
 async def test_an_upgrade_elsewhere_is_nothing_to_warn_of(autojump_clock):
     """Rules are for targets only, and one warning a host is enough."""
 

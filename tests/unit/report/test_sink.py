@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,14 +76,26 @@ def test_partial_writes_are_gone_on_with() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes there cannot be non-blocking")
-def test_non_blocking_terminal_is_waited_for() -> None:
+def test_non_blocking_terminal_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that another program made non-blocking still takes everything."""
+    is_full, wait = threading.Event(), select.select
+
+    def select_and_tell(*files: Any) -> object:
+        is_full.set()
+        return wait(*files)
+
+    monkeypatch.setattr(select, "select", select_and_tell)
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     text = "x" * 300_000
     with os.fdopen(reader, "rb") as source, os.fdopen(writer, "w") as stream:
         received: list[bytes] = []
-        thread = threading.Thread(target=lambda: received.append(source.read(len(text))))
+
+        def read_when_full() -> None:
+            is_full.wait(10)
+            received.append(source.read(len(text)))
+
+        thread = threading.Thread(target=read_when_full)
         sink = open_sink(stream)
         thread.start()
         sink(text)

@@ -318,6 +318,19 @@ async def test_a_receiver_that_has_to_answer_waits_for_the_sender() -> None:
             await theirs.receive_some()
 
 
+async def test_a_receiver_shakes_hands_if_nobody_has() -> None:
+    """What TLS then has to say is sent between two reads."""
+    theirs, ours = wrapped(*memory_stream_pair())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_shake_hands_and_send, theirs, b"hi")
+        assert await ours.receive_some() == b"hi"
+
+
+async def _shake_hands_and_send(stream: TlsStream, data: bytes) -> None:
+    await stream.do_handshake()
+    await stream.send_all(data)
+
+
 async def test_what_others_have_sent_already_is_not_sent_again() -> None:
     """Of two that wait for the sender, the first sends for both."""
     theirs, ours = await connected(20_000)

@@ -318,6 +318,9 @@ async def test_a_connection_that_breaks_while_writing_is_gone() -> None:
     peer.stream.send_stream.send_all_hook = fail
     with pytest.raises(ClientGoneError, match="the connection broke"):
         await client.send(OK, End())
+    peer.stream.send_stream.wait_send_all_might_not_block_hook = fail
+    with pytest.raises(ClientGoneError, match="the connection broke"):
+        await client.wait_for_room()
 
 
 # Responses
