@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from faultinject.config.presets import NAMES, Preset, preset_named
-from faultinject.plugin.calls import CAPABILITIES
+from faultinject.plugin.interface import CAPABILITIES
 
 PAGE = Path(__file__).parents[1] / "docs" / "presets.md"
 START = "<!-- presets: start (made by tools/preset_page.py) -->"

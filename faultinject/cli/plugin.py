@@ -9,7 +9,7 @@ import click
 
 from faultinject.cli.ca import export_as_asked
 from faultinject.cli.commands import HelpfulCommand, settings_as
-from faultinject.cli.running import Service, run
+from faultinject.cli.runner import Service, run
 from faultinject.cli.table_options import table_options
 from faultinject.cli.warning import warn
 from faultinject.config import PLUGIN_OPTIONS

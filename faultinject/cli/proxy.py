@@ -9,7 +9,7 @@ import click
 
 from faultinject.cli.ca import export_as_asked
 from faultinject.cli.commands import HelpfulCommand, settings_of
-from faultinject.cli.running import Service, run
+from faultinject.cli.runner import Service, run
 from faultinject.cli.table_options import table_options
 from faultinject.config import PROXY_OPTIONS
 from faultinject.proxy.server import RunningProxy, serve

@@ -15,7 +15,7 @@ from faultinject.config import PROXY_OPTIONS, file_problems, load_settings, read
 from faultinject.config.file import shown_path
 from faultinject.config.rule_set import OPTIONS, Composed, composed, problems
 from faultinject.errors import SettingsError, StartError
-from faultinject.plugin.calls import CAPABILITIES
+from faultinject.plugin.interface import CAPABILITIES
 from faultinject.rules.checks import check_capabilities
 from faultinject.rules.index import RuleSet
 from faultinject.settings import WrittenRules

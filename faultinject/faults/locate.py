@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 
 from attrs import define, field
 
-from faultinject.conditions import MISSING
 from faultinject.faults.place import EventPoint
 from faultinject.faults.transform import Found, Received
 from faultinject.http.message import End
+from faultinject.matchers import MISSING
 from faultinject.providers.framing import Decoder, StreamEvent
 
 Observer = Callable[[StreamEvent], None]

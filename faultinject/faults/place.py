@@ -9,7 +9,7 @@ from enum import Enum
 
 from attrs import frozen
 
-from faultinject.conditions import JsonTest
+from faultinject.matchers import JsonMatcher
 
 
 class Stage(Enum):
@@ -55,7 +55,7 @@ class EventPoint:
     """The name of the event (for streams whose events have none: the type in its data); None for
     any."""
     count: int = 1
-    where: tuple[JsonTest, ...] = ()
+    where: tuple[JsonMatcher, ...] = ()
     """Tests of the event's data; all must hold."""
 
     def accepts(self, name: str | None, data: object) -> bool:

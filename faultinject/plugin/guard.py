@@ -11,7 +11,7 @@ import trio
 from attrs import define, field
 
 from faultinject.events import Listener, SessionFailed
-from faultinject.plugin.calls import Close, Direction, Reply, Side, TunnelPlugin
+from faultinject.plugin.interface import Close, Direction, Reply, Side, TunnelPlugin
 
 NO_SESSION = 0
 """The session's number in the event if the call belongs to no known session."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import trio
 from attrs import define, field
 
-from faultinject.plugin.calls import Side
+from faultinject.plugin.interface import Side
 from faultinject.settings import TunnelMode
 
 PATIENCE_SECONDS = 15.0

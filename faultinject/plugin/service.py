@@ -12,9 +12,9 @@ from attrs import define
 
 from faultinject.plugin import wire
 from faultinject.plugin._generated import plugin_pb2 as pb
-from faultinject.plugin.calls import Close, Direction, Replace, Reply, Side, TooMuchError
 from faultinject.plugin.guard import CLOSED_BY_DEFECT, TunnelGuard, report_defect
-from faultinject.plugin.http_calls import CLIENT_UNKNOWN, HttpCalls
+from faultinject.plugin.http_forward import CLIENT_UNKNOWN, HttpForward
+from faultinject.plugin.interface import Close, Direction, Replace, Reply, Side, TooMuchError
 from faultinject.plugin.registrations import Registrations
 from faultinject.tls.client_hello import AlertDescription, fatal_alert
 
@@ -26,7 +26,7 @@ class PluginService:
     side: Side
     registrations: Registrations
     tunnels: TunnelGuard
-    http: HttpCalls
+    http: HttpForward
 
     def calls(self) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
         """Return the calls of the contract by their names there."""

@@ -18,16 +18,16 @@ from faultinject.authority import TargetPattern, local_url
 from faultinject.events import Listener, PluginStarted, PluginStopped, Warned
 from faultinject.net.spare_memory import give_back
 from faultinject.plugin import wire
-from faultinject.plugin.calls import Side, TunnelPlugin, capabilities_of
 from faultinject.plugin.duplex.duplex_tunnel import duplex_tunnels
 from faultinject.plugin.guard import TunnelGuard
-from faultinject.plugin.http_calls import HttpCalls
+from faultinject.plugin.http_forward import HttpForward
+from faultinject.plugin.interface import Side, TunnelPlugin, capabilities_of
 from faultinject.plugin.registrations import Registrations
 from faultinject.plugin.reply.reply_tunnel import reply_tunnels
 from faultinject.plugin.service import PluginService
 from faultinject.plugin.tunnels import Tunnels
-from faultinject.proxy.run import Run, Running, check_kind, ignore_event
 from faultinject.proxy.runtime import Runtime, dialer_of, runtime_of
+from faultinject.proxy.startup import Run, Running, check_kind, ignore_event
 from faultinject.settings import PluginSettings, TunnelMode
 
 
@@ -49,7 +49,7 @@ async def open_registrations(
 
     registrations = Registrations(settings.tunnel, warn=warn)
     guarded = TunnelGuard(tunnels, runtime.listener)
-    http = HttpCalls(runtime, settings.http_forward)
+    http = HttpForward(runtime, settings.http_forward)
     ports = {
         Side.CLIENT: (settings.port, "--port"),
         Side.UPSTREAM: (settings.upstream_port, "--upstream-port"),

@@ -12,7 +12,7 @@ from typing import Generic, Protocol, TypeVar
 import trio
 from attrs import define, field
 
-from faultinject.plugin.calls import Close, Direction, Reply, Side
+from faultinject.plugin.interface import Close, Direction, Reply, Side
 from faultinject.proxy.session import Session
 from faultinject.settings import Limits
 

@@ -13,7 +13,7 @@ import faultinject
 from faultinject.faults.respond import InjectedResponse
 from faultinject.http.message import Headers, RequestHead
 from faultinject.plugin._generated import plugin_pb2 as pb
-from faultinject.plugin.calls import Close, Direction, PassThrough, Reply, Side
+from faultinject.plugin.interface import Close, Direction, PassThrough, Reply, Side
 from faultinject.proxy.local_reply import local_reply
 from faultinject.settings import TunnelMode
 

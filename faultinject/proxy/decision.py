@@ -10,13 +10,13 @@ import time
 from attrs import define, evolve
 
 from faultinject.authority import Authority
-from faultinject.conditions import MISSING
 from faultinject.events import Warned
 from faultinject.faults.place import Stage
 from faultinject.faults.render import names_model
 from faultinject.http.coding import content_codings, decoded
 from faultinject.http.h1.connection import CONTINUE, ClientConnection
 from faultinject.http.message import End, Part, RequestHead, without_headers
+from faultinject.matchers import MISSING
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import Session
 from faultinject.rules import Plan

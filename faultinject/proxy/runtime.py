@@ -13,7 +13,7 @@ from faultinject.authority import HTTPS_PORT, TargetPattern
 from faultinject.events import Listener, Warned
 from faultinject.faults.place import Stage
 from faultinject.http.cors import SeenOrigins
-from faultinject.proxy.run import Run
+from faultinject.proxy.startup import Run
 from faultinject.proxy.upstream.dial import Dialer
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.proxy.upstream.pool import Dial, PoolLease

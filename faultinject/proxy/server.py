@@ -1,4 +1,4 @@
-"""The forward proxy: listens, and then serves its clients (`faultinject.proxy.clients`).
+"""The forward proxy: listens, and then serves its clients (`faultinject.proxy.acceptor`).
 
 Signals and output are the caller's: `serve` only calls its listener.
 """
@@ -16,7 +16,7 @@ from attrs import frozen
 from faultinject.authority import bracketed, local_url
 from faultinject.errors import StartError
 from faultinject.events import Listener, ProxyStarted, ProxyStopped
-from faultinject.proxy.run import Run, Running, check_kind, ignore_event
+from faultinject.proxy.startup import Run, Running, check_kind, ignore_event
 from faultinject.settings import Settings
 
 
@@ -60,7 +60,7 @@ async def serve(
             task_status.started(running)
             # Imported late, or it would delay the start. Clients that connect meanwhile wait in
             # the listener's queue.
-            from faultinject.proxy.clients import serve_clients
+            from faultinject.proxy.acceptor import serve_clients
 
             await serve_clients(run, listeners, _loop_test(listeners))
 

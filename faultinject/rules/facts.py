@@ -15,10 +15,10 @@ from urllib.parse import parse_qsl
 
 from attrs import define, field
 
-from faultinject.conditions import MISSING
 from faultinject.events import Kind
 from faultinject.http.cors import is_preflight
 from faultinject.http.message import RequestHead
+from faultinject.matchers import MISSING
 from faultinject.providers.known import kind_of, provider_for
 from faultinject.providers.provider import Provider
 

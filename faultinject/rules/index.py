@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from attrs import field, frozen
 
-from faultinject.conditions import MISSING
 from faultinject.faults.place import Stage
+from faultinject.matchers import MISSING
 from faultinject.rules.facts import Facts
 from faultinject.rules.match import Read
 from faultinject.rules.model import Rule

@@ -9,7 +9,7 @@ import attrs
 from attrs import field, frozen
 
 from faultinject.authority import TargetPattern
-from faultinject.conditions import MISSING, AnyOf, JsonPath, JsonTest
+from faultinject.matchers import MISSING, AnyOf, JsonMatcher, JsonPath
 from faultinject.rules.facts import USER_AGENT, Facts, tools_in
 
 Condition = Callable[[Facts], bool]
@@ -46,7 +46,7 @@ class Match:
     query: tuple[Named, ...] = ()
     headers: tuple[Named, ...] = ()
     client: AnyOf | None = None
-    json: tuple[JsonTest, ...] = ()
+    json: tuple[JsonMatcher, ...] = ()
     model: AnyOf | None = None
     stream: bool | None = None
     tools: AnyOf | bool | None = None
@@ -185,7 +185,7 @@ def _query(test: Named) -> Condition:
     return lambda facts: test.holds(facts.parameter(test.name))
 
 
-def _json(test: JsonTest) -> Condition:
+def _json(test: JsonMatcher) -> Condition:
     return lambda facts: facts.json is not MISSING and test.holds(facts.json)
 
 

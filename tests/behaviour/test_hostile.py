@@ -14,8 +14,8 @@ import pytest
 import trio
 import trio.testing
 
-from faultinject.conditions import Glob
 from faultinject.http.message import End, RequestHead
+from faultinject.matchers import Glob
 from faultinject.providers.framing.sse import SseDecoder
 from faultinject.proxy.decision import Decision
 from faultinject.proxy.fault_filter import FaultFilter

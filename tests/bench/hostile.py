@@ -12,11 +12,11 @@ import json
 import time
 from collections.abc import Callable, Iterable
 
-from faultinject.conditions import AnyOf, Glob, JsonPath, Present
 from faultinject.faults.stream.edit import EditingEvents, drop
 from faultinject.http.coding import content_codings, decoded
 from faultinject.http.h1.machine import ClientMachine, ServerMachine
 from faultinject.http.message import RequestHead, header_tokens
+from faultinject.matchers import AnyOf, Glob, JsonPath, Present
 from faultinject.providers.framing.sse import SseDecoder
 from faultinject.providers.known import provider_for
 from faultinject.providers.vendors import named_vendors, vendors_of_keys

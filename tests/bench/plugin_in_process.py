@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 import trio
 from attrs import frozen
 
-from faultinject.plugin.calls import Direction, Replace, Reply, Side, TunnelPlugin
+from faultinject.plugin.interface import Direction, Replace, Reply, Side, TunnelPlugin
 from faultinject.plugin.reply.reply_tunnel import reply_tunnels
 from faultinject.settings import PluginSettings
 from faultinject.tls.leaf_cache import LeafCache

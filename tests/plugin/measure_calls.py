@@ -17,7 +17,7 @@ from functools import partial
 
 import trio
 
-from faultinject.plugin.calls import Direction, Replace, Reply, Side
+from faultinject.plugin.interface import Direction, Replace, Reply, Side
 from faultinject.plugin.serving import open_registrations
 from faultinject.settings import PluginSettings
 from tests.plugin.support import host, make_services

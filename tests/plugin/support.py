@@ -24,7 +24,7 @@ from grpc_tools import protoc
 from faultinject.authority import TargetPattern
 from faultinject.events import Event
 from faultinject.faults.respond import Respond
-from faultinject.plugin.calls import Direction, Replace, Reply, Side
+from faultinject.plugin.interface import Direction, Replace, Reply, Side
 from faultinject.proxy.runtime import Runtime
 from faultinject.rules import Counters, Match, Rule, RuleSet, When
 from faultinject.settings import Limits

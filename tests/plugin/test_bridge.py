@@ -29,7 +29,7 @@ from faultinject.plugin._generated import plugin_pb2 as pb
 from faultinject.plugin.bridge import callers, grpc_server
 from faultinject.plugin.bridge.grpc_server import Endpoint, open_grpc
 from faultinject.plugin.bridge.port import MOST_FRAMES, PortBounds
-from faultinject.plugin.calls import TooMuchError
+from faultinject.plugin.interface import TooMuchError
 from tests.plugin.support import GIVEN_UP_SECONDS, HeldCall, ended, host, tasks
 
 AT_ONCE = 400

@@ -6,7 +6,7 @@ import pytest
 
 from faultinject.config.rule_set import rule_set_of
 from faultinject.errors import SettingsError
-from faultinject.plugin.calls import CAPABILITIES, capabilities_of
+from faultinject.plugin.interface import CAPABILITIES, capabilities_of
 from faultinject.settings import PluginSettings, TunnelMode, WrittenRules
 
 

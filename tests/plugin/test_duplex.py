@@ -14,8 +14,8 @@ import trio.testing
 from attrs import define, evolve
 
 from faultinject.events import ExchangeEnded, SessionEnded, SessionFailed, Warned
-from faultinject.plugin.calls import Close, Direction, Side
 from faultinject.plugin.duplex.duplex_tunnel import duplex_tunnels
+from faultinject.plugin.interface import Close, Direction, Side
 from faultinject.plugin.tunnels import FAREWELL_SECONDS, Tunnels
 from faultinject.proxy.upstream.dial import Dialer
 from faultinject.settings import PluginSettings

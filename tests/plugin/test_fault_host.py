@@ -9,7 +9,7 @@ import trio
 import trio.testing
 from attrs import define, field
 
-from faultinject.plugin.calls import Close, Direction, PassThrough, Replace, Reply, Side
+from faultinject.plugin.interface import Close, Direction, PassThrough, Replace, Reply, Side
 from tests.support.fault_host import Buffer, FaultTunnel, Plugin
 from tests.support.fault_plugins import Echo
 

@@ -13,7 +13,7 @@ import faultinject
 from faultinject.errors import StartError
 from faultinject.events import SessionFailed, Warned
 from faultinject.plugin.bridge import grpc_server
-from faultinject.plugin.calls import Replace, Side
+from faultinject.plugin.interface import Replace, Side
 from faultinject.plugin.serving import open_registrations
 from faultinject.settings import PluginSettings
 from tests.plugin.support import FakeTunnels, host, make_services

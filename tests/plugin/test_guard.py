@@ -7,8 +7,8 @@ import trio.testing
 
 from faultinject.events import SessionFailed
 from faultinject.plugin import guard as guard_module
-from faultinject.plugin.calls import Direction, Replace, Side
 from faultinject.plugin.guard import CLOSED_BY_DEFECT, TunnelGuard
+from faultinject.plugin.interface import Direction, Replace, Side
 from tests.plugin.support import FakeTunnels
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from faultinject.net.relay import Relayed, relay
 from faultinject.net.timeouts import Timeout
-from faultinject.plugin.calls import Direction, Side
 from faultinject.plugin.duplex.lane_stream import LanePair
 from faultinject.plugin.duplex.lanes import BLOCK_BYTES, FILLER
+from faultinject.plugin.interface import Direction, Side
 from faultinject.plugin.wakeup import wake_while_unproven
 from tests.support.fault_host import FaultTunnel
 from tests.support.fault_plugins import OneTunnel

@@ -8,9 +8,9 @@ import pytest
 import trio
 import trio.testing
 
-from faultinject.plugin.calls import Close, Direction, Replace, Reply, Side
 from faultinject.plugin.duplex.lane_stream import LanePair, LaneStream
 from faultinject.plugin.duplex.lanes import FILLER
+from faultinject.plugin.interface import Close, Direction, Replace, Reply, Side
 from tests.support.ferry import joined
 
 A_INPUT = (Side.CLIENT, Direction.FROM_PEER)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from attrs import define, field
 
-from faultinject.plugin.calls import Close, OpenCall, Replace, Reply
 from faultinject.plugin.duplex.lanes import (
     BLOCK_BYTES,
     FILLER,
@@ -14,6 +13,7 @@ from faultinject.plugin.duplex.lanes import (
     Lane,
     LaneError,
 )
+from faultinject.plugin.interface import Close, OpenCall, Replace, Reply
 
 
 @define

@@ -13,10 +13,10 @@ from faultinject.authority import Authority
 from faultinject.errors import UpstreamError
 from faultinject.http.h1.connection import UpstreamConnection
 from faultinject.http.message import RequestHead
-from faultinject.plugin.calls import Direction, Replace, Reply, Side
 from faultinject.plugin.duplex.lane_stream import LanePair
 from faultinject.plugin.duplex.lanes import FILLER
 from faultinject.plugin.duplex.tunnel_lease import MOST_AHEAD, TunnelLease
+from faultinject.plugin.interface import Direction, Replace, Reply, Side
 from faultinject.proxy.upstream.dial import Origin
 
 ORIGIN = Origin(Authority("a.example", 443), Authority("a.example", 443))

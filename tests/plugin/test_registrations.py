@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from faultinject.plugin.calls import Side
+from faultinject.plugin.interface import Side
 from faultinject.plugin.registrations import PATIENCE_SECONDS, ROUND_SECONDS, Registrations
 
 URLS = {Side.CLIENT: "http://127.0.0.1:50051", Side.UPSTREAM: "http://127.0.0.1:50052"}

@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from faultinject.plugin.calls import Replace
+from faultinject.plugin.interface import Replace
 from faultinject.plugin.reply.reply_stream import HELD_SECONDS, SESSION_OVER
 from tests.support.bench import TARGET, trusting_context
 from tests.support.llm_api import chunk

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from faultinject.authority import ConnectTo
 from faultinject.events import ExchangeEnded, RelayEnded
-from faultinject.plugin.calls import Close, Direction, PassThrough, Replace, Reply, Side
+from faultinject.plugin.interface import Close, Direction, PassThrough, Replace, Reply, Side
 from faultinject.tls.leaf_cache import LeafCache
 from tests.plugin.support import GIVEN_UP_SECONDS, ended
 from tests.plugin.test_serving import Run, client_context, plugin

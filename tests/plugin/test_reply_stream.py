@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from faultinject.plugin.calls import Close, Direction, PassThrough, Replace, Reply, Side
+from faultinject.plugin.interface import Close, Direction, PassThrough, Replace, Reply, Side
 from faultinject.plugin.reply.reply_stream import HELD_SECONDS, SESSION_OVER, ReplyStream
 
 FROM_CLIENT = (Side.CLIENT, Direction.FROM_PEER)

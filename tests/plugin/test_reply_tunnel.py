@@ -17,7 +17,7 @@ from faultinject.events import (
     SessionEnded,
     Warned,
 )
-from faultinject.plugin.calls import Close, Direction, Replace, Side
+from faultinject.plugin.interface import Close, Direction, Replace, Side
 from faultinject.plugin.reply.reply_stream import HELD_SECONDS, SESSION_OVER
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.settings import Limits

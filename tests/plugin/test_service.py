@@ -12,9 +12,9 @@ import faultinject
 from faultinject.events import SessionFailed
 from faultinject.plugin import wire
 from faultinject.plugin._generated import plugin_pb2 as pb
-from faultinject.plugin.calls import Close, Direction, PassThrough, Replace, Side, TooMuchError
 from faultinject.plugin.guard import TunnelGuard
-from faultinject.plugin.http_calls import HttpCalls
+from faultinject.plugin.http_forward import HttpForward
+from faultinject.plugin.interface import Close, Direction, PassThrough, Replace, Side, TooMuchError
 from faultinject.plugin.registrations import ROUND_SECONDS, Registrations
 from faultinject.plugin.service import PluginService
 from tests.plugin.support import FakeTunnels, make_services
@@ -34,7 +34,7 @@ def new_service(
         side,
         registrations or Registrations(mode, {side: f"http://{side.name}" for side in Side}),
         TunnelGuard(FakeTunnels(answer), events.append),
-        HttpCalls(runtime, http_forward),
+        HttpForward(runtime, http_forward),
     ), events
 
 

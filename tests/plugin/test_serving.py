@@ -24,7 +24,7 @@ from faultinject.events import (
     SessionFailed,
     Warned,
 )
-from faultinject.plugin.calls import Close, Direction, Replace, Reply, Side
+from faultinject.plugin.interface import Close, Direction, Replace, Reply, Side
 from faultinject.plugin.serving import RunningPlugin, serve_plugin
 from faultinject.settings import PluginSettings, WrittenRules
 from tests.plugin.support import Host, host

@@ -7,10 +7,10 @@ from typing import Any
 import trio
 import trio.testing
 
-from faultinject.plugin.calls import Close, Direction, Replace, Side
 from faultinject.plugin.duplex.lane_stream import LanePair
 from faultinject.plugin.duplex.lanes import FILLER
 from faultinject.plugin.duplex.tunnel_lease import TunnelLease
+from faultinject.plugin.interface import Close, Direction, Replace, Side
 from faultinject.plugin.tunnels import FAREWELL_SECONDS, REMEMBERED, Tunnels, client_name
 from faultinject.proxy.session import Session
 from faultinject.settings import Limits

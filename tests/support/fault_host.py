@@ -11,7 +11,7 @@ because what Fault loses and where it stalls comes from just those:
 - **P3**: a reply that the socket takes only in part leaves the task without a waker.
 
 A poll returns None for "pending". Knows nothing of gRPC, TLS or HTTP: the plugin is called as
-`faultinject.plugin.calls.TunnelPlugin` says, and the peers are streams in memory.
+`faultinject.plugin.interface.TunnelPlugin` says, and the peers are streams in memory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Protocol
 import trio
 from attrs import define, field, frozen
 
-from faultinject.plugin.calls import Close, Direction, PassThrough, Replace, Reply, Side
+from faultinject.plugin.interface import Close, Direction, PassThrough, Replace, Reply, Side
 from tests.support.fault_sockets import Connection, connection
 
 READ_BYTES = 4096

@@ -5,8 +5,8 @@ from __future__ import annotations
 import trio
 from attrs import define, field
 
-from faultinject.plugin.calls import Direction, PassThrough, Replace, Reply, Side
 from faultinject.plugin.duplex.lane_stream import LanePair
+from faultinject.plugin.interface import Direction, PassThrough, Replace, Reply, Side
 
 SLOW_SECONDS = 0.01
 """How long a plugin may think: longer than a paced sender's pause."""

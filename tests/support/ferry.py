@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import trio
 
-from faultinject.plugin.calls import Close, Direction, Replace, Side
 from faultinject.plugin.duplex.lane_stream import LanePair, LaneStream
 from faultinject.plugin.duplex.lanes import FILLER
+from faultinject.plugin.interface import Close, Direction, Replace, Side
 from tests.support.fault_host import READ_BYTES
 
 SLOTS = 4_000

@@ -20,7 +20,7 @@ from contextlib import asynccontextmanager
 import trio
 from attrs import Factory, define, field, frozen
 
-from faultinject.plugin.calls import Close, Direction, PassThrough, Reply, Side, TunnelPlugin
+from faultinject.plugin.interface import Close, Direction, PassThrough, Reply, Side, TunnelPlugin
 from tests.support.pipes import Pipe, pipe_pair
 
 CHUNK_BYTES = 4096

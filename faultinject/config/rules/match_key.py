@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from faultinject.authority import TargetPattern
-from faultinject.conditions import AnyOf, JsonPath, JsonTest
 from faultinject.config.rules.node import Node
 from faultinject.config.rules.rule_values import header_tests, json_tests, number_tests, text_tests
 from faultinject.config.scalars import one_line
+from faultinject.matchers import AnyOf, JsonMatcher, JsonPath
 from faultinject.providers.known import PROVIDERS
 from faultinject.rules.match import Match, Named
 
@@ -82,15 +82,15 @@ def _query(node: Node) -> tuple[Named, ...]:
     return tuple(_some(node, [Named(name, header_tests(item)) for name, item in members.items()]))
 
 
-def _json(node: Node) -> tuple[JsonTest, ...]:
+def _json(node: Node) -> tuple[JsonMatcher, ...]:
     members = node.members("an object of paths and tests, as in {max_tokens: {above: 1000}}")
     return tuple(_some(node, [json_test(path, item) for path, item in members.items()]))
 
 
-def json_test(path: str, node: Node) -> JsonTest:
+def json_test(path: str, node: Node) -> JsonMatcher:
     """Return the test of a JSON value at a path."""
     try:
-        return JsonTest(JsonPath.parse(path), json_tests(node))
+        return JsonMatcher(JsonPath.parse(path), json_tests(node))
     except ValueError as error:
         raise node.problem(str(error)) from None
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from faultinject.conditions import AnyOf, Equal, Glob, Present, Test, Within, is_glob
 from faultinject.config.rules.node import Node
 from faultinject.config.scalars import DURATION, seconds_of
+from faultinject.matchers import AnyOf, Equal, Glob, Matcher, Present, Within, is_glob
 
 _LONGEST_PATTERN = 10_000  # characters; what Python makes of each takes hundreds of bytes
 _LONGEST_SECONDS = 10 * 365 * 86_400.0
@@ -55,12 +55,12 @@ def text_tests(node: Node, *, any_case: bool = False) -> AnyOf:
     return AnyOf(tuple(_text(item, any_case=any_case) for item in node.filled_items()))
 
 
-def _text(node: Node, *, any_case: bool) -> Test:
+def _text(node: Node, *, any_case: bool) -> Matcher:
     text = node.text("text, or a list of texts ('*' stands for any characters)")
     return _equal_or_glob(node, text, any_case=any_case)
 
 
-def _equal_or_glob(node: Node, text: str, *, any_case: bool = False) -> Test:
+def _equal_or_glob(node: Node, text: str, *, any_case: bool = False) -> Matcher:
     return _glob(node, text, any_case=any_case) if any_case or is_glob(text) else Equal(text)
 
 
@@ -78,7 +78,7 @@ def header_tests(node: Node) -> AnyOf:
     return AnyOf(tuple(_header_test(item) for item in node.filled_items()))
 
 
-def _header_test(node: Node) -> Test:
+def _header_test(node: Node) -> Matcher:
     value = node.value
     if isinstance(value, str):
         return _equal_or_glob(node, node.encodable(value))
@@ -97,7 +97,7 @@ def json_tests(node: Node) -> AnyOf:
     return AnyOf(tuple(_json_test(item) for item in node.filled_items()))
 
 
-def _json_test(node: Node) -> Test:
+def _json_test(node: Node) -> Matcher:
     value = node.value
     if isinstance(value, dict):
         return _spelt_test(node, ("equal", "glob", "present", *_COMPARISONS))
@@ -115,13 +115,13 @@ def number_tests(node: Node) -> AnyOf:
     return AnyOf(tuple(_number_test(item) for item in node.filled_items()))
 
 
-def _number_test(node: Node) -> Test:
+def _number_test(node: Node) -> Matcher:
     if isinstance(node.value, dict):
         return _spelt_test(node, _COMPARISONS)
     return Equal(node.whole())
 
 
-def _spelt_test(node: Node, allowed: tuple[str, ...], *, text_only: bool = False) -> Test:
+def _spelt_test(node: Node, allowed: tuple[str, ...], *, text_only: bool = False) -> Matcher:
     fields = node.fields(allowed, "a test")
     comparisons = [key for key in fields if key in _COMPARISONS]
     if not fields or (len(fields) > 1 and len(comparisons) < len(fields)):

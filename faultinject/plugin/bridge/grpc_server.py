@@ -34,7 +34,7 @@ from faultinject.authority import bracketed
 from faultinject.errors import StartError
 from faultinject.plugin.bridge.callers import Caller, Callers, ServedPort, Warn
 from faultinject.plugin.bridge.port import Port, PortBounds
-from faultinject.plugin.calls import TooMuchError
+from faultinject.plugin.interface import TooMuchError
 
 try:
     with warnings.catch_warnings():

@@ -12,8 +12,8 @@ import trio
 from attrs import define, field
 
 from faultinject.net.tasks import ConflictDetector
-from faultinject.plugin.calls import Close, Direction, Reply, Side
 from faultinject.plugin.duplex.lanes import OUTPUT_LIMIT_BYTES, Lane, LaneError
+from faultinject.plugin.interface import Close, Direction, Reply, Side
 
 
 @define(eq=False)

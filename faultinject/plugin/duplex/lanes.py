@@ -58,8 +58,8 @@ from __future__ import annotations
 import trio
 from attrs import define, field
 
-from faultinject.plugin.calls import Close, OpenCall, Replace
 from faultinject.plugin.duplex.turns import RecordError, Turns
+from faultinject.plugin.interface import Close, OpenCall, Replace
 
 BLOCK_BYTES = 8192
 """The size of Fault's copy buffer (tokio's ``copy``)."""

@@ -30,7 +30,15 @@ from attrs import define, field
 
 from faultinject.net.streams import NeedsNoLinger
 from faultinject.net.tasks import ConflictDetector
-from faultinject.plugin.calls import Close, Direction, OpenCall, PassThrough, Replace, Reply, Side
+from faultinject.plugin.interface import (
+    Close,
+    Direction,
+    OpenCall,
+    PassThrough,
+    Replace,
+    Reply,
+    Side,
+)
 
 REPLY_BYTES = 4_000_000
 """Most bytes of one answer. A gRPC host takes messages of 4 MiB unless it is told otherwise."""

@@ -24,7 +24,7 @@ def environment(monkeypatch, tmp_path):
 @pytest.fixture
 def quiet(monkeypatch):
     """Let a run that starts in this process change nothing of it."""
-    monkeypatch.setattr("faultinject.cli.running.raise_open_files_limit", lambda: None)
+    monkeypatch.setattr("faultinject.cli.runner.raise_open_files_limit", lambda: None)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from faultinject.cli.stopping import forget_ready_file, ready_file
+from faultinject.cli.signals import forget_ready_file, ready_file
 from faultinject.errors import StartError
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from faultinject.conditions import MISSING, AnyOf, Equal, JsonPath, JsonTest
 from faultinject.faults.place import EventPoint
+from faultinject.matchers import MISSING, AnyOf, Equal, JsonMatcher, JsonPath
 
 
 def test_which_events_are_counted() -> None:
     """By name and by what their data says; all must hold."""
-    where = (JsonTest(JsonPath.parse("delta.type"), AnyOf((Equal("text"),))),)
+    where = (JsonMatcher(JsonPath.parse("delta.type"), AnyOf((Equal("text"),))),)
     point = EventPoint(after=True, event="delta", where=where)
     assert point.accepts("delta", {"delta": {"type": "text"}})
     assert not point.accepts("other", {"delta": {"type": "text"}})

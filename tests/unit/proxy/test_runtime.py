@@ -11,7 +11,7 @@ import faultinject
 from faultinject.authority import TargetPattern
 from faultinject.errors import DataDirectoryError, SettingsError
 from faultinject.events import Event, PluginStopped, ProxyStopped, Warned
-from faultinject.proxy.run import Run, Running, ignore_event
+from faultinject.proxy.startup import Run, Running, ignore_event
 from faultinject.rules.checks import Capabilities
 from faultinject.settings import Settings, WrittenRules
 from faultinject.tls.certificate_authority import NoAuthority

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.conditions import MISSING
 from faultinject.http.message import Headers, RequestHead
+from faultinject.matchers import MISSING
 from faultinject.rules.facts import Facts
 
 

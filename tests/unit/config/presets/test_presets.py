@@ -13,7 +13,7 @@ from faultinject.config.rule_set import rule_set_of
 from faultinject.config.rules import read_rules
 from faultinject.config.yaml import yaml_value
 from faultinject.errors import SettingsError
-from faultinject.plugin.calls import CAPABILITIES as OF_PLUGIN
+from faultinject.plugin.interface import CAPABILITIES as OF_PLUGIN
 from faultinject.settings import ChosenPreset, Settings
 from tests.unit.config.presets.golden import FOLDER, files
 

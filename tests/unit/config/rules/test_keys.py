@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from faultinject.conditions import MISSING, AnyOf, Equal, JsonPath, JsonTest
 from faultinject.config.rules import read_rules
 from faultinject.errors import SettingsError
 from faultinject.faults.breaks import Break, How
@@ -40,6 +39,7 @@ from faultinject.faults.stream import (
     Stall,
     StreamFault,
 )
+from faultinject.matchers import MISSING, AnyOf, Equal, JsonMatcher, JsonPath
 
 CARRIED = {"body.txt": b"hello {request_id}"}
 
@@ -633,7 +633,7 @@ def test_what_is_no_break(value, message) -> None:
 
 # -- stream -------------------------------------------------------------------------------------
 
-WHERE = (JsonTest(JsonPath.parse("delta.type"), AnyOf((Equal("text_delta"),))),)
+WHERE = (JsonMatcher(JsonPath.parse("delta.type"), AnyOf((Equal("text_delta"),))),)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import TextIO
 import trio
 from attrs import evolve, frozen
 
-from faultinject.cli.stopping import Contents, Serve, until_stopped
+from faultinject.cli.signals import Contents, Serve, until_stopped
 from faultinject.cli.warning import warn
 from faultinject.errors import StartError
 from faultinject.events import Event

@@ -1,4 +1,4 @@
-"""Runs the proxy or the plugin until a signal says that it should end.
+"""Runs the proxy or the plugin until a signal ends it, and keeps its ready file.
 
 The first Ctrl-C, SIGTERM, SIGHUP or SIGQUIT lets open exchanges finish, the second
 ends them. `serve` and `serve_plugin` do the work.
@@ -21,7 +21,7 @@ from attrs import define
 
 from faultinject.errors import StartError
 from faultinject.events import Listener
-from faultinject.proxy.run import Running
+from faultinject.proxy.startup import Running
 from faultinject.settings import Settings
 
 

@@ -7,9 +7,9 @@ from functools import partial
 
 import pytest
 
-from faultinject.cli import running
+from faultinject.cli import runner
 from faultinject.cli.proxy import PROXY
-from faultinject.cli.running import (
+from faultinject.cli.runner import (
     check_summary,
     is_loopback,
     raise_open_files_limit,
@@ -102,7 +102,7 @@ class Limits:
 def test_as_many_files_as_the_system_allows(monkeypatch, soft, hard, after):
     """The soft limit becomes the hard one; "unlimited" is not taken by every system."""
     limits = Limits(soft, hard)
-    monkeypatch.setattr(running, "resource", limits)
+    monkeypatch.setattr(runner, "resource", limits)
     raise_open_files_limit()
     assert limits.limits == after
 
@@ -111,14 +111,14 @@ def test_as_many_files_as_the_system_allows(monkeypatch, soft, hard, after):
 def test_a_limit_that_cannot_be_raised_stays(monkeypatch, error):
     """That is no reason not to run."""
     limits = Limits(256, 4096, error)
-    monkeypatch.setattr(running, "resource", limits)
+    monkeypatch.setattr(runner, "resource", limits)
     raise_open_files_limit()
     assert limits.limits == (256, 4096)
 
 
 def test_a_system_without_limits(monkeypatch):
     """As Windows is."""
-    monkeypatch.setattr(running, "resource", None)
+    monkeypatch.setattr(runner, "resource", None)
     raise_open_files_limit()
 
 
@@ -131,8 +131,8 @@ async def a_run(settings, listener, serve, contents):
 @pytest.fixture
 def quick(monkeypatch):
     """Let a run end at once."""
-    monkeypatch.setattr(running, "until_stopped", a_run)
-    monkeypatch.setattr(running, "raise_open_files_limit", lambda: None)
+    monkeypatch.setattr(runner, "until_stopped", a_run)
+    monkeypatch.setattr(runner, "raise_open_files_limit", lambda: None)
 
 
 def run_proxy(settings):
@@ -197,7 +197,7 @@ def test_a_stderr_that_nobody_reads_does_not_hold_up_the_end(quick, monkeypatch,
     stuck, file = GatedStream(), tmp_path / "s.json"
     monkeypatch.setattr(sys, "stderr", stuck)
     monkeypatch.setattr(
-        "faultinject.cli.running.EventOutput", partial(EventOutput, exit_seconds=0.01)
+        "faultinject.cli.runner.EventOutput", partial(EventOutput, exit_seconds=0.01)
     )
     try:
         assert run_proxy(Settings(seed=1, log_format="json", summary=file)) == 0

@@ -36,7 +36,7 @@ def _worded(fault: Respond, plan: Plan, facts: Facts) -> InjectedResponse:
 
 
 @define(eq=False)
-class HttpCalls:
+class HttpForward:
     """Decides on single requests, whose client and connection are unknown."""
 
     runtime: Runtime

@@ -23,9 +23,9 @@ from faultinject.net.spare_memory import SpareMemory, give_back
 from faultinject.net.streams import CloseMode, close
 from faultinject.proxy.http_proxy import HttpProxy
 from faultinject.proxy.local_reply import dated, local_reply
-from faultinject.proxy.run import Run
 from faultinject.proxy.runtime import Runtime, dialer_of, runtime_of
 from faultinject.proxy.session import Session
+from faultinject.proxy.startup import Run
 from faultinject.proxy.upstream.dial import Dialer
 from faultinject.proxy.upstream.fake.fake_api import FakeApi, FakeUpstream
 from faultinject.proxy.upstream.pool import Dial

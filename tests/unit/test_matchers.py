@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.conditions import (
+from faultinject.matchers import (
     MISSING,
     AnyOf,
     Equal,
     Glob,
+    JsonMatcher,
     JsonPath,
-    JsonTest,
     Present,
     Within,
     is_glob,
@@ -108,10 +108,10 @@ def test_any_text_is_a_path_or_refused(text: str) -> None:
 def test_one_of_several_values_is_enough() -> None:
     """And where there is none, it can be asked for just that."""
     roles = JsonPath.parse("messages[*].role")
-    assert JsonTest(roles, AnyOf((Equal("assistant"),))).holds(DOCUMENT)
-    assert not JsonTest(roles, AnyOf((Equal("system"),))).holds(DOCUMENT)
-    assert not JsonTest(roles, AnyOf((Present(False),))).holds(DOCUMENT)
-    absent = JsonTest(JsonPath.parse("nothing"), AnyOf((Present(False),)))
+    assert JsonMatcher(roles, AnyOf((Equal("assistant"),))).holds(DOCUMENT)
+    assert not JsonMatcher(roles, AnyOf((Equal("system"),))).holds(DOCUMENT)
+    assert not JsonMatcher(roles, AnyOf((Present(False),))).holds(DOCUMENT)
+    absent = JsonMatcher(JsonPath.parse("nothing"), AnyOf((Present(False),)))
     assert absent.holds(DOCUMENT)
     assert absent.holds([])
     assert repr(MISSING) == "MISSING"

@@ -14,7 +14,7 @@ from faultinject import serve, serve_plugin
 from faultinject.cli import plugin
 from faultinject.cli.entry import only_cause
 from faultinject.cli.proxy import PROXY, contents
-from faultinject.cli.stopping import (
+from faultinject.cli.signals import (
     STOP_SIGNALS,
     stop_signals,
     until_stopped,
@@ -194,7 +194,7 @@ async def test_a_failure_removes_the_ready_file(ready):
 
 async def test_a_ready_file_that_cannot_be_written_ends_it(proxy, tmp_path, monkeypatch):
     """Who waits for it would wait for ever. At the start its place was still good."""
-    monkeypatch.setattr("faultinject.cli.stopping.forget_ready_file", lambda path: None)
+    monkeypatch.setattr("faultinject.cli.signals.forget_ready_file", lambda path: None)
     settings = Settings(ready_file=tmp_path / "none" / "r")
     with pytest.raises(ExceptionGroup) as caught:
         await until_stopped(settings, lambda event: None, proxy.serve, contents)

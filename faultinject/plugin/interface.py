@@ -1,4 +1,4 @@
-"""A host's calls about the bytes of a tunnel, the replies, and which faults cannot be done."""
+"""The plugin's interface: calls about a tunnel's bytes, the replies, and what it cannot do."""
 
 from __future__ import annotations
 

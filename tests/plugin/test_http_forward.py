@@ -10,7 +10,7 @@ from attrs import evolve
 from faultinject.config.rules import read_rules
 from faultinject.events import ExchangeEnded
 from faultinject.http.message import RequestHead
-from faultinject.plugin.http_calls import HttpCalls
+from faultinject.plugin.http_forward import HttpForward
 from faultinject.rules import RuleSet
 from tests.plugin.support import make_services
 
@@ -22,7 +22,7 @@ def request(host="api.example.com", path=b"/v1/messages?beta=true", method=b"POS
 
 def http_calls(enabled=True, **settings):
     events = []
-    return HttpCalls(make_services(events, **settings), enabled), events
+    return HttpForward(make_services(events, **settings), enabled), events
 
 
 def test_a_page_in_a_browser_sees_the_answer():
