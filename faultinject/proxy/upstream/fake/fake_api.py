@@ -233,7 +233,8 @@ class FakeUpstream:
 
     async def _serve(self, stream: trio.abc.Stream) -> None:
         try:
-            await self._api.serve(stream)
+            async with stream:
+                await self._api.serve(stream)
         except Exception as error:  # noqa: BLE001 - as a session's, it must not end the others
             words = f"a defect in the fake API: {type(error).__name__}: {error}"
             self._listener(Warned(time=time.time(), message=words))

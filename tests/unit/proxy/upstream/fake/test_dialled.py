@@ -97,8 +97,7 @@ async def test_a_defect_ends_one_connection() -> None:
             """Fail on the first stream."""
             self.request_count += 1
             if self.request_count == 1:
-                async with stream:
-                    raise RuntimeError("oh no")
+                raise RuntimeError("oh no")
             await super().serve(stream)
 
     events: list[Event] = []
