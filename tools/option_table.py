@@ -44,7 +44,8 @@ def _row(option: Option) -> str:
 def _shown(option: Option) -> str:
     kind = option.kind
     value = "" if kind.is_flag or kind.choices else f" {kind.metavar}"
-    return f"`{option.flag}{value}`"
+    short = f"`-{option.letter}`, " if option.letter else ""
+    return f"{short}`{option.flag}{value}`"
 
 
 def _meaning(option: Option) -> str:

@@ -23,6 +23,7 @@ PROGRAM = "faultinject"
 
 _COMMANDS = {
     "demo": "faultinject.cli.demo:demo",
+    "run": "faultinject.cli.run:run_command",
     "proxy": "faultinject.cli.proxy:proxy",
     "plugin": "faultinject.cli.plugin:plugin",
     "presets": "faultinject.cli.presets:presets",

@@ -82,7 +82,7 @@ def _shown(param: click.Parameter) -> click.Parameter:
     # Among the words: beside the flag it would leave them too narrow a column.
     opposite = f" The opposite is {opposite_flag(option)}." if opposite_flag(option) else ""
     return click.Option(
-        [option.flag, option.parameter],
+        [*(["-" + option.letter] if option.letter else []), option.flag, option.parameter],
         metavar=param.metavar,
         is_flag=is_flag,
         help=option.help + opposite,

@@ -52,11 +52,7 @@ def run(settings: Settings, service: Service) -> int:
     settings = evolve(settings, gives_memory_back=True)  # the process is ours alone
     gc.freeze()  # what is loaded stays to the end: the collector need not look at it again
     raise_open_files_limit()
-    if not is_loopback(settings.host):
-        warn(
-            f"listening on {settings.host}: whoever can reach this address can {service.danger};"
-            " 127.0.0.1 is for this machine alone"
-        )
+    warn_of_address(settings, service)
     output = _output(settings)
     summary = Summary(events_dropped=lambda: output.dropped)
 
@@ -67,12 +63,21 @@ def run(settings: Settings, service: Service) -> int:
     with output:
         trio.run(until_stopped, settings, listener, service.serve, service.contents)
         if settings.log_format == "text":
-            _render(summary, output, sys.stdout)
+            render_summary(summary, output, sys.stdout)
     _tell_beside(settings, summary)
     return 0
 
 
-def _render(summary: Summary, output: EventOutput, stream: TextIO | None) -> None:
+def warn_of_address(settings: Settings, service: Service) -> None:
+    """Warn if others than this machine can reach what is run."""
+    if not is_loopback(settings.host):
+        warn(
+            f"listening on {settings.host}: whoever can reach this address can {service.danger};"
+            " 127.0.0.1 is for this machine alone"
+        )
+
+
+def render_summary(summary: Summary, output: EventOutput, stream: TextIO | None) -> None:
     """Write the summary for people, as ``stream`` can show it."""
     from faultinject.report.table import render  # late, for rich takes a while to load
 
@@ -99,7 +104,7 @@ def _tell_beside(settings: Settings, summary: Summary) -> None:
         # On stdout JSON lines stay JSON lines; a person sees the summary beside them.
         # By a thread of its own, too: a pipe that nobody reads should not hold up the end.
         with EventOutput(sys.stderr) as beside:
-            _render(summary, beside, sys.stderr)
+            render_summary(summary, beside, sys.stderr)
     if settings.summary is not None:
         write_summary(settings.summary, summary.as_dict())
 

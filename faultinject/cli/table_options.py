@@ -19,7 +19,7 @@ class TableOption(click.Option):
         """Make Click's view of an option."""
         kind = option.kind
         super().__init__(
-            [_declaration(option), option.parameter],
+            [*_declarations(option), option.parameter],
             type=_click_type(kind),
             default=None,
             is_flag=kind.is_flag,
@@ -62,9 +62,11 @@ def _click_type(kind: Kind) -> click.ParamType[Any]:
     return click.Path() if kind.is_path else click.STRING
 
 
-def _declaration(option: Option) -> str:
+def _declarations(option: Option) -> Iterator[str]:
+    if option.letter:
+        yield "-" + option.letter
     opposite = opposite_flag(option)
-    return f"{option.flag}/{opposite}" if opposite else option.flag
+    yield f"{option.flag}/{opposite}" if opposite else option.flag
 
 
 def opposite_flag(option: Option) -> str | None:

@@ -16,6 +16,7 @@ from faultinject.config.options import (
     CA_OPTIONS,
     PLUGIN_OPTIONS,
     PROXY_OPTIONS,
+    RUN_OPTIONS,
     Option,
 )
 
@@ -24,6 +25,7 @@ __all__ = [
     "CA_OPTIONS",
     "PLUGIN_OPTIONS",
     "PROXY_OPTIONS",
+    "RUN_OPTIONS",
     "Kind",
     "Option",
     "file_problems",

@@ -6,7 +6,9 @@ it.
 
 from __future__ import annotations
 
-from attrs import frozen
+from collections.abc import Iterable
+
+from attrs import evolve, frozen
 
 from faultinject.config.kinds import Kind, RuleLines
 from faultinject.config.values import (
@@ -29,6 +31,7 @@ from faultinject.config.values import (
 
 FAILS = "What fails"
 HOSTS = "Which hosts"
+COMMAND = "The command"
 LISTENING = "Listening"
 CERTIFICATES = "Certificates"
 UPSTREAM = "Upstream"
@@ -57,6 +60,8 @@ class Option:
     """The key in a file, if it is not the name with underscores."""
     command_line_only: bool = False
     """Whether the environment and the file cannot have it."""
+    letter: str | None = None
+    """The short form of a flag, as in ``-v``, without the dash."""
 
     @property
     def flag(self) -> str:
@@ -409,13 +414,57 @@ PLUGIN_OPTIONS = (
 )
 """The options of ``faultinject plugin``, in the order of its help."""
 
+VERBOSE = Option(
+    name="verbose",
+    kind=FLAG,
+    group=COMMAND,
+    field="",
+    command_line_only=True,
+    letter="v",
+    help="Print the proxy's lines to standard error too, among what the command prints.",
+)
+LOG_FILE = Option(
+    name="log-file",
+    kind=FILE,
+    group=COMMAND,
+    help="Write the proxy's lines to this file.",
+)
+
+_RUN_PORT = evolve(
+    PROXY_PORT,
+    default=None,
+    command_line_only=True,
+    help="The port to listen on. Without it, a free one; one of a file or a variable is for the"
+    " proxy alone.",
+)
+
+RUN_OPTIONS = (
+    VERBOSE,
+    LOG_FILE,
+    *(
+        _RUN_PORT if each is PROXY_PORT else each
+        for each in PROXY_OPTIONS
+        if each not in (EXPORT_CA, INSTALL_CA)
+    ),
+)
+"""The options of ``faultinject run``, in the order of its help."""
+
 CA_OPTIONS = (CA_CERT, CA_KEY, DATA_DIR, CONFIG)
 """The options of ``faultinject ca``: which certificate authority is meant."""
 
 SHORT_FORM = (ERROR_PROBABILITY, STATUS_CODE, ERROR_BODY, HEADER)
 """The options that are the short form of one rule."""
 
-ALL_OPTIONS = (*PROXY_OPTIONS, *(each for each in PLUGIN_OPTIONS if each not in PROXY_OPTIONS))
+
+def _each_once(options: Iterable[Option]) -> tuple[Option, ...]:
+    """Return the options, of those of one name the first."""
+    found: dict[str, Option] = {}
+    for option in options:
+        found.setdefault(option.name, option)
+    return tuple(found.values())
+
+
+ALL_OPTIONS = _each_once((*PROXY_OPTIONS, *PLUGIN_OPTIONS, *RUN_OPTIONS))
 """Every option once."""
 
 FILE_OPTIONS = {option.key: option for option in ALL_OPTIONS if option.in_file}

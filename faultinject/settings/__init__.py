@@ -230,3 +230,11 @@ class PluginSettings(Settings):
         """The carrier with its headers."""
         headers = tuple((name.encode(), value.encode()) for name, value in self.carrier_header)
         return evolve(self.carrier, headers=(*self.carrier.headers, *headers))
+
+
+@frozen(kw_only=True)
+class RunSettings(Settings):
+    """Everything that a run of a command is told."""
+
+    log_file: Path | None = field(default=None, converter=check.as_path, validator=check.path)
+    """File for the proxy's lines."""

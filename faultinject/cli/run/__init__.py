@@ -1,0 +1,48 @@
+"""``faultinject run``: runs a command behind the proxy, and reports what became of its calls.
+
+`client_variables` and `bundles` make the command's environment, `child_process` starts it,
+`supervise` runs the proxy beside it, `command_run` writes the lines and the report.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+from attrs import evolve
+
+from faultinject.cli.commands import HelpfulCommand, settings_as
+from faultinject.cli.run.command_run import CommandRun
+from faultinject.cli.table_options import table_options
+from faultinject.config import RUN_OPTIONS
+from faultinject.settings import RunSettings
+
+_EPILOG = """\
+See how a program takes an API that is overloaded, without key and network:
+
+  faultinject run --fake-upstream --preset overload-storm -- python3 app.py
+
+The exit code is the command's own. Its input, output and terminal are its
+own too; what the proxy did is told on standard error at the end.
+"""
+
+
+@click.command(
+    "run",
+    cls=HelpfulCommand,
+    params=table_options(RUN_OPTIONS),
+    epilog=_EPILOG,
+    context_settings={"allow_interspersed_args": False},
+)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run_command(command: tuple[str, ...], **given: Any) -> int:
+    """Run a command behind the proxy: make some of its requests to the targets fail.
+
+    The proxy listens on a free port, and the command's environment tells its clients to use it and
+    to trust it. At the end faultinject reports what became of the requests.
+    """
+    settings = settings_as(RunSettings, given, RUN_OPTIONS)
+    if given["proxy_port"] is None:  # one of a file or a variable is for the proxy alone
+        settings = evolve(settings, proxy_port=0)
+    return CommandRun(settings, command, os.environ, verbose=bool(given["verbose"])).run()

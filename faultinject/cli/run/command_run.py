@@ -1,0 +1,144 @@
+"""One run of a command: its environment, the proxy's lines, the report, and the exit code."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import trio
+from attrs import define, evolve, field
+
+from faultinject.cli.entry import only_cause
+from faultinject.cli.proxy import PROXY
+from faultinject.cli.run.bundles import Bundles
+from faultinject.cli.run.child_process import CommandError
+from faultinject.cli.run.client_variables import ClientEnvironment
+from faultinject.cli.run.supervise import Supervisor, environment_with
+from faultinject.cli.runner import (
+    check_summary,
+    raise_open_files_limit,
+    render_summary,
+    warn_of_address,
+    write_summary,
+)
+from faultinject.cli.warning import warn, write_line
+from faultinject.errors import StartError
+from faultinject.events import Event
+from faultinject.proxy.server import RunningProxy
+from faultinject.report import EventOutput, Summary, wants_color
+from faultinject.settings import RunSettings
+from faultinject.tls.certificate_authority import default_data_dir
+
+
+@define(eq=False)
+class CommandRun:
+    """Runs a command once."""
+
+    settings: RunSettings
+    command: Sequence[str]
+    user: Mapping[str, str]
+    """The user's environment."""
+    verbose: bool = False
+    _owned: ExitStack = field(factory=ExitStack, init=False)
+    """What is closed when the command and the proxy have ended."""
+
+    def run(self) -> int:
+        """Run the command; return the exit code.
+
+        Raises `StartError` if the proxy cannot start, or a file that was asked for cannot be
+        written.
+        """
+        if self.settings.summary is not None:
+            check_summary(self.settings.summary)
+        gc.freeze()  # as for the proxy
+        warn_of_address(self.settings, PROXY)
+        with self._log_stream() as stream:
+            output = self._output(stream)
+            summary = Summary(events_dropped=lambda: output.dropped if output else 0)
+            try:
+                code = self._supervised(summary, output)
+            except (CommandError, BaseExceptionGroup) as error:
+                cause = only_cause(error)
+                if not isinstance(cause, CommandError):
+                    raise
+                write_line(f"faultinject: {cause}")
+                return cause.code
+        self._report(summary)
+        return code
+
+    def _supervised(self, summary: Summary, output: EventOutput | None) -> int:
+        def listener(event: Event) -> None:
+            summary.listen(event)
+            if output is not None:
+                output.listen(event)
+
+        def on_start() -> None:
+            # Only now: the command gets our limit as it was, and is started before there are
+            # threads. Events of the start wait in the output's queue.
+            raise_open_files_limit()
+            if output is not None:
+                self._owned.enter_context(output)
+
+        settings = evolve(self.settings, gives_memory_back=True)  # the process is ours alone
+        supervisor = Supervisor(settings, listener, self.command, self._environment, on_start)
+        with self._owned:
+            return trio.run(supervisor.run)
+
+    # The command's environment
+
+    def _environment(self, running: RunningProxy) -> dict[str, str]:
+        if running.ca_cert is None:
+            raise StartError(
+                "there is no certificate authority, so that the command's clients could not trust"
+                " the proxy: name a directory for it with --data-dir"
+            )
+        data_dir = self.settings.data_dir or default_data_dir()
+        bundles = Bundles(data_dir, running.ca_cert.read_bytes(), warn)
+        clients = ClientEnvironment(self.user, running.url, self.settings.target_host, bundles)
+        changes = clients.changes()
+        for entry, target in clients.uncovered:
+            warn(f"NO_PROXY: {entry} is left out for the command, because it covers {target}")
+        return environment_with(self.user, changes)
+
+    # What is told
+
+    @contextmanager
+    def _log_stream(self) -> Iterator[TextIO | None]:
+        """Open what the proxy's lines go to; None if nothing takes them."""
+        path = self.settings.log_file
+        if path is None:
+            yield sys.stderr if self.verbose else None
+            return
+        with _opened(path) as file:
+            yield file
+
+    def _output(self, stream: TextIO | None) -> EventOutput | None:
+        if stream is None:
+            return None
+        return EventOutput(
+            stream,
+            self.settings.log_format,
+            level=self.settings.log_level,
+            color=wants_color(stream),
+            limit=self.settings.limits.queued_events,
+        )
+
+    def _report(self, summary: Summary) -> None:
+        with EventOutput(sys.stderr) as output:
+            render_summary(summary, output, sys.stderr)
+        if self.settings.summary is not None:
+            write_summary(self.settings.summary, summary.as_dict())
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise StartError(
+            f"cannot write the log file {path}: {error.strerror or error}; name a file in a"
+            " directory that exists and is yours"
+        ) from None

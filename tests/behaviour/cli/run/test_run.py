@@ -1,0 +1,199 @@
+"""Tests of `faultinject run` as a user runs it: a program of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.proxy import clean_environment
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, sh")
+
+SECONDS = 30
+REQUEST = """
+import os, urllib.request
+for _ in range(4):
+    try:
+        with urllib.request.urlopen("https://api.anthropic.com/v1/messages", b"{}") as answer:
+            print(answer.status)
+        break
+    except urllib.error.HTTPError as error:
+        print(error.code)
+"""
+
+
+def command_line(data_dir, *arguments):
+    """Return the command line of a run with a fake API."""
+    options = ["--fake-upstream", "--seed", "1", "--data-dir", str(data_dir)]
+    return [sys.executable, "-m", "faultinject", "run", *options, *arguments]
+
+
+@pytest.fixture
+def ended(data_dir):
+    """Return a function that runs a command to its end."""
+
+    def run_to_its_end(*arguments, **more):
+        more = {"env": clean_environment(), "timeout": SECONDS, "check": False} | more
+        return subprocess.run(
+            command_line(data_dir, *arguments), capture_output=True, text=True, **more
+        )
+
+    return run_to_its_end
+
+
+def started(data_dir, *arguments):
+    """Start a run; the command says "ready" on standard output once it runs."""
+    process = subprocess.Popen(
+        command_line(data_dir, *arguments),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean_environment(),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_a_program_meets_the_failures(ended):
+    """Nothing of it was changed; its output is its own, the report is beside it."""
+    run = ended("--preset", "overload-storm", "--", sys.executable, "-c", REQUEST)
+    assert run.stdout == "529\n529\n200\n"
+    assert run.returncode == 0
+    assert "api.anthropic.com         3" in run.stderr
+    assert "listens on" not in run.stderr
+
+
+def test_the_proxys_lines_are_shown_if_asked_for(ended, tmp_path):
+    """By -v among what the command says, or in a file."""
+    run = ended("-v", "--", sys.executable, "-c", REQUEST)
+    assert (run.stdout, "listens on" in run.stderr) == ("200\n", True)
+    file = tmp_path / "proxy.log"
+    run = ended("--log-file", str(file), "--log-format", "json", "--", "sh", "-c", "exit 0")
+    events = [json.loads(line)["event"] for line in file.read_text().splitlines()]
+    assert (events[0], events[-1]) == ("proxy-started", "proxy-stopped")
+    assert "listens on" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        (["sh", "-c", "exit 7"], 7, "Summary"),
+        (["sh", "-c", "kill -9 $$"], 137, "Summary"),
+        (["no-such-command"], 127, "faultinject: no-such-command: command not found"),
+        (["/"], 126, "faultinject: /: cannot be run: Permission denied"),
+    ],
+)
+def test_the_exit_code_is_that_of_a_shell(ended, command, code, words):
+    """For a signal 128 and its number; for a command that cannot be started 126 or 127."""
+    run = ended("--", *command)
+    assert (run.returncode, run.stdout) == (code, "")
+    assert words in run.stderr
+
+
+def test_a_script_without_its_interpreter(ended, tmp_path):
+    """It is there, so that "not found" would mislead."""
+    script = tmp_path / "script"
+    script.write_text("#!/no/such/interpreter\n")
+    script.chmod(0o755)
+    run = ended("--", str(script))
+    assert run.returncode == 126
+    assert "interpreter is not there" in run.stderr
+
+
+def test_the_commands_input_is_its_own(ended):
+    """Nothing of it is read before."""
+    run = ended("--", "cat", input="word\n")
+    assert run.stdout == "word\n"
+
+
+def test_a_command_whose_reader_has_left_is_ended_by_the_pipe(data_dir):
+    """SIGPIPE is as it was: Python ignores it, and would have its children ignore it too."""
+    process = subprocess.Popen(
+        command_line(data_dir, "--", "yes"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(SECONDS) == 128 + signal.SIGPIPE
+
+
+WAIT = "import sys, time; print('ready', flush=True); time.sleep(60)"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_is_handed_on(data_dir, number):
+    """The command may take its time and choose its exit code."""
+    program = f"""
+import signal, sys
+signal.signal({int(number)}, lambda *_: sys.exit(9))
+print("ready", flush=True)
+signal.pause()
+"""
+    process = started(data_dir, "--", sys.executable, "-c", program)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 9, err
+    assert "Summary" in err
+
+
+def test_ctrl_c_is_the_commands(data_dir):
+    """It has it from the terminal; we neither end by it nor send it once more."""
+    program = """
+import sys
+print("ready", flush=True)
+sys.stdin.readline()
+sys.exit(5)
+"""
+    process = started(data_dir, "--", sys.executable, "-c", program)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)  # a KeyboardInterrupt in either would be seen by then
+    _, err = process.communicate("go on\n", timeout=SECONDS)
+    assert process.returncode == 5, err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent death signal")
+def test_the_command_is_killed_with_us(data_dir):
+    """Nobody could end it otherwise."""
+    program = "import os, time; print('ready', flush=True); print(os.getpid(), flush=True)\n"
+    process = started(data_dir, "--", sys.executable, "-c", program + "time.sleep(60)")
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    assert Path(f"/proc/{pid}").exists()
+    process.kill()
+    process.communicate(timeout=SECONDS)
+    deadline = time.monotonic() + SECONDS
+    while _runs(pid):
+        assert time.monotonic() < deadline, "the command outlived us"
+        time.sleep(0.01)
+
+
+def _runs(pid):
+    """Return whether a process runs; one that ended and waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_command_that_leaves_another_behind(ended):
+    """The run ends with the command, as in a shell."""
+    began = time.monotonic()
+    run = ended("--", "sh", "-c", "sleep 20 >/dev/null 2>&1 & exit 3")
+    assert run.returncode == 3
+    assert time.monotonic() - began < 20
+
+
+def test_it_stays_in_our_process_group(ended):
+    """Job control and a Ctrl-C of the terminal reach both."""
+    program = "import os; print(os.getpgrp(), os.getsid(0))"
+    run = ended("--", sys.executable, "-c", program, start_new_session=True)
+    group, session = map(int, run.stdout.split())
+    assert group == session
+    assert group != os.getpgrp()
