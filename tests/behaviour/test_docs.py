@@ -21,7 +21,13 @@ from faultinject.cli.commands import texts_given
 from faultinject.cli.entry import PROGRAM, root
 from faultinject.cli.old_forms import current_form
 from faultinject.cli.table_options import TableOption
-from faultinject.config import CA_OPTIONS, PLUGIN_OPTIONS, PROXY_OPTIONS, load_settings
+from faultinject.config import (
+    CA_OPTIONS,
+    PLUGIN_OPTIONS,
+    PROXY_OPTIONS,
+    RUN_OPTIONS,
+    load_settings,
+)
 from faultinject.config.options import FILE_OPTIONS
 from faultinject.config.rule_set import rule_set_of
 from faultinject.errors import FaultinjectError
@@ -182,7 +188,7 @@ def parse(arguments: list[str]) -> None:
 
 def check_values(command: click.Command, given: dict[str, Any]) -> None:
     """Check the values of the table's options. Raises `SettingsError`."""
-    by_command = {"proxy": PROXY_OPTIONS, "plugin": PLUGIN_OPTIONS}
+    by_command = {"proxy": PROXY_OPTIONS, "plugin": PLUGIN_OPTIONS, "run": RUN_OPTIONS}
     options = by_command.get(command.name or "", CA_OPTIONS)
     known = {option.parameter for option in options} - {"config"}  # files are tested by themselves
     texts = texts_given({name: value for name, value in given.items() if name in known})
