@@ -181,6 +181,8 @@ def parse(arguments: list[str]) -> None:
             return
         _, found, rest = command.resolve_command(context, rest)
         assert found is not None
+        if found.name == "run" and not rest:
+            return  # named in prose
         command, parent = found, context
     if any(isinstance(param, TableOption) for param in command.params):
         check_values(command, context.params)
