@@ -1,8 +1,8 @@
-"""Rules that come with faultinject: one file for each preset.
+"""The presets: rules that come with faultinject, one YAML file each.
 
-A preset's file is YAML with the same `rules` as a user's. Beside them are what a client sees
-(`sees`), what it should do (`expect`), where that is known from (`evidence`), and in some what to
-know before use (`note`). No preset has code of its own.
+A preset's file has `rules` like a user's file. Beside them it says what a client sees (`sees`),
+what the client should do (`expect`), how that is known (`evidence`), and sometimes what to know
+before use (`note`). No preset has code of its own.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ NAMES = (
     "empty-200", "html-200", "corrupt-json", "max-tokens",
     "flaky", "bad-day", "retry-torture",
 )  # fmt: skip
-"""All of them, in the order in which they are shown: by what fails, and mixed ones last."""
+"""All presets, in the order in which they are shown: by what fails, and mixed ones last."""
 
 
 @frozen
 class Preset:
-    """A rule file with what is to be known of it."""
+    """Rules and their description."""
 
     name: str
     sees: str
     """What a client sees, in a sentence or two."""
     expect: str
-    """What a good client does then, and where known ones differ."""
+    """What a good client does then, and how known clients differ."""
     evidence: tuple[str, ...]
-    """Where the failure and the behaviour are known from, and what is not verified."""
+    """How the failure and the behaviour are known, and what is not verified."""
     rules: tuple[Rule, ...] = field(repr=False)
     note: str | None
-    """What must be so for anything to happen, where that is not plain."""
+    """What the preset needs to have an effect, if that is not obvious."""
     text: str = field(repr=False)
-    """The part of the file that a user's own file could have: the rules, as they are written."""
+    """The rules as they are written: this part could stand in a user's own file."""
 
     @property
     def takes_first(self) -> bool:
-        """Whether ``@first=N`` may stand behind its name (see `Rule.of_first_attempts`)."""
+        """Whether ``@first=N`` may follow its name (see `Rule.of_first_attempts`)."""
         try:
             for rule in self.rules:
                 rule.of_first_attempts(1)
@@ -64,16 +64,16 @@ class Preset:
 
 @cache
 def preset_named(name: str) -> Preset:
-    """Return a preset. Raises `SettingsError` if there is none of that name."""
+    """Return the preset of this name. Raises `SettingsError` if there is none."""
     if name not in NAMES:
         near = nearest(name, NAMES)
-        mend = f"did you mean {near}?" if near else "'faultinject presets' lists them"
-        raise SettingsError(f"there is no preset {shown_text(name)}; {mend}")
+        hint = f"did you mean {near}?" if near else "'faultinject presets' lists them"
+        raise SettingsError(f"there is no preset {shown_text(name)}; {hint}")
     return read_preset(name, _text(name))
 
 
 def read_preset(name: str, text: str) -> Preset:
-    """Read a preset from the text of its file."""
+    """Read a preset from its file's text."""
     document: Any = from_yaml(text)
     return Preset(
         name,
