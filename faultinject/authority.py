@@ -12,12 +12,12 @@ from attrs import field, frozen
 HTTPS_PORT = 443
 HTTP_PORT = 80
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- looked for
-"""Addresses to listen on that stand for every one of the machine's, and how the machine itself
-reaches them: to connect to the former means nothing on some systems."""
+"""Addresses that mean all of the machine's when listened on, and the address by which the machine
+itself connects then. Some systems cannot connect to the former."""
 
-# Letters, digits, hyphens and underscores. Which names there are is the resolver's business (RFC
-# 2181 section 11): some labels begin or end with a hyphen. Anything else (spaces, control
-# characters, "%") is refused before it can reach a certificate, a log line or a resolver.
+# Letters, digits, hyphens and underscores. The resolver knows which names exist (RFC 2181 section
+# 11): some labels begin or end with a hyphen. Anything else (spaces, control characters, "%") is
+# refused before it can reach a certificate, a log line or a resolver.
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 _MAX_NAME_CHARACTERS = 253
 
@@ -55,7 +55,7 @@ def bracketed(host: str) -> str:
 
 
 def local_url(host: str, port: int) -> str:
-    """Return the URL at which this machine itself reaches what listens on an address."""
+    """Return the URL by which this machine itself reaches an address to listen on."""
     return f"http://{bracketed(_EVERY_ADDRESS.get(host, host))}:{port}"
 
 
@@ -90,7 +90,7 @@ class Authority:
     def parse(cls, text: str, default_port: int | None = None) -> Authority:
         """Read ``host:port`` or ``[v6]:port``. Raises `ValueError` with the reason.
 
-        An empty port is as good as none (RFC 3986 section 6.2.3): the default, if there is one.
+        An empty port means the default, if there is one (RFC 3986 section 6.2.3).
         """
         host, port = _split_port(text)
         if port or (port is not None and default_port is None):
@@ -107,8 +107,8 @@ class Authority:
 class TargetPattern:
     """Which hosts are targets: ``api.example.com``, ``*.example.com``, either with ``:port``.
 
-    Without a port any port matches. ``*.example.com`` stands for every name below
-    ``example.com``, at any depth, and not for ``example.com`` itself. ``*`` is every host.
+    Without a port any port matches. ``*.example.com`` matches every name below ``example.com``, at
+    any depth, but not ``example.com`` itself. ``*`` matches every host.
     """
 
     host: str
@@ -140,7 +140,7 @@ class TargetPattern:
         return self._suffix is None
 
     def matches(self, host: str, port: int) -> bool:
-        """Return True if a normal host and its port belong to the targets."""
+        """Return True if a normal host and its port match the pattern."""
         if self.port is not None and self.port != port:
             return False
         if self._suffix is None:
@@ -154,10 +154,10 @@ class TargetPattern:
 
 @frozen
 class ConnectTo:
-    """Connect somewhere else, as curl's option of that name: ``HOST:PORT:ADDRESS:PORT``.
+    """Connect to another address, like curl's ``--connect-to``: ``HOST:PORT:ADDRESS:PORT``.
 
-    An empty HOST or PORT on the left matches any; an empty ADDRESS or PORT on the right keeps
-    what was asked for.
+    An empty HOST or PORT on the left matches any; an empty ADDRESS or PORT on the right keeps the
+    original.
     """
 
     host: str | None

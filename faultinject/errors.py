@@ -11,33 +11,33 @@ class FaultinjectError(Exception):
 
 
 class SettingsError(FaultinjectError):
-    """Something the user gave (option, variable, file, certificate) cannot be used.
+    """Something that the user gave (an option, variable, file or certificate) cannot be used.
 
-    The message is one line and says what, where, and what would be right. Exit code 2.
+    The message is one line: what is wrong, where, and what would be right. Exit code 2.
     """
 
 
 class DataDirectoryError(SettingsError):
-    """The directory in which our own certificate authority lives cannot be known or used."""
+    """The directory of our own certificate authority cannot be found or used."""
 
 
 class StartError(FaultinjectError):
-    """The settings are good, but the machine says no (a port in use, say). Exit code 1."""
+    """The settings are right, but the machine refuses, for example a port in use. Exit code 1."""
 
 
 class PeerError(FaultinjectError):
-    """A peer made it impossible to go on. The subclass says which."""
+    """A peer made it impossible to go on. The subclass says which peer."""
 
     was_reset = False
     """Whether its connection ended with a reset."""
 
 
 class ClientGoneError(PeerError):
-    """The client's connection ended where it should not have."""
+    """The client's connection ended too early."""
 
 
 class ClientProtocolError(PeerError):
-    """The client broke HTTP/1.1. ``status`` is the answer that fits (RFC 9110 section 15.5)."""
+    """The client broke HTTP/1.1. ``status`` is for the answer (RFC 9110 section 15.5)."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -45,7 +45,7 @@ class ClientProtocolError(PeerError):
 
 
 class UpstreamError(PeerError):
-    """The upstream could not be asked or did not answer properly.
+    """The upstream could not be reached, or did not answer properly.
 
     ``status`` is the gateway error for the client: 502 or 504 (RFC 9110 sections 15.6.3 and
     15.6.5). ``kind`` is a stable word for programs: ``dns``, ``connect``, ``tls``,
@@ -76,9 +76,9 @@ class UnansweredError(UpstreamError):
 class HandshakeError(FaultinjectError):
     """The TLS handshake with a client failed.
 
-    ``refused`` is true if the client said by an alert that it does not trust our certificate;
-    ``left`` if it ended the connection without an alert, as some clients do in that case too.
-    ``reason`` is in words: those of the alert, if there was one.
+    ``refused`` is true if the client sent an alert that it does not trust our certificate, ``left``
+    if it ended the connection without an alert, as some clients do in that case too. ``reason``
+    has words: those of the alert, if there was one.
     """
 
     def __init__(self, reason: str, *, refused: bool = False, left: bool = False) -> None:

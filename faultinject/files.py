@@ -1,7 +1,7 @@
-"""Reads and writes files that the user named: never more than a limit, never waiting in silence.
+"""Reads and writes files that the user named, with limits on their size and on waiting.
 
-A name can stand for anything: opening a pipe that nobody writes waits for ever, and /dev/zero has
-no end.
+A name can stand for anything: opening a pipe that nobody writes to would wait for ever, and
+/dev/zero has no end.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import BinaryIO
 
 STANDARD_INPUT = Path("-")
 NOTICE_SECONDS = 1.0
-"""After how long a silence it is said what is waited for."""
+"""How long nothing comes before the user is told what is waited for."""
 SILENCE_SECONDS = 60.0
-"""How long a pipe may say nothing before it is given up."""
+"""How long nothing may come from a pipe before it is given up."""
 
 # Without the first, opening a pipe waits for its other end. Windows has no such pipes, and needs
 # the second.
 _FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _PIECE_BYTES = 65_536
-_PIPE_BYTES = getattr(select, "PIPE_BUF", 512)  # as much as a pipe takes that takes anything
+_PIPE_BYTES = getattr(select, "PIPE_BUF", 512)  # a pipe that is ready takes at least so much
 _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
@@ -35,10 +35,10 @@ _KINDS = (
 
 
 def open_plain_file(path: Path) -> BinaryIO:
-    """Open a file of bytes that are all there; ``/dev/null`` is one, too.
+    """Open a regular file, or ``/dev/null``.
 
-    Raises `OSError`, whose ``strerror`` says it in words, for all else: a pipe can be read only
-    once, and some files are read more than once.
+    Raises `OSError` for anything else, with the reason as ``strerror``: some files are read more
+    than once, and a pipe cannot be.
     """
     file = _opened(path)
     if (kind := _other_kind(os.fstat(file.fileno()))) is not None:
@@ -53,31 +53,31 @@ def check_plain_file(path: Path) -> None:
 
 
 def read_plain_file(path: Path, most_bytes: int) -> bytes:
-    """Return a file's bytes, of which one more than ``most_bytes`` at most. Raises `OSError`."""
+    """Return a file's bytes, but at most ``most_bytes`` + 1. Raises `OSError`."""
     with open_plain_file(path) as file:
         return file.read(most_bytes + 1)
 
 
 def read_to_the_end(path: Path, most_bytes: int, on_wait: Callable[[], None]) -> bytes:
-    """Return the bytes of a file, or of a pipe, terminal or device up to its end.
+    """Return the bytes of a file, pipe, terminal or device up to its end.
 
-    Of them one more than ``most_bytes`` at most. ``-`` is standard input. ``on_wait`` is called
-    once if nothing comes for a second. Raises `OSError`, also for a pipe that ends without a word
-    or says nothing for `SILENCE_SECONDS`.
+    At most ``most_bytes`` + 1 are returned. ``-`` is standard input. ``on_wait`` is called once if
+    nothing comes for a second. Raises `OSError`, also for a pipe that ends without a byte, or from
+    which nothing comes for `SILENCE_SECONDS`.
     """
     with _standard_input() if path == STANDARD_INPUT else _opened(path) as file:
         if _other_kind(os.fstat(file.fileno())) is None:
             return file.read(most_bytes + 1)
         data = b"".join(_pieces(file, most_bytes, on_wait))
     if not data:
-        raise OSError(0, "it ended without a word; is anybody writing to it?")
+        raise OSError(0, "it ended without a byte; is anybody writing to it?")
     return data
 
 
 def write_within(path: Path, data: bytes, seconds: float) -> None:
-    """Write bytes to a file in place of what was in it, or to a pipe or device.
+    """Replace a file's contents, or write to a pipe or device.
 
-    Raises `OSError`, also for a pipe that nobody reads, or does not read in time.
+    Raises `OSError`, also for a pipe that nobody reads in time.
     """
     end = time.monotonic() + seconds
     rest = memoryview(data)
@@ -87,12 +87,12 @@ def write_within(path: Path, data: bytes, seconds: float) -> None:
                 raise OSError(0, "nobody reads it")
             try:
                 rest = rest[os.write(file.fileno(), rest[:_PIPE_BYTES]) :]
-            except BlockingIOError:  # somebody else was faster
+            except BlockingIOError:  # another writer was faster
                 continue
 
 
 def _takes(file: BinaryIO, seconds: float) -> bool:
-    if os.name == "nt":  # pragma: no cover - select takes nothing but sockets there
+    if os.name == "nt":  # pragma: no cover - select takes only sockets there
         return True
     return bool(select.select([], [file], [], seconds)[1])
 
@@ -101,7 +101,7 @@ def _opened_to_write(path: Path) -> BinaryIO:
     try:
         return open(path, "wb", buffering=0, opener=_open_to_write)
     except OSError as error:
-        if error.errno == errno.ENXIO:  # what a pipe without a reader gives
+        if error.errno == errno.ENXIO:  # a pipe without a reader
             raise OSError(0, "nobody reads it") from None
         raise
 
@@ -124,12 +124,12 @@ def _standard_input() -> BinaryIO:
 
 
 def _pieces(file: BinaryIO, most_bytes: int, on_wait: Callable[[], None]) -> Iterator[bytes]:
-    """Return what comes, piece by piece, up to the end or one byte more than the limit."""
+    """Yield the bytes as they come, up to the end or one byte more than the limit."""
     rest = most_bytes + 1
     for _ in _readable(file, on_wait):
         try:
             piece = os.read(file.fileno(), min(rest, _PIECE_BYTES))
-        except BlockingIOError:  # a false alarm, or somebody else was faster
+        except BlockingIOError:  # a false alarm, or another reader was faster
             continue
         rest -= len(piece)
         yield piece
@@ -138,26 +138,26 @@ def _pieces(file: BinaryIO, most_bytes: int, on_wait: Callable[[], None]) -> Ite
 
 
 def _readable(file: BinaryIO, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Come again and again, each time when there is something to read."""
-    said = False
+    """Yield each time that there is something to read."""
+    notified = False
     while True:
         if not _comes(file, NOTICE_SECONDS):
-            if not said:
+            if not notified:
                 on_wait()
-                said = True
+                notified = True
             if not _comes(file, SILENCE_SECONDS - NOTICE_SECONDS):
-                raise OSError(0, f"it neither says anything nor ends for {SILENCE_SECONDS:g} s")
+                raise OSError(0, f"it sent nothing and did not end for {SILENCE_SECONDS:g} s")
         yield
 
 
 def _comes(file: BinaryIO, seconds: float) -> bool:
-    if os.name == "nt":  # pragma: no cover - select takes nothing but sockets there
+    if os.name == "nt":  # pragma: no cover - select takes only sockets there
         return True
     return bool(select.select([file], [], [], seconds)[0])
 
 
 def _other_kind(status: os.stat_result) -> str | None:
-    """Return what a file is called that is none; None for a file."""
+    """Return what something other than a regular file is called; None for a regular file."""
     if stat.S_ISCHR(status.st_mode) and os.path.samestat(status, Path(os.devnull).stat()):
         return None
     return next((words for is_it, words in _KINDS if is_it(status.st_mode)), None)

@@ -1,6 +1,6 @@
 """Reads a configuration file, JSON, TOML or YAML, into plain values.
 
-A pipe works too, as in ``--config <(make-rules)``: it is read once, to its end. Every mistake is a
+A pipe works too, as in ``--config <(make-rules)``: it is read once, to its end. A mistake is a
 `SettingsError` of one line that begins with the file's name.
 """
 
@@ -19,8 +19,8 @@ from faultinject.errors import SettingsError
 from faultinject.files import SILENCE_SECONDS, STANDARD_INPUT, read_to_the_end
 
 _MAX_BYTES = 16 * 1024 * 1024  # /dev/zero, or the wrong file, should not fill the memory
-# Comments and blanks, then a key with a colon, or a list. Nothing is given back: 16 MiB of
-# comments should not take long.
+# Comments and blanks, then a key with a colon, or a list. The quantifiers are possessive, so that
+# 16 MiB of comments do not take long.
 _YAML_START = re.compile(
     r"(?:\s++|#[^\n]*+\n|---\s)*+(?:(?:[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+:(?:\s|$)|-\s)"
 )
@@ -32,11 +32,11 @@ def shown_path(path: Path) -> str:
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
-    """Return what the file holds: an object (JSON, YAML) or a document (TOML).
+    """Return the file's contents: an object (JSON, YAML) or a document (TOML).
 
-    By the end of its name: ``.json``, ``.toml``, ``.yaml`` or ``.yml``. Of any other name it is
-    JSON if it begins with a brace, YAML if its first key has a colon, else TOML. ``-`` is standard
-    input. Raises `SettingsError`.
+    The name's ending gives the format: ``.json``, ``.toml``, ``.yaml`` or ``.yml``. A file with
+    another name is JSON if it begins with a brace, YAML if its first key has a colon, else TOML.
+    ``-`` is standard input. Raises `SettingsError`.
     """
     try:
         values = _decoded(_text(path), path.suffix.lower())
@@ -104,11 +104,11 @@ def _from_json(text: str) -> object:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build an object, but do not let one of two values of a key vanish."""
+    """Build an object; refuse a key that is given twice."""
     values = dict(pairs)
     if len(values) < len(pairs):
         twice = next(name for name, times in Counter(n for n, _ in pairs).items() if times > 1)
-        raise SettingsError(f"the key {shown_text(twice)} is there twice; keep one")
+        raise SettingsError(f"the key {shown_text(twice)} is given twice; keep one")
     return values
 
 
@@ -119,7 +119,7 @@ def _refuse_constant(word: str) -> NoReturn:
 def _from_toml(text: str) -> object:
     try:
         values = tomllib.loads(text)
-        str(values)  # which Python refuses for a number of thousands of digits, as reading one
-    except ValueError as error:  # TOMLDecodeError says the line itself
+        str(values)  # Python refuses to print a number of thousands of digits
+    except ValueError as error:  # the message of TOMLDecodeError has the line
         raise SettingsError(f"not TOML: {one_line(str(error))}") from None
     return values

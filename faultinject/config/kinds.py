@@ -1,9 +1,8 @@
 """The shapes that options have: one value, a flag, a list, headers.
 
-A kind reads one option from the command line, from the environment, or from the value that a
-configuration file has for it. It raises `ValueError` whose text says what is wrong and what would
-be right; it does not know the option's name, nor where the value was found. What one value may
-be is in `faultinject.config.values`.
+A kind reads one option from the command line, the environment, or the value in a configuration
+file. It raises `ValueError` with what is wrong and what would be right; the caller adds the
+option's name and where the value was found. `faultinject.config.values` has the single values.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 _FRAMING = "the proxy computes it from the body"
-_CONNECTION = "it concerns the connection, which the proxy looks after"
+_CONNECTION = "it is about the connection, which the proxy manages"
 _REFUSED = {
     "content-length": _FRAMING,
     "transfer-encoding": _FRAMING,
@@ -53,8 +52,8 @@ def checked_header(name: str, value: str) -> tuple[str, str]:
         raise ValueError(f"the header {name} cannot be set: {reason}")
     if not _VALUE.fullmatch(value):
         raise ValueError(
-            f"the value of the header {name} holds a line break or another character that is not"
-            " printable ASCII, which HTTP does not allow (RFC 9110)"
+            f"the value of the header {name} contains a line break or another character that is"
+            " not printable ASCII, which HTTP does not allow (RFC 9110)"
         )
     return name, value
 
@@ -68,7 +67,7 @@ def parse_header(text: str) -> tuple[str, str]:
 
 
 def merged_headers(lower: HeaderList, upper: HeaderList) -> HeaderList:
-    """Return the headers of both, where one in ``upper`` replaces all of its name in ``lower``."""
+    """Return both, but without the headers of ``lower`` whose names are in ``upper``."""
     replaced = {name.lower() for name, _ in upper}
     return (*(item for item in lower if item[0].lower() not in replaced), *upper)
 
@@ -77,7 +76,7 @@ T = TypeVar("T")
 
 
 def refusal(shown: str, expected: str) -> ValueError:
-    """Return the error that says what is wrong and what would be right."""
+    """Return an error that says what is wrong and what would be right."""
     return ValueError(f"{shown} is not {expected}")
 
 
@@ -100,24 +99,24 @@ class Kind:
         return False
 
     def from_arguments(self, texts: Sequence[str]) -> Any:
-        """Read what the command line has; one text unless `repeatable`."""
+        """Read the texts of the command line: one, unless the option is `repeatable`."""
         raise NotImplementedError
 
     def from_environment(self, text: str) -> Any:
-        """Read what an environment variable has."""
+        """Read the text of an environment variable."""
         raise NotImplementedError
 
     def from_file(self, value: object) -> Any:
-        """Read what a configuration file has."""
+        """Read the value in a configuration file."""
         raise NotImplementedError
 
     def placed(self, value: Any, path: Path) -> Any:
-        """Return a value of a file, whose place it needs to know."""
+        """Return a value with the path of the file that it is from, if it needs that."""
         del path
         return value
 
     def merged(self, lower: Any, upper: Any) -> Any:
-        """Return what two sources make, of which ``upper`` has precedence."""
+        """Combine the values of two sources; ``upper`` takes precedence."""
         del lower
         return upper
 
@@ -148,7 +147,7 @@ class Flag(Single[bool]):
 
     @property
     def is_flag(self) -> bool:
-        """A flag it is."""
+        """Always."""
         return True
 
 
@@ -169,7 +168,7 @@ class Listed(Kind, Generic[T]):
         return tuple(self.parse(text) for text in texts)
 
     def from_environment(self, text: str) -> tuple[T, ...]:
-        """Read each comma-separated piece; empty pieces are nothing."""
+        """Read each comma-separated piece; empty pieces are ignored."""
         return self._checked([piece.strip() for piece in text.split(",") if piece.strip()])
 
     def from_file(self, value: object) -> tuple[T, ...]:
@@ -197,11 +196,11 @@ class HeaderLines(Kind):
         return tuple(parse_header(text) for text in texts)
 
     def from_environment(self, text: str) -> HeaderList:
-        """Read a header a line (a value may hold commas)."""
+        """Read one header per line, because a value may contain commas."""
         return self.from_arguments([line for line in text.splitlines() if line.strip()])
 
     def from_file(self, value: object) -> HeaderList:
-        """Read an object of names and values; a list stands for a header given several times."""
+        """Read an object of names and values; a list gives a header several times."""
         if not isinstance(value, dict):
             raise ValueError("it is not an object of header names and values")  # noqa: TRY004 -- as all mistakes
         if len({name.lower() for name in value}) < len(value):
@@ -219,10 +218,10 @@ class HeaderLines(Kind):
 
 @frozen(eq=False, repr=False)
 class RuleLines(Kind):
-    """Rules: one in a line of text, or a list in a file; those of all sources count, in order."""
+    """Rules: a line of text each, or a list in a file. The rules of all sources are kept."""
 
     option: str
-    """What messages call a line of the command line."""
+    """The option's name, for messages."""
     variable: str
 
     @property
@@ -235,17 +234,17 @@ class RuleLines(Kind):
         return _lines(texts, self.option)
 
     def from_environment(self, text: str) -> tuple[WrittenRules, ...]:
-        """Take a rule a line (a rule may hold commas)."""
+        """Take one rule per line, because a rule may contain commas."""
         return _lines([line for line in text.splitlines() if line.strip()], self.variable)
 
     def from_file(self, value: object) -> tuple[WrittenRules, ...]:
-        """Take the list; whoever knows the file says from where it is."""
+        """Take the list; `placed` adds the file's path."""
         if not isinstance(value, list):
             raise ValueError("it is not a list of rules, each with a fault in it")  # noqa: TRY004 -- as all mistakes
         return (WrittenRules(value, ""),)
 
     def placed(self, value: Any, path: Path) -> Any:
-        """Say of rules from which file they are."""
+        """Add the file's path to the rules."""
         return tuple(evolve(each, source=shown_path(path), folder=path.parent) for each in value)
 
     def merged(self, lower: Any, upper: Any) -> Any:

@@ -1,7 +1,7 @@
-"""Makes `Settings` of the command line, the environment and a configuration file.
+"""Reads `Settings` from the command line, the environment and a configuration file.
 
-An option goes before the environment, the environment before the file, the file before the
-default. Every mistake is a `SettingsError` of one line that names the option, the variable or the
+The command line goes before the environment, the environment before the file, and the file before
+the default. A mistake is a `SettingsError` of one line that names the option, the variable or the
 file's key.
 """
 
@@ -39,11 +39,11 @@ Texts = Mapping[str, Sequence[str]]
 """The options given on the command line: their texts in order, by `Option.parameter`."""
 
 ReadConfig = Callable[[Path], Mapping[str, Any]]
-"""Returns what a configuration file holds: `read_config_file`, or what stands for it."""
+"""Returns the contents of a configuration file: `read_config_file`, or a test's own function."""
 
 
-# What Kubernetes and Docker's links put into a program's environment for a service (or container)
-# whose name begins as ours: https://kubernetes.io/docs/concepts/services-networking/service/
+# The variables that Kubernetes and Docker's links set for a service (or container) whose name
+# begins like ours: https://kubernetes.io/docs/concepts/services-networking/service/
 _SERVICE_NAME = re.compile(
     r".*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
@@ -60,7 +60,7 @@ class _Found:
 
 
 _Layer = dict[str, _Found]
-"""What one source, or several merged, say: by `Option.name`."""
+"""The values of one source, or of several merged, by `Option.name`."""
 
 
 def load_settings(
@@ -80,9 +80,9 @@ def load_settings_as(
     options: Iterable[Option],
     read_file: ReadConfig = read_config_file,
 ) -> S:
-    """Return the checked settings, of a kind that has what the command can be told.
+    """Return the checked settings as a ``kind``.
 
-    Only the given options (and their variables) count, but a file is checked as a whole: one file
+    Only ``options`` and their variables are read. A file is checked as a whole, because one file
     serves every command. Raises `SettingsError`.
     """
     options = tuple(options)
@@ -100,9 +100,9 @@ def load_settings_as(
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Say of each variable that looks like an option's and is none what it is perhaps meant to be.
+    """Return a message for each variable that looks like an option's but is not.
 
-    An empty one counts as none, as everywhere. Those that stand for a service are one message.
+    Empty variables are ignored, as everywhere. All variables of a service share one message.
     """
     services = [
         name
@@ -114,20 +114,20 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     if services:
         more = f" and {len(services) - 1} more" if services[1:] else ""
         messages.append(
-            f"{one_line(services[0])}{more}: Kubernetes' variables for a service of such a name;"
+            f"{one_line(services[0])}{more}: Kubernetes sets these for a service of this name;"
             " they are ignored"
         )
     for name in sorted(name for name, text in environment.items() if text):
         if name.startswith(VARIABLE_PREFIX) and name not in (*VARIABLES, *services):
-            # Without the prefix, by which all are alike.
+            # Without the prefix, which makes all of them similar.
             near = nearest(name.removeprefix(VARIABLE_PREFIX), words)
-            mend = f"; did you mean {words[near]}?" if near else ""
-            messages.append(f"{one_line(name)}: no option has this variable, it is ignored{mend}")
+            hint = f"; did you mean {words[near]}?" if near else ""
+            messages.append(f"{one_line(name)}: no option has this variable, it is ignored{hint}")
     return messages
 
 
 def _is_of_a_service(name: str, text: str) -> bool:
-    """Return True if a variable is not the user's, but stands for a service."""
+    """Return True if a variable was set for a service, and not by the user."""
     if name in VARIABLES:
         return name.endswith("_PORT") and _SERVICE_VALUE.match(text) is not None
     return _SERVICE_NAME.fullmatch(name) is not None or _SERVICE_VALUE.match(text) is not None
@@ -151,9 +151,9 @@ def _from_command_line(given: Texts, options: Iterable[Option]) -> _Layer:
 
 
 def _from_environment(environment: Mapping[str, str], options: Iterable[Option]) -> _Layer:
-    """Read the variables; an empty one is as good as none.
+    """Read the variables that are not empty.
 
-    Line ends at either end are not meant: files and secrets bring them.
+    Line ends at either end are removed: values from files and secrets often have them.
     """
     return {
         option.name: _read(variable, option.kind, option.kind.from_environment, text)
@@ -181,9 +181,9 @@ def _of_file(path: Path, key: str, value: object) -> tuple[str, _Found]:
 
 
 def file_problems(path: Path, values: Mapping[str, Any]) -> list[str]:
-    """Return all that is wrong with a configuration file's keys and their values, a line each.
+    """Return the mistakes in a configuration file's keys and values, one line each.
 
-    ``values`` is what it holds. Rules are not looked into.
+    ``values`` are the file's contents. Rules are not checked.
     """
     problems = []
     for key, value in values.items():
@@ -196,12 +196,12 @@ def file_problems(path: Path, values: Mapping[str, Any]) -> list[str]:
 
 def _unknown_key(key: str) -> str:
     near = nearest(key.lower().replace("-", "_"), FILE_OPTIONS)
-    mend = f"did you mean {near}?" if near else "the keys are " + ", ".join(sorted(FILE_OPTIONS))
-    return f"unknown key {shown_text(key)}; {mend}"
+    hint = f"did you mean {near}?" if near else "the keys are " + ", ".join(sorted(FILE_OPTIONS))
+    return f"unknown key {shown_text(key)}; {hint}"
 
 
 def nearest(word: str, words: Iterable[str]) -> str | None:
-    """Return the word most like the given one, if any is like it at all."""
+    """Return the most similar of ``words``, or None if none is similar."""
     return next(iter(difflib.get_close_matches(word, list(words), n=1)), None)
 
 
@@ -223,9 +223,9 @@ def _check_pair(found: _Layer) -> None:
 
 
 def _check_pace(given: Texts, found: _Layer) -> None:
-    """Raise `SettingsError` if a pace was given for this run, which has no fake API.
+    """Raise `SettingsError` if the command line has a pace but there is no fake API.
 
-    One of the environment or a file may wait there for runs that have one.
+    A pace in the environment or in a file is ignored then: it may be for other runs.
     """
     has_api = FAKE_UPSTREAM.name in found and found[FAKE_UPSTREAM.name].value
     if FAKE_PACE.parameter in given and not has_api:

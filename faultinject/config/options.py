@@ -1,7 +1,6 @@
-"""The options, in one table.
+"""The table of the options.
 
-The command line, the environment, the configuration file and the documentation are all made from
-it.
+The command line, the environment, the configuration file and the documentation are made from it.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ PLUGIN = "Behind Fault"
 CONFIGURATION = "Configuration"
 
 VARIABLE_PREFIX = "FAULTINJECT_"
-"""How the environment variable of an option begins."""
+"""The first part of each option's environment variable."""
 
 
 @frozen(kw_only=True)
@@ -59,7 +58,7 @@ class Option:
     file_key: str | None = None
     """The key in a file, if it is not the name with underscores."""
     command_line_only: bool = False
-    """Whether the environment and the file cannot have it."""
+    """Whether neither the environment nor a file can set it."""
     letter: str | None = None
     """The short form of a flag, as in ``-v``, without the dash."""
 
@@ -85,12 +84,12 @@ class Option:
 
     @property
     def setting(self) -> str:
-        """The field of `Settings` that it fills; empty if none."""
+        """The field of `Settings` that the option sets; empty if none."""
         return self.key if self.field is None else self.field
 
     @property
     def in_file(self) -> bool:
-        """Whether a configuration file may have it."""
+        """Whether a configuration file may set it."""
         return bool(self.setting)
 
 
@@ -450,10 +449,10 @@ RUN_OPTIONS = (
 """The options of ``faultinject run``, in the order of its help."""
 
 CA_OPTIONS = (CA_CERT, CA_KEY, DATA_DIR, CONFIG)
-"""The options of ``faultinject ca``: which certificate authority is meant."""
+"""The options of ``faultinject ca``: they say which certificate authority is meant."""
 
 SHORT_FORM = (ERROR_PROBABILITY, STATUS_CODE, ERROR_BODY, HEADER)
-"""The options that are the short form of one rule."""
+"""The options that together are a short form of one rule."""
 
 
 def _each_once(options: Iterable[Option]) -> tuple[Option, ...]:
@@ -468,7 +467,7 @@ ALL_OPTIONS = _each_once((*PROXY_OPTIONS, *PLUGIN_OPTIONS, *RUN_OPTIONS))
 """Every option once."""
 
 FILE_OPTIONS = {option.key: option for option in ALL_OPTIONS if option.in_file}
-"""What a configuration file may have, by key."""
+"""The options that a configuration file may set, by key."""
 
 VARIABLES = frozenset(option.variable for option in ALL_OPTIONS if option.variable)
 """Every environment variable that any command reads."""

@@ -1,4 +1,4 @@
-"""Puts the rules of a run together: the user's, those of presets, and the one of the options."""
+"""Collects the rules of a run: the user's, those of presets, and the one that options make."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from faultinject.settings import ChosenPreset, Only, Settings, WrittenRules
 
 
 def narrowed(match: Match, only: Only) -> Match:
-    """Return the match for those of its requests alone that ``--only`` means."""
+    """Return the match, limited to the requests that ``--only`` names."""
     if only == "all":
         return match
     return evolve(match, model_call=True) if only == "model" else evolve(match, housekeeping=False)
@@ -40,7 +40,7 @@ def _header(name: str, value: str) -> tuple[bytes, bytes]:
 
 
 def options_rule(settings: Settings) -> Rule:
-    """Return the rule that the options mean: respond to the targets, at random.
+    """Return the rule that the options make: respond to requests for the targets, at random.
 
     Raises `SettingsError` for a header that an answer cannot have.
     """
@@ -59,7 +59,7 @@ def options_rule(settings: Settings) -> Rule:
 
 
 OPTIONS = "options"
-"""The name of the options' own rule."""
+"""The name of the rule that the options make."""
 
 
 @frozen
@@ -70,19 +70,19 @@ class Composed:
     warnings: tuple[str, ...] = ()
     """What is allowed but probably not meant, one line each."""
     only_for: tuple[str, ...] = ()
-    """The ids of the rules that ``--only`` is for."""
+    """The ids of the rules that ``--only`` applies to."""
 
 
 def rule_set_of(settings: Settings, capabilities: Capabilities | None = None) -> RuleSet:
-    """Return the rules that settings mean. Raises `SettingsError`; see `composed`."""
+    """Return the rules of these settings. Raises `SettingsError`; see `composed`."""
     return composed(settings, capabilities).rule_set
 
 
 def composed(settings: Settings, capabilities: Capabilities | None = None) -> Composed:
-    """Return the rules that settings mean, in the order in which they are asked.
+    """Return the rules of these settings, in the order in which they are asked.
 
-    A rule that names no host is for the targets. Raises `SettingsError` for a rule that cannot be
-    read, a preset that is not there, two rules of a name, and what the front door cannot do.
+    A rule without a host is for the targets. Raises `SettingsError` for a rule that cannot be read,
+    an unknown preset, two rules with one name, and a fault that is not in ``capabilities``.
     """
     short_form = (options_rule(settings),) if has_short_form(settings) else ()
     if not settings.rules and not settings.preset:
@@ -107,13 +107,13 @@ def composed(settings: Settings, capabilities: Capabilities | None = None) -> Co
 
 
 _ONLY_FOR_NONE = (
-    "--only {} changes nothing: it is for presets and the options' error, and there is none here"
-    " that asks what a request is for; rules of your own say it in their match"
+    "--only {} has no effect: it limits presets and the options' error, and this run has none that"
+    " it could limit; limit your own rules by their match"
 )
 
 
 def problems(written: WrittenRules) -> list[str]:
-    """Return all that is wrong with rules, a line each."""
+    """Return the mistakes in rules, one line each."""
     files = FileReader(written.folder)
     rules: list[Rule] = []
     found: list[str] = []
@@ -134,15 +134,15 @@ def problems(written: WrittenRules) -> list[str]:
 
 
 def has_short_form(settings: Settings) -> bool:
-    """Return True if the options are a rule, too."""
+    """Return True if the options make a rule of their own."""
     has_others = bool(settings.rules or settings.preset)
-    if has_others and not settings.error_probability:  # "nothing but those"
+    if has_others and not settings.error_probability:  # a chance of 0: only the others
         return False
     return not has_others if settings.short_form is None else settings.short_form
 
 
 def asked_probability(settings: Settings) -> float:
-    """Return the chance that the options ask for; 0 if other rules stand in their place."""
+    """Return the probability of the options' rule; 0 if they make none."""
     return settings.error_probability if has_short_form(settings) else 0.0
 
 
@@ -152,7 +152,7 @@ def asked_probability(settings: Settings) -> float:
 def _written(sources: Iterable[WrittenRules]) -> Iterator[Rule]:
     for each in sources:
         if isinstance(each.value, tuple):
-            yield from each.value  # rules that are read
+            yield from each.value  # rules that have been read
         elif isinstance(each.value, str):
             yield read_rule_text(each.value, each.source)
         else:
@@ -213,20 +213,20 @@ def _of_first_attempts(rule: Rule, chosen: ChosenPreset, first: int) -> Rule:
 
 
 def _narrowed(rule: Rule, only: Only) -> Rule:
-    """Return a rule for those requests alone that ``--only`` says.
+    """Return a preset's rule, limited to the requests that ``--only`` names.
 
-    A fault at connect or handshake meets every connection: what is asked in it comes later.
+    A fault at connect or handshake is not limited: its connection's requests come later.
     """
     return evolve(rule, match=narrowed(rule.match, only)) if _is_narrowed(rule) else rule
 
 
 def _is_narrowed(rule: Rule) -> bool:
-    """Return True if ``--only`` is for a preset's rule."""
+    """Return True if ``--only`` applies to a preset's rule."""
     return rule.stage not in (Stage.CONNECT, Stage.HANDSHAKE)
 
 
 def _too_often(chosen: Iterable[ChosenPreset]) -> Iterator[str]:
-    """Return a warning for each preset of which a chance is multiplied to more than 1."""
+    """Yield a warning for each preset whose factor makes a chance greater than 1."""
     for each in chosen:
         chances = (_greatest_chance(rule.when) for rule in preset_named(each.name).rules)
         chance = max((one for one in chances if one * each.factor > 1), default=None)
@@ -244,16 +244,16 @@ def _greatest_chance(when: When) -> float:
 
 
 def chances(rule_set: RuleSet) -> dict[str, float]:
-    """Return the chance of each rule that does not fire whenever it may, without the options'.
+    """Return each rule's chance if it is below 1. The options' rule is left out.
 
-    That of a ramp is the greatest.
+    A ramp counts with its greatest chance.
     """
     greatest = {rule.id: _greatest_chance(rule.when) for rule in rule_set.rules}
     return {name: chance for name, chance in greatest.items() if chance < 1 and name != OPTIONS}
 
 
 def first_attempts(rule_set: RuleSet) -> dict[str, int]:
-    """Return of each rule that is for the first attempts of each call alone how many those are."""
+    """Return how many attempts of a call a rule is for, for rules with only the first attempts."""
     return {
         rule.id: rule.when.first
         for rule in rule_set.rules
@@ -268,11 +268,11 @@ def _for_targets(rule: Rule, targets: tuple[TargetPattern, ...]) -> Rule:
 
 
 def _unseen(rules: Iterable[Rule], targets: tuple[TargetPattern, ...]) -> Iterator[str]:
-    """Return a warning for each rule whose hosts are no targets: what goes there is not seen."""
+    """Yield a warning for each host of a rule that is not a target: its requests are not seen."""
     for rule in rules:
         for host in rule.match.hosts or ():
             if host.exact and rule.stage is not Stage.CONNECT and not _is_target(host, targets):
-                yield f"{rule.place}: {host} is no target; name it with --target-host, too"
+                yield f"{rule.place}: {host} is not a target; add it with --target-host"
 
 
 def _is_target(host: TargetPattern, targets: tuple[TargetPattern, ...]) -> bool:
@@ -285,17 +285,17 @@ _ENDS_OF_FILES = (".yaml", ".yml", ".json", ".toml")
 def load_rules(source: Path | str | Sequence[Mapping[str, object]]) -> RuleSet:
     """Read rules and check them; the result is for `Settings` (``rules``).
 
-    A `Path` names a file (YAML, JSON or TOML) with ``rules`` in it and nothing else; text is one
-    rule, as ``--rule`` takes it; a list has each rule as a file has it. The files that a rule names
-    are read, too, from the folder of the rules' own file. Raises `SettingsError` that says where
-    the first mistake is, and how many more there are; and if there is no rule at all.
+    A `Path` names a file (YAML, JSON or TOML) with ``rules`` in it and nothing else. Text is one
+    rule, as ``--rule`` takes it. A list has rules as a file has them. Files that a rule names are
+    read too, from the folder of the rules' file. Raises `SettingsError` that says where the first
+    mistake is and how many more there are, or that there is no rule.
 
-    The seed of the draws is that of the `Settings`, not the set's.
+    Draws use the seed of the `Settings`, not the set's.
     """
     place = shown_path(source) if isinstance(source, Path) else "load_rules"
     rules = _read(source, place).rules
     if not rules:
-        raise SettingsError(f"{place}: there is no rule in it: nothing would fail")
+        raise SettingsError(f"{place}: it has no rule, so nothing would fail")
     return RuleSet(rules, seed=0)
 
 
@@ -313,7 +313,7 @@ def _of_text(text: str, place: str) -> Rule:
     except SettingsError:
         if text.endswith(_ENDS_OF_FILES):
             raise SettingsError(
-                f"{place}: {shown_text(text)} is no rule; a file is given as a Path"
+                f"{place}: {shown_text(text)} is not a rule; pass a file as a Path"
             ) from None
         raise
 
@@ -322,8 +322,8 @@ def _of_file(path: Path, place: str) -> Reading:
     values = read_config_file(path)
     if others := sorted(values.keys() - {"rules"}):
         raise SettingsError(
-            f"{place}: besides rules it has {shown_text(', '.join(others))}, which would go"
-            " unheeded; give that to Settings and leave it out of the file"
+            f"{place}: besides rules it has {shown_text(', '.join(others))}, which would be"
+            " ignored; pass that to Settings and leave it out of the file"
         )
     if "rules" not in values:
         raise SettingsError(f"{place}: it has no rules; write rules: above a list of rules")

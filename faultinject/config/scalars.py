@@ -1,7 +1,8 @@
-"""How plain text is read as a value, and how a value is shown as text in an error.
+"""Reads plain text as a value, and shows a value as text in an error message.
 
-Read: the core schema of YAML 1.2, and durations as in ``1h30m``. Shown: on one line, short, as the
-user wrote it; who must not show a value (a header's, a body) does not call this.
+Text is read by the core schema of YAML 1.2; durations are written as in ``1h30m``. A value is shown
+on one line, shortened, as the user wrote it. Do not show what may be a secret, such as the value of
+a header or a body.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 DURATION = "a duration: seconds as a number, or as in 250ms, 1.5s, 2m or 1h30m"
-"""What one looks like, for errors."""
+"""What a duration looks like, for error messages."""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PIECE = r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h)"
@@ -21,7 +22,7 @@ _LONGEST = 100
 
 
 def seconds_of(text: str) -> float | None:
-    """Return the seconds of a duration with units; None if a text is none."""
+    """Return the seconds of a duration with units, or None if the text is not one."""
     text = text.replace(" ", "")
     if len(text) > _LONGEST or not re.fullmatch(f"(?:{_PIECE})+", text):
         return None
@@ -29,19 +30,19 @@ def seconds_of(text: str) -> float | None:
 
 
 MOST_DIGITS = 4000
-"""In one number: Python refuses to show one of 4300."""
+"""The longest number that is read. Python refuses to print one of 4300 digits."""
 
 
 @frozen
 class Scalar:
-    """One kind of value that plain text can have."""
+    """One kind of value that plain text can be."""
 
     kind: str
     """The last word of its tag in YAML."""
     pattern: re.Pattern[str]
-    """What the whole text has to match."""
+    """Matches the whole text."""
     first: str
-    """The characters with which it can begin."""
+    """The characters that the text can begin with."""
     read: Callable[[str], object]
 
 
@@ -74,7 +75,7 @@ FLOAT = Scalar(
 
 
 def number_of(text: str) -> float:
-    """Return the number that a text is. Raises `ValueError` if it is none, or too long."""
+    """Read a number. Raises `ValueError` if the text is not one, or too long."""
     if len(text) <= MOST_DIGITS:
         if INT.pattern.match(text):
             return _int(text)
@@ -89,7 +90,7 @@ _MAX_CHARACTERS = 60
 
 
 def one_line(text: str) -> str:
-    """Return the text with everything escaped that could break or disguise a line."""
+    """Return the text with every character escaped that could break or disguise a line."""
     return "".join(
         character if character.isprintable() else ascii(character)[1:-1] for character in text
     )
@@ -100,12 +101,12 @@ def _shortened(text: str) -> str:
 
 
 def shown_text(text: str) -> str:
-    """Return text in quotes, for messages."""
+    """Return a text in quotes, for messages."""
     return f"'{_shortened(one_line(text))}'"
 
 
 def shown_value(value: object) -> str:
-    """Return a value of a configuration file as JSON spells it, for messages."""
+    """Return a value of a configuration file as JSON, for messages."""
     try:
         text = json.dumps(value, ensure_ascii=False, default=str)
     except (ValueError, RecursionError):

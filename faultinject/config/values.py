@@ -1,7 +1,7 @@
 """What the values of options may be: numbers, words, paths, hosts, the body.
 
-Each is a kind (see `faultinject.config.kinds`) that reads text, or a value of a file, into the
-value that `Settings` has.
+Each is a kind (see `faultinject.config.kinds`): it reads text, or a value in a file, and returns a
+value for `Settings`.
 """
 
 from __future__ import annotations
@@ -98,14 +98,14 @@ def _check_pause(value: object) -> float:
 
 
 PAUSE = Single(_parse_pause, _check_pause, metavar="DURATION")
-"""A time to wait, in seconds; it may be none at all."""
+"""A time to wait, in seconds; 0 is allowed."""
 
 
 # -- words --------------------------------------------------------------------------------------
 
 
 def _text_only(parse: Callable[[str], T], expected: str, metavar: str, **more: Any) -> Single[T]:
-    """Return the kind of values that a file has as strings."""
+    """Return the kind of a value that is a string in a file."""
 
     def check(value: object) -> T:
         if not isinstance(value, str):
@@ -131,7 +131,7 @@ def _path(text: str) -> Path:
     if not text or "\0" in text:
         raise refusal(shown_text(text), "the name of a file or directory")
     try:
-        os.fsencode(text)  # a file may spell half a surrogate pair, which no path can hold
+        os.fsencode(text)  # a file may have half a surrogate pair, which no path can contain
         return Path(text).expanduser()
     except UnicodeEncodeError:
         raise refusal(shown_text(text), "the name of a file or directory") from None
@@ -145,7 +145,7 @@ DIRECTORY = _text_only(_path, "a path", "DIR", is_path=True)
 
 def _without_user(text: str) -> str:
     if "@" in text:  # what stands before it may be a password: do not repeat it
-        raise ValueError("it holds an '@'; write the host alone, without user and password")
+        raise ValueError("it contains an '@'; write the host alone, without user and password")
     return text
 
 
@@ -153,7 +153,7 @@ def _listening_host(text: str) -> str:
     try:
         return normal_host(_without_user(text))
     except ValueError as error:
-        raise ValueError(f"{error}, as 127.0.0.1, ::1 or localhost are") from None
+        raise ValueError(f"{error}, such as 127.0.0.1, ::1 or localhost") from None
 
 
 LISTENING_HOST = _text_only(_listening_host, "an address or host name", "ADDRESS")
@@ -193,7 +193,7 @@ def _preset(text: str) -> ChosenPreset:
 
 
 def _first(text: str) -> int:
-    """Read how many attempts of each call a preset is for, as in ``first=2``."""
+    """Read how many attempts of each call a preset applies to, as in ``first=2``."""
     number = text.partition("=")[2]
     if not re.fullmatch(r"0*[1-9][0-9]{0,8}", number, re.ASCII):
         raise refusal(shown_text(text), _FIRST)
@@ -201,7 +201,7 @@ def _first(text: str) -> int:
 
 
 def _factor(text: str) -> float:
-    """Read what a chance is multiplied by."""
+    """Read the factor by which a preset's chances are multiplied."""
     try:
         factor = _number(text)
     except ValueError:
@@ -214,7 +214,7 @@ def _factor(text: str) -> float:
 PRESETS = Listed(_preset, metavar="NAME[@P][@first=N]")
 
 
-# RFC 9110 sections 5.6.2 (token) and 7.1: what a request to an origin begins with.
+# RFC 9110 sections 5.6.2 (token) and 7.1: the method and target of a request to an origin.
 _REQUEST = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) +(/[\x21-\x7e]*|\*)")
 _WITHOUT_REQUEST_BODY = "a method and a path, as in 'HEAD /' or 'GET /health'"
 
@@ -265,7 +265,7 @@ def _encodable(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError("the body holds what is no Unicode text (half a surrogate pair)") from None
+        raise ValueError("the body is not valid Unicode: it has half a surrogate pair") from None
     return text
 
 

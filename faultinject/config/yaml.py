@@ -1,8 +1,8 @@
-"""Reads YAML 1.2 into the values that JSON has too, with one line for each mistake.
+"""Reads YAML 1.2 into values that JSON has too. A mistake is an error of one line.
 
 PyYAML itself reads YAML 1.1, where ``no`` is false, ``010`` is eight and ``1e-2`` is text. Its safe
-loader is made stricter here: YAML 1.2's core schema, keys that are text and not given twice, and
-aliases counted as often as they stand for something.
+loader is made stricter here: it follows YAML 1.2's core schema, takes only text as keys, refuses a
+key that is given twice, and counts the values of an alias each time that it is used.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ from faultinject.errors import SettingsError
 
 _MOST_VALUES = 200_000
 _OTHER_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
-"""What ends a line in YAML 1.1, as PyYAML has it, and is a character like others in 1.2."""
+"""These end a line in YAML 1.1, and so in PyYAML. In YAML 1.2 they are ordinary characters."""
 
 
-_MOST_BRACKETS = 200  # open at once: PyYAML asks each of them again at every word that it reads
+_MOST_BRACKETS = 200  # open at once: PyYAML checks each of them again at every token
 _TAG = "tag:yaml.org,2002:"
 
 
 class Loader(yaml.SafeLoader):
-    """The safe loader with tags, plain values and constructors of the core schema alone."""
+    """The safe loader with the tags, plain values and constructors of the core schema only."""
 
-    # Filled below. A class that has none of its own would take those of YAML 1.1.
+    # Filled below. Without its own, the class would inherit those of YAML 1.1.
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 -- so declared in PyYAML
     yaml_constructors: ClassVar[dict[Any, Any]] = {}
 
     def fetch_flow_collection_start(self, kind: type[yaml.Token]) -> None:
-        """Begin a list or a mapping in brackets. Raises `RecursionError` for too many at once."""
+        """Begin a list or mapping in brackets. Raises `RecursionError` if too many are open."""
         if self.flow_level >= _MOST_BRACKETS:
             raise RecursionError
         super().fetch_flow_collection_start(kind)
 
     def scan_to_next_token(self) -> None:
-        """Skip what separates tokens; within brackets a tab does, too, as in JSON."""
+        """Skip to the next token. Within brackets a tab is skipped too, as in JSON."""
         super().scan_to_next_token()
         while self.flow_level and self.peek() == "\t":
             self.forward()
@@ -57,7 +57,7 @@ class Loader(yaml.SafeLoader):
 
 def _mapping(loader: Loader, node: yaml.Node) -> dict[str, Any]:
     if not isinstance(node, yaml.MappingNode):
-        raise _mistake(node, "the tag !!map is for mappings alone")
+        raise _mistake(node, "the tag !!map is only for mappings")
     values: dict[str, Any] = {}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
@@ -65,7 +65,7 @@ def _mapping(loader: Loader, node: yaml.Node) -> dict[str, Any]:
             text = shown_text(str(key))
             raise _mistake(key_node, f"the key {text} is not text; put it in quotes")
         if key in values:
-            raise _mistake(key_node, f"the key {shown_text(key)} is there twice; keep one")
+            raise _mistake(key_node, f"the key {shown_text(key)} is given twice; keep one")
         values[key] = loader.construct_object(value_node, deep=True)
     return values
 
@@ -79,7 +79,7 @@ def _undefined(loader: Loader, node: yaml.Node) -> Any:
 
 
 def _text(loader: Loader, node: yaml.ScalarNode) -> str:
-    """Return text, in which two escapes can be the halves of one character, as in JSON."""
+    """Return text. Two escapes can be the halves of one character, as in JSON."""
     text = str(loader.construct_scalar(node))
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
@@ -88,7 +88,7 @@ def _reader(scalar: Scalar) -> Callable[[Loader, yaml.ScalarNode], object]:
     def read(loader: Loader, node: yaml.ScalarNode) -> object:
         text = str(loader.construct_scalar(node))
         if not scalar.pattern.match(text):
-            raise _mistake(node, f"{shown_text(text)} is no {scalar.kind}")
+            raise _mistake(node, f"{shown_text(text)} is not of the type {scalar.kind}")
         if scalar is not NULL and len(text) > MOST_DIGITS:
             raise _mistake(node, f"the number has more than {MOST_DIGITS} digits")
         return scalar.read(text)
@@ -129,7 +129,7 @@ def _check_line_ends(text: str) -> None:
     if found := _OTHER_LINE_ENDS.search(text):
         line, code = text.count("\n", 0, found.start()) + 1, ord(found.group())
         raise SettingsError(
-            f"line {line}: the character U+{code:04X} cannot stand there by itself; write it as"
+            f"line {line}: the character U+{code:04X} is not allowed unescaped; write it as"
             f" \\u{code:04x} in double quotes"
         )
 

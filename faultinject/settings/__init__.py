@@ -1,7 +1,7 @@
-"""What the user chose, as one immutable value, with the bounds of what strangers can make large.
+"""What the user chose, as one immutable value, with the limits on what strangers can make large.
 
-`faultinject.config` reads choices from options, variables and files. Code that embeds the proxy
-builds a `Settings` directly.
+`faultinject.config` reads the settings from options, variables and files. A program that embeds the
+proxy builds a `Settings` itself.
 """
 
 from __future__ import annotations
@@ -21,49 +21,49 @@ from faultinject.settings import field_checks as check
 
 @frozen(kw_only=True)
 class Limits:
-    """Bounds in bytes, seconds and numbers. Each default is meant to be met by no honest peer."""
+    """Limits in bytes, seconds and numbers. No honest peer should meet one of the defaults."""
 
     head_bytes: int = 256 * 1024
-    """Longest request or response head, trailers, and line of a chunk. Servers allow less (Node
-    16 KiB, nginx 32), but it is for the origin to say so."""
+    """Longest head of a request or response, trailers, and line of a chunk. Servers allow less
+    (Node 16 KiB, nginx 32), but the origin should be the one to refuse."""
     head_seconds: float = 30.0
     """Longest time from the first byte of a head, of trailers or of a chunk's line to its end, and
     for CONNECT."""
     handshake_seconds: float = 10.0
     """Longest time for a client's ClientHello, and then for the rest of the TLS handshake."""
     client_hello_bytes: int = 32 * 1024
-    """Longest ClientHello. Post-quantum ones have some 2 KiB."""
+    """Longest ClientHello. One with post-quantum keys has about 2 KiB."""
     silent_tunnel_seconds: float = 0.5
-    """How long a new tunnel to a target may be silent until the upstream is asked to speak first
-    (as SMTP or SSH servers do)."""
+    """How long the client of a new tunnel to a target may be silent. Then the upstream is given the
+    chance to speak first, as SMTP and SSH servers do."""
     idle_seconds: float = 3600.0
-    """How long a client connection or a relay may be without a byte in either direction."""
+    """How long a client connection or a relay may have no byte in either direction."""
     idle_tunnel_seconds: float = 900.0
-    """How long a tunnel behind Fault may wait for its next request, or be relayed without a byte:
-    Fault does not always tell that one is over. Origins end idle connections earlier."""
+    """How long a tunnel behind Fault may wait for its next request, or be relayed without a byte.
+    Fault does not always say that a tunnel is over. Origins end idle connections earlier."""
     body_idle_seconds: float = 60.0
-    """Longest pause within a request body that is read to be thrown away."""
+    """Longest pause within a request body that is read and thrown away."""
     drained_body_bytes: int = 32 * 1024 * 1024
     """Largest request body that is read to its end before an injected answer. The Messages API
-    itself takes 32 MB; after a longer one the connection is closed with the answer."""
+    itself takes 32 MB. After a larger body the answer closes the connection."""
     dial_seconds: float = 20.0
     """Longest time to reach an upstream: name look-up, TCP and TLS together."""
     send_seconds: float = 300.0
-    """How long a client may leave an answer of our own unread until it is given up. One that is
-    passed on may wait as long as anything else, ``idle_seconds``: a debugger stops its reader."""
+    """How long a client may leave an answer of our own unread. An answer of the API may wait for
+    ``idle_seconds``, because a debugger stops the program that reads it."""
     upstream_connections: int = 8
-    """Largest number of upstream connections that one client connection keeps, one an origin; the
-    one that was not used for the longest goes first."""
+    """Most upstream connections that one client connection keeps, one per origin. The one that was
+    unused for the longest goes first."""
     early_bytes: int = 64 * 1024
-    """Most bytes held that a client sent before their turn (pipelined requests)."""
+    """Most bytes that are held of what a client sent too early (pipelined requests)."""
     sessions: int = 10_000
     """Largest number of client connections at once."""
     leaves: int = 1_000
-    """Largest number of leaf certificates kept ready, the least recently used goes first."""
+    """Most leaf certificates that are kept. The least recently used goes first."""
     drain_seconds: float = 5.0
     """How long open exchanges may go on after the first Ctrl-C or SIGTERM."""
     queued_events: int = 10_000
-    """Most events that wait for a slow terminal or file; further ones are dropped and counted."""
+    """Most events that wait for a slow terminal or file. More are dropped and counted."""
 
 
 DEFAULT_TARGETS = (TargetPattern("api.anthropic.com"),)
@@ -76,12 +76,12 @@ class WrittenRules:
     """Rules as the user wrote them; they are read when the run starts."""
 
     value: object = field(hash=False)
-    """One rule in a line of text, the list of rules that a file has, or a tuple of rules that are
+    """A line of text with one rule, the list of rules of a file, or a tuple of rules that have been
     read (`faultinject.load_rules`)."""
     source: str = "--rule"
-    """What messages call the place that they are from."""
+    """Where the rules are from, for messages."""
     folder: Path | None = None
-    """Where the files are that they name; None if they cannot name any."""
+    """The folder of the files that the rules name; None if they cannot name any."""
 
 
 @frozen
@@ -90,14 +90,14 @@ class ChosenPreset:
 
     name: str
     factor: float = 1.0
-    """What the chance of each of its rules is multiplied by; it is at most 1 all the same."""
+    """The factor for the chance of each of its rules. The product counts as at most 1."""
     first: int | None = None
-    """How many of the first attempts of each call its rules are for; None for all."""
+    """Its rules apply to this number of first attempts of each call; None for all attempts."""
 
 
 @runtime_checkable
 class ReadRules(Protocol):
-    """Rules that are read: a `faultinject.RuleSet`, which this room need not know."""
+    """Rules that have been read: a `faultinject.RuleSet`, which is on a higher floor."""
 
     @property
     def rules(self) -> tuple[object, ...]:
@@ -118,17 +118,17 @@ def _as_presets(value: Iterable[ChosenPreset | str]) -> tuple[ChosenPreset, ...]
 Only = Literal["model", "api", "all"]
 """Which requests presets and the options are for: calls of a model, calls of the API, or all."""
 TunnelMode = Literal["duplex", "reply"]
-"""What a plugin's host does with the answer to a chunk: ``duplex`` sends it on in the direction
-in which the chunk was travelling (as Fault does), ``reply`` gives it back to the chunk's sender."""
+"""What a plugin's host does with the answer to a chunk: ``duplex`` sends it on in the chunk's
+direction (as Fault does), ``reply`` gives it back to the chunk's sender."""
 
 
 @frozen(kw_only=True)
 class Settings:
-    """Everything that a run of the proxy is told. Fields carry the names of the options.
+    """The settings of the proxy. The fields have the names of the options.
 
-    Hosts, mappings, rules and presets may be given in text, as the options take them (a preset by
-    its name alone), and paths, too. Raises `SettingsError` for a value that cannot be right; what
-    only a look at a file or into a rule can tell is raised by `faultinject.serve`.
+    Hosts, mappings, rules, presets and paths may be given as text, as the options take them (a
+    preset by its name only). Raises `SettingsError` for a value that cannot be right. Mistakes in
+    files and in rules are raised by `faultinject.serve`.
     """
 
     host: str = field(default="127.0.0.1", validator=check.host)
@@ -138,51 +138,53 @@ class Settings:
     target_host: tuple[TargetPattern, ...] = field(
         default=DEFAULT_TARGETS, converter=check.as_targets
     )
-    """The hosts that are looked into; everything else is relayed untouched."""
+    """The hosts whose connections are intercepted. All others are relayed untouched."""
     error_probability: float = field(default=0.1, validator=check.number(0, 1))
     """The chance, 0 to 1, that a request to a target is answered with the error."""
     status_code: int = field(default=500, validator=check.whole_number(200, 599))
     """The status of the error, 200 to 599."""
     error_body: str | None = field(default=None, validator=check.body)
-    """The body of the error; None stands for the API's own words."""
+    """The body of the error; None for an error in the API's own form."""
     headers: tuple[tuple[str, str], ...] = field(
         default=(), converter=check.as_headers, validator=check.headers
     )
-    """Headers that the error carries besides the computed ones."""
+    """Headers of the error, besides those that the proxy sets."""
     rules: tuple[WrittenRules, ...] = field(default=(), converter=_as_rules)
     """Rules, in the order in which they are asked."""
     preset: tuple[ChosenPreset, ...] = field(default=(), converter=_as_presets)
-    """Rules that come with faultinject, asked after ``rules``."""
+    """Presets, whose rules are asked after ``rules``."""
     only: Only = field(default="api", validator=check.one_of("model", "api", "all"))
-    """Which requests presets and the four above ``rules`` are for; ``rules`` say it themselves."""
+    """The requests that presets and the four fields above ``rules`` apply to. ``rules`` have a
+    match of their own."""
     short_form: bool | None = field(default=None, validator=check.flag_or_none)
-    """Whether the four above ``rules`` make a rule, asked last. None: only if there is no other."""
+    """Whether the four fields above ``rules`` make a rule, which is asked last. None: only if there
+    is no other rule."""
     ca_cert: Path | None = field(default=None, converter=check.as_path, validator=check.path)
     """PEM certificate of the certificate authority to use; with ``ca_key`` or not at all."""
     ca_key: Path | None = field(default=None, converter=check.as_path, validator=check.path)
     """PEM private key of that certificate authority."""
     data_dir: Path | None = field(default=None, converter=check.as_path, validator=check.path)
-    """Where our own certificate authority lives; None stands for the user's data directory."""
+    """The directory of our own certificate authority; None for the user's data directory."""
     seed: int = field(
         factory=lambda: int.from_bytes(os.urandom(4)), validator=check.whole_number(0, 2**64 - 1)
     )
-    """Makes the draws of a run repeatable; drawn if not given."""
+    """Makes the draws of a run repeatable; random by default."""
     connect_to: tuple[ConnectTo, ...] = field(default=(), converter=check.as_mappings)
-    """Where to really connect for an authority; the first that fits counts."""
+    """Where to connect in place of an authority. The first that matches is used."""
     upstream_ca: Path | None = field(default=None, converter=check.as_path, validator=check.path)
-    """PEM certificates that upstreams may be verified with, besides the system's roots."""
+    """PEM certificates to verify upstreams with, besides the system's roots."""
     insecure_upstream: bool = field(default=False, validator=check.flag)
     """Whether to accept any upstream certificate."""
     allow_foreign_keys: bool = field(default=False, validator=check.flag)
-    """Whether a target of one vendor may get a key of another's form, in base-URL mode."""
+    """Whether base-URL requests may send a target a key that looks like another vendor's."""
     refuse_websocket: bool = field(default=False, validator=check.flag)
-    """Whether a target's clients that ask for a WebSocket are answered 426."""
+    """Whether requests to a target for a WebSocket are answered with 426."""
     fake_upstream: bool = field(default=False, validator=check.flag)
-    """Whether targets are answered by the demo's API instead of the network."""
+    """Whether a fake API answers in place of the targets, without a network."""
     fake_pace: float = field(default=0.04, validator=check.number(0, 3600))
-    """Seconds between two events of a stream of that API: 0.04 is as quick as a quick model."""
+    """Seconds between two events of a stream of the fake API. 0.04 is the pace of a fast model."""
     marker: bool = field(default=True, validator=check.flag)
-    """Whether injected responses say so in ``x-faultinject``."""
+    """Whether injected responses have the header ``x-faultinject``."""
     log_level: Literal["debug", "info", "warning", "error"] = field(
         default="info", validator=check.one_of("debug", "info", "warning", "error")
     )
@@ -192,13 +194,13 @@ class Settings:
     summary: Path | None = field(default=None, converter=check.as_path, validator=check.path)
     """File for the summary (JSON), written at exit."""
     ready_file: Path | None = field(default=None, converter=check.as_path, validator=check.path)
-    """File that says how to reach the proxy (JSON); there only while it listens."""
+    """File that says how to reach the proxy (JSON). It exists only while the proxy listens."""
     limits: Limits = field(factory=Limits, validator=check.is_a(Limits, "a Limits"))
-    """Bounds of everything that a stranger could make large. Not an option; for embedders."""
+    """Limits on everything that a stranger could make large. Not an option."""
     gives_memory_back: bool = field(default=False, validator=check.flag)
-    """Whether the memory that a surge of clients left goes back to the system: by a run of the
-    garbage collector and malloc_trim(3), which are the whole process's. Not an option: the program
-    itself does so, and as a library it is asked first."""
+    """Whether memory goes back to the system after a surge of clients, by a run of the garbage
+    collector and malloc_trim(3). Both act on the whole process, so it is off for programs that
+    embed the proxy. Not an option: the command line always does it."""
 
     def __attrs_post_init__(self) -> None:
         if (self.ca_cert is None) is not (self.ca_key is None):
@@ -207,7 +209,7 @@ class Settings:
 
 @frozen(kw_only=True)
 class PluginSettings(Settings):
-    """Everything that a run of the plugin is told; ``proxy_port`` is of no use to it."""
+    """The settings of the plugin, which ignores ``proxy_port``."""
 
     port: int = field(default=50051, validator=check.port)
     """The port of the registration on the client's side; 0 lets the system pick a free one."""
@@ -217,13 +219,13 @@ class PluginSettings(Settings):
     carrier: RequestHead = field(
         default=CARRIER, validator=check.is_a(RequestHead, "a RequestHead")
     )
-    """What is asked of the upstream before an answer of our own, in ``duplex``."""
+    """The request that is sent to the upstream before an answer of our own, in ``duplex``."""
     carrier_header: tuple[tuple[str, str], ...] = field(
         default=(), converter=check.as_headers, validator=check.headers
     )
-    """Headers that the carrier has."""
+    """The headers of the carrier."""
     http_forward: bool = field(default=False, validator=check.flag)
-    """Whether requests that come outside of tunnels are harmed too."""
+    """Whether rules apply to requests outside of tunnels too."""
 
     @property
     def whole_carrier(self) -> RequestHead:

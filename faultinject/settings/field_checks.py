@@ -1,6 +1,6 @@
-"""What the values of `Settings` may be, for programs that make one: options are checked before.
+"""Checks the values of `Settings` that a program passes. Options have been checked before.
 
-Each check raises `SettingsError` of one line: the field, the value, and what would be right.
+Each check raises a `SettingsError` of one line: the field, the value, and what would be right.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SHOWN_CHARACTERS = 60
 
 
 def wrong(name: str, value: object, expected: str) -> SettingsError:
-    """Return the error for a field's value; ``expected`` is what it is not."""
+    """Return an error for a field's value; ``expected`` says what would be right."""
     shown = ascii(value)
     if len(shown) > _SHOWN_CHARACTERS:
         shown = shown[: _SHOWN_CHARACTERS - 3] + "..."
@@ -80,11 +80,11 @@ def host(_instance: object, field: Attribute[Any], value: object) -> None:
     try:
         normal_host(_without_user(value))
     except ValueError as error:
-        raise SettingsError(f"{field.name}: {error}, as 127.0.0.1, ::1 or localhost are") from None
+        raise SettingsError(f"{field.name}: {error}, such as 127.0.0.1, ::1 or localhost") from None
 
 
 def body(_instance: object, field: Attribute[Any], value: object) -> None:
-    """Check the text of a body, which no message shows."""
+    """Check the text of a body. No message shows it."""
     if value is None:
         return
     if not isinstance(value, str):
@@ -93,7 +93,7 @@ def body(_instance: object, field: Attribute[Any], value: object) -> None:
         value.encode()
     except UnicodeEncodeError:
         raise SettingsError(
-            f"{field.name}: it holds what is no Unicode text (half a surrogate pair)"
+            f"{field.name}: it is not valid Unicode: it has half a surrogate pair"
         ) from None
 
 
@@ -107,25 +107,25 @@ def path(_instance: object, field: Attribute[Any], value: object) -> None:
 
 
 def as_path(value: str | os.PathLike[str] | None) -> Path | None:
-    """Return a path given in text; what is none is left to `path`."""
+    """Return a text as a path, and other values as they are, for `path` to check."""
     is_path = isinstance(value, (str, os.PathLike)) and value != ""
     return Path(value) if is_path else value  # type: ignore[arg-type, return-value]
 
 
 def as_targets(value: Iterable[TargetPattern | str]) -> tuple[TargetPattern, ...]:
-    """Return target patterns, each given as a value or in text."""
+    """Return target patterns; text is read."""
 
     def read(text: str) -> TargetPattern:
         return TargetPattern.parse(_without_user(text))
 
     targets = listed("target_host", value, TargetPattern, read)
     if not targets:
-        raise SettingsError("target_host: it is empty; name a host, as api.anthropic.com")
+        raise SettingsError("target_host: it is empty; name a host, such as api.anthropic.com")
     return targets
 
 
 def as_mappings(value: Iterable[ConnectTo | str]) -> tuple[ConnectTo, ...]:
-    """Return where to connect, each given as a value or in text."""
+    """Return mappings; text is read."""
 
     def read(text: str) -> ConnectTo:
         return ConnectTo.parse(_without_user(text))
@@ -135,14 +135,14 @@ def as_mappings(value: Iterable[ConnectTo | str]) -> tuple[ConnectTo, ...]:
 
 def _without_user(text: str) -> str:
     if "@" in text:  # what stands before it may be a password: do not repeat it
-        raise ValueError("it holds an '@'; write it without user and password")
+        raise ValueError("it contains an '@'; write it without user and password")
     return text
 
 
 def listed(
     name: str, value: Iterable[T | str], kind: type[T], read: Callable[[str], T]
 ) -> tuple[T, ...]:
-    """Return the values of a field; those in text are read. ``read`` may raise `ValueError`."""
+    """Return the values of a field, after ``read`` of those in text. It may raise `ValueError`."""
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise wrong(name, value, "a list or tuple")
     return tuple(_read(name, item, kind, read) for item in value)
@@ -163,16 +163,16 @@ Headers = tuple[tuple[str, str], ...]
 
 
 def as_headers(value: Mapping[str, str] | Iterable[tuple[str, str]]) -> Headers:
-    """Return pairs of names and values; what is none is left to `headers`."""
+    """Return pairs of names and values, and other values as they are, for `headers` to check."""
     if isinstance(value, Mapping):
         return tuple(value.items())
     return tuple(value) if isinstance(value, Iterable) else value
 
 
 def headers(_instance: object, field: Attribute[Any], value: object) -> None:
-    """Check pairs of names and values, which no message shows."""
+    """Check pairs of names and values. No message shows them."""
     if not isinstance(value, tuple) or not all(map(_is_pair, value)):
-        raise SettingsError(f"{field.name}: it is no mapping, and no list of pairs (name, value)")
+        raise SettingsError(f"{field.name}: it is neither a mapping nor a list of pairs of text")
 
 
 def _is_pair(item: object) -> bool:

@@ -140,7 +140,7 @@ def test_a_pipe_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(files, "NOTICE_SECONDS", 0.0)
     monkeypatch.setattr(files, "SILENCE_SECONDS", 0.0)
     with pipe(b"abc") as (name, writing):
-        with pytest.raises(OSError, match="neither says anything nor ends for 0 s"):
+        with pytest.raises(OSError, match="it sent nothing and did not end for 0 s"):
             read_to_the_end(name, 10, lambda: None)
         os.close(writing)
 
@@ -150,7 +150,7 @@ def test_a_pipe_that_ends_without_a_word_is_no_empty_file() -> None:
     """What should have written to it has failed, most likely."""
     with pipe() as (name, writing):
         os.close(writing)
-        with pytest.raises(OSError, match="it ended without a word"):
+        with pytest.raises(OSError, match="it ended without a byte"):
             read_to_the_end(name, 10, silent)
 
 

@@ -1,7 +1,7 @@
 """Reads rules from JSON-like values and from one line of text, into `faultinject.rules.Rule`.
 
-Every mistake is a `SettingsError` of one line: source, path in it, value, what would be right.
-docs/rules.md describes the language.
+A mistake is a `SettingsError` of one line: the source, the path in it, the value, and what would be
+right. docs/rules.md describes the language.
 """
 
 from faultinject.config.rules.line import read_rule_text

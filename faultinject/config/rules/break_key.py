@@ -16,9 +16,9 @@ _SIDES = ("after", "before")
 
 
 def read_point(fields: Mapping[str, Node], *, at: bool = True) -> Point | None:
-    """Return the point that an object's members give; None if they give none.
+    """Return the point that an object's members describe, or None if they describe none.
 
-    ``at`` is whether the object may give the point as a word under this key.
+    ``at`` allows the point as a word under that key.
     """
     given = [key for key in (*_SIDES, "at") if key in fields and (at or key != "at")]
     for other in given[1:]:
@@ -49,7 +49,7 @@ def _point(node: Node, *, after: bool) -> Point:
 
 def _event(node: Node, fields: Mapping[str, Node], *, after: bool) -> EventPoint:
     if not fields:
-        raise node.problem("there is nothing in it; give an event, its count, or where")
+        raise node.problem("it is empty; give an event, its count, or where")
     event = fields["event"].text("the name of an event") if "event" in fields else None
     count = fields["count"].whole() if "count" in fields else 1
     tests = fields["where"].members("an object of paths and tests") if "where" in fields else {}

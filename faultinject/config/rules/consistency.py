@@ -1,4 +1,4 @@
-"""Checks that the parts of a rule fit together: names that its APIs have, and facts in time."""
+"""Checks that a rule's parts fit together: its APIs have the names, its facts are known in time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BODIES = ("body", "json", "headers", "details")
 
 
 def check_names(node: Node, faults: Iterable[Weighted], match: Match) -> None:
-    """Refuse a name that no API has, or not each of those that the match names."""
+    """Refuse the name of a failure or page that no API has, or that an API of the match lacks."""
     names = {pair for choice in faults for pair in _names(choice.fault)}
     read_all(sorted(names), lambda pair: _check(_written(node, *pair) or node, *pair, match))
 
@@ -37,7 +37,7 @@ def _names(fault: Fault) -> Iterator[tuple[str, str]]:
 
 
 def _written(node: Node, kind: str, name: str) -> Node | None:
-    """Return the first place in a fault where a name is written."""
+    """Return the first place in a fault that has a name."""
     if isinstance(node.value, dict):
         members = node.members("an object")
         if kind in members and members[kind].value == name:
@@ -52,8 +52,8 @@ def _check(node: Node, kind: str, name: str, match: Match) -> None:
     known = sorted({each for provider in PROVIDERS for each in _has(provider, kind)})
     if name not in known:
         near = nearest(name, known)
-        mend = f"did you mean {near}?" if near else "there are " + ", ".join(known)
-        raise node.problem(f"no API has a {kind} {shown_text(name)}; {mend}")
+        hint = f"did you mean {near}?" if near else "there are " + ", ".join(known)
+        raise node.problem(f"no API has a {kind} {shown_text(name)}; {hint}")
     for provider in PROVIDERS:
         if provider.name in (match.providers or ()) and name not in _has(provider, kind):
             raise node.problem(
@@ -72,13 +72,13 @@ _REASONS = {
     Stage.CONNECT: "a fault at connect happens before there is a request: only the host is known",
     Stage.HANDSHAKE: "a fault at handshake happens before there is a request: only the host is"
     " known",
-    Stage.REQUEST: "a fault at request happens before the body is read, which this needs; with"
-    " at: head it can be judged",
+    Stage.REQUEST: "a fault at request happens before the body is read, which this needs; use"
+    " at: head",
 }
 
 
 def check_stage(node: Node, stage: Stage, match: Match, when: When) -> None:
-    """Refuse what cannot be known at a stage. Raises `SettingsError`."""
+    """Refuse a match that needs what is not known at a stage. Raises `SettingsError`."""
     if stage is Stage.ANSWER:
         return
     for field in match.given:

@@ -1,4 +1,4 @@
-"""Reads ``delay``: who waits how long."""
+"""Reads ``delay``: how long to wait, and before what."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from faultinject.faults.delay import (
 
 
 def read_delays(node: Node) -> tuple[Delay, ...]:
-    """Return one delay or several, each before something else. Raises `SettingsError`."""
+    """Return the delays, no two of them before the same thing. Raises `SettingsError`."""
     delays: dict[Before, Delay] = {}
     for item in node.filled_items():
         delay = _delay(item)
@@ -49,10 +49,10 @@ def _delay(node: Node) -> Delay:
 def _cap(node: Node, at_most: Node | None, kind: str) -> float:
     if at_most is None:
         if kind == "pareto":
-            raise node.problem("at_most is missing: the tail of pareto has no end")
+            raise node.problem("at_most is missing: pareto has no upper bound")
         return math.inf
     if kind in ("fixed", "range"):
-        raise at_most.problem(f"{kind} has an end already")
+        raise at_most.problem(f"{kind} has an upper bound already")
     return positive_duration(at_most)
 
 
@@ -76,7 +76,7 @@ def _range(node: Node, cap: float) -> Length:
     least, most = node.items()
     least_seconds, most_seconds = duration(least), positive_duration(most)
     if most_seconds <= least_seconds:
-        raise most.wrong(f"longer than {least_seconds:g} s, with which the range begins")
+        raise most.wrong(f"longer than {least_seconds:g} s, where the range begins")
     return Range(least_seconds, most_seconds)
 
 

@@ -1,4 +1,4 @@
-"""Reads ``fault``: what happens, and which of it can happen together."""
+"""Reads ``fault``: what happens, and what can be combined."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_faults(node: Node, read_file: ReadFile) -> tuple[Weighted, ...]:
     if "one_of" not in read:
         return (Weighted(_fault(node, read)),)
     if len(read) > 1:
-        raise node.problem("one_of stands alone; write what is common into each of its items")
+        raise node.problem("one_of stands alone; write what all share into each of its items")
     choices: tuple[Weighted, ...] = read["one_of"]
     return choices
 
@@ -65,7 +65,7 @@ def _choice(node: Node, read_file: ReadFile) -> Weighted:
 
 
 def _readers(read_file: ReadFile) -> Readers:
-    """Return what reads each of `KINDS`."""
+    """Return the readers of `KINDS`."""
     return {
         "respond": partial(read_respond, read_file=read_file),
         "delay": read_delays,
@@ -75,7 +75,7 @@ def _readers(read_file: ReadFile) -> Readers:
 
 
 def _fault(node: Node, read: Mapping[str, Any]) -> Fault:
-    """Return the fault that is made of what was read of each kind."""
+    """Build the fault from what was read of each kind."""
     if not read:
         raise node.problem("there is no fault in it; give one of " + ", ".join(KINDS))
     streamed = read.get("stream", StreamKey((), synthetic=False))
@@ -91,8 +91,8 @@ def _fault(node: Node, read: Mapping[str, Any]) -> Fault:
 
 
 _APART = (
-    ("respond", "break", "an answer of ours is not broken; give one of the two"),
-    ("respond", "stream", "the API's answer does not pass; for a made one set stream.upstream"),
+    ("respond", "break", "an injected answer cannot be broken; give one of the two"),
+    ("respond", "stream", "that replaces the API's answer; for a made-up one set stream.upstream"),
     ("break", "stream", "write cut, reset or stall in stream instead"),
 )  # fmt: skip
 

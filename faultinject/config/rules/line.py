@@ -1,15 +1,18 @@
-"""Reads a rule from one line of text, as ``--rule`` has it.
+"""Reads a rule from one line of text, as ``--rule`` takes it.
 
-Either a YAML mapping in one line, or the short form:
+The line is a YAML mapping, or has the short form:
 
     FAULT [VALUE] [KEY=VALUE ...] [+ FAULT [VALUE] [KEY=VALUE ...] ...]
 
-A FAULT is ``respond``, ``delay``, ``break``, ``stream``, or one of what can happen to a stream
-(``cut``, ``stall``); or ``pass``, which stands alone. A KEY that the fault before it has belongs to
-that fault; else it belongs to ``match`` or ``when``, as it does with that word and a dot before it;
-``name`` is the rule's. A dot goes into an object: ``json.max_tokens=4096``, ``after.event=ping``. A
-VALUE is a number, true, false, null or text; or YAML, if it begins with a bracket, a brace or a
-quote. With spaces in it, it needs quotes as in a shell.
+A FAULT is ``respond``, ``delay``, ``break``, ``stream``, or an action on a stream (``cut``,
+``stall``, …). ``pass`` is one too, and stands alone.
+
+A KEY belongs to the fault before it if that fault has such a key. Otherwise it belongs to ``match``
+or ``when``; ``match.KEY`` and ``when.KEY`` always do. ``name`` is the rule's name. A dot leads into
+an object: ``json.max_tokens=4096``, ``after.event=ping``.
+
+A VALUE is a number, true, false, null or text. It is YAML if it begins with a bracket, a brace or a
+quote. If it has spaces, it needs quotes as in a shell.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ from faultinject.rules.model import Rule
 
 _RULE_WIDE = {**dict.fromkeys(MATCH_KEYS, "match"), **dict.fromkeys(WHEN_KEYS, "when")}
 _SINGLE = {"respond": "status", "delay": "fixed", "break": "how"}
-"""What the value right behind a fault is, once there are keys too."""
+"""The key of the value right after a fault, for a fault that has other keys too."""
 _FAULTS = (*KINDS, *STREAM_ACTIONS, "pass")
 _KEYS = {
     "respond": RESPOND_KEYS,
@@ -49,7 +52,7 @@ _MOST_CHARACTERS = 10_000
 
 
 def read_rule_text(text: str, source: str = "--rule", *, read_file: ReadFile = no_files) -> Rule:
-    """Return the rule that a line describes. Raises `SettingsError`."""
+    """Return the rule of a line. Raises `SettingsError`."""
     return read_one_rule(Node(rule_value(text, source), source, "rule"), read_file)
 
 
@@ -88,7 +91,7 @@ def _short_form(text: str, source: str) -> dict[str, Any]:
     rule: dict[str, Any] = {"fault": {}}
     for part in _parts(words_of(text)):
         if not part:
-            raise SettingsError(f"{source}: there is no fault beside the '+'; {_HINT}")
+            raise SettingsError(f"{source}: a fault is missing next to '+'; {_HINT}")
         _read_part(part, rule, source)
     if "pass" in rule["fault"]:
         if len(rule["fault"]) > 1:
@@ -98,7 +101,7 @@ def _short_form(text: str, source: str) -> dict[str, Any]:
 
 
 def words_of(text: str) -> list[str]:
-    """Cut a line at its blanks, but not within brackets, nor within quotes that begin a value."""
+    """Split a line at spaces, but not within brackets or within quotes that begin a value."""
     words, word, depth, quote = [], "", 0, ""
     for character in text:
         if quote:
@@ -129,7 +132,7 @@ def _parts(words: list[str]) -> Iterator[list[str]]:
 
 
 def _read_part(words: list[str], rule: dict[str, Any], source: str) -> None:
-    """Put one fault, and what is written behind it, into a rule."""
+    """Add one fault, and the keys after it, to a rule."""
     kind, *rest = words
     if kind not in _FAULTS:
         raise SettingsError(f"{source}: {shown_text(kind)} is not a fault{_nearest(kind)}; {_HINT}")
@@ -148,7 +151,7 @@ def _read_part(words: list[str], rule: dict[str, Any], source: str) -> None:
 
 
 def _fault_value(kind: str, single: object, members: dict[str, Any], source: str) -> object:
-    """Return what a rule file would have behind the fault."""
+    """Return the fault's value as a rule file would have it."""
     if kind in STREAM_ACTIONS:
         return {kind: True if single is None else single, **members}
     if single is None:
@@ -164,7 +167,7 @@ def _fault_value(kind: str, single: object, members: dict[str, Any], source: str
 def _homes(
     fault: str, key: str, rule: dict[str, Any], members: dict[str, Any], source: str
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the object that a key belongs into, and the way into it."""
+    """Return the object that a key belongs to, and the path in it."""
     steps = _steps(key)
     if key == "name":
         return rule, steps
@@ -175,12 +178,12 @@ def _homes(
     if steps[0] in _RULE_WIDE:
         return rule.setdefault(_RULE_WIDE[steps[0]], {}), steps
     near = nearest(steps[0], (*_KEYS[fault], *_RULE_WIDE))
-    mend = f"did you mean {near}?" if near else _HINT
-    raise SettingsError(f"{source}: unknown key {shown_text(steps[0])}; {mend}")
+    hint = f"did you mean {near}?" if near else _HINT
+    raise SettingsError(f"{source}: unknown key {shown_text(steps[0])}; {hint}")
 
 
 def _steps(key: str) -> list[str]:
-    """Cut a key at its dots, as far as they do not belong to a name or a path into JSON."""
+    """Split a key at its dots, but not within a header's name or a JSON path."""
     steps: list[str] = []
     rest = key
     while "." in rest and (not steps or steps[-1] not in _WHOLE_NAMES):

@@ -31,7 +31,7 @@ def _hosts(node: Node) -> tuple[TargetPattern, ...]:
 def _host(node: Node) -> TargetPattern:
     text = node.text("a host, as in api.example.com, *.example.com or api.example.com:443")
     if "@" in text:  # what stands before it may be a password
-        raise node.problem("it holds an '@'; write the host alone, without user and password")
+        raise node.problem("it contains an '@'; write the host alone, without user and password")
     try:
         return TargetPattern.parse(text)
     except ValueError as error:
@@ -97,7 +97,7 @@ def json_test(path: str, node: Node) -> JsonMatcher:
 
 def _some(node: Node, found: list[Found]) -> list[Found]:
     if not found:
-        raise node.problem("there is nothing in it; give at least one test")
+        raise node.problem("it is empty; give at least one test")
     return found
 
 

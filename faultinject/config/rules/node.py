@@ -1,6 +1,6 @@
-"""A value of a rule file together with where it stands, for messages that name the place.
+"""A value in a rule file with its place, so that an error message can name the place.
 
-After a mistake reading goes on, to find the next one: people mend a file in one go then.
+Reading goes on after a mistake, so that all mistakes of a file are reported at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Read = TypeVar("Read")
 
 
 class MistakesError(SettingsError):
-    """Several mistakes, each of which has a line; the message is the first, and their number."""
+    """Several mistakes. The message has the first one, and how many more there are."""
 
     def __init__(self, lines: tuple[str, ...]) -> None:
         more = len(lines) - 1
@@ -30,14 +30,14 @@ class MistakesError(SettingsError):
 
 
 def lines_of(error: SettingsError) -> tuple[str, ...]:
-    """Return each mistake that an error stands for."""
+    """Return the message of each mistake in an error."""
     return error.lines if isinstance(error, MistakesError) else (str(error),)
 
 
 def read_all(items: Iterable[Item], read: Callable[[Item], Read]) -> list[Read]:
-    """Return what ``read`` makes of each item.
+    """Return the result of ``read`` for each item.
 
-    Raises `SettingsError` for one mistake, `MistakesError` for several, once all were tried.
+    All items are tried. Raises `SettingsError` for one mistake, `MistakesError` for several.
     """
     results: list[Read] = []
     errors: list[SettingsError] = []
@@ -69,28 +69,28 @@ _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,40}")
 
 
 Readers = Mapping[str, Callable[["Node"], Any]]
-"""What reads the members of an object, by key."""
+"""A reader for each member of an object, by key."""
 
 
 @frozen
 class Node:
-    """A JSON-like value and where it was written."""
+    """A JSON-like value and its place."""
 
     value: object
     source: str
-    """What the value was read from, as a file's name; may be empty."""
+    """Where the value was read from, such as a file's name; may be empty."""
     path: str
-    """Where in it, as in ``rules[2].when``."""
+    """The path to the value in its source, as in ``rules[2].when``."""
 
     @property
     def place(self) -> str:
         """Source and path."""
         return f"{one_line(self.source)}: {self.path}" if self.source else self.path
 
-    # Refusals
+    # Errors
 
     def problem(self, text: str) -> SettingsError:
-        """Return an error at this place, whose text does not show the value."""
+        """Return an error at this place that does not show the value."""
         return SettingsError(f"{self.place}: {text}")
 
     def wrong(self, expected: str) -> SettingsError:
@@ -100,17 +100,17 @@ class Node:
     # Parts
 
     def fields(self, allowed: Iterable[str], expected: str) -> dict[str, Node]:
-        """Return an object's members by key; ``expected`` says what else would be right."""
+        """Return an object's members by key. ``expected`` is as in `wrong`."""
         members = self.members(expected)
         keys = tuple(allowed)
         refuse(members[key].unknown(key, keys) for key in members if key not in keys)
         return members
 
     def read(self, readers: Readers, expected: str, needed: str | None = None) -> dict[str, Any]:
-        """Return what the readers make of an object's members, by key.
+        """Read an object's members, each with the reader of its key.
 
-        All are read before an error is raised, which may then stand for several mistakes. One is
-        that a key is missing that is ``needed``, as in ``"fault: what shall happen"``.
+        All are read before an error is raised, so that it has all mistakes. ``needed`` is a key
+        that must be there, and why, as in ``"fault: what should happen"``.
         """
 
         def one(key: str) -> Any:
@@ -126,13 +126,13 @@ class Node:
         return dict(zip(keys, read_all(keys, one), strict=True))
 
     def unknown(self, key: str, keys: tuple[str, ...]) -> SettingsError:
-        """Return an error at a member whose key is none of those that there are."""
+        """Return an error for a member with an unknown key."""
         near = nearest(key.lower().replace("-", "_"), keys)
-        mend = f"did you mean {near}?" if near else "the keys are " + ", ".join(keys)
-        return self.problem(f"unknown key {shown_text(key)}; {mend}")
+        hint = f"did you mean {near}?" if near else "the keys are " + ", ".join(keys)
+        return self.problem(f"unknown key {shown_text(key)}; {hint}")
 
     def members(self, expected: str) -> dict[str, Node]:
-        """Return the members of an object of any keys."""
+        """Return an object's members by key, whatever the keys. ``expected`` is as in `wrong`."""
         if not isinstance(self.value, dict):
             raise self.wrong(expected)
         for key in self.value:
@@ -141,7 +141,7 @@ class Node:
         return {key: self._at(_member(key), value) for key, value in self.value.items()}
 
     def items(self) -> list[Node]:
-        """Return the items of a list; of anything else, that as the only one."""
+        """Return the items of a list. Any other value is its own only item."""
         if not isinstance(self.value, list):
             return [self]
         return [self._at(f"[{place}]", item) for place, item in enumerate(self.value)]
@@ -153,7 +153,7 @@ class Node:
         raise self.problem("the list is empty; give at least one")
 
     def part(self, *keys: str) -> Node:
-        """Return what is at a way of keys, all of which are there."""
+        """Return the node at a path of keys, which must exist."""
         if not keys:
             return self
         return self.members("an object")[keys[0]].part(*keys[1:])
@@ -170,11 +170,11 @@ class Node:
         return self.encodable(self.value)
 
     def encodable(self, text: str) -> str:
-        """Return the text, but refuse half a surrogate pair, which no file and no wire can have."""
+        """Return the text, but refuse half a surrogate pair, which UTF-8 cannot have."""
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise self.problem("it holds what is no Unicode text (half a surrogate pair)") from None
+            raise self.problem("it is not valid Unicode: it has half a surrogate pair") from None
         return text
 
     def word(self, *words: str) -> str:
@@ -193,7 +193,7 @@ class Node:
         return self.value
 
     def only_true(self) -> None:
-        """Refuse anything but true: the key alone says what is meant."""
+        """Refuse anything but true, because the key alone says everything."""
         if self.value is not True:
             raise self.wrong("true (leave the key out otherwise)")
 
@@ -213,7 +213,7 @@ class Node:
         return value
 
     def json_value(self) -> object:
-        """Return a value that JSON has, too: no date, no NaN."""
+        """Return the value; refuse one that JSON cannot have, such as a date or NaN."""
         self.json()
         return self.value
 
@@ -242,7 +242,7 @@ class Node:
 
 
 def _refuse_value(value: object) -> Any:
-    raise TypeError(f"a {type(value).__name__} has no JSON")
+    raise TypeError(f"JSON has no {type(value).__name__}")
 
 
 def _member(key: str) -> str:

@@ -1,4 +1,4 @@
-"""Reads ``respond``: the answer instead of the API's."""
+"""Reads ``respond``: the answer that replaces the API's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from faultinject.faults.respond import Respond, RetryAfter
 from faultinject.http.message import Headers
 
 ReadFile = Callable[[str], bytes]
-"""Returns a file that a rule names; raises `SettingsError`, or `OSError`, with the reason."""
+"""Reads a file that a rule names. Raises `SettingsError` or `OSError` with the reason."""
 
 _BODIES = ("body", "json", "file")
 _WORDS = ("error", "message", "code", "param", "details")
@@ -74,7 +74,7 @@ def _check_together(node: Node, fields: Mapping[str, Node]) -> None:
         _refuse(
             fields,
             (*_WORDS, "failure"),
-            f"it is a part of the API's body, but there is a {bodies[0]}",
+            f"it is part of the API's body, but there is a {bodies[0]}",
         )
     status = fields.get("status")
     if (
@@ -92,7 +92,7 @@ def _refuse(fields: Mapping[str, Node], keys: tuple[str, ...], reason: str) -> N
 
 
 def _check_connect(fields: Mapping[str, Node], fault: Respond) -> None:
-    _refuse(fields, (*_API, "page", "upstream"), "at connect a proxy answers, and no API")
+    _refuse(fields, (*_API, "page", "upstream"), "at connect a proxy answers, not an API")
     if fault.status is not None and fault.status < 300:
         raise fields["status"].problem(
             f"{fault.status} would open the tunnel; write a status from 300 to 599"
@@ -149,7 +149,7 @@ def _header(name: str, node: Node) -> tuple[bytes, bytes]:
 def _retry_after(node: Node) -> RetryAfter:
     if not isinstance(node.value, dict):
         return RetryAfter(duration(node))
-    fields = node.fields(("date",), "a duration, or {date: 30s} for a date so far from now")
+    fields = node.fields(("date",), "a duration, or {date: 30s} for a date that far from now")
     if "date" not in fields:
         raise node.problem("date is missing, as in {date: 30s}")
     return RetryAfter(duration(fields["date"]), as_date=True)
@@ -173,7 +173,7 @@ _READERS: dict[str, Callable[[Node], Any]] = {
     "page": Node.text,
     "body": _text_body,
     "json": _json_body,
-    "file": Node.text,  # and then read, by what `read_respond` is handed
+    "file": Node.text,  # `read_respond` reads the file too
     "headers": _headers,
     "retry_after": _retry_after,
     "request_id": Node.text,

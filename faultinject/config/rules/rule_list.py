@@ -1,6 +1,6 @@
-"""Reads rules: a list of them, or one, from any JSON-like value.
+"""Reads a list of rules, or one rule, from a JSON-like value.
 
-The caller passes a function that reads the files which rules name.
+The caller passes a function that reads the files that rules name.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Reading:
 def read_rules(value: object, source: str, *, read_file: ReadFile = no_files) -> Reading:
     """Read the list of rules that a document has under ``rules``.
 
-    ``source`` is what messages name, as the file. Raises `SettingsError` with source, path in it,
-    value, and what would be right.
+    Error messages name ``source``, such as the file. Raises `SettingsError` with the source, the
+    path in it, the value, and what would be right.
     """
     return joined(read_all(listed(value, source), partial(read_one_rule, read_file=read_file)))
 
@@ -77,10 +77,10 @@ def read_one_rule(node: Node, read_file: ReadFile) -> Rule:
 
 
 def joined(rules: Iterable[Rule]) -> Reading:
-    """Put rules of several places together, in order.
+    """Join the rules of several places, in order.
 
-    Raises `SettingsError` if two have the same name. Of rules without a name that are the same,
-    the later ones get a number to their id.
+    Raises `SettingsError` if two have the same name. Equal rules without a name get a number after
+    their id, from the second on.
     """
     seen: dict[str, Rule] = {}
     numbers: Mapping[str, Iterator[int]] = defaultdict(lambda: count(2))
@@ -108,7 +108,7 @@ def _rule(node: Node, read_file: ReadFile) -> Rule:
     read = node.read(
         readers,
         "a rule, as in {match: {...}, fault: {respond: 529}}",
-        "fault: what shall happen, as in fault: {respond: 529}",
+        "fault: what should happen, as in fault: {respond: 529}",
     )
     match, when, faults = read.get("match", Match()), read.get("when", ALWAYS), read["fault"]
     check_stage(node, faults[0].fault.stage, match, when)
@@ -128,7 +128,7 @@ def _name(node: Node) -> str:
 
 
 def content_id(node: Node) -> str:
-    """Return the id of a rule without a name: the same for the same content, wherever it is."""
+    """Return the id of a rule without a name: equal content has the same id, wherever it is."""
     text = json.dumps(node.value, sort_keys=True, ensure_ascii=True, default=str)
     digest = blake2b(text.encode(), digest_size=4).hexdigest()
     fault = node.value.get("fault") if isinstance(node.value, dict) else None

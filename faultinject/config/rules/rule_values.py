@@ -8,7 +8,7 @@ from faultinject.config.rules.node import Node
 from faultinject.config.scalars import DURATION, seconds_of
 from faultinject.matchers import AnyOf, Equal, Glob, Matcher, Present, Within, is_glob
 
-_LONGEST_PATTERN = 10_000  # characters; what Python makes of each takes hundreds of bytes
+_LONGEST_PATTERN = 10_000  # characters; each becomes hundreds of bytes in Python's `re`
 _LONGEST_SECONDS = 10 * 365 * 86_400.0
 _COMPARISONS = ("at_least", "at_most", "above", "below")
 
@@ -73,7 +73,7 @@ def _glob(node: Node, text: str, *, any_case: bool = False) -> Glob:
 def header_tests(node: Node) -> AnyOf:
     """Return the test of a header or a parameter of a query, whose values are text.
 
-    What is refused is not shown: it may be a secret.
+    The error does not show the value, which may be a secret.
     """
     return AnyOf(tuple(_header_test(item) for item in node.filled_items()))
 

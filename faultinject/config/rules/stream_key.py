@@ -1,4 +1,4 @@
-"""Reads ``stream``: what happens to a response as it passes, and at which point."""
+"""Reads ``stream``: what happens to a response while it passes, and at which point."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class StreamKey:
 
     faults: tuple[StreamFault, ...]
     synthetic: bool
-    """Whether the stream is made by the proxy; else it is the upstream's."""
+    """Whether the proxy makes up the stream, in place of the upstream's."""
 
 
 def read_stream(node: Node) -> StreamKey:
@@ -170,6 +170,6 @@ _ACTIONS: dict[str, Callable[[Node], StreamAction]] = {
 _THROUGHOUT = ("chunks", "pace")
 _AT_EVENTS = ("error", "end_early", "drop", "duplicate", "garble")
 STREAM_ACTIONS = tuple(_ACTIONS)
-"""The keys of what can happen at a point."""
+"""The keys of the actions at a point."""
 STREAM_KEYS = ("after", "before", "at", *_ACTIONS, "upstream")
 """All keys of ``stream``."""

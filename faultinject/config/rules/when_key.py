@@ -43,8 +43,8 @@ def _check_possible(node: Node, when: When) -> None:
     numbers = when.nth or range(begin, min(last, begin + step * period) + 1, step)
     if not any(when.counts(number) for number in numbers):
         raise node.problem(
-            "it can never fire: no request's number fulfils all of this at once (they are counted"
-            " from 1). For some after a number, give after and limit"
+            "it can never fire: no request's number meets all of this (requests are counted from"
+            " 1). For some requests after a number, give after and limit"
         )
 
 

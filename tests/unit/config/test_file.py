@@ -44,8 +44,8 @@ def test_json_and_toml_are_told_apart(tmp_path, name, content):
         ("a.json", "[1]", "it is a list; write rules: above a list of rules"),
         ("a", "- fault: pass", "it is a list; write rules: above a list of rules"),
         ("a.json", "null", "it is not an object with options in it"),
-        ("a.json", '{"seed": 1, "host": "a", "seed": 2}', "the key 'seed' is there twice"),
-        ("a.json", '{"headers": {"A\\n": "1", "A\\n": "2"}}', r"the key 'A\n' is there twice"),
+        ("a.json", '{"seed": 1, "host": "a", "seed": 2}', "the key 'seed' is given twice"),
+        ("a.json", '{"headers": {"A\\n": "1", "A\\n": "2"}}', r"the key 'A\n' is given twice"),
         ("a.toml", "seed = 0x" + "f" * 5000, "not TOML: Exceeds the limit"),
         ("a.toml", "seed = 1\nseed = 2", "not TOML: Cannot overwrite a value"),
         ("a.json", '{"seed": NaN}', "NaN is not JSON"),
@@ -68,7 +68,7 @@ def test_a_key_among_very_many_is_there_twice(tmp_path):
     """It is found in one go: by a search for each of them this would take many minutes."""
     keys = ", ".join(f'"k{number}": 1' for number in range(100_000))
     path = written(tmp_path, "a.json", f'{{{keys}, "twice": 1, "twice": 1}}')
-    with pytest.raises(SettingsError, match="the key 'twice' is there twice"):
+    with pytest.raises(SettingsError, match="the key 'twice' is given twice"):
         read_config_file(path)
 
 

@@ -207,13 +207,13 @@ def test_the_example_in_the_documentation_loads():
         ("log-format", "xml", "'xml' is not one of text, json"),
         ("insecure-upstream", "maybe", "'maybe' is not true or false (1 or 0)"),
         ("no-marker", "maybe", "'maybe' is not true or false (1 or 0)"),
-        ("host", "a b", "'a b' is not a host name or an IP address, as 127.0.0.1, ::1 or localhost are"),
+        ("host", "a b", "'a b' is not a host name or an IP address, such as 127.0.0.1, ::1 or localhost"),
         ("target-host", "https://a.example", "'https://a.example' is not a host; write it without scheme and path"),
         ("target-host", "a*.example", "'a*.example' is not a host name or an IP address"),
-        ("target-host", "me:pw@a.example", "it holds an '@'; write the host alone, without user and password"),
+        ("target-host", "me:pw@a.example", "it contains an '@'; write the host alone, without user and password"),
         ("connect-to", "a:b", "'a:b' is not HOST:PORT:ADDRESS:PORT (IPv6 in brackets)"),
         ("header", "nonsense", "there is no ':' in it; write 'Name: value'"),
-        ("error-body", "\udcff", "the body holds what is no Unicode text (half a surrogate pair)"),
+        ("error-body", "\udcff", "the body is not valid Unicode: it has half a surrogate pair"),
         ("summary", "a\0", r"'a\x00' is not the name of a file or directory"),
     ],
 )  # fmt: skip
@@ -255,8 +255,8 @@ def test_a_wrong_text_is_refused_wherever_it_stands(name, text, message):
         ("headers", {"A": "1", "a": "2"}, "it names a header twice, in different case; give a list of values"),
         ("headers", {"Date": "1"}, "the header Date cannot be set: the proxy sets it to the time of the answer"),
         ("error_body", 1, "the body is neither a string nor an object"),
-        ("error_body", "\ud800", "the body holds what is no Unicode text (half a surrogate pair)"),
-        ("error_body", {"a": "\ud800"}, "the body cannot be written as JSON: the body holds what is no Unicode text (half a surrogate pair)"),
+        ("error_body", "\ud800", "the body is not valid Unicode: it has half a surrogate pair"),
+        ("error_body", {"a": "\ud800"}, "the body cannot be written as JSON: the body is not valid Unicode: it has half a surrogate pair"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_in_a_file_is_refused(config, key, value, message):
@@ -415,11 +415,11 @@ def test_kubernetes_variables_are_not_the_users():
     assert load_settings({}, SERVICE, PROXY_OPTIONS).proxy_port == 8080
     [message] = unknown_variables(SERVICE)
     assert message == (
-        "FAULTINJECT_PROXY_PORT and 7 more: Kubernetes' variables for a service of such a name;"
+        "FAULTINJECT_PROXY_PORT and 7 more: Kubernetes sets these for a service of this name;"
         " they are ignored"
     )
     [message] = unknown_variables({"FAULTINJECT_PORT": "udp://10.0.0.1:53"})
-    assert message.startswith("FAULTINJECT_PORT: Kubernetes' variables")
+    assert message.startswith("FAULTINJECT_PORT: Kubernetes sets")
 
 
 def test_only_what_kubernetes_writes_is_ignored():

@@ -73,9 +73,9 @@ def test_a_rule_that_no_request_reaches_is_no_error() -> None:
     ("source", "said"),
     [
         ("respond 999", "load_rules: rule.fault.respond: 999 is not"),
-        ("rules.yaml", "load_rules: 'rules.yaml' is no rule; a file is given as a Path"),
+        ("rules.yaml", "load_rules: 'rules.yaml' is not a rule; pass a file as a Path"),
         ("", "load_rules: write a rule as in"),
-        ([], "load_rules: there is no rule in it: nothing would fail"),
+        ([], "load_rules: it has no rule, so nothing would fail"),
         ([1], "load_rules: rules[0]: 1 is not a rule"),
         ([{"x": 1}, {"fault": 3}], "load_rules: rules[0].x: unknown key 'x'"),
         ({"rules": []}, "load_rules: rules: it is not a list of rules"),
@@ -94,7 +94,7 @@ def test_what_holds_no_rules(source: object, said: str) -> None:
     [
         ("seed: 5\nrules: [{fault: {respond: 500}}]", "besides rules it has 'seed', which"),
         ("{}", "it has no rules; write rules: above a list of rules"),
-        ("rules: []", "there is no rule in it: nothing would fail"),
+        ("rules: []", "it has no rule, so nothing would fail"),
         ("rules: 5", "rules: it is not a list of rules"),
         ("- {fault: {respond: 500}}", "it is a list; write rules: above a list of rules"),
     ],

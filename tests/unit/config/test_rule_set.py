@@ -158,7 +158,7 @@ def test_a_host_that_is_no_target_is_warned_of(host: str, warned: bool) -> None:
     """What goes there is relayed, and no rule sees it."""
     rule = WrittenRules([{"match": {"host": host}, "fault": {"respond": 500}}], "r.yaml")
     warnings = composed(Settings(rules=(rule,))).warnings
-    expected = f"r.yaml: rules[0]: {host} is no target; name it with --target-host, too"
+    expected = f"r.yaml: rules[0]: {host} is not a target; add it with --target-host"
     assert warnings == ((expected,) if warned else ())
 
 
@@ -304,7 +304,7 @@ def test_what_only_is_for(settings: Settings, only_for: tuple[str, ...]) -> None
     """Where it is for nothing, that is said, for it was given for a reason."""
     narrowed = composed(evolve(settings, only="model"))
     assert narrowed.only_for == composed(settings).only_for == only_for
-    words = "--only model changes nothing: it is for presets and the options' error, and there"
+    words = "--only model has no effect: it limits presets and the options' error"
     assert [w.startswith(words) for w in narrowed.warnings] == [True] * (not only_for)
     assert composed(settings).warnings == ()
 

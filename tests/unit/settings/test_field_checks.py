@@ -55,16 +55,16 @@ def refused(kind: Callable[..., Any] = Settings, **values: Any) -> str:
         ("target_host", "a.example", "'a.example' is not a list or tuple"),
         ("target_host", 5, "5 is not a list or tuple"),
         ("target_host", [5], "5 is not text, or a TargetPattern"),
-        ("target_host", [], "it is empty; name a host, as api.anthropic.com"),
+        ("target_host", [], "it is empty; name a host, such as api.anthropic.com"),
         ("target_host", ["https://a.example"], "'https://a.example' is not a host; write it"),
         ("connect_to", ["a"], "'a' is not HOST:PORT:ADDRESS:PORT (IPv6 in brackets)"),
         ("rules", "respond 500", "'respond 500' is not a list or tuple"),
         ("rules", [{"fault": "x"}], "{'fault': 'x'} is not text, or a WrittenRules"),
         ("preset", [5], "5 is not text, or a ChosenPreset"),
-        ("headers", 5, "it is no mapping, and no list of pairs (name, value)"),
-        ("headers", "a: b", "it is no mapping, and no list of pairs (name, value)"),
-        ("headers", [("a", 5)], "it is no mapping, and no list of pairs (name, value)"),
-        ("host", "", "'' is not a host name or an IP address, as 127.0.0.1, ::1"),
+        ("headers", 5, "it is neither a mapping nor a list of pairs of text"),
+        ("headers", "a: b", "it is neither a mapping nor a list of pairs of text"),
+        ("headers", [("a", 5)], "it is neither a mapping nor a list of pairs of text"),
+        ("host", "", "'' is not a host name or an IP address, such as 127.0.0.1, ::1"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_named_with_what_is_right(field: str, value: object, why: str) -> None:
@@ -77,7 +77,7 @@ def test_a_wrong_value_is_named_with_what_is_right(field: str, value: object, wh
 def test_half_a_surrogate_pair_is_no_body() -> None:
     """No answer can hold it. The body is not shown."""
     assert refused(error_body="secret\ud800") == (
-        "error_body: it holds what is no Unicode text (half a surrogate pair)"
+        "error_body: it is not valid Unicode: it has half a surrogate pair"
     )
 
 
@@ -130,7 +130,7 @@ def test_text_stands_for_values() -> None:
     ("header", "why"),
     [
         (("a b", "c"), "headers: 'a b' is not a header name"),
-        (("a", "secret\r\nb: c"), "headers: the value of the header a holds a line break"),
+        (("a", "secret\r\nb: c"), "headers: the value of the header a contains a line break"),
         (("Content-Length", "5"), "headers: the header Content-Length cannot be set"),
     ],
 )
@@ -145,7 +145,7 @@ def test_a_header_that_no_answer_can_have(header: tuple[str, str], why: str) -> 
 def test_a_header_that_no_carrier_can_have() -> None:
     """The same for the plugin's own request."""
     settings = PluginSettings(carrier_header=[("x", "a\r\nb")])
-    with pytest.raises(SettingsError, match="carrier_header: the value of the header x holds"):
+    with pytest.raises(SettingsError, match="carrier_header: the value of the header x contains"):
         duplex_tunnels(None, None, settings)  # type: ignore[arg-type]  # not asked before that
 
 

@@ -98,7 +98,7 @@ def of_fault(value: Any) -> str:
         ),
         (
             {"host": "me:secret@b"},
-            "match.host: it holds an '@'; write the host alone, without user and password",
+            "match.host: it contains an '@'; write the host alone, without user and password",
         ),
         ({"method": "GE T"}, 'match.method: "GE T" is not a method, as in POST'),
         (
@@ -116,13 +116,13 @@ def of_fault(value: Any) -> str:
         ({"path": ["/", ""]}, 'match.path[1]: "" is not a path, as in /v1/messages or /v1/*'),
         (
             {"path": "/\ud800"},
-            "match.path: it holds what is no Unicode text (half a surrogate pair)",
+            "match.path: it is not valid Unicode: it has half a surrogate pair",
         ),
         (
             {"provider": "opanai"},
             'match.provider: "opanai" is not one of anthropic, openai, plain; did you mean openai?',
         ),
-        ({"query": {}}, "match.query: there is nothing in it; give at least one test"),
+        ({"query": {}}, "match.query: it is empty; give at least one test"),
         (
             {"query": ["a"]},
             'match.query: ["a"] is not an object of parameters and tests, as in {alt: sse}',
@@ -178,7 +178,7 @@ def of_fault(value: Any) -> str:
         ),
         (
             {"json": {"a": {"equal": [datetime.date(2020, 1, 1)]}}},
-            "match.json.a.equal: it cannot be written as JSON: a date has no JSON",
+            "match.json.a.equal: it cannot be written as JSON: JSON has no date",
         ),
         (
             {"json": {"a": {"equal": math.nan}}},
@@ -217,7 +217,7 @@ def test_a_header_that_is_refused_is_not_shown() -> None:
 
 # -- when ---------------------------------------------------------------------------------------
 
-NEVER = "when: it can never fire: no request's number fulfils all of this at once (they are counted from 1). For some after a number, give after and limit"
+NEVER = "when: it can never fire: no request's number meets all of this (requests are counted from 1). For some requests after a number, give after and limit"
 
 
 @pytest.mark.parametrize(
@@ -401,7 +401,7 @@ def test_answers(value, made) -> None:
         ),
         (
             {"status": 500, "body": "\udc80"},
-            "respond.body: it holds what is no Unicode text (half a surrogate pair)",
+            "respond.body: it is not valid Unicode: it has half a surrogate pair",
         ),
         (
             {"status": 500, "json": math.inf},
@@ -409,7 +409,7 @@ def test_answers(value, made) -> None:
         ),
         (
             {"status": 500, "json": {1}},
-            "respond.json: it cannot be written as JSON: a set has no JSON",
+            "respond.json: it cannot be written as JSON: JSON has no set",
         ),
         (
             {"status": 500, "file": "none"},
@@ -418,7 +418,7 @@ def test_answers(value, made) -> None:
         ({"status": 500, "file": ""}, 'respond.file: "" is not the name of a file'),
         (
             {"status": 500, "body": "a", "error": "e"},
-            "respond.error: it cannot be given here: it is a part of the API's body, but there is a body",
+            "respond.error: it cannot be given here: it is part of the API's body, but there is a body",
         ),
         (
             {"page": "cloudflare-502", "status": 500},
@@ -463,11 +463,11 @@ def test_answers(value, made) -> None:
         ),
         (
             {"status": 502, "at": "connect", "upstream": "answered"},
-            "respond.upstream: it cannot be given here: at connect a proxy answers, and no API",
+            "respond.upstream: it cannot be given here: at connect a proxy answers, not an API",
         ),
         (
             {"status": 502, "at": "connect", "error": "x"},
-            "respond.error: it cannot be given here: at connect a proxy answers, and no API",
+            "respond.error: it cannot be given here: at connect a proxy answers, not an API",
         ),
         (
             {"failure": "overlaoded"},
@@ -541,11 +541,11 @@ def test_delays(value, made) -> None:
             "delay: give one of fixed, range, normal, lognormal, exponential, pareto",
         ),
         ({"fixed": 1, "before": "tail"}, 'delay.before: "tail" is not one of upstream, head, body'),
-        ({"fixed": 1, "at_most": 2}, "delay.at_most: fixed has an end already"),
+        ({"fixed": 1, "at_most": 2}, "delay.at_most: fixed has an upper bound already"),
         ({"range": [1]}, "delay.range: [1] is not two durations, as in [1s, 3s]"),
         (
             {"range": [2, 2]},
-            "delay.range[1]: 2 is not longer than 2 s, with which the range begins",
+            "delay.range[1]: 2 is not longer than 2 s, where the range begins",
         ),
         ({"normal": {"mean": 1}}, "delay.normal: deviation is missing"),
         (
@@ -554,7 +554,7 @@ def test_delays(value, made) -> None:
         ),
         (
             {"pareto": {"least": 1, "shape": 1}},
-            "delay: at_most is missing: the tail of pareto has no end",
+            "delay: at_most is missing: pareto has no upper bound",
         ),
         (
             {"pareto": {"least": 2, "shape": 1}, "at_most": 2},
@@ -701,7 +701,7 @@ def test_streams(value, made) -> None:
         ({"cut": True, "at": "last"}, 'stream.at: "last" is not first-event'),
         (
             {"cut": True, "after": {}},
-            "stream.after: there is nothing in it; give an event, its count, or where",
+            "stream.after: it is empty; give an event, its count, or where",
         ),
         (
             {"cut": True, "after": 5},
@@ -764,11 +764,11 @@ def test_a_made_stream() -> None:
         ({"respnd": 500}, "respnd: unknown key 'respnd'; did you mean respond?"),
         (
             {"respond": 500, "break": "close"},
-            "break: it cannot go with respond: an answer of ours is not broken; give one of the two",
+            "break: it cannot go with respond: an injected answer cannot be broken; give one of the two",
         ),
         (
             {"respond": 500, "stream": {"cut": True}},
-            "stream: it cannot go with respond: the API's answer does not pass; for a made one set stream.upstream",
+            "stream: it cannot go with respond: that replaces the API's answer; for a made-up one set stream.upstream",
         ),
         (
             {"break": "close", "stream": {"cut": True}},
@@ -784,7 +784,7 @@ def test_a_made_stream() -> None:
         ),
         (
             {"one_of": [{"respond": 500}], "delay": 1},
-            ": one_of stands alone; write what is common into each of its items",
+            ": one_of stands alone; write what all share into each of its items",
         ),
         ({"one_of": {}}, "one_of: it is not a list of faults"),
         ({"one_of": []}, "one_of: the list is empty; give at least one"),
@@ -841,9 +841,9 @@ def test_what_goes_together() -> None:
         ({"match": {"provider": "openai"}, "fault": {"break": "tls-alert"}},
          "match.provider: a fault at handshake happens before there is a request: only the host is known"),
         ({"match": {"model": "m"}, "fault": {"break": {"how": "reset", "at": "request"}}},
-         "match.model: a fault at request happens before the body is read, which this needs; with at: head it can be judged"),
+         "match.model: a fault at request happens before the body is read, which this needs; use at: head"),
         ({"when": {"first": 1, "per": "attempt-group"}, "fault": {"break": {"how": "reset", "at": "request"}}},
-         "when.per: a fault at request happens before the body is read, which this needs; with at: head it can be judged"),
+         "when.per: a fault at request happens before the body is read, which this needs; use at: head"),
         ({"when": {"first": 1, "per": "client"}, "fault": {"break": "tls-alert"}},
          "when.per: a fault at handshake happens before there is a request: only the host is known"),
     ],

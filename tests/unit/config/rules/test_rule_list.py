@@ -47,7 +47,7 @@ def ids(*values: dict[str, Any]) -> list[str]:
     [
         ({}, "f.yaml: rules: it is not a list of rules, each with a fault in it"),
         ([PLAIN, 3], "f.yaml: rules[1]: 3 is not a rule, as in {match: {...}, fault: {respond: 529}}"),
-        ([{"match": {}}], "f.yaml: rules[0]: fault is missing: what shall happen, as in fault: {respond: 529}"),
+        ([{"match": {}}], "f.yaml: rules[0]: fault is missing: what should happen, as in fault: {respond: 529}"),
         ([{**PLAIN, "mach": {}}], "f.yaml: rules[0].mach: unknown key 'mach'; did you mean match?"),
         ([{**PLAIN, "name": ""}], 'f.yaml: rules[0].name: "" is not a name'),
         ([{**PLAIN, "name": " a"}], 'f.yaml: rules[0].name: " a" is not a name of at most 100 visible ASCII characters and spaces'),
