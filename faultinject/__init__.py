@@ -1,7 +1,8 @@
 """faultinject: a proxy that answers as an API does when it fails.
 
 `serve` runs the proxy inside a program of yours; `Settings` says how, `Limits` how much a stranger
-may ask of it, `load_rules` reads the rules. `serve_plugin` and `PluginSettings` do the same for the
+may ask of it, `load_rules` reads the rules. `Proxy` runs it on a thread, for tests and for programs
+without Trio. `serve_plugin` and `PluginSettings` do the same for the
 plugin of Fault's proxy. `events` has what happened, as values, and `errors` what is raised. What
 has no name here may change (docs/library.md has an example of each).
 """
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from faultinject.settings import Limits as Limits
     from faultinject.settings import PluginSettings as PluginSettings
     from faultinject.settings import Settings as Settings
+    from faultinject.testing.embedded import Proxy as Proxy
 
 __all__ = [
     "Limits",
     "PluginSettings",
+    "Proxy",
     "Rule",
     "RuleSet",
     "Settings",
@@ -40,6 +43,7 @@ __all__ = [
 _HOMES = {
     "Limits": "faultinject.settings",
     "PluginSettings": "faultinject.settings",
+    "Proxy": "faultinject.testing.embedded",
     "Rule": "faultinject.rules.model",
     "RuleSet": "faultinject.rules.index",
     "Settings": "faultinject.settings",

@@ -25,6 +25,10 @@ class StartError(FaultinjectError):
     """The settings are right, but the machine refuses, for example a port in use. Exit code 1."""
 
 
+class CheckError(FaultinjectError, AssertionError):
+    """A test tested nothing, or its program took a failure badly: see `faultinject.Proxy.check`."""
+
+
 class PeerError(FaultinjectError):
     """A peer made it impossible to go on. The subclass says which peer."""
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
 from faultinject.authority import Authority, bracketed
 from faultinject.errors import ClientGoneError
@@ -26,7 +27,7 @@ from faultinject.proxy.local_reply import dated, local_reply
 from faultinject.proxy.runtime import Runtime, dialer_of, runtime_of
 from faultinject.proxy.session import Session
 from faultinject.proxy.startup import Run
-from faultinject.proxy.upstream.dial import Dialer
+from faultinject.proxy.upstream.dial import Dialer, Origin
 from faultinject.proxy.upstream.fake.fake_api import FakeApi, FakeUpstream
 from faultinject.proxy.upstream.pool import Dial
 from faultinject.settings import Settings
@@ -44,13 +45,17 @@ async def serve_clients(
     dialer = dialer_of(run.settings, is_loop)
     async with trio.open_nursery() as fake_upstream:
         spare_memory = SpareMemory(give_back if run.settings.gives_memory_back else None)
-        acceptor = _Acceptor(_runtime(run, dialer, fake_upstream), spare_memory)
+        runtime = _runtime(run, dialer, fake_upstream)
+        run.on_rules = partial(setattr, runtime, "rule_set")
+        acceptor = _Acceptor(runtime, spare_memory)
         await acceptor.run(listeners, run.draining)
         fake_upstream.cancel_scope.cancel()
 
 
 def _runtime(run: Run, dialer: Dialer, fake_upstream: trio.Nursery) -> Runtime:
     settings = run.settings
+    if run.upstream is not None:
+        return runtime_of(run, dialer, dial=_Detour(run, dialer).dial, relays_targets=False)
     if not settings.fake_upstream:
         return runtime_of(run, dialer)
     dial = _dial_fake_upstream(settings, run.listener, dialer.dial, fake_upstream)
@@ -61,12 +66,28 @@ def _dial_fake_upstream(
     settings: Settings, listener: Listener, dial_other: Dial, nursery: trio.Nursery
 ) -> Dial:
     """Return what dials the fake API for targets."""
-
-    def is_target(authority: Authority) -> bool:
-        return any(t.matches(authority.host, authority.port) for t in settings.target_host)
-
+    is_target = partial(_is_target, settings)
     api = FakeApi(gap_seconds=settings.fake_pace)
     return FakeUpstream(nursery, is_target, dial_other, listener, api).dial
+
+
+def _is_target(settings: Settings, authority: Authority) -> bool:
+    return any(t.matches(authority.host, authority.port) for t in settings.target_host)
+
+
+@frozen(eq=False)
+class _Detour:
+    """Dials one server for all targets."""
+
+    run: Run
+    dialer: Dialer
+
+    async def dial(self, origin: Origin) -> trio.abc.Stream:
+        """Open a connection that is ready for HTTP. Raises `UpstreamError`."""
+        server = self.run.upstream
+        if server is not None and _is_target(self.run.settings, origin.authority):
+            origin = Origin(server.authority, server.authority, server.tls)
+        return await self.dialer.dial(origin)
 
 
 @define(eq=False)

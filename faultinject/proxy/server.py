@@ -46,14 +46,23 @@ async def serve(
     """
     check_kind(settings, Settings)
     run = Run.of(settings, listener, is_base_url=True)
+    await serve_run(run, await _listen(settings), task_status=task_status)
+
+
+async def serve_run(
+    run: Run,
+    listeners: list[trio.SocketListener],
+    *,
+    task_status: trio.TaskStatus[RunningProxy] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve a run's clients on these listeners, which it closes; the rest is as in `serve`."""
     async with AsyncExitStack() as owned:
-        listeners = await _listen(settings)
         for tcp in listeners:
             await owned.enter_async_context(tcp)
         running = RunningProxy(
             ca_cert=run.authority.certificate_path,
             draining=run.draining,
-            host=settings.host,
+            host=run.settings.host,
             port=listeners[0].socket.getsockname()[1],
         )
         with run.announced(_started(run, running), ProxyStopped):

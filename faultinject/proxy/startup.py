@@ -6,7 +6,7 @@ Errors in the user's settings are found here.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypedDict
@@ -15,6 +15,7 @@ import trio
 from attrs import define, field, frozen
 
 import faultinject
+from faultinject.authority import Authority
 from faultinject.config.rule_set import (
     Composed,
     asked_probability,
@@ -62,6 +63,14 @@ class Running:
         self._draining.set()
 
 
+@frozen
+class UpstreamServer:
+    """A server that answers for the targets in their place, whatever their names are."""
+
+    authority: Authority
+    tls: bool
+
+
 class StartFields(TypedDict):
     """Fields of the event of a start, of proxy and plugin alike."""
 
@@ -92,6 +101,10 @@ class Run:
     pem_files: PemFiles
     """How leaf certificates reach OpenSSL."""
     _composed: Composed
+    upstream: UpstreamServer | None = None
+    """The server that answers for the targets; None if they (or the fake API) do."""
+    on_rules: Callable[[RuleSet], None] | None = field(default=None, init=False)
+    """Called with each rule set that replaces the one before."""
     counters: Counters = field(factory=Counters, init=False)
     """How often each rule was reached and fired."""
     draining: trio.Event = field(factory=trio.Event, init=False)
@@ -104,23 +117,35 @@ class Run:
         capabilities: Capabilities | None = None,
         *,
         is_base_url: bool = False,
+        authority: CertificateAuthority | NoAuthority | None = None,
+        upstream: UpstreamServer | None = None,
     ) -> Run:
         """Prepare a run. Raises `SettingsError`, `StartError`.
 
         Without ``capabilities`` every fault can be performed. ``is_base_url`` means that clients
         may come without TLS, so that a run is useful without a certificate authority too.
+        ``authority`` is that of a run before, with the same settings about it.
         """
         rules = composed(settings, capabilities)
         if settings.upstream_ca is not None:
             check_roots(settings.upstream_ca)
         pem_files = PemFiles(settings.data_dir)
-        authority = _authority(settings, pem_files, may_lack=is_base_url)
-        return cls(settings, listener, authority, pem_files, rules)
+        authority = authority or _authority(settings, pem_files, may_lack=is_base_url)
+        return cls(settings, listener, authority, pem_files, rules, upstream)
 
     @property
     def rule_set(self) -> RuleSet:
-        """The rules at the start."""
+        """The rules in force."""
         return self._composed.rule_set
+
+    def replace_rules(self, settings: Settings) -> None:
+        """Put the rules of other settings in force; what is counted goes on, by the rules' ids.
+
+        Raises `SettingsError`, and then nothing has changed.
+        """
+        self._composed = composed(settings)
+        if self.on_rules is not None:
+            self.on_rules(self.rule_set)
 
     # Its events
 

@@ -29,14 +29,15 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("rules",),
     ("config",),
     ("proxy", "report"),
-    ("plugin",),
-    ("cli", ""),
+    ("plugin", "testing"),
+    ("cli", "pytest_plugin", ""),
     ("__main__",),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 ROOT_NAMES = {
-    "", "__main__", "errors", "events", "settings", "authority", "matchers", "files",
+    "", "__main__", "pytest_plugin",
+    "errors", "events", "settings", "authority", "matchers", "files",
 }  # fmt: skip
 
 PLACES: dict[str, set[str]] = {
@@ -48,6 +49,7 @@ PLACES: dict[str, set[str]] = {
     "h2": {"plugin.bridge"},
     "google": {"plugin"},
     "cryptography": {"tls"},
+    "pytest": {"pytest_plugin", "testing.pytest_session"},
     "filelock": {"tls"},
     "platformdirs": {"tls"},
     "click": {"cli"},
@@ -57,7 +59,7 @@ PLACES: dict[str, set[str]] = {
     "brotli": {"http.coding"},
     "zstandard": {"http.coding"},
     "ctypes": {"net.spare_memory", "cli.run.child_process"},
-    "ssl": {"tls", "proxy.upstream", "cli"},
+    "ssl": {"tls", "proxy.upstream", "cli", "testing.environment"},
     "socket": {"net", "proxy.upstream", "plugin"},
     "yaml": {"config.yaml"},
     "random": set(),
@@ -81,6 +83,7 @@ LATE: dict[str, set[str]] = {
     "config.file": {"config.yaml"},
     "plugin.serving": {"plugin.bridge.grpc_server"},
     "proxy.server": {"proxy.acceptor"},
+    "pytest_plugin": {"testing.pytest_session"},
     "tls.certificate_authority": {"tls.ca_checks", "tls.certificates"},
     "tls.leaf_cache": {"tls.certificates"},
 }

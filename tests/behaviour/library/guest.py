@@ -50,6 +50,7 @@ import grpclib.utils
 import h2.connection
 import h11
 import httpx
+import pytest
 import rich
 import trio
 import yaml
@@ -57,7 +58,7 @@ import yaml
 USED = (
     asyncio, attrs, click, concurrent.futures, cryptography, filelock, google.protobuf.message,
     grpclib.client, grpclib.server, grpclib.utils, h2.connection, h11, http.client, httpx, json,
-    logging, random, rich, socket, ssl, trio, warnings, yaml,
+    logging, pytest, random, rich, socket, ssl, trio, warnings, yaml,
 )  # fmt: skip
 """What a user's program may have loaded, and could see changed."""
 CHANGES_BY_LOADING = "faultinject.plugin.bridge.grpc_server"

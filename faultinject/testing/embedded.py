@@ -1,0 +1,245 @@
+"""The proxy for a test or any other program, whatever event loop that runs, or none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, cast
+
+from attrs import fields_dict, frozen
+
+from faultinject.errors import CheckError, SettingsError, StartError
+from faultinject.events import ExchangeEnded
+from faultinject.proxy.server import RunningProxy
+from faultinject.proxy.startup import Run
+from faultinject.rules.index import RuleSet
+from faultinject.settings import Settings
+from faultinject.testing import environment
+from faultinject.testing.own_upstream import FAKE, REAL, Upstream, serving
+from faultinject.testing.proxy_thread import ProxyThread
+from faultinject.testing.recorder import Recorder
+from faultinject.testing.wanted import RuleSource, Wanted
+
+TARGETS = ("api.anthropic.com", "api.openai.com")
+"""The hosts of the APIs that are known."""
+_NOT_HERE = {
+    *("host", "proxy_port", "rules", "preset", "fake_upstream", "short_form", "error_probability"),
+    *("status_code", "error_body", "headers", "log_level", "log_format", "gives_memory_back"),
+}
+"""Fields of `Settings` that make no sense here."""
+
+
+@frozen
+class _Opened:
+    """A run that was opened."""
+
+    thread: ProxyThread
+    run: Run
+    running: RunningProxy
+
+
+class Proxy:
+    """A proxy on a thread of its own, for ``with``, and ``async with`` in any event loop.
+
+    To enter and to leave takes milliseconds, and blocks an event loop that long. What happened can
+    be read inside the block and after it.
+    """
+
+    def __init__(
+        self,
+        rules: RuleSource | Iterable[RuleSource] = (),
+        *,
+        preset: str | Iterable[str] = (),
+        optional: bool = False,
+        upstream: Upstream = FAKE,
+        thread: ProxyThread | None = None,
+        **settings: Any,
+    ) -> None:
+        """Take what shall fail, and who answers if nothing does; nothing is started yet.
+
+        ``rules``, ``preset`` and ``optional`` are as for the methods `rules` and `preset`.
+        ``upstream`` is ``fake``, ``real``, or the URL of a server that answers for the targets.
+        ``thread`` is one that is shared. The ``settings`` are fields of `Settings`, with other
+        defaults: targets are the APIs that are known, and streams of the fake API have no pauses.
+        Raises `SettingsError`.
+        """
+        self._shared = thread
+        self._upstream = upstream
+        self._given = {"target_host": TARGETS, "fake_pace": 0.0, **_checked(settings)}
+        self._wanted = Wanted()
+        self._recorder = Recorder()
+        self._owned = ExitStack()
+        self._opened: _Opened | None = None
+        self._is_open = False
+        self.add(rules, preset, optional=optional)
+
+    # What shall fail
+
+    def add(
+        self,
+        rules: RuleSource | Iterable[RuleSource] = (),
+        preset: str | Iterable[str] = (),
+        *,
+        optional: bool = False,
+    ) -> None:
+        """Add rules and presets, one or several of each; see `rules` and `preset`."""
+        self.rules(*_listed(rules), optional=optional)
+        self.preset(*_listed(preset), optional=optional)
+
+    def rules(self, *rules: RuleSource, optional: bool = False) -> None:
+        """Add rules, behind those that are there; what is counted goes on.
+
+        Each is a line of text, a mapping as a rules file has it, a file's `Path`, or the value of
+        `load_rules`. One of which nothing comes makes `check` fail, unless it is ``optional``.
+        Raises `SettingsError`.
+        """
+        self._want(self._wanted.with_rules(rules, optional=optional))
+
+    def preset(self, *names: str, optional: bool = False) -> None:
+        """Add presets, as ``overloaded`` or ``overloaded@first=2``; the rest is as for `rules`."""
+        self._want(self._wanted.with_presets(names, optional=optional))
+
+    def _want(self, wanted: Wanted) -> None:
+        """Put other rules in force, or nothing changes."""
+        if self._is_open and (opened := self._opened) is not None:
+            settings = self._settings(opened.thread, wanted)
+
+            async def replace() -> None:
+                opened.run.replace_rules(settings)
+
+            opened.thread.call(replace)
+        self._wanted = wanted
+
+    def _settings(self, thread: ProxyThread, wanted: Wanted) -> Settings:
+        given = {"data_dir": thread.data_dir, **self._given}
+        given.setdefault("allow_foreign_keys", self._upstream != REAL)
+        settings = Settings(
+            proxy_port=0,
+            rules=RuleSet(wanted.rules, seed=0),
+            preset=wanted.presets,
+            short_form=False,
+            fake_upstream=self._upstream == FAKE,
+            **given,
+        )
+        self._given["seed"] = settings.seed  # drawn once
+        return settings
+
+    # How it is reached
+
+    @property
+    def url(self) -> str:
+        """What clients use as their proxy, or as base URL."""
+        return self._was_opened.running.url
+
+    @property
+    def ca_cert(self) -> Path:
+        """The file of the certificate that clients must trust."""
+        # There is one, for its directory is given: if it cannot be used nothing starts.
+        return cast("Path", self._was_opened.running.ca_cert)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables by which clients use the proxy and trust it."""
+        folder = self._was_opened.thread.folder
+        return environment.changes(os.environ, self.url, self.ca_cert, folder)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The whole environment for a program that shall use the proxy, as `subprocess` takes."""
+        return {**os.environ, **self.variables}
+
+    @property
+    def _was_opened(self) -> _Opened:
+        if self._opened is None:
+            raise StartError("the proxy is not started: enter it by 'with' or 'async with'")
+        return self._opened
+
+    # What happened
+
+    @property
+    def seed(self) -> int:
+        """The seed of the draws."""
+        return self._was_opened.run.settings.seed
+
+    @property
+    def exchanges(self) -> list[ExchangeEnded]:
+        """The exchanges that have ended, the first first; the latest 10,000."""
+        self._settle()
+        return list(self._recorder.exchanges)
+
+    @property
+    def timeline(self) -> str:
+        """What happened as text, a line each."""
+        self._settle()
+        return self._recorder.timeline()
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each rule or preset of which nothing came, and which is not optional."""
+        self._settle()
+        run = self._was_opened.run
+        return self._recorder.unfired(self._wanted.expected, run.counters.totals(run.rule_set.ids))
+
+    def check(self) -> None:
+        """Raise `CheckError` (an `AssertionError`) if there are `problems`."""
+        if problems := self.problems:
+            raise CheckError("\n".join(problems))
+
+    def _settle(self) -> None:
+        if self._is_open:
+            self._was_opened.thread.settle()
+
+    # From start to end
+
+    def __enter__(self) -> Proxy:
+        with ExitStack() as owned:
+            thread = self._shared
+            if thread is None:
+                thread = ProxyThread(self._given.get("data_dir"))
+                owned.callback(thread.stop)
+            server = owned.enter_context(serving(self._upstream))
+            settings = self._settings(thread, self._wanted)
+            run, running = thread.open(settings, self._recorder.listen, server)
+            self._opened, self._is_open = _Opened(thread, run, running), True
+            self._owned = owned.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._settle()
+        self._is_open = False
+        self._owned.close()
+
+    async def __aenter__(self) -> Proxy:
+        """Enter; see the class."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave; see the class."""
+        self.__exit__(kind, error, traceback)
+
+
+def _checked(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    known = fields_dict(Settings).keys() - _NOT_HERE
+    for name in settings.keys() - known:
+        raise SettingsError(
+            f"{name}: that cannot be set here; what can is {', '.join(sorted(known))}"
+        )
+    return settings
+
+
+def _listed(values: Any) -> Iterable[Any]:
+    """Return one value as a list, and several as they are."""
+    return (values,) if isinstance(values, (str, Path, Mapping, RuleSet)) else values

@@ -1,0 +1,77 @@
+"""What happened in one run of the proxy, as a test looks at it."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable
+
+from attrs import define, field
+
+from faultinject.events import (
+    Event,
+    ExchangeEnded,
+    FaultBegan,
+    HandshakeFailed,
+    RelayEnded,
+    SessionFailed,
+    Warned,
+)
+from faultinject.report.lines import TextFormat
+from faultinject.testing.wanted import Expected
+
+KEPT = 10_000
+"""So many of the latest exchanges are kept, and as many lines of the timeline."""
+_SHOWN = (ExchangeEnded, FaultBegan, RelayEnded, HandshakeFailed, SessionFailed, Warned)
+"""The events that a timeline shows."""
+Totals = Iterable[dict[str, str | int]]
+"""How often each rule (``rule``) was ``reached`` and ``fired``."""
+
+
+@define(eq=False)
+class Recorder:
+    """Listens to a run."""
+
+    exchanges: deque[ExchangeEnded] = field(factory=lambda: deque(maxlen=KEPT))
+    _shown: deque[Event] = field(factory=lambda: deque(maxlen=KEPT))
+    _missed: Counter[str] = field(factory=Counter)
+    """How often each rule fired without anything coming of it."""
+
+    def listen(self, event: Event) -> None:
+        """Take note of an event."""
+        if isinstance(event, _SHOWN):
+            self._shown.append(event)
+        if isinstance(event, ExchangeEnded):
+            self.exchanges.append(event)
+            if event.outcome == "not-reached" and event.rule is not None:
+                self._missed[event.rule] += 1
+
+    def timeline(self) -> str:
+        """Return a line for each thing that happened."""
+        text = TextFormat()
+        return "".join([text(event) for event in list(self._shown)])
+
+    def unfired(self, expected: Iterable[Expected], totals: Totals) -> list[str]:
+        """Return a sentence for each of the expected of which nothing came.
+
+        ``totals`` are those of all rules, in the order in which they are expected. Exchanges that
+        are still open count: their rule has fired.
+        """
+        rows = iter(totals)
+        groups = [(each, [next(rows) for _ in range(each.count)]) for each in expected]
+        return [
+            f"nothing came of {each.label}: {self._why(rules)}"
+            for each, rules in groups
+            if not each.optional and not any(map(self._came, rules))
+        ]
+
+    def _came(self, row: dict[str, str | int]) -> bool:
+        return int(row["fired"]) > self._missed[str(row["rule"])]
+
+    def _why(self, rows: list[dict[str, str | int]]) -> str:
+        if any(row["fired"] for row in rows):
+            return "it fired, but what it was to harm never came"
+        if reached := sum(int(row["reached"]) for row in rows):
+            return f"requests reached it ({reached}), and it did not fire"
+        if self.exchanges:
+            return "no request matched it"
+        return "no request came through the proxy"

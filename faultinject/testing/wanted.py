@@ -1,0 +1,83 @@
+"""What shall fail in a test: its rules and presets, and of which of them something must come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from faultinject.config.presets import preset_named
+from faultinject.config.rule_set import load_rules
+from faultinject.config.values import PRESETS
+from faultinject.errors import SettingsError
+from faultinject.rules.index import RuleSet
+from faultinject.rules.model import Rule
+from faultinject.settings import ChosenPreset
+
+RuleSource = str | Path | Mapping[str, object] | RuleSet
+"""One rule in text, or as a file has it; a file's name; or rules that are read."""
+
+
+@frozen
+class Expected:
+    """Rules of which something must come: one rule, or those of a preset together."""
+
+    label: str
+    """What they are called in messages."""
+    count: int
+    """How many rules they are."""
+    optional: bool
+    """Whether it is no failure if nothing comes of them."""
+
+
+@frozen
+class Wanted:
+    """Rules and presets, in the order in which they are asked: all rules first."""
+
+    rules: tuple[Rule, ...] = ()
+    presets: tuple[ChosenPreset, ...] = ()
+    _of_rules: tuple[Expected, ...] = ()
+    _of_presets: tuple[Expected, ...] = ()
+
+    @property
+    def expected(self) -> tuple[Expected, ...]:
+        """What must come of them, in the same order."""
+        return self._of_rules + self._of_presets
+
+    def with_rules(self, sources: Iterable[RuleSource], *, optional: bool) -> Wanted:
+        """Return them with further rules. Raises `SettingsError`."""
+        rules, expected = self.rules, self._of_rules
+        for source in sources:
+            found = _read(source)
+            rules += found
+            expected += tuple(Expected(_label(source, rule), 1, optional) for rule in found)
+        return evolve(self, rules=rules, of_rules=expected)
+
+    def with_presets(self, names: Iterable[str], *, optional: bool) -> Wanted:
+        """Return them with further presets. Raises `SettingsError`."""
+        presets, expected = self.presets, self._of_presets
+        for name in names:
+            chosen = _preset(name)
+            count = len(preset_named(chosen.name).rules)
+            presets += (chosen,)
+            expected += (Expected(f"the preset {name!r}", count, optional),)
+        return evolve(self, presets=presets, of_presets=expected)
+
+
+def _read(source: RuleSource) -> tuple[Rule, ...]:
+    if isinstance(source, RuleSet):
+        return source.rules
+    return load_rules([source] if isinstance(source, Mapping) else source).rules
+
+
+def _label(source: RuleSource, rule: Rule) -> str:
+    return f"the rule {source!r}" if isinstance(source, str) else f"the rule {rule.id!r}"
+
+
+def _preset(name: str) -> ChosenPreset:
+    try:
+        [chosen] = PRESETS.from_arguments([name])
+    except ValueError as error:
+        raise SettingsError(f"preset: {error}") from None
+    return chosen

@@ -1,0 +1,1 @@
+"""The proxy on a thread, and the pytest plugin."""

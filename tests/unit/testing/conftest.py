@@ -1,0 +1,55 @@
+"""What the tests of the pytest plugin run in."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from importlib.metadata import entry_points
+
+import pytest
+
+# Loaded here: an inner run forgets the modules that it loads, and not all can be loaded again.
+import faultinject.proxy.acceptor
+import faultinject.testing.pytest_session
+import faultinject.tls.certificates  # noqa: F401
+
+PROGRAM = """
+import json, os, urllib.error, urllib.request
+
+def ask(host="api.anthropic.com"):
+    body = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "Hello"}]}
+    headers = {"content-type": "application/json", "x-api-key": "k"}
+    request = urllib.request.Request(
+        f"https://{host}/v1/messages", json.dumps(body).encode(), headers
+    )
+    try:
+        with urllib.request.build_opener().open(request, timeout=20) as answer:
+            answer.read()
+            return answer.status
+    except urllib.error.HTTPError as error:
+        with error:
+            error.read()
+        return error.code
+"""
+"""A program under test: it finds the proxy by its environment."""
+
+
+@pytest.fixture
+def run_tests(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., pytest.RunResult]:
+    """Return a function that runs tests, given as source, with the plugin."""
+    installed = any(each.name == "faultinject" for each in entry_points(group="pytest11"))
+    plugin = () if installed else ("-p", "faultinject.pytest_plugin")
+    pytester.makepyfile(program=PROGRAM)
+
+    def run(source: str, *arguments: str, ini: str = "") -> pytest.RunResult:
+        pytester.makeini(f"[pytest]\n{ini}\n")
+        pytester.makepyfile(test_it=f"import os, pytest\nfrom program import ask\n{source}")
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(pytester.path), *sys.path]))
+        return pytester.runpytest_inprocess(
+            *plugin, "-p", "no:cacheprovider", "-W", "error", *arguments
+        )
+
+    return run

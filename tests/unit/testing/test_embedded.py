@@ -1,0 +1,161 @@
+"""`faultinject.Proxy`, as a program uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+
+import faultinject
+from faultinject.errors import CheckError, SettingsError, StartError
+from faultinject.testing.proxy_thread import ProxyThread
+from tests.unit.testing.clients import ask
+
+
+def proxies() -> list[threading.Thread]:
+    """Return the threads in which proxies run."""
+    return [each for each in threading.enumerate() if each.name == "faultinject"]
+
+
+@pytest.fixture(scope="module")
+def thread() -> Iterator[ProxyThread]:
+    """Return a thread that the proxies of these tests share."""
+    shared = ProxyThread()
+    yield shared
+    shared.stop()
+
+
+def test_rules_that_come_later_go_on_counting(thread: ProxyThread) -> None:
+    """A rule that is there keeps its count when another is added."""
+    with faultinject.Proxy("respond 529 first=2", thread=thread) as proxy:
+        assert ask(proxy) == 529
+        proxy.rules({"name": "later", "fault": {"respond": 503}, "when": {"first": 1}})
+        assert [ask(proxy), ask(proxy), ask(proxy)] == [529, 503, 200]
+        proxy.check()
+    assert [each.status for each in proxy.exchanges] == [529, 529, 503, 200]
+    assert proxy.exchanges[2].rule == "later"
+
+
+def test_each_kind_of_rule_source(thread: ProxyThread, tmp_path: Path) -> None:
+    """Text, a mapping, a file, rules that are read; one or several; and presets."""
+    file = tmp_path / "rules.yaml"
+    file.write_text("rules: [{name: of-file, fault: {respond: 501}, when: {first: 1}}]")
+    read = faultinject.load_rules("respond 502 first=1")
+    rules = ["respond 500 first=1", file, read]
+    with faultinject.Proxy(rules, preset="overloaded@first=1", thread=thread) as proxy:
+        # The preset is for the first attempt of each call: the one behind three failures is none.
+        assert [ask(proxy) for _ in range(5)] == [500, 501, 502, 200, 529]
+    proxy.check()
+
+
+def test_what_did_not_happen_is_named(thread: ProxyThread) -> None:
+    """Each rule by its text or name; what is optional is not."""
+    with faultinject.Proxy("respond 529", optional=True, thread=thread) as proxy:
+        proxy.check()
+    cut = {"cut": True, "after": {"event": "no_such_event"}}
+    rule = {"name": "cuts", "fault": {"stream": [cut]}}
+    with faultinject.Proxy(rule, thread=thread) as proxy:
+        assert ask(proxy, stream=True) == 200
+        with pytest.raises(CheckError, match="rule 'cuts': it fired, but what it was to harm"):
+            proxy.check()
+    assert "not-reached" in proxy.timeline
+
+
+def test_a_mistake_changes_nothing(thread: ProxyThread) -> None:
+    """What was in force stays so."""
+    with faultinject.Proxy("respond 529 name=one", thread=thread) as proxy:
+        with pytest.raises(SettingsError):
+            proxy.rules("respond 999")
+        with pytest.raises(SettingsError, match="name"):
+            proxy.rules("respond 503 name=one")
+        assert ask(proxy) == 529
+        proxy.check()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"preset": "none"}, "none"),
+        ({"preset": "overloaded@x"}, "preset: .x. is not a chance"),
+        ({"proxy_port": 8080}, "proxy_port: that cannot be set here"),
+        ({"rules": "respond"}, "respond"),
+    ],
+)
+def test_what_cannot_be(settings: dict[str, object], words: str) -> None:
+    """Nothing is started then."""
+    before = proxies()
+    with pytest.raises(SettingsError, match=words):
+        faultinject.Proxy(**settings)  # type: ignore[arg-type]
+    assert proxies() == before
+
+
+def test_a_seed_decides_the_draws(thread: ProxyThread) -> None:
+    """The same number, the same failures."""
+
+    def statuses(seed: int) -> list[int]:
+        with faultinject.Proxy("respond 503 probability=0.5", seed=seed, thread=thread) as proxy:
+            assert proxy.seed == seed
+            return [ask(proxy) for _ in range(12)]
+
+    assert statuses(1) == statuses(1) != statuses(2)
+
+
+def test_the_environment_for_another_program(thread: ProxyThread) -> None:
+    """The whole of it; our own stays as it is."""
+    before = dict(os.environ)
+    with faultinject.Proxy(thread=thread) as proxy:
+        assert proxy.env.items() > proxy.variables.items()
+        assert proxy.env["HTTPS_PROXY"] == proxy.url
+        assert proxy.env["PATH"] == os.environ["PATH"]
+    assert dict(os.environ) == before
+
+
+def test_before_it_is_started_there_is_nothing() -> None:
+    """It says how to start it."""
+    proxy = faultinject.Proxy()
+    with pytest.raises(StartError, match="with"):
+        proxy.url  # noqa: B018
+    assert proxy.exchanges == []
+
+
+def test_its_own_thread_ends_with_it() -> None:
+    """And its files are gone."""
+    before = proxies()
+    with faultinject.Proxy("respond 529") as proxy:
+        assert ask(proxy) == 529
+        assert proxy.ca_cert.is_file()
+    assert not proxy.ca_cert.exists()
+    assert proxies() == before
+    assert [each.status for each in proxy.exchanges] == [529]
+
+
+def test_a_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    """Neither a thread nor files."""
+    before = proxies()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError), faultinject.Proxy(data_dir=tmp_path / "file"):
+        pass
+    assert proxies() == before
+
+
+async def test_under_trio() -> None:
+    """Its Trio is not ours."""
+    async with faultinject.Proxy("respond 529 first=1") as proxy:
+        assert await trio.to_thread.run_sync(ask, proxy) == 529
+        assert [each.status for each in proxy.exchanges] == [529]
+
+
+def test_under_asyncio() -> None:
+    """The same words."""
+
+    async def main() -> None:
+        async with faultinject.Proxy("respond 529 first=1") as proxy:
+            assert await asyncio.to_thread(ask, proxy) == 529
+            assert [each.status for each in proxy.exchanges] == [529]
+
+    asyncio.run(main())
