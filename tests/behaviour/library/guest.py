@@ -53,6 +53,7 @@ import httpx
 import pytest
 import rich
 import trio
+import trio.testing
 import yaml
 
 USED = (
