@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,13 +12,13 @@ from typing import Any, cast
 
 from attrs import fields_dict, frozen
 
+from faultinject.environment.client_variables import Changes, ClientEnvironment
 from faultinject.errors import CheckError, SettingsError, StartError
 from faultinject.events import ExchangeEnded
 from faultinject.proxy.server import RunningProxy
 from faultinject.proxy.startup import Run
 from faultinject.rules.index import RuleSet
 from faultinject.settings import Settings
-from faultinject.testing import environment
 from faultinject.testing.own_upstream import FAKE, REAL, Upstream, serving
 from faultinject.testing.proxy_thread import ProxyThread
 from faultinject.testing.recorder import Recorder
@@ -141,15 +142,25 @@ class Proxy:
         return cast("Path", self._was_opened.running.ca_cert)
 
     @property
-    def variables(self) -> dict[str, str]:
-        """The environment variables by which clients use the proxy and trust it."""
-        folder = self._was_opened.thread.folder
-        return environment.changes(os.environ, self.url, self.ca_cert, folder)
+    def variables(self) -> Changes:
+        """The environment variables by which clients use the proxy and trust it; None unsets one.
+
+        They keep what is there already: a bundle of certificates has those that clients trust now.
+        """
+        opened = self._was_opened
+        bundles = opened.thread.bundles(self.ca_cert)
+        targets = opened.run.settings.target_host
+        clients = ClientEnvironment(os.environ, self.url, targets, bundles)
+        changes = clients.changes()
+        for entry, target in clients.uncovered:
+            warnings.warn(f"NO_PROXY: {entry} is left out, for it covers {target}", stacklevel=2)
+        return changes
 
     @property
     def env(self) -> dict[str, str]:
         """The whole environment for a program that shall use the proxy, as `subprocess` takes."""
-        return {**os.environ, **self.variables}
+        changed = {**os.environ, **self.variables}
+        return {name: value for name, value in changed.items() if value is not None}
 
     @property
     def _was_opened(self) -> _Opened:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import warnings
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -18,6 +19,7 @@ from typing import TypeVar
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from faultinject.environment.bundles import Bundles
 from faultinject.errors import StartError
 from faultinject.events import Listener
 from faultinject.proxy.server import RunningProxy, serve_run
@@ -41,10 +43,10 @@ class ProxyThread:
         temporary directory.
         """
         self._temporary = tempfile.TemporaryDirectory(prefix="faultinject-")
-        self.folder = Path(self._temporary.name)
-        """A directory for files that live as long as the thread."""
-        self.data_dir = data_dir or self.folder
+        self._folder = Path(self._temporary.name)
+        self.data_dir = data_dir or self._folder
         self._authority: CertificateAuthority | NoAuthority | None = None
+        self._bundles: Bundles | None = None
         self._running: RunningProxy | None = None
         self._started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="faultinject", daemon=True)
@@ -73,6 +75,11 @@ class ProxyThread:
     def close(self) -> None:
         """End the run that is open: its clients are let go."""
         self.call(self._close)
+
+    def bundles(self, ca_cert: Path) -> Bundles:
+        """Return what makes the files of certificates that clients trust."""
+        self._bundles = self._bundles or Bundles(self._folder, ca_cert.read_bytes(), warnings.warn)
+        return self._bundles
 
     def settle(self) -> None:
         """Wait until all that clients have done so far is reported."""

@@ -92,6 +92,9 @@ class PytestSession:
         self._thread.open(settings, ignore_event)
 
 
-def _set(patch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> None:
+def _set(patch: pytest.MonkeyPatch, variables: Mapping[str, str | None]) -> None:
     for name, value in variables.items():
-        patch.setenv(name, value)
+        if value is None:
+            patch.delenv(name, raising=False)
+        else:
+            patch.setenv(name, value)

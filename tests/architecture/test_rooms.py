@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     # From the ground up. A room is a package or a module; of two that fit the smaller one counts.
     ("errors", "events", "authority", "matchers", "files"),
     ("net", "http.message", "providers.framing"),
-    ("settings", "tls", "http"),
+    ("settings", "tls", "http", "environment"),
     ("providers",),
     ("faults",),
     ("rules",),
@@ -59,7 +59,7 @@ PLACES: dict[str, set[str]] = {
     "brotli": {"http.coding"},
     "zstandard": {"http.coding"},
     "ctypes": {"net.spare_memory", "cli.run.child_process"},
-    "ssl": {"tls", "proxy.upstream", "cli", "testing.environment"},
+    "ssl": {"tls", "proxy.upstream", "environment", "cli"},
     "socket": {"net", "proxy.upstream", "plugin"},
     "yaml": {"config.yaml"},
     "random": set(),

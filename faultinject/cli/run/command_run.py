@@ -14,9 +14,7 @@ from attrs import define, evolve, field
 
 from faultinject.cli.entry import only_cause
 from faultinject.cli.proxy import PROXY
-from faultinject.cli.run.bundles import Bundles
 from faultinject.cli.run.child_process import CommandError
-from faultinject.cli.run.client_variables import ClientEnvironment
 from faultinject.cli.run.supervise import Supervisor, environment_with
 from faultinject.cli.runner import (
     check_summary,
@@ -26,6 +24,8 @@ from faultinject.cli.runner import (
     write_summary,
 )
 from faultinject.cli.warning import warn, write_line
+from faultinject.environment.bundles import Bundles
+from faultinject.environment.client_variables import ClientEnvironment
 from faultinject.errors import StartError
 from faultinject.events import Event
 from faultinject.proxy.server import RunningProxy

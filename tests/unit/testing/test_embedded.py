@@ -105,14 +105,21 @@ def test_a_seed_decides_the_draws(thread: ProxyThread) -> None:
     assert statuses(1) == statuses(1) != statuses(2)
 
 
-def test_the_environment_for_another_program(thread: ProxyThread) -> None:
+def test_the_environment_for_another_program(
+    thread: ProxyThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The whole of it; our own stays as it is."""
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "example.org,.anthropic.com")
     before = dict(os.environ)
-    with faultinject.Proxy(thread=thread) as proxy:
-        assert proxy.env.items() > proxy.variables.items()
-        assert proxy.env["HTTPS_PROXY"] == proxy.url
-        assert proxy.env["PATH"] == os.environ["PATH"]
+    with faultinject.Proxy(thread=thread) as proxy, pytest.warns(UserWarning, match="NO_PROXY"):
+        env = proxy.env
     assert dict(os.environ) == before
+    assert env["HTTPS_PROXY"] == proxy.url
+    assert env["PATH"] == os.environ["PATH"]
+    assert "ALL_PROXY" not in env
+    assert env["NO_PROXY"].startswith("example.org,localhost")
+    assert proxy.ca_cert.read_text() in Path(env["SSL_CERT_FILE"]).read_text()
 
 
 def test_before_it_is_started_there_is_nothing() -> None:
