@@ -1,13 +1,13 @@
-"""The command line: one file a command.
+"""The command line: one file per command.
 
-Every command can be read without the others; `root` names them all. What is imported at the start
-of a run is kept small, for a proxy should listen at once: rich only for help, Trio and
-cryptography only by the command that needs them.
+A command can be read without the others; `entry` has the list of them. A proxy should listen at
+once, so little is imported at the start: rich only for help, Trio and cryptography only by the
+commands that need them.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # a Ctrl-C while even `typing` is loaded would be a traceback
+TYPE_CHECKING = False  # without importing `typing`: a Ctrl-C meanwhile would show a traceback
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,9 +15,9 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code. A Ctrl-C is no traceback, whenever it comes."""
+    """Run the command line; return the exit code. Ctrl-C never shows a traceback."""
     try:
-        from faultinject.cli.entry import run  # within: most of a start's time is imports
+        from faultinject.cli.entry import run  # in here, because it takes most of a start's time
 
         return run(arguments)
     except KeyboardInterrupt:

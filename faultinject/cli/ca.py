@@ -17,7 +17,7 @@ from faultinject.files import read_plain_file, write_within
 from faultinject.settings import Settings
 from faultinject.tls.certificate_authority import CertificateAuthority
 
-_MOST_BYTES = 1024 * 1024  # as much as is read of a certificate authority
+_MOST_BYTES = 1024 * 1024  # as for the files of a certificate authority
 _WRITE_SECONDS = 10.0
 _PEM_START = b"-----BEGIN CERTIFICATE-----"
 _EPILOG = """\
@@ -85,8 +85,7 @@ def export_and_install(settings: Settings, file: Path | None, *, install: bool) 
 def export_certificate(pem: bytes, file: Path) -> None:
     """Write a certificate to a file, or to standard output for ``-``.
 
-    Raises `SettingsError` if there is something else in the file, `StartError` if it cannot be
-    written.
+    Raises `SettingsError` if the file has other contents, `StartError` if it cannot be written.
     """
     if str(file) == "-":
         click.echo(pem, nl=False)
@@ -114,5 +113,5 @@ def _may_be_replaced(file: Path, pem: bytes) -> bool:
 
 
 def _authority(settings: Settings) -> CertificateAuthority:
-    """Open the certificate authority that the settings mean."""
+    """Open the certificate authority of the settings."""
     return CertificateAuthority.chosen(settings.ca_cert, settings.ca_key, settings.data_dir)

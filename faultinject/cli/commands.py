@@ -1,7 +1,7 @@
-"""The kinds of commands and options that the command line is built of.
+"""The classes of commands and groups that the command line is built of.
 
-Plain Click when a command runs; its help is rendered by rich-click, which is imported only then
-(it costs some 15 ms, rich many more).
+They are plain Click. Only help is rendered by rich-click, which is imported then (it takes some
+15 ms, and rich much more).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from faultinject.settings import Settings
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Import without looking for garbage: the search would cost a quarter of a start."""
+    """Switch the garbage collector off during imports, where it takes a quarter of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -33,7 +33,7 @@ def _no_collection() -> Iterator[None]:
 
 
 class HelpfulCommand(click.Command):
-    """A command whose help is worth reading."""
+    """A command with help by rich-click."""
 
     def get_help(self, ctx: click.Context) -> str:
         """Return the help, with panels and colours."""
@@ -43,22 +43,22 @@ class HelpfulCommand(click.Command):
 
 
 class HelpfulGroup(click.Group):
-    """A group whose help is worth reading, and which imports a command when it is named."""
+    """A group with help by rich-click. It imports a command only when it is named."""
 
     command_class = HelpfulCommand
 
     def __init__(self, *args: Any, modules: dict[str, str] | None = None, **more: Any) -> None:
-        """Take ``modules``: where the commands are (``module:name``), by command."""
+        """Take ``modules``: where each command is (``module:name``), by the command's name."""
         super().__init__(*args, **more)
         self._modules = modules or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands' names in the order in which they were given."""
+        """Return the names of the commands, in the given order."""
         del ctx
         return [*self._modules, *self.commands]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command of that name, imported if need be."""
+        """Return the command of this name, and import it if necessary."""
         if cmd_name in self._modules:
             module, _, name = self._modules[cmd_name].partition(":")
             with _no_collection():
@@ -69,13 +69,13 @@ class HelpfulGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; if there is none of that name, name the nearest."""
+        """Find the command. If there is none of this name, the error names the most similar one."""
         name = args[0]
         known = self.list_commands(ctx)
         if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
             near = nearest(name, known)
-            mend = f"did you mean '{near}'?" if near else "the commands are " + ", ".join(known)
-            raise click.UsageError(f"no such command {name!r}; {mend}", ctx)
+            hint = f"did you mean '{near}'?" if near else "the commands are " + ", ".join(known)
+            raise click.UsageError(f"no such command {name!r}; {hint}", ctx)
         return super().resolve_command(ctx, args)
 
     def get_help(self, ctx: click.Context) -> str:
@@ -89,14 +89,14 @@ S = TypeVar("S", bound=Settings)
 
 
 def settings_of(values: dict[str, Any], options: Iterable[Option]) -> Settings:
-    """Return the settings of the proxy that a command was given; see `settings_as`."""
+    """Return the settings of the proxy for a command; see `settings_as`."""
     return settings_as(Settings, values, options)
 
 
 def settings_as(kind: type[S], values: dict[str, Any], options: Iterable[Option]) -> S:
-    """Return the settings that a command was given: by options, environment and file.
+    """Return the settings for a command, from its options, the environment and the file.
 
-    Warns of variables that look like options' and are none. Raises `SettingsError`.
+    Warns of variables that look like an option's but are not. Raises `SettingsError`.
     """
     for message in unknown_variables(os.environ):
         warn(message)
@@ -104,7 +104,7 @@ def settings_as(kind: type[S], values: dict[str, Any], options: Iterable[Option]
 
 
 def texts_given(values: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Return what `load_settings` takes: the texts of the options that were given."""
+    """Return the texts of the options that were given, as `load_settings` takes them."""
     return {
         name: (
             tuple(value)

@@ -1,8 +1,8 @@
 """Runs the root command and turns errors into exit codes.
 
-0: fine. 1: the machine said no (a port in use). 2: the user's choices cannot be used. 130: the
-user interrupted something that does not end by Ctrl-C. Every error is one line on stderr. A group
-without a command is no error: it prints its help.
+0: success. 1: the machine refused, for example because a port is in use. 2: the user's choices
+cannot be used. 130: the user interrupted a command that does not end by Ctrl-C. Every error is one
+line on stderr. A group without a command is not an error: it prints its help.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _COMMANDS = {
     "ca": "faultinject.cli.ca:ca",
     "completion": "faultinject.cli.completion:completion",
 }
-"""Where each command is, in the order of the help; a new command is a line here."""
+"""Where each command is, in the order of the help. A new command needs a line here."""
 
 _EPILOG = """\
 See what it does, without any setup:
@@ -77,18 +77,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:
         raise KeyboardInterrupt from None
     except (FaultinjectError, ImportError, OSError, BaseExceptionGroup) as error:
-        return _say_failure(error)
+        return _report_failure(error)
     return code if isinstance(code, int) else 0
 
 
 def only_cause(error: BaseException) -> BaseException:
-    """Return the exception that a group of one (of one ...) stands for, or the group itself."""
+    """Return the only exception in a group, or in groups in groups; else the group itself."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
 
 
-def _say_failure(error: BaseException) -> int:
+def _report_failure(error: BaseException) -> int:
     cause = only_cause(error)
     if isinstance(cause, KeyboardInterrupt):
         raise cause
@@ -107,7 +107,7 @@ def _say_failure(error: BaseException) -> int:
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
-"""What a write to a full disk, or to a terminal that is gone, fails with."""
+"""The errors of a write to a full disk, or to a terminal that is gone."""
 
 
 def _report_error(message: str, code: int) -> int:

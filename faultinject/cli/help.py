@@ -1,7 +1,7 @@
 """Renders help with rich-click: options in panels, with their defaults and variables.
 
-The only file that imports rich-click, which is why it is imported only when help is shown. Makes
-a twin of a command out of rich-click's own classes, and lets that one write the help.
+It builds a copy of a command from rich-click's classes, which then writes the help. No other file
+imports rich-click, and this one is imported only when help is shown.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LOOK = RichHelpConfiguration(
 
 
 def rich_help(command: click.Command, ctx: click.Context) -> str:
-    """Return a command's help, with ANSI colours if its terminal has them."""
+    """Return a command's help, with ANSI colours if the terminal has them."""
     twin = _twin(command, ctx)
     rich = RichContext(
         twin,
@@ -54,7 +54,7 @@ def _twin(command: click.Command, ctx: click.Context) -> RichCommand:
 
 
 class _InOrder(RichGroup):
-    """A group that lists its commands as they were given, and not by the alphabet."""
+    """A group that lists its commands in the given order, not in the alphabet's."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return their names."""
@@ -63,7 +63,7 @@ class _InOrder(RichGroup):
 
 
 def _epilog(text: str) -> Text:
-    """Return the epilog with its lines kept; what is indented is for a shell, and stands out."""
+    """Return the epilog with its line ends. Indented lines are commands, and are bold."""
     shown = Text()
     for line in text.splitlines(keepends=True):
         shown.append(line, style="bold" if line.startswith("  ") else "")
@@ -71,15 +71,15 @@ def _epilog(text: str) -> Text:
 
 
 def _shown(param: click.Parameter) -> click.Parameter:
-    """Return an option as help should show it: with its default and its variable.
+    """Return an option for the help, with its default and its variable.
 
-    When a command runs Click knows neither, because `faultinject.config` reads them.
+    When a command runs, Click has neither, because `faultinject.config` reads them.
     """
     if not isinstance(param, TableOption):
         return param
     option = param.option
     is_flag = option.kind.is_flag
-    # Among the words: beside the flag it would leave them too narrow a column.
+    # In the text, because next to the flag it would make the text's column too narrow.
     opposite = f" The opposite is {opposite_flag(option)}." if opposite_flag(option) else ""
     return click.Option(
         [*(["-" + option.letter] if option.letter else []), option.flag, option.parameter],

@@ -1,10 +1,9 @@
-"""The words of ``faultinject ca instructions``: who must trust the certificate, and how.
+"""The text of ``faultinject ca instructions``: who must trust the certificate, and how.
 
-Which variables the clients of Python, Node, curl, Go and aws read was measured (httpx 0.28,
-requests 2.34, boto3 1.44, curl 7.88, Node 20 and 24). That Node 22.21 heeds the proxy is from its
-release notes. The commands of the trust stores, Firefox and Java are from their manuals, as are
-the remarks on curl and Git on Windows (curl's ``--cacert`` and ``--ssl-no-revoke``, git-config's
-``http.*``).
+The variables of the clients of Python, Node, curl, Go and aws were measured (httpx 0.28, requests
+2.34, boto3 1.44, curl 7.88, Node 20 and 24). That Node 22.21 uses the proxy is from its release
+notes. The commands of the trust stores, Firefox and Java are from their manuals, as are the remarks
+on curl and Git on Windows (curl's ``--cacert`` and ``--ssl-no-revoke``, git-config's ``http.*``).
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ Verify (it says OK):
 Remove:
   sudo trust anchor --remove $cert""",
     "windows": """\
-Install (for your user; asks once whether you mean it):
+Install (for your user; asks you to confirm):
   $install
 Verify:
   certutil -user -verifystore Root $sha1
@@ -52,14 +51,14 @@ Install: Settings, Privacy & Security, Certificates, View Certificates, Authorit
 choose $cert
 and tick "Trust this CA to identify websites". On macOS and Windows Firefox can use the system's
 store instead: set security.enterprise_roots.enabled to true in about:config.
-Verify: the certificate is in that list, and a page of a target host opens through the proxy.
-Remove: select it in that list, then Delete or Distrust.""",
+Verify: the certificate is in the list, and a page of a target host opens through the proxy.
+Remove: select it in the list, then Delete or Distrust.""",
 }
 
 _VARIABLES = """\
 For one program, without touching the system
-These take effect when a program starts. All but NODE_EXTRA_CA_CERTS replace what the program
-trusts, so that hosts other than the targets need the bundle that the last lines make.
+A program reads these when it starts. All except NODE_EXTRA_CA_CERTS replace what the program
+trusts: for hosts other than the targets use the bundle that the last lines make.
 
   The proxy       export HTTPS_PROXY=http://127.0.0.1:8080
   Python: httpx, urllib, aiohttp; the SDKs of anthropic, openai, google-genai, mistralai, cohere
@@ -89,8 +88,9 @@ Clients that let you set their base URL need none of this:
 
 _VARIABLES_ON_WINDOWS = """\
 For one program, without touching the system
-A variable counts for what the same window starts afterwards. All but NODE_EXTRA_CA_CERTS replace
-what the program trusts, so that hosts other than the targets need the bundle of the last lines.
+A variable is for programs that the same window starts afterwards. All except NODE_EXTRA_CA_CERTS
+replace what the program trusts: for hosts other than the targets use the bundle that the last
+lines make.
 
   PowerShell      $$env:HTTPS_PROXY = 'http://127.0.0.1:8080'
                   $$env:SSL_CERT_FILE = $powershell
@@ -104,13 +104,13 @@ The variable for the certificate, by client:
                   REQUESTS_CA_BUNDLE
   aws, boto3      AWS_CA_BUNDLE
   Node            NODE_EXTRA_CA_CERTS
-                  Node 24 and later, or 22.21: NODE_USE_ENV_PROXY with the value 1, too
+                  Node 24 and later, or 22.21: also NODE_USE_ENV_PROXY with the value 1
                   Before: fetch ignores HTTPS_PROXY; use undici's ProxyAgent, or the base URL
   Go, .NET        none: they ask the system's store, see above
-  curl            Windows' own (Schannel) ignores CURL_CA_BUNDLE and asks whether a certificate is
-                  revoked, which nobody can tell of ours:
+  curl            Windows' own (Schannel) ignores CURL_CA_BUNDLE and checks for revocation, which
+                  our certificates cannot answer:
                   curl --ssl-no-revoke --cacert $cert https://...
-                  With OpenSSL, as Git brings it: CURL_CA_BUNDLE
+                  curl with OpenSSL, such as Git's: CURL_CA_BUNDLE
   Git             git -c http.sslBackend=openssl -c http.sslCAInfo=$cert ...
                   With Schannel, once the certificate is in the system's store:
                   git -c http.sslBackend=schannel -c http.schannelCheckRevoke=false ...
@@ -171,7 +171,7 @@ def _filled(template: str, **known: str) -> str:
 
 
 def sha1_fingerprint(pem: bytes) -> str:
-    """Return the SHA-1 of the first certificate, by which macOS and Windows name it."""
+    """Return the SHA-1 of the first certificate, which is its name on macOS and Windows."""
     end = b"-----END CERTIFICATE-----"
     first = pem.partition(end)[0] + end
     der = ssl.PEM_cert_to_DER_cert(first.decode("ascii", "replace"))

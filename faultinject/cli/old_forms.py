@@ -1,7 +1,7 @@
-"""The forms in which the Go program of the same name was called.
+"""Command lines of the older Go program of the same name.
 
 ``faultinject --standalone ...`` still runs the proxy, and ``--export-ca`` and ``--install-ca`` do
-what they say; the other forms without a command get an error that shows the new one.
+what they say. Other command lines without a command get an error that shows the new form.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _PLUGIN = "--plugin"
 _NAMES = {option.flag for option in PROXY_OPTIONS}
 _ONLY_PLUGINS = {option.flag for option in PLUGIN_OPTIONS} - _NAMES
 _ON_ITS_OWN = {"--export-ca", "--install-ca"}
-"""What is done at once, and needs no proxy."""
+"""Options that do something at once, and run no proxy."""
 _UNSHOWN = {"--header", "--error-body"}  # their values may be secrets
 
 
 def current_form(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments as they are given today.
+    """Return the arguments in today's form.
 
-    Raises `click.UsageError` for a form that is no more.
+    Raises `click.UsageError` for a form that is no longer supported.
     """
     if not arguments or not arguments[0].startswith("-"):
         return list(arguments)
@@ -58,7 +58,7 @@ def _name(word: str) -> str:
 
 
 def _shown(words: Sequence[str]) -> str:
-    """Return the words as a shell takes them, less what may be secret."""
+    """Return the words quoted for a shell, without what may be secret."""
     shown = []
     for previous, word in zip(("", *words), words, strict=False):
         if _name(word) in _UNSHOWN and "=" in word:

@@ -42,12 +42,12 @@ def plugin(**given: Any) -> int:
     if given["export_ca"] is not None or given["install_ca"]:
         return export_as_asked(settings, given)
     if settings.connect_to and settings.tunnel == "duplex":
-        warn("--connect-to has no effect on Fault's tunnels: it is Fault that connects")
+        warn("--connect-to has no effect on Fault's tunnels, because Fault itself connects")
     return run(settings, PLUGIN)
 
 
 def contents(running: RunningPlugin) -> dict[str, object]:
-    """Return what the ready file says of a plugin."""
+    """Return the contents of a plugin's ready file."""
     client_side, upstream_side = running.registrations.urls.values()
     return {
         "client_url": client_side,

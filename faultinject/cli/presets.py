@@ -93,7 +93,7 @@ def preset_text(
 ) -> str:
     """Return the description of a preset. Raises `SettingsError` for an unknown API.
 
-    ``chosen`` is how often it shall happen, if the user gave that.
+    ``chosen`` says how often the preset happens, if the user gave that.
     """
     return "".join(_text(preset, _providers(provider), chosen or ChosenPreset(preset.name)))
 
@@ -104,8 +104,8 @@ def _providers(name: str | None) -> Iterable[Provider]:
     names = {provider.name: provider for provider in PROVIDERS}
     if name not in names:
         near = nearest(name, names)
-        mend = f"did you mean {near}?" if near else "there are " + ", ".join(names)
-        raise SettingsError(f"--provider: {shown_text(name)} is not a known API; {mend}")
+        hint = f"did you mean {near}?" if near else "there are " + ", ".join(names)
+        raise SettingsError(f"--provider: {shown_text(name)} is not a known API; {hint}")
     return (names[name],)
 
 
@@ -137,7 +137,7 @@ def _text(preset: Preset, providers: Iterable[Provider], chosen: ChosenPreset) -
 
 
 def _how_often(chosen: ChosenPreset) -> Iterator[str]:
-    """Return sentences for what follows the @ of a name, which the rules do not show."""
+    """Yield a sentence for each part after the @ of a name, which the rules do not show."""
     if chosen.factor != 1:
         yield f"each rule below has {chosen.factor:g} times its chance, at most 100 %."
     if chosen.first is not None:
@@ -162,7 +162,7 @@ def _hits(preset: Preset) -> str:
 
 
 def sections(preset: Preset, provider: Provider) -> Iterator[str]:
-    """Return what is sent for each rule and fault of a preset, each under a title."""
+    """Yield the bytes of each rule and fault of a preset, under titles."""
     for rule in preset.rules:
         for number, one in enumerate(shown(rule, provider), 1):
             which = f", {number}" if len(rule.faults) > 1 else ""
@@ -190,7 +190,7 @@ Change one, and use it:
 
 
 class _Presets(HelpfulGroup):
-    """The group. It recognises the name of a preset in place of a command."""
+    """The group. It recognises a preset's name in place of a command."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

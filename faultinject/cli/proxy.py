@@ -49,7 +49,7 @@ def proxy(**given: Any) -> int:
 
 
 def contents(running: RunningProxy) -> dict[str, object]:
-    """Return what the ready file says of a proxy."""
+    """Return the contents of a proxy's ready file."""
     return {
         "proxy": running.url,
         "host": running.host,

@@ -28,9 +28,9 @@ class Checked:
     problems: tuple[str, ...]
     """Why the file cannot be used, one line each."""
     notes: tuple[str, ...] = ()
-    """What is allowed but probably not meant, and what one command cannot do."""
+    """What is allowed but probably not meant, and what one of the commands cannot do."""
     count: int = 0
-    """How many rules there are, without the one of the options."""
+    """The number of rules, without the options' rule."""
 
 
 def checked(path: Path) -> Checked:
@@ -48,7 +48,7 @@ def checked(path: Path) -> Checked:
 
 def _rule_problems(path: Path, values: Mapping[str, Any]) -> list[str]:
     rules = values.get("rules")
-    if not isinstance(rules, list):  # which is a problem of the file
+    if not isinstance(rules, list):  # `file_problems` has it
         return []
     return problems(WrittenRules(rules, shown_path(path), path.parent))
 

@@ -28,29 +28,29 @@ except ImportError:  # pragma: no cover - Windows has no such limits
     resource = None  # type: ignore[assignment]
 
 SUMMARY_SECONDS = 2.0
-"""How long a pipe that was named for the summary may take."""
-_WANTED_FILES = 65_536  # where the system's own bound is "unlimited", which macOS does not take
+"""How long a pipe may take to read the summary."""
+_WANTED_FILES = 65_536  # if the system's limit is "unlimited", which macOS does not accept
 
 
 @frozen
 class Service:
-    """What a command runs."""
+    """What a command runs: the proxy or the plugin."""
 
     serve: Serve
     contents: Contents
     danger: str
-    """What anyone can do who reaches its address."""
+    """What anyone who can reach its address can do."""
 
 
 def run(settings: Settings, service: Service) -> int:
-    """Run until stopped by a signal; return the exit code.
+    """Run until a signal ends it; return the exit code.
 
-    Raises `StartError` if it cannot start, or a file that was asked for cannot be written.
+    Raises `StartError` if it cannot start, or cannot write one of its files.
     """
     if settings.summary is not None:
         check_summary(settings.summary)
-    settings = evolve(settings, gives_memory_back=True)  # the process is ours alone
-    gc.freeze()  # what is loaded stays to the end: the collector need not look at it again
+    settings = evolve(settings, gives_memory_back=True)  # nobody else uses this process
+    gc.freeze()  # what is loaded stays to the end, so the collector can skip it
     raise_open_files_limit()
     warn_of_address(settings, service)
     output = _output(settings)
@@ -64,22 +64,22 @@ def run(settings: Settings, service: Service) -> int:
         trio.run(until_stopped, settings, listener, service.serve, service.contents)
         if settings.log_format == "text":
             render_summary(summary, output, sys.stdout)
-    _tell_beside(settings, summary)
+    _write_elsewhere(settings, summary)
     return 0
 
 
 def warn_of_address(settings: Settings, service: Service) -> None:
-    """Warn if others than this machine can reach what is run."""
+    """Warn if other machines can reach the service."""
     if not is_loopback(settings.host):
         warn(
             f"listening on {settings.host}: whoever can reach this address can {service.danger};"
-            " 127.0.0.1 is for this machine alone"
+            " 127.0.0.1 is for this machine only"
         )
 
 
 def render_summary(summary: Summary, output: EventOutput, stream: TextIO | None) -> None:
-    """Write the summary for people, as ``stream`` can show it."""
-    from faultinject.report.table import render  # late, for rich takes a while to load
+    """Write the summary for people, in colour if ``stream`` can show it."""
+    from faultinject.report.table import render  # late, because rich takes long to load
 
     render(summary, output, color=wants_color(stream))
 
@@ -95,24 +95,24 @@ def _output(settings: Settings) -> EventOutput:
     )
 
 
-def _tell_beside(settings: Settings, summary: Summary) -> None:
+def _write_elsewhere(settings: Settings, summary: Summary) -> None:
     """Write the summary where events do not go: to a file, and to stderr if stdout is JSON's.
 
     Raises `StartError` if the file cannot be written.
     """
     if settings.log_format == "json":
-        # On stdout JSON lines stay JSON lines; a person sees the summary beside them.
-        # By a thread of its own, too: a pipe that nobody reads should not hold up the end.
-        with EventOutput(sys.stderr) as beside:
-            render_summary(summary, beside, sys.stderr)
+        # stdout has only JSON lines, so people see the summary on stderr. It has a thread of its
+        # own too, so that a pipe that nobody reads does not delay the end.
+        with EventOutput(sys.stderr) as errors:
+            render_summary(summary, errors, sys.stderr)
     if settings.summary is not None:
         write_summary(settings.summary, summary.as_dict())
 
 
 def check_summary(path: Path) -> None:
-    """Raise `StartError` if the summary will not find its place: at the end it would be lost.
+    """Raise `StartError` if the summary cannot be written, before the run instead of after it.
 
-    Leaves no trace. What stands for a stream, as /dev/stdout does, is left alone.
+    Leaves no trace. Names of streams, such as /dev/stdout, are not tried.
     """
     try:
         if not path.exists():
@@ -142,7 +142,7 @@ def _cannot_write(path: Path, error: OSError) -> StartError:
 
 
 def is_loopback(host: str) -> bool:
-    """Return True if only this machine can reach an address to listen on."""
+    """Return True if only this machine can reach the address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -150,7 +150,7 @@ def is_loopback(host: str) -> bool:
 
 
 def raise_open_files_limit() -> None:
-    """Allow as many open files, and so connections, as the system lets us."""
+    """Allow as many open files, and so connections, as the system permits."""
     if resource is None:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -160,4 +160,4 @@ def raise_open_files_limit() -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (OSError, ValueError):
-        return  # the limit that there is has to do
+        return  # the present limit has to be enough

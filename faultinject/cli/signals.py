@@ -27,7 +27,7 @@ from faultinject.settings import Settings
 
 @contextmanager
 def ready_file(path: Path | None, contents: Mapping[str, object]) -> Iterator[None]:
-    """Keep a JSON file with these contents; with None do nothing.
+    """Keep a JSON file with these contents while the block runs. Without a path do nothing.
 
     Raises `StartError` if it cannot be written.
     """
@@ -42,9 +42,9 @@ def ready_file(path: Path | None, contents: Mapping[str, object]) -> Iterator[No
 
 
 def forget_ready_file(path: Path | None) -> None:
-    """Remove what an earlier run that was killed left behind: it would mislead who waits.
+    """Remove the file of an earlier run that was killed: it would mislead whoever waits for it.
 
-    Raises `StartError` if it is no file, or if none could be written in its place.
+    Raises `StartError` if it is not a file, or if no file can be written in its place.
     """
     if path is not None:
         try:
@@ -76,13 +76,13 @@ def _cannot_write(path: Path, error: OSError) -> StartError:
 
 
 Serve = Callable[..., Awaitable[None]]
-"""`serve`, `serve_plugin`, or what stands for them."""
+"""`serve`, `serve_plugin`, or a test's own function."""
 
 
 Contents = Callable[[Any], dict[str, object]]
-"""Makes what the ready file says of what serves."""
+"""Makes the contents of the ready file, from the running proxy or plugin."""
 
-# On Windows nobody can send a SIGTERM that a program would receive.
+# On Windows a program cannot receive a SIGTERM.
 _WINDOWS = os.name == "nt"
 STOP_SIGNALS = (
     (signal.SIGINT,) if _WINDOWS else (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -91,10 +91,10 @@ _IGNORABLE = ("SIGHUP", "SIGQUIT")
 
 
 def stop_signals() -> list[signal.Signals]:
-    """Return what ends a run.
+    """Return the signals that end a run.
 
-    That the terminal is closed (SIGHUP) or says quit does so, too, unless whoever started the
-    program had it ignored, as nohup does.
+    SIGHUP (the terminal is closed) and SIGQUIT are left out if they were ignored when the program
+    started, as with nohup.
     """
     return [
         number
@@ -106,10 +106,10 @@ def stop_signals() -> list[signal.Signals]:
 async def until_stopped(
     settings: Settings, listener: Listener, serve: Serve, contents: Contents
 ) -> None:
-    """Serve, with a ready file if one is wanted, until told to stop and drained.
+    """Serve until a signal comes and open exchanges have ended. Keep a ready file meanwhile.
 
-    Raises what ``serve`` raises when it cannot start, and `StartError` if the ready file cannot be
-    written; either may come inside exception groups.
+    Raises what ``serve`` raises if it cannot start, and `StartError` if the ready file cannot be
+    written. Both may come inside exception groups.
     """
     forget_ready_file(settings.ready_file)
     with trio.open_signal_receiver(*stop_signals()) as signals:
@@ -127,7 +127,7 @@ async def until_stopped(
 
 @define
 class _Stop:
-    """What a signal does: drain once the proxy runs, cancel before that and after."""
+    """Acts on signals: the first drains a running proxy; before that, and after, they cancel."""
 
     _scope: trio.CancelScope
     running: Running | None = None

@@ -13,10 +13,10 @@ from faultinject.config.presets import NAMES, preset_named
 
 
 class TableOption(click.Option):
-    """An option of `faultinject.config`: its value stays text until all sources are known."""
+    """An option of `faultinject.config`. Its value stays text until all sources are known."""
 
     def __init__(self, option: Option) -> None:
-        """Make Click's view of an option."""
+        """Create Click's option for an option of the table."""
         kind = option.kind
         super().__init__(
             [*_declarations(option), option.parameter],
@@ -43,12 +43,12 @@ class TableOption(click.Option):
 def preset_names(
     _ctx: click.Context, _param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Return the presets whose names begin so, for the shell."""
+    """Return the presets whose names begin with the incomplete word, for the shell."""
     return [CompletionItem(name) for name in NAMES if name.startswith(incomplete)]
 
 
 def _how_often(incomplete: str) -> Iterator[CompletionItem]:
-    """Return what may stand behind the name of a preset, if it is there with its ``@``."""
+    """Yield completions for what follows a preset's name and ``@``."""
     name = incomplete.partition("@")[0]
     if name in NAMES:
         words = [f"{name}@10%", *([f"{name}@first=2"] if preset_named(name).takes_first else [])]
@@ -56,7 +56,7 @@ def _how_often(incomplete: str) -> Iterator[CompletionItem]:
 
 
 def _click_type(kind: Kind) -> click.ParamType[Any]:
-    """Return what Click should take the text for: paths are completed, all else is ours."""
+    """Return Click's type: paths are completed by the shell, other text is read by us."""
     if kind.is_flag:
         return click.BOOL
     return click.Path() if kind.is_path else click.STRING
@@ -70,12 +70,12 @@ def _declarations(option: Option) -> Iterator[str]:
 
 
 def opposite_flag(option: Option) -> str | None:
-    """Return what undoes a flag on the command line, if a file or a variable can set it."""
+    """Return the option that undoes a flag, if a file or a variable can set the flag."""
     if not option.kind.is_flag or option.command_line_only:
         return None
     return "--" + (option.name[3:] if option.name.startswith("no-") else "no-" + option.name)
 
 
 def table_options(options: Iterable[Option]) -> list[click.Parameter]:
-    """Return Click's options for those of the table."""
+    """Return Click's options for these options of the table."""
     return [TableOption(option) for option in options]

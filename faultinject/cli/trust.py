@@ -15,11 +15,11 @@ import click
 PLATFORMS = {
     "macos": "macOS",
     "debian": "Debian and Ubuntu",
-    "fedora": "Fedora, RHEL and their kin",
+    "fedora": "Fedora, RHEL and the like",
     "windows": "Windows",
     "firefox": "Firefox",
 }
-"""Their titles, by the names that the command line has for them."""
+"""The titles of the platforms, by their names on the command line."""
 
 _OS_RELEASE = Path("/etc/os-release")
 
@@ -52,9 +52,10 @@ _TIMEOUT_SECONDS = 120.0  # macOS asks for a password meanwhile
 
 
 def trust_commands(platform: str, certificate: Path) -> tuple[Command, ...]:
-    """Return what makes a platform trust a certificate, command by command.
+    """Return the commands that make a platform trust a certificate.
 
-    macOS and Windows: the user's own store. Debian and Fedora: the system's, which needs root.
+    On macOS and Windows they use the user's own store; on Debian and Fedora the system's store,
+    which needs root.
     """
     file = str(certificate)
     if platform == "macos":
@@ -69,7 +70,7 @@ def trust_commands(platform: str, certificate: Path) -> tuple[Command, ...]:
 
 
 def shown(platform: str, commands: Sequence[Command]) -> str:
-    """Return commands as the user would type them, with the rights that they need."""
+    """Return commands as the user would type them, with ``sudo`` if they need it."""
     if platform == "windows":
         return " && ".join(subprocess.list2cmdline(command) for command in commands)
     rights = "sudo " if needs_root(platform) else ""
@@ -86,7 +87,7 @@ def _is_root() -> bool:
 
 
 def _run(command: Sequence[str]) -> int:
-    # The command is ours and takes no text but the certificate's path; no shell reads it.
+    # The command is ours, its only variable part is the certificate's path, and no shell reads it.
     return subprocess.run(command, check=False, timeout=_TIMEOUT_SECONDS).returncode  # noqa: S603
 
 
@@ -97,7 +98,7 @@ def install_certificate(
     run: Run = _run,
     has_rights: Callable[[], bool] = _is_root,
 ) -> int:
-    """Install the certificate; return the exit code: 0, or 1 after saying what to run instead."""
+    """Install the certificate. Return exit code 0, or print what to run instead and return 1."""
     platform = this_platform() if platform is None else platform
     commands = trust_commands(platform, certificate)
     if reason := _obstacle(platform, commands, has_rights):

@@ -1,4 +1,4 @@
-"""Warnings on stderr: one line each, and the run goes on."""
+"""Prints warnings on stderr, one line each."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import TextIO
 import click
 
 _SECONDS = 2.0
-"""How long a pipe that is full may take before the line is given up."""
+"""How long a full pipe may take before the line is given up."""
 
 
 def warn(message: str) -> None:
-    """Show a warning to whoever started the program."""
+    """Print a warning on stderr."""
     write_line(f"faultinject: warning: {message}")
 
 
 def write_line(line: str) -> None:
-    """Show a line to whoever started the program.
+    """Print a line on stderr.
 
-    A stderr that nobody reads neither holds anything up nor changes the exit code.
+    A stderr that nobody reads neither delays the program nor changes its exit code.
     """
     if _takes_a_line():
         try:
@@ -32,7 +32,7 @@ def write_line(line: str) -> None:
 
 
 def forget(stream: TextIO | None) -> None:
-    """Drop what could not be written: Python would try once more at its end, and complain."""
+    """Drop what could not be written. Python would try again at exit, and complain."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
 

@@ -1,7 +1,7 @@
-"""What a rule's faults send, worked out without a connection: for people to look at.
+"""Shows what a rule's faults would send, without a connection.
 
-The bytes are made by what makes them in a run, with the numbers of one seed and at one time. The
-answer that a stream's faults harm is the smallest that the API would give.
+The same code as in a run makes the bytes, with fixed random numbers and a fixed time. Stream faults
+harm the smallest answer that the API could give.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _TOOL = {"type": "object", "properties": {"city": {"type": "string"}}}
 
 @frozen
 class Example:
-    """A request to an API, for which an answer is made."""
+    """A request to an API, to which an answer is shown."""
 
     path: str
     document: dict[str, Any] = field(repr=False)
@@ -77,11 +77,11 @@ class Shown:
     stream: bool
     """Whether the request asks for a stream."""
     text: str
-    """Bytes, with CR as ␍, and between them what happens, in brackets."""
+    """The bytes, with CR as ␍. What happens between them is in brackets."""
 
 
 def shown(rule: Rule, provider: Provider) -> Iterator[Shown]:
-    """Return what each fault of a rule does to requests to an API; nothing if it has none."""
+    """Yield what each fault of a rule does to requests to an API that the rule matches."""
     for choice in rule.faults:
         seen: set[str] = set()
         for example in _EXAMPLES.get(provider.name, _ELSEWHERE):
@@ -120,7 +120,7 @@ class _Preview:
     asked: Asked
 
     def lines(self) -> Iterator[str]:
-        """Return the text, piece by piece."""
+        """Yield the text, piece by piece."""
         fault = self.fault
         for delay in fault.delays:
             yield f"[{_wait(delay)}]\n"
@@ -150,7 +150,7 @@ class _Preview:
     def _harmed(self) -> Iterator[str]:
         fields = self.provider.draw_fields(self._numbers("fields"), NOW_SECONDS, self.asked)
         uniform = self._numbers("made answer")
-        marker = self.rule.id if self.fault.made_stream else None  # a real answer bears none
+        marker = self.rule.id if self.fault.made_stream else None  # a real answer has none
         made = synthetic_response(self.provider, self.asked, fields, uniform, marker, close=False)
         shape = self.provider.stream_kind(self.asked.path, made.head)
         answer = ResponseInfo(self.provider, shape, False, fields, self._numbers)
@@ -163,18 +163,18 @@ class _Preview:
 
 @frozen
 class _Run:
-    """A stream passed through a transform, with the time that would pass."""
+    """A stream that passes a transform, with the times at which it would."""
 
     transform: Transform
 
     def texts(self, pieces: list[bytes]) -> Iterator[str]:
-        """Return what comes out, up to the end."""
+        """Yield what comes out, up to the end."""
         now, waits, long_waits, places = 0.0, 0, 0, count()
         rest: deque[Received] = deque((*pieces, End()))
         while True:  # at the latest, the body's end brings an ending
             now = max(now, next(places) * SPACING_SECONDS)
-            told = TICK if self.transform.wake_at <= now else rest.popleft()
-            for act in self.transform.step(told, now):
+            received = TICK if self.transform.wake_at <= now else rest.popleft()
+            for act in self.transform.step(received, now):
                 yield from _act(act, now)
                 later = transform.later(now, act)
                 waits, long_waits = waits + (later > now), long_waits + (later > now + 1)
@@ -228,9 +228,9 @@ def _headers(headers: Headers) -> str:
 
 
 def visible(data: bytes) -> str:
-    """Return bytes as text in which each is seen: CR as ␍, an end without a line end as ␃.
+    """Return bytes as text, with CR as ␍ and an end without a line end as ␃.
 
-    What is no UTF-8 is shown as Python writes it.
+    Bytes that are not UTF-8 are escaped as in Python.
     """
     text = data.decode("utf-8", "backslashreplace").replace("\r", "␍")
     return text if text.endswith("\n") or not text else text + "␃\n"

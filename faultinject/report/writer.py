@@ -1,4 +1,4 @@
-"""Events written to a stream by a thread of their own, past the locks of Python's buffers."""
+"""Writes events to a stream from a thread of its own, past the locks of Python's buffers."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def _write_raw(raw: io.RawIOBase, data: bytes) -> None:
 
 
 def open_sink(stream: TextIO | None) -> Sink:
-    """Return the way to write to a text stream. What it still has buffered goes first.
+    """Return a function that writes to a text stream, after what the stream still has buffered.
 
-    Characters that its encoding lacks are escaped. None stands for a stream that is gone.
+    Characters that the stream's encoding lacks are escaped. None is a stream that is gone.
     """
     encoding = getattr(stream, "encoding", None) or "utf-8"
     raw = _raw_file(stream)
@@ -64,10 +64,10 @@ LogFormat = Literal["text", "json"]
 BATCH_EVENTS = 500
 """Most events that are formatted before they are written."""
 GATHER_SECONDS = 0.02
-"""How long the thread lets events come together after the first. No one sees the delay, and
-waking the thread once for many saves nine tenths of its cost (some 20 µs an event)."""
+"""How long the thread waits for more events after the first. Nobody sees the delay, and to wake
+the thread once for many events saves nine tenths of its cost (about 20 µs per event)."""
 EXIT_SECONDS = 2.0
-"""How long the end of the output may take before what is left is given up."""
+"""How long the output may take to end. What is left then is given up."""
 
 _LEVELS: dict[Level, int] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
 _STOP = None
@@ -75,12 +75,12 @@ _Item = Event | str | None
 
 
 def json_line(event: Event) -> str:
-    """Return an event as one line of JSON; it is pure ASCII, so nothing in it is hostile."""
+    """Return an event as one line of JSON, in ASCII, so that it cannot harm a terminal."""
     return json.dumps(event.as_dict()) + "\n"
 
 
 def wants_color(stream: TextIO | None, environment: Mapping[str, str] = os.environ) -> bool:
-    """Return True if to colour what goes to a stream (https://no-color.org, FORCE_COLOR, TERM)."""
+    """Return True if a stream should get colours (https://no-color.org, FORCE_COLOR, TERM)."""
     if stream is None or environment.get("NO_COLOR"):
         return False
     if environment.get("FORCE_COLOR"):
@@ -91,9 +91,9 @@ def wants_color(stream: TextIO | None, environment: Mapping[str, str] = os.envir
 class EventOutput:
     """Writes events of at least ``level`` to ``stream`` while its ``with`` block runs.
 
-    At most ``limit`` events wait for a slow stream. The block's end waits ``exit_seconds`` for
-    the rest. A stream that fails or is closed (or None, as `sys.stdout` is if there was none at
-    start) makes no error: what it did not take counts as dropped.
+    At most ``limit`` events wait for a slow stream. The block's end waits ``exit_seconds`` for the
+    rest. A stream that fails, is closed, or is None (as `sys.stdout` can be) is not an error: the
+    events that it did not take count as dropped.
     """
 
     def __init__(
@@ -114,19 +114,18 @@ class EventOutput:
         self._queue: SimpleQueue[_Item] = SimpleQueue()
         self._stopping = threading.Event()
         self._closed = False
-        # Each number is changed by one thread only, so that none needs a lock: these in
-        # `listen`,
+        # Each number is changed by one thread only, so that none needs a lock. In `listen`:
         self._queued = 0
         self._not_queued = 0
-        # these in the thread.
+        # In the thread:
         self._finished = 0
         self._not_written = 0
         self._reported = 0
         self._given_up = 0
-        # A daemon, so that a stream that blocks for ever does not hold the interpreter.
+        # A daemon, so that the interpreter can exit while a stream blocks for ever.
         self._thread = threading.Thread(target=self._run, name="event-output", daemon=True)
 
-    # --- the side of those who report events ---
+    # --- called by those who report events ---
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -145,9 +144,9 @@ class EventOutput:
         self._given_up = self._queued - self._finished
 
     def listen(self, event: Event) -> None:
-        """Take an event to be written. Never blocks and never raises.
+        """Queue an event. Never blocks and never raises.
 
-        Like all of this class, it is for one thread: that of the event loop.
+        Like all methods, it is for one thread only: the event loop's.
         """
         if _LEVELS[event.level] < self._least_level:
             return
@@ -158,30 +157,30 @@ class EventOutput:
             self._queue.put(event)
 
     def write(self, text: str) -> None:
-        """Take text to be written as it is, in its turn among the events.
+        """Queue text, to be written as it is after the events before it.
 
-        It is for the few words at a run's end, and so the queue's limit does not count. With a
-        ``write``, the output can stand where a file is expected (`Summary.render`).
+        It is for the short summary at a run's end, so the queue's limit does not apply. The name
+        ``write`` lets the output be used as a file (`faultinject.report.table.render`).
         """
         if not self._closed:
             self._queue.put(text)
 
     @property
     def dropped(self) -> int:
-        """How many events were not written, for want of room or because the stream failed."""
+        """How many events were not written, for lack of room or because the stream failed."""
         return self._not_queued + self._not_written + self._given_up
 
-    # --- the thread's side ---
+    # --- in the thread ---
 
     def _run(self) -> None:
         sink = open_sink(self._stream)
-        go_on = True
-        while go_on:
+        is_open = True
+        while is_open:
             batch = self._next_batch()
-            go_on = self._write_batch(sink, batch) and batch[-1] is not _STOP
+            is_open = self._write_batch(sink, batch) and batch[-1] is not _STOP
 
     def _next_batch(self) -> list[_Item]:
-        """Wait for something to write, then take what is there; nothing follows `_STOP`."""
+        """Wait for something to write, and return all that is there. Nothing follows `_STOP`."""
         batch = [self._queue.get()]
         if self._queue.qsize() < BATCH_EVENTS:
             self._stopping.wait(GATHER_SECONDS)
@@ -189,7 +188,7 @@ class EventOutput:
         return batch + [self._queue.get() for _ in range(more)]
 
     def _write_batch(self, sink: Sink, batch: list[_Item]) -> bool:
-        """Write it if the stream lets us; say whether there is any use in going on."""
+        """Write the batch if the stream takes it; return False if it will take nothing more."""
         missing = self.dropped - self._reported
         events = sum(isinstance(item, Event) for item in batch)
         text = "".join(self._lines(batch, missing))

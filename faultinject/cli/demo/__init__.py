@@ -1,4 +1,4 @@
-"""``faultinject demo``: shows in a few seconds, without network or key, what the proxy does.
+"""``faultinject demo``: shows what the proxy does, in a few seconds, without a network or key.
 
 `setup` starts the parts, `client` sends the requests, `story` plays the demonstration and checks
 it, `screen` shows it.
@@ -23,7 +23,7 @@ Show another failure:
 
 
 class _Status(click.IntRange):
-    name = "status"  # the word in Click's error for a value that is no number
+    name = "status"  # for Click's error about a value that is not a number
 
 
 @click.command("demo", cls=HelpfulCommand, epilog=_EPILOG)

@@ -1,6 +1,6 @@
-"""The demonstration's client: asks an API over HTTPS through a proxy, as any program does.
+"""The demonstration's client. Like any program, it asks an API over HTTPS through a proxy.
 
-It trusts the proxy's certificate authority and nothing else.
+It trusts only the proxy's certificate authority.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class ApiResponse:
         return self.head.status
 
     def header(self, name: bytes) -> str | None:
-        """Return the value of the header of that (lower-case) name."""
+        """Return the value of a header; the name is in lower case."""
         value = find_header(self.head.headers, name)
         return None if value is None else value.decode("latin-1")
 
 
 class Watcher(Protocol):
-    """Is called with the parts of a response as they arrive."""
+    """Gets the parts of a response as they arrive."""
 
     def head(self, head: ResponseHead) -> None:
         """Take the head."""
@@ -126,7 +126,7 @@ async def _open_tunnel(tcp: trio.SocketStream, api: Authority) -> None:
 
 @define
 class TextReader:
-    """Reads the text of a streamed message, however its bytes are cut."""
+    """Reads the text of a streamed message, however its bytes are split."""
 
     _unread: bytearray = field(factory=bytearray)
 

@@ -1,6 +1,6 @@
 """What the demonstration prints.
 
-In colour if the output has colours, else as plain text; ASCII only where the encoding needs it.
+It is in colour if the output has colours, and in ASCII if the output's encoding needs that.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MIN_COLUMNS = 40
 _INDENT = 5
 _LABEL = 11
 _LABEL_STYLES = {"injected": "magenta", "forwarded": "green"}
-"""The colours that these outcomes have in the proxy's own lines."""
+"""The colours of these outcomes, as in the proxy's own lines."""
 
 
 class OutputClosedError(FaultinjectError):
@@ -36,9 +36,9 @@ class OutputClosedError(FaultinjectError):
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Raise an error of ours where rich raises `SystemExit`.
+        """Raise an error of ours where rich would raise `SystemExit`.
 
-        What is left in the stream's buffer is discarded, or Python would complain at exit.
+        The stream's buffer is discarded, or Python would complain at exit.
         """
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.file.fileno())
@@ -98,7 +98,7 @@ class Screen:
         self.line((text, "bold"), "  ", (more, "dim"))
 
     def parts(self, *parts: tuple[str, str]) -> None:
-        """Show who talks to whom: names, with a note below each."""
+        """Show the parts that talk to each other: their names, with a note below each."""
         arrow = f"  {self._glyphs.leads_to}  "
         names, notes = Text("  "), Text("  ")
         for number, (name, note) in enumerate(parts):

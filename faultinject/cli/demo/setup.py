@@ -1,7 +1,7 @@
 """Starts the parts of the demonstration: a fake API behind TLS, and the proxy.
 
-All of it is real and local: free ports of 127.0.0.1, and certificate authorities that are made
-for the demonstration in a temporary directory.
+They are real and local: free ports of 127.0.0.1, and certificate authorities that are made for the
+demonstration in a temporary directory.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class DemoSetup:
 async def open_setup(folder: Path, status: int, fails: Sequence[bool]) -> AsyncIterator[DemoSetup]:
     """Start everything, and stop it at the end. The certificates are kept in ``folder``.
 
-    ``fails`` is which requests shall get the status; the seed is chosen for that.
+    ``fails`` says which requests get the status; the seed is chosen to match.
     """
     async with trio.open_nursery() as nursery:
         api, events = FakeApi(TEXT, GAP_SECONDS), EventQueue()
