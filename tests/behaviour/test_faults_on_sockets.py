@@ -167,7 +167,9 @@ async def _open_bounded(bench: Bench, nursery: trio.Nursery, script: Script) -> 
 
     async def serve(stream: trio.abc.Stream) -> None:
         async with stream:
-            await Session(bench.runtime, 99, "client").run(HttpProxy(stream).serve)
+            await Session(bench.runtime, bench.runtime.next_session_id(), "client").run(
+                HttpProxy(stream).serve
+            )
 
     bench.runtime.dial = dial
     ours, theirs = memory_stream_pair()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 import trio
@@ -13,7 +11,6 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faultinject.errors import UpstreamError
 from faultinject.events import (
     ClientHelloRead,
     Event,
@@ -23,8 +20,7 @@ from faultinject.events import (
     SessionStarted,
 )
 from faultinject.settings import Limits
-from tests.support.bench import TARGET, Bench, echoes, get, ok, open_bench, post, trusting_context
-from tests.support.llm_api import chunk
+from tests.support.bench import TARGET, Bench, get, ok, open_bench, post, trusting_context
 from tests.support.peer import Cut, Peer
 from tests.support.tls_peers import client_hello
 
@@ -130,235 +126,12 @@ async def test_draining_ends_what_becomes_idle_later(autojump_clock):
         assert bench.of(SessionEnded)[0].reason == "the proxy stops"
 
 
-# Cancellation
-
-
 async def test_a_session_that_is_cut_off_says_so(autojump_clock):
     """It was not the client that ended it."""
     async with open_bench() as bench:
         await bench.tunnel()
         bench.cancel_sessions()
         assert (await bench.ended()).reason == "the proxy stopped"
-
-
-class CancelAtStep(trio.abc.Instrument):
-    """Cancels a bench's sessions when the tasks of the run have made so many steps."""
-
-    def __init__(self, bench: Bench, step: int) -> None:
-        self.bench = bench
-        self.left = step
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        self.left -= 1
-        if self.left == 0:
-            self.bench.cancel_sessions()
-
-
-Scene = Callable[[Bench], Awaitable[None]]
-
-
-async def injects(bench: Bench) -> None:
-    """An injected answer over TLS."""
-    bench.inject(1)
-    client = await bench.tls()
-    await client.ask(post("/", b"x" * 1000))
-    await client.close()
-
-
-async def forwards(bench: Bench) -> None:
-    """Two forwarded answers over TLS, the second on a connection that dies first."""
-
-    async def once(upstream: Peer) -> None:
-        await upstream.read_message()
-        await upstream.send(ok(b"hi"))
-        await upstream.read_message()
-
-    bench.upstream = once
-    client = await bench.tls()
-    await client.ask(get("/1"))
-    bench.upstream = echoes
-    await client.ask(get("/2"))
-    await client.close()
-
-
-async def changes_origins(bench: Bench) -> None:
-    """A client asks an origin, another one, and the first again."""
-    client = bench.connect()
-    await client.ask(get("/1"))
-    await client.ask(b"GET http://other.example/ HTTP/1.1\r\nHost: x\r\n\r\n")
-    await client.ask(get("/2"))
-    await client.close()
-
-
-async def relays(bench: Bench) -> None:
-    """A tunnel that is not looked into."""
-    client = await bench.tunnel("other.example:443")
-    await client.send(get("/", "other.example"))
-    await client.answer()
-    await client.close()
-
-
-async def upgrades(bench: Bench) -> None:
-    """A 101 and some bytes both ways."""
-
-    async def switches(upstream: Peer) -> None:
-        await upstream.read_message()
-        await upstream.send(b"HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
-        await upstream.send(await upstream.receive())
-
-    bench.upstream = switches
-    client = bench.connect()
-    await client.ask(get("/", TARGET, b"Connection: upgrade", b"Upgrade: x"))
-    await client.send(b"x")
-    await client.receive()
-    await client.close()
-
-
-async def waits_for_a_greeting(bench: Bench) -> None:
-    """A silent tunnel to a target whose upstream speaks first."""
-
-    async def greets(upstream: Peer) -> None:
-        await upstream.send(b"220\r\n")
-        await upstream.receive()
-
-    bench.upstream = greets
-    client = await bench.tunnel()
-    await client.receive()
-    await client.close()
-
-
-async def fails(bench: Bench) -> None:
-    """A refusal, and an upstream that cannot be reached."""
-    await bench.connect().ask(b"CONNECT x HTTP/1.1\r\nHost: x\r\n\r\n")
-    bench.dialer.failure = UpstreamError("dns", "no such name")
-    await bench.connect().ask(b"CONNECT other.example:1 HTTP/1.1\r\nHost: x\r\n\r\n")
-    client = bench.connect()
-    await client.ask(get("/", TARGET, b"Connection: close"))
-    await client.rest()
-
-
-async def _is_harmed(bench: Bench, rule: dict[str, Any]) -> None:
-    async def streams(upstream: Peer) -> None:
-        await upstream.read_message()
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-        await upstream.send(head + b"Transfer-Encoding: chunked\r\n\r\n")
-        await upstream.send(chunk(b"data: 1\n\n"), chunk(b"data: 2\n\n"), chunk(b""))
-        await upstream.rest()
-
-    bench.upstream = streams
-    bench.rules(rule, {"match": {"model": "none"}, "fault": {"respond": 500}})
-    client = await bench.tls()
-    await client.send(post("/v1/messages", b'{"stream": true}', b"Connection: close"))
-    await client.end()
-
-
-async def is_late(bench: Bench) -> None:
-    """A stream with a delay before each part of it."""
-    delays = [{"fixed": 1, "before": what} for what in ("upstream", "head", "body")]
-    await _is_harmed(bench, {"fault": {"delay": delays}})
-
-
-async def is_harmed(bench: Bench) -> None:
-    """A stream with a stall and an error in it."""
-    stalls = {"after": {"count": 1}, "stall": 1}
-    fails = {"after": {"count": 2}, "error": True}
-    await _is_harmed(bench, {"fault": {"stream": [stalls, fails]}})
-
-
-async def is_made(bench: Bench) -> None:
-    """A stream that no upstream sent, and that is reset."""
-    resets = {"after": {"count": 2}, "reset": True, "upstream": "skipped"}
-    await _is_harmed(bench, {"fault": {"stream": resets}})
-
-
-async def closes(bench: Bench) -> None:
-    """No answer at all."""
-    await _is_harmed(bench, {"fault": {"break": {"how": "close", "at": "request"}}})
-
-
-async def garbles(bench: Bench) -> None:
-    """Late garbage."""
-    await _is_harmed(bench, {"fault": {"break": {"how": "garbage"}, "delay": 1}})
-
-
-async def loses(bench: Bench) -> None:
-    """An answer in the place of the upstream's own, which is lost."""
-    await _is_harmed(bench, {"fault": {"respond": {"status": 529, "upstream": "answered"}}})
-
-
-async def refuses(bench: Bench) -> None:
-    """A CONNECT that is answered, and one that is not."""
-    bench.rules(
-        {"when": {"limit": 1}, "fault": {"respond": {"status": 407, "at": "connect"}}},
-        {"fault": {"break": {"how": "hang", "for": 1, "at": "connect"}}},
-    )
-    connect = b"CONNECT api.example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n"
-    client = bench.connect()
-    await client.ask(connect)
-    await client.send(connect)
-    await client.end()
-
-
-async def hangs(bench: Bench) -> None:
-    """A handshake that is not answered."""
-    bench.rules({"fault": {"break": {"how": "hang", "for": 1, "at": "handshake"}}})
-    with pytest.raises((trio.BrokenResourceError, ssl.SSLError)):
-        await bench.tls()
-
-
-@contextmanager
-def cancelled_at(bench: Bench, step: int) -> Iterator[None]:
-    """Cancel the sessions of a bench at a step of the block."""
-    instrument = CancelAtStep(bench, step)
-    trio.lowlevel.add_instrument(instrument)
-    try:
-        yield
-    finally:
-        trio.lowlevel.remove_instrument(instrument)
-
-
-@pytest.mark.parametrize(
-    "scene",
-    [
-        injects,
-        forwards,
-        changes_origins,
-        relays,
-        upgrades,
-        waits_for_a_greeting,
-        fails,
-        is_late,
-        is_harmed,
-        is_made,
-        closes,
-        garbles,
-        loses,
-        refuses,
-        hangs,
-    ],
-    ids=lambda scene: scene.__name__,
-)
-async def test_cancellation_anywhere_leaves_nothing_behind(autojump_clock, scene):
-    """Cancelled at its n-th step, for every n: no task and no connection is left.
-
-    Afterwards a client that asks is served as if nothing had happened.
-    """
-    step, done = 0, False
-    while not done:
-        step += 1
-        async with open_bench() as bench:
-            with cancelled_at(bench, step):
-                try:
-                    with trio.fail_after(1000):
-                        await scene(bench)
-                except (trio.BrokenResourceError, Cut, AssertionError):
-                    assert bench.cancelled
-            await bench.ended()
-            done = not bench.cancelled
-            assert all(pipe.closed for pipe in bench.doors)
-            bench.start_afresh(echoes)
-            assert (await bench.connect().ask(get("/after"))).body == b"GET /after HTTP/1.1 0"
-    assert step > 20
 
 
 # Hostile bytes

@@ -45,16 +45,25 @@ class Fault:
             nursery.cancel_scope.cancel()
 
 
-@asynccontextmanager
-async def fault(
-    folder: Path, probability: float = 0.0, settings: PluginSettings = DEFAULTS
-) -> AsyncIterator[Fault]:
-    """Open the host; afterwards nothing may be left, and no session may have failed."""
+async def trusting_dialer(folder: Path) -> Dialer:
+    """Return what shakes hands with the upstreams."""
     certificate = folder / "upstream.pem"
     certificate.write_bytes(authority().certificate_pem)
+    dialer = Dialer((), certificate, False, 20, lambda _socket: False)
+    await dialer._make_context()  # in a thread, while a clock that jumps would run on
+    return dialer
+
+
+@asynccontextmanager
+async def fault(
+    folder: Path,
+    probability: float = 0.0,
+    settings: PluginSettings = DEFAULTS,
+    dialer: Dialer | None = None,
+) -> AsyncIterator[Fault]:
+    """Open the host; afterwards nothing may be left, and no session may have failed."""
     async with open_bench(probability=probability) as bench:
-        dialer = bench.runtime.dialer = Dialer((), certificate, False, 20, lambda _socket: False)
-        await dialer._make_context()  # in a thread, while a clock that jumps would run on
+        bench.runtime.dialer = dialer or await trusting_dialer(folder)
         tunnels = duplex_tunnels(bench.nursery, bench.runtime, settings)
         yield Fault(bench, tunnels, itertools.count(1))
         await tunnels.drain()

@@ -2,11 +2,13 @@
 
 A test opens a bench, says what upstreams do, connects clients, and compares what comes out. Each
 bench that is left asserts that nothing was left behind: no task, no open connection, no
-`SessionFailed`. Only the dialler is a fake; everything between the two streams is the real code.
+`SessionFailed`, no place of a rule that is still taken, and that every session and exchange was
+reported once. Only the dialler is a fake; everything between the two streams is the real code.
 """
 
 from __future__ import annotations
 
+import itertools
 import ssl
 import tempfile
 import warnings
@@ -24,12 +26,19 @@ from faultinject.authority import Authority, TargetPattern
 from faultinject.config.rule_set import rule_set_of
 from faultinject.config.rules import read_rules
 from faultinject.errors import UpstreamError
-from faultinject.events import Event, ExchangeEnded, SessionEnded, SessionFailed
+from faultinject.events import (
+    Event,
+    ExchangeEnded,
+    SessionEnded,
+    SessionFailed,
+    SessionStarted,
+)
 from faultinject.proxy.http_proxy import HttpProxy
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import Session
 from faultinject.proxy.upstream.dial import Dialer, Origin
 from faultinject.rules import Counters, RuleSet
+from faultinject.rules.attempts import Attempt, Attempts, Identity
 from faultinject.settings import Limits, Settings
 from faultinject.tls.certificate_authority import CertificateAuthority
 from faultinject.tls.certificates import new_rsa_key
@@ -170,6 +179,21 @@ class ScriptedDialer:
             await trio.aclose_forcefully(pipe)
 
 
+class _AttemptsInView(Attempts):
+    """Attempts that are kept, so that a test can see whether each has ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun: list[Attempt] = []
+
+    def begin(self, identity: Identity, began_seconds: float) -> Attempt | None:
+        """Keep what the real ones return."""
+        attempt = super().begin(identity, began_seconds)
+        if attempt is not None:
+            self.begun.append(attempt)
+        return attempt
+
+
 @define(eq=False)
 class Bench:
     """A proxy without sockets."""
@@ -183,6 +207,7 @@ class Bench:
     runtime: Runtime = field(init=False)
     doors: list[Pipe] = field(factory=list)
     """The proxy's ends of the clients' connections."""
+    attempts: _AttemptsInView = field(factory=_AttemptsInView)
     cancelled: bool = False
     _scopes: list[trio.CancelScope] = field(factory=list)
     _clients: list[Pipe] = field(factory=list)
@@ -192,11 +217,13 @@ class Bench:
     def start(self) -> None:
         """Get ready for clients."""
         settings, self.dialer = self.settings, ScriptedDialer(self)
+        counters = Counters()
+        counters.attempts = self.attempts
         self.runtime = Runtime(
             limits=settings.limits,
             targets=settings.target_host,
             rule_set=rule_set_of(settings),
-            counters=Counters(),
+            counters=counters,
             leaves=leaves(),
             dialer=cast("Dialer", self.dialer),
             dial=self.dialer.dial,
@@ -289,6 +316,7 @@ class Bench:
         self.cancelled = False
         self.upstream = upstream
         self.dialer.failure = None
+        self.runtime.dial = self.dialer.dial
         self.inject(0)
 
     # The end
@@ -300,9 +328,21 @@ class Bench:
         await self.ended()
 
     def check_nothing_is_left(self) -> None:
-        """Assert that every connection was closed."""
+        """Assert that every connection was closed, and that all that began was reported to end."""
         assert all(pipe.closed for pipe in self.doors), "a client's connection is open"
         assert all(pipe.closed for pipe in self.dialer.pipes), "an upstream's connection is open"
+        started = [event.session for event in self.of(SessionStarted)]
+        ended = {event.session: event.exchanges for event in self.of(SessionEnded)}
+        assert sorted(started) == sorted(ended), "a session was not reported to end"
+        assert len(ended) == len(self.of(SessionEnded)), "a session was reported to end twice"
+        exchanges = sorted((event.session, event.exchange) for event in self.of(ExchangeEnded))
+        counted = [(session, n + 1) for session in sorted(ended) for n in range(ended[session])]
+        assert exchanges == counted, "not each exchange was reported once"
+        assert not any(attempt._open for attempt in self.attempts.begun), "an attempt is open"
+        counters = self.runtime.counters
+        groups = (group.values() for group in counters._grouped.values())
+        tallies = itertools.chain(counters._rules.values(), *groups)
+        assert not any(tally.open for tally in tallies), "a rule's place is taken"
 
 
 @asynccontextmanager

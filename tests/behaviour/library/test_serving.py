@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import pytest
 import trio
-from attrs import define
 
 from faultinject import PluginSettings, Settings, serve, serve_plugin
 from faultinject.errors import SettingsError, StartError
 from faultinject.events import Event, PluginStopped, ProxyStopped, Warned
+from tests.support.cancelling import cancelled_at
 
 
 def proxy_settings(folder: Path, **more: Any) -> Settings:
@@ -70,35 +70,15 @@ async def test_a_port_that_is_taken(tmp_path: Path) -> None:
 # -- cut short ----------------------------------------------------------------------------------
 
 
-@define(eq=False)
-class CancelsAt(trio.abc.Instrument):
-    """Cancels a scope at the n-th step that any task takes."""
-
-    scope: trio.CancelScope
-    step: int
-    steps: int = 0
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        """Count."""
-        self.steps += 1
-        if self.steps == self.step:
-            self.scope.cancel()
-
-
 async def cut_short(serving: Any, settings: Settings, step: int, events: list[Event]) -> bool:
     """Serve, be cancelled at a step, and return whether it was reached."""
-    with trio.CancelScope() as scope:
-        instrument = CancelsAt(scope, step)
-        trio.lowlevel.add_instrument(instrument)
-        try:
-            async with trio.open_nursery() as nursery:
-                await nursery.start(partial(serving, settings, listener=events.append))
-                for _ in range(3):
-                    await trio.lowlevel.checkpoint()
-                nursery.cancel_scope.cancel()
-        finally:
-            trio.lowlevel.remove_instrument(instrument)
-    return instrument.steps >= step
+    with trio.CancelScope() as scope, cancelled_at(step, scope.cancel) as cancelling:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(partial(serving, settings, listener=events.append))
+            for _ in range(3):
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+    return cancelling.reached
 
 
 @pytest.mark.parametrize("kind", ["proxy", "plugin"])
