@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 HTTPS_PORT = 443
 HTTP_PORT = 80
+_PLAIN = "http://"
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- looked for
 """Addresses that mean all of the machine's when listened on, and the address by which the machine
 itself connects then. Some systems cannot connect to the former."""
@@ -109,10 +110,14 @@ class TargetPattern:
 
     Without a port any port matches. ``*.example.com`` matches every name below ``example.com``, at
     any depth, but not ``example.com`` itself. ``*`` matches every host.
+    As ``http://127.0.0.1:11434`` it is a server without TLS, on port 80 if none is given.
     """
 
     host: str
     port: int | None = None
+    tls: bool = True
+    """Whether base-URL requests are sent to it over TLS. It matches the same requests either way:
+    in all others the client says whether it speaks TLS."""
     _suffix: str | None = field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -134,10 +139,28 @@ class TargetPattern:
         name, port_text = _split_port(text)
         return cls(normal_host(name), None if port_text is None else _port(port_text))
 
+    @classmethod
+    def parse_target(cls, text: str) -> TargetPattern:
+        """Read one pattern, which may begin with ``http://``. Raises `ValueError`."""
+        if not text.startswith(_PLAIN):
+            return cls.parse(text)
+        pattern = cls.parse(text.removeprefix(_PLAIN).removesuffix("/"))
+        return cls(pattern.host, pattern.port or HTTP_PORT, tls=False)
+
     @property
     def exact(self) -> bool:
         """Whether the pattern names one host."""
         return self._suffix is None
+
+    @property
+    def authority(self) -> Authority:
+        """Where base-URL requests go, for a pattern that names one host."""
+        return Authority(self.host, self.port or self.default_port)
+
+    @property
+    def default_port(self) -> int:
+        """The port that URLs leave out."""
+        return HTTPS_PORT if self.tls else HTTP_PORT
 
     def matches(self, host: str, port: int) -> bool:
         """Return True if a normal host and its port match the pattern."""
@@ -149,7 +172,8 @@ class TargetPattern:
 
     def __str__(self) -> str:
         host = self.host if self._suffix is not None else bracketed(self.host)
-        return host if self.port is None else f"{host}:{self.port}"
+        scheme = "" if self.tls else _PLAIN
+        return scheme + (host if self.port is None else f"{host}:{self.port}")
 
 
 @frozen

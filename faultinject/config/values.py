@@ -160,14 +160,14 @@ LISTENING_HOST = _text_only(_listening_host, "an address or host name", "ADDRESS
 
 
 def _target(text: str) -> TargetPattern:
-    return TargetPattern.parse(_without_user(text))
+    return TargetPattern.parse_target(_without_user(text))
 
 
 def _connect_to(text: str) -> ConnectTo:
     return ConnectTo.parse(_without_user(text))
 
 
-TARGETS = Listed(_target, may_be_empty=False, metavar="HOST[:PORT]")
+TARGETS = Listed(_target, may_be_empty=False, metavar="[http://]HOST[:PORT]")
 MAPPINGS = Listed(_connect_to, metavar="HOST:PORT:ADDRESS:PORT")
 HEADERS = HeaderLines(metavar="'NAME: VALUE'")
 

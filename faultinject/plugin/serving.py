@@ -169,4 +169,6 @@ def _command(settings: PluginSettings, registrations: Registrations) -> str:
 
 def _upstream_of(target: TargetPattern) -> str:
     """Return a target as Fault's option has it: a whole host, or all."""
-    return f"https://{target}" if target.exact else "*"
+    if not target.exact:
+        return "*"
+    return f"https://{target}" if target.tls else str(target)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
-from faultinject.authority import HTTPS_PORT, Authority, TargetPattern
+from faultinject.authority import Authority, TargetPattern
 from faultinject.errors import ClientProtocolError
 from faultinject.http.message import RequestHead
 from faultinject.providers.vendors import named_vendors, vendor_of, vendors_of_keys
@@ -20,10 +20,9 @@ MISDIRECTED = 421
 """Misdirected Request: this server cannot answer for the target (RFC 9110 section 15.5.20)."""
 
 
-def target_meant(targets: Sequence[TargetPattern], head: RequestHead) -> Authority:
+def target_meant(targets: Sequence[TargetPattern], head: RequestHead) -> TargetPattern:
     """Return the target that a request is for. Raises `ClientProtocolError` if that is unclear."""
-    single = [Authority(each.host, each.port or HTTPS_PORT) for each in targets if each.exact]
-    single = list(dict.fromkeys(single))
+    single = list({each.authority: each for each in reversed(targets) if each.exact}.values())[::-1]
     if not single:
         raise ClientProtocolError(
             "this is a proxy; to use it as a base URL, give a --target-host that is a single host"
@@ -41,7 +40,7 @@ def target_meant(targets: Sequence[TargetPattern], head: RequestHead) -> Authori
     )
 
 
-def _fitting(targets: Sequence[Authority], head: RequestHead) -> Sequence[Authority]:
+def _fitting(targets: Sequence[TargetPattern], head: RequestHead) -> Sequence[TargetPattern]:
     """Return the targets that a request may be for."""
     path = path_of(head)
     vendors = {target: vendor_of(target.host) for target in targets}

@@ -134,15 +134,16 @@ def _route(session: Session, head: RequestHead) -> Routed:
     if not head.target.startswith((b"/", b"*")):
         tls, authority, request = split_absolute(head)
         return Routed(request, Origin(authority, authority, tls=tls))
-    authority = target_meant(session.runtime.targets, head)
+    target = target_meant(session.runtime.targets, head)
+    authority = target.authority
     if not session.runtime.allows_foreign_keys:
         check_keys(head, authority)
     request = corrected(head, authority)
     mended_from = None if request is head else reported_path(head)
     if mended_from is not None:
         _warn_of_path(session, authority.host, mended_from, reported_path(request))
-    request = addressed_to(request, authority, HTTPS_PORT)
-    return Routed(request, Origin(authority, authority), mended_from)
+    request = addressed_to(request, authority, target.default_port)
+    return Routed(request, Origin(authority, authority, tls=target.tls), mended_from)
 
 
 def _check_host(head: RequestHead) -> None:

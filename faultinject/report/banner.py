@@ -36,7 +36,7 @@ def _proxy_lines(url: str, ca_cert: str | None) -> list[str]:
 
 
 def _base_url_lines(event: ProxyStarted) -> list[str]:
-    targets = [target for target in map(TargetPattern.parse, event.targets) if target.exact]
+    targets = [target for target in map(TargetPattern.parse_target, event.targets) if target.exact]
     if not targets:
         return []
     names = " or ".join(map(str, targets[:MOST_TARGETS]))

@@ -116,7 +116,7 @@ def as_targets(value: Iterable[TargetPattern | str]) -> tuple[TargetPattern, ...
     """Return target patterns; text is read."""
 
     def read(text: str) -> TargetPattern:
-        return TargetPattern.parse(_without_user(text))
+        return TargetPattern.parse_target(_without_user(text))
 
     targets = listed("target_host", value, TargetPattern, read)
     if not targets:

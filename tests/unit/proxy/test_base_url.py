@@ -20,7 +20,7 @@ def asking(path: str, *headers: tuple[bytes, bytes]) -> RequestHead:
 
 
 def meant(targets: tuple[str, ...], head: RequestHead) -> str:
-    return str(target_meant([TargetPattern.parse(target) for target in targets], head))
+    return str(target_meant([TargetPattern.parse(target) for target in targets], head).authority)
 
 
 @pytest.mark.parametrize("targets", [BOTH, BOTH[::-1], (*BOTH, "*.example.com", OPENAI)])
