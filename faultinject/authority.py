@@ -50,6 +50,14 @@ def is_ip(host: str) -> bool:
     return True
 
 
+def is_loopback(host: str) -> bool:
+    """Return True if a host or an address to listen on is this machine's alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")  # RFC 6761 section 6.3
+
+
 def bracketed(host: str) -> str:
     """Return the host as it is written before ``:port`` (IPv6 in brackets, RFC 3986)."""
     return f"[{host}]" if ":" in host else host

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import ipaddress
 import json
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from typing import TextIO
 import trio
 from attrs import evolve, frozen
 
+from faultinject.authority import is_loopback
 from faultinject.cli.signals import Contents, Serve, until_stopped
 from faultinject.cli.warning import warn
 from faultinject.errors import StartError
@@ -139,14 +139,6 @@ def _cannot_write(path: Path, error: OSError) -> StartError:
         f"cannot write the summary {path}: {error.strerror or error}; name a file in a directory"
         " that exists and is yours"
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Return True if only this machine can reach the address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")  # RFC 6761 section 6.3
 
 
 def raise_open_files_limit() -> None:

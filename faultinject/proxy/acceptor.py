@@ -14,7 +14,7 @@ from functools import partial
 import trio
 from attrs import define, field, frozen
 
-from faultinject.authority import Authority, bracketed
+from faultinject.authority import Authority, TargetPattern, bracketed
 from faultinject.errors import ClientGoneError
 from faultinject.events import Listener, Warned
 from faultinject.http.h1.connection import ClientConnection
@@ -128,10 +128,15 @@ class _Acceptor:
             self.sessions.add(session)
             self._spare_memory.began(len(self.sessions))
             try:
-                door = HttpProxy(stream, stream.acknowledge)
+                door = HttpProxy(stream, stream.acknowledge, self._target_of(stream))
                 await session.run(door.serve)
             finally:
                 self.sessions.discard(session)
+
+    def _target_of(self, stream: SocketStream) -> TargetPattern | None:
+        """Return the target whose own port a client has connected to; None for the proxy's."""
+        ports = self.runtime.target_ports
+        return ports.get(stream.socket.getsockname()[1]) if ports else None
 
     def _warn_no_room(self, reason: str) -> None:
         message = (

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import trio
 from attrs import define
 
-from faultinject.authority import HTTPS_PORT, Authority
+from faultinject.authority import HTTPS_PORT, Authority, TargetPattern, is_loopback
 from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
 from faultinject.faults.respond import InjectedResponse
 from faultinject.http.h1.connection import ClientConnection
@@ -43,6 +43,8 @@ class HttpProxy:
 
     stream: trio.abc.Stream
     on_partial_read: Callable[[], None] | None = None
+    target: TargetPattern | None = None
+    """The target that every base-URL request here is for; None if the request shows it."""
 
     async def serve(self, session: Session) -> SessionStage | None:
         """Answer requests until the client leaves, or sends a CONNECT, whose tunnel follows.
@@ -56,7 +58,7 @@ class HttpProxy:
             head_seconds=limits.head_seconds,
             on_partial_read=self.on_partial_read,
         )
-        http1 = Http1Session(session, client, lambda head: _route(session, head))
+        http1 = Http1Session(session, client, lambda head: _route(session, head, self.target))
         if (other := not_http(await http1.first_bytes(is_undecided))) is not None:
             await self._refuse_protocol(session, other)
             return None
@@ -129,12 +131,27 @@ def _tunnel_authority(target: str) -> Authority:
     return Authority.parse(target)
 
 
-def _route(session: Session, head: RequestHead) -> Routed:
+def _route(session: Session, head: RequestHead, target: TargetPattern | None) -> Routed:
     _check_host(head)
     if not head.target.startswith((b"/", b"*")):
         tls, authority, request = split_absolute(head)
-        return Routed(request, Origin(authority, authority, tls=tls))
-    target = target_meant(session.runtime.targets, head)
+        target = None if tls else _target_at(session, authority)
+        if target is None:
+            return Routed(request, Origin(authority, authority, tls=tls))
+        head = request
+    return _base_url_route(session, head, target or target_meant(session.runtime.targets, head))
+
+
+def _target_at(session: Session, authority: Authority) -> TargetPattern | None:
+    """Return the target whose own port a client names to us as a proxy.
+
+    A client that uses us as proxy for this machine too does so for the base URL that it was told.
+    """
+    ours = is_loopback(authority.host)
+    return session.runtime.target_ports.get(authority.port) if ours else None
+
+
+def _base_url_route(session: Session, head: RequestHead, target: TargetPattern) -> Routed:
     authority = target.authority
     if not session.runtime.allows_foreign_keys:
         check_keys(head, authority)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import trio
 from attrs import Factory, define, field
@@ -42,6 +42,8 @@ class Runtime:
     dial: Dial
     """Opens upstream connections that are ready for HTTP."""
     listener: Listener
+    target_ports: Mapping[int, TargetPattern] = field(factory=dict)
+    """The ports of ours at which every base-URL request is for one target."""
     relays_targets: bool = True
     """Whether a target's tunnel that cannot be intercepted is relayed. Not with the fake upstream:
     nothing that is meant for a target must reach the network."""
@@ -148,6 +150,7 @@ def runtime_of(
         dialer=dialer,
         dial=dial or dialer.dial,
         listener=run.listener,
+        target_ports=run.target_ports,
         relays_targets=relays_targets,
         cannot_intercept=authority.reason if isinstance(authority, NoAuthority) else None,
         refuses_websockets=run.settings.refuse_websocket,

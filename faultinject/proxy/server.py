@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
 import trio
-from attrs import frozen
+from attrs import evolve, field, frozen
 
-from faultinject.authority import bracketed, local_url
+from faultinject.authority import TargetPattern, bracketed, local_url
 from faultinject.errors import StartError
 from faultinject.events import Listener, ProxyStarted, ProxyStopped
 from faultinject.proxy.startup import Run, Running, check_kind, ignore_event
@@ -26,6 +26,8 @@ class RunningProxy(Running):
 
     host: str
     port: int
+    base_urls: Mapping[TargetPattern, str] = field(factory=dict)
+    """The base URL of each target that has a port of its own."""
 
     @property
     def url(self) -> str:
@@ -59,11 +61,17 @@ async def serve_run(
     async with AsyncExitStack() as owned:
         for tcp in listeners:
             await owned.enter_async_context(tcp)
+        if run.settings.port_per_target:
+            listeners = [*listeners, *await _listen_for_targets(run, owned)]
         running = RunningProxy(
             ca_cert=run.authority.certificate_path,
             draining=run.draining,
             host=run.settings.host,
             port=listeners[0].socket.getsockname()[1],
+            base_urls={
+                target: local_url(run.settings.host, port)
+                for port, target in run.target_ports.items()
+            },
         )
         with run.announced(_started(run, running), ProxyStopped):
             task_status.started(running)
@@ -101,6 +109,16 @@ async def _listen(settings: Settings) -> list[trio.SocketListener]:
         for spare in listeners[1:]:
             await spare.aclose()
         del listeners[1:]
+    return listeners
+
+
+async def _listen_for_targets(run: Run, owned: AsyncExitStack) -> list[trio.SocketListener]:
+    """Listen on a free port for each target that is one host, and note which port is whose."""
+    listeners = []
+    for target in dict.fromkeys(target for target in run.settings.target_host if target.exact):
+        [tcp] = await _listen(evolve(run.settings, proxy_port=0))
+        listeners.append(await owned.enter_async_context(tcp))
+        run.target_ports[tcp.socket.getsockname()[1]] = target
     return listeners
 
 

@@ -15,7 +15,7 @@ import trio
 from attrs import define, field, frozen
 
 import faultinject
-from faultinject.authority import Authority
+from faultinject.authority import Authority, TargetPattern
 from faultinject.config.rule_set import (
     Composed,
     asked_probability,
@@ -107,6 +107,8 @@ class Run:
     """Called with each rule set that replaces the one before."""
     counters: Counters = field(factory=Counters, init=False)
     """How often each rule was reached and fired."""
+    target_ports: dict[int, TargetPattern] = field(factory=dict, init=False)
+    """The ports at which the proxy is the base URL of one target, once they listen."""
     draining: trio.Event = field(factory=trio.Event, init=False)
 
     @classmethod

@@ -197,6 +197,9 @@ class Settings:
     """File that says how to reach the proxy (JSON). It exists only while the proxy listens."""
     limits: Limits = field(factory=Limits, validator=check.is_a(Limits, "a Limits"))
     """Limits on everything that a stranger could make large. Not an option."""
+    port_per_target: bool = field(default=False, validator=check.flag)
+    """Whether each target that is one host has a free port of its own too, at which the proxy is
+    its base URL. Not an option; ``faultinject run`` sets it."""
     gives_memory_back: bool = field(default=False, validator=check.flag)
     """Whether memory goes back to the system after a surge of clients, by a run of the garbage
     collector and malloc_trim(3). Both act on the whole process, so it is off for programs that
