@@ -438,7 +438,27 @@ _RUN_PORT = evolve(
     " proxy alone.",
 )
 
+VIA = Option(
+    name="via",
+    kind=choice("proxy", "base-url", "auto"),
+    group=COMMAND,
+    default="auto",
+    help="How the command's clients are led to the proxy: by HTTPS_PROXY and its like, by a base"
+    " URL for each target, or by the former, and the latter where it is needed: for local servers,"
+    " and for a Node before 22.21 or 24.5.",
+)
+JAVA = Option(
+    name="java",
+    kind=FLAG,
+    group=COMMAND,
+    default="false",
+    help="Set JAVA_TOOL_OPTIONS too, because there is a Java program in the command. Without it"
+    " that is done if the command is java, mvn, gradle or the like.",
+)
+
 RUN_OPTIONS = (
+    VIA,
+    JAVA,
     VERBOSE,
     LOG_FILE,
     *(

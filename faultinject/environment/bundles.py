@@ -18,6 +18,7 @@ from pathlib import Path
 
 from attrs import define, field
 
+from faultinject.environment.java_options import PASSWORD
 from faultinject.errors import StartError
 from faultinject.files import read_plain_file
 
@@ -71,10 +72,36 @@ class Bundles:
         OpenSSL looks for files there by a hash of their subject, and so finds those of the user;
         our CA it has from SSL_CERT_FILE. Others read all files.
         """
-        theirs = named or ssl.get_default_verify_paths().openssl_capath
+        theirs = named or _compiled_in_folder()
         own = self.addition(None).parent / "ca"
         self._write(own / "ca.pem", self.ca_pem)
         return os.pathsep.join((theirs, str(own)))
+
+    def trust_store(self, named: str | None) -> Path:
+        """Return the same as `bundle` as a trust store of Java's, of the usual password."""
+        from faultinject.tls.certificates import java_trust_store  # late: cryptography is heavy
+
+        bundle = self.bundle(named)
+        file = bundle.with_suffix(".p12")  # it differs each time: it is named by what is in it
+        if file.exists():
+            _note_use(file)
+        else:
+            self._write(file, java_trust_store(certificates_in(bundle), PASSWORD))
+        return file
+
+    def wget_settings(self, named: str | None, roots: str | None) -> Path:
+        """Return a file of what wget reads now, and the setting that makes it trust our CA.
+
+        ``named`` is the user's own file for wget, ``roots`` as ``named`` in `bundle`.
+        wget made with GnuTLS reads no other variable. The user's file may hold a password, so that
+        this one is the user's alone.
+        """
+        own = Path(named) if named else Path.home() / ".wgetrc"
+        text = b""
+        with suppress(OSError):
+            text = read_plain_file(own, _MOST_BYTES).rstrip(b"\n") + b"\n"
+        setting = f"ca_certificate = {self.bundle(roots)}\n".encode()
+        return self._written(text + setting, ".wgetrc", mode=0o600)
 
     def _of_user(self, named: str | None) -> bytes:
         """Return the certificates in a file or directory of the user's; none are nothing."""
@@ -99,21 +126,20 @@ class Bundles:
                 )
         return self._system
 
-    def _written(self, pem: bytes) -> Path:
+    def _written(self, data: bytes, ending: str = ".pem", mode: int = 0o644) -> Path:
         """Return the file that holds this, and note that it is used."""
-        name = hashlib.sha256(pem).hexdigest()[:16] + ".pem"
+        name = hashlib.sha256(data).hexdigest()[:16] + ending
         file = self.data_dir / FOLDER_NAME / name
-        self._write(file, pem)
+        self._write(file, data, mode)
         return file
 
-    def _write(self, file: Path, pem: bytes) -> None:
+    def _write(self, file: Path, data: bytes, mode: int = 0o644) -> None:
         try:
-            if file.exists() and file.read_bytes() == pem:
-                with suppress(OSError):  # the directory of another user's, read only
-                    os.utime(file)
+            if file.exists() and file.read_bytes() == data:
+                _note_use(file)
                 return
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-            _replace(file, pem)
+            _replace(file, data, mode)
             _forget_unused(file.parent)
         except OSError as error:
             raise StartError(
@@ -139,7 +165,7 @@ def joined(certificates: Iterable[bytes]) -> bytes:
 
 def system_roots(files: Iterable[str] = SYSTEM_FILES) -> bytes:
     """Return the certificates (PEM) that this system trusts; empty if none are found."""
-    for name in (ssl.get_default_verify_paths().openssl_cafile, *files):
+    for name in (_compiled_in(), *files):
         with suppress(OSError):
             if found := joined(certificates_in(Path(name))):
                 return found
@@ -149,13 +175,27 @@ def system_roots(files: Iterable[str] = SYSTEM_FILES) -> bytes:
     return joined(ssl.DER_cert_to_PEM_cert(each).encode().strip() for each in der)
 
 
-def _replace(file: Path, pem: bytes) -> None:
+def _compiled_in() -> str:
+    """Return where OpenSSL looks for the system's roots, whatever the environment says."""
+    return ssl.get_default_verify_paths().openssl_cafile
+
+
+def _compiled_in_folder() -> str:
+    return ssl.get_default_verify_paths().openssl_capath
+
+
+def _note_use(file: Path) -> None:
+    with suppress(OSError):  # in a directory of another user's
+        os.utime(file)
+
+
+def _replace(file: Path, data: bytes, mode: int) -> None:
     """Write a file whole or not at all: other runs may read it at this moment."""
     handle, temporary = tempfile.mkstemp(prefix=file.name, suffix=".new", dir=file.parent)
     try:
         with os.fdopen(handle, "wb") as new:
-            new.write(pem)
-        Path(temporary).chmod(0o644)
+            new.write(data)
+        Path(temporary).chmod(mode)
         Path(temporary).replace(file)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -33,6 +33,8 @@ class Holds(Enum):
     """A file of certificates that are trusted beside the client's own."""
     FOLDER = auto()
     """Directories of certificates."""
+    WGETRC = auto()
+    """wget's settings."""
     ONE = auto()
     """``1``."""
 
@@ -77,6 +79,10 @@ VARIABLES = (
     ClientVariable("GIT_SSL_CAINFO", Holds.BUNDLE, "Git"),
     ClientVariable("PIP_CERT", Holds.BUNDLE, "pip", falls_back="REQUESTS_CA_BUNDLE"),
     ClientVariable("npm_config_cafile", Holds.BUNDLE, "npm"),
+    ClientVariable(
+        "CODEX_CA_CERTIFICATE", Holds.BUNDLE, "Codex, before SSL_CERT_FILE", "SSL_CERT_FILE"
+    ),
+    ClientVariable("WGETRC", Holds.WGETRC, ""),
     ClientVariable("NODE_EXTRA_CA_CERTS", Holds.EXTRA, "Node, Bun"),
     ClientVariable("NODE_USE_ENV_PROXY", Holds.ONE, "Node from 24.5 or 22.21: use the proxy"),
 )
@@ -113,6 +119,10 @@ class Roots(Protocol):
         """Return the user's directories, or the system's, and one with our CA."""
         ...
 
+    def wget_settings(self, named: str | None, roots: str | None) -> Path:
+        """Return a file of what wget reads now, and the setting that makes it trust our CA."""
+        ...
+
 
 Changes = dict[str, str | None]
 """What is changed of an environment, by variable; None unsets it."""
@@ -143,13 +153,17 @@ class ClientEnvironment:
         make: dict[Holds, Callable[[ClientVariable], str | None]] = {
             Holds.PROXY: lambda _: self.proxy_url,
             Holds.NOTHING: lambda _: None,
-            Holds.EXCEPTIONS: lambda _: ",".join(self._exceptions()),
+            Holds.EXCEPTIONS: lambda _: ",".join(self.exceptions()),
             Holds.BUNDLE: lambda v: str(self.roots.bundle(self._set_by_user(v))),
             Holds.EXTRA: lambda v: str(self.roots.addition(self._set_by_user(v))),
             Holds.FOLDER: lambda v: self.roots.folder(self.user.get(v.name) or None),
+            Holds.WGETRC: lambda v: str(self._wget_settings(self.user.get(v.name) or None)),
             Holds.ONE: lambda _: "1",
         }
         return make[variable.holds](variable)
+
+    def _wget_settings(self, named: str | None) -> str:
+        return str(self.roots.wget_settings(named, self.user.get("SSL_CERT_FILE") or None))
 
     def _set_by_user(self, variable: ClientVariable) -> str | None:
         """Return the file that such a client would use now, if a variable names one."""
@@ -160,7 +174,8 @@ class ClientEnvironment:
             name = next((v.falls_back for v in VARIABLES if v.name == name), None)
         return None
 
-    def _exceptions(self) -> Iterator[str]:
+    def exceptions(self) -> Iterator[str]:
+        """Yield the entries of NO_PROXY: the user's and those of our own, but for targets'."""
         text = self.user.get("no_proxy") or self.user.get("NO_PROXY") or ""
         entries = [entry for part in text.split(",") if (entry := part.strip())]
         for entry in dict.fromkeys((*entries, *WITHOUT_PROXY)):

@@ -120,6 +120,8 @@ Only = Literal["model", "api", "all"]
 TunnelMode = Literal["duplex", "reply"]
 """What a plugin's host does with the answer to a chunk: ``duplex`` sends it on in the chunk's
 direction (as Fault does), ``reply`` gives it back to the chunk's sender."""
+Via = Literal["proxy", "base-url", "auto"]
+"""How a command's clients are led to the proxy: by its variables, by base URLs, or as needed."""
 
 
 @frozen(kw_only=True)
@@ -243,3 +245,7 @@ class RunSettings(Settings):
 
     log_file: Path | None = field(default=None, converter=check.as_path, validator=check.path)
     """File for the proxy's lines."""
+    via: Via = field(default="auto", validator=check.one_of("proxy", "base-url", "auto"))
+    """How the command's clients are led to the proxy."""
+    java: bool = field(default=False, validator=check.flag)
+    """Whether there is a Java program in the command."""

@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+import warnings
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from attrs import define, field, frozen
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    pkcs12,
+)
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from faultinject.authority import is_ip
@@ -156,3 +164,20 @@ class Issuer:
             .add_extension(_key_identifier(issuer), critical=False)
             .sign(self.key, hashes.SHA256())
         )
+
+
+def java_trust_store(certificates: Iterable[bytes], password: str) -> bytes:
+    """Return a trust store (PKCS #12, as Java 8u301 and later read it) of certificates in PEM.
+
+    What cannot be read is left out: some systems trust certificates that are not quite right.
+    """
+    entries = []
+    for number, pem in enumerate(certificates):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about serial numbers of old roots
+            try:
+                certificate = x509.load_pem_x509_certificate(pem)
+            except ValueError:
+                continue
+        entries.append(pkcs12.PKCS12Certificate(certificate, f"ca-{number}".encode()))
+    return pkcs12.serialize_java_truststore(entries, BestAvailableEncryption(password.encode()))

@@ -23,8 +23,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     # From the ground up. A room is a package or a module; of two that fit the smaller one counts.
     ("errors", "events", "authority", "matchers", "files"),
     ("net", "http.message", "providers.framing"),
-    ("settings", "tls", "http", "environment"),
-    ("providers",),
+    ("settings", "tls", "http"),
+    ("providers", "environment"),
     ("faults",),
     ("rules",),
     ("config",),
@@ -79,8 +79,10 @@ LATE: dict[str, set[str]] = {
     "": {"importlib"},
     "cli": {"cli.entry"},
     "cli.commands": {"cli.help"},
+
     "cli.runner": {"report.table"},
     "config.file": {"config.yaml"},
+    "environment.bundles": {"tls.certificates"},
     "plugin.serving": {"plugin.bridge.grpc_server"},
     "proxy.server": {"proxy.acceptor"},
     "pytest_plugin": {"testing.pytest_session"},

@@ -269,6 +269,34 @@ def test_what_is_no_pattern_is_refused(text: str, problem: str) -> None:
         TargetPattern.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "written", "authority"),
+    [
+        ("http://127.0.0.1:11434", "http://127.0.0.1:11434", Authority("127.0.0.1", 11434)),
+        ("http://LocalHost/", "http://localhost:80", Authority("localhost", 80)),
+        ("http://[::1]:1", "http://[::1]:1", Authority("::1", 1)),
+        ("a.example", "a.example", Authority("a.example", 443)),
+        ("a.example:1", "a.example:1", Authority("a.example", 1)),
+    ],
+)
+def test_a_target_may_be_a_server_without_tls(
+    text: str, written: str, authority: Authority
+) -> None:
+    """Its port is 80 then, if none is given."""
+    target = TargetPattern.parse_target(text)
+    assert (str(target), target.authority) == (written, authority)
+    assert target.tls is not text.startswith("http://")
+    assert TargetPattern.parse_target(written) == target
+    assert target.matches(authority.host, authority.port)
+
+
+@pytest.mark.parametrize("text", ["http://", "http://a/v1", "https://a", "HTTP://a", "http://a:x"])
+def test_what_is_no_target_is_refused(text: str) -> None:
+    """A path would be ignored, and https:// needs no word."""
+    with pytest.raises(ValueError, match="is not a"):
+        TargetPattern.parse_target(text)
+
+
 # --connect-to
 
 

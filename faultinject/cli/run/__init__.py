@@ -1,7 +1,9 @@
 """``faultinject run``: runs a command behind the proxy, and reports what became of its calls.
 
-`client_variables` and `bundles` make the command's environment, `child_process` starts it,
-`supervise` runs the proxy beside it, `command_run` writes the lines and the report.
+`routes` decides how its clients are led to the proxy, `environment` makes the command's
+environment (of `client_variables`, `vendor_variables`, `bundles` and `java_options`),
+`child_process` starts it, `supervise` runs the proxy beside it, and `command_run` writes the lines
+and the report.
 """
 
 from __future__ import annotations
@@ -13,10 +15,14 @@ import click
 from attrs import evolve
 
 from faultinject.cli.commands import HelpfulCommand, settings_as
+from faultinject.cli.run.command_environment import EnvironmentMaker, has_java
 from faultinject.cli.run.command_run import CommandRun
+from faultinject.cli.run.routes import route_of
 from faultinject.cli.table_options import table_options
+from faultinject.cli.warning import warn
 from faultinject.config import RUN_OPTIONS
 from faultinject.settings import RunSettings
+from faultinject.tls.certificate_authority import default_data_dir
 
 _EPILOG = """\
 See how a program takes an API that is overloaded, without key and network:
@@ -45,4 +51,11 @@ def run_command(command: tuple[str, ...], **given: Any) -> int:
     settings = settings_as(RunSettings, given, RUN_OPTIONS)
     if given["proxy_port"] is None:  # one of a file or a variable is for the proxy alone
         settings = evolve(settings, proxy_port=0)
-    return CommandRun(settings, command, os.environ, verbose=bool(given["verbose"])).run()
+    maker = EnvironmentMaker(
+        route_of(settings, os.environ, warn),
+        os.environ,
+        settings.data_dir or default_data_dir(),
+        warn,
+        java=settings.java or has_java(command),
+    )
+    return CommandRun(maker, command, verbose=bool(given["verbose"])).run()

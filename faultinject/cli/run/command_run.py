@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -15,6 +15,7 @@ from attrs import define, evolve, field
 from faultinject.cli.entry import only_cause
 from faultinject.cli.proxy import PROXY
 from faultinject.cli.run.child_process import CommandError
+from faultinject.cli.run.command_environment import Address, EnvironmentMaker
 from faultinject.cli.run.supervise import Supervisor, environment_with
 from faultinject.cli.runner import (
     check_summary,
@@ -23,28 +24,28 @@ from faultinject.cli.runner import (
     warn_of_address,
     write_summary,
 )
-from faultinject.cli.warning import warn, write_line
-from faultinject.environment.bundles import Bundles
-from faultinject.environment.client_variables import ClientEnvironment
+from faultinject.cli.warning import write_line
 from faultinject.errors import StartError
 from faultinject.events import Event
 from faultinject.proxy.server import RunningProxy
 from faultinject.report import EventOutput, Summary, wants_color
 from faultinject.settings import RunSettings
-from faultinject.tls.certificate_authority import default_data_dir
 
 
 @define(eq=False)
 class CommandRun:
     """Runs a command once."""
 
-    settings: RunSettings
+    maker: EnvironmentMaker
     command: Sequence[str]
-    user: Mapping[str, str]
-    """The user's environment."""
     verbose: bool = False
     _owned: ExitStack = field(factory=ExitStack, init=False)
     """What is closed when the command and the proxy have ended."""
+
+    @property
+    def settings(self) -> RunSettings:
+        """The settings, with the user's own base URLs among the targets."""
+        return self.maker.route.settings
 
     def run(self) -> int:
         """Run the command; return the exit code.
@@ -91,18 +92,8 @@ class CommandRun:
     # The command's environment
 
     def _environment(self, running: RunningProxy) -> dict[str, str]:
-        if running.ca_cert is None:
-            raise StartError(
-                "there is no certificate authority, so that the command's clients could not trust"
-                " the proxy: name a directory for it with --data-dir"
-            )
-        data_dir = self.settings.data_dir or default_data_dir()
-        bundles = Bundles(data_dir, running.ca_cert.read_bytes(), warn)
-        clients = ClientEnvironment(self.user, running.url, self.settings.target_host, bundles)
-        changes = clients.changes()
-        for entry, target in clients.uncovered:
-            warn(f"NO_PROXY: {entry} is left out for the command, because it covers {target}")
-        return environment_with(self.user, changes)
+        address = Address(running.url, running.ca_cert, running.base_urls)
+        return environment_with(self.maker.user, self.maker.changes(address))
 
     # What is told
 

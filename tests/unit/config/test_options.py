@@ -3,11 +3,11 @@
 import attrs
 import pytest
 
-from faultinject.config.options import CA_OPTIONS, FILE_OPTIONS, PROXY_OPTIONS
-from faultinject.settings import Settings
+from faultinject.config.options import CA_OPTIONS, FILE_OPTIONS, PROXY_OPTIONS, RUN_OPTIONS
+from faultinject.settings import RunSettings, Settings
 
 SETTINGS = [option for option in PROXY_OPTIONS if option.setting]
-NO_OPTION = {"gives_memory_back", "limits", "short_form"}
+NO_OPTION = {"gives_memory_back", "limits", "port_per_target", "short_form"}
 
 
 def test_every_setting_has_one_option():
@@ -25,6 +25,17 @@ def test_the_default_shown_is_the_default_used(option):
     else:
         value = option.kind.from_arguments([option.default])
         assert value == getattr(Settings(seed=1), option.setting)
+
+
+def test_a_commands_settings_have_one_option_each():
+    """The proxy's, and those of the command; the port's default is another."""
+    fields = {field.name for field in attrs.fields(RunSettings)} - NO_OPTION
+    options = [option for option in RUN_OPTIONS if option.setting]
+    assert sorted(option.setting for option in options) == sorted(fields)
+    for option in options:
+        if option.default is not None:
+            value = option.kind.from_arguments([option.default])
+            assert value == getattr(RunSettings(seed=1), option.setting)
 
 
 def test_names_are_unique_and_follow_one_pattern():

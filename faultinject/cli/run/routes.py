@@ -1,0 +1,124 @@
+"""How a command's clients are led to the proxy: by the proxy's variables, by base URLs, or both."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from faultinject.authority import TargetPattern, is_loopback
+from faultinject.environment.client_variables import proxy_in
+from faultinject.environment.vendor_variables import own_urls, without_variable
+from faultinject.errors import SettingsError
+from faultinject.settings import RunSettings
+
+_VERSION = re.compile(r"v(\d+)\.(\d+)")
+_VERSION_SECONDS = 5.0
+
+
+@frozen
+class Route:
+    """How the clients are led."""
+
+    settings: RunSettings
+    """With the user's own base URLs among the targets."""
+    proxy: bool
+    """Whether the proxy's variables are set."""
+    base_url_targets: tuple[TargetPattern, ...]
+    """The targets whose base URLs are set."""
+    seen_by_proxy: tuple[TargetPattern, ...]
+    """The targets that no entry of NO_PROXY may cover."""
+
+
+def route_of(
+    settings: RunSettings,
+    environment: Mapping[str, str],
+    warn: Callable[[str], None],
+    is_node_old: Callable[[Mapping[str, str]], bool] | None = None,
+) -> Route:
+    """Decide how the clients are led. Raises `SettingsError` if they use another proxy already."""
+    if (variable := proxy_in(environment)) is not None:
+        raise SettingsError(
+            f"{variable} names a proxy of yours, through which faultinject cannot connect yet; if"
+            f" hosts can be reached without it: env -u {variable} faultinject run ..."
+        )
+    own = [each.target for each in own_urls(environment)]
+    targets = tuple(dict.fromkeys((*settings.target_host, *own)))
+    by_url = _by_base_url(settings, environment, targets, is_node_old or has_old_node)
+    if settings.via == "base-url":
+        for target in without_variable(environment, targets, fake=settings.fake_upstream):
+            warn(f"{target}: no variable tells clients its base URL; use --via proxy for it")
+    # A local server that a variable names is led to by that variable: the command may talk to
+    # others on this machine, and these are left alone.
+    local = {each for each in own if is_loopback(each.host)} - set(settings.target_host)
+    return Route(
+        evolve(settings, target_host=targets, port_per_target=bool(by_url)),
+        proxy=settings.via != "base-url",
+        base_url_targets=by_url,
+        seen_by_proxy=tuple(each for each in targets if each not in local),
+    )
+
+
+def _by_base_url(
+    settings: RunSettings,
+    environment: Mapping[str, str],
+    targets: tuple[TargetPattern, ...],
+    is_node_old: Callable[[Mapping[str, str]], bool],
+) -> tuple[TargetPattern, ...]:
+    """Return the targets whose base URLs are set.
+
+    Without a choice: local servers, which some clients (Go's) ask for without any proxy, and all
+    if there is a Node whose ``fetch`` heeds no proxy.
+    """
+    exact = tuple(target for target in targets if target.exact)
+    if settings.via == "proxy":
+        return ()
+    if settings.via == "base-url" or is_node_old(environment):
+        return exact
+    return tuple(target for target in exact if not target.tls)
+
+
+def has_old_node(environment: Mapping[str, str]) -> bool:
+    """Return True if a ``node`` on PATH does not know NODE_USE_ENV_PROXY."""
+    return any(not heeds_proxy(_version_of(node)) for node in _nodes(environment))
+
+
+def heeds_proxy(version: str) -> bool:
+    """Return True if a version of Node (``v22.21.0``) uses the proxy of its environment.
+
+    NODE_USE_ENV_PROXY came with 22.21 and 24.0, and for all of ``http`` with 24.5:
+    https://nodejs.org/api/cli.html#node_use_env_proxy1. What is no version is taken for a new one.
+    """
+    found = _VERSION.match(version)
+    if found is None:
+        return True
+    major, minor = map(int, found.groups())
+    return (major, minor) >= (24, 5) or (major == 22 and minor >= 21)
+
+
+def _nodes(environment: Mapping[str, str]) -> Iterator[Path]:
+    seen = set()
+    for folder in environment.get("PATH", os.defpath).split(os.pathsep):
+        file = Path(folder or ".", "node")
+        if os.access(file, os.X_OK) and file.is_file() and (real := file.resolve()) not in seen:
+            seen.add(real)
+            yield file
+
+
+def _version_of(node: Path) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603 -- the user's own
+            [node, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=_VERSION_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return ""
+    return done.stdout
