@@ -79,7 +79,6 @@ LATE: dict[str, set[str]] = {
     "": {"importlib"},
     "cli": {"cli.entry"},
     "cli.commands": {"cli.help"},
-
     "cli.runner": {"report.table"},
     "config.file": {"config.yaml"},
     "environment.bundles": {"tls.certificates"},
