@@ -62,10 +62,9 @@ class Proxy:
         """Take what shall fail, and who answers if nothing does; nothing is started yet.
 
         ``rules``, ``preset`` and ``optional`` are as for the methods `rules` and `preset`.
-        ``upstream`` is ``fake``, ``real``, or the URL of a server that answers for the targets.
-        ``thread`` is one that is shared. The ``settings`` are fields of `Settings`, with other
-        defaults: targets are the APIs that are known, and streams of the fake API have no pauses.
-        Raises `SettingsError`.
+        ``upstream`` is as for the method `upstream`; ``thread`` is one that is shared. The
+        ``settings`` are fields of `Settings`, with other defaults: targets are the APIs that are
+        known, and streams of the fake API have no pauses. Raises `SettingsError`.
         """
         self._shared = thread
         self._upstream = upstream
@@ -73,6 +72,9 @@ class Proxy:
         self._wanted = Wanted()
         self._recorder = Recorder()
         self._owned = ExitStack()
+        """The thread, if it is not shared."""
+        self._app = ExitStack()
+        """The user's app, if one answers for the targets."""
         self._opened: _Opened | None = None
         self._is_open = False
         self.add(rules, preset, optional=optional)
@@ -102,6 +104,24 @@ class Proxy:
     def preset(self, *names: str, optional: bool = False) -> None:
         """Add presets, as ``overloaded`` or ``overloaded@first=2``; the rest is as for `rules`."""
         self._want(self._wanted.with_presets(names, optional=optional))
+
+    def upstream(self, upstream: Upstream) -> None:
+        """Have something else answer for the targets, before the first request.
+
+        It is ``fake``, ``real``, the URL of a server, or an ASGI or WSGI app, which is served as
+        long as the proxy is. Raises `SettingsError`, `StartError`.
+        """
+        if self.exchanges:
+            raise SettingsError("upstream: requests have come already; say it before the first")
+        before, self._upstream = self._upstream, upstream
+        if self._is_open:
+            app = self._app
+            try:
+                self._open(self._was_opened.thread)
+            except BaseException:
+                self._upstream = before
+                raise
+            app.close()
 
     def _want(self, wanted: Wanted) -> None:
         """Put other rules in force, or nothing changes."""
@@ -211,12 +231,18 @@ class Proxy:
             if thread is None:
                 thread = ProxyThread(self._given.get("data_dir"))
                 owned.callback(thread.stop)
+            self._open(thread)
+            self._owned = owned.pop_all()
+        return self
+
+    def _open(self, thread: ProxyThread) -> None:
+        """Open a run in a thread. Raises `SettingsError`, `StartError`; then nothing is left."""
+        with ExitStack() as owned:
             server = owned.enter_context(serving(self._upstream))
             settings = self._settings(thread, self._wanted)
             run, running = thread.open(settings, self._recorder.listen, server)
             self._opened, self._is_open = _Opened(thread, run, running), True
-            self._owned = owned.pop_all()
-        return self
+            self._app = owned.pop_all()
 
     def __exit__(
         self,
@@ -226,6 +252,7 @@ class Proxy:
     ) -> None:
         self._settle()
         self._is_open = False
+        self._app.close()
         self._owned.close()
 
     async def __aenter__(self) -> Proxy:

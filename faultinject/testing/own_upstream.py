@@ -1,9 +1,11 @@
-"""What answers for the targets: the fake API, they themselves, or a server of the user's."""
+"""What answers for the targets: the fake API, they themselves, or a server or app of the user's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 from urllib.parse import urlsplit
 
 from faultinject.authority import HTTP_PORT, HTTPS_PORT, Authority
@@ -12,23 +14,33 @@ from faultinject.errors import SettingsError
 from faultinject.proxy.startup import UpstreamServer
 
 FAKE, REAL = "fake", "real"
-Upstream = str
-"""``fake`` or ``real``, or the URL of a server."""
+App = Callable[..., Any]
+"""An ASGI app (of version 3), or a WSGI app."""
+Upstream = str | App
+"""``fake`` or ``real``, the URL of a server, or an app."""
 _PORTS = {"http": HTTP_PORT, "https": HTTPS_PORT}
+HOST = "127.0.0.1"
 
 
-@contextmanager
-def serving(upstream: Upstream) -> Iterator[UpstreamServer | None]:
-    """Return the server that answers for the targets; None if they or the fake API do."""
-    yield None if upstream in (FAKE, REAL) else server_at(upstream)
+def serving(upstream: Upstream) -> AbstractContextManager[UpstreamServer | None]:
+    """Return the server that answers for the targets; None if they or the fake API do.
+
+    An app is served for as long as the block lasts. Raises `SettingsError`.
+    """
+    if upstream in (FAKE, REAL):
+        return nullcontext()
+    if isinstance(upstream, str):
+        return nullcontext(server_at(upstream))
+    return _app_served(upstream)
 
 
 def server_at(url: str) -> UpstreamServer:
     """Return the server that a URL names. Raises `SettingsError`."""
     server = _server(url)
     if server is None:
+        shown = "it" if "@" in url else shown_text(url)  # before an @ there may be a password
         raise SettingsError(
-            f"upstream: {shown_text(url)} is neither 'fake' nor 'real', nor the URL of a server"
+            f"upstream: {shown} is neither 'fake' nor 'real', nor the URL of a server"
             " without a path and a user, as http://127.0.0.1:4000"
         )
     return server
@@ -44,3 +56,39 @@ def _server(url: str) -> UpstreamServer | None:
     if parts.scheme not in _PORTS or not parts.hostname or more:
         return None
     return UpstreamServer(Authority(parts.hostname, port), parts.scheme == "https")
+
+
+@contextmanager
+def _app_served(app: App) -> Iterator[UpstreamServer]:
+    with _serve(app)(app) as port:
+        yield UpstreamServer(Authority(HOST, port), tls=False)
+
+
+def _serve(app: App) -> Callable[[App], AbstractContextManager[int]]:
+    """Return what serves such an app: it takes as many arguments as its protocol has."""
+    try:
+        parameters = inspect.signature(app).parameters.values()
+    except (TypeError, ValueError):
+        parameters = None
+    taken = [] if parameters is None else [p for p in parameters if p.default is p.empty]
+    if len(taken) == 3:  # scope, receive, send
+        return _asgi_server()
+    if len(taken) == 2:  # environ, start_response
+        from faultinject.testing.wsgi_server import wsgi_served
+
+        return wsgi_served
+    raise SettingsError(
+        f"upstream: {type(app).__name__} is neither an ASGI app (called with"
+        " scope, receive, send) nor a WSGI app (called with environ, start_response)"
+    )
+
+
+def _asgi_server() -> Callable[[App], AbstractContextManager[int]]:
+    try:
+        from faultinject.testing.asgi_server import asgi_served
+    except ImportError:
+        raise SettingsError(
+            "upstream: an ASGI app is served by uvicorn, which is not installed: run"
+            " pip install 'faultinject[asgi]'"
+        ) from None
+    return asgi_served

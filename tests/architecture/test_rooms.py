@@ -49,6 +49,8 @@ PLACES: dict[str, set[str]] = {
     "h2": {"plugin.bridge"},
     "google": {"plugin"},
     "cryptography": {"tls"},
+    "uvicorn": {"testing.asgi_server"},
+    "wsgiref": {"testing.wsgi_server"},
     "pytest": {"pytest_plugin", "testing.pytest_session"},
     "filelock": {"tls"},
     "platformdirs": {"tls"},
@@ -85,6 +87,7 @@ LATE: dict[str, set[str]] = {
     "plugin.serving": {"plugin.bridge.grpc_server"},
     "proxy.server": {"proxy.acceptor"},
     "pytest_plugin": {"testing.pytest_session"},
+    "testing.own_upstream": {"testing.asgi_server", "testing.wsgi_server"},
     "tls.certificate_authority": {"tls.ca_checks", "tls.certificates"},
     "tls.leaf_cache": {"tls.certificates"},
 }

@@ -35,6 +35,9 @@ def ask(host="api.anthropic.com"):
 """A program under test: it finds the proxy by its environment."""
 
 
+_BARE = ("-p", "no:cacheprovider", "-W", "error")
+
+
 @pytest.fixture
 def run_tests(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
@@ -49,7 +52,7 @@ def run_tests(
         pytester.makepyfile(test_it=f"import os, pytest\nfrom program import ask\n{source}")
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(pytester.path), *sys.path]))
         return pytester.runpytest_inprocess(
-            *plugin, "-p", "no:cacheprovider", "-W", "error", *arguments
+            *plugin, *_BARE, *("-p", "no:asyncio")[: 0 if "asyncio" in ini else 2], *arguments
         )
 
     return run

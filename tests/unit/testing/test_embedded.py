@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -120,6 +122,45 @@ def test_the_environment_for_another_program(
     assert "ALL_PROXY" not in env
     assert env["NO_PROXY"].startswith("example.org,localhost")
     assert proxy.ca_cert.read_text() in Path(env["SSL_CERT_FILE"]).read_text()
+
+
+def test_a_late_exchange_belongs_to_its_own_run(thread: ProxyThread) -> None:
+    """It may end while the next run is open, which knows nothing of it."""
+    arrived, may_answer = threading.Event(), threading.Event()
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        arrived.set()
+        may_answer.wait(20)
+        start_response("202 Accepted", [])
+        return []
+
+    with faultinject.Proxy(upstream=app, thread=thread) as first:
+        late = threading.Thread(target=ask, args=(first,))
+        late.start()
+        assert arrived.wait(20)
+    with faultinject.Proxy(thread=thread) as second:
+        assert first.exchanges == []
+        may_answer.set()
+        late.join()
+        assert second.exchanges == []
+        assert [each.status for each in first.exchanges] == [202]
+
+
+def test_connections_that_are_left_open_are_closed(thread: ProxyThread) -> None:
+    """So that a client that is kept for several tests begins each with a new one."""
+    client = HTTPConnection("127.0.0.1")
+    with faultinject.Proxy(thread=thread, target_host=["api.anthropic.com"]) as first:
+        client.port = int(first.url.rpartition(":")[2])
+        client.request("GET", "/v1/models")
+        client.getresponse().read()
+    with faultinject.Proxy(thread=thread, target_host=["api.anthropic.com"]) as second:
+        assert client.sock.recv(1) == b""
+        client.close()
+        client.request("GET", "/v1/models")
+        client.getresponse().read()
+        client.close()
+        assert len(second.exchanges) == 1
+    assert len(first.exchanges) == 1
 
 
 def test_before_it_is_started_there_is_nothing() -> None:

@@ -175,6 +175,55 @@ def test_two(faultinject):
     assert seeds("--faultinject-seed", "random")[0] not in (header, *first)
 
 
+ASYNC = """
+import anyio, anyio.to_thread
+
+{mark}
+async def test_it(faultinject{more}):
+    faultinject.rules("respond 529 first=1")
+    assert await anyio.to_thread.run_sync(ask) == 529
+    assert await anyio.to_thread.run_sync(ask) == 200
+    assert len(faultinject.exchanges) == 2
+    faultinject.check()
+
+{mark}
+async def test_nothing_came(faultinject{more}):
+    faultinject.rules("respond 529")
+"""
+
+
+@pytest.mark.parametrize(
+    ("mark", "ini", "count"),
+    [
+        ("", "trio_mode = true", 1),
+        ("@pytest.mark.anyio", "", 2),  # under asyncio and Trio
+        ("@pytest.mark.asyncio", "asyncio_default_fixture_loop_scope = function", 1),
+    ],
+    ids=["pytest-trio", "anyio", "pytest-asyncio"],
+)
+def test_async_tests(run_tests: Run, mark: str, ini: str, count: int) -> None:
+    """Whoever runs them."""
+    if "asyncio" in mark:
+        pytest.importorskip("pytest_asyncio")
+    more = ", anyio_backend" if "anyio" in mark else ""
+    result = run_tests(ASYNC.format(mark=mark, more=more), ini=ini)
+    result.assert_outcomes(passed=count, failed=count)
+    result.stdout.fnmatch_lines(["faultinject: nothing came of *"])
+
+
+def test_workers_of_xdist(run_tests: Run) -> None:
+    """Each has a proxy of its own, whether for a test or the session."""
+    source = """
+@pytest.mark.parametrize("number", range(6))
+def test_it(faultinject, number):
+    faultinject.rules("respond 529 first=1")
+    assert [ask(), ask()] == [529, 200]
+    assert len(faultinject.exchanges) == 2
+"""
+    run_tests(source, "-n", "2").assert_outcomes(passed=6)
+    run_tests(source, "-n", "2", ini="faultinject_env = session").assert_outcomes(passed=6)
+
+
 def test_to_import_the_plugin_loads_pytest_alone() -> None:
     """Nothing else, so that it costs every run of pytest next to nothing."""
     program = (
