@@ -1,7 +1,6 @@
 """The classes of commands and groups that the command line is built of.
 
-They are plain Click. Only help is rendered by rich-click, which is imported then (it takes some
-15 ms, and rich much more).
+They are rich-click's, which imports rich only to write help.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 import click
+from rich_click import RichCommand, RichContext, RichGroup, RichHelpFormatter
 
 from faultinject.cli.warning import warn
 from faultinject.config import Option, load_settings_as, nearest, unknown_variables
@@ -32,39 +32,67 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-class HelpfulCommand(click.Command):
-    """A command with help by rich-click."""
+HELP_CONFIG = {
+    "text_markup": None,
+    "show_arguments": True,
+    "options_table_column_types": ["opt_primary", "metavar", "help"],
+    "options_table_help_sections": ["help", "envvar", "default", "required"],
+    "max_width": 100,
+}
+"""How rich-click shows all commands' help."""
 
-    def get_help(self, ctx: click.Context) -> str:
-        """Return the help, with panels and colours."""
-        from faultinject.cli.help import rich_help
 
-        return rich_help(self, ctx)
+class HelpfulCommand(RichCommand):
+    """A command with an epilog of examples that can be copied."""
+
+    def format_epilog(  # type: ignore[override]  # as in rich-click
+        self, ctx: RichContext, formatter: RichHelpFormatter
+    ) -> None:
+        """Write the epilog with its line ends. Indented lines are commands, and are bold."""
+        from rich.padding import Padding
+        from rich.text import Text
+
+        if self.epilog:
+            text = Text(self.epilog)
+            text.highlight_regex(r"(?m)^  .+$", style="bold")
+            formatter.write(Padding(text, ctx.help_config.padding_epilog))
 
 
-class HelpfulGroup(click.Group):
-    """A group with help by rich-click. It imports a command only when it is named."""
+class LateCommand(HelpfulCommand):
+    """Stands for a command, and imports it only when it is used.
+
+    The help of its group shows ``short_help``, the first line of the command's own help.
+    """
+
+    def __init__(self, place: str, short_help: str) -> None:
+        """Stand for the command at ``place`` (``module:function``), which has its module's name."""
+        self._module, _, self._function = place.partition(":")
+        super().__init__(name=self._module.rpartition(".")[2], short_help=short_help)
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Import the command and return its context."""
+        with _no_collection():
+            command: click.Command = getattr(import_module(self._module), self._function)
+        return command.make_context(info_name, args, parent, **extra)
+
+
+class HelpfulGroup(HelpfulCommand, RichGroup):  # type: ignore[misc]  # as RichGroup itself
+    """A group that keeps the order of its commands, and suggests one for a wrong name."""
 
     command_class = HelpfulCommand
-
-    def __init__(self, *args: Any, modules: dict[str, str] | None = None, **more: Any) -> None:
-        """Take ``modules``: where each command is (``module:name``), by the command's name."""
-        super().__init__(*args, **more)
-        self._modules = modules or {}
+    main = click.Group.main
+    """Without rich-click's panels for errors: `cli.entry` prints an error in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands, in the given order."""
         del ctx
-        return [*self._modules, *self.commands]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command of this name, and import it if necessary."""
-        if cmd_name in self._modules:
-            module, _, name = self._modules[cmd_name].partition(":")
-            with _no_collection():
-                command: click.Command = getattr(import_module(module), name)
-            return command
-        return super().get_command(ctx, cmd_name)
+        return list(self.commands)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -77,12 +105,6 @@ class HelpfulGroup(click.Group):
             hint = f"did you mean '{near}'?" if near else "the commands are " + ", ".join(known)
             raise click.UsageError(f"no such command {name!r}; {hint}", ctx)
         return super().resolve_command(ctx, args)
-
-    def get_help(self, ctx: click.Context) -> str:
-        """Return the help, with panels and colours."""
-        from faultinject.cli.help import rich_help
-
-        return rich_help(self, ctx)
 
 
 S = TypeVar("S", bound=Settings)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import click
 
 from faultinject import __version__
-from faultinject.cli.commands import HelpfulGroup
+from faultinject.cli.commands import HELP_CONFIG, HelpfulGroup, LateCommand
 from faultinject.cli.old_forms import current_form
 from faultinject.cli.warning import forget, write_line
 from faultinject.errors import FaultinjectError, SettingsError
@@ -22,16 +22,17 @@ from faultinject.errors import FaultinjectError, SettingsError
 PROGRAM = "faultinject"
 
 _COMMANDS = {
-    "demo": "faultinject.cli.demo:demo",
-    "run": "faultinject.cli.run:run_command",
-    "proxy": "faultinject.cli.proxy:proxy",
-    "plugin": "faultinject.cli.plugin:plugin",
-    "presets": "faultinject.cli.presets:presets",
-    "rules": "faultinject.cli.rules:rules",
-    "ca": "faultinject.cli.ca:ca",
-    "completion": "faultinject.cli.completion:completion",
+    "demo:demo": "Show what the proxy does, in a few seconds.",
+    "run:run_command": "Run a command behind the proxy: make some of its requests fail.",
+    "proxy:proxy": "Run the proxy: make some of the requests to the targets fail.",
+    "plugin:plugin": "Run a plugin of Fault's proxy: inject API failures into its HTTPS tunnels.",
+    "presets:presets": "List the failures that have a name (--preset), or show one.",
+    "rules:rules": "Check a file of rules, or write a first one.",
+    "ca:ca": "Show, export and trust the certificate authority.",
+    "completion:completion": "Print a script for your shell that completes commands and options.",
 }
-"""Where each command is, in the order of the help. A new command needs a line here."""
+"""Where each command is in this package, and its line in the help, in the help's order. A new
+command needs a line here."""
 
 _EPILOG = """\
 See what it does, without any setup:
@@ -47,9 +48,9 @@ Answer half of the requests to api.anthropic.com with a 429:
 @click.group(
     PROGRAM,
     cls=HelpfulGroup,
-    modules=_COMMANDS,
+    commands=[LateCommand(f"faultinject.cli.{place}", says) for place, says in _COMMANDS.items()],
     epilog=_EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "rich_help_config": HELP_CONFIG},
 )
 @click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 def root() -> None:

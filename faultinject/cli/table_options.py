@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
+from rich_click import RichOption
 
 from faultinject.config import Kind, Option
 from faultinject.config.presets import NAMES, preset_named
 
 
-class TableOption(click.Option):
-    """An option of `faultinject.config`. Its value stays text until all sources are known."""
+class TableOption(RichOption):
+    """An option of `faultinject.config`. Its value stays text until all sources are known.
+
+    Its default and its variable are for the help only: `faultinject.config` applies them.
+    """
 
     def __init__(self, option: Option) -> None:
         """Create Click's option for an option of the table."""
@@ -21,13 +26,25 @@ class TableOption(click.Option):
         super().__init__(
             [*_declarations(option), option.parameter],
             type=_click_type(kind),
-            default=None,
+            default=_default(option),
+            show_default=True,
+            envvar=option.variable,
+            show_envvar=True,
             is_flag=kind.is_flag,
             multiple=kind.repeatable,
             metavar=None if kind.is_flag else kind.metavar,
-            help=option.help,
+            help=_help(option),
+            panel=option.group,
         )
         self.option = option
+
+    def consume_value(
+        self, ctx: click.Context, opts: Mapping[str, Any]
+    ) -> tuple[Any, ParameterSource]:
+        """Return what was given on the command line, or None."""
+        if self.name in opts:
+            return super().consume_value(ctx, opts)
+        return None, ParameterSource.DEFAULT
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete words of a choice, presets, and paths."""
@@ -67,6 +84,18 @@ def _declarations(option: Option) -> Iterator[str]:
         yield "-" + option.letter
     opposite = opposite_flag(option)
     yield f"{option.flag}/{opposite}" if opposite else option.flag
+
+
+def _default(option: Option) -> str | tuple[str, ...] | None:
+    if option.kind.is_flag or option.default is None:
+        return None
+    return (option.default,) if option.kind.repeatable else option.default
+
+
+def _help(option: Option) -> str:
+    # Among the words: beside the flag it would leave them too narrow a column.
+    opposite = opposite_flag(option)
+    return option.help + (f" The opposite is {opposite}." if opposite else "")
 
 
 def opposite_flag(option: Option) -> str | None:

@@ -80,7 +80,7 @@ OF_IO = {"trio", "asyncio", "socket", "ssl", "subprocess", "threading", "time"}
 LATE: dict[str, set[str]] = {
     "": {"importlib"},
     "cli": {"cli.entry"},
-    "cli.commands": {"cli.help"},
+    "cli.commands": {"rich.padding", "rich.text"},
     "cli.runner": {"report.table"},
     "config.file": {"config.yaml"},
     "environment.bundles": {"tls.certificates"},

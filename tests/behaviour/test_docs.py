@@ -174,6 +174,7 @@ def parse(arguments: list[str]) -> None:
             context = command.make_context(command.name, list(rest), parent=parent)
         except (click.exceptions.Exit, click.exceptions.NoArgsIsHelpError):
             return  # --help, --version, or a group that is named in prose
+        command = context.command  # in place of what stands for it until it is imported
         if not isinstance(command, click.Group):
             break
         rest = [*context._protected_args, *context.args]
@@ -272,7 +273,7 @@ def all_options(command: click.Command) -> Iterator[str]:
         for name in command.list_commands(context):
             inner = command.get_command(context, name)
             assert inner is not None
-            yield from all_options(inner)
+            yield from all_options(inner.make_context(name, [], resilient_parsing=True).command)
 
 
 def test_every_option_is_documented() -> None:

@@ -43,7 +43,7 @@ own too; what the proxy did is told on standard error at the end.
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run_command(command: tuple[str, ...], **given: Any) -> int:
-    """Run a command behind the proxy: make some of its requests to the targets fail.
+    """Run a command behind the proxy: make some of its requests fail.
 
     The proxy listens on a free port, and the command's environment tells its clients to use it and
     to trust it. At the end faultinject reports what became of the requests.

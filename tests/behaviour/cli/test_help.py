@@ -1,7 +1,11 @@
 """Tests of the help: complete and grouped."""
 
+import subprocess
+import sys
+
 import pytest
 
+from faultinject.cli.entry import root
 from faultinject.config import PROXY_OPTIONS
 from faultinject.config.options import CA_OPTIONS
 
@@ -73,3 +77,22 @@ def test_help_of_the_commands_about_the_authority(run):
 def test_help_is_plain_where_it_is_not_read_on_a_terminal(run):
     """No colour codes in a file."""
     assert "\x1b" not in run("proxy", "--help")[1]
+
+
+@pytest.mark.parametrize("stand_in", root.commands.values(), ids=list(root.commands))
+def test_the_list_of_commands_says_what_each_says_itself(stand_in, run):
+    """Though none is imported to write it."""
+    command = stand_in.make_context(stand_in.name, [], resilient_parsing=True).command
+    assert stand_in.short_help == command.help.splitlines()[0]
+    assert f"{stand_in.name} {stand_in.short_help}" in " ".join(run("--help")[1].split())
+
+
+def test_the_list_of_commands_imports_none():
+    """It is what a newcomer tries first."""
+    listed = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "faultinject", "--help"],
+        capture_output=True, check=True, text=True,
+    )  # fmt: skip
+    assert "Commands" in listed.stdout
+    assert "faultinject.cli.entry" in listed.stderr
+    assert not [name for name in root.commands if f"faultinject.cli.{name}\n" in listed.stderr]
