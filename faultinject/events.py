@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Literal
 
 from attrs import field, fields, frozen
 
+from faultinject.observed import NOTHING_OBSERVED, Observed
+
 VERSION = 1
 """Version of the events' fields; it changes when one is renamed or changes its meaning."""
 
@@ -28,6 +30,7 @@ Outcome = Literal[
     "not-reached",  # a rule fired, and nothing of it happened: its point never came
 ]
 
+_NOTHING = NOTHING_OBSERVED.as_dict()
 
 Kind = Literal[
     "model",  # a call of the API that asks a model to generate
@@ -83,17 +86,12 @@ class Event:
 
 
 @frozen(kw_only=True)
-class ProxyStarted(Event):
-    """The proxy listens."""
-
-    NAME = "proxy-started"
+class RunStarted(Event):
+    """The proxy or the plugin listens."""
 
     version: str
-    url: str
-    """What clients on this machine use as proxy or base URL."""
     host: str
     """The address to listen on, as given; 0.0.0.0 and :: stand for every one of the machine's."""
-    port: int
     targets: tuple[str, ...]
     error_probability: float
     status_code: int
@@ -101,7 +99,6 @@ class ProxyStarted(Event):
     ca_cert: str | None
     """Path of the certificate that clients must trust; None if there is no certificate authority,
     so that the proxy is of use as base URL alone."""
-    fake_upstream: bool
     rules: tuple[str, ...] = ("options",)
     """The names (or ids) of the rules in force, in order; ``options`` is that of the options."""
     chances: dict[str, float] = field(factory=dict, hash=False)
@@ -118,13 +115,13 @@ class ProxyStarted(Event):
     """The names of the rules that ``only`` is for: those of presets and of the options."""
     refuse_websocket: bool = False
     """Whether clients that ask a target for a WebSocket are answered 426."""
+    presets: dict[str, str] = field(factory=dict, hash=False)
+    """The preset that each rule of a preset is of, by the rule's name."""
 
 
 @frozen(kw_only=True)
-class ProxyStopped(Event):
-    """The proxy does not listen any more and every session has ended."""
-
-    NAME = "proxy-stopped"
+class RunStopped(Event):
+    """It does not listen any more, and every session has ended."""
 
     reason: str
     rules: tuple[dict[str, str | int], ...] = ()
@@ -132,52 +129,44 @@ class ProxyStopped(Event):
 
 
 @frozen(kw_only=True)
-class PluginStarted(Event):
+class ProxyStarted(RunStarted):
+    """The proxy listens."""
+
+    NAME = "proxy-started"
+
+    url: str
+    """What clients on this machine use as proxy or base URL."""
+    port: int
+    fake_upstream: bool
+
+
+@frozen(kw_only=True)
+class ProxyStopped(RunStopped):
+    """The proxy does not listen any more."""
+
+    NAME = "proxy-stopped"
+
+
+@frozen(kw_only=True)
+class PluginStarted(RunStarted):
     """The plugin listens for Fault."""
 
     NAME = "plugin-started"
 
-    version: str
     client_url: str
     """Where Fault calls about the client's side of tunnels."""
     upstream_url: str
     """Where Fault calls about the upstream's side of tunnels."""
-    host: str
-    """The address to listen on, as given."""
     tunnel: Literal["duplex", "reply"]
-    targets: tuple[str, ...]
-    error_probability: float
-    status_code: int
-    seed: int
-    ca_cert: str | None
-    """Path of the certificate that clients must trust."""
     command: str
     """How Fault is started so that it uses the plugin."""
-    rules: tuple[str, ...] = ("options",)
-    """As of `ProxyStarted`."""
-    chances: dict[str, float] = field(factory=dict, hash=False)
-    """As of `ProxyStarted`."""
-    only: Literal["model", "api", "all"] = "api"
-    """As of `ProxyStarted`."""
-    unknown_apis: tuple[str, ...] = ()
-    """As of `ProxyStarted`."""
-    first_attempts: dict[str, int] = field(factory=dict, hash=False)
-    """As of `ProxyStarted`."""
-    only_for: tuple[str, ...] = ()
-    """As of `ProxyStarted`."""
-    refuse_websocket: bool = False
-    """As of `ProxyStarted`."""
 
 
 @frozen(kw_only=True)
-class PluginStopped(Event):
-    """The plugin does not listen any more and every session has ended."""
+class PluginStopped(RunStopped):
+    """The plugin does not listen any more."""
 
     NAME = "plugin-stopped"
-
-    reason: str
-    rules: tuple[dict[str, str | int], ...] = ()
-    """As of `ProxyStopped`."""
 
 
 @frozen(kw_only=True)
@@ -276,11 +265,20 @@ class ExchangeEnded(Event):
     """What the request is for; None if it named no host, or is a CONNECT."""
     path_mended_from: str | None = None
     """The path as the client sent it, if ``path``, the API's own, was asked for in its place."""
+    observed: Observed | None = None
+    """What was seen of it as an attempt of a call; None if it is no request to an API."""
 
     @property
     def level(self) -> Level:
         """A warning if the answer is not what upstream or a rule meant."""
         return "warning" if self.outcome in ("upstream-error", "refused") else "info"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the event as JSON has it: the fields of ``observed`` stand beside the others."""
+        values = super().as_dict()
+        del values["observed"]
+        values.update(_NOTHING if self.observed is None else self.observed.as_dict())
+        return values
 
 
 @frozen(kw_only=True)
@@ -367,6 +365,18 @@ class Warned(Event):
     LEVEL = "warning"
 
     message: str
+
+
+@frozen(kw_only=True)
+class CommandEnded(Event):
+    """The command that the run was started for is over."""
+
+    NAME = "command-ended"
+
+    code: int | None
+    """Its exit code; None if a signal ended it."""
+    signal: int | None
+    """The signal that ended it."""
 
 
 @frozen(kw_only=True)

@@ -28,6 +28,7 @@ _COMMANDS = {
     "plugin:plugin": "Run a plugin of Fault's proxy: inject API failures into its HTTPS tunnels.",
     "presets:presets": "List the failures that have a name (--preset), or show one.",
     "rules:rules": "Check a file of rules, or write a first one.",
+    "report:report": "Say what a program did about failures, by the events of a run.",
     "ca:ca": "Show, export and trust the certificate authority.",
     "completion:completion": "Print a script for your shell that completes commands and options.",
 }

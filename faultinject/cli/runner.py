@@ -20,6 +20,8 @@ from faultinject.errors import StartError
 from faultinject.events import Event
 from faultinject.files import write_within
 from faultinject.report import EventOutput, Summary, wants_color
+from faultinject.report.as_lines import text_report
+from faultinject.report.judge import Judge
 from faultinject.settings import Settings
 
 try:
@@ -54,17 +56,18 @@ def run(settings: Settings, service: Service) -> int:
     raise_open_files_limit()
     warn_of_address(settings, service)
     output = _output(settings)
-    summary = Summary(events_dropped=lambda: output.dropped)
+    summary, judge = Summary(events_dropped=lambda: output.dropped), Judge()
 
     def listener(event: Event) -> None:
         summary.listen(event)
+        judge.listen(event)
         output.listen(event)
 
     with output:
         trio.run(until_stopped, settings, listener, service.serve, service.contents)
         if settings.log_format == "text":
-            render_summary(summary, output, sys.stdout)
-    _write_elsewhere(settings, summary)
+            render_summary(summary, judge, output, sys.stdout)
+    _write_elsewhere(settings, summary, judge)
     return 0
 
 
@@ -77,11 +80,15 @@ def warn_of_address(settings: Settings, service: Service) -> None:
         )
 
 
-def render_summary(summary: Summary, output: EventOutput, stream: TextIO | None) -> None:
-    """Write the summary for people, in colour if ``stream`` can show it."""
+def render_summary(
+    summary: Summary, judge: Judge, output: EventOutput, stream: TextIO | None
+) -> None:
+    """Write the summary and the findings for people, in colour if ``stream`` can show it."""
     from faultinject.report.table import render  # late, because rich takes long to load
 
-    render(summary, output, color=wants_color(stream))
+    color = wants_color(stream)
+    render(summary, output, color=color)
+    output.write("\n" + text_report(judge.report(), color=color))
 
 
 def _output(settings: Settings) -> EventOutput:
@@ -95,7 +102,7 @@ def _output(settings: Settings) -> EventOutput:
     )
 
 
-def _write_elsewhere(settings: Settings, summary: Summary) -> None:
+def _write_elsewhere(settings: Settings, summary: Summary, judge: Judge) -> None:
     """Write the summary where events do not go: to a file, and to stderr if stdout is JSON's.
 
     Raises `StartError` if the file cannot be written.
@@ -104,7 +111,7 @@ def _write_elsewhere(settings: Settings, summary: Summary) -> None:
         # stdout has only JSON lines, so people see the summary on stderr. It has a thread of its
         # own too, so that a pipe that nobody reads does not delay the end.
         with EventOutput(sys.stderr) as errors:
-            render_summary(summary, errors, sys.stderr)
+            render_summary(summary, judge, errors, sys.stderr)
     if settings.summary is not None:
         write_summary(settings.summary, summary.as_dict())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from faultinject.authority import HTTPS_PORT, TargetPattern
 from faultinject.config.file import read_config_file, shown_path
@@ -71,6 +71,8 @@ class Composed:
     """What is allowed but probably not meant, one line each."""
     only_for: tuple[str, ...] = ()
     """The ids of the rules that ``--only`` applies to."""
+    presets: Mapping[str, str] = field(factory=dict)
+    """The preset that each rule of a preset is of, by the rule's id."""
 
 
 def rule_set_of(settings: Settings, capabilities: Capabilities | None = None) -> RuleSet:
@@ -89,7 +91,8 @@ def composed(settings: Settings, capabilities: Capabilities | None = None) -> Co
         rule_set = RuleSet(short_form, settings.seed, settings.marker)
         return Composed(rule_set, only_for=rule_set.ids)
     written = list(_written(settings.rules))
-    given = [*written, *_of_presets(settings.preset, settings.only)]
+    of_presets = list(_of_presets(settings.preset, settings.only))
+    given = [*written, *(rule for _, rule in of_presets)]
     rules = (_for_targets(rule, settings.target_host) for rule in given)
     reading = joined([*rules, *short_form])
     rule_set = RuleSet(reading.rules, settings.seed, settings.marker)
@@ -103,7 +106,7 @@ def composed(settings: Settings, capabilities: Capabilities | None = None) -> Co
     only_for = tuple(each.id for each in reading.rules[len(written) :] if _is_narrowed(each))
     if settings.only != "api" and not only_for:
         warnings = (*warnings, _ONLY_FOR_NONE.format(settings.only))
-    return Composed(rule_set, warnings, only_for)
+    return Composed(rule_set, warnings, only_for, {rule.id: name for name, rule in of_presets})
 
 
 _ONLY_FOR_NONE = (
@@ -187,7 +190,8 @@ def _home_expanded(name: str) -> Path:
         raise ValueError(str(error)) from None
 
 
-def _of_presets(chosen: Iterable[ChosenPreset], only: Only) -> Iterator[Rule]:
+def _of_presets(chosen: Iterable[ChosenPreset], only: Only) -> Iterator[tuple[str, Rule]]:
+    """Return the rules of presets, each with the preset's name."""
     seen: set[str] = set()
     for each in chosen:
         if each.name in seen:
@@ -199,7 +203,9 @@ def _of_presets(chosen: Iterable[ChosenPreset], only: Only) -> Iterator[Rule]:
             raise SettingsError(f"--preset: {error}") from None
         for rule in rules:
             scaled = evolve(_narrowed(rule, only), when=rule.when.scaled(each.factor))
-            yield scaled if each.first is None else _of_first_attempts(scaled, each, each.first)
+            if each.first is not None:
+                scaled = _of_first_attempts(scaled, each, each.first)
+            yield each.name, scaled
 
 
 def _of_first_attempts(rule: Rule, chosen: ChosenPreset, first: int) -> Rule:

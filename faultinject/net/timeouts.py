@@ -49,6 +49,11 @@ class Timeout:
         self._expired_because = reason
         self._scope.cancel()
 
+    @property
+    def expired(self) -> bool:
+        """Whether it has expired, so that the block ends."""
+        return self._scope.cancel_called
+
     def __enter__(self) -> Timeout:
         self._scope.__enter__()
         return self

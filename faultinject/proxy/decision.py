@@ -19,7 +19,9 @@ from faultinject.http.message import End, Part, RequestHead, without_headers
 from faultinject.matchers import MISSING
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import Session
+from faultinject.proxy.traffic_copy import TrafficCopy
 from faultinject.rules import Plan
+from faultinject.rules.attempts import Attempt
 from faultinject.rules.decide import PASS
 from faultinject.rules.facts import Facts
 
@@ -72,6 +74,10 @@ class Decision:
     plan: Plan = PASS
     received: tuple[Part, ...] = ()
     """What was read of the body already."""
+    copy: TrafficCopy | None = None
+    """What has passed so far; None if nothing is told of it as an attempt of a call."""
+    attempt: Attempt | None = None
+    """Which attempt it was, once that is over."""
 
     async def make(self) -> None:
         """Make the plan. Raises `ClientGoneError`, `ClientProtocolError` for a body that fails."""

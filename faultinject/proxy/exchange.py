@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import cast
 
 import trio
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from faultinject.errors import ClientGoneError, ClientProtocolError, UnansweredError, UpstreamError
 from faultinject.events import Outcome
@@ -23,29 +22,16 @@ from faultinject.net.streams import send_close_notify
 from faultinject.net.timeouts import Timeout
 from faultinject.providers.framing.sse import StreamTail
 from faultinject.providers.known import provider_for
-from faultinject.providers.provider import asked_wait_seconds
+from faultinject.proxy.exchange_end import ExchangeEnd, is_good
 from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.proxy.forward import Forwarding
 from faultinject.proxy.local_reply import dated, local_reply
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease
-from faultinject.rules.attempts import Ended
 from faultinject.settings import Limits
 
 _WHOLE: tuple[Outcome, ...] = ("forwarded", "harmed", "not-reached", "injected")
 """Outcomes after which the upstream's connection is good if its answer came to its end."""
-
-
-@frozen
-class ExchangeEnd:
-    """What is known of an exchange at its end."""
-
-    outcome: Outcome
-    head: ResponseHead | None
-    """The head of the response that the client was sent; None if none had begun."""
-    fault_filter: FaultFilter | None = None
-    answered: bool = True
-    """Whether the client was sent a whole response."""
 
 
 @define(eq=False)
@@ -75,6 +61,10 @@ class Exchange:
     error: str | None = None
     answered: bool = False
     """Whether the client was sent a whole response."""
+    broken_off: bool = False
+    """Whether it was cancelled before the response's end: by a time limit, or as the run ended."""
+    departure: ClientGoneError | None = None
+    """How the client left before the response's end; None if it did not."""
     upstream_was_reset: bool = False
     """Whether the response broke off because the upstream reset its connection."""
     relayed: Relayed = field(factory=Relayed)
@@ -93,13 +83,16 @@ class Exchange:
         """Note that the last bytes of the response are about to be sent.
 
         The client may act on them before this task runs again. As long as there is no room for
-        them the exchange is not over. ``whole`` says whether the response is complete then. Raises
+        them the exchange is not over. ``whole`` says whether the response is complete then. A
+        response that gives no reason to try again is not noted before its end. Raises
         `ClientGoneError`.
         """
-        if self.on_end is not None:
+        if self.on_end is None:
+            return
+        end = ExchangeEnd(self._own or self._passed_on, head, self.fault_filter, whole)
+        if not is_good(end):
             await self.client.wait_for_room()
-            outcome = self._own or self._passed_on
-            self.on_end(ExchangeEnd(outcome, head, self.fault_filter, whole))
+            self.on_end(end)
 
     def client_left(self, head: ResponseHead | None) -> None:
         """Note that the client has left: its next attempt may have begun already."""
@@ -176,7 +169,7 @@ class Exchange:
             await self.refuse(request.method, error)
         finally:
             if self.error is None and not self._is_complete:  # a time limit, or the proxy stops
-                self.outcome = self._unless_harmed("upstream-error")
+                self.broken_off, self.outcome = True, self._unless_harmed("upstream-error")
                 self.error = "broken off before the answer's end"
             self.head, self.status = self.head or forwarding.head, self.status or forwarding.status
             if not self._upstream_stays_good():
@@ -198,6 +191,7 @@ class Exchange:
         if tail is not None and shape.ends_with(tail.last):
             self.outcome, self.answered = self._passed_on, True
         else:
+            self.departure = error
             self.outcome, self.error = self._unless_harmed("client-gone"), str(error)
 
     def _upstream_stays_good(self) -> bool:
@@ -313,6 +307,7 @@ class Exchange:
             await self._prepare_reply(last)
             self.status = await send(not last and await self._drain_request())
         except ClientGoneError as error:
+            self.departure = error
             self.outcome = outcome if self._has_begun else "client-gone"
             self.error = self.error or str(error)
         except ClientProtocolError as error:
@@ -324,7 +319,7 @@ class Exchange:
             self.answered = self.fault_filter is None or self.fault_filter.ending is None
         finally:
             if self.error is None and not self._is_complete:  # a time limit, or the proxy stops
-                self.error = "broken off before the answer's end"
+                self.broken_off, self.error = True, "broken off before the answer's end"
                 self.outcome = outcome if self._has_begun else self.outcome
 
     async def _prepare_reply(self, last: bool) -> None:
@@ -356,32 +351,3 @@ class Exchange:
             if pause.cancelled_caught:
                 return False
         return True
-
-
-def ended(end: ExchangeEnd, host: str, path: str, now_seconds: float) -> Ended:
-    """Return how an attempt ended, for rules that count them. ``now_seconds`` is the run's time.
-
-    A rule made it fail if it answered in the API's place, harmed the response, or took so long
-    that the client left. The API made it fail if its response never came, broke off, or shows that
-    a retry may help. A client that left for any other reason had no failure.
-    """
-    head = end.head
-    wait = 0.0 if head is None else asked_wait_seconds(head, time.time())
-    return Ended(now_seconds, _failed(end, host, path), wait)
-
-
-def _failed(end: ExchangeEnd, host: str, path: str) -> bool:
-    if end.outcome == "upstream-error":
-        return True
-    if end.outcome in ("injected", "harmed") and _failed_by_rule(end):
-        return True
-    if end.head is None or end.outcome in ("injected", "refused"):
-        return False
-    return provider_for(host, path).is_transient(end.head)
-
-
-def _failed_by_rule(end: ExchangeEnd) -> bool:
-    fault_filter = end.fault_filter
-    if fault_filter is None or fault_filter.harmed or not end.answered:
-        return True
-    return end.outcome == "injected" and not fault_filter.plan.stream

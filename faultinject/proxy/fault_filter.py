@@ -67,6 +67,8 @@ class FaultFilter:
     ending: CloseMode | None = None
     before_last: Callable[..., Awaitable[None]] | None = None
     """Called before the response's last bytes are sent (see `Exchange.before_last`)."""
+    silent: bool = False
+    """Whether it has begun to send nothing, until the client leaves or for a time."""
     on_wait: Callable[[str, float], None] | None = None
     """Called when a fault begins to take time: with its description and its seconds at most."""
     _made: BuiltFaults | None = None
@@ -329,6 +331,7 @@ class FaultFilter:
 
     async def hang(self, seconds: float | None) -> None:
         """Send nothing for so long (None: until the client leaves), then end the connection."""
+        self.silent = True
         self.lease.before_pause(0)
         if seconds is not None:
             await self._sleep_until(trio.current_time() + seconds)

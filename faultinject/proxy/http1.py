@@ -20,9 +20,11 @@ from faultinject.http.headers import asks_for_websocket
 from faultinject.http.message import RequestHead, ResponseHead
 from faultinject.net.streams import CloseMode, send_close_notify
 from faultinject.net.tasks import run_with_watcher
+from faultinject.observed import Observed
 from faultinject.providers.provider import is_event_stream, unknown_stream
 from faultinject.proxy.decision import Decision
-from faultinject.proxy.exchange import Exchange, ExchangeEnd, ended
+from faultinject.proxy.exchange import Exchange
+from faultinject.proxy.observe import copied, end_attempt, observe
 from faultinject.proxy.planned import Planned, fault_filter_of
 from faultinject.proxy.session import Session, report_exchange, report_wait, reported_path
 from faultinject.proxy.upstream.dial import Origin
@@ -190,13 +192,23 @@ class Http1Session:
         pages = self.session.runtime.origins
         exchange.on_upgrade = partial(self._warn_of_upgrade, origin.authority)
         exchange.page = pages.page(str(origin.authority), decision.request)
-        try:
-            await perform(exchange, decision, origin)
-        finally:
-            self._end_attempt(decision, exchange.end)
-            decision.plan.end()
-            self.ending = self._ending_after(exchange)
-            self._report(exchange, decision.request, origin, decision.plan.rule_id, decision.facts)
+        with copied(self.session.runtime, self.client, decision.facts) as copy:
+            decision.copy = copy
+            try:
+                await perform(exchange, decision, origin)
+            finally:
+                end_attempt(decision, exchange.end)
+                decision.plan.end()
+                observed = None if copy is None else observe(exchange, decision, copy)
+                self.ending = self._ending_after(exchange)
+                self._report(
+                    exchange,
+                    decision.request,
+                    origin,
+                    decision.plan.rule_id,
+                    decision.facts,
+                    observed,
+                )
         self._warn_of_unknown_stream(exchange.head, decision.facts)
 
     def _warn_of_unknown_stream(self, head: ResponseHead | None, facts: Facts) -> None:
@@ -215,13 +227,6 @@ class Http1Session:
                 " rules with stream: true in their match are not for it"
             )
 
-    def _end_attempt(self, decision: Decision, end: ExchangeEnd) -> None:
-        """Note how an attempt ended, if attempts are counted; the first note counts."""
-        facts, attempt = decision.facts, decision.plan.attempt
-        if attempt is not None:
-            now_seconds = self.session.runtime.now_seconds
-            attempt.end(ended(end, facts.host, facts.path, now_seconds))
-
     async def _decide_and_perform(
         self, exchange: Exchange, decision: Decision, origin: Origin
     ) -> None:
@@ -231,14 +236,14 @@ class Http1Session:
         try:
             await decision.make()
         except ClientGoneError as error:
-            exchange.error = str(error)
+            exchange.error, exchange.departure = str(error), error
         except UpstreamError as error:
             exchange.outcome, exchange.error = "upstream-error", str(error)
         except ClientProtocolError as error:
             await exchange.refuse(decision.request.method, error)
         else:
-            if decision.plan.attempt is not None:
-                exchange.on_end = partial(self._end_attempt, decision)
+            if decision.plan.attempt is not None or decision.copy is not None:
+                exchange.on_end = partial(end_attempt, decision)
             await _perform(exchange, decision, origin)
 
     async def answer_connect(self, request: RequestHead, origin: Origin) -> bool:
@@ -312,6 +317,7 @@ class Http1Session:
         origin: Origin | None,
         rule_id: str | None,
         facts: Facts | None = None,
+        observed: Observed | None = None,
     ) -> None:
         report_exchange(
             self.session,
@@ -329,6 +335,7 @@ class Http1Session:
             fault=None if exchange.fault_filter is None else exchange.fault_filter.words,
             kind=None if facts is None else facts.kind,
             path_mended_from=None if facts is None else facts.path_mended_from,
+            observed=observed,
         )
 
 

@@ -33,6 +33,7 @@ from faultinject.events import (
 from faultinject.http.message import RequestHead
 from faultinject.net.relay import Relayed
 from faultinject.net.timeouts import Timeout, TimeoutExpiredError
+from faultinject.observed import Observed
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.tls.client_hello import ClientHello
@@ -258,6 +259,7 @@ def report_exchange(
     fault: str | None = None,
     kind: Kind | None = None,
     path_mended_from: str | None = None,
+    observed: Observed | None = None,
 ) -> None:
     """Report the end of a session's latest exchange.
 
@@ -288,5 +290,6 @@ def report_exchange(
             fault=fault,
             kind=kind,
             path_mended_from=path_mended_from,
+            observed=observed,
         )
     )

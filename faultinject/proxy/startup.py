@@ -89,6 +89,7 @@ class StartFields(TypedDict):
     first_attempts: dict[str, int]
     only_for: tuple[str, ...]
     refuse_websocket: bool
+    presets: dict[str, str]
 
 
 @define(eq=False)
@@ -174,6 +175,7 @@ class Run:
             "first_attempts": first_attempts(self.rule_set),
             "only_for": self._composed.only_for,
             "refuse_websocket": settings.refuse_websocket,
+            "presets": dict(self._composed.presets),
         }
 
     @contextmanager

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import OrderedDict
 from hashlib import blake2b
 from typing import Any, TypeVar
@@ -66,6 +67,8 @@ Claude Code sends the request without ``stream``."""
 CACHE_CONTROL = "cache_control"
 """A key that may differ at any depth."""
 INVOCATION_ID = b"amz-sdk-invocation-id"
+_ACCESS_KEY = re.compile(rb"Credential=([^/,\s]+)/")
+"""The access key's id in a signature of AWS's (SigV4)."""
 CREDENTIALS = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
 """Headers with the client's credentials. The query's parameter ``key`` is another."""
 
@@ -91,27 +94,55 @@ def identity_of(facts: Facts, key: bytes) -> Identity:
     """Return what identifies a request's call; ``key`` is `Attempts.key`."""
     invocation = facts.headers.get(INVOCATION_ID, ())
     return Identity(
-        None if facts.body is None else _digest(key, *_common_parts(facts, facts.body)),
-        _digest(key, *invocation) if invocation else "",
-        _digest(key, *facts.headers.get(USER_AGENT, ())),
+        None if facts.body is None else digest(key, *_common_parts(facts, facts.body)),
+        digest(key, *invocation) if invocation else "",
+        digest(key, *facts.headers.get(USER_AGENT, ())),
         facts.retry_count,
     )
 
 
-def _digest(key: bytes, *pieces: bytes) -> str:
-    digest = blake2b(digest_size=16, key=key)
+def digest(key: bytes, *pieces: bytes) -> str:
+    """Return a digest of pieces; where one ends and the next begins makes a difference."""
+    made = blake2b(digest_size=16, key=key)
     for piece in pieces:
-        digest.update(len(piece).to_bytes(8))
-        digest.update(piece)
-    return digest.hexdigest()
+        made.update(len(piece).to_bytes(8))
+        made.update(piece)
+    return made.hexdigest()
+
+
+def credential_of(facts: Facts, key: bytes) -> str | None:
+    """Return a digest of a request's credentials; None if it brings none."""
+    pieces = _credentials(facts)
+    return digest(key, *pieces) if any(pieces[1::2]) else None
+
+
+def _credentials(facts: Facts) -> list[bytes]:
+    """Return where credentials may be, and what is there, in turn."""
+    pieces: list[bytes] = []
+    for name in CREDENTIALS:
+        pieces += [name, b"\n".join(map(_account, facts.headers.get(name, ())))]
+    return [*pieces, b"key", "\n".join(facts.parameter("key")).encode()]
+
+
+def _account(value: bytes) -> bytes:
+    """Return what of a credential stays the same: a signature of AWS's differs each time."""
+    if not value.startswith(b"AWS4-"):
+        return value
+    found = _ACCESS_KEY.search(value)
+    return found.group(1) if found else value
 
 
 def _common_parts(facts: Facts, body: bytes) -> list[bytes]:
     pieces = [facts.head.method, f"{facts.host}:{facts.port}".encode(), facts.path.encode()]
-    for name in CREDENTIALS:
-        pieces += [name, *facts.headers.get(name, ())]
-    pieces += [b"key", *(key.encode() for key in facts.parameter("key"))]
-    return [*pieces, b"body", _comparable(body, facts.json)]
+    return [*pieces, *_credentials(facts), b"body", _comparable(body, facts.json)]
+
+
+def canonical(value: Any) -> bytes:
+    """Return a JSON value as bytes that are the same for equal values; without `CACHE_CONTROL`.
+
+    Raises `RecursionError` for brackets nested by the hundred.
+    """
+    return _canonical(_without_cache_control(value)).encode()
 
 
 def _comparable(body: bytes, document: Any) -> bytes:
@@ -155,6 +186,9 @@ class Ended:
     """Whether a rule made it fail, or the API did with an error that is transient or a throttle."""
     asked_wait_seconds: float = 0.0
     """How long the response asked the client to wait."""
+    told_seconds: float | None = None
+    """When the client could know: when the head of a whole error had been sent. None for the
+    attempt's end."""
 
 
 @define(eq=False)
@@ -166,6 +200,8 @@ class _Call:
     """The number of its last attempt."""
     ended_seconds: float = 0.0
     """When its last attempt ended."""
+    told_seconds: float | None = None
+    """When the client could know how its last attempt went; None until one has ended."""
     open_until: float = 0.0
     """The latest time at which the next attempt may begin."""
 
@@ -182,6 +218,9 @@ class Attempt:
     """From 1."""
     _call: _Call
     _attempts: Attempts
+    gap_seconds: float | None = None
+    """How long after the end of the attempt before (the head of its answer, if that was a whole
+    error) it began; None if it is the first, or the one before has not ended."""
     _open: bool = True
 
     @property
@@ -230,7 +269,8 @@ class Attempts:
                 identity.content
             )
         call.attempts = count + 1 if count else call.attempts + 1
-        return Attempt(call.attempts, call, self)
+        gap = None if call.told_seconds is None else began_seconds - call.told_seconds
+        return Attempt(call.attempts, call, self, gap)
 
     def _continued(self, identity: Identity, content: str, began_seconds: float) -> _Call | None:
         """Return the call that a request continues; None if it begins one."""
@@ -261,6 +301,8 @@ class Attempts:
         return invoked.call
 
     def _end(self, call: _Call, ended: Ended) -> None:
+        told = ended.told_seconds
+        call.told_seconds = ended.seconds if told is None else told
         if not call.content:
             return  # its id decides alone
         pause = max(LONGEST_PAUSE_SECONDS, ended.asked_wait_seconds)

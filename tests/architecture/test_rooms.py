@@ -21,6 +21,7 @@ from tests.architecture.code import (
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     # From the ground up. A room is a package or a module; of two that fit the smaller one counts.
+    ("observed",),
     ("errors", "events", "authority", "matchers", "files"),
     ("net", "http.message", "providers.framing"),
     ("settings", "tls", "http"),
@@ -37,7 +38,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 ROOT_NAMES = {
     "", "__main__", "pytest_plugin",
-    "errors", "events", "settings", "authority", "matchers", "files",
+    "errors", "events", "observed", "settings", "authority", "matchers", "files",
 }  # fmt: skip
 
 PLACES: dict[str, set[str]] = {
@@ -69,7 +70,7 @@ PLACES: dict[str, set[str]] = {
 }
 
 PURE = (
-    "errors", "events", "authority", "matchers", "settings",
+    "errors", "events", "observed", "authority", "matchers", "settings",
     "http.message", "http.headers", "http.coding", "http.cors",
     "http.h1.machine", "http.h1.plain", "http.h1.h11_events", "http.h1.incoming",
     "providers", "faults", "rules",
@@ -95,7 +96,7 @@ LATE: dict[str, set[str]] = {
 
 OFTEN = {"errors", "headers", "stream"}
 """Names that several providers' modules have."""
-MOST_MODULES = 215
+MOST_MODULES = 250
 SMALL_LINES = 60
 MOST_SMALL = 25
 LARGE_LINES = 400

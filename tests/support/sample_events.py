@@ -6,6 +6,7 @@ from typing import Any
 
 from faultinject.events import (
     ClientHelloRead,
+    CommandEnded,
     Event,
     EventsDropped,
     ExchangeEnded,
@@ -123,6 +124,7 @@ SAMPLES: dict[type[Event], dict[str, Any]] = {
         "error": "AssertionError: no",
         "traceback": "Traceback:\n  line 1\nAssertionError: no\n",
     },
+    CommandEnded: {"code": 1, "signal": None},
     Warned: {"message": "listening on every address"},
     EventsDropped: {"count": 17},
 }

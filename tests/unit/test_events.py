@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.events import VERSION, Event, ExchangeEnded, RelayEnded, rfc3339
+from faultinject.observed import NOTHING_OBSERVED, Message, Observed, ToolResult
 from tests.support.sample_events import SAMPLES, sample
 
 
@@ -42,6 +43,9 @@ def test_as_dict(kind: type[Event]) -> None:
     assert (values["event"], values["v"], values["level"]) == (kind.NAME, VERSION, event.level)
     assert values["time"] == "2027-01-15T08:00:00.250Z"
     own = attrs.asdict(event, recurse=False)
+    if isinstance(event, ExchangeEnded):  # what was observed stands beside the other fields
+        assert own.pop("observed") is None
+        own |= NOTHING_OBSERVED.as_dict()
     assert {name: values[name] for name in list(values)[4:]} == {
         name: value for name, value in own.items() if name != "time"
     }
@@ -66,3 +70,23 @@ def test_level_of_an_exchange(outcome: str, level: str) -> None:
 def test_level_of_a_relay(error: str | None, level: str) -> None:
     """It matters more if it broke."""
     assert sample(RelayEnded, error=error).level == level
+
+
+def test_what_was_observed_of_an_exchange() -> None:
+    """It stands beside the other fields, as plain JSON."""
+    result = ToolResult(tool="write", arguments="a", call_id="b", result="c", prefix="d")
+    message = Message(role="user", text=None, before="e", results=(result,))
+    observed = Observed(call=3, attempt=2, messages=(message,))
+    values = json.loads(json.dumps(sample(ExchangeEnded, observed=observed).as_dict()))
+    assert "observed" not in values
+    assert (values["call"], values["attempt"], values["model"]) == (3, 2, None)
+    assert values["messages"] == [
+        {
+            "role": "user",
+            "text": None,
+            "before": "e",
+            "results": [
+                {"tool": "write", "arguments": "a", "call_id": "b", "result": "c", "prefix": "d"}
+            ],
+        }
+    ]

@@ -29,6 +29,7 @@ from faultinject.errors import StartError
 from faultinject.events import Event
 from faultinject.proxy.server import RunningProxy
 from faultinject.report import EventOutput, Summary, wants_color
+from faultinject.report.judge import Judge
 from faultinject.settings import RunSettings
 
 
@@ -60,20 +61,22 @@ class CommandRun:
         with self._log_stream() as stream:
             output = self._output(stream)
             summary = Summary(events_dropped=lambda: output.dropped if output else 0)
+            judge = Judge()
             try:
-                code = self._supervised(summary, output)
+                code = self._supervised(summary, judge, output)
             except (CommandError, BaseExceptionGroup) as error:
                 cause = only_cause(error)
                 if not isinstance(cause, CommandError):
                     raise
                 write_line(f"faultinject: {cause}")
                 return cause.code
-        self._report(summary)
+        self._report(summary, judge)
         return code
 
-    def _supervised(self, summary: Summary, output: EventOutput | None) -> int:
+    def _supervised(self, summary: Summary, judge: Judge, output: EventOutput | None) -> int:
         def listener(event: Event) -> None:
             summary.listen(event)
+            judge.listen(event)
             if output is not None:
                 output.listen(event)
 
@@ -118,9 +121,9 @@ class CommandRun:
             limit=self.settings.limits.queued_events,
         )
 
-    def _report(self, summary: Summary) -> None:
+    def _report(self, summary: Summary, judge: Judge) -> None:
         with EventOutput(sys.stderr) as output:
-            render_summary(summary, output, sys.stderr)
+            render_summary(summary, judge, output, sys.stderr)
         if self.settings.summary is not None:
             write_summary(self.settings.summary, summary.as_dict())
 

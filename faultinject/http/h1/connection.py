@@ -176,7 +176,9 @@ class HttpConnection:
         return isinstance(self.stream, trio.abc.HalfCloseableStream)
 
     def _broken(self, error: trio.BrokenResourceError) -> PeerError:
-        return self._gone(str(error.__cause__ or error) or "the connection broke")
+        gone = self._gone(str(error.__cause__ or error) or "the connection broke")
+        gone.was_reset = was_reset(error)
+        return gone
 
     def _gone(self, reason: str) -> PeerError:
         raise NotImplementedError
@@ -210,6 +212,23 @@ class ClientConnection(HttpConnection):
         super().__init__(stream, ServerMachine(head_bytes), on_partial_read, head_seconds)
         self.ended = False
         """Whether the client was told that nothing follows."""
+        self.on_received: Callable[[list[Part]], None] | None = None
+        """Is told the parts behind a request's head as they are read."""
+        self.on_sent: Callable[[tuple[Part, ...]], None] | None = None
+        """Is told the parts of an answer once they are sent."""
+
+    def buffered_parts(self) -> list[Part]:
+        """Return the parts that have arrived; see the base class."""
+        parts = super().buffered_parts()
+        if parts and self.on_received is not None:
+            self.on_received(parts)
+        return parts
+
+    async def send(self, *parts: Part) -> None:
+        """Send parts of an answer; see the base class."""
+        await super().send(*parts)
+        if self.on_sent is not None:
+            self.on_sent(parts)
 
     def buffered_request(self) -> RequestHead | None:
         """Return the next request's head if it has arrived. Raises `ClientProtocolError`."""
@@ -329,11 +348,6 @@ class UpstreamConnection(HttpConnection):
 
     def _too_slow(self, reason: str) -> PeerError:
         return UpstreamError("timeout", f"the answer is too slow: {reason}", 504)
-
-    def _broken(self, error: trio.BrokenResourceError) -> PeerError:
-        gone = super()._broken(error)
-        gone.was_reset = was_reset(error)
-        return gone
 
     def _broke_protocol(self, error: MessageError) -> PeerError:
         return UpstreamError("protocol", f"the answer is not HTTP/1.1: {error}")

@@ -22,6 +22,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "number or null": (int, float, type(None)),
     "boolean": (bool,),
+    "boolean or null": (bool, type(None)),
     "list of strings": (tuple,),
     "list of objects": (tuple,),
     "object": (dict,),

@@ -1,0 +1,62 @@
+"""How an exchange ended, and whether it failed as an attempt of a call."""
+
+from __future__ import annotations
+
+import time
+
+from attrs import frozen
+
+from faultinject.events import Outcome
+from faultinject.http.message import ResponseHead
+from faultinject.providers.known import provider_for
+from faultinject.providers.provider import asked_wait_seconds
+from faultinject.proxy.fault_filter import FaultFilter
+from faultinject.rules.attempts import Ended
+
+
+@frozen
+class ExchangeEnd:
+    """What is known of an exchange at its end."""
+
+    outcome: Outcome
+    head: ResponseHead | None
+    """The head of the response that the client was sent; None if none had begun."""
+    fault_filter: FaultFilter | None = None
+    answered: bool = True
+    """Whether the client was sent a whole response."""
+
+
+def ended(end: ExchangeEnd, host: str, path: str, now_seconds: float) -> Ended:
+    """Return how an attempt ended, for rules that count them. ``now_seconds`` is the run's time.
+
+    A rule made it fail if it answered in the API's place, harmed the response, or took so long
+    that the client left. The API made it fail if its response never came, broke off, or shows that
+    a retry may help. A client that left for any other reason had no failure.
+    """
+    head = end.head
+    wait = 0.0 if head is None else asked_wait_seconds(head, time.time())
+    return Ended(now_seconds, _failed(end, host, path), wait)
+
+
+def _failed(end: ExchangeEnd, host: str, path: str) -> bool:
+    if end.outcome == "upstream-error":
+        return True
+    if end.outcome in ("injected", "harmed") and _failed_by_rule(end):
+        return True
+    if end.head is None or end.outcome in ("injected", "refused"):
+        return False
+    return provider_for(host, path).is_transient(end.head)
+
+
+def is_good(end: ExchangeEnd) -> bool:
+    """Return True for a whole response that is no error, and that no rule made or harmed."""
+    if not end.answered or end.head is None or end.head.status >= 400:
+        return False
+    return end.outcome not in ("injected", "harmed") or not _failed_by_rule(end)
+
+
+def _failed_by_rule(end: ExchangeEnd) -> bool:
+    fault_filter = end.fault_filter
+    if fault_filter is None or fault_filter.harmed or not end.answered:
+        return True
+    return end.outcome == "injected" and not fault_filter.plan.stream

@@ -1,0 +1,65 @@
+"""A report as JUnit XML, for CI: a test case for each finding that was looked for."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from faultinject.report.fail_on import FailOn
+from faultinject.report.finding import Finding
+from faultinject.report.findings import NOTHING_TESTED
+from faultinject.report.judge import Report, Verdict
+
+SUITE = "faultinject"
+
+
+def junit_report(report: Report, fail_on: FailOn) -> str:
+    """Return the report as XML text.
+
+    A finding that makes the run fail is a failure; `nothing-tested` is an error. Other findings
+    are told in ``system-out``. What could not be judged is skipped, with the reason.
+    """
+    suite = ElementTree.Element("testsuite", name=SUITE, time=f"{report.facts.now:.3f}")
+    cases = [_case(verdict, fail_on) for verdict in report.verdicts]
+    suite.extend(cases)
+    counts = {"tests": len(cases)} | {
+        name + "s": sum(case.find(name) is not None for case in cases)
+        for name in ("failure", "error")
+    }
+    counts["skipped"] = sum(case.find("skipped") is not None for case in cases)
+    root = ElementTree.Element("testsuites")
+    for name, number in counts.items():
+        suite.set(name, str(number))
+        root.set(name, str(number))
+    root.append(suite)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, "unicode", xml_declaration=True) + "\n"
+
+
+def _case(verdict: Verdict, fail_on: FailOn) -> ElementTree.Element:
+    known = verdict.known
+    case = ElementTree.Element("testcase", classname=SUITE, name=known.id)
+    failing = [each for each in verdict.findings if fail_on.fails(each)]
+    if failing:
+        kind = "error" if known.id == NOTHING_TESTED.id else "failure"
+        problem = ElementTree.SubElement(
+            case, kind, type=failing[0].severity, message=failing[0].evidence
+        )
+        problem.text = _text(verdict)
+    elif verdict.findings:
+        ElementTree.SubElement(case, "system-out").text = _text(verdict)
+    elif verdict.word == "no verdict":
+        ElementTree.SubElement(case, "skipped", message=verdict.why_not)
+    return case
+
+
+def _text(verdict: Verdict) -> str:
+    lines = [_line(each) for each in verdict.findings]
+    if (more := verdict.found - len(verdict.findings)) > 0:
+        lines.append(f"and {more} more")
+    return "\n".join([*lines, verdict.known.advice])
+
+
+def _line(finding: Finding) -> str:
+    call = f"call {finding.calls[0]}: " if finding.calls else ""
+    timeline = f"  {finding.timeline}" if finding.timeline else ""
+    return f"{finding.severity}: {call}{finding.evidence}{timeline}"

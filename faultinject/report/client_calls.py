@@ -1,0 +1,122 @@
+"""Calls of the program, put together from their attempts, and what they come to.
+
+What an attempt is, and of which call, was decided when it began (`faultinject.rules.attempts`);
+here they are only collected.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Literal
+
+from attrs import define, field
+
+from faultinject.report.attempt import Client, SeenAttempt
+
+Outcome = Literal["succeeded", "failed", "abandoned", "unfinished"]
+OUTCOMES: tuple[Outcome, ...] = ("succeeded", "failed", "abandoned", "unfinished")
+KEPT_AT_EITHER_END = 20
+"""So many attempts of a call are kept from its beginning, and as many from its end."""
+
+
+@define(eq=False)
+class Call:
+    """What a program asked for once, in as many attempts as it took."""
+
+    number: int
+    count: int = 0
+    """How many attempts there were; of many not all are kept."""
+    _first: list[SeenAttempt] = field(factory=list)
+    _last: deque[SeenAttempt] = field(factory=lambda: deque(maxlen=KEPT_AT_EITHER_END))
+
+    def add(self, attempt: SeenAttempt) -> None:
+        """Add an attempt that has ended; they come in the order in which they ended."""
+        self.count += 1
+        if len(self._first) < KEPT_AT_EITHER_END:
+            self._first.append(attempt)
+        else:
+            self._last.append(attempt)
+
+    @property
+    def attempts(self) -> list[SeenAttempt]:
+        """The attempts that are kept, in order."""
+        return sorted([*self._first, *self._last], key=lambda each: (each.number, each.began))
+
+    @property
+    def last(self) -> SeenAttempt:
+        """The attempt that ended last."""
+        return self._last[-1] if self._last else self._first[-1]
+
+    @property
+    def kept(self) -> int:
+        """How many attempts are kept."""
+        return len(self._first) + len(self._last)
+
+    @property
+    def client(self) -> Client:
+        """Whose call it is."""
+        return self.last.client
+
+    def repeats(self) -> Iterator[tuple[SeenAttempt, SeenAttempt]]:
+        """Return each attempt that failed with the one that followed it.
+
+        Those are left out that did not follow (the client's own count may have gaps, and it may
+        ask again before the end), and those between which some are not kept.
+        """
+        for one, other in pairwise(self.attempts):
+            follows = other.number == one.number + 1 and other.began >= one.told
+            if one.failure is not None and follows:
+                yield one, other
+
+    def outcome(self, is_settled: Callable[[SeenAttempt], bool]) -> Outcome:
+        """Return how it ended; ``is_settled`` says whether nothing will follow an attempt."""
+        last = self.last
+        if last.seen.taken == "stopped":
+            return "unfinished"
+        if last.client_left:
+            return "abandoned"
+        if last.failure is None:
+            return "succeeded"
+        final = not last.worth_repeating
+        return "failed" if final or is_settled(last) else "unfinished"
+
+
+@define
+class Totals:
+    """What the calls came to."""
+
+    outcomes: dict[Outcome, int] = field(factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    attempts: int = 0
+    added_seconds: float = 0.0
+    """Between the first attempts of calls and their last: time that failures cost."""
+    lost_input_tokens: int = 0
+    lost_output_tokens: int = 0
+    """Of answers that failed after all, as far as they told of tokens."""
+
+    @property
+    def calls(self) -> int:
+        """How many calls there were."""
+        return sum(self.outcomes.values())
+
+    def add(self, call: Call, outcome: Outcome) -> None:
+        """Add a call."""
+        attempts = call.attempts
+        self.outcomes[outcome] += 1
+        self.attempts += call.count
+        self.added_seconds += max(0.0, attempts[-1].began - attempts[0].began)
+        for each in attempts:
+            if each.failure is not None:
+                self.lost_input_tokens += each.seen.input_tokens or 0
+                self.lost_output_tokens += each.seen.output_tokens or 0
+
+    def copy(self) -> Totals:
+        """Return totals that can be added to apart."""
+        return Totals(
+            dict(self.outcomes),
+            self.attempts,
+            self.added_seconds,
+            self.lost_input_tokens,
+            self.lost_output_tokens,
+        )

@@ -1,0 +1,160 @@
+"""How fast the program tries again."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from faultinject.report.attempt import Client
+from faultinject.report.client_calls import Call
+from faultinject.report.finding import Judged, Known
+from faultinject.report.findings.repeats import (
+    NOT_REPEATED,
+    Repeat,
+    is_even,
+    paces,
+    same_pace_elsewhere,
+    unasked,
+)
+from faultinject.report.history import History
+from faultinject.report.thresholds import Thresholds
+from faultinject.report.words import seconds
+
+NO_BACKOFF = Known(
+    "no-backoff",
+    "error",
+    "tried again without a pause",
+    "A good client waits before each further attempt, and longer each time (0.5 s, 1 s, 2 s, …).",
+)
+NO_JITTER = Known(
+    "no-jitter",
+    "note",
+    "calls that failed together came back together",
+    "A good client adds chance to its pauses, so that many clients do not all come back at once.",
+)
+_Rounds = tuple[Repeat, Repeat]
+
+
+def no_backoff(history: History, limits: Thresholds) -> Judged:
+    """Look for calls that are tried again at once, or at a short and steady pace."""
+    judged = Judged(NOT_REPEATED)
+    hasty = _hasty_clients(history, limits)
+    for call in history.repeated:
+        repeats = unasked(call, limits)
+        if not repeats:
+            continue
+        judged.calls.append(call.number)
+        short = _short(repeats, limits)
+        gaps = [one.gap_to(other) for one, other in _without_first_drop(repeats)]
+        if len(short) >= limits.no_pause_gaps - 1 and call.client in hasty:
+            judged.find(
+                "error" if len(short) >= limits.no_pause_gaps else "warning",
+                f"{len(short)} of its attempts came less than {seconds(limits.no_pause_seconds)}"
+                f" after an error (the shortest {seconds(min(short))})",
+                calls=[call.number],
+            )
+        elif _is_steady(gaps, limits) and not _is_rationed(history, call, limits):
+            judged.find(
+                "warning",
+                f"{len(gaps)} attempts came at a steady pace of {seconds(max(gaps))}",
+                calls=[call.number],
+            )
+    return judged
+
+
+def _short(repeats: list[Repeat], limits: Thresholds) -> list[float]:
+    """Return the gaps after whole errors that are no pause."""
+    gaps = [one.gap_to(other) for one, other in repeats if one.failure == "answer"]
+    return [gap for gap in gaps if gap < limits.no_pause_seconds]
+
+
+def _hasty_clients(history: History, limits: Thresholds) -> set[Client]:
+    """Return the clients most of whose repeats come without a pause.
+
+    One that waits for a time that it draws comes at once now and then.
+    """
+    hasty: dict[Client, int] = {}
+    for call in history.repeated:
+        repeats = unasked(call, limits)
+        excess = 2 * len(_short(repeats, limits)) - len(repeats)
+        hasty[call.client] = hasty.get(call.client, 0) + excess
+    return {client for client, excess in hasty.items() if excess > 0}
+
+
+def no_jitter(history: History, limits: Thresholds) -> Judged:
+    """Look for crowds of calls that fail together and twice come back together."""
+    judged = Judged(
+        f"no {limits.crowd} calls failed within {seconds(limits.crowd_seconds)} and were tried"
+        " again twice"
+    )
+    twice = sorted(
+        (rounds for call in history.repeated if (rounds := _two_rounds(call))),
+        key=lambda rounds: rounds[0][0].told,
+    )
+    told = [rounds[0][0].told for rounds in twice]
+    start = 0
+    while start < len(twice):
+        end = bisect_right(told, told[start] + limits.crowd_seconds)
+        if end - start < limits.crowd:
+            start += 1
+            continue
+        _judge_crowd(twice[start:end], judged, limits)
+        start = end
+    return judged
+
+
+def _judge_crowd(crowd: list[_Rounds], judged: Judged, limits: Thresholds) -> None:
+    calls = [rounds[0][0].call for rounds in crowd]
+    judged.calls += calls
+    first = [one.gap_to(other) for (one, other), _ in crowd]
+    second = [one.gap_to(other) for _, (one, other) in crowd]
+    if _in_step(first, limits) and _in_step(second, limits):
+        judged.find(
+            "note",
+            f"{len(crowd)} calls failed together and came back together, after"
+            f" {seconds(max(first))} and again after {seconds(max(second))}",
+            calls=calls,
+        )
+
+
+_DROPPED = ("connect", "handshake", "no-answer")
+
+
+def _without_first_drop(repeats: list[Repeat]) -> list[Repeat]:
+    """Leave out the first repeat after a dropped connection: that may be at once."""
+    first = next((one for one, _ in repeats if one.failure in _DROPPED), None)
+    return [(one, other) for one, other in repeats if one is not first]
+
+
+def _is_steady(gaps: list[float], limits: Thresholds) -> bool:
+    if len(gaps) < limits.steady_gaps or max(gaps) >= limits.steady_below_seconds:
+        return False
+    spread = max(limits.steady_seconds, limits.steady_part * min(gaps))
+    return round(max(gaps) - min(gaps), 6) <= round(spread, 6)
+
+
+def _in_step(gaps: list[float], limits: Thresholds) -> bool:
+    spread = max(limits.in_step_seconds, limits.in_step_part * min(gaps))
+    return round(max(gaps) - min(gaps), 6) <= round(spread, 6)
+
+
+def _is_rationed(history: History, call: Call, limits: Thresholds) -> bool:
+    """Say whether a limiter of the program's own sets the pace of a call's attempts.
+
+    Then all its requests come at a steady pace, or they did before anything failed.
+    """
+    first, last = call.attempts[0], call.attempts[-1]
+    meanwhile = [
+        each for each in history.around(first, last) if first.began <= each.began <= last.began
+    ]
+    others = any(each.call != call.number for each in meanwhile)
+    return (others and is_even(paces(meanwhile), limits)) or (
+        same_pace_elsewhere(history, call, limits)
+    )
+
+
+def _two_rounds(call: Call) -> tuple[Repeat, Repeat] | None:
+    """Return a call's first two repeats, if it was told no wait; None if there are none."""
+    repeats = [each for each in call.repeats() if each[0].number <= 2]
+    if len(repeats) < 2 or any(one.seen.wait_asked_seconds is not None for one, _ in repeats):
+        return None
+    return repeats[0], repeats[1]

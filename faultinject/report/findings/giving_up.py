@@ -1,0 +1,215 @@
+"""When the program gives up: too early, too late, or for something else."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from faultinject.report.attempt import SeenAttempt, begun_within
+from faultinject.report.client_calls import Call
+from faultinject.report.finding import Judged, Known
+from faultinject.report.history import History
+from faultinject.report.thresholds import Thresholds
+from faultinject.report.words import seconds
+
+NOT_RETRIED = Known(
+    "not-retried",
+    "warning",
+    "gave up at the first failure",
+    "A good client tries again, after a pause, when an API is overloaded or a connection breaks.",
+)
+HUNG = Known(
+    "hung",
+    "error",
+    "waited without an end",
+    "A good client has a time limit for each pause within an answer, and ends what is silent"
+    " longer.",
+)
+CLIENT_LEFT = Known(
+    "client-left",
+    "note",
+    "left before the answer's end",
+    "A good client has a time limit that slow answers still meet.",
+)
+FALLBACK = Known(
+    "fallback",
+    "note",
+    "asked another model or host instead",
+    "A good client says to whom it fell back, since another model answers differently.",
+)
+
+
+def not_retried(history: History, limits: Thresholds) -> Judged:
+    """Look for calls that were given up after one attempt though another might have helped."""
+    judged = Judged("no call failed in a way that another attempt may help against, or too late")
+    for call in history.told_apart:
+        only = call.last
+        if not (call.count == only.number == 1 and _may_be_tried_again(only, limits)):
+            continue
+        if not history.is_settled(only) or _something_followed(history, only, limits):
+            continue
+        judged.calls.append(call.number)
+        if fallback_of(history, call, limits) is None:
+            judged.find("warning", f"{_kind(only)}, and no second attempt", calls=[call.number])
+    judged.calls += [call.number for call in history.repeated if call.attempts[0].worth_repeating]
+    return judged
+
+
+def hung(history: History, limits: Thresholds) -> Judged:
+    """Look for silences that the client should have ended, and did not."""
+    judged = Judged("no answer fell silent")
+    for each in history.attempts:
+        quiet = each.seen.quiet_seconds
+        if quiet is None or each.failure not in ("stalled", "no-answer", "truncated", "cut"):
+            continue
+        if each.client_left:
+            judged.calls.append(each.call)  # as it should
+        elif quiet < _longest_silence(each, limits):
+            judged.why_not = f"{_silence(each)}: too short to tell"
+        else:
+            judged.calls.append(each.call)
+            judged.find("error", f"{_silence(each)}; the client did not end it", calls=[each.call])
+    return judged
+
+
+def client_left(history: History, _: Thresholds) -> Judged:
+    """Look for answers that the client did not wait for."""
+    judged = Judged("no answer was begun")
+    for each in history.attempts:
+        judged.calls.append(each.call)
+        if not each.client_left or _at_the_end(history, each) or _is_answered(history, each):
+            continue
+        where = "before the answer's head" if each.head is None else "within the answer"
+        stated = each.seen.read_timeout_seconds or each.seen.timeout_seconds
+        known = "" if stated is None else f" (it states a time-out of {seconds(stated)})"
+        judged.find(
+            "note",
+            f"left {where}, after {seconds(each.ended - each.began)}{known}",
+            calls=[each.call],
+        )
+    return judged
+
+
+def fallback(history: History, limits: Thresholds) -> Judged:
+    """Look for calls that, given up, were made of another model or host."""
+    judged = Judged("no call failed for good")
+    for call in history.calls:
+        last = call.last
+        if last.failure is None:
+            continue
+        judged.calls.append(call.number)
+        other = fallback_of(history, call, limits)
+        if other is not None:
+            judged.find(
+                "note",
+                f"{_kind(last)} from {_whom(last)}, then {_whom(other)} was asked",
+                calls=[call.number, other.call],
+            )
+    return judged
+
+
+def fallback_of(history: History, call: Call, limits: Thresholds) -> SeenAttempt | None:
+    """Return the attempt that asks another model or host what a call was given up for."""
+    last = call.last
+    key = history.question(last)
+    if last.failure is None or key is None:
+        return None
+    for asked, attempts in history.by_question[key].items():
+        if asked == last.asked:
+            continue
+        for each in begun_within(attempts, last.told, limits.window_seconds):
+            if each.number == 1 and _asks_no_more(each, last):
+                return each
+    return None
+
+
+def _asks_no_more(other: SeenAttempt, failed: SeenAttempt) -> bool:
+    """Say whether a request has the same messages as another, or fewer, and none besides."""
+    said = {(message.role, message.text) for message in failed.seen.messages}
+    return (
+        other.seen.system == failed.seen.system
+        and (other.seen.message_count or 0) <= (failed.seen.message_count or 0)
+        and all((message.role, message.text) in said for message in other.seen.messages)
+    )
+
+
+def _may_be_tried_again(attempt: SeenAttempt, limits: Thresholds) -> bool:
+    """Say whether a client should have tried again. After a 200's head none does by itself."""
+    return (
+        attempt.worth_repeating
+        and attempt.failure in ("answer", "no-answer", "connect", "handshake")
+        and attempt.seen.taken in ("whole", "broken")
+        and (attempt.seen.wait_asked_seconds or 0.0) <= limits.longest_wait_seconds
+    )
+
+
+def _something_followed(history: History, attempt: SeenAttempt, limits: Thresholds) -> bool:
+    """Say whether a request followed that may have been another attempt, in other words."""
+    of_connection = attempt.failure in ("connect", "handshake")
+    if of_connection:
+        same = history.by_host[attempt.host]
+    elif attempt.seen.prefix is not None:
+        same = history.by_prefix[attempt.seen.prefix]
+    else:
+        same = history.around(attempt, attempt)
+    return any(
+        each.host == attempt.host and (of_connection or each.path == attempt.path)
+        for each in begun_within(same, attempt.told, limits.window_seconds)
+        if each is not attempt
+    )
+
+
+def _longest_silence(attempt: SeenAttempt, limits: Thresholds) -> float:
+    """Return how long a silence has to be before it is the client's fault."""
+    seen = attempt.seen
+    if attempt.head is not None:
+        return max(limits.hung_stream_seconds, 1.05 * (seen.read_timeout_seconds or 0.0))
+    stated = seen.read_timeout_seconds or seen.timeout_seconds or 0.0
+    return max(limits.hung_head_seconds, 1.05 * stated)
+
+
+def _silence(attempt: SeenAttempt) -> str:
+    where = "before an answer" if attempt.head is None else "within an answer"
+    stated = attempt.seen.read_timeout_seconds
+    known = "" if stated is None else f" (its time-out is {seconds(stated)})"
+    return f"{seconds(attempt.seen.quiet_seconds or 0.0)} of silence {where}{known}"
+
+
+WITH_THE_PROGRAM_SECONDS = 1.0
+"""A client that leaves no longer before the end was ended with its program."""
+AT_ONCE = 0.05
+"""So much later, in seconds, an answer may seem to begin that made another needless."""
+MOST_AT_ONCE = 100
+
+
+def _at_the_end(history: History, attempt: SeenAttempt) -> bool:
+    return history.over is not None and history.over - attempt.ended <= WITH_THE_PROGRAM_SECONDS
+
+
+def _is_answered(history: History, attempt: SeenAttempt) -> bool:
+    """Say whether another request brought the answer, so that this one was not needed."""
+    equal = _at_once(history.by_request.get(attempt.seen.request or "", []), attempt)
+    question = history.question(attempt)
+    groups = [] if question is None else history.by_question[question].values()
+    asked = [each for group in groups for each in _at_once(group, attempt)]
+    others = [*equal, *(each for each in asked if _asks_no_more(each, attempt))]
+    return any(
+        each.failure is None and each.head is not None and each.head <= attempt.ended + AT_ONCE
+        for each in others
+        if each is not attempt
+    )
+
+
+def _at_once(attempts: list[SeenAttempt], with_: SeenAttempt) -> list[SeenAttempt]:
+    """Return those that were under way together with an attempt, from the last to begin."""
+    begun = bisect_left(attempts, with_.ended, key=lambda each: each.began)
+    latest = attempts[max(0, begun - MOST_AT_ONCE) : begun]
+    return [each for each in latest if each.ended > with_.began]
+
+
+def _kind(attempt: SeenAttempt) -> str:
+    shown = "no answer" if attempt.status is None else str(attempt.status)
+    return f"{shown} ({attempt.failure_kind})"
+
+
+def _whom(attempt: SeenAttempt) -> str:
+    return f"{attempt.seen.model or 'a model'} at {attempt.host}"

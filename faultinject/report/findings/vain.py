@@ -1,0 +1,109 @@
+"""Attempts that could not help, and attempts that two layers of a program make."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from faultinject.report.attempt import SeenAttempt
+from faultinject.report.finding import Judged, Known
+from faultinject.report.history import History
+from faultinject.report.thresholds import Thresholds
+from faultinject.report.words import seconds
+
+RETRIED_IN_VAIN = Known(
+    "retried-in-vain",
+    "warning",
+    "sent again what had failed for good",
+    "A good client gives up when the API says that a request is wrong, and says so.",
+)
+RETRIES_NESTED = Known(
+    "retries-nested",
+    "warning",
+    "two layers try again",
+    "A good program retries in one layer, since two multiply their attempts: set the SDK's"
+    " max_retries to 0, or leave retrying to it.",
+)
+_REPEATABLE = ("GET", "HEAD", "OPTIONS")
+_OF_CREDENTIALS = (401, 403)
+
+
+def retried_in_vain(history: History, limits: Thresholds) -> Judged:
+    """Look for requests that are sent once more after they failed for good."""
+    judged = Judged("no request failed for good")
+    for attempts in history.by_body.values():
+        judged.calls += [each.call for each in attempts if _failed_for_good(each)]
+        again = [
+            (one, other)
+            for one, other in pairwise(attempts)
+            if _failed_for_good(one) and _repeats(history, one, other, limits)
+        ]
+        if not again or history.is_doubtful(again[0][0]):
+            continue
+        first, second = again[0]
+        judged.find(
+            "warning",
+            f"{first.status} (final), and the same request again after"
+            f" {seconds(first.gap_to(second))}{_times(len(again))}",
+            calls=dict.fromkeys([first.call, *(other.call for _, other in again)]),
+        )
+    return judged
+
+
+def retries_nested(history: History, limits: Thresholds) -> Judged:
+    """Look for an SDK's count that begins again, since something around the SDK tries again."""
+    judged = Judged("no client that counts its attempts failed at the last of several")
+    for said, attempts in history.by_request.items():
+        exhausted = [
+            (one, other)
+            for one, other in pairwise(attempts)
+            if (one.seen.retry_count or 0) > 0 and one.worth_repeating
+        ]
+        judged.calls += [one.call for one, _ in exhausted]
+        again = [pair for pair in exhausted if _begins_again(*pair, limits)]
+        if not again or said in history.doubtful or _asks_the_same_often(attempts):
+            continue
+        first, second = again[0]
+        judged.find(
+            "warning",
+            f"the SDK had tried {(first.seen.retry_count or 0) + 1} times and failed; after"
+            f" {seconds(first.gap_to(second))} it began again at 0{_times(len(again))}",
+            calls=dict.fromkeys([first.call, *(other.call for _, other in again)]),
+        )
+    return judged
+
+
+def _failed_for_good(attempt: SeenAttempt) -> bool:
+    return (
+        attempt.failure == "answer"
+        and attempt.failure_kind == "final"
+        and attempt.method not in _REPEATABLE
+    )
+
+
+def _repeats(history: History, one: SeenAttempt, other: SeenAttempt, limits: Thresholds) -> bool:
+    """Say whether a request is in vain after another: nothing has changed."""
+    same = one.seen.credential == other.seen.credential and one.seen.model == other.seen.model
+    if not same or not 0 <= one.gap_to(other) <= limits.window_seconds:
+        return False
+    if one.status in _OF_CREDENTIALS:
+        return one.seen.credential is not None and not _asked_for_token(history, one, other)
+    return True
+
+
+def _asked_for_token(history: History, one: SeenAttempt, other: SeenAttempt) -> bool:
+    return any(began <= other.began and ended >= one.told for began, ended in history.logins)
+
+
+def _begins_again(one: SeenAttempt, other: SeenAttempt, limits: Thresholds) -> bool:
+    wait = one.seen.wait_asked_seconds or 0.0
+    latest = max(limits.window_seconds, wait + limits.window_seconds)
+    return other.seen.retry_count == 0 and 0 <= one.gap_to(other) <= latest
+
+
+def _asks_the_same_often(attempts: list[SeenAttempt]) -> bool:
+    """Say whether a program asks the same again though it had its answer."""
+    return any(one.succeeded for one, _ in pairwise(attempts))
+
+
+def _times(number: int) -> str:
+    return "" if number == 1 else f", {number} times"

@@ -1,0 +1,163 @@
+"""Waits that answers asked for, and what the program made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from faultinject.report.attempt import Asked, SeenAttempt
+from faultinject.report.finding import Judged, Known
+from faultinject.report.history import History
+from faultinject.report.thresholds import Thresholds
+from faultinject.report.words import seconds
+
+RETRY_AFTER_IGNORED = Known(
+    "retry-after-ignored",
+    "error",
+    "tried again before the wait that was asked for was over",
+    "A good client waits as long as the answer asks (`retry-after-ms`, `retry-after`) before it"
+    " tries again.",
+)
+RETRY_AFTER_CAPPED = Known(
+    "retry-after-capped",
+    "note",
+    "waited less than it was asked to, but long",
+    "A good client that will not wait so long gives up and says so, since to try earlier is in"
+    " vain.",
+)
+THROTTLED_KEY_CALLED = Known(
+    "throttled-key-called",
+    "note",
+    "began other calls with a key that was told to wait",
+    "A good client holds back its other calls with the same key and model too while it is told to"
+    " wait.",
+)
+
+
+def retry_after_ignored(history: History, limits: Thresholds) -> Judged:
+    """Look for repeats that come sooner than the failed answer asked."""
+    judged = Judged(
+        "no failed answer that was tried again asked for a wait of"
+        f" {seconds(limits.longest_wait_seconds)} or less"
+    )
+    for failed, again in _asked_and_repeated(history):
+        wait = failed.seen.wait_asked_seconds or 0.0
+        if not 0 < wait <= limits.longest_wait_seconds:
+            continue
+        judged.calls.append(failed.call)
+        if _is_early(failed, again, limits):
+            judged.find(
+                "error",
+                f"{failed.status} asked for {seconds(wait)} ({failed.seen.wait_asked_by});"
+                f" the next attempt came after {seconds(failed.gap_to(again))}",
+                calls=[failed.call],
+            )
+    return judged
+
+
+def retry_after_capped(history: History, limits: Thresholds) -> Judged:
+    """Look for repeats after a long wait that was cut short."""
+    judged = Judged(
+        "no failed answer that was tried again asked for a wait of more than"
+        f" {seconds(limits.longest_wait_seconds)}"
+    )
+    for failed, again in _asked_and_repeated(history):
+        wait, gap = failed.seen.wait_asked_seconds or 0.0, failed.gap_to(again)
+        if wait <= limits.longest_wait_seconds:
+            continue
+        judged.calls.append(failed.call)
+        if gap >= limits.capped_wait_seconds and _is_early(failed, again, limits):
+            judged.find(
+                "note",
+                f"{failed.status} asked for {seconds(wait)} ({failed.seen.wait_asked_by});"
+                f" the next attempt came after {seconds(gap)}",
+                calls=[failed.call],
+            )
+    return judged
+
+
+def throttled_key_called(history: History, limits: Thresholds) -> Judged:
+    """Look for calls that begin while another with the same key is told to wait."""
+    judged = Judged(
+        f"no throttled answer asked for a wait of more than {seconds(limits.unaware_seconds)}"
+    )
+    for attempts in history.by_credential.values():
+        apart = [each for each in attempts if not history.is_doubtful(each)]
+        _judge_key(apart, judged, limits)
+    return judged
+
+
+def _judge_key(attempts: list[SeenAttempt], judged: Judged, limits: Thresholds) -> None:
+    """Judge the attempts with one credential, given in the order in which they began."""
+    throttled = sorted((each for each in attempts if _holds_back(each, limits)), key=_told)
+    judged.calls.extend(each.call for each in throttled)
+    begun_within: dict[SeenAttempt, list[int]] = {}
+    last: dict[Asked, SeenAttempt] = {}  # of each host and model: the longest wait
+    place = 0
+    for each in (attempt for attempt in attempts if attempt.number == 1):
+        while place < len(throttled) and throttled[place].told <= each.began:
+            key = throttled[place].asked
+            last[key] = max(last.get(key, throttled[place]), throttled[place], key=_until)
+            place += 1
+        asked = last.get(each.asked)
+        if asked is not None and _begins_within(asked, each, limits):
+            begun_within.setdefault(asked, []).append(each.call)
+    for asked, others in begun_within.items():
+        wait = seconds(asked.seen.wait_asked_seconds or 0.0)
+        judged.find(
+            "note",
+            f"{asked.status} asked for {wait} ({asked.seen.wait_asked_by});"
+            f" {_calls(len(others))} with the same key and model began within it",
+            calls=[asked.call, *others],
+        )
+
+
+def _holds_back(attempt: SeenAttempt, limits: Thresholds) -> bool:
+    wait = attempt.seen.wait_asked_seconds or 0.0
+    return attempt.failure_kind == "throttled" and wait > limits.unaware_seconds
+
+
+def _begins_within(asked: SeenAttempt, other: SeenAttempt, limits: Thresholds) -> bool:
+    begins = asked.told + limits.unaware_seconds
+    return other.call != asked.call and begins <= other.began < _until(asked) - early(asked, limits)
+
+
+def _told(attempt: SeenAttempt) -> float:
+    return attempt.told
+
+
+def _until(attempt: SeenAttempt) -> float:
+    return attempt.told + (attempt.seen.wait_asked_seconds or 0.0)
+
+
+def early(failed: SeenAttempt, limits: Thresholds) -> float:
+    """Return how many seconds too soon a client may come."""
+    wait = failed.seen.wait_asked_seconds or 0.0
+    if failed.seen.wait_asked_by == "retry-after-date":
+        return limits.early_for_date_seconds
+    return max(limits.early_seconds, limits.early_part * wait)
+
+
+def kept_wait(failed: SeenAttempt, again: SeenAttempt, limits: Thresholds) -> bool:
+    """Say whether a wait was asked for, and kept. A wait of 0 is kept whatever the gap."""
+    return failed.seen.wait_asked_seconds is not None and not _is_early(failed, again, limits)
+
+
+def _asked_and_repeated(history: History) -> Iterator[tuple[SeenAttempt, SeenAttempt]]:
+    for call in history.repeated:
+        for failed, again in call.repeats():
+            asks = failed.failure == "answer" and failed.seen.should_retry is not False
+            if asks and _same_account(failed, again) and failed.seen.wait_asked_seconds:
+                yield failed, again
+
+
+def _is_early(failed: SeenAttempt, again: SeenAttempt, limits: Thresholds) -> bool:
+    wait = failed.seen.wait_asked_seconds or 0.0
+    return failed.gap_to(again) < round(wait - early(failed, limits), 6)
+
+
+def _same_account(one: SeenAttempt, other: SeenAttempt) -> bool:
+    return one.seen.credential == other.seen.credential and one.seen.model == other.seen.model
+
+
+def _calls(number: int) -> str:
+    return f"{number} other call{'' if number == 1 else 's'}"

@@ -1,0 +1,180 @@
+"""The calls of a run as far as they are kept, with what findings look up in them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable
+from functools import cached_property
+
+from attrs import define, field
+
+from faultinject.observed import Observed
+from faultinject.report.attempt import Asked, Client, SeenAttempt, began, overlap
+from faultinject.report.client_calls import Call, Outcome
+
+SETTLED_SECONDS = 60.0
+"""A failed call that nothing followed for so long is over."""
+AROUND = 200
+"""So many attempts of a client are looked at before a call, and as many behind it."""
+
+
+@define(eq=False)
+class History:
+    """The calls of a run as far as they are kept, and ways to look things up in them."""
+
+    calls: list[Call]
+    now: float
+    """The last moment that is known of."""
+    command_ended: bool = False
+    """Whether the command is over, by itself and not by a signal."""
+    over: float | None = None
+    """When the command or the run was over; None if neither is."""
+    logins: list[tuple[float, float]] = field(factory=list)
+    """When requests for a token began and ended, or what may have been some."""
+
+    @cached_property
+    def attempts(self) -> list[SeenAttempt]:
+        """All attempts that are kept, in the order in which they began."""
+        found = [attempt for call in self.calls for attempt in call.attempts]
+        return sorted(found, key=lambda each: (each.began, each.call, each.number))
+
+    @cached_property
+    def by_request(self) -> dict[str, list[SeenAttempt]]:
+        """The attempts by what they say alike."""
+        return _grouped(self.attempts, lambda seen: seen.request)
+
+    @cached_property
+    def by_body(self) -> dict[str, list[SeenAttempt]]:
+        """The attempts by all that a repeat in vain would repeat."""
+        return _grouped(self.attempts, lambda seen: seen.body)
+
+    @cached_property
+    def by_prefix(self) -> dict[str, list[SeenAttempt]]:
+        """The attempts by the messages that they ask about."""
+        return _grouped(self.attempts, lambda seen: seen.prefix)
+
+    @cached_property
+    def by_host(self) -> dict[str, list[SeenAttempt]]:
+        """The attempts by the host that they are for."""
+        groups: dict[str, list[SeenAttempt]] = {}
+        for each in self.attempts:
+            groups.setdefault(each.host, []).append(each)
+        return groups
+
+    @cached_property
+    def by_credential(self) -> dict[str, list[SeenAttempt]]:
+        """The attempts by their credentials."""
+        return _grouped(self.attempts, lambda seen: seen.credential)
+
+    @cached_property
+    def doubtful(self) -> frozenset[str]:
+        """What several calls ask: which of them a repeat repeats is not known.
+
+        They overlapped; or a client that counts its attempts said that it was the first.
+        """
+        return frozenset(
+            said
+            for said, attempts in self.by_request.items()
+            if overlap(attempts) or any(map(self._says_it_is_first, attempts))
+        )
+
+    def _says_it_is_first(self, attempt: SeenAttempt) -> bool:
+        first = attempt.number > 1 and attempt.seen.retry_count == 0
+        return first and attempt.client in self._counting
+
+    @cached_property
+    def _counting(self) -> frozenset[Client]:
+        """The clients that count their attempts."""
+        return frozenset(each.client for each in self.attempts if each.seen.retry_count)
+
+    def is_doubtful(self, attempt: SeenAttempt) -> bool:
+        """Say whether it cannot be known of which call an attempt is one."""
+        return attempt.seen.request is None or attempt.seen.request in self.doubtful
+
+    @cached_property
+    def told_apart(self) -> list[Call]:
+        """The calls whose attempts are surely theirs."""
+        return [call for call in self.calls if not self.is_doubtful(call.last)]
+
+    @cached_property
+    def repeated(self) -> list[Call]:
+        """Those of them that had several attempts."""
+        return [call for call in self.told_apart if call.count > 1]
+
+    @cached_property
+    def crowded(self) -> frozenset[str]:
+        """The prefixes that were asked about by two requests at once."""
+        return frozenset(name for name, asked in self.by_prefix.items() if overlap(asked))
+
+    @cached_property
+    def answered_at(self) -> dict[str, float]:
+        """When each prefix had its first whole answer, if it had one."""
+        first: dict[str, float] = {}
+        for prefix, asked in self.by_prefix.items():
+            ended = [each.ended for each in asked if each.succeeded]
+            if ended:
+                first[prefix] = min(ended)
+        return first
+
+    def continuing(self, prefix: str) -> list[SeenAttempt]:
+        """Return the attempts whose messages are those of a prefix and more."""
+        return self._continuing.get(prefix, [])
+
+    @cached_property
+    def _continuing(self) -> dict[str, list[SeenAttempt]]:
+        groups: dict[str, list[SeenAttempt]] = {}
+        for each in self.attempts:
+            for message in each.seen.messages:
+                groups.setdefault(message.before, []).append(each)
+        return groups
+
+    @cached_property
+    def by_question(self) -> dict[str, dict[Asked, list[SeenAttempt]]]:
+        """The attempts by `question`, and by whom they ask."""
+        groups: dict[str, dict[Asked, list[SeenAttempt]]] = {}
+        for each in self.attempts:
+            if (key := self.question(each)) is not None:
+                groups.setdefault(key, {}).setdefault(each.asked, []).append(each)
+        return groups
+
+    def question(self, attempt: SeenAttempt) -> str | None:
+        """Return what the user said last in a request, whatever the API; None if it is not told."""
+        said = [each.text for each in attempt.seen.messages if each.role == "user"]
+        return next((text for text in reversed(said) if text is not None), None)
+
+    def around(self, first: SeenAttempt, last: SeenAttempt) -> list[SeenAttempt]:
+        """Return what a client asked of an API around two of its attempts, in order.
+
+        The client is known by its credentials, else by what it asks. At most `AROUND` before and
+        after.
+        """
+        client = self._by_client[first.client]
+        start = bisect_left(client, first.began, key=began)
+        end = bisect_right(client, last.began, key=began)
+        return client[max(0, start - AROUND) : end + AROUND]
+
+    @cached_property
+    def _by_client(self) -> dict[Client, list[SeenAttempt]]:
+        groups: dict[Client, list[SeenAttempt]] = {}
+        for each in self.attempts:
+            groups.setdefault(each.client, []).append(each)
+        return groups
+
+    def is_settled(self, attempt: SeenAttempt) -> bool:
+        """Say whether what has not followed an attempt will not follow any more."""
+        return self.command_ended or self.now - attempt.ended >= SETTLED_SECONDS
+
+    def outcome(self, call: Call) -> Outcome:
+        """Return how a call ended."""
+        return call.outcome(self.is_settled)
+
+
+def _grouped(
+    attempts: Iterable[SeenAttempt], key: Callable[[Observed], str | None]
+) -> dict[str, list[SeenAttempt]]:
+    groups: dict[str, list[SeenAttempt]] = {}
+    for each in attempts:
+        name = key(each.seen)
+        if name is not None:
+            groups.setdefault(name, []).append(each)
+    return groups

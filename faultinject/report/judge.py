@@ -1,0 +1,173 @@
+"""Follows a run's events and says in the end what came of it.
+
+Bounded: of more calls than `CALLS` the older half is judged, added to the totals and forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from attrs import define, evolve, field, frozen
+
+from faultinject.events import Event, ExchangeEnded
+from faultinject.report.attempt import SeenAttempt
+from faultinject.report.client_calls import Call, Totals
+from faultinject.report.display import brief
+from faultinject.report.finding import SEVERITIES, Finding, Judged, Known
+from faultinject.report.findings import CHECKS, KNOWN, NOTHING_TESTED
+from faultinject.report.findings.coverage import nothing_tested
+from faultinject.report.history import History
+from faultinject.report.run_facts import RunFacts
+from faultinject.report.thresholds import Thresholds
+from faultinject.report.words import timeline
+
+CALLS = 10_000
+"""How many calls are kept, at most."""
+ATTEMPTS = 40_000
+"""How many of their attempts are kept, at most."""
+EVIDENCE = 400
+"""How many characters of evidence are kept, at most."""
+FINDINGS = 100
+"""How many findings of an id are kept; further ones are counted."""
+
+
+@define
+class Verdict:
+    """What was found of one id."""
+
+    known: Known
+    judged: int = 0
+    """How many calls could be judged."""
+    why_not: str = ""
+    """Why none could, if none could."""
+    findings: list[Finding] = field(factory=list)
+    found: int = 0
+    """How many findings there were; not all are kept."""
+
+    @property
+    def word(self) -> Literal["found", "passed", "no verdict"]:
+        """What to call it."""
+        if self.found:
+            return "found"
+        return "passed" if self.judged else "no verdict"
+
+    def copy(self) -> Verdict:
+        """Return a verdict that can be added to apart."""
+        return evolve(self, findings=list(self.findings))
+
+    def add(self, judged: Judged, findings: Iterable[Finding], subjects: int) -> None:
+        """Add what one look at the calls has brought."""
+        self.judged += subjects
+        self.why_not = judged.why_not
+        for finding in findings:
+            self.found += 1
+            if len(self.findings) < FINDINGS:
+                self.findings.append(finding)
+
+
+@frozen
+class Report:
+    """What a run came to."""
+
+    facts: RunFacts
+    totals: Totals
+    verdicts: tuple[Verdict, ...]
+    """Of each finding that was looked for, in the order of the documentation."""
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All findings that are kept, the worst first."""
+        found = [finding for verdict in self.verdicts for finding in verdict.findings]
+        return sorted(found, key=lambda each: SEVERITIES.index(each.severity))
+
+
+class Judge:
+    """Listens to a run; `report` says what came of it so far."""
+
+    def __init__(
+        self,
+        thresholds: Thresholds | None = None,
+        *,
+        only: Iterable[str] | None = None,
+        ignore: Iterable[str] = (),
+        calls: int = CALLS,
+    ) -> None:
+        """Look for the findings of ``only`` (None: all), but not for those of ``ignore``.
+
+        ``calls`` is how many calls are kept.
+        """
+        self.facts = RunFacts()
+        self._thresholds = thresholds or Thresholds()
+        ids = {known.id for known in KNOWN} if only is None else set(only)
+        self._ids = ids - set(ignore)
+        self._bound = calls
+        self._calls: dict[int, Call] = {}
+        self._kept_attempts = 0
+        self._totals = Totals()
+        self._verdicts = {known.id: Verdict(known) for known in KNOWN if known.id in self._ids}
+
+    def listen(self, event: Event) -> None:
+        """Take note of an event."""
+        self.facts.listen(event)
+        if isinstance(event, ExchangeEnded) and (attempt := SeenAttempt.of(event)) is not None:
+            self._add(attempt)
+
+    def report(self) -> Report:
+        """Return what came of the run so far. More events may follow."""
+        totals = self._totals.copy()
+        verdicts = {name: verdict.copy() for name, verdict in self._verdicts.items()}
+        self._judge(self._calls.keys(), totals, verdicts)
+        if (verdict := verdicts.get(NOTHING_TESTED.id)) is not None:
+            judged = nothing_tested(self.facts)
+            verdict.add(judged, judged.findings, len(judged.calls))
+        return Report(self.facts, totals, tuple(verdicts.values()))
+
+    def _add(self, attempt: SeenAttempt) -> None:
+        call = self._calls.pop(attempt.call, None) or Call(attempt.call)
+        self._kept_attempts -= call.kept
+        call.add(attempt)
+        self._kept_attempts += call.kept
+        self._calls[attempt.call] = call  # the last to end comes last
+        if len(self._calls) > self._bound or self._kept_attempts > ATTEMPTS:
+            self._fold()
+
+    def _fold(self) -> None:
+        """Judge the older half of the calls, and forget them."""
+        older = list(self._calls)[: max(1, len(self._calls) // 2)]
+        self._judge(older, self._totals, self._verdicts)
+        for number in older:
+            self._kept_attempts -= self._calls.pop(number).kept
+
+    def _judge(self, numbers: Iterable[int], totals: Totals, verdicts: dict[str, Verdict]) -> None:
+        """Add what is to be said of some of the calls, which the others may explain."""
+        history, numbers = self._history(), frozenset(numbers)
+        for number in numbers:
+            totals.add(self._calls[number], history.outcome(self._calls[number]))
+        for known, check in CHECKS:
+            if known.id not in self._ids:
+                continue
+            judged = check(history, self._thresholds)
+            findings = [
+                self._told(known, each) for each in judged.findings if each.calls[0] in numbers
+            ]
+            subjects = sum(number in numbers for number in set(judged.calls))
+            verdicts[known.id].add(judged, findings, subjects)
+
+    def _told(self, known: Known, finding: Finding) -> Finding:
+        """Return a finding fit to be shown: what strangers chose cannot harm a terminal."""
+        line = timeline(self._calls[finding.calls[0]])
+        return evolve(
+            finding, id=known.id, evidence=brief(finding.evidence, EVIDENCE), timeline=line
+        )
+
+    def _history(self) -> History:
+        calls, facts = list(self._calls.values()), self.facts
+        ended = max((each.last.ended for each in calls), default=0.0)
+        return History(
+            calls,
+            max(facts.now, ended),
+            facts.command_ended,
+            facts.over,
+            list(facts.logins),
+        )

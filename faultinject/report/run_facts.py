@@ -1,0 +1,127 @@
+"""What a run's events say of the run itself: what was meant to happen, and what did."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define, field
+
+from faultinject.events import (
+    CommandEnded,
+    Event,
+    EventsDropped,
+    ExchangeEnded,
+    HandshakeFailed,
+    PluginStarted,
+    PluginStopped,
+    ProxyStarted,
+    ProxyStopped,
+    RelayEnded,
+)
+
+KEPT_LOGINS = 1000
+_TOKEN_PATH = ("token", "oauth", "login", "auth", "refresh", "sts", "session")
+
+
+@define(eq=False)
+class RunFacts:
+    """What is known of a run besides its calls; ``listen`` takes its events in order."""
+
+    started: ProxyStarted | PluginStarted | None = None
+    stopped: ProxyStopped | PluginStopped | None = None
+    command: CommandEnded | None = None
+    requests: int = 0
+    """Requests to targets, housekeeping and preflights apart."""
+    housekeeping: int = 0
+    """Housekeeping and preflights."""
+    unseen: int = 0
+    """Requests of which no more is known than that they were: they belong to no call."""
+    happened: dict[str, int] = field(factory=dict)
+    """How often something came of each rule."""
+    refused_handshakes: int = 0
+    relayed: int = 0
+    dropped: int = 0
+    """Events that are missing from a log."""
+    logins: deque[tuple[float, float]] = field(factory=lambda: deque(maxlen=KEPT_LOGINS))
+    """When requests for a token began and ended, or what may have been some."""
+    _zero: float | None = None
+    """The time of the run's start."""
+    _last: float = 0.0
+
+    def listen(self, event: Event) -> None:
+        """Take note of an event."""
+        time = round(event.time * 1000) / 1000  # as a log has it
+        self._last = max(self._last, time)
+        listen = _LISTEN.get(type(event))
+        if listen is not None:
+            listen(self, event, time)
+
+    @property
+    def now(self) -> float:
+        """The time of the last event, since the start of the run."""
+        return 0.0 if self._zero is None else max(0.0, round(self._last - self._zero, 3))
+
+    @property
+    def command_ended(self) -> bool:
+        """Whether the command is over, by itself and not by a signal."""
+        return self.command is not None and self.command.signal is None
+
+    @property
+    def over(self) -> float | None:
+        """When the command or the run was over, whichever was first; None if neither is."""
+        ends = [each.time for each in (self.command, self.stopped) if each is not None]
+        return round(min(ends) - self._zero, 3) if ends and self._zero is not None else None
+
+    def _start(self, event: ProxyStarted | PluginStarted, time: float) -> None:
+        self.started, self._zero = event, time
+
+    def _stop(self, event: ProxyStopped | PluginStopped, _: float) -> None:
+        self.stopped = event
+
+    def _command(self, event: CommandEnded, _: float) -> None:
+        self.command = event
+
+    def _exchange(self, event: ExchangeEnded, time: float) -> None:
+        took = event.milliseconds / 1000
+        if self._zero is None:
+            began = event.observed.began_seconds if event.observed is not None else None
+            self._zero = time - took - (began or 0.0)
+        if event.rule is not None and event.outcome != "not-reached":
+            self.happened[event.rule] = self.happened.get(event.rule, 0) + 1
+        if event.kind in ("housekeeping", "preflight"):
+            self.housekeeping += 1
+        elif self.started is None or event.target in self.started.targets:
+            self.requests += 1
+            self.unseen += event.observed is None or event.observed.call is None
+        if any(word in event.path.lower() for word in _TOKEN_PATH):
+            self._login(time, took)
+
+    def _relay(self, event: RelayEnded, time: float) -> None:
+        self.relayed += 1
+        self._login(time, event.milliseconds / 1000)
+
+    def _login(self, ended: float, took: float) -> None:
+        if self._zero is not None:
+            ended -= self._zero
+            self.logins.append((round(ended - took, 3), round(ended, 3)))
+
+    def _handshake(self, event: HandshakeFailed, _: float) -> None:
+        self.refused_handshakes += event.refused or event.left
+
+    def _drop(self, event: EventsDropped, _: float) -> None:
+        self.dropped += event.count
+
+
+_LISTEN: dict[type[Event], Callable[[RunFacts, Any, float], None]] = {
+    ProxyStarted: RunFacts._start,
+    PluginStarted: RunFacts._start,
+    ProxyStopped: RunFacts._stop,
+    PluginStopped: RunFacts._stop,
+    CommandEnded: RunFacts._command,
+    ExchangeEnded: RunFacts._exchange,
+    RelayEnded: RunFacts._relay,
+    HandshakeFailed: RunFacts._handshake,
+    EventsDropped: RunFacts._drop,
+}

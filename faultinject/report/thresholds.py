@@ -1,0 +1,65 @@
+"""From where on something is a finding: numbers that a user may choose."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+
+@frozen(kw_only=True)
+class Thresholds:
+    """Seconds, counts and parts of 1. The defaults leave the well-behaved SDKs alone."""
+
+    # How long after a failure something belongs to it
+    window_seconds: float = 60.0
+
+    # Waits that were asked for
+    longest_wait_seconds: float = 60.0
+    """A client need not wait longer than that: SDKs do not."""
+    capped_wait_seconds: float = 30.0
+    """So long a client waits at least that was asked for more."""
+    early_seconds: float = 0.05
+    early_part: float = 0.05
+    """So much sooner a client may come (the greater of the two): clocks and timers differ."""
+    early_for_date_seconds: float = 1.0
+    """The same, for a wait until a date, which has whole seconds."""
+    unaware_seconds: float = 1.0
+    """So long after an answer that asks for a wait, other calls may not know of it."""
+
+    # Pace
+    no_pause_seconds: float = 0.1
+    no_pause_gaps: int = 3
+    """So many shorter gaps are an error, one less a warning."""
+    steady_gaps: int = 4
+    steady_part: float = 0.1
+    steady_seconds: float = 0.01
+    """So many gaps that differ by no more (the greater of the two) are steady."""
+    steady_below_seconds: float = 1.0
+    storm_attempts: int = 10
+    """More attempts of a call within the window are a storm."""
+    storm_calls: int = 20
+    storm_retries_per_call: float = 2.0
+    """With so many calls in the window, more retries for each are a storm."""
+    backed_off_seconds: float = 4.0
+    backed_off_times: float = 8.0
+    """A client backs off whose longest gap is so long, and so many times its shortest."""
+    endless_attempts: int = 15
+    endless_attempts_error: int = 30
+    endless_seconds: float = 600.0
+    longest_counted_pause_seconds: float = 60.0
+    """A longer pause counts as that: a client that comes once an hour does not try all the time."""
+    probe_seconds: float = 5.0
+    probe_part: float = 0.2
+    """What comes at the same pace (but for this part), no faster, is a probe."""
+    crowd: int = 5
+    crowd_seconds: float = 0.1
+    """So many calls that fail within this are a crowd."""
+    in_step_seconds: float = 0.02
+    in_step_part: float = 0.05
+
+    # Silence
+    hung_stream_seconds: float = 120.0
+    hung_head_seconds: float = 600.0
+
+    # Effects
+    effects: frozenset[str] = frozenset()
+    """The tools that change something: to run them twice is an error."""

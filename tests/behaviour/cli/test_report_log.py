@@ -1,0 +1,58 @@
+"""`faultinject report`: a log is judged as the run was."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from faultinject.events import ProxyStarted, ProxyStopped
+from tests.support.sample_events import sample
+
+
+@pytest.fixture
+def log(tmp_path):
+    """Return the path of a log of a run without requests."""
+    path = tmp_path / "events.jsonl"
+    events = [sample(ProxyStarted), sample(ProxyStopped)]
+    path.write_text("".join(json.dumps(event.as_dict()) + "\n" for event in events))
+    return str(path)
+
+
+def test_a_run_that_tested_nothing(run, log):
+    """It says so, and fails only if it shall."""
+    code, out, err = run("report", log)
+    assert (code, err) == (0, "")
+    assert "nothing-tested" in out
+    assert run("report", log, "--fail-on", "error")[0] == 3
+    assert run("report", log, "--fail-on", "no-backoff")[0] == 0
+
+
+@pytest.mark.parametrize(("form", "start"), [("json", "{"), ("junit", "<?xml"), ("markdown", "#")])
+def test_forms(run, log, form, start):
+    """Each says what the text says."""
+    code, out, _ = run("report", log, "--format", form)
+    assert code == 0
+    assert out.startswith(start)
+    assert "nothing-tested" in out
+
+
+def test_standard_input(run, log, environment):
+    """It is read as a file is."""
+    environment.setattr("sys.stdin", io.StringIO(Path(log).read_text("utf-8")))
+    assert "nothing-tested" in run("report", "-")[1]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"text\n", "line 1 is no JSON object"), (b"\xff\n", "codec can't decode"), (None, "No such")],
+)
+def test_what_is_no_log(run, tmp_path, content, message):
+    """It is one line, and exit code 2."""
+    path = tmp_path / "odd"
+    if content is not None:
+        path.write_bytes(content)
+    code, out, err = run("report", str(path))
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1

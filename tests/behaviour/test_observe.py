@@ -1,0 +1,313 @@
+"""What is told of each exchange as an attempt of a call, over whole sessions in memory."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import trio
+
+from faultinject.observed import Observed
+from faultinject.proxy.traffic_copy import BODY_BYTES
+from faultinject.report.judge import Judge
+from tests.support.bench import Bench, Script, answers, get, ok, open_bench, post
+from tests.support.llm_api import message_events
+from tests.support.peer import Cut, Peer
+
+DOCUMENT = {
+    "model": "claude-x",
+    "system": "Be brief.",
+    "messages": [{"role": "user", "content": "hi"}],
+}
+BODY = json.dumps(DOCUMENT).encode()
+STREAM = post(
+    "/v1/messages", json.dumps({**DOCUMENT, "stream": True}).encode(), b"Connection: close"
+)
+SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def ask(*headers: bytes, body: bytes = BODY, path: str = "/v1/messages") -> bytes:
+    """Return a request to a model."""
+    return post(path, body, b"X-Api-Key: k1", b"Connection: close", *headers)
+
+
+async def observed(
+    upstream: Script, *requests: bytes, rules: Any = (), gap_seconds: float = 1.0
+) -> list[Observed]:
+    """Return what is observed of requests, each on a connection of its own."""
+    async with open_bench(upstream=upstream) as bench:
+        bench.rules(*rules)
+        for request in requests:
+            client = await bench.tls()
+            await client.send(request)
+            with trio.move_on_after(20), suppress(Cut):
+                await client.end()
+            await client.cut()
+            await trio.sleep(gap_seconds)
+        return seen(bench)
+
+
+def seen(bench: Bench) -> list[Observed]:
+    """Return what was observed so far."""
+    events = [event for event in bench.events if event.NAME == "exchange"]
+    return [event.observed for event in events]  # type: ignore[attr-defined]
+
+
+def always(answer: bytes) -> Script:
+    """Return a script that answers one request a connection."""
+    return answers(answer)
+
+
+async def test_a_whole_answer(autojump_clock: trio.testing.MockClock) -> None:
+    """Nothing failed; model, tokens, and that a key was there, are told."""
+    usage = {"usage": {"input_tokens": 5, "output_tokens": 7}}
+    answer = {"id": "msg_1", "type": "message", "content": [], **usage}
+    request = ask(b"Idempotency-Key: a", b"X-Stainless-Timeout: 600000",
+                  b"X-Stainless-Read-Timeout: 60", b"X-Stainless-Retry-Count: 0")  # fmt: skip
+    [told] = await observed(always(ok(json.dumps(answer).encode())), request)
+    assert (told.provider, told.model, told.stream) == ("anthropic", "claude-x", False)
+    assert (told.call, told.attempt, told.retry_count, told.gap_seconds) == (1, 1, 0, None)
+    assert (told.taken, told.failure, told.failure_kind) == ("whole", None, None)
+    assert (told.input_tokens, told.output_tokens) == (5, 7)
+    assert (told.timeout_seconds, told.read_timeout_seconds) == (600.0, 60.0)
+    assert told.idempotency_key
+    assert told.message_count == len(told.messages) == 1
+    assert None not in (told.credential, told.request, told.body, told.system, told.prefix)
+    assert "k1" not in str(told.as_dict())
+    assert "hi" not in [message.text for message in told.messages]
+
+
+async def test_attempts_of_a_call(autojump_clock: trio.testing.MockClock) -> None:
+    """They have one number, and the gap counts from the failed answer's head."""
+    error = b"HTTP/1.1 429 X\r\nRetry-After: 2\r\nContent-Length: 2\r\n\r\n{}"
+    first, second = await observed(always(error), ask(), ask(), gap_seconds=3)
+    assert (first.call, first.attempt, first.gap_seconds) == (1, 1, None)
+    assert (second.call, second.attempt) == (1, 2)
+    assert second.gap_seconds is not None
+    assert 3 <= second.gap_seconds < 3.1
+    assert (first.failure, first.failure_kind) == ("answer", "throttled")
+    assert (first.wait_asked_seconds, first.wait_asked_by) == (2.0, "retry-after")
+    assert first.body == second.body
+    assert first.request == second.request
+
+
+async def test_what_makes_a_body_another(autojump_clock: trio.testing.MockClock) -> None:
+    """A client that mends a header or a parameter does not repeat what failed."""
+    told = await observed(
+        always(ok(b"{}")),
+        ask(),
+        ask(b"Anthropic-Beta: x"),
+        ask(path="/v1/messages?beta=true"),
+        ask(path="/v1/messages?key=secret"),
+        ask(body=BODY + b" "),
+    )
+    digests = [each.body for each in told]
+    assert digests[0] == digests[3]
+    assert len(set(digests)) == 4
+    assert told[3].credential != told[0].credential
+
+
+@pytest.mark.parametrize(
+    ("fault", "failure"),
+    [
+        ({"respond": 529}, "answer"),
+        ({"break": "reset"}, "no-answer"),
+        ({"break": {"how": "hang", "for": "5s"}}, "stalled"),
+        ({"break": {"how": "hang"}}, "stalled"),
+        ({"stream": {"after": {"count": 2}, "cut": True}}, "truncated"),
+        ({"stream": {"after": {"count": 2}, "end": True}}, "truncated"),
+        ({"stream": {"after": {"count": 2}, "error": True}}, "error-event"),
+        ({"stream": {"after": {"count": 2}, "garble": 1}}, "malformed"),
+        ({"stream": {"after": {"count": 2}, "stall": {}}}, "stalled"),
+        ({"delay": 5}, None),
+    ],
+)
+async def test_faults(
+    autojump_clock: trio.testing.MockClock, fault: Any, failure: str | None
+) -> None:
+    """Each is told as the failure that the client saw."""
+    pieces = [b"%x\r\n%b\r\n" % (len(each), each) for each in message_events()]
+    [told] = await observed(
+        always(b"".join([SSE, *pieces, b"0\r\n\r\n"])), STREAM, rules=[{"fault": fault}]
+    )
+    assert told.stream
+    assert told.failure == failure
+    assert told.failure_kind == (None if failure is None else "transient")
+
+
+async def test_a_client_that_leaves(autojump_clock: trio.testing.MockClock) -> None:
+    """That is no failure of the API, and the silence until then is told; pings do not count."""
+
+    async def pinging(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(SSE)
+        for _ in range(100):
+            await trio.sleep(1)
+            await upstream.send(b"8\r\n: ping\n\n\r\n")
+
+    async with open_bench(upstream=pinging) as bench:
+        client = await bench.tls()
+        await client.send(STREAM)
+        await trio.sleep(30)
+        await client.cut()
+        await trio.sleep(5)
+        [told] = seen(bench)
+    assert (told.taken, told.failure) == ("left", None)
+    assert told.quiet_seconds is not None
+    assert told.quiet_seconds >= 29
+
+
+async def test_a_client_that_leaves_a_broken_event(autojump_clock: trio.testing.MockClock) -> None:
+    """It leaves because of that."""
+
+    async def slow(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(SSE)
+        for each in message_events():
+            await upstream.send(b"%x\r\n%b\r\n" % (len(each), each))
+            await trio.sleep(10)
+
+    async with open_bench(upstream=slow) as bench:
+        bench.rules({"fault": {"stream": {"after": {"count": 1}, "garble": 1}}})
+        client = await bench.tls()
+        await client.send(STREAM)
+        await trio.sleep(25)
+        await client.cut()
+        await trio.sleep(5)
+        [told] = seen(bench)
+    assert (told.taken, told.failure) == ("left", "malformed")
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "cut"),
+        (b"HTTP/1.1 500 X\r\nContent-Length: 9\r\n\r\n{", "cut"),
+        (b"", "answer"),  # our own 502
+        (SSE + b"8\r\ndata: 1\n\r\n", "truncated"),
+        (
+            SSE + b"17\r\nevent: error\ndata: {}\n\n\r\n0\r\n\r\n",
+            "error-event",
+        ),
+    ],
+)
+async def test_failures_of_the_upstream(
+    autojump_clock: trio.testing.MockClock, answer: bytes, failure: str
+) -> None:
+    """They are told as those that a rule makes."""
+    [told] = await observed(always(answer), STREAM)
+    assert told.failure == failure
+
+
+async def test_the_run_ends_first(autojump_clock: trio.testing.MockClock) -> None:
+    """Nothing is claimed of how it would have gone on."""
+
+    async def silent(upstream: Peer) -> None:
+        await upstream.read_message()
+        await trio.sleep_forever()
+
+    async with open_bench(upstream=silent) as bench:
+        client = await bench.tls()
+        await client.send(ask())
+        await trio.sleep(1)
+        bench.cancel_sessions()
+        await trio.sleep(1)
+        [told] = seen(bench)
+    assert (told.taken, told.failure) == ("stopped", None)
+
+
+async def test_bodies_that_tell_nothing(autojump_clock: trio.testing.MockClock) -> None:
+    """Compressed ones are read; others are no hindrance."""
+    packed = gzip.compress(BODY)
+    nested = b"[" * 5000 + b"]" * 5000
+    deep = b'{"messages":[{"content":' + b"[" * 800 + b"]" * 800 + b"}]}"
+    plain, told, broken, *others = await observed(
+        always(ok(b"[" * 5000)),
+        ask(),
+        ask(b"Content-Encoding: gzip", body=packed),
+        ask(b"Content-Encoding: gzip", body=b"no gzip"),
+        ask(body=nested),
+        ask(body=deep),
+    )
+    assert (told.model, told.prefix, told.request) == ("claude-x", plain.prefix, plain.request)
+    assert (broken.model, broken.call) == (None, None)
+    assert [each.prefix for each in others] == [None, None]
+
+
+async def test_a_model_in_the_path(autojump_clock: trio.testing.MockClock) -> None:
+    """Gemini and Bedrock have it there."""
+    document = json.dumps({"contents": [{"parts": [{"text": "hi"}]}]}).encode()
+    path = "/v1beta/models/gemini-x:streamGenerateContent?alt=sse"
+    signed = b"Authorization: AWS4-HMAC-SHA256 Credential=AKIA1/2027/x, Signature=%d"
+    told = await observed(
+        always(ok(b"{}")),
+        post(path, document, signed % 1),
+        post(path, document, signed % 2),
+        post(path, document, b"Authorization: AWS4-HMAC-SHA256 odd"),
+    )
+    assert (told[0].model, told[0].stream) == ("gemini-x", True)
+    assert told[0].credential == told[1].credential != told[2].credential
+
+
+async def test_what_is_no_call(autojump_clock: trio.testing.MockClock) -> None:
+    """Of housekeeping nothing is kept, whether or not a rule counts attempts."""
+    host = "api.anthropic.com"
+    async with open_bench(upstream=always(ok(b"{}")), targets=(host,)) as bench:
+        for rules in ([], [COUNTING]):
+            bench.rules(*rules)
+            client = await bench.tls(f"{host}:443", host)
+            await client.ask(get("/api/hello", host))
+        assert seen(bench) == [None, None]
+
+
+async def test_an_interim_answer(autojump_clock: trio.testing.MockClock) -> None:
+    """It is not the head that a client waits for."""
+
+    async def hints(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        await trio.sleep(5)
+        await upstream.send(ok(b"{}"))
+
+    [told] = await observed(hints, ask())
+    assert told.first_byte_seconds is not None
+    assert told.first_byte_seconds >= 5
+
+
+COUNTING: Any = {
+    "match": {"attempt": {"at_least": 2}},
+    "fault": {"respond": 529},
+}
+
+
+async def test_rules_that_count_attempts(autojump_clock: trio.testing.MockClock) -> None:
+    """What they counted is what is told."""
+    error = b"HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\n{}"
+    told = await observed(always(error), ask(), ask(), rules=[COUNTING])
+    assert [(each.call, each.attempt) for each in told] == [(1, 1), (1, 2)]
+
+
+async def test_a_body_that_is_too_long(autojump_clock: trio.testing.MockClock) -> None:
+    """Nothing is told of what it says."""
+    [told] = await observed(always(ok(b"{}")), ask(body=b" " * (BODY_BYTES + 1)))
+    assert (told.body, told.call, told.model) == (None, None, None)
+    assert told.taken == "whole"
+
+
+async def test_the_judge_follows(autojump_clock: trio.testing.MockClock) -> None:
+    """A client that does not wait is found out, one that does is not."""
+    error = b"HTTP/1.1 429 X\r\nRetry-After: 5\r\nContent-Length: 2\r\n\r\n{}"
+    for gap, ids in ((1.0, ["retry-after-ignored"] * 2), (6.0, [])):
+        async with open_bench(upstream=always(error)) as bench:
+            for _ in range(3):
+                client = await bench.tls()
+                await client.ask(ask())
+                await client.cut()
+                await trio.sleep(gap)
+            judge = Judge(ignore=["not-retried"])
+            for event in bench.events:
+                judge.listen(event)
+        assert [finding.id for finding in judge.report().findings] == ids

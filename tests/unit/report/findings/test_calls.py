@@ -1,0 +1,86 @@
+"""The bookkeeping: attempts, calls, and what can be looked up of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import evolve
+
+from faultinject.events import ExchangeEnded
+from faultinject.observed import NOTHING_OBSERVED, Observed
+from faultinject.report.attempt import SeenAttempt
+from faultinject.report.finding import PAGE
+from faultinject.report.findings import KNOWN, known_by_id
+from faultinject.report.run_facts import RunFacts
+from tests.support.sample_events import SAMPLES, TIME, sample
+from tests.unit.report.findings.clients import in_turn, once, retrying, steady
+from tests.unit.report.findings.simulator import (
+    Ask,
+    World,
+    ok,
+    overloaded,
+    report,
+    script,
+    throttled,
+)
+
+
+def test_what_is_an_attempt() -> None:
+    """Only what is known to be one."""
+    whole = Observed(call=1, attempt=1, began_seconds=1.0)
+    assert SeenAttempt.of(sample(ExchangeEnded, observed=whole)) is not None
+    for observed in (
+        None, NOTHING_OBSERVED, evolve(whole, call=None), evolve(whole, attempt=None),
+        evolve(whole, began_seconds=None),
+    ):  # fmt: skip
+        assert SeenAttempt.of(sample(ExchangeEnded, observed=observed)) is None
+
+
+def test_a_client_that_counts_and_asks_the_same_in_parallel_queues() -> None:
+    """A request that says it is the first is no repeat, whatever it seems to be."""
+    one = in_turn(once(Ask(retry_count=0)), 5.0, once(Ask(retry_count=1)))
+    others = in_turn(*[part for _ in range(4) for part in (once(Ask(retry_count=0)), 0.01)])
+    world = World(script(throttled(5.0), *[overloaded()] * 4, ok()))
+    world.start(one).start(others, 0.1).run()
+    ids = ("no-backoff", "retry-after-ignored", "retry-storm", "not-retried")
+    assert world.found(only=ids) == {}
+
+
+def test_each_finding_is_known_by_its_id() -> None:
+    """And has a place in the documentation, and a sentence of advice."""
+    assert len({known.id for known in KNOWN}) == len(KNOWN) == 21
+    for known in KNOWN:
+        assert known_by_id(known.id) is known
+        assert known.anchor == f"{PAGE}#{known.id}"
+        assert known.advice.startswith("A good ")
+        assert known.advice.endswith(".")
+
+
+def test_the_page_has_a_section_for_each_finding() -> None:
+    """In the same order, with its severity."""
+    page = (Path(__file__).parents[4] / "docs" / PAGE).read_text(encoding="utf-8")
+    sections = {part.partition("\n")[0]: part for part in page.split("\n## ")[1:]}
+    assert list(sections) == [known.id for known in KNOWN]
+    for known in KNOWN:
+        assert sections[known.id].split("\n\n")[1].startswith(known.severity.capitalize())
+
+
+def test_every_event_is_taken() -> None:
+    """Whatever comes first."""
+    for kind in SAMPLES:
+        facts = RunFacts()
+        facts.listen(sample(kind))
+        assert facts.now < 0.01
+        assert facts.over is None
+        assert not facts.logins
+
+
+def test_times_count_from_the_start_of_the_run() -> None:
+    """From the first request if the start is not known: a log may have lost it."""
+    world = World(script(ok())).start(retrying(Ask(), steady(1.0))).run()
+    told = report(world.events[1:])
+    assert told.facts.now == 0.05
+    world = World(script(overloaded())).start(once(Ask()), 3.0).run().wait(60.0).stop()
+    assert (world.report().facts.now, world.report().facts.over) == (63.05, 63.05)
+    assert report(world.events[1:]).totals.outcomes["failed"] == 1
+    assert world.events[-1].time == TIME + 63.05

@@ -1,0 +1,152 @@
+"""What a program makes of answers that were not whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from faultinject.observed import MESSAGES, Failure
+from tests.unit.report.findings.clients import in_turn, once
+from tests.unit.report.findings.simulator import (
+    Answer,
+    Ask,
+    Turn,
+    World,
+    assistant,
+    broken_stream,
+    finding,
+    found,
+    ok,
+    overloaded,
+    script,
+    user,
+)
+
+MISSED: dict[Failure, str] = {
+    "truncated": "truncation-missed",
+    "error-event": "error-event-missed",
+    "malformed": "malformed-ignored",
+}
+ONLY = (*MISSED.values(), "resumed", "not-tried-again")
+START = (user("Count"),)
+ON = user("Go on")
+
+
+def first(*turns: Turn) -> Ask:
+    return Ask(turns=turns or START, stream=True)
+
+
+def said(answers: list[Answer], *asks: Ask | float, wait: float = 100.0) -> dict[str, str]:
+    """Return what is found of a program that asks these in turn."""
+    clients = [once(each) if isinstance(each, Ask) else each for each in asks]
+    world = World(script(*answers)).start(in_turn(*clients)).run()
+    return found(world.wait(wait).end_command().report(only=ONLY))
+
+
+@pytest.mark.parametrize("failure", MISSED)
+def test_a_part_that_is_taken_for_the_whole(failure: Failure) -> None:
+    """What had come is the assistant's answer, and the conversation goes on behind it."""
+    answers = [broken_stream(" 1 2 ", failure), ok("Fine")]
+    follows = first(*START, assistant("1 2\n"), ON)
+    assert said(answers, first(), follows) == {MISSED[failure]: "error"}
+
+
+@pytest.mark.parametrize("failure", MISSED)
+@pytest.mark.parametrize(
+    ("asks", "expected"),
+    [
+        ([first(*START, assistant("1 2 3"), ON)], {}),  # it has more
+        ([first(*START, assistant("1"), ON)], {}),
+        ([first(*START, assistant("The answer broke off"), ON)], {}),
+        ([first(*START, user("1 2"), ON)], {}),  # nobody's answer
+        ([first(*START, assistant("1 2"))], {"resumed": "note"}),
+        ([first()], {}),
+        ([first(), first(*START, assistant("1 2"), ON)], {}),  # the second time it is whole
+        ([first(user("Else"), assistant("1 2"), ON)], {"not-tried-again": "note"}),
+        ([first(user("Else"), *START, assistant("1 2"), ON)], {"not-tried-again": "note"}),
+        ([], {"not-tried-again": "note"}),
+    ],
+)
+def test_what_else_may_follow_a_part(
+    failure: Failure, asks: list[Ask], expected: dict[str, str]
+) -> None:
+    """Another attempt, another answer, a request to go on, or nothing."""
+    assert said([broken_stream("1 2", failure), ok("1 2")], first(), *asks) == expected
+
+
+def test_a_part_without_text() -> None:
+    """Nothing was delivered that could be found again."""
+    assert said([broken_stream(None), ok()], first(), first(*START, assistant(), ON)) == {}
+
+
+def test_a_failure_before_the_stream_is_no_part() -> None:
+    """There was no answer."""
+    assert said([overloaded(text="1 2"), ok()], first(), first(*START, assistant("1 2"), ON)) == {}
+
+
+def test_an_equal_conversation_that_had_the_same_as_its_whole_answer() -> None:
+    """It may be the one that goes on."""
+    world = World(script(broken_stream("1 2", seconds=2.0), ok("1 2")))
+    world.start(once(first())).start(once(first()), 0.5)
+    world.start(once(first(*START, assistant("1 2"), ON)), 3.0).run()
+    assert world.found(only=ONLY) == {}
+
+
+def test_the_part_may_be_many_messages_ago() -> None:
+    """As long as the message is among those that are told of."""
+    for more, expected in (
+        (MESSAGES - 1, {"truncation-missed": "error"}),
+        (MESSAGES, {"not-tried-again": "note"}),
+    ):
+        behind = [user(str(place)) for place in range(more)]
+        follows = first(*START, assistant("1 2"), *behind)
+        assert said([broken_stream("1 2"), ok()], first(), follows) == expected
+
+
+@pytest.mark.parametrize(("wait", "expected"), [(60.0, True), (59.0, False)])
+def test_not_tried_again(wait: float, expected: bool) -> None:
+    """A minute has to pass while the run goes on."""
+    world = World(script(broken_stream("1 2"))).start(once(first())).run().wait(wait).stop()
+    told = world.report(only=("not-tried-again",))
+    assert found(told) == ({"not-tried-again": "note"} if expected else {})
+    assert told.verdicts[0].word == ("found" if expected else "no verdict")
+
+
+def test_what_they_say() -> None:
+    """What ended how, and where what had come turned up."""
+    asks = in_turn(once(first()), once(first(*START, assistant("1 2"), ON)))
+    told = World(script(broken_stream("1 2"), ok())).start(asks).run().report(only=ONLY)
+    one = finding(told, "truncation-missed")
+    assert one.evidence == (
+        "the stream ended without its last event; call 2 has what had come as the assistant's"
+        " answer"
+    )
+    assert (one.calls, one.timeline) == ((1, 2), "▶ 200 truncated")
+
+
+# -- work-repeated ------------------------------------------------------------------------------
+
+
+def test_work_repeated() -> None:
+    """The tokens of answers that were lost and asked for again, in one sum."""
+    lost = broken_stream("1 2", tokens=(100, 20))
+    world = World(script(lost, lost, ok(tokens=(100, 50)), overloaded(), lost))
+    for place in range(3):
+        asks = [once(first(user(str(place)))) for _ in range((3, 2, 1)[place])]
+        world.start(in_turn(*asks), place * 10.0)
+    told = world.run().report(only=("work-repeated",))
+    assert finding(told, "work-repeated").evidence == (
+        "200 tokens of input and 40 of output were paid for in 2 lost answers"
+    )
+    assert (told.totals.lost_input_tokens, told.totals.lost_output_tokens) == (400, 80)
+
+
+def test_no_work_is_repeated() -> None:
+    """If nothing was lost, or it was not asked for again, or nobody told of tokens."""
+    for answers in (
+        [broken_stream("1 2", tokens=(100, 20))],
+        [overloaded(), ok(tokens=(1, 2))],
+        [broken_stream("1 2", tokens=(0, 0)), ok()],
+    ):
+        asks = [once(first()) for _ in answers]
+        told = World(script(*answers)).start(in_turn(*asks)).run().report(only=("work-repeated",))
+        assert told.verdicts[0].word == "no verdict"

@@ -1,0 +1,158 @@
+"""Whether a run tested anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from faultinject.events import (
+    Event,
+    ExchangeEnded,
+    HandshakeFailed,
+    PluginStarted,
+    ProxyStarted,
+    ProxyStopped,
+    RelayEnded,
+)
+from tests.support.sample_events import sample
+from tests.unit.report.findings.simulator import report
+
+TARGET = "api.anthropic.com"
+
+
+def evidence(*events: Event, told: dict[str, tuple[int, int]] | None = None, **started: Any) -> str:
+    """Return what is found of a run, or in a word that nothing is.
+
+    ``told`` is how often each rule was reached and fired.
+    """
+    start = sample(ProxyStarted, **started)
+    rules = tuple(
+        {"rule": rule, "reached": reached, "fired": fired}
+        for rule, (reached, fired) in (told or {}).items()
+    )
+    stop = sample(ProxyStopped, rules=rules)
+    (verdict,) = report([start, *events, stop], only=["nothing-tested"]).verdicts
+    if not verdict.findings:
+        return verdict.word
+    (only,) = verdict.findings
+    assert (only.id, only.severity, only.calls) == ("nothing-tested", "error", ())
+    return only.evidence
+
+
+def exchange(rule: str | None = None, **changes: Any) -> ExchangeEnded:
+    """Return the event of a request to the target that a rule fired for."""
+    outcome = "forwarded" if rule is None else "injected"
+    event = sample(ExchangeEnded, **{"target": TARGET, "outcome": outcome, "rule": rule} | changes)
+    assert isinstance(event, ExchangeEnded)
+    return event
+
+
+def test_something_was_tested() -> None:
+    """The rule did something."""
+    assert evidence(exchange(), exchange("options")) == "passed"
+    assert evidence(exchange("a"), exchange("b"), rules=("a", "b")) == "passed"
+
+
+def test_no_request_came() -> None:
+    """With what is known of why."""
+    elsewhere = sample(RelayEnded)
+    refused = sample(HandshakeFailed, refused=True)
+    left = sample(HandshakeFailed, refused=False, left=True)
+    other = sample(HandshakeFailed, refused=False, left=False)
+    quiet = exchange(kind="housekeeping")
+    stranger = exchange(target="pypi.org")
+    nothing = "no request and no connection to a target came: is the proxy set in the program?"
+    assert evidence() == evidence(other) == evidence(stranger) == nothing
+    assert evidence(elsewhere, elsewhere) == (
+        "no request to a target came; 2 tunnels went to other hosts"
+    )
+    assert evidence(refused, left, elsewhere) == (
+        "no request to a target came: clients refused the certificate 2 times"
+        " (`faultinject ca instructions`)"
+    )
+    assert evidence(quiet, refused) == "no call of the API came, only housekeeping (1)"
+
+
+def test_a_rule_that_fires_at_the_handshake_is_enough() -> None:
+    """No request comes then."""
+    broken = exchange("tls", kind=None, method="CONNECT", path="", outcome="injected")
+    assert evidence(broken, rules=("tls",)) == "passed"
+
+
+@pytest.mark.parametrize(
+    ("told", "started", "words"),
+    [
+        (None, {}, "nothing came of the rule of the options"),
+        (
+            {"options": (3, 0)},
+            {},
+            (
+                "nothing came of the rule of the options: it did not fire for 3 requests, which was"
+                " 73% likely; use first=1 or a higher rate"
+            ),
+        ),
+        ({"r": (0, 0)}, {"rules": ("r",)}, "nothing came of rule r: no request matched it"),
+        (
+            {"r": (4, 0)},
+            {"rules": ("r",), "chances": {"r": 0.5}},
+            (
+                "nothing came of rule r: it did not fire for 4 requests, which was 6% likely;"
+                " use first=1 or a higher rate"
+            ),
+        ),
+        (
+            {"r": (4, 0)},
+            {"rules": ("r",)},
+            "nothing came of rule r: it did not fire for 4 requests",
+        ),
+        (
+            {"r": (4, 2)},
+            {"rules": ("r",)},
+            "nothing came of rule r: it fired 2 times, and its point never came",
+        ),
+        (
+            {"a": (2, 0), "b": (1, 0)},
+            {"rules": ("a", "b"), "presets": {"a": "p", "b": "p"}, "chances": {"a": 0.5}},
+            (
+                "nothing came of preset p: it did not fire for 3 requests, which was 25% likely;"
+                " use first=1 or a higher rate"
+            ),
+        ),
+    ],
+)
+def test_a_rule_of_which_nothing_came(
+    told: dict[str, tuple[int, int]] | None, started: dict[str, Any], words: str
+) -> None:
+    """It says how likely that was, and what to do."""
+    assert evidence(exchange(), told=told, **started) == words
+
+
+def test_a_point_that_never_came() -> None:
+    """A rule that fired may have done nothing."""
+    fired = exchange("r", outcome="not-reached")
+    assert evidence(fired, rules=("r",), told={"r": (1, 1)}) == (
+        "nothing came of rule r: it fired 1 times, and its point never came"
+    )
+
+
+def test_a_preset_of_which_one_rule_did_something() -> None:
+    """It is judged as a whole; the rules of a user each by itself."""
+    presets = {"a": "p", "b": "p"}
+    assert evidence(exchange("b"), rules=("a", "b"), presets=presets) == "passed"
+    assert evidence(exchange("b"), rules=("a", "b")) == "nothing came of rule a"
+
+
+def test_behind_fault() -> None:
+    """The plugin's start says the same."""
+    told = report([sample(PluginStarted)], only=["nothing-tested"])
+    assert len(told.findings) == 1
+
+
+def test_a_log_without_its_beginning() -> None:
+    """What was meant to happen is not known."""
+    (verdict,) = report([exchange()], only=["nothing-tested"]).verdicts
+    assert (verdict.word, verdict.why_not) == (
+        "no verdict",
+        "the log does not say how the run began",
+    )

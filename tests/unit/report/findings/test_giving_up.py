@@ -1,0 +1,258 @@
+"""When a program gives up: what is found, at its threshold and just below."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+
+from tests.unit.report.findings.clients import in_turn, once, pauses, retrying
+from tests.unit.report.findings.simulator import (
+    Answer,
+    Ask,
+    World,
+    assistant,
+    broken_stream,
+    dropped,
+    final,
+    finding,
+    hang,
+    ok,
+    overloaded,
+    script,
+    stall,
+    throttled,
+    user,
+)
+
+# -- not-retried --------------------------------------------------------------------------------
+
+
+def judged(world: World, id_: str) -> str:
+    """Return in a word what is said of a finding."""
+    (verdict,) = world.report(only=(id_,)).verdicts
+    return verdict.findings[0].severity if verdict.findings else verdict.word
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (overloaded(), "warning"),
+        (throttled(), "warning"),
+        (throttled(60.0), "warning"),
+        (throttled(60.1), "no verdict"),  # who will not wait so long may give up
+        (dropped(), "warning"),
+        (dropped(failure="connect"), "warning"),
+        (dropped(failure="handshake"), "warning"),
+        (final(), "no verdict"),
+        (throttled(kind="quota"), "no verdict"),
+        (broken_stream("Hel"), "no verdict"),  # no SDK tries again after a head
+        (broken_stream("Hel", "error-event"), "no verdict"),
+        (ok(), "no verdict"),
+    ],
+)
+def test_not_retried(answer: Answer, expected: str) -> None:
+    """One attempt, which failed in a way that another may help against, and the program is over."""
+    world = World(script(answer)).start(once(Ask())).run().end_command()
+    assert judged(world, "not-retried") == expected
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(60.0, "warning"), (59.9, "no verdict")])
+def test_not_retried_while_the_run_goes_on(seconds: float, expected: str) -> None:
+    """A minute has to pass: the pause may not be over."""
+    world = World(script(overloaded())).start(once(Ask())).run().wait(seconds).stop()
+    assert judged(world, "not-retried") == expected
+
+
+def test_not_retried_by_a_program_that_was_ended() -> None:
+    """Who knows what it would have done."""
+    world = World(script(overloaded())).start(once(Ask())).run()
+    assert judged(world.end_command(None, 2), "not-retried") == "no verdict"
+
+
+@pytest.mark.parametrize(
+    ("follows", "expected"),
+    [
+        ((Ask(),), "passed"),
+        ((Ask(more="other words"),), "no verdict"),  # another attempt, perhaps
+        ((60.1, Ask(more="other words")), "warning"),
+        ((Ask(turns=(user("Else"),)),), "warning"),
+        ((Ask(model="other"),), "no verdict"),
+        ((Ask(host="other.example", model="other"),), "passed"),  # a fallback
+    ],
+)
+def test_what_follows_a_failure(follows: tuple[Ask | float, ...], expected: str) -> None:
+    """Another attempt, a fallback, or something else."""
+    rest = [once(each) if isinstance(each, Ask) else each for each in follows]
+    world = World(script(overloaded(), ok())).start(in_turn(once(Ask()), 0.5, *rest))
+    assert judged(world.run().end_command(), "not-retried") == expected
+
+
+@pytest.mark.parametrize(
+    ("follows", "expected"),
+    [(Ask(turns=(), more="else"), "no verdict"), (Ask(turns=(), path="/v1/else"), "warning")],
+)
+def test_what_follows_a_request_without_messages(follows: Ask, expected: str) -> None:
+    """Whether it is another attempt of the first cannot be told at the same path."""
+    first = once(Ask(turns=(), more="text"))
+    world = World(script(overloaded(), ok())).start(in_turn(first, 0.5, once(follows)))
+    assert judged(world.run().end_command(), "not-retried") == expected
+
+
+def test_a_connection_that_is_tried_again() -> None:
+    """Any request to the host is."""
+    broken = Ask(turns=(), path="", method="CONNECT", credential=None, model=None, system=None)
+    world = World(script(dropped(failure="handshake"), ok()))
+    world.start(in_turn(once(broken), 0.5, once(Ask()))).run()
+    assert judged(world.end_command(), "not-retried") == "no verdict"
+
+
+def test_a_client_that_left_is_not_asked_to_try_again() -> None:
+    """It may have been told to."""
+    world = World(script(hang())).start(once(Ask(patience=5.0))).run()
+    assert judged(world.end_command(), "not-retried") == "no verdict"
+
+
+# -- hung ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "stated", "expected"),
+    [
+        (stall(1.0, 121.0), None, "error"),
+        (stall(1.0, 120.9), None, "no verdict"),
+        (stall(1.0, 121.0), 100.0, "error"),
+        (stall(1.0, 121.0), 600.0, "no verdict"),  # it would have ended it
+        (stall(1.0, 631.0), 600.0, "error"),
+        (stall(1.0, 630.9), 600.0, "no verdict"),
+        (hang(600.0), None, "error"),
+        (hang(599.9), None, "no verdict"),
+        (hang(629.9), 600.0, "no verdict"),
+        (hang(630.0), 600.0, "error"),
+        (ok(seconds=1000.0, head=999.0), None, "no verdict"),  # a delay that ended by itself
+        (broken_stream("Hel", seconds=200.0, silent_after=10.0), None, "error"),
+    ],
+)
+def test_hung(answer: Answer, stated: float | None, expected: str) -> None:
+    """Two minutes of silence within an answer, or ten before it, that the client does not end."""
+    world = World(script(answer)).start(once(Ask(stated=stated))).run().end_command()
+    assert judged(world, "hung") == expected
+
+
+def test_a_silence_that_the_client_ends() -> None:
+    """As it should."""
+    for answer in (stall(), hang()):
+        world = World(script(answer)).start(once(Ask(patience=900.0))).run().end_command()
+        assert judged(world, "hung") == "passed"
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(121.0, "error"), (120.9, "no verdict")])
+def test_a_silence_at_the_end_of_the_run(seconds: float, expected: str) -> None:
+    """The run ended sooner: no verdict, with the seconds."""
+    world = World(script(stall(1.0))).start(once(Ask())).run().wait(seconds).stop()
+    assert judged(world, "hung") == expected
+    (verdict,) = world.report(only=("hung",)).verdicts
+    if expected == "error":
+        assert verdict.findings[0].evidence == (
+            "2 min of silence within an answer; the client did not end it"
+        )
+    else:
+        assert verdict.why_not == "120 s of silence within an answer: too short to tell"
+
+
+# -- client-left --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ask", "answer", "evidence"),
+    [
+        (Ask(patience=5.0), hang(), "left before the answer's head, after 5 s"),
+        (
+            Ask(patience=5.0, stated=4.0),
+            stall(1.0),
+            "left within the answer, after 5 s (it states a time-out of 4 s)",
+        ),
+        (Ask(patience=5.0), ok(seconds=9.0, head=1.0), "left within the answer, after 5 s"),
+    ],
+)
+def test_client_left(ask: Ask, answer: Answer, evidence: str) -> None:
+    """Its time-out is told as a fact."""
+    world = World(script(answer)).start(once(ask)).run().wait(1.01).end_command()
+    assert finding(world.report(only=("client-left",)), "client-left").evidence == evidence
+
+
+def test_a_client_that_left_with_its_program() -> None:
+    """It did not leave by itself."""
+    world = World(script(hang())).start(once(Ask(patience=5.0))).run().wait(1.0).end_command()
+    assert judged(world, "client-left") == "passed"
+
+
+@pytest.mark.parametrize(
+    ("other", "begins", "expected"),
+    [
+        (Ask(), 4.0, "passed"),
+        (Ask(model="m2"), 4.0, "passed"),
+        (Ask(host="other.example"), 4.0, "passed"),
+        (Ask(), 4.96, "note"),  # it was not answered yet
+        (Ask(turns=(user("Else"),)), 4.0, "note"),
+        (Ask(system="Else"), 4.0, "note"),
+    ],
+)
+def test_a_client_that_another_request_answered(other: Ask, begins: float, expected: str) -> None:
+    """A hedge, or a fallback: then the first is not needed any more."""
+    world = World(script(hang(), ok(seconds=0.2, head=0.1)))
+    world.start(once(Ask(patience=5.0))).start(once(other), begins).run().wait(9.0).end_command()
+    assert judged(world, "client-left") == expected
+
+
+def test_a_hedge_without_messages() -> None:
+    """The same body is the same request, whatever is in it."""
+    ask = Ask(turns=(), more="embed")
+    world = World(script(hang(), ok())).start(once(evolve(ask, patience=5.0)))
+    assert judged(world.start(once(ask), 4.0).run().wait(9.0).end_command(), "client-left") == (
+        "passed"
+    )
+
+
+# -- fallback -----------------------------------------------------------------------------------
+
+LONG = (user("One"), assistant("Two"), user("Three"))
+
+
+@pytest.mark.parametrize(
+    ("other", "after", "expected"),
+    [
+        (Ask(turns=LONG, model="m2"), 60.0, "note"),
+        (Ask(turns=LONG, model="m2"), 60.1, "passed"),
+        (Ask(turns=LONG, host="other.example"), 1.0, "note"),
+        (Ask(turns=LONG[2:], model="m2"), 1.0, "note"),  # fewer
+        (Ask(turns=LONG, more="else"), 1.0, "passed"),  # the same model
+        (Ask(turns=(*LONG, assistant("4"), user("Three")), model="m2"), 1.0, "passed"),
+        (Ask(turns=(user("Three, in other words"),), model="m2"), 1.0, "passed"),
+        (Ask(turns=(user("0"), user("Three")), model="m2"), 1.0, "passed"),
+        (Ask(turns=LONG, model="m2", system="Write a title."), 1.0, "passed"),
+        (Ask(turns=(), model="m2"), 1.0, "passed"),
+    ],
+)
+def test_fallback(other: Ask, after: float, expected: str) -> None:
+    """The same messages or fewer, none else, are put to another model or host."""
+    world = World(script(overloaded(), overloaded(), ok()))
+    world.start(in_turn(retrying(Ask(turns=LONG), pauses(0.5)), after, once(other)))
+    assert judged(world.run().end_command(), "fallback") == expected
+
+
+def test_what_fallback_says() -> None:
+    """What failed, and who was asked then."""
+    world = World(script(dropped(), ok()))
+    world.start(in_turn(once(Ask()), 1.0, once(Ask(host="other.example", model="m2")))).run()
+    one = finding(world.report(only=("fallback",)), "fallback")
+    assert one.evidence == (
+        "no answer (transient) from m at api.anthropic.com, then m2 at other.example was asked"
+    )
+    assert one.calls == (1, 2)
+
+
+def test_no_fallback_without_a_question() -> None:
+    """Requests without messages cannot be compared."""
+    world = World(script(overloaded(), ok()))
+    world.start(in_turn(once(Ask(turns=())), once(Ask(turns=(), model=None)))).run()
+    assert judged(world, "fallback") == "passed"

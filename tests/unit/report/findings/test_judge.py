@@ -1,0 +1,252 @@
+"""The whole: bookkeeping, totals, bounds, and the same result from a log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from faultinject.events import Event, EventsDropped, ExchangeEnded
+from faultinject.report.finding import SEVERITIES
+from faultinject.report.findings import KNOWN
+from faultinject.report.judge import Judge, Report
+from faultinject.report.log import read_log
+from tests.support.sample_events import TIME, sample
+from tests.unit.report.findings.clients import (
+    claude_code,
+    in_turn,
+    once,
+    pauses,
+    polling,
+    retrying,
+    stainless,
+    steady,
+)
+from tests.unit.report.findings.simulator import (
+    Answer,
+    Ask,
+    Client,
+    World,
+    broken_stream,
+    dropped,
+    final,
+    found,
+    hang,
+    log_of,
+    ok,
+    overloaded,
+    report,
+    script,
+    stall,
+    throttled,
+    user,
+)
+
+ANSWERS = (
+    ok(), ok("Hel"), overloaded(), throttled(), throttled(1.0), throttled(0.0), final(),
+    final(401), dropped(), broken_stream("Hel"), broken_stream("Hel", "error-event"),
+    stall(1.0, 9.0), stall(), hang(), throttled(kind="quota"),
+)  # fmt: skip
+
+
+def everything(told: Report) -> object:
+    """Return all that a report says, without the numbers of the calls."""
+    return (
+        sorted((each.id, each.severity, each.evidence, each.timeline) for each in told.findings),
+        [(each.known.id, each.word, each.judged, each.found) for each in told.verdicts],
+        told.totals,
+    )
+
+
+def random_client(seed: object, prompt: str) -> Client:
+    """Return a client of some kind."""
+    random = Random(f"{seed} {prompt}")
+    kinds: list[Callable[[Ask], Client]] = [
+        lambda ask: retrying(ask, stainless(random), counts=True),
+        lambda ask: retrying(ask, claude_code(random)),
+        lambda ask: retrying(ask, steady(random.choice([0.0, 0.2, 6.0]), attempts=20)),
+        lambda ask: in_turn(once(ask), 0.2, once(evolve(ask, model="other"))),
+        lambda ask: polling(ask, every=10.0, times=20),
+    ]
+    ask = Ask(turns=(user(prompt),), patience=30.0, credential=prompt)
+    return random.choice(kinds)(ask)
+
+
+def random_server(seed: object) -> Callable[[Ask, float], Answer]:
+    """Return a server whose answers depend on nothing but what was asked, and how often."""
+    dice: dict[str, Random] = {}
+
+    def answer(ask: Ask, _: float) -> Answer:
+        said = repr(ask.turns)
+        return dice.setdefault(said, Random(f"{seed} {said}")).choice(ANSWERS)
+
+    return answer
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**32))
+def test_a_log_says_the_same_as_the_run(seed: int) -> None:
+    """Whatever happened."""
+    world = World(random_server(seed))
+    for place, prompt in enumerate("aabbcdef"):
+        world.start(random_client((seed, place), prompt), place % 3 * 0.7)
+    world.run(until=500.0).end_command()
+    assert everything(report(read_log(log_of(world.events)))) == everything(report(world.events))
+
+
+def told_of(seed: int, prompts: list[str]) -> list[tuple[str, ...]]:
+    """Return what is found of clients with these prompts."""
+    world = World(random_server(seed))
+    for prompt in prompts:
+        world.start(random_client(seed, prompt), ord(prompt) % 7 * 0.3)
+    told = world.run().wait(90.0).stop().report(ignore=("nothing-tested", "work-repeated"))
+    return sorted((each.id, each.severity, each.evidence, each.timeline) for each in told.findings)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**32), st.permutations("abcdef"))
+def test_clients_with_different_bodies_do_not_meet(seed: int, prompts: list[str]) -> None:
+    """What is said of each is the same, whatever the others do between."""
+    alone = [each for prompt in prompts for each in told_of(seed, [prompt])]
+    assert told_of(seed, prompts) == sorted(alone)
+
+
+def test_how_calls_end() -> None:
+    """Each in one of four ways."""
+    world = World(lambda ask, _: {"f": overloaded(), "s": ok(), "h": hang()}[ask.more[0]])
+    for place, (what, patience) in enumerate([("f", 9e9), ("s", 9e9), ("h", 5.0), ("h", 9e9)]):
+        world.start(retrying(Ask(more=f"{what}{place}", patience=patience), pauses(1.0, 3.0)))
+    told = world.run(until=100.0).stop().report()
+    assert told.totals.outcomes == {
+        "succeeded": 1, "failed": 1, "abandoned": 1, "unfinished": 1,
+    }  # fmt: skip
+    assert (told.totals.calls, told.totals.attempts) == (4, 8)
+    assert told.totals.added_seconds == pytest.approx(4.1 + 14.0)
+
+
+@pytest.mark.parametrize(("wait", "outcome"), [(59.0, "unfinished"), (60.0, "failed")])
+def test_a_failure_after_which_the_run_ends(wait: float, outcome: str) -> None:
+    """The next attempt may have been on its way."""
+    world = World(script(overloaded())).start(once(Ask())).run().wait(wait).stop()
+    assert {name for name, many in world.report().totals.outcomes.items() if many} == {outcome}
+
+
+def test_a_final_failure_is_one_at_once() -> None:
+    """Nothing is to follow."""
+    world = World(script(final())).start(once(Ask())).run().stop()
+    assert world.report().totals.outcomes["failed"] == 1
+
+
+def test_requests_that_are_no_calls() -> None:
+    """Housekeeping is counted apart, and what is not known of at all."""
+    world = World(script(ok())).start(once(Ask())).run()
+    start, event = world.events
+    assert isinstance(event, ExchangeEnded)
+    rest: list[Event] = [
+        evolve(event, observed=None, kind="housekeeping"),
+        evolve(event, observed=None),
+        sample(EventsDropped, time=TIME + 9, count=3),
+    ]
+    told = report([start, event, *rest])
+    assert (told.totals.calls, told.facts.requests) == (1, 2)
+    assert (told.facts.housekeeping, told.facts.unseen, told.facts.dropped) == (1, 1, 3)
+
+
+def test_only_some_findings() -> None:
+    """As they are asked for."""
+    world = World(script(overloaded())).start(retrying(Ask(), pauses(0.0, 0.0, 0.0))).run()
+    every = [each.known.id for each in world.report().verdicts]
+    assert every == [known.id for known in KNOWN]
+    assert world.found(only=["no-backoff"]) == {"no-backoff": "error"}
+    assert [each.known.id for each in world.report(only=["hung"]).verdicts] == ["hung"]
+    assert "no-backoff" not in world.found(ignore=["no-backoff"])
+
+
+def test_the_worst_comes_first() -> None:
+    """Errors, then warnings, then notes."""
+    world = World(script(broken_stream("Hel"), overloaded()))
+    asks = [Ask(turns=(user(prompt),)) for prompt in "abc"]
+    world.start(in_turn(once(asks[0]), once(asks[1]), retrying(asks[2], pauses(0.0, 0.0, 0.0))))
+    severities = [each.severity for each in world.run().wait(90).stop().report().findings]
+    assert severities == sorted(severities, key=SEVERITIES.index)
+    assert set(severities) == set(SEVERITIES)
+
+
+def test_a_report_changes_nothing() -> None:
+    """It may be asked for at any time."""
+    world = World(script(overloaded())).start(retrying(Ask(), pauses(0.0, 0.0, 0.0))).run()
+    judge = Judge(calls=1)
+    for event in world.events:
+        judge.listen(event)
+        judge.report()
+    assert everything(judge.report()) == everything(report(world.events))
+
+
+# -- bounds -------------------------------------------------------------------------------------
+
+
+def hasty(many: int) -> World:
+    """Run many calls without a pause between their attempts."""
+    world = World(script(overloaded(seconds=0.01, tokens=(3, 0))))
+    for place in range(many):
+        world.start(retrying(Ask(more=str(place)), pauses(0.0, 0.0, 0.0)), place * 100.0)
+    return world.run().wait(100.0).stop()
+
+
+def test_old_calls_are_folded_into_the_totals() -> None:
+    """What is said of them stays."""
+    world = hasty(50)
+    few, all_ = report(world.events, calls=7), report(world.events)
+    assert few.totals.attempts == all_.totals.attempts == 200
+    assert few.totals.outcomes == all_.totals.outcomes
+    assert few.totals.added_seconds == pytest.approx(all_.totals.added_seconds)
+    verdict = next(each for each in few.verdicts if each.known.id == "no-backoff")
+    assert (verdict.found, len(verdict.findings), verdict.judged) == (50, 50, 50)
+
+
+def test_no_more_than_so_many_calls_and_findings_are_kept() -> None:
+    """The others are counted."""
+    judge = Judge(calls=20)
+    for event in hasty(250).events:
+        judge.listen(event)
+        assert len(judge._calls) <= 20
+    told = judge.report()
+    verdict = next(each for each in told.verdicts if each.known.id == "no-backoff")
+    assert (verdict.found, len(verdict.findings)) == (250, 100)
+    assert told.totals.calls == 250
+
+
+def test_no_more_than_so_many_attempts_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls with many attempts count for more; one call alone is bounded by itself."""
+    monkeypatch.setattr("faultinject.report.judge.ATTEMPTS", 100)
+    world = World(script(overloaded(seconds=0.01)))
+    for place in range(10):
+        world.start(retrying(Ask(more=str(place)), steady(1.0, attempts=60)), place * 100.0)
+    judge = Judge()
+    for event in world.run().events:
+        judge.listen(event)
+        assert judge._kept_attempts == sum(call.kept for call in judge._calls.values()) <= 100
+    assert judge.report().totals.attempts == 600
+
+
+def test_a_call_that_outlives_what_is_kept_of_it() -> None:
+    """It is counted again, and nothing breaks."""
+    world = World(script(overloaded(seconds=0.01)))
+    world.start(retrying(Ask(), steady(10.0, attempts=9)))
+    for place in range(30):
+        world.start(once(Ask(more=str(place))), place * 2.0 + 1.0)
+    told = report(world.run().events, calls=3)
+    assert told.totals.attempts == 39
+
+
+def test_events_are_plain_json() -> None:
+    """So that a log can hold them."""
+    world = World(script(broken_stream("Hel"))).start(once(Ask())).run()
+    for event in world.events:
+        assert json.loads(json.dumps(event.as_dict()))["event"] == event.NAME
+    assert found(world.report(only=["hung"])) == {}

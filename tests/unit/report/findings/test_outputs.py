@@ -1,0 +1,314 @@
+"""What a report looks like: JSON, JUnit, Markdown, lines."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from faultinject.errors import SettingsError
+from faultinject.report.as_json import json_report, report_value
+from faultinject.report.as_junit import junit_report
+from faultinject.report.as_lines import text_report
+from faultinject.report.as_markdown import MOST_FINDINGS, github_lines, markdown_report
+from faultinject.report.fail_on import NEVER, FailOn, read_fail_on, read_ids
+from faultinject.report.findings import KNOWN
+from faultinject.report.judge import Judge, Report
+from tests.unit.report.findings.clients import in_turn, once, pauses, retrying
+from tests.unit.report.findings.simulator import (
+    Ask,
+    World,
+    assistant,
+    broken_stream,
+    dropped,
+    ok,
+    overloaded,
+    results,
+    script,
+    throttled,
+    user,
+)
+from tests.unit.report.findings.test_judge import random_client, random_server
+
+SCHEMA = json.loads((resources.files("faultinject.report") / "schema.json").read_text("utf-8"))
+
+
+def hasty(calls: int = 1) -> Report:
+    """A program that tries again without a pause, is told of a wait, and has its answer."""
+    world = World(script(*[throttled(0.5, tokens=(7, 0))] * 2, ok(), *[overloaded()] * 10_000))
+    world.start(retrying(Ask(more="a"), pauses(0.5, 0.9)))
+    for place in range(calls):
+        ask = Ask(turns=(user(str(place)),), model=f"m{place}")
+        world.start(retrying(ask, pauses(0.0, 0.0, 0.0)), 100.0 + place)
+    world.start(once(Ask(turns=(user("last"),))), 1e4)
+    return world.run().wait(90).stop().report()
+
+
+def quiet() -> Report:
+    """A run in which nothing came."""
+    return World(script(ok())).stop().report()
+
+
+# -- JSON ---------------------------------------------------------------------------------------
+
+
+def test_json() -> None:
+    """All that is known, as the schema describes it."""
+    told = json.loads(json_report(hasty()))
+    Draft202012Validator(SCHEMA).validate(told)
+    assert told["calls"] == {
+        "succeeded": 1, "failed": 2, "abandoned": 0, "unfinished": 0, "attempts": 8,
+        "added_seconds": 1.65, "lost_input_tokens": 14, "lost_output_tokens": 0,
+    }  # fmt: skip
+    first = told["findings"][0]
+    assert first["id"] == "no-backoff"
+    assert first["calls"] == [2]
+    assert first["timeline"] == "▶ 529 · 0 s · 529 · 0 s · 529 · 0 s · 529"
+    assert first["page"] == "findings.md#no-backoff"
+    assert [each["id"] for each in told["verdicts"]] == [known.id for known in KNOWN]
+
+
+def test_the_schema_is_one() -> None:
+    """And describes each field."""
+    Draft202012Validator.check_schema(SCHEMA)
+
+    def described(value: Any) -> None:
+        for each in value.get("properties", {}).values():
+            assert (
+                "items" in each
+                or "properties" in each
+                or {"description", "enum"} & set(each)
+                or (each == {"type": "string"})
+            )
+            described(each)
+            described(each.get("items", {}))
+
+    described(SCHEMA)
+
+
+def test_json_of_a_log_without_a_beginning() -> None:
+    """What is not known is null."""
+    told = report_value(Judge().report())
+    Draft202012Validator(SCHEMA).validate(told)
+    assert (told["started"], told["seed"], told["findings"]) == (None, None, [])
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 2**32))
+def test_every_report_is_well_formed(seed: int) -> None:
+    """Whatever happened."""
+    world = World(random_server(seed))
+    for prompt in "abcde":
+        world.start(random_client(seed, prompt))
+    told = world.run(until=5000.0).end_command().report()
+    Draft202012Validator(SCHEMA).validate(report_value(told))
+    ElementTree.fromstring(junit_report(told, FailOn()))
+    assert markdown_report(told)
+    assert text_report(told)
+
+
+# -- JUnit --------------------------------------------------------------------------------------
+
+
+def cases(report: Report, fail_on: FailOn) -> dict[str, ElementTree.Element]:
+    """Return the test cases by name."""
+    root = ElementTree.fromstring(junit_report(report, fail_on))
+    suite = root[0]
+    assert root.tag == "testsuites"
+    for name in ("tests", "failures", "errors", "skipped"):
+        assert root.get(name) == suite.get(name)
+    assert suite.get("tests") == str(len(KNOWN)) == str(len(suite))
+    for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        assert suite.get(name) == str(len(suite.findall(f"testcase/{tag}")))
+    return {str(case.get("name")): case for case in suite}
+
+
+def test_junit() -> None:
+    """Passed, failed, told, skipped."""
+    told = cases(hasty(), FailOn())
+    failure = told["no-backoff"][0]
+    assert (failure.tag, failure.get("type")) == ("failure", "error")
+    assert failure.get("message") == (
+        "3 of its attempts came less than 0.1 s after an error (the shortest 0 s)"
+    )
+    assert "▶ 529 · 0 s" in (failure.text or "")
+    assert told["not-retried"][0].tag == "system-out"
+    assert "warning: call 3: 529 (transient)" in (told["not-retried"][0].text or "")
+    assert list(told["retry-after-ignored"]) == []  # passed
+    skipped = told["truncation-missed"][0]
+    assert skipped.tag == "skipped"
+    assert skipped.get("message") == (
+        "no stream ended without its last event, or nothing followed in its conversation"
+    )
+    assert list(told["nothing-tested"]) == []
+
+
+def test_junit_of_a_run_that_tested_nothing() -> None:
+    """That is an error of the test, and no failure of the program."""
+    told = cases(quiet(), FailOn())
+    assert told["nothing-tested"][0].tag == "error"
+    assert {case[0].tag for name, case in told.items() if name != "nothing-tested"} == {"skipped"}
+
+
+def test_junit_with_another_bound() -> None:
+    """Warnings fail only if that is asked for."""
+    assert cases(hasty(), read_fail_on("warning"))["not-retried"][0].tag == "failure"
+    assert cases(hasty(), NEVER)["no-backoff"][0].tag == "system-out"
+    assert cases(quiet(), NEVER)["nothing-tested"][0].tag == "system-out"
+
+
+def test_junit_of_many() -> None:
+    """So many are told, and the others are counted."""
+    text = cases(hasty(120), FailOn())["no-backoff"][0].text or ""
+    assert text.count("error: ") == 100
+    assert "and 20 more" in text
+
+
+# -- Markdown -----------------------------------------------------------------------------------
+
+
+def test_markdown() -> None:
+    """A table of the findings, and what there is no verdict on."""
+    text = markdown_report(hasty())
+    assert text.startswith("## What the program did when its API failed\n\n3 calls (1 succeeded,")
+    row = next(line for line in text.splitlines() if "no-backoff" in line)
+    assert row.startswith("| ❌ error | `no-backoff`<br>tried again without a pause | call 2: 3 of")
+    assert "▶ 529 · 0 s · 529" in row
+    assert "- `truncation-missed`: no stream ended" in text
+    assert "Nothing was found" not in text
+
+
+def test_markdown_of_nothing() -> None:
+    """It says so."""
+    world = World(script(overloaded(), ok()))
+    told = world.start(retrying(Ask(), pauses(0.5))).run().end_command().report()
+    assert "Nothing was found." in markdown_report(told)
+    judged = told.verdicts[:0]
+    assert "<details>" not in markdown_report(Report(told.facts, told.totals, judged))
+
+
+def test_markdown_of_many() -> None:
+    """Not all are listed."""
+    told = hasty(80)
+    text = markdown_report(told)
+    assert text.count("`no-backoff`<br>") == MOST_FINDINGS
+    assert f"\nAnd {len(told.findings) - MOST_FINDINGS} more.\n" in text
+
+
+def hostile(name: str) -> Report:
+    """A program whose tool has a name that means harm."""
+    turns = (user("Pay"), assistant(a=(name, "x")))
+    asks = [
+        Ask(turns=turns[:1]), Ask(turns=(*turns, results(a="1"))),
+        Ask(turns=(*turns, results(a="2"))),
+    ]  # fmt: skip
+    world = World(script(ok(), overloaded(), ok()))
+    return world.start(in_turn(*map(once, asks))).run().report(only=["repeated-effects"])
+
+
+@given(st.text(min_size=1))
+def test_names_that_mean_harm(name: str) -> None:
+    """A tool's name cannot break the forms, or the terminal."""
+    told = hostile(name)
+    (only,) = told.findings
+    assert only.evidence.isprintable()
+    assert json.loads(json_report(told))["findings"][0]["evidence"] == only.evidence
+    ElementTree.fromstring(junit_report(told, FailOn()))
+    row = next(line for line in markdown_report(told).splitlines() if "repeated" in line)
+    assert row.replace("\\\\", "").replace("\\|", "").count("|") == 5
+    assert len(github_lines(told).splitlines()) == 1
+
+
+def test_markdown_shows_names_as_they_are() -> None:
+    """Nothing in them is a link, a tag, or code."""
+    text = markdown_report(hostile("<img src=x>[a](b)`|"))
+    assert "\\<img src=x\\>\\[a\\](b)\\`\\|" in text
+
+
+def test_lines_for_github() -> None:
+    """A command for each finding."""
+    told = github_lines(hasty())
+    first, second = told.splitlines()[:2]
+    assert first.startswith("::error title=faultinject%3A no-backoff::call 2: 3 of its attempts")
+    assert second.startswith("::warning title=faultinject%3A not-retried::call 3: 529")
+    assert "100%25" in github_lines(hostile("100%"))
+    world = World(script(broken_stream("Hel"))).start(once(Ask())).run().wait(90).stop()
+    assert github_lines(world.report(only=["not-tried-again"])).startswith("::notice ")
+
+
+# -- lines --------------------------------------------------------------------------------------
+
+
+def test_lines() -> None:
+    """The calls, then what was found, each with its evidence in one line."""
+    assert text_report(hasty()).splitlines()[:5] == [
+        (
+            "What the program did: 3 calls (1 succeeded, 2 failed), 8 attempts, 1.65 s added by"
+            " further attempts, 14 tokens lost."
+        ),
+        "error    no-backoff: the program tried again without a pause",
+        "         call 2: 3 of its attempts came less than 0.1 s after an error (the shortest 0 s)",
+        "           ▶ 529 · 0 s · 529 · 0 s · 529 · 0 s · 529",
+        (
+            "         A good client waits before each further attempt, and longer each time"
+            " (0.5 s, 1 s, 2 s, …). (docs/findings.md#no-backoff)"
+        ),
+    ]
+
+
+def test_lines_of_nothing() -> None:
+    """No call, and why."""
+    lines = text_report(quiet()).splitlines()
+    assert lines[0] == ("What the program did: it made no call of an API that could be followed.")
+    assert lines[1] == "error    nothing-tested: the program was not tested"
+    assert lines[-1] == f"Findings: 1 found, 0 passed, {len(KNOWN) - 1} without a verdict."
+
+
+def test_lines_of_one_call() -> None:
+    """One of each; in colour if that is asked for."""
+    world = World(script(dropped(), ok())).start(once(Ask())).run().end_command()
+    lines = text_report(world.report(only=["not-retried"]), color=True).splitlines()
+    assert lines[0] == "What the program did: 1 call (1 failed), 1 attempt."
+    assert lines[1].startswith("\x1b[33mwarning \x1b[0m not-retried: ")
+
+
+def test_lines_of_many() -> None:
+    """Three of an id, and how many more."""
+    text = text_report(hasty(8))
+    assert text.count("attempts came less") == 3
+    assert "         and 5 more\n" in text
+
+
+# -- what fails ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("error", 3), ("warning", 3), ("note", 3), ("none", 0), ("not-retried", 3),
+        ("hung, not-retried", 3), ("hung", 0),
+    ],
+)  # fmt: skip
+def test_exit_code(text: str, code: int) -> None:
+    """3 if one of the findings is what it is said to be."""
+    assert read_fail_on(text).exit_code(hasty()) == code
+
+
+def test_errors_alone_fail_by_default() -> None:
+    """Warnings do not."""
+    world = World(script(overloaded())).start(once(Ask())).run().end_command()
+    assert FailOn().exit_code(world.report()) == 0
+    assert read_fail_on("warning").exit_code(world.report()) == 3
+
+
+def test_ids_that_are_none() -> None:
+    """The error names those that there are."""
+    with pytest.raises(SettingsError, match=r"--fail-on: there is no finding 'hang'; .*hung"):
+        read_fail_on("hang")
+    assert read_ids(["hung", " fallback"], "--ignore") == {"hung", "fallback"}

@@ -1,0 +1,291 @@
+"""How fast, how often and how long a program tries: what is found, at its threshold."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from faultinject.report.finding import MOST_NAMED
+from tests.unit.report.findings.clients import (
+    Pause,
+    in_turn,
+    once,
+    pauses,
+    polling,
+    retrying,
+    stainless,
+    steady,
+)
+from tests.unit.report.findings.simulator import (
+    Answer,
+    Ask,
+    World,
+    dropped,
+    finding,
+    hang,
+    ok,
+    overloaded,
+    script,
+    throttled,
+)
+
+
+def pace(*gaps: float, answer: Answer | None = None) -> World:
+    """Run a client with these gaps between its attempts; all of them fail."""
+    world = World(script(answer or overloaded()))
+    return world.start(retrying(Ask(), pauses(*gaps))).run()
+
+
+# -- no-backoff ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gaps", "expected"),
+    [
+        ((0.099,) * 3, "error"),
+        ((0.0,) * 50, "error"),
+        ((0.099,) * 2, "warning"),
+        ((0.099, 0.1), None),
+        ((0.1,) * 3, None),
+        ((0.05, 0.05, 0.3), "warning"),
+        ((0.05, 0.05, 0.3, 0.9), None),  # half of them are pauses: a draw may be short
+        ((0.01, 0.4, 0.9, 1.8), None),
+        # A short and steady pace
+        ((0.5,) * 4, "warning"),
+        ((0.5, 0.55, 0.5, 0.55), "warning"),
+        ((0.5, 0.551, 0.5, 0.55), None),
+        ((0.5,) * 3, None),
+        ((0.999,) * 4, "warning"),
+        ((1.0,) * 4, None),
+        ((0.5, 0.5, 0.5, 0.5, 2.0), None),
+    ],
+)
+def test_no_backoff(gaps: tuple[float, ...], expected: str | None) -> None:
+    """Three gaps below 0.1 s, or four that are steady and below 1 s."""
+    found = pace(*gaps).found(only=("no-backoff",))
+    assert found == ({} if expected is None else {"no-backoff": expected})
+
+
+@pytest.mark.parametrize(
+    ("gaps", "expected"),
+    [
+        ((0.0,), None),
+        ((0.0, 0.5, 1.0, 2.0), None),
+        ((0.0, 0.0, 0.0, 0.0), None),
+        ((0.0, 0.0, 0.0, 0.0, 0.0), "warning"),  # the first does not count
+        ((0.2,) * 5, "warning"),
+        ((0.2,) * 4, None),
+    ],
+)
+def test_no_backoff_after_dropped_connections(
+    gaps: tuple[float, ...], expected: str | None
+) -> None:
+    """The first repeat may be at once: an old connection may have been closed."""
+    found = pace(*gaps, answer=dropped()).found(only=("no-backoff",))
+    assert found == ({} if expected is None else {"no-backoff": expected})
+
+
+def test_a_pace_that_was_asked_for() -> None:
+    """Who is told to come back at once, or at a steady pace, may."""
+    for wait in (0.0, 0.05, 0.5):
+        assert pace(*[wait] * 8, answer=throttled(wait)).found(only=("no-backoff",)) == {}
+
+
+def test_a_pace_that_was_not_asked_for() -> None:
+    """A wait that is not kept is none."""
+    found = pace(0.01, 0.01, 0.01, answer=throttled(1.0)).found(only=("no-backoff",))
+    assert found == {"no-backoff": "error"}
+
+
+def test_what_no_backoff_says() -> None:
+    """How many, and how short; or which pace."""
+    told = pace(0.0, 0.02, 0.01, 0.0).report(only=("no-backoff",))
+    assert finding(told, "no-backoff").evidence == (
+        "4 of its attempts came less than 0.1 s after an error (the shortest 0 s)"
+    )
+    told = pace(*[0.25] * 6).report(only=("no-backoff",))
+    assert finding(told, "no-backoff").evidence == "6 attempts came at a steady pace of 0.25 s"
+
+
+def test_a_client_that_backs_off_in_most_of_its_calls() -> None:
+    """A draw is short by chance now and then; it is the client that is judged."""
+    world = World(script(overloaded()))
+    for place, gaps in enumerate([(0.05, 0.05), (0.4, 0.9), (0.4, 0.9)]):
+        world.start(retrying(Ask(more=str(place)), pauses(*gaps)), place * 10.0)
+    assert world.run().found(only=("no-backoff",)) == {}
+
+
+# -- retry-storm --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pause", "expected"),
+    [
+        (steady(5.9, attempts=11), True),  # 11 attempts in 59.5 s
+        (steady(5.9, attempts=10), False),
+        (steady(6.1, attempts=30), False),
+        (pauses(*[0.5] * 9, 4.0), False),  # it backs off
+        (pauses(*[0.5] * 9, 3.9), True),
+        (pauses(*[0.51] * 9, 4.0), True),  # not by much
+    ],
+)
+def test_retry_storm_of_a_call(pause: Pause, expected: bool) -> None:
+    """More than 10 attempts within a minute."""
+    world = World(script(overloaded())).start(retrying(Ask(), pause)).run()
+    assert world.found(only=("retry-storm",)) == ({"retry-storm": "error"} if expected else {})
+
+
+def test_many_attempts_that_were_asked_for_are_no_storm() -> None:
+    """Each answer asks for a second, and gets it."""
+    assert pace(*[1.0] * 30, answer=throttled(1.0)).found(only=("retry-storm",)) == {}
+
+
+@pytest.mark.parametrize(
+    ("calls", "attempts", "expected"),
+    [(20, 3, False), (20, 4, True), (19, 4, False), (40, 3, False), (40, 4, True)],
+)
+def test_retry_storm_of_all_calls(calls: int, attempts: int, expected: bool) -> None:
+    """More than two further attempts for each of at least 20 calls within a minute."""
+    world = World(script(overloaded()))
+    for place in range(calls):
+        pause = stainless(Random(place), max_retries=attempts - 1)
+        world.start(retrying(Ask(more=str(place)), pause), place * 0.01)
+    found = world.run().found(only=("retry-storm",))
+    assert found == ({"retry-storm": "error"} if expected else {})
+
+
+def test_the_storm_of_all_calls_is_one_finding() -> None:
+    """It says how many there were in the minute in which it was seen."""
+    world = World(script(overloaded()))
+    for place in range(100):
+        world.start(retrying(Ask(more=str(place)), pauses(1.0, 2.0, 4.0, 8.0)))
+    one = finding(world.run().report(only=("retry-storm",)), "retry-storm")
+    assert one.evidence == "201 further attempts of 100 calls within 60 s"
+    assert len(one.calls) == MOST_NAMED
+
+
+def test_calls_that_are_spread_out_are_no_storm() -> None:
+    """The window moves on: there are never 20 calls in one."""
+    world = World(script(overloaded()))
+    for place in range(60):
+        world.start(retrying(Ask(more=str(place)), pauses(1.0, 2.0, 4.0)), place * 10.0)
+    assert world.run().found(only=("retry-storm",)) == {}
+
+
+# -- endless-retry ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("attempts", "expected"), [(14, None), (15, "warning"), (29, "warning"), (30, "error")]
+)
+def test_endless_retry_by_attempts(attempts: int, expected: str | None) -> None:
+    """15 are too many, 30 far too many."""
+    world = World(script(overloaded())).start(retrying(Ask(), steady(7.0, attempts=attempts)))
+    found = world.run().found(only=("endless-retry",))
+    assert found == ({} if expected is None else {"endless-retry": expected})
+
+
+@pytest.mark.parametrize(
+    ("pause", "answer", "expected"),
+    [
+        (steady(59.95, attempts=11), overloaded(), True),
+        (steady(59.95, attempts=10), overloaded(), False),
+        (steady(300.0, attempts=6), overloaded(), False),  # once in five minutes
+        (steady(300.0, attempts=12), overloaded(), True),
+        (steady(300.0, attempts=14), throttled(300.0), False),  # as it was told
+        (steady(1.0, attempts=5), hang(), False),  # it is the API that takes so long
+        (steady(1.0, attempts=5), overloaded(seconds=160.0), True),
+    ],
+)
+def test_endless_retry_by_time(pause: Pause, answer: Answer, expected: bool) -> None:
+    """Ten minutes of trying, without the waits that were asked for."""
+    world = World(script(answer)).start(retrying(Ask(patience=600.0), pause)).run()
+    found = world.found(only=("endless-retry",))
+    assert found == ({"endless-retry": "warning"} if expected else {})
+
+
+@pytest.mark.parametrize(
+    ("before", "every", "expected"),
+    [(10.0, 10.0, False), (11.9, 10.0, False), (12.1, 10.0, True), (4.9, 4.9, True)],
+)
+def test_a_probe(before: float, every: float, expected: bool) -> None:
+    """It asks at the same pace where nothing fails, and not too often."""
+    world = World(script(ok(), ok(), *[overloaded()] * 20, ok()))
+    world.start(
+        in_turn(polling(Ask(), every=before, times=2), polling(Ask(), every=every, times=21))
+    )
+    found = world.run().found(only=("endless-retry",))
+    assert found == ({"endless-retry": "warning"} if expected else {})
+
+
+def test_a_call_without_end_is_kept_in_part() -> None:
+    """Its first attempts and its last; what it says counts all."""
+    told = pace(*[2.0] * 999).report(only=("endless-retry",))
+    one = finding(told, "endless-retry")
+    assert one.evidence == "1000 attempts in 34.1 min"
+    assert one.timeline.count("529") == 12
+    assert "… 988 more …" in one.timeline
+
+
+# -- no-jitter ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("calls", "apart", "first", "second", "expected"),
+    [
+        (5, 0.0, (1.0, 0.0), (2.0, 0.0), True),
+        (4, 0.0, (1.0, 0.0), (2.0, 0.0), False),
+        (5, 0.025, (1.0, 0.0), (2.0, 0.0), True),
+        (5, 0.026, (1.0, 0.0), (2.0, 0.0), False),
+        (5, 0.0, (1.0, 0.05), (2.0, 0.1), True),
+        (5, 0.0, (1.0, 0.052), (2.0, 0.0), False),
+        (5, 0.0, (1.0, 0.0), (2.0, 0.104), False),
+        (5, 0.0, (0.2, 0.02), (0.2, 0.02), True),
+        (5, 0.0, (0.2, 0.024), (0.2, 0.0), False),
+    ],
+)
+def test_no_jitter(
+    calls: int,
+    apart: float,
+    first: tuple[float, float],
+    second: tuple[float, float],
+    expected: bool,
+) -> None:
+    """Five calls fail within 0.1 s, and their gaps differ by no more than 20 ms or 5 %, twice."""
+    world = World(script(overloaded()))
+    for place in range(calls):
+        part = place / (calls - 1)
+        gaps = [pause + part * more for pause, more in (first, second)]
+        world.start(retrying(Ask(more=str(place)), pauses(*gaps)), place * apart)
+    found = world.run().found(only=("no-jitter",))
+    assert found == ({"no-jitter": "note"} if expected else {})
+
+
+def test_a_crowd_that_was_told_a_wait_comes_back_together() -> None:
+    """As it was told."""
+    world = World(script(throttled(1.0)))
+    for place in range(8):
+        world.start(retrying(Ask(more=str(place)), pauses(1.0, 1.0)))
+    told = world.run().report(only=("no-jitter",))
+    assert told.verdicts[0].word == "no verdict"
+
+
+def test_two_crowds() -> None:
+    """Each is found, and what fails alone is none."""
+    world = World(script(overloaded()))
+    for place in range(11):
+        world.start(retrying(Ask(more=str(place)), pauses(1.0, 2.0)), place // 5 * 60.0)
+    told = world.run().report(only=("no-jitter",))
+    assert [len(each.calls) for each in told.findings] == [5, 5]
+    assert told.findings[0].evidence == (
+        "5 calls failed together and came back together, after 1 s and again after 2 s"
+    )
+
+
+def test_nothing_is_said_of_one_attempt() -> None:
+    """No call was tried again: there is no verdict on its pace."""
+    told = World(script(overloaded())).start(once(Ask())).run().report()
+    words = {each.known.id: each.word for each in told.verdicts}
+    for name in ("no-backoff", "retry-storm", "endless-retry", "no-jitter"):
+        assert words[name] == "no verdict"

@@ -1,0 +1,155 @@
+"""Attempts that could not help, and attempts in two layers."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from faultinject.events import RelayEnded
+from tests.support.sample_events import TIME, sample
+from tests.unit.report.findings.clients import in_turn, once, pauses, retrying, stainless, steady
+from tests.unit.report.findings.simulator import (
+    Answer,
+    Ask,
+    World,
+    final,
+    finding,
+    ok,
+    overloaded,
+    script,
+    throttled,
+)
+
+# -- retried-in-vain ----------------------------------------------------------------------------
+
+
+def in_vain(world: World) -> bool:
+    """Say whether it is found."""
+    found = world.found(only=("retried-in-vain",))
+    assert found in ({}, {"retried-in-vain": "warning"})
+    return bool(found)
+
+
+@pytest.mark.parametrize(
+    ("answer", "after", "changes", "expected"),
+    [
+        (final(), 60.0, {}, True),
+        (final(), 60.1, {}, False),
+        (final(), 0.0, {}, True),
+        (final(), 1.0, {"more": "mended"}, False),
+        (final(), 1.0, {"model": "other"}, False),
+        (final(), 1.0, {"stream": True}, False),
+        (final(), 1.0, {"path": "/v1/other"}, False),
+        (final(404), 1.0, {}, True),
+        (final(401), 1.0, {}, True),
+        (final(401), 1.0, {"credential": "other"}, False),
+        (final(403), 1.0, {}, True),
+        (overloaded(kind="final", should_retry=False), 1.0, {}, True),
+        (overloaded(), 1.0, {}, False),
+        (throttled(kind="quota"), 1.0, {}, False),  # SDKs cannot tell it from throttling
+        (ok(), 1.0, {}, False),
+    ],
+)
+def test_retried_in_vain(
+    answer: Answer, after: float, changes: dict[str, Any], expected: bool
+) -> None:
+    """What failed for good is sent once more within a minute, and nothing has changed."""
+    world = World(script(answer, ok()))
+    world.start(in_turn(once(Ask()), after, once(Ask(**changes)))).run()
+    assert in_vain(world) == expected
+
+
+def test_to_read_again_is_not_in_vain() -> None:
+    """What is not there may come."""
+    ask = Ask(method="GET", turns=())
+    assert not in_vain(
+        World(script(final(404))).start(retrying(ask, steady(1.0, attempts=5))).run()
+    )
+
+
+def test_credentials_that_are_not_known() -> None:
+    """They may be in a header of the API's own, and be others."""
+    ask = Ask(credential=None)
+    world = World(script(final(401))).start(retrying(ask, steady(1.0, attempts=3))).run()
+    assert not in_vain(world)
+    world = World(script(final(400))).start(retrying(ask, steady(1.0, attempts=3))).run()
+    assert in_vain(world)
+
+
+def test_a_tunnel_to_where_tokens_may_come_from() -> None:
+    """What passes in it is not seen."""
+    world = World(script(final(401))).start(retrying(Ask(), pauses(1.0))).run()
+    assert in_vain(world)
+    for ended, took, expected in ((0.9, 100, False), (9.0, 8800, False), (9.0, 7000, True)):
+        relay = sample(RelayEnded, time=TIME + ended, milliseconds=took)
+        world.events.append(relay)
+        assert in_vain(world) == expected
+        world.events.remove(relay)
+
+
+def test_equal_requests_at_once_are_not_in_vain() -> None:
+    """A program may ask the same several times."""
+    world = World(script(final()))
+    for begins in (0.0, 0.01, 0.2):
+        world.start(once(Ask()), begins)
+    assert not in_vain(world.run())
+
+
+def test_what_retried_in_vain_says() -> None:
+    """How often, in one finding."""
+    world = World(script(final(413))).start(retrying(Ask(), steady(0.5, attempts=4))).run()
+    one = finding(world.report(only=("retried-in-vain",)), "retried-in-vain")
+    assert one.evidence == "413 (final), and the same request again after 0.5 s, 3 times"
+    assert one.calls == (1, 2, 3, 4)
+
+
+# -- retries-nested -----------------------------------------------------------------------------
+
+
+def nested(world: World) -> str:
+    """Return in a word what is said."""
+    (verdict,) = world.run().report(only=("retries-nested",)).verdicts
+    return "found" if verdict.findings else verdict.word
+
+
+@pytest.mark.parametrize(("after", "expected"), [(60.0, "found"), (60.1, "passed")])
+def test_retries_nested(after: float, expected: str) -> None:
+    """The SDK's count begins again after it had given up."""
+    sdk = retrying(Ask(), stainless(Random(1)), counts=True)
+    again = retrying(Ask(), stainless(Random(1)), counts=True)
+    world = World(script(overloaded())).start(in_turn(sdk, after, again))
+    assert nested(world) == expected
+
+
+def test_what_retries_nested_says() -> None:
+    """How often each layer tried."""
+    layers = [retrying(Ask(), stainless(Random(1)), counts=True) for _ in range(3)]
+    world = World(script(overloaded())).start(in_turn(layers[0], 1.0, layers[1], 1.0, layers[2]))
+    one = finding(world.run().report(only=("retries-nested",)), "retries-nested")
+    assert (
+        one.evidence
+        == "the SDK had tried 3 times and failed; after 1 s it began again at 0, 2 times"
+    )
+    assert one.calls == (1, 2, 3)
+
+
+def test_an_sdk_that_is_never_above_0() -> None:
+    """Claude Code says 0 with every attempt."""
+    asks = [once(Ask(retry_count=0)) for _ in range(5)]
+    assert nested(World(script(overloaded())).start(in_turn(*asks))) == "no verdict"
+
+
+def test_a_new_call_after_a_good_one_is_not_nested() -> None:
+    """The SDK had its answer at its second attempt."""
+    world = World(script(overloaded(), ok(), overloaded(), overloaded(), overloaded(), ok()))
+    sdks = [retrying(Ask(), stainless(Random(1)), counts=True) for _ in range(3)]
+    assert nested(world.start(in_turn(*sdks))) == "passed"
+
+
+def test_an_sdk_that_gave_up_for_good() -> None:
+    """The second attempt failed for good; what comes then is no second layer of retries."""
+    world = World(script(overloaded(), final(), ok()))
+    first = in_turn(once(Ask(retry_count=0)), 0.5, once(Ask(retry_count=1)))
+    assert nested(world.start(in_turn(first, 1.0, once(Ask(retry_count=0))))) == "no verdict"
