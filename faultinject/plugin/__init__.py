@@ -1,12 +1,13 @@
-"""The second front door: a plugin of Fault's proxy, called over gRPC a chunk at a time.
+"""A plugin of Fault's proxy, which calls it over gRPC with each chunk of a tunnel.
 
-Words used here, beside those of the rest:
+Words that are used only here:
 
-- *host*: who calls, that is Fault's proxy.
+- *host*: the program that calls the plugin, which is Fault's proxy.
 - *registration*: one ``--grpc-plugin URL`` of the host. There are two, on two ports: one for the
   client's side of tunnels and one for the upstream's.
-- *input*: bytes that a peer sent; *slot*: an occasion to send bytes to a peer.
+- *input*: bytes that a peer sent; *slot*: an opportunity to send bytes to a peer.
 
-`front` opens both registrations; `service` answers their calls; `calls` is what they ask of the
-tunnels; `wire` alone speaks the words of ``plugin.proto``; `bridge` alone knows asyncio.
+`serving` opens both registrations, and `service` answers their calls. `interface` has the calls
+about tunnels as values. Only `wire` uses the words of ``plugin.proto``, and only `bridge` uses
+asyncio.
 """

@@ -1,4 +1,4 @@
-"""Limits a defect to the tunnel that it happens in: every other tunnel goes on."""
+"""Limits a defect to its own tunnel, so that every other tunnel goes on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_SESSION = 0
 
 
 def report_defect(listener: Listener, where: str, error: Exception) -> None:
-    """Report an unexpected exception; ``where`` stands for the client in the event."""
+    """Report an unexpected exception; ``where`` is the client in the event."""
     listener(
         SessionFailed(
             time=time.time(),
@@ -31,8 +31,8 @@ def report_defect(listener: Listener, where: str, error: Exception) -> None:
 
 
 REMEMBERED = 10_000
-"""How many tunnels with a defect are remembered: the host soon ends a tunnel that was closed, but
-does not say so."""
+"""How many tunnels with a defect are remembered. The host soon ends a tunnel that was closed, but
+gives no sign of it."""
 CLOSED_BY_DEFECT = Close("a defect in faultinject")
 
 
@@ -40,8 +40,8 @@ CLOSED_BY_DEFECT = Close("a defect in faultinject")
 class TunnelGuard:
     """Calls a `TunnelPlugin`, and never raises.
 
-    If a call raises, it is answered with `Close`, and so are all calls about the same tunnel: those
-    under way are cancelled, later ones are answered at once.
+    If a call raises, it is answered with `Close`. So are all other calls about the tunnel: those
+    under way are cancelled, and later ones are answered at once.
     """
 
     tunnels: TunnelPlugin

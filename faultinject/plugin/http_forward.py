@@ -1,4 +1,4 @@
-"""Decides on whole requests that the host shows (ProcessHttpRequest): which get a rule's response.
+"""Decides which of the whole requests that the host shows (ProcessHttpRequest) get a response here.
 
 These are the requests of plain-HTTP proxying and of Fault's ``--proxy http…`` mappings, not those
 in tunnels.
@@ -25,10 +25,10 @@ from faultinject.rules.attempts import Ended
 from faultinject.rules.facts import Facts
 
 CLIENT_UNKNOWN = "behind-fault"
-"""Stands for the client's address in events: the host does not tell it."""
+"""The client's address in events, because the host does not give the real one."""
 
 
-def _worded(fault: Respond, plan: Plan, facts: Facts) -> InjectedResponse:
+def _rendered(fault: Respond, plan: Plan, facts: Facts) -> InjectedResponse:
     provider = provider_for(facts.host, facts.path)
     asked = Asked(facts.path, facts.json if isinstance(facts.json, dict) else None, facts.host)
     fields = provider.draw_fields(plan.numbers("fields"), time.time(), asked)
@@ -46,8 +46,8 @@ class HttpForward:
     def answer(self, request: RequestHead, body: bytes) -> InjectedResponse | None:
         """Return the response to inject, or None to let the request go on.
 
-        Each request is reported in one event. The host does not show which response belongs to a
-        request, so that the event of a forwarded request has no status.
+        Each request is reported in one event. The event of a forwarded request has no status,
+        because the host does not show which response belongs to which request.
         """
         authority = self._authority(request) if self.enabled else None
         if authority is None:
@@ -58,11 +58,11 @@ class HttpForward:
         plan = self.runtime.decide(self.runtime.rule_set, facts, Stage.ANSWER)
         response = plan.source
         if plan.respond is not None:
-            response = _worded(plan.respond, plan, facts)
+            response = _rendered(plan.respond, plan, facts)
         page = self.runtime.origins.page(str(authority), request)
         if page is not None and response is not None:
             response = evolve(response, headers=page.with_page_headers(response.headers))
-        # What a request that passes comes to is not shown.
+        # How a forwarded request ends is not shown.
         plan.end(Ended(self.runtime.now_seconds, failed=response is not None))
         self._report(authority, facts, len(body), plan.rule_id, response, started)
         return response
@@ -70,8 +70,8 @@ class HttpForward:
     def _authority(self, request: RequestHead) -> Authority | None:
         """Return where a request goes, from its Host header.
 
-        Behind a mapping to an HTTPS upstream the header has no port: the one of the two default
-        ports that makes the host a target is taken.
+        Behind a mapping to an HTTPS upstream the header has no port. Then the default port is used
+        that makes the host a target.
         """
         text = (find_header(request.headers, b"host") or b"").decode("ascii", "replace")
         try:

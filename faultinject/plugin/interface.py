@@ -15,14 +15,14 @@ from faultinject.settings import PluginSettings, TunnelMode
 
 
 class Side(enum.Enum):
-    """The peer whose connection a registration of the plugin is wrapped around."""
+    """The peer whose connection a registration of the plugin is for."""
 
     CLIENT = enum.auto()
     UPSTREAM = enum.auto()
 
 
 class Direction(enum.Enum):
-    """Which way a chunk travels over that peer's connection."""
+    """The direction of a chunk on that peer's connection."""
 
     FROM_PEER = enum.auto()
     """The peer's own bytes, just received (0 in ``plugin.proto``)."""
@@ -32,9 +32,9 @@ class Direction(enum.Enum):
 
 @frozen
 class Replace:
-    """These bytes are sent on in the chunk's place; with none the chunk is dropped.
+    """Send these bytes on in place of the chunk. Without bytes the chunk is dropped.
 
-    In direction TO_PEER Fault asks again at once if there are none.
+    In direction TO_PEER Fault calls again at once if there are none.
     """
 
     data: bytes = b""
@@ -42,14 +42,14 @@ class Replace:
 
 @frozen
 class PassThrough:
-    """The chunk goes on as it is; ``data`` is that chunk."""
+    """Send the chunk on unchanged; ``data`` is the chunk."""
 
     data: bytes
 
 
 @frozen
 class Close:
-    """The direction ends: FROM_PEER with an end of stream, TO_PEER with an error."""
+    """End the direction: FROM_PEER with an end of stream, TO_PEER with an error."""
 
     reason: str
 
@@ -62,15 +62,15 @@ class TooMuchError(Exception):
 
 
 class TunnelPlugin(Protocol):
-    """What a host calls. Calls about one side and direction of a tunnel come one at a time."""
+    """The plugin as the host calls it. A tunnel's side and direction has one call at a time."""
 
     async def process_tunnel_data(
         self, side: Side, direction: Direction, tunnel_id: str, chunk: bytes
     ) -> Reply:
         """Return what to do with a chunk.
 
-        It may take any time: only that direction of that tunnel waits. The host cancels it when
-        the tunnel is over.
+        It may take any time, because only that direction of that tunnel waits. The host cancels
+        the call when the tunnel is over.
         """
         ...
 
@@ -99,29 +99,29 @@ class OpenCall:
 
 
 _IN_ALL = {
-    Ability.CONNECT: "the host answers a CONNECT itself, and tells a plugin nothing of it",
-    Ability.RESET: "the host lets a plugin end a connection with FIN, and not with RST",
+    Ability.CONNECT: "the host answers a CONNECT itself, and does not ask the plugin",
+    Ability.RESET: "the host lets a plugin end a connection only with FIN, not with RST",
 }
 _IN_DUPLEX = {
-    Ability.HANDSHAKE: "in Fault's tunnels the upstream's handshake comes first, and the client's"
-    " goes on from it; use break with at: head",
+    Ability.HANDSHAKE: "in Fault's tunnels the client's handshake depends on the upstream's; use"
+    " break with at: head",
 }
 
 CAPABILITIES: Mapping[TunnelMode, Capabilities] = {
     "duplex": Capabilities("the plugin", _IN_ALL | _IN_DUPLEX),
     "reply": Capabilities("the plugin", _IN_ALL),
 }
-"""What the plugin can do, for each way in which a host uses the reply to a chunk."""
+"""What the plugin can do, for each use that a host makes of the reply to a chunk."""
 
 _IN_WHOLE_REQUESTS = dict.fromkeys(
-    set(Ability) - {Ability.CLOSE_AFTER},  # which is said to the client, in a header
-    "Fault shows requests outside of tunnels whole, and takes an answer and no more; leave out"
+    set(Ability) - {Ability.CLOSE_AFTER},  # a header of the answer is enough for it
+    "Fault shows requests outside of tunnels whole, and takes only whole answers; leave out"
     " --http-forward, or the rule",
 )
 
 
 def capabilities_of(settings: PluginSettings) -> Capabilities:
-    """Return what the plugin can do in a run, in tunnels and in whole requests."""
+    """Return what the plugin can do in a run, both in tunnels and with whole requests."""
     of_tunnels = CAPABILITIES[settings.tunnel]
     if not settings.http_forward:
         return of_tunnels

@@ -1,7 +1,7 @@
 """Checks that the host has registered the plugin on both sides.
 
-With one side alone, every tunnel of Fault would break. A registration shows only by being called,
-and Fault calls each of them every 10 s.
+With only one side, every tunnel of Fault would break. The plugin sees a registration only when it
+is called, and Fault calls each of them every 10 s.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from attrs import define, field
 from faultinject.plugin.interface import Side
 from faultinject.settings import TunnelMode
 
-PATIENCE_SECONDS = 15.0
-"""How long one registration is called without the other until the other counts as missing: more
-than the 10 s between Fault's rounds of calls."""
+MISSING_AFTER_SECONDS = 15.0
+"""How long one registration is called without the other before the other counts as missing. It is
+more than the 10 s between Fault's rounds of calls."""
 ROUND_SECONDS = 1.0
-"""How long after one registration was asked about the other may be: Fault asks all of them in one
-round, without a pause."""
+"""How long after the first registration the other may be called in a round. Fault calls all of them
+without a pause."""
 
 
 @define(eq=False)
@@ -32,9 +32,9 @@ class Registrations:
     command: str = ""
     """The command that starts Fault with both; by default only with their options."""
     warn: Callable[[str], None] = lambda _problem: None
-    """Called once with a problem: the host does not show the replies that it gets."""
+    """Called once with a problem, because the host does not show the replies that it gets."""
     _first_called: dict[Side, float] = field(factory=dict, init=False)
-    _first_asked: dict[Side, float] = field(factory=dict, init=False)
+    _first_polled: dict[Side, float] = field(factory=dict, init=False)
     _both_called: trio.Event = field(factory=trio.Event, init=False)
     _warned: bool = field(default=False, init=False)
 
@@ -49,35 +49,35 @@ class Registrations:
         if len(self._first_called) == len(Side):
             self._both_called.set()
 
-    def asked(self, side: Side) -> None:
-        """Note a call about the plugin itself, as the host makes it in each round."""
-        self._first_asked.setdefault(side, trio.current_time())
+    def polled(self, side: Side) -> None:
+        """Note a call about the plugin itself, which the host makes in each round."""
+        self._first_polled.setdefault(side, trio.current_time())
         self.called(side)
 
     async def is_alone(self, side: Side) -> bool:
         """Return True if the other side is not registered, and warn of that once.
 
-        Waits only within `ROUND_SECONDS` of the host's first round. Before that round it returns
-        False: a plugin that was restarted is called about tunnels first.
+        It waits only within `ROUND_SECONDS` of the host's first round. Before that round it returns
+        False, because a plugin that was restarted is first called about tunnels.
         """
-        asked = self._first_asked.get(side)
-        if self.mode == "reply" or self._both_called.is_set() or asked is None:
+        polled = self._first_polled.get(side)
+        if self.mode == "reply" or self._both_called.is_set() or polled is None:
             return False
-        with trio.CancelScope(deadline=asked + ROUND_SECONDS):
+        with trio.CancelScope(deadline=polled + ROUND_SECONDS):
             await self._both_called.wait()
             return False
         self._problem_of(side)
         return True
 
     def problem(self) -> str | None:
-        """Return what is wrong and how to correct it; None if all is well or it is too early.
+        """Return what is wrong and how to correct it; None if nothing is wrong, or it is too early.
 
-        Once the missing side is called, all is well again.
+        The problem is over as soon as the missing side is called.
         """
         if self.mode == "reply" or len(self._first_called) != 1:
             return None
         ((side, since),) = self._first_called.items()
-        if trio.current_time() - since < PATIENCE_SECONDS:
+        if trio.current_time() - since < MISSING_AFTER_SECONDS:
             return None
         return self._problem_of(side)
 

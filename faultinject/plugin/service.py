@@ -1,6 +1,6 @@
 """Answers the six calls of one registration.
 
-A defect in a call is reported, and answered so that it harms neither the host nor another tunnel.
+A defect in a call is reported, and answered so that neither the host nor another tunnel is harmed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class PluginService:
     http: HttpForward
 
     def calls(self) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
-        """Return the calls of the contract by their names there."""
+        """Return the calls by their names in ``plugin.proto``."""
         return {
             "HealthCheck": self.health,
             "GetPluginInfo": self.about,
@@ -39,23 +39,23 @@ class PluginService:
             "ProcessTunnelData": self.tunnel_data,
         }
 
-    # What the host asks to know. Never waits, for the host does nothing else meanwhile.
+    # Calls about the plugin. They never wait, because the host does nothing else meanwhile.
 
     async def health(self, _request: pb.HealthCheckRequest) -> pb.HealthCheckResponse:
-        """Return whether both sides are registered, as tunnels need it."""
-        self.registrations.asked(self.side)
+        """Return whether both sides are registered, which tunnels need."""
+        self.registrations.polled(self.side)
         return wire.health(self.registrations.problem())
 
     async def about(self, _request: pb.GetPluginInfoRequest) -> pb.GetPluginInfoResponse:
         """Return the plugin's name and version."""
-        self.registrations.asked(self.side)
+        self.registrations.polled(self.side)
         return wire.about(self.side)
 
     async def capabilities(
         self, _request: pb.GetPluginCapabilitiesRequest
     ) -> pb.GetPluginCapabilitiesResponse:
         """Return what the plugin handles."""
-        self.registrations.asked(self.side)
+        self.registrations.polled(self.side)
         return wire.capabilities(http_forward=self._decides_on_http)
 
     # Tunnels
@@ -63,9 +63,9 @@ class PluginService:
     async def tunnel_data(
         self, request: pb.ProcessTunnelDataRequest
     ) -> pb.ProcessTunnelDataResponse:
-        """Hand a chunk to its tunnel, for as long as that takes.
+        """Hand a chunk to its tunnel, and wait for the reply as long as it takes.
 
-        Raises `TooMuchError` for an id that is too long to be kept.
+        Raises `TooMuchError` for an id that is too long to keep.
         """
         if len(request.id.encode()) > wire.MAX_ID_BYTES:
             raise TooMuchError(f"a tunnel's id has at most {wire.MAX_ID_BYTES} bytes")
@@ -93,7 +93,7 @@ class PluginService:
 
     @property
     def _decides_on_http(self) -> bool:
-        """Whether rules apply in this registration: a request must not be decided on twice."""
+        """Whether rules apply in this registration. No request must be decided on twice."""
         return self.http.enabled and self.side is Side.CLIENT
 
     async def http_request(
@@ -118,11 +118,11 @@ class PluginService:
 
 
 def _end_of_lone_side(direction: Direction) -> Reply:
-    """Return the reply that ends a tunnel of which only one side is registered, at once.
+    """Return the reply that ends a tunnel at once if only one side is registered.
 
-    Where the chunk came from a peer, `Close` passes an end on to the other, which ends the tunnel
-    in its turn. On its way to a peer `Close` would only stop the bytes, and both would wait; a TLS
-    alert has the upstream end the connection.
+    For a chunk from a peer, `Close` passes an end on to the other peer, which then ends the tunnel.
+    For a chunk to a peer, `Close` would only stop the bytes, and both peers would wait. There a TLS
+    alert makes the upstream end the connection.
     """
     if direction is Direction.FROM_PEER:
         return Close("only one side of the tunnel is registered")

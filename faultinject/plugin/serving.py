@@ -1,6 +1,6 @@
-"""The plugin as a whole: opens its two registrations, and runs a session for each tunnel.
+"""Runs the plugin: opens its two registrations, and runs a session for each tunnel.
 
-Signals and output are the caller's: `serve_plugin` only calls its listener.
+`serve_plugin` calls its listener and handles neither signals nor output. Those are its caller's.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from faultinject.settings import PluginSettings, TunnelMode
 async def open_registrations(
     settings: PluginSettings, runtime: Runtime, tunnels: TunnelPlugin
 ) -> AsyncIterator[Registrations]:
-    """Listen for the host for as long as the block runs; the value says where.
+    """Listen for the host while the block runs. The value says where.
 
     Leaving the block cancels every call under way and closes the host's connections. Tunnels
     that should end with `Close` instead must end inside the block. Raises `StartError` if this
     Python has no trio-asyncio, or a port cannot be had.
     """
-    # Late, for loading it takes a while, changes asyncio, and fails on some Pythons.
+    # Late, because loading it takes a while, changes asyncio, and fails on some Pythons.
     from faultinject.plugin.bridge.grpc_server import Endpoint, open_grpc
 
     def warn(problem: str) -> None:
@@ -73,7 +73,7 @@ async def open_registrations(
 
 OpenTunnels = Callable[[trio.Nursery, Runtime, PluginSettings], Tunnels[Any]]
 _MODES: dict[TunnelMode, OpenTunnels] = {"duplex": duplex_tunnels, "reply": reply_tunnels}
-"""What runs the tunnels, for each way in which a host uses the replies."""
+"""What runs the tunnels, for each use that a host makes of the replies."""
 
 
 @frozen(kw_only=True)
@@ -82,7 +82,7 @@ class RunningPlugin(Running):
 
     registrations: Registrations
     command: str
-    """How Fault is started so that it uses the plugin; empty for another host."""
+    """The command that starts Fault with the plugin; empty for another host."""
 
 
 async def serve_plugin(
@@ -115,7 +115,7 @@ async def _serve(
     nursery: trio.Nursery,
     task_status: trio.TaskStatus[RunningPlugin],
 ) -> None:
-    # The host does not come through a listener of the proxy, so that there is no loop.
+    # The host does not connect through a listener of the proxy, so there can be no loop.
     dialer = dialer_of(settings, lambda _socket: False)
     runtime = runtime_of(run, dialer, resumption=False)
     tunnels = _MODES[settings.tunnel](nursery, runtime, settings)
@@ -157,7 +157,7 @@ def _started(
 
 
 def _command(settings: PluginSettings, registrations: Registrations) -> str:
-    """Return the command that starts Fault with both registrations, and for the targets."""
+    """Return the command that starts Fault with both registrations and the targets."""
     if settings.tunnel != "duplex":
         return ""
     upstreams = dict.fromkeys(map(_upstream_of, settings.target_host))  # each once, in order
@@ -168,7 +168,7 @@ def _command(settings: PluginSettings, registrations: Registrations) -> str:
 
 
 def _upstream_of(target: TargetPattern) -> str:
-    """Return a target as Fault's option has it: a whole host, or all."""
+    """Return a target as Fault's option takes it: one host, or all."""
     if not target.exact:
         return "*"
     return f"https://{target}" if target.tls else str(target)

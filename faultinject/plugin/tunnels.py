@@ -1,7 +1,7 @@
-"""All tunnels of the host: each is a session, begun by its first call.
+"""The host's tunnels. Each is a session, which begins with the tunnel's first call.
 
-The host cancels the call in flight when a tunnel is over, and gives no sign if there is none. So a
-session ends by its own time limits too, and its tunnel some time after.
+When a tunnel is over, the host cancels the call in flight; without one it gives no sign. So a
+session also ends by its own time limits, and its tunnel some time after.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from faultinject.plugin.interface import Close, Direction, Reply, Side
 from faultinject.proxy.session import Session
 from faultinject.settings import Limits
 
-FAREWELL_SECONDS = 30.0
-"""How long a tunnel whose session is over may take to send the peers what is left."""
-LAST_WORDS_SECONDS = 0.5
+FLUSH_SECONDS = 30.0
+"""How long a tunnel may take to send the peers what is left, after its session is over."""
+STOP_FLUSH_SECONDS = 0.5
 """The same when the whole plugin ends."""
 REMEMBERED = 10_000
-"""How many tunnels that were given up are remembered, so that a late call does not begin a new
+"""How many tunnels are remembered after their end, so that a late call does not begin a new
 session in the middle of one."""
 
 
-class Hosted(Protocol):
+class HostedTunnel(Protocol):
     """A tunnel as its host sees it."""
 
     async def answer_chunk(self, side: Side, direction: Direction, chunk: bytes) -> Reply:
-        """Answer a call of the host. Cancelled, it ends the tunnel."""
+        """Answer a call of the host. If this is cancelled, the tunnel ends."""
         ...
 
-    async def served(self) -> None:
-        """Wait until all that its session wrote was sent, or the tunnel is over."""
+    async def flushed(self) -> None:
+        """Wait until all that the session wrote has been sent, or the tunnel is over."""
         ...
 
     def end(self, reason: str) -> None:
@@ -41,7 +41,7 @@ class Hosted(Protocol):
         ...
 
 
-T = TypeVar("T", bound=Hosted)
+T = TypeVar("T", bound=HostedTunnel)
 
 
 @define(eq=False)
@@ -52,7 +52,7 @@ class Tunnels(Generic[T]):
     limits: Limits
     new_tunnel: Callable[[], T]
     session_of: Callable[[str, T], Session]
-    """Makes the session of a new tunnel, by the tunnel's id."""
+    """Makes the session of a new tunnel, from the tunnel's id."""
     run_session: Callable[[T, Session], Awaitable[None]]
     """Runs a tunnel's session, and leaves its streams closed."""
     _open: dict[str, T] = field(factory=dict, init=False)
@@ -97,8 +97,8 @@ class Tunnels(Generic[T]):
                 finally:
                     del self._sessions[tunnel_id]
                     self._one_ended.unpark_all()
-                with trio.move_on_after(FAREWELL_SECONDS):
-                    await tunnel.served()
+                with trio.move_on_after(FLUSH_SECONDS):
+                    await tunnel.flushed()
         finally:
             self._forget(tunnel_id, tunnel)
 
@@ -113,14 +113,14 @@ class Tunnels(Generic[T]):
     async def drain(self) -> None:
         """Begin no more sessions, end the idle ones, and wait for the others.
 
-        What they wrote last gets `LAST_WORDS_SECONDS` to be sent.
+        What they wrote last may take `STOP_FLUSH_SECONDS` to be sent.
         """
         self._draining = True
         for session in tuple(self._sessions.values()):
             session.drain()
         while self._sessions:
             await self._one_ended.park()
-        with trio.move_on_after(LAST_WORDS_SECONDS):
+        with trio.move_on_after(STOP_FLUSH_SECONDS):
             await self._none_left()
 
     async def end(self) -> None:
@@ -136,5 +136,5 @@ class Tunnels(Generic[T]):
 
 
 def client_name(tunnel_id: str) -> str:
-    """Return the name of a tunnel's client in events: the host does not give its address."""
+    """Return the name of a tunnel's client in events. The host does not give its address."""
     return f"tunnel {tunnel_id[:8]}"

@@ -1,17 +1,17 @@
-"""Keeps large uploads going: Fault's task is woken where it would sleep for good.
+"""Keeps large uploads going, by waking Fault's task where it would sleep for ever.
 
-When the upstream's socket takes a reply only in part, Fault waits for the rest without having
-asked to be woken (see `faultinject.plugin.duplex.lanes` for the words used here). Its task looks
-around only when something else happens in that tunnel. The one thing that a plugin can make happen
-is to answer a held slot of the *other* lane with nothing: Fault then asks again at once, and has
-looked at everything on the way.
+(`faultinject.plugin.duplex.lanes` explains the words that are used here.) When the upstream's
+socket takes only a part of a reply, Fault waits for the rest without registering to be woken. Its
+task runs again only when something else happens in that tunnel. There is one thing that a plugin
+can make happen: to answer a held slot of the *other* lane with nothing. Fault then calls again at
+once, and has polled everything meanwhile.
 
-While an upload lasts, one slot toward the client is kept, and every turn toward the upstream must
-prove that it was flushed (`Lane.proves`): its last byte has a slot of its own, whose call is the
-proof. If there is no proof after a while, Fault is woken. The waits are the only timer here:
-nothing else tells a stall from a slow link.
+During an upload one slot toward the client is kept. Every turn toward the upstream must prove that
+it was flushed (`Lane.proves`): its last byte has a slot of its own, whose call is the proof. If
+there is no proof after a while, Fault is woken. This needs a timer, because nothing else tells a
+stall from a slow link.
 
-Downloads to a client that pauses have the same stall, but waking Fault for those in the same way
+Downloads to a client that pauses have the same stall. But to wake Fault for those in the same way
 would delay streams, so it is not done.
 """
 
@@ -22,8 +22,8 @@ import trio
 from faultinject.plugin.duplex.lanes import Lane
 
 FIRST_WAIT_SECONDS = 0.005
-"""How long bytes may be unproven until Fault is first woken. A flush that is not stalled takes less
-than a millisecond and a call."""
+"""How long bytes may be unproven before Fault is first woken. A flush that is not stalled takes
+less than a millisecond and a call."""
 WAIT_FACTOR = 1.5
 LONGEST_WAIT_SECONDS = 0.2
 """A slow upstream costs five calls a second at most."""
@@ -32,7 +32,7 @@ LONGEST_WAIT_SECONDS = 0.2
 async def wake_while_unproven(upload: Lane, waking: Lane) -> None:
     """Wake Fault whenever the upload might be stalled, until cancelled.
 
-    ``waking`` is the other lane; a promised slot of it must be out, and have nothing to say. It
+    ``waking`` is the other lane. It must have a promised slot out, with no output for it. The slot
     is released at the end.
     """
     upload.proves = waking.keeps_slots = True

@@ -1,7 +1,7 @@
 """Translates messages of ``plugin.proto`` to and from faultinject's own values.
 
-No other module but `service` uses the generated classes. What a reply must look like so that the
-host accepts it is written in ``plugin.proto`` and ensured here.
+Only this module and `service` use the generated classes. ``plugin.proto`` says what the host
+accepts as a reply, and this module makes sure of it.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ SERVICE = pb.DESCRIPTOR.services_by_name["PluginService"]
 MAX_REPLY_BYTES = 4_000_000
 """Largest answer. The host's gRPC library takes 4 MiB."""
 MAX_CHUNK_BYTES = 3_900_000
-"""Largest chunk: as it is, behind the first bytes that were held back, it must fit an answer."""
+"""Largest chunk. It must fit in an answer, together with the first bytes that were held back."""
 MAX_ID_BYTES = 128
-"""Longest id of a tunnel. Fault's are UUIDs, 36 characters."""
+"""Longest id of a tunnel. Fault's are UUIDs of 36 characters."""
 
 _QUESTION_BYTES = 4 * 1024
-"""Largest message without a field: room for fields that this contract does not know."""
+"""Largest message of a call without fields, so that later versions may add some."""
 _DUPLEX_BYTES = 64 * 1024
 """Largest message about a tunnel of Fault, whose chunks have at most 8192 bytes."""
 _REPLY_BYTES = 4 * 1024 * 1024
-"""The same of a host that answers the sender: what gRPC libraries take unless told otherwise."""
+"""The same for a host that answers the sender: the default limit of gRPC libraries."""
 _HTTP_BYTES = 33 * 1024 * 1024
-"""Largest message with a request or response, which Fault sends as large as it is. The Messages
-API takes 32 MB."""
+"""Largest message with a request or response. Fault sends them in one piece, and the Messages API
+takes 32 MB."""
 
 
 def largest_messages(mode: TunnelMode) -> Mapping[str, int]:
-    """Return how long a message of each call may be, in bytes."""
+    """Return the size limit of the messages of each call, in bytes."""
     largest = {method.name: _QUESTION_BYTES for method in SERVICE.methods}
     largest["ProcessTunnelData"] = _DUPLEX_BYTES if mode == "duplex" else _REPLY_BYTES
     largest["ProcessHttpRequest"] = largest["ProcessHttpResponse"] = _HTTP_BYTES
@@ -86,7 +86,7 @@ def capabilities(*, http_forward: bool) -> pb.GetPluginCapabilitiesResponse:
 
 
 def health(problem: str | None) -> pb.HealthCheckResponse:
-    """Return that the plugin is healthy, or the problem."""
+    """Return a healthy reply, or one with the problem."""
     return pb.HealthCheckResponse(healthy=problem is None, message=problem or "ready")
 
 
@@ -94,20 +94,20 @@ def health(problem: str | None) -> pb.HealthCheckResponse:
 
 
 def side_of(request: pb.ProcessTunnelDataRequest) -> Side | None:
-    """Return whose connection a chunk came or goes over; None if it is neither peer's."""
+    """Return the peer whose connection a chunk uses; None if the field is neither."""
     return _SIDES.get(request.side)
 
 
 def direction_of(request: pb.ProcessTunnelDataRequest) -> Direction | None:
-    """Return which way a chunk travels; None if it is neither."""
+    """Return the direction of a chunk; None if the field is neither."""
     return _DIRECTIONS.get(request.direction)
 
 
 def tunnel_reply(reply: Reply) -> pb.ProcessTunnelDataResponse:
-    """Return the answer to a chunk, never by Buffer.
+    """Return the answer to a chunk. It is never Buffer.
 
-    For Fault a chunk that is returned in Replace is as good as in PassThrough; a host that gives
-    Replace back to the sender tells them apart. Raises `ValueError` if the reply is larger than
+    Fault makes no difference between a chunk that is returned in Replace and one in PassThrough. A
+    host that gives Replace back to the sender does. Raises `ValueError` if the reply is larger than
     the host takes.
     """
     if isinstance(reply, Close):
@@ -142,7 +142,7 @@ def passed_request(request: pb.HttpRequest) -> pb.ProcessHttpRequestResponse:
     )
     if answer.ByteSize() <= MAX_REPLY_BYTES:
         return answer
-    if not has_query:  # then, and only then, what we do not return goes on unharmed
+    if not has_query:  # only then is a request unchanged if we do not return it
         return pb.ProcessHttpRequestResponse(action=pb.ProcessHttpRequestResponse.CONTINUE)
     return injected(_too_large("request"))
 
@@ -170,16 +170,16 @@ def passed_response(response: pb.HttpResponse) -> pb.ProcessHttpResponseResponse
     answer = _passed(same)
     if answer.ByteSize() <= MAX_REPLY_BYTES:
         return answer
-    if "content-length" in names:  # then, and only then, what we do not return goes on unharmed
+    if "content-length" in names:  # only then is a response unchanged if we do not return it
         return pb.ProcessHttpResponseResponse(action=pb.ProcessHttpResponseResponse.CONTINUE)
     return unreadable_response()
 
 
 def unreadable_response() -> pb.ProcessHttpResponseResponse:
-    """Return the reply that replaces a response's headers and body by an error, not its status.
+    """Return the reply that puts an error in place of a response's headers and body.
 
-    Nothing better is left where the response cannot be returned: the host lets nobody change the
-    status, and fails as a whole over an RPC error.
+    It is for a response that cannot be returned. Nothing better is possible: the host does not let
+    a plugin change the status, and an RPC error makes the whole host fail.
     """
     error = _too_large("response")
     return _passed(pb.HttpResponse(headers=_headers(error.headers), body=error.body))

@@ -546,7 +546,7 @@ async def test_more_calls_than_there_may_be():
 async def test_memory_is_given_back_after_a_surge(monkeypatch):
     """Once the calls that held much are over."""
     given_back = trio.Event()
-    monkeypatch.setattr(callers, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(callers, "GIVE_BACK_SECONDS", 0.0)
     held = Held()
     async with serving(held, given_back.set) as served:
         with host(served.port) as calling:
@@ -593,13 +593,13 @@ async def endless_pings(stream: trio.SocketStream) -> None:
 
 async def test_a_client_that_does_not_leave(monkeypatch):
     """Though it was told to: it is left, in time and when all ends."""
-    monkeypatch.setattr(callers, "GOODBYE_SECONDS", 0.05)
+    monkeypatch.setattr(callers, "CLOSE_SECONDS", 0.05)
     async with serving() as served, http2(served.port) as client:
         await client.stream.send_all(PING * (2 * MOST_FRAMES))
         await client.until(h2.events.ConnectionTerminated)
         with pytest.raises(trio.BrokenResourceError):
             await endless_pings(client.stream)
-        monkeypatch.setattr(callers, "GOODBYE_SECONDS", GIVEN_UP_SECONDS)
+        monkeypatch.setattr(callers, "CLOSE_SECONDS", GIVEN_UP_SECONDS)
         async with http2(served.port) as other:
             await other.stream.send_all(PING * (2 * MOST_FRAMES))
             await other.until(h2.events.ConnectionTerminated)
@@ -668,7 +668,7 @@ def served_callers() -> list[callers.Caller]:
 
 async def test_the_end_while_a_client_stays(monkeypatch):
     """Prompt, though the client keeps its connection and its calls."""
-    monkeypatch.setattr(callers, "GOODBYE_SECONDS", GIVEN_UP_SECONDS)
+    monkeypatch.setattr(callers, "CLOSE_SECONDS", GIVEN_UP_SECONDS)
     held = Held()
     async with serving(held) as served:
         stays = host(served.port)
@@ -699,7 +699,7 @@ async def test_the_end_when_cancelled():
 
 async def test_a_client_that_does_not_read_is_given_up(monkeypatch):
     """What it was sent is thrown away once it had its time."""
-    monkeypatch.setattr(callers, "GOODBYE_SECONDS", 0.1)
+    monkeypatch.setattr(callers, "CLOSE_SECONDS", 0.1)
     large = pb.ProcessTunnelDataRequest(chunk=b"x" * 4_000_000)
 
     async def answer(_request):
@@ -714,7 +714,7 @@ async def test_a_client_that_does_not_read_is_given_up(monkeypatch):
             await trio.testing.wait_all_tasks_blocked(0.05)
             stopping = trio.current_time()
         seconds = trio.current_time() - stopping
-        assert callers.GOODBYE_SECONDS <= seconds < GIVEN_UP_SECONDS
+        assert callers.CLOSE_SECONDS <= seconds < GIVEN_UP_SECONDS
         assert tasks() == before
 
 

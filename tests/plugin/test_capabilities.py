@@ -45,7 +45,7 @@ def test_answers_and_passes_are_fine() -> None:
 
 def test_what_tunnels_do_not_allow_has_its_own_reason() -> None:
     """It does not help to leave out --http-forward."""
-    with pytest.raises(SettingsError, match="and not with RST"):
+    with pytest.raises(SettingsError, match="not with RST"):
         ids_of({"break": "reset"})
 
 

@@ -16,7 +16,7 @@ from attrs import define, evolve
 from faultinject.events import ExchangeEnded, SessionEnded, SessionFailed, Warned
 from faultinject.plugin.duplex.duplex_tunnel import duplex_tunnels
 from faultinject.plugin.interface import Close, Direction, Side
-from faultinject.plugin.tunnels import FAREWELL_SECONDS, Tunnels
+from faultinject.plugin.tunnels import FLUSH_SECONDS, Tunnels
 from faultinject.proxy.upstream.dial import Dialer
 from faultinject.settings import PluginSettings
 from tests.support.bench import TARGET, Bench, authority, get, open_bench, post, trusting_context
@@ -68,7 +68,7 @@ async def fault(
         yield Fault(bench, tunnels, itertools.count(1))
         await tunnels.drain()
         assert not tunnels._sessions
-        await trio.sleep(FAREWELL_SECONDS + 1)
+        await trio.sleep(FLUSH_SECONDS + 1)
         assert not tunnels._open
         assert not bench.of(SessionFailed)
 

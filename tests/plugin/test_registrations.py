@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from faultinject.plugin.interface import Side
-from faultinject.plugin.registrations import PATIENCE_SECONDS, ROUND_SECONDS, Registrations
+from faultinject.plugin.registrations import MISSING_AFTER_SECONDS, ROUND_SECONDS, Registrations
 
 URLS = {Side.CLIENT: "http://127.0.0.1:50051", Side.UPSTREAM: "http://127.0.0.1:50052"}
 FLAGS = "--grpc-plugin http://127.0.0.1:50051 --grpc-plugin http://127.0.0.1:50052"
@@ -23,7 +23,7 @@ async def test_one_side_alone(autojump_clock, side):
     """All is well for 15 s from the first call; then the reason and the mend."""
     one = registrations()
     one.called(side)
-    await trio.sleep(PATIENCE_SECONDS - 0.001)
+    await trio.sleep(MISSING_AFTER_SECONDS - 0.001)
     one.called(side)
     assert one.problem() is None
     await trio.sleep(0.001)
@@ -39,7 +39,7 @@ async def test_both_sides(autojump_clock):
     both.called(Side.UPSTREAM)
     both.called(Side.CLIENT)
     for _ in range(3):
-        await trio.sleep(PATIENCE_SECONDS)
+        await trio.sleep(MISSING_AFTER_SECONDS)
         both.called(Side.CLIENT)
         assert both.problem() is None
 
@@ -48,7 +48,7 @@ async def test_the_missing_side_comes_late(autojump_clock):
     """All is well again: Fault was started anew, with both."""
     late = registrations()
     late.called(Side.CLIENT)
-    await trio.sleep(PATIENCE_SECONDS)
+    await trio.sleep(MISSING_AFTER_SECONDS)
     assert late.problem() is not None
     late.called(Side.UPSTREAM)
     assert late.problem() is None
@@ -82,7 +82,7 @@ async def test_a_tunnel_on_one_side_alone(autojump_clock, side):
     """Is known at once after the host's first round, which the other side has its time in."""
     told = []
     one = Registrations("duplex", dict(URLS), COMMAND, told.append)
-    one.asked(side)
+    one.polled(side)
     started = trio.current_time()
     assert await one.is_alone(side)
     assert trio.current_time() - started == ROUND_SECONDS
@@ -91,7 +91,7 @@ async def test_a_tunnel_on_one_side_alone(autojump_clock, side):
     (words,) = told
     assert MISSING[side] in words
     assert words.endswith(f"Start it with both: {COMMAND}")
-    await trio.sleep(PATIENCE_SECONDS)
+    await trio.sleep(MISSING_AFTER_SECONDS)
     assert one.problem() == words
     assert told == [words]
 
@@ -99,13 +99,13 @@ async def test_a_tunnel_on_one_side_alone(autojump_clock, side):
 async def test_a_tunnel_within_the_first_round(autojump_clock):
     """Waits for the other side, and no longer."""
     both = registrations()
-    both.asked(Side.CLIENT)
+    both.polled(Side.CLIENT)
     async with trio.open_nursery() as nursery:
 
         @nursery.start_soon
         async def rest_of_the_round():
             await trio.sleep(ROUND_SECONDS / 2)
-            both.asked(Side.UPSTREAM)
+            both.polled(Side.UPSTREAM)
 
         started = trio.current_time()
         assert not await both.is_alone(Side.CLIENT)
@@ -121,7 +121,7 @@ async def test_a_tunnel_before_the_first_round(autojump_clock):
     early.called(Side.CLIENT)
     await trio.sleep(ROUND_SECONDS)
     assert not await early.is_alone(Side.CLIENT)
-    early.asked(Side.CLIENT)
+    early.polled(Side.CLIENT)
     early.called(Side.UPSTREAM)
     assert not await early.is_alone(Side.CLIENT)
 
@@ -129,6 +129,6 @@ async def test_a_tunnel_before_the_first_round(autojump_clock):
 async def test_a_tunnel_of_a_host_that_answers_the_sender(autojump_clock):
     """Needs one side only."""
     reply = registrations("reply")
-    reply.asked(Side.CLIENT)
+    reply.polled(Side.CLIENT)
     await trio.sleep(ROUND_SECONDS)
     assert not await reply.is_alone(Side.CLIENT)

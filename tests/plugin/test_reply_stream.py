@@ -196,7 +196,7 @@ async def test_the_last_words_answer_the_chunk_in_hand(stream: ReplyStream, give
     answer = await give(b"bye")
     await stream.send_all(b"close_notify")
     await stream.aclose()
-    await stream.served()
+    await stream.flushed()
     await trio.testing.wait_all_tasks_blocked()
     assert answer == [Replace(b"close_notify")]
     assert await give(b"more") == [Close(SESSION_OVER)]
@@ -211,7 +211,7 @@ async def test_the_last_words_wait_for_the_next_chunk(
     served = trio.Event()
 
     async def wait() -> None:
-        await stream.served()
+        await stream.flushed()
         served.set()
 
     nursery.start_soon(wait)
@@ -226,7 +226,7 @@ async def test_without_last_words_it_closes_at_once(stream: ReplyStream, give: G
     """Nothing is left to wait for."""
     answer = await give(b"bye")
     await stream.aclose()
-    await stream.served()
+    await stream.flushed()
     await trio.testing.wait_all_tasks_blocked()
     assert answer == [Close(SESSION_OVER)]
 

@@ -171,7 +171,7 @@ async def test_it_stops_at_once_while_the_host_stays(tmp_path: Path) -> None:
 
 async def test_one_port_alone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both flags are in the message, so that it can be mended."""
-    monkeypatch.setattr("faultinject.plugin.registrations.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("faultinject.plugin.registrations.MISSING_AFTER_SECONDS", 0.0)
     async with plugin(tmp_path) as run:
         health = await run.sides[Side.UPSTREAM].call("HealthCheck")
         assert not health.healthy

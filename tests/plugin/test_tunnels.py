@@ -11,7 +11,7 @@ from faultinject.plugin.duplex.lane_stream import LanePair
 from faultinject.plugin.duplex.lanes import FILLER
 from faultinject.plugin.duplex.tunnel_lease import TunnelLease
 from faultinject.plugin.interface import Close, Direction, Replace, Side
-from faultinject.plugin.tunnels import FAREWELL_SECONDS, REMEMBERED, Tunnels, client_name
+from faultinject.plugin.tunnels import FLUSH_SECONDS, REMEMBERED, Tunnels, client_name
 from faultinject.proxy.session import Session
 from faultinject.settings import Limits
 from tests.plugin.support import make_services
@@ -65,7 +65,7 @@ async def test_a_tunnel_that_is_over_is_forgotten_in_the_end(
     tunnels = make_tunnels(nursery, one_word)
     await tunnels.process_tunnel_data(*A_INPUT, "1", b"x")
     assert len(tunnels._open) == 1
-    await trio.sleep(FAREWELL_SECONDS + 1)  # nobody takes its last words
+    await trio.sleep(FLUSH_SECONDS + 1)  # nobody takes its last words
     assert not tunnels._open
     assert await tunnels.process_tunnel_data(*A_INPUT, "1", b"x") == Close("the session is over")
     assert not tunnels._open

@@ -1,8 +1,8 @@
-"""The connections of a gRPC port, as grpclib and h2 serve them, with bounds.
+"""The connections of a gRPC port, served by grpclib and h2, with limits.
 
-grpclib takes any message that its caller announces, and h2 answers any number of PINGs. So each
-connection has an allowance of frames (`frames`), and each port bounds what it holds of calls
-(`port`). Both are asked before grpclib sees anything. Nothing of grpclib is replaced globally.
+grpclib accepts any message that its caller announces, and h2 answers any number of PINGs. So each
+connection has an allowance of frames, and each port limits what it holds for calls (both in
+`port`). They are checked before grpclib sees anything. Nothing in grpclib is replaced globally.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from faultinject.plugin.bridge.port import (
 )
 
 CALLS_AT_ONCE = 1_000_000
-"""Most calls under way that a connection is allowed: no bound, for at the bound (100 unless one
-says otherwise) the host stands still. The port has a bound that answers."""
-GOODBYE_SECONDS = 1.0
-"""How long a client may take to read what was written to it, once we stop."""
-REST_SECONDS = 1.0
-"""How long after a surge its memory is given back: connections end meanwhile."""
+"""Most open calls that a connection is told it may have. It is no real limit, because the host
+stands still at it (by default at 100). The port has a limit at which calls are answered."""
+CLOSE_SECONDS = 1.0
+"""How long a client may take to read what was written to it, when its connection is closed."""
+GIVE_BACK_SECONDS = 1.0
+"""How long after a surge memory is given back. Connections end meanwhile."""
 
 Warn = Callable[[str], None]
 
@@ -50,18 +50,18 @@ _STATUSES = {
 
 @define(eq=False)
 class ServedPort:
-    """A port and the clock for it: one timer, for the call whose time is over next."""
+    """A port with its clock: one timer, for the call that times out next."""
 
     loop: asyncio.AbstractEventLoop
     largest: Mapping[str, int]
-    """The longest message of each path."""
+    """The longest message for each path, in bytes."""
     port: Port
     give_back: Callable[[], None] | None = None
-    """Gives spare memory back to the system; None if that is not ours to do."""
+    """Gives spare memory back to the system; None if we may not."""
     _timer: asyncio.TimerHandle | None = field(default=None, init=False)
 
     def begin(self, path: str, refuse: Callable[[Reason, str], None]) -> PortCall | None:
-        """Take a new call in; None if it was refused."""
+        """Accept a new call; return None if it was refused."""
         largest = self.largest.get(path, max(self.largest.values()))  # grpclib refuses others
         call, now = PortCall(largest, refuse), self.loop.time()
         if not self.port.begin(call, now):
@@ -70,10 +70,10 @@ class ServedPort:
         return call
 
     def end(self, call: PortCall) -> None:
-        """Forget a call that is over; a while after a surge memory may be given back."""
+        """Forget a call that is over. Some time after a surge memory may be given back."""
         self.port.end(call)
         if self.port.surge_is_over() and self.give_back is not None:
-            self.loop.call_later(REST_SECONDS, self.give_back)
+            self.loop.call_later(GIVE_BACK_SECONDS, self.give_back)
 
     def _wake_by(self, time: float) -> None:
         if self._timer is not None:
@@ -90,7 +90,7 @@ class ServedPort:
 
 
 class _Processor(EventsProcessor):
-    """grpclib's, of calls that the port has taken in."""
+    """grpclib's processor, for the calls that the port has accepted."""
 
     def __init__(self, handler: Handler, connection: Connection, served: ServedPort) -> None:
         super().__init__(handler, connection)
@@ -98,18 +98,17 @@ class _Processor(EventsProcessor):
         self._served = served
         self._http2 = connection._connection
         self._calls: dict[int, PortCall] = {}
-        # HTTP/2 has it that frames of unknown types are ignored (RFC 9113 section 4.1); grpclib
-        # fails over them.
+        # In HTTP/2 frames of unknown types are ignored (RFC 9113 section 4.1). grpclib fails.
         self.processors[UnknownFrameReceived] = lambda _event: None
         self.became_whole: Callable[[], None] = lambda: None
 
     def is_open(self, stream_id: int) -> bool:
-        """Whether a stream has a call whose message is whole and that was not answered."""
+        """Return True if a stream has a call with a complete message and no answer yet."""
         call = self._calls.get(stream_id)
         return call is not None and call.whole
 
     def process_request_received(self, event: RequestReceived) -> None:
-        """Begin a call, if the port takes it in."""
+        """Begin a call, if the port accepts it."""
         stream_id = event.stream_id
 
         def refuse(reason: Reason, words: str) -> None:
@@ -125,7 +124,7 @@ class _Processor(EventsProcessor):
         self._handler._tasks[stream].add_done_callback(lambda _task: self._ended(stream_id, stream))
 
     def process_data_received(self, event: DataReceived) -> None:
-        """Hand on what came for a call, if the port bears it."""
+        """Pass a call's data on, if the port accepts them."""
         call = self._calls.get(event.stream_id)
         if call is not None:
             was_whole = call.whole
@@ -137,7 +136,7 @@ class _Processor(EventsProcessor):
         super().process_data_received(event)
 
     def _ended(self, stream_id: int, stream: Stream) -> None:
-        """Keep nothing of a call whose task is over; grpclib would keep some, for a while."""
+        """Forget a call whose task is over. grpclib would keep parts of it for a while."""
         self._served.end(self._calls.pop(stream_id))
         self.streams.pop(stream_id, None)
         self._handler._tasks.pop(stream, None)
@@ -145,9 +144,9 @@ class _Processor(EventsProcessor):
     def _refuse(self, stream_id: int, status: Status, words: str) -> None:
         stream = self.streams.get(stream_id)
         if stream is not None and stream.wrapper is not None:
-            stream.wrapper.cancel(GRPCError(status, words))  # the task answers so
+            stream.wrapper.cancel(GRPCError(status, words))  # the task sends this as the answer
             return
-        # No task has begun with it. h2 has taken all that came: the client may have ended it since.
+        # It has no running task. h2 has read all that came, so the client may have ended it since.
         if self._is_unfinished(stream_id):
             answer = [
                 (":status", "200"),
@@ -168,18 +167,18 @@ class _Processor(EventsProcessor):
 
 
 class Caller(H2Protocol):
-    """A client's connection, known for as long as it is open."""
+    """A client's connection, which is in `Callers` while it is open."""
 
     def __init__(self, callers: Callers, served: ServedPort, *of_grpclib: Any) -> None:
         super().__init__(*of_grpclib)
         self._callers = callers
         self._served = served
-        self._leaving = False
+        self._going_away = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        # asyncio and grpclib leave Nagle on, 40 ms a call, where a listening socket was made
-        # without saying that it is for TCP, as `socket.create_server` makes it.
+        """Begin the connection."""
+        # asyncio and grpclib leave Nagle's algorithm on (40 ms per call) if the listening socket
+        # does not name TCP as its protocol, and one of `socket.create_server` does not.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
         self._transport = cast("asyncio.Transport", transport)
@@ -193,49 +192,49 @@ class Caller(H2Protocol):
         self.processor = processor
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, in pieces, for as long as the frames in it are allowed."""
-        # Who does not read what we write earns nothing by time: our answers to PINGs would pile up.
+        """Handle the data in pieces, as long as their frames are allowed."""
+        # A client that does not read earns nothing by time: our answers to PINGs would pile up.
         useful = self.connection.write_ready.is_set()
         self._frames.wait(self._served.loop.time(), useful=useful)
         for start in range(0, len(data), PIECE_BYTES):
-            if self._leaving or self._transport.is_closing():
+            if self._going_away or self._transport.is_closing():
                 return
             piece = data[start : start + PIECE_BYTES]
             if self._frames.spend(piece):
                 self._take(piece)
             else:
-                self._leave(ErrorCodes.ENHANCE_YOUR_CALM)
+                self._go_away(ErrorCodes.ENHANCE_YOUR_CALM)
                 self._callers.warn("a gRPC client sent too many frames that belong to no call")
 
     def _take(self, data: bytes) -> None:
         try:
             super().data_received(data)
-        except Exception as error:  # noqa: BLE001 - only this connection is the worse for it
+        except Exception as error:  # noqa: BLE001 - only this connection has to end
             self._callers.warn(f"a gRPC client's connection failed: {error!r}")
             self.abort()
 
-    def _leave(self, code: ErrorCodes) -> None:
-        """Say goodbye, end its calls, and throw away what still comes until the client has left.
+    def _go_away(self, code: ErrorCodes) -> None:
+        """Send GOAWAY, end the calls, and drop what still comes until the client has left.
 
-        Closing at once would reset the connection, and the goodbye might be lost.
+        To close at once would reset the connection, and the GOAWAY might be lost.
         """
-        self._leaving = True
+        self._going_away = True
         self._http2.close_connection(code)
         self.connection.flush()
         for stream in self.processor.streams.values():
             stream.buffer.unacked_size()  # takes it out: there will be no acknowledgement
         self.handler.close()
         self._transport.write_eof()
-        self._served.loop.call_later(GOODBYE_SECONDS, self._transport.abort)
+        self._served.loop.call_later(CLOSE_SECONDS, self._transport.abort)
 
     def connection_lost(self, error: BaseException | None) -> None:
-        """End."""
+        """End the connection."""
         super().connection_lost(error)
         self._callers.lost(self)
 
     def close(self) -> None:
-        """Say goodbye and close once that is sent."""
-        if not (self._leaving or self._transport.is_closing()):
+        """Send GOAWAY, and close the connection once that is sent."""
+        if not (self._going_away or self._transport.is_closing()):
             self._http2.close_connection()
             self.connection.flush()
         self._transport.close()
@@ -247,7 +246,7 @@ class Caller(H2Protocol):
 
 @define(eq=False)
 class Callers:
-    """The connections that are open."""
+    """The open connections."""
 
     warn: Warn
     _open: set[Caller] = field(factory=set, init=False)
@@ -264,10 +263,10 @@ class Callers:
             self._all_lost.set()
 
     async def close(self) -> None:
-        """Close all of them, within `GOODBYE_SECONDS`."""
+        """Close all of them, within `CLOSE_SECONDS`."""
         for connection in tuple(self._open):
             connection.close()
-        with trio.move_on_after(GOODBYE_SECONDS):
+        with trio.move_on_after(CLOSE_SECONDS):
             await self._none_left()
         for connection in tuple(self._open):
             connection.abort()

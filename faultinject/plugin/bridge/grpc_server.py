@@ -1,8 +1,8 @@
-"""gRPC on Trio: grpclib, which is written for asyncio, on the loop of trio-asyncio.
+"""gRPC on Trio: grpclib, which is written for asyncio, runs on trio-asyncio's loop.
 
-A call is a Trio function here: it may wait for as long as it likes, and is cancelled when its
-client cancels it, lets its deadline pass, or is gone. `callers` has the connections, and `port`
-bounds what a port holds of its callers.
+A call is a Trio function. It may wait as long as it likes. It is cancelled when its client cancels
+it, when its deadline passes, and when its client is gone. `callers` has the connections, and `port`
+limits what a port holds for them.
 
 Importing this module raises `StartError` where trio-asyncio cannot be imported.
 """
@@ -38,7 +38,7 @@ from faultinject.plugin.interface import TooMuchError
 
 try:
     with warnings.catch_warnings():
-        # Python 3.12 and 3.13 announce what 3.14 has removed, which is why it fails there.
+        # Python 3.12 and 3.13 warn of the removal because of which this import fails on 3.14.
         warnings.filterwarnings("ignore", "'AbstractChildWatcher' is dep", DeprecationWarning)
         import trio_asyncio
 except Exception as error:
@@ -48,9 +48,9 @@ except Exception as error:
         f" {error}; Python 3.11 to 3.13 can"
     ) from error
 
-# trio-asyncio puts its own function in the place of this one, which on Python 3.12 and later fails
-# on Trio. grpclib keeps the one that it found, so what is imported first must not matter. Who uses
-# grpclib without Trio sees no change: there the function does what asyncio's own does.
+# trio-asyncio replaces this function, because asyncio's own fails on Trio with Python 3.12 and
+# later. grpclib keeps the function that it found, so the order of imports would matter. A program
+# that uses grpclib without Trio sees no change: there the new function does what asyncio's does.
 grpclib.utils._current_task = asyncio.current_task
 
 Call = Callable[[Any], Awaitable[Any]]
@@ -65,32 +65,33 @@ class Endpoint:
     port: int
     """0 lets the system pick a free one."""
     option: str
-    """The option that chooses the port, for the error if it cannot be had."""
+    """The option for the port, for the error if the port cannot be used."""
     service: ServiceDescriptor
     calls: Mapping[str, Call]
-    """A call for each method's name. `TooMuchError` of one is answered RESOURCE_EXHAUSTED."""
+    """A call for each method's name. If it raises `TooMuchError`, the answer is
+    RESOURCE_EXHAUSTED."""
     largest: Mapping[str, int]
     """The longest message of each method, in bytes."""
     bounds: PortBounds = field(factory=PortBounds)
-    """What the port holds of its callers at most."""
+    """The port's limits."""
     give_back: Callable[[], None] | None = None
-    """Gives spare memory back to the system, a while after a surge; None if that is not ours."""
+    """Gives spare memory back to the system some time after a surge; None if we may not."""
 
 
 @asynccontextmanager
 async def open_grpc(endpoints: Sequence[Endpoint], warn: Warn) -> AsyncIterator[list[int]]:
-    """Serve gRPC for as long as the block runs; the value is each endpoint's port.
+    """Serve gRPC while the block runs. The value is each endpoint's port.
 
-    ``warn`` gets what goes wrong below the calls, in words. Leaving the block cancels every call
-    and closes every connection, within some `GOODBYE_SECONDS`. Raises `StartError` if a port
-    cannot be had.
+    ``warn`` gets a message for each problem below the calls. Leaving the block cancels every call
+    and closes every connection, within about `CLOSE_SECONDS`. Raises `StartError` if a port cannot
+    be used.
     """
     failure: Exception | None = None
     async with AsyncExitStack() as owned:
         sockets = [owned.enter_context(_listen(endpoint)) for endpoint in endpoints]
         ports = [each.getsockname()[1] for each in sockets]
         loop = await owned.enter_async_context(trio_asyncio.open_loop())
-        # Its own handler ends the whole loop for one bad connection, or one too many.
+        # The default handler ends the whole loop because of one bad connection, or one too many.
         loop.set_exception_handler(lambda _loop, problem: warn(_in_words(problem)))
         connections = Callers(warn)
         servers = [_Server(endpoint, loop, connections) for endpoint in endpoints]
@@ -112,12 +113,12 @@ def _listen(endpoint: Endpoint) -> socket.socket:
     try:
         return socket.create_server((endpoint.host, endpoint.port), family=family)
     except OSError as error:
-        reason = str(error.strerror).partition(" (while ")[0]  # what follows is the address again
+        reason = str(error.strerror).partition(" (while ")[0]  # then comes the address again
         port_is_why = error.errno in (errno.EADDRINUSE, errno.EACCES)
-        mend = f"{endpoint.option} (0 picks a free one)" if port_is_why else "--host"
+        option = f"{endpoint.option} (0 picks a free one)" if port_is_why else "--host"
         raise StartError(
             f"cannot listen on {bracketed(endpoint.host)}:{endpoint.port}: {reason};"
-            f" choose another with {mend}"
+            f" choose another with {option}"
         ) from error
 
 
@@ -128,10 +129,10 @@ def _in_words(problem: Mapping[str, Any]) -> str:
 
 
 async def _message(stream: Stream[Any, Any]) -> Any:
-    """Return a call's message; what is none is the client's mistake, and no defect of ours."""
+    """Return a call's message. One that cannot be read is the client's mistake, not our defect."""
     try:
         request = await stream.recv_message()
-    except NotImplementedError:  # so grpclib says that it is compressed
+    except NotImplementedError:  # grpclib raises it for a compressed message
         raise GRPCError(Status.UNIMPLEMENTED, "compressed messages are not read") from None
     except (DecodeError, AssertionError, struct.error):  # the last two if it is cut short
         raise GRPCError(Status.INVALID_ARGUMENT, "the message cannot be read") from None
@@ -141,9 +142,9 @@ async def _message(stream: Stream[Any, Any]) -> Any:
 
 
 async def _stop(servers: Sequence[Server], connections: Callers) -> None:
-    """Accept nobody, cancel every call, and close every connection.
+    """Stop listening, cancel every call, and close every connection.
 
-    Not by `Server.wait_closed`, which since Python 3.12 waits for clients to leave: the host
+    `Server.wait_closed` is not used: since Python 3.12 it waits for clients to leave, and the host
     stays.
     """
     for server in servers:
@@ -152,7 +153,7 @@ async def _stop(servers: Sequence[Server], connections: Callers) -> None:
 
 
 class _Server(Server):
-    """grpclib's, with calls on Trio and connections that are known."""
+    """grpclib's server, with calls on Trio and a list of its connections."""
 
     def __init__(
         self, endpoint: Endpoint, loop: trio_asyncio.TrioEventLoop, connections: Callers

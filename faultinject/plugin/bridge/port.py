@@ -1,4 +1,4 @@
-"""What a gRPC port holds of its callers, and its bounds: calls, bytes, frames of no use."""
+"""Limits what a gRPC port holds for its callers: calls, bytes, and frames without a use."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable
 from attrs import define, field, frozen
 
 MOST_FRAMES = 1_000
-"""The allowance of a connection: what it may send at once."""
+"""The allowance of a connection: how many frames it may send at once."""
 FRAMES_A_CALL = 10
-"""How much a call whose message is whole adds to it."""
+"""How many frames a call adds to the allowance when its message is complete."""
 FRAMES_A_SECOND = 100.0
-"""How much a second adds to it."""
+"""How many frames a second adds to the allowance."""
 WORTHWHILE_BYTES = 1024
-"""DATA of so many bytes costs nothing: bounds of bytes are there for it."""
+"""A DATA frame of this size or more costs nothing. The limits on bytes are for it."""
 PIECE_BYTES = 8 * 1024
-"""How much is looked at before calls in it are taken: what comes in a piece may at most be twice
-the allowance of the calls in it."""
+"""How many bytes are checked before the calls in them are handled. The frames in a piece may be at
+most twice the allowance of the calls in it."""
 
 PREFACE_BYTES = 24
 """A client's first bytes, before its first frame (RFC 9113 section 3.4)."""
@@ -28,27 +28,27 @@ DATA, RST_STREAM = 0x0, 0x3
 
 @define(eq=False)
 class FrameAllowance:
-    """The allowance of one connection."""
+    """The allowance of frames of one connection."""
 
     is_open: Callable[[int], bool]
-    """Whether a stream has an open call, which may be reset at no cost."""
+    """Whether a stream has an open call. To reset one costs nothing."""
     _since: float
     _left: float = field(default=MOST_FRAMES, init=False)
     _skip: int = field(default=PREFACE_BYTES, init=False)
     _head: bytearray = field(factory=bytearray, init=False)
 
     def earn(self, frames: float) -> None:
-        """Add to it."""
+        """Add to the allowance."""
         self._left = min(MOST_FRAMES, self._left + frames)
 
     def wait(self, now: float, *, useful: bool) -> None:
-        """Add what the time since the last call of this is worth, if it was ``useful``."""
+        """Add the frames for the time since the last `wait`, if the time was ``useful``."""
         if useful:
             self.earn((now - self._since) * FRAMES_A_SECOND)
         self._since = now
 
     def spend(self, data: bytes) -> bool:
-        """Take off the frames that begin in what came; return whether there was enough."""
+        """Subtract the frames that begin in the data; return False if there were too many."""
         at, end = 0, len(data)
         while at < end and self._left >= 0:
             if self._skip:
@@ -73,15 +73,15 @@ class FrameAllowance:
 
 
 PREFIX_BYTES = 5
-"""What comes before a message: whether it is compressed, and its length in four bytes
+"""The prefix of a message: whether it is compressed, and its length in four bytes
 (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)."""
 
 SURGE_BYTES = 8 * 1024 * 1024
-"""From how much on what was held is given back to the system once it is free."""
+"""If this many bytes were held, memory is given back to the system once they are free."""
 
 
 class Reason(enum.Enum):
-    """Why a call is refused; each stands for a status of gRPC."""
+    """Why a call is refused. Each reason has a gRPC status."""
 
     TOO_MUCH = enum.auto()
     TOO_LONG = enum.auto()
@@ -90,18 +90,18 @@ class Reason(enum.Enum):
 
 @frozen(kw_only=True)
 class PortBounds:
-    """Bounds of a port in bytes, numbers and seconds. No host that is well meets one."""
+    """Limits of a port in bytes, numbers and seconds. No healthy host meets one."""
 
     held_bytes: int = 64 * 1024 * 1024
-    """Most bytes of the messages of all calls that are coming or open."""
+    """Most bytes in the messages of all calls that are coming or open."""
     coming: int = 1_000
-    """Most calls whose message is not whole."""
+    """Most calls whose message is not complete."""
     coming_seconds: float = 10.0
     """How long a message may take to come."""
     calls: int = 20_000
-    """Most open calls: two for each of as many tunnels as there may be."""
+    """Most open calls: two for each of the tunnels that there may be."""
     open_seconds: float = 7200.0
-    """How long a call may be open. Sessions end far earlier, but for a defect, or a caller that
+    """How long a call may be open. Sessions end far earlier, except after a defect, or if a caller
     does not read its answer."""
 
 
@@ -110,17 +110,17 @@ class PortCall:
     """A call of a port."""
 
     largest: int
-    """Longest message that it may have."""
+    """The longest message that it may have, in bytes."""
     refuse: Callable[[Reason, str], None]
-    """Ends the call with a status and words for it."""
+    """Ends the call with a status and a message for it."""
     received: int = 0
-    """How many bytes of its body came, the prefix among them."""
+    """How many bytes of its body came, with the prefix."""
     since: float = 0.0
     _prefix: bytearray = field(factory=bytearray, init=False)
 
     @property
     def whole(self) -> bool:
-        """Whether the message has come to its end."""
+        """Whether the message is complete."""
         return self._wanted is not None and self.received >= self._wanted
 
     @property
@@ -129,7 +129,7 @@ class PortCall:
         return self._wanted is not None and self.received > self._wanted
 
     def take(self, data: bytes) -> bool:
-        """Count what came; return whether the message is not longer than it may be."""
+        """Count the data; return False if the message is too long."""
         self.received += len(data)
         self._prefix += data[: PREFIX_BYTES - len(self._prefix)]
         return self._wanted is None or self._wanted - PREFIX_BYTES <= self.largest
@@ -152,7 +152,7 @@ class Port:
     _open: dict[PortCall, None] = field(factory=dict, init=False)
 
     def begin(self, call: PortCall, now: float) -> bool:
-        """Take a new call in, or refuse it; return whether it was taken."""
+        """Accept or refuse a new call; return True if it was accepted."""
         if len(self._coming) >= self.bounds.coming:
             self._refuse_oldest()
         call.since = now
@@ -164,7 +164,7 @@ class Port:
         return False
 
     def receive(self, call: PortCall, data: bytes) -> bool:
-        """Count what came for a call, or refuse the call; return whether the data are wanted."""
+        """Count the data of a call, or refuse the call; return True if the data are wanted."""
         if call not in self._coming and call not in self._open:
             return False
         self.held_bytes += len(data)
@@ -190,14 +190,14 @@ class Port:
             self._open.pop(call, None)
 
     def surge_is_over(self) -> bool:
-        """Whether much was held and little is now; says so once."""
-        over = self._most_held >= SURGE_BYTES and self.held_bytes < SURGE_BYTES / 8
-        if over:
+        """Return True, once, if much was held and little is held now."""
+        is_over = self._most_held >= SURGE_BYTES and self.held_bytes < SURGE_BYTES / 8
+        if is_over:
             self._most_held = self.held_bytes
-        return over
+        return is_over
 
     def expire(self, now: float) -> float | None:
-        """Refuse calls that took too long; return when the next one will have, if there is one."""
+        """Refuse calls that took too long; return the time of the next one's end, if any."""
         ends = (
             self._expire(self._coming, self.bounds.coming_seconds, "to come", now),
             self._expire(self._open, self.bounds.open_seconds, "to be answered", now),

@@ -1,1 +1,1 @@
-"""Tunnels of Fault, which sends the answer to a chunk on in the chunk's direction."""
+"""Tunnels of Fault, which sends the answer to a chunk on in the direction of the chunk."""

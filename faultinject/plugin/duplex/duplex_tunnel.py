@@ -1,9 +1,9 @@
-"""One tunnel behind Fault as a session: looked into if it is a target's, else relayed.
+"""One tunnel behind Fault as a session: intercepted if it is a target's, else relayed.
 
-What differs from a tunnel of the proxy (`faultinject.proxy.tunnel`): the upstream is connected
-already, only SNI names the host, and words of our own reach the client only behind words of the
-upstream. So the upstream's handshake comes first, and its last input is held for the client's, or
-for the alert that the client gets instead.
+There are three differences from a tunnel of the proxy (`faultinject.proxy.tunnel`): the upstream is
+connected already, only SNI names the host, and bytes of our own can reach the client only after
+bytes from the upstream. So the upstream's handshake comes first. Its last input is held for the
+client's handshake, or for the alert that the client gets instead.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_al
 _REASONS = {
     Protocol.HTTP: "HTTP without TLS",
     Protocol.OTHER: "neither TLS nor HTTP",
-    # Whose it is cannot be read; the upstream sends the alert that it deserves.
+    # The host cannot be read from it. The upstream sends the right alert.
     **TLS_FLAWS,
 }
 
 StartTls = Callable[[trio.abc.Stream, Origin], Awaitable[trio.abc.Stream]]
-"""Does the handshake with an upstream; raises `UpstreamError`."""
+"""Does the TLS handshake with an upstream. Raises `UpstreamError`."""
 
 
 @define(eq=False)
@@ -62,12 +62,12 @@ class DuplexTunnel:
     _started: float = field(factory=time.perf_counter)
 
     async def run(self, session: Session) -> None:
-        """Run the whole session; afterwards what it wrote is still served."""
+        """Run the whole session. What it wrote is still sent afterwards."""
         async with self.pair.client, self.pair.upstream:
             await session.run(self.serve)
 
     async def serve(self, session: Session) -> SessionStage | None:
-        """Look at the first bytes, and do with the tunnel what they say."""
+        """Read the first bytes, which decide what happens to the tunnel."""
         session.timeout.reset("the tunnel's first bytes", session.runtime.limits.idle_seconds)
         first = FirstBytes(
             session, self.pair.client, only_sni_counts=True, upstream=self.pair.upstream
@@ -99,7 +99,7 @@ class DuplexTunnel:
             await self._relay(session, first, name, policy.reason)
         return None
 
-    # Looking into it
+    # Intercepting it
 
     async def _intercept(
         self, session: Session, data: bytes, host: str, hello: ClientHello
@@ -115,11 +115,11 @@ class DuplexTunnel:
         connection = UpstreamConnection(
             upstream, head_bytes=limits.head_bytes, head_seconds=limits.head_seconds
         )
-        cast("TunnelLease", session.lease).lend(connection, host)  # `duplex_tunnels` gives it
+        cast("TunnelLease", session.lease).lend(connection, host)  # from `duplex_tunnels`
         return await self._accept(session, data, origin, hello)
 
     async def _start_tls(self, session: Session, origin: Origin) -> trio.abc.Stream:
-        """Shake hands with the upstream: our ClientHello now, our Finished when it has answered.
+        """Do the handshake with the upstream: our ClientHello now, our Finished after its answer.
 
         Raises `UpstreamError`.
         """
@@ -144,9 +144,9 @@ class DuplexTunnel:
     async def _accept(
         self, session: Session, data: bytes, origin: Origin, hello: ClientHello
     ) -> SessionStage | None:
-        """Shake hands with the client on what the upstream said last.
+        """Do the handshake with the client, using the upstream's last input.
 
-        TLS 1.2 takes two flights of ours (RFC 5246 section 7.3), TLS 1.3 one (RFC 8446 section 2).
+        In TLS 1.2 we send two flights (RFC 5246 section 7.3), in TLS 1.3 one (RFC 8446 section 2).
         """
         lane = self.pair.client
         lane.write_through = True
@@ -157,7 +157,7 @@ class DuplexTunnel:
         return stage
 
     async def _refuse(self, session: Session, policy: Refuse) -> None:
-        """End a handshake that cannot begin; that of the upstream brings the way to say so."""
+        """Refuse the client's handshake. The upstream's handshake makes it possible to say so."""
         report_handshake_failure(session, policy.name, HandshakeError(policy.reason))
         try:
             upstream = await self._start_tls(session, _origin(session, policy.name))
@@ -169,14 +169,14 @@ class DuplexTunnel:
             await upstream.aclose()
 
     async def _alert(self, alert: bytes) -> None:
-        """Tell the client that there will be no TLS; TLS itself had no part in it yet."""
+        """Send the client an alert, from before its TLS has begun."""
         try:
             await self.pair.client.send_all(alert)
         except trio.BrokenResourceError:
             return
         self.pair.client.end_turn()
 
-    # Passing it on
+    # Relaying it
 
     async def _relay(self, session: Session, first: FirstBytes, host: str, reason: str) -> None:
         relayed = Relayed()
@@ -189,7 +189,7 @@ class DuplexTunnel:
 
 
 def _origin(session: Session, host: str) -> Origin:
-    """Return a target by its name; its port is what the target says, as the client's is unknown."""
+    """Return a target's origin. The port is the target's own, because the client's is unknown."""
     target = session.runtime.target_named(host)
     authority = Authority(host, target.port or HTTPS_PORT if target else HTTPS_PORT)
     return Origin(authority, authority)
@@ -198,7 +198,7 @@ def _origin(session: Session, host: str) -> Origin:
 def duplex_tunnels(
     nursery: trio.Nursery, runtime: Runtime, settings: PluginSettings
 ) -> Tunnels[LanePair]:
-    """Return the tunnels of a host that sends answers on as it would have sent the chunks.
+    """Return the tunnels of a host that sends answers on in the direction of the chunks.
 
     Raises `SettingsError` for a header that the carrier cannot have.
     """
@@ -223,7 +223,7 @@ def duplex_tunnels(
 
 
 def _carrier(settings: PluginSettings) -> RequestHead:
-    """Return what is asked of the upstream, with its headers."""
+    """Return the carrier request with its headers."""
     try:
         for name, value in settings.carrier_header:
             checked_header(name, value)

@@ -1,7 +1,7 @@
-"""The two streams of a tunnel behind Fault, one toward each peer, on its two lanes.
+"""The two streams of a tunnel behind Fault, one to each peer, on the tunnel's two lanes.
 
 `LanePair` takes the host's calls and gives the session its streams.
-`faultinject.plugin.duplex.lanes` has the theory.
+`faultinject.plugin.duplex.lanes` explains the theory.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ from faultinject.plugin.interface import Close, Direction, Reply, Side
 
 @define(eq=False)
 class LaneStream(trio.abc.Stream):
-    """The stream toward one peer: reads the input of one lane, writes the output of the other.
+    """The stream to one peer. It reads the input of one lane and writes the output of the other.
 
-    It keeps the contract of `trio.abc.Stream`, and one more, which is the session's to keep:
-    `receive_some` on a stream whose bytes were all read lets go what was written *to the other
-    stream*, and nothing that is written there afterwards (see `faultinject.plugin.duplex.lanes`).
+    It keeps the contract of `trio.abc.Stream`. The session has to keep one more: `receive_some` on
+    a stream whose bytes were all read flushes what was written *to the other stream*, but nothing
+    that is written there afterwards (see `faultinject.plugin.duplex.lanes`).
 
-    It has no half-close: Fault passes on what the peers do, but a plugin has no way to half-close
-    toward one peer without ending the lane. Nor does it see a peer's half-close. An end of stream
-    means that the tunnel is over.
+    It has no half-close. Fault passes a peer's half-close on, but a plugin neither sees it nor can
+    half-close toward one peer without ending the lane. An end of stream means that the tunnel is
+    over.
 
-    Cancellation: a cancelled `receive_some` has taken nothing, but may have asked; a cancelled
-    `send_all` has written some beginning of its data. `aclose` does not wait: what was written
-    goes out afterwards.
+    Cancellation: a cancelled `receive_some` has taken nothing, but may have asked. A cancelled
+    `send_all` has written the first part of its data. `aclose` does not wait: what was written goes
+    out afterwards.
     """
 
     _source: Lane
     _sink: Lane
     write_through: bool = False
-    """Whether each write is a turn of its own as far as slots are out, as handshakes need it."""
+    """Whether each write is a turn of its own while slots are out. Handshakes need this."""
     _receiving: ConflictDetector = field(factory=lambda: ConflictDetector("receiving from"))
     _sending: ConflictDetector = field(factory=lambda: ConflictDetector("sending on"))
     _closed: bool = False
 
     async def receive_some(self, max_bytes: int | None = None) -> bytearray:
-        """Return what the peer sent; if nothing is left of it, ask the peer for more.
+        """Return what the peer sent. If nothing is left of it, ask the peer for more.
 
-        An empty return says that the tunnel is over. Raises `trio.BrokenResourceError` if it
-        ended because the host broke the scheme.
+        An empty return means that the tunnel is over. Raises `trio.BrokenResourceError` if it ended
+        because the host broke the scheme.
         """
         if max_bytes is not None and operator.index(max_bytes) < 1:
             raise ValueError(f"max_bytes must be at least 1, not {max_bytes}")
@@ -71,9 +71,9 @@ class LaneStream(trio.abc.Stream):
         return self._source.read(max_bytes)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Add to what is written to the peer in this turn.
+        """Add to the output for the peer in this turn.
 
-        Waits only at the limit, and that ends the turn. Raises `trio.BrokenResourceError` if the
+        It waits only at the limit, which ends the turn. Raises `trio.BrokenResourceError` if the
         tunnel is over.
         """
         with self._sending, memoryview(data).cast("B") as rest:
@@ -108,9 +108,9 @@ class LaneStream(trio.abc.Stream):
         return room
 
     def end_turn(self, promised: int = 0) -> None:
-        """Flush what was written to this peer, without asking the other one for more.
+        """Flush what was written to this peer, without asking the other peer for more.
 
-        ``promised`` more writes can follow before the other peer has sent anything.
+        ``promised`` is how many more writes can follow before the other peer has sent anything.
         """
         self._sink.end_turn(promised)
 
@@ -124,7 +124,7 @@ class LaneStream(trio.abc.Stream):
             raise trio.BrokenResourceError(self._sink.over)
 
     async def aclose(self) -> None:
-        """Close both directions. Once both streams are closed, what was written is served."""
+        """Close both directions. Once both streams are closed, what was written is sent."""
         self._closed = True
         self._source.close_for_reading()
         self._sink.close_for_writing()
@@ -137,7 +137,7 @@ class LanePair:
 
     limit_bytes: int = OUTPUT_LIMIT_BYTES
     over: trio.Event = field(factory=trio.Event)
-    """Set when the host will call no more, or shall not."""
+    """Set when the host will make no more calls, or should make none."""
     ended_because: str = ""
     up: Lane = field(init=False)
     down: Lane = field(init=False)
@@ -160,7 +160,7 @@ class LanePair:
     async def answer_chunk(self, side: Side, direction: Direction, chunk: bytes) -> Reply:
         """Answer a call of the host.
 
-        Cancelled, it ends the tunnel: that is how the host says that it is over.
+        If this is cancelled, the tunnel ends, because in this way the host says that it is over.
         """
         upward = (side is Side.CLIENT) is (direction is Direction.FROM_PEER)
         lane = self.up if upward else self.down
@@ -174,16 +174,16 @@ class LanePair:
             self.end("the host ended the tunnel")
             raise
 
-    async def served(self) -> None:
-        """Wait until all that was written has gone out, or the tunnel is over."""
+    async def flushed(self) -> None:
+        """Wait until all that was written has been sent, or the tunnel is over."""
         for lane in (self.up, self.down):
-            while lane.owes:
+            while lane.has_unsent:
                 await lane.drained.park()
 
     def end(self, reason: str, *, broken: bool = False) -> None:
-        """End the tunnel now: every call is answered `Close`, and the streams are at their end.
+        """End the tunnel now: every call is answered with `Close`, and the streams have ended.
 
-        With ``broken`` that is an error to whoever reads them.
+        With ``broken`` their end is an error for whoever reads them.
         """
         if not self.over.is_set():
             self.ended_because = reason

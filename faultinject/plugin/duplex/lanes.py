@@ -1,8 +1,11 @@
 """The two lanes of a tunnel behind Fault: when a call is answered, and with what.
 
-The theory first. Fault copies a tunnel's bytes with two loops, one a direction, and asks the
-plugin at both ends of each: about what was just read (an *input*), and about what is about to be
-written (a *slot*). Written as one loop, which is a **lane**::
+Theory
+------
+
+Fault copies a tunnel's bytes with two loops, one for each direction. It asks the plugin at both
+ends of each loop: about what was just read (an *input*), and about what is about to be written (a
+*slot*). One such loop is a **lane**::
 
                         input                 copy buffer              slot
       bytes from ──▶ the reply goes ──▶ 8192 bytes; a full one ──▶ the reply goes ──▶ the other
@@ -10,13 +13,15 @@ written (a *slot*). Written as one loop, which is a **lane**::
                        (registration of                          (registration of
                         the one peer)                             the other peer)
 
-Two facts shape everything. Output needs a slot, and a slot comes only when the copy buffer holds
-something, which only the answer to an input puts there. And what enters the buffer while a slot's
-call is open is lost (the reply to a slot acknowledges the whole buffer), unless the buffer was
-full. So an input is never answered with its own bytes, but with n **blocks** of exactly
-`BLOCK_BYTES` of filler: each fills the buffer, so nothing can enter it, and is one slot. The bytes
-that really go out are the replies to the slots, whose chunk (the filler) is looked at only to
-see that the scheme holds. A lane is a strict cycle::
+Two facts decide the scheme. First, output needs a slot. A slot comes only when the copy buffer has
+bytes, and only the answer to an input puts bytes there. Second, what enters the buffer while a
+slot's call is open is lost, unless the buffer was full, because the reply to a slot acknowledges
+the whole buffer.
+
+So an input is never answered with its own bytes. It is answered with n **blocks** of exactly
+`BLOCK_BYTES` of filler. Each block fills the buffer, so that nothing else can enter it, and each is
+one slot. The bytes that really go out are the replies to the slots. A slot's chunk (the filler) is
+read only to check the scheme. A lane is a strict cycle::
 
       host                     lane                        session
       input "request" ───────▶ held, read by ────────────▶ receive_some on the one stream
@@ -30,27 +35,28 @@ see that the scheme holds. A lane is a strict cycle::
       ◀─────── the rest ────── last slot's bytes
       input "more" ──────────▶ (which says that all of it was flushed)
 
-**A turn** is what happens between an input and its answer: all that the one peer's bytes made the
-session write to the other. It ends when the session asks the one peer for more, for by then it
-has written everything; or explicitly (`Lane.end_turn`), perhaps with *promised* slots, which are
-bought now and filled later, by output that comes without a further input. An ask is judged once,
-when it is made. With no output the answer is nothing, and the host reads on.
+**A turn** is what happens between an input and its answer: all that one peer's bytes made the
+session write to the other peer. It ends when the session asks the one peer for more, because then
+it has written everything. It can also be ended explicitly (`Lane.end_turn`), perhaps with
+*promised* slots. These are bought now and filled later, by output that comes without a further
+input. An ask has its effect once, when it is made. Without output the answer is empty, and the host
+reads on.
 
-**Who must read when.** Whoever reads ahead strands what it writes afterwards: there is no input
-left to buy its slots. So a session writes all that a peer's bytes cause before it asks that peer
-again. A lane whose slots are out brings no input, so no output is added meanwhile, and all memory
-is one input (4096 bytes with Fault), what one turn writes, and blocks in flight.
+**The order of reading and writing.** A session that reads ahead cannot send what it writes
+afterwards, because there is no input left to buy slots for it. So a session writes all that a
+peer's bytes cause before it asks that peer again. While a lane's slots are out there is no input,
+and so no more output. Memory is limited to one input (4096 bytes with Fault), the output of one
+turn, and the blocks in flight.
 
-**A slot with nothing to say** holds up its lane, and with it the one peer's bytes. So when the
-session asks for those, it is released: filled with a beginning of the TLS record that comes next,
-which is left out of that record afterwards. At most three bytes can go ahead so, and the other
-peer may notice that something is readable, so slots are not promised in vain.
+**A slot without output** stops its lane, and with it the bytes of the one peer. So when the session
+asks for those, the slot is *released*: it is filled with a byte from the start of the TLS record
+that comes next, which is left out of that record later. At most three bytes can go ahead in this
+way. The other peer may notice that something is readable, so slots are not promised without need.
 
-**Breaking the cycle** (an input while slots are out, a slot that was not bought or whose chunk is
-not the filler) means that bytes would be lost: `LaneError`, and the tunnel ends.
+**Breaking the cycle** means that bytes would be lost: an input while slots are out, a slot that was
+not bought, or one whose chunk is not the filler. It raises `LaneError`, and the tunnel ends.
 
-Does no I/O and has no clock. Knows nothing of gRPC, TLS (but for the first bytes of its records)
-or HTTP.
+This module does no I/O and has no clock. Of TLS it knows only how records begin.
 """
 
 from __future__ import annotations
@@ -64,29 +70,29 @@ from faultinject.plugin.interface import Close, OpenCall, Replace
 BLOCK_BYTES = 8192
 """The size of Fault's copy buffer (tokio's ``copy``)."""
 FILLER = (b"faultinject fills this block. " * 274)[:BLOCK_BYTES]
-"""What a block consists of. No peer ever sees it."""
+"""The bytes of a block. No peer ever sees them."""
 SLOT_BYTES = 17 * 1024
-"""How much a slot carries: a whole TLS record (16 KiB and its overhead, RFC 8446 section 5.2).
-More would often be taken by the socket only in part, after which Fault stalls."""
+"""How much a slot carries: a whole TLS record (16 KiB and its overhead, RFC 8446 section 5.2). Of
+more the socket would often take only a part, after which Fault stalls."""
 MOST_BLOCKS = 480
-"""Most blocks of one answer: Fault (tonic) takes messages up to 4 MiB. Slots carry more then."""
+"""Most blocks in one answer: Fault (tonic) takes messages up to 4 MiB. Slots carry more then."""
 OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024
-"""Most output that waits for slots; a sender waits from then on."""
+"""Most output that waits for slots. At the limit a sender waits."""
 
 
 class LaneError(Exception):
-    """The host did what would lose bytes; the message says what and, if known, the mend."""
+    """The host did something by which bytes would be lost. The message says what."""
 
 
 @define(eq=False)
 class Lane:
-    """One lane. The session's streams (`LaneStream`) and the tunnel's calls meet in it."""
+    """One lane. It connects the session's streams (`LaneStream`) with the tunnel's calls."""
 
     name: str
-    """Where its bytes go, for messages: ``client to upstream``."""
+    """The direction of its bytes, for messages: ``client to upstream``."""
     limit_bytes: int = OUTPUT_LIMIT_BYTES
     unread: bytearray = field(factory=bytearray)
-    """What is left to read of the input in hand."""
+    """The part of the input in hand that was not read yet."""
     arrived: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     """Where the session waits for input."""
     drained: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
@@ -96,43 +102,43 @@ class Lane:
     slots: int = 0
     """How many slots are out: bought and not yet answered."""
     proves: bool = False
-    """Whether each turn's last byte gets a slot of its own. One byte cannot be taken in part, so
-    the call of that slot proves that the bytes before it were flushed."""
+    """Whether each turn's last byte gets a slot of its own. A socket cannot take a part of one
+    byte, so the call of that slot proves that the bytes before it were flushed."""
     unproven: bool = False
-    """Whether bytes were answered of which it is not known that they were flushed."""
+    """Whether bytes were given to the host that may not be flushed yet."""
     keeps_slots: bool = False
-    """Whether slots with nothing to say are kept even though input is asked for (for waking)."""
+    """Whether slots without output are kept although input is asked for (for waking)."""
     fills_at_end: bool = False
-    """Whether slots are filled at the end that have nothing to say. A slot that is closed ends
-    the lane without FIN, so that the other peer does not hear of it."""
+    """Whether slots without output are filled at the end. A closed slot ends the lane without FIN,
+    so that the other peer does not notice."""
     over: str | None = None
-    """Why the tunnel ended, if it did: every call is answered `Close`."""
+    """Why the tunnel ended, if it did. Every call is answered with `Close` then."""
     broken: bool = False
-    """Whether that was an error."""
-    not_read: bool = False
+    """Whether the tunnel ended by an error."""
+    read_closed: bool = False
     """The session will read no more input."""
-    not_written: bool = False
+    write_closed: bool = False
     """The session will write no more output."""
     _input: OpenCall | None = None
     _slot: OpenCall | None = None
     _turns: Turns = field(factory=Turns)
     _share: int = SLOT_BYTES
-    """How much each of the slots that are out may carry, but for the last."""
+    """How many bytes each of the slots that are out may carry, except the last."""
     _releasing: bool = False
 
     # What the host does
 
     def input(self, chunk: bytes) -> OpenCall:
-        """Take what the one peer sent. Raises `LaneError`."""
+        """Take what a peer sent. Raises `LaneError`."""
         call = OpenCall()
         if self.over is not None:
             call.answer(Close(self.over))
             return call
         if self._input is not None or self.slots:
-            raise LaneError(f"{self.name}: an input came while {self._in_the_way()}")
+            raise LaneError(f"{self.name}: an input came while {self._conflict()}")
         self.unproven = False
         self._input = call
-        if not self.not_read:
+        if not self.read_closed:
             self.unread += chunk
         self.arrived.unpark_all()
         self.slots_moved.unpark_all()
@@ -140,7 +146,7 @@ class Lane:
         return call
 
     def slot(self, chunk: bytes) -> OpenCall:
-        """Take the offer to write to the other peer. Raises `LaneError`."""
+        """Take a slot, to write to the other peer. Raises `LaneError`."""
         call = OpenCall()
         if self.over is not None:
             call.answer(Close(self.over))
@@ -152,7 +158,7 @@ class Lane:
         self.slots_moved.unpark_all()
         return call
 
-    def _in_the_way(self) -> str:
+    def _conflict(self) -> str:
         return "another was held" if self._input is not None else f"{self.slots} slots were out"
 
     def _check_slot(self, chunk: bytes) -> None:
@@ -169,7 +175,7 @@ class Lane:
 
     @property
     def room(self) -> int:
-        """How much more output is taken now."""
+        """How much more output can be added now, in bytes."""
         return max(0, self.limit_bytes - len(self._turns))
 
     @property
@@ -179,17 +185,17 @@ class Lane:
 
     @property
     def pending(self) -> bool:
-        """Whether there is output that did not go yet."""
+        """Whether there is output that was not sent yet."""
         return bool(self._turns)
 
     @property
     def can_spare_a_slot(self) -> bool:
-        """Whether a slot is left when all output so far has gone."""
+        """Whether a slot is left after all present output."""
         return self.slots > -(-len(self._turns) // self._share)
 
     @property
-    def owes(self) -> bool:
-        """Whether there is output, or are slots, that were not served yet."""
+    def has_unsent(self) -> bool:
+        """Whether there is output that was not sent, or a slot that was not answered."""
         return self.over is None and bool(self._turns or self.slots)
 
     @property
@@ -198,23 +204,24 @@ class Lane:
         return self._slot is not None
 
     def read(self, most: int | None) -> bytearray:
-        """Return what there is of the input in hand."""
+        """Return bytes of the input in hand, at most ``most``."""
         taken = self.unread[:most]
         del self.unread[:most]
         return taken
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Add output to the turn. Raises `LaneError` if it belies what went ahead of it."""
+        """Add output to the turn. Raises `LaneError` if it differs from what was sent ahead."""
         try:
             self._turns.write(data)
         except RecordError as error:
             raise LaneError(f"{self.name}: {error}") from error
 
     def end_turn(self, promised: int = 0) -> None:
-        """Let what was written go: answer the input in hand, if any, with the slots it takes.
+        """Flush what was written: answer the input in hand with as many slots as it needs.
 
-        ``promised`` slots are bought on top, for output that will come without a further input.
-        With slots out already, output goes into those; with neither, it waits for the next input.
+        ``promised`` more slots are bought for output that will come without a further input. If
+        slots are out already, the output goes into them. Without either it waits for the next
+        input.
         """
         self._turns.finish()
         call, self._input = self._input, None
@@ -223,9 +230,9 @@ class Lane:
         self._serve()
 
     def ask(self) -> None:
-        """End the turn, as the session waits for more input. Slots with no output are released.
+        """End the turn, because the session waits for more input. Release slots without output.
 
-        They would keep that input away for ever. With output, all of them share it.
+        They would keep that input away for ever. If there is output, all slots share it.
         """
         self._releasing = self.slots > 0 and not self.keeps_slots
         self.end_turn()
@@ -233,12 +240,12 @@ class Lane:
             self.release()
 
     def release(self) -> None:
-        """Fill the slots that are out and have nothing to say, so that input can come again."""
+        """Fill the slots that are out and have no output, so that input can come again."""
         self._releasing = self.slots > 0
         self._serve()
 
     def wake(self) -> None:
-        """Answer a held slot with nothing: Fault asks again at once, and its task looks around."""
+        """Answer a held slot with nothing. Fault calls again at once, and polls everything."""
         if self._slot is not None:
             self._answer_slot(self._slot, b"")
 
@@ -254,7 +261,7 @@ class Lane:
         call.answer(Replace(FILLER * self.slots))
 
     def _serve(self) -> None:
-        """Answer the slot in hand if there is something for it."""
+        """Answer the slot in hand if there is output for it."""
         call = self._slot
         if call is None:
             return
@@ -304,23 +311,23 @@ class Lane:
 
     @property
     def _finished(self) -> bool:
-        return self.not_read and self.not_written
+        return self.read_closed and self.write_closed
 
     def close_for_reading(self) -> None:
         """Note that the session will read no more input."""
-        self.not_read = True
+        self.read_closed = True
         self.unread.clear()
         self.arrived.unpark_all()
         self._finish()
 
     def close_for_writing(self) -> None:
         """Note that the session will write no more output. What it wrote is still sent."""
-        self.not_written = True
+        self.write_closed = True
         self.drained.unpark_all()
         self._finish()
 
     def _finish(self) -> None:
-        """Serve what is left, and then close; no ask will come that could bring it about."""
+        """Send what is left, and then close, because no further ask will do it."""
         if not self._finished:
             return
         if self._turns or self.slots:
@@ -330,7 +337,7 @@ class Lane:
             call.answer(Close("the session is over"))
 
     def end(self, reason: str, *, broken: bool) -> None:
-        """End it, because the tunnel is over: calls are closed from now on, and waiters woken."""
+        """End the lane, because the tunnel is over. Close all calls, and wake all waiters."""
         if self.over is not None:
             return
         self.over, self.broken = reason, broken

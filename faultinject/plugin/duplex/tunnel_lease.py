@@ -1,4 +1,4 @@
-"""The lease of a tunnel behind Fault: its one upstream connection is the tunnel's other end."""
+"""The lease of a tunnel behind Fault. Its only upstream connection is the tunnel's other end."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from faultinject.proxy.upstream.lease import Lease
 from faultinject.settings import CARRIER
 
 LONG_BODY_BYTES = 32 * 1024
-"""Up to here a body is not kept going: less than any socket takes at once."""
+"""Bodies up to this size need no waking, because a socket takes them at once."""
 MOST_AHEAD = 2
-"""Most requests that are answered of those that came in one piece before their turn. One slot more
-is for the good-bye if there are further ones; as many as that can be released if they turn out to
-be none."""
+"""Most requests that are answered if several came in one piece (pipelined). If there are more, one
+slot is added for the end of the connection. No more slots than this can be released if they were
+not requests after all."""
 
 
 class TunnelLease(Lease):
-    """Lends the one connection that there is, and never another.
+    """Lends the tunnel's only connection, and never another.
 
-    An answer that no upstream gave needs a way to the client: only what the upstream says brings
-    one (see `faultinject.plugin.duplex.lanes`). So the upstream is asked something harmless
-    first, the *carrier*, and its response is thrown away.
+    A local reply needs slots toward the client, and only bytes from the upstream bring them (see
+    `faultinject.plugin.duplex.lanes`). So a harmless request, the *carrier*, is sent to the
+    upstream first, and its response is thrown away.
     """
 
-    # Whoever is not asked holds up what was written to the other.
+    # A peer that is not asked for more delays what was written to the other.
     watch_after_seconds = 0.0
 
     def __init__(
         self, pair: LanePair, nursery: trio.Nursery, carrier: RequestHead = CARRIER
     ) -> None:
-        """Lend a tunnel's connection. The nursery is for what keeps uploads going."""
+        """Create the lease. The nursery is for the task that keeps uploads going."""
         super().__init__()
         self._pair = pair
         self._nursery = nursery
@@ -56,7 +56,7 @@ class TunnelLease(Lease):
 
     @property
     def is_paced(self) -> bool:
-        """Always: what the client said last is what carries the request up."""
+        """Always True: the client's last input brings the slots for the request."""
         return True
 
     def before_watch(self) -> bool:
@@ -71,7 +71,7 @@ class TunnelLease(Lease):
     def before_pause(self, writes: int) -> None:
         """End the turn toward the client, with slots for what follows; see the base class.
 
-        With slots out already the last of them is kept, for what is written last.
+        If slots are out already, the last one is kept for what is written last.
         """
         down, client = self._pair.down, self._pair.client
         client.write_through = False
@@ -83,14 +83,14 @@ class TunnelLease(Lease):
             client.end_turn()
 
     def lend(self, connection: UpstreamConnection, host: str) -> None:
-        """Lend this connection to a host from now on; it runs on the tunnel's upstream stream."""
+        """Set the connection to lend, which runs on the tunnel's upstream stream."""
         self._connection, self._lent = connection, True
         if not self._carrier.has_header(b"host"):
             headers = ((b"Host", host.encode("ascii")), *self._carrier.headers)
             self._carrier = evolve(self._carrier, headers=headers)
 
     async def acquire(self, origin: Origin, *, fresh: bool = False) -> bool:
-        """Return False always: the one connection cannot be replaced. See the base class."""
+        """Return False always, as the connection cannot be replaced. See the base class."""
         await trio.lowlevel.checkpoint()
         if fresh or self._connection is None or not self._connection.idle:
             raise self._gone(origin)
@@ -98,33 +98,32 @@ class TunnelLease(Lease):
         return False
 
     def _check_way_up(self) -> None:
-        """Raise `UpstreamError` if nothing could be sent: no input of the client's, and no slot."""
+        """Raise `UpstreamError` if nothing can be sent: no input of the client, and no slot."""
         if not self._pair.up.in_hand and self._pair.up.slots <= self._reserved_slots:
             raise UpstreamError(
                 "pipelined",
-                f"more than {MOST_AHEAD} requests came ahead of their turn, which no tunnel of"
-                " Fault can carry",
+                f"more than {MOST_AHEAD} requests came ahead of their turn, which a tunnel of"
+                " Fault cannot carry",
             )
 
     async def before_local_reply(self, writes: int = 1, unread: bytes = b"") -> None:
-        """Send the carrier and read its response, the last input of which is left in hand.
+        """Send the carrier and read its response. The response's last input stays in hand.
 
-        What an upstream says instead of a proper response is as good a way, once. With several
-        ``writes`` each goes out at once: they are promised their slots here. For ``unread`` see
-        `before_read`.
+        Any other bytes of the upstream would do too, once. With several ``writes`` each is sent at
+        once, so slots are promised for them here. For ``unread`` see `before_read`.
         """
         connection = self._connection
         if connection is not None and connection.idle and not (unread == b"" and self._has_way):
             await self._carry(connection, unread)
         if not self._pair.down.in_hand:
-            raise UpstreamError("disconnected", "the upstream is gone, and no answer can pass")
+            raise UpstreamError("disconnected", "the upstream is gone, so no answer can be sent")
         self._pair.client.write_through = writes > 1
         if writes > 1:
             self._pair.client.end_turn(promised=writes)
 
     @property
     def _has_way(self) -> bool:
-        """Whether an answer that is thrown away has left a way, and took the only one up."""
+        """Whether a discarded answer left an input, and used up what was there for a request."""
         up, down = self._pair.up, self._pair.down
         return down.in_hand and not (up.in_hand or up.slots)
 
@@ -154,9 +153,9 @@ class TunnelLease(Lease):
         return False
 
     def _promise(self, unread: bytes) -> None:
-        """End the turn toward the upstream, with slots for the requests that are here already.
+        """End the turn toward the upstream, with slots for the requests that came already.
 
-        Each whole head counts; a body that looks like one costs a slot too many, which is released.
+        Each end of a head counts. If a body has one, there is a slot too many, which is released.
         """
         requests = unread.count(b"\r\n\r\n")
         if self._pair.up.in_hand:
@@ -165,7 +164,7 @@ class TunnelLease(Lease):
         self._pair.upstream.end_turn(promised=max(promised, int(self.may_end)))
 
     async def begin_upload(self, request: RequestHead) -> None:
-        """Get ready for a request that is about to be sent, if its body may be long.
+        """Prepare for a request that is about to be sent, if its body may be long.
 
         The carrier's response buys the slot with which Fault is woken (see
         `faultinject.plugin.wakeup`). Until `end_upload` nothing can come from the upstream.
@@ -174,20 +173,20 @@ class TunnelLease(Lease):
         if not _may_be_long(request):
             return
         if b"100-continue" in header_tokens(request.headers, b"expect"):
-            self._body_waits = True  # the 100 will bring the slot, and must get through before
+            self._body_waits = True  # the 100 will bring the slot, but must get through first
             return
         await self.before_local_reply()
         self._pair.client.write_through = False
         self._arm()
 
     def body_wanted(self) -> None:
-        """Get ready for a long body that waited for a 100, which was just written."""
+        """Prepare for a long body that waited for a 100, which was just written."""
         if self._body_waits:
             self._body_waits = False
             self._arm()
 
     def _arm(self) -> None:
-        """Buy the slot that is kept for waking Fault, too, with the input in hand."""
+        """Also buy the slot that is kept for waking Fault, with the input in hand."""
         self._pair.client.end_turn(promised=1)
         self._upload = trio.CancelScope()
         self._nursery.start_soon(self._keep_going, self._upload)
@@ -210,7 +209,7 @@ class TunnelLease(Lease):
 
     def _gone(self, origin: Origin) -> UpstreamError:
         return UpstreamError(
-            "disconnected", f"the tunnel's connection to {origin.authority} is used up"
+            "disconnected", f"the tunnel's connection to {origin.authority} has ended"
         )
 
     async def discard(self) -> None:

@@ -1,8 +1,11 @@
-"""The stream toward the client of a tunnel whose host gives a chunk's answer back to its sender.
+"""The stream to the client in a tunnel whose host gives a chunk's answer back to its sender.
 
-The theory first. Such a host hands over what the client sent, a chunk a call, and writes the
-answer to the client. It calls for nothing else, so the client hears something only when it has
-said something. A **turn** is what happens between a chunk and its answer::
+Theory
+------
+
+Such a host hands over what the client sent, one chunk per call, and writes the answer to the
+client. It makes no other calls, so the client gets bytes only after it has sent some. A **turn** is
+what happens between a chunk and its answer::
 
       host                     stream                      session
       chunk ─────────────────▶ held, read by ────────────▶ receive_some
@@ -10,14 +13,14 @@ said something. A **turn** is what happens between a chunk and its answer::
                                                            receive_some again: the *ask*
       ◀─────── all of it ───── the chunk is answered
 
-The session has said all that the chunk made it say when it asks the client for more: that event
-ends the turn, and no clock does. A chunk from which nothing follows yet, as a part of a TLS record,
-is answered with nothing in the same way. One ask does not end a turn: while an answer is on its
-way, the session watches the client for its leaving (`ends_turn` says so). The chunk in hand is
-then held until the answer is whole, for what came later could not be sent until the client speaks
-again.
+When the session asks the client for more, it has written everything that the chunk caused. So the
+ask ends the turn, and no clock does. A chunk that causes nothing yet, such as a part of a TLS
+record, is answered with nothing in the same way. There is one ask that does not end the turn: while
+an answer is on its way, the session watches whether the client leaves (`ends_turn` tells the two
+apart). The chunk in hand is then held until the answer is complete, because what comes later could
+not be sent until the client sends something again.
 
-Does no I/O. Knows nothing of gRPC, TLS, HTTP, or who is upstream.
+This module does no I/O.
 """
 
 from __future__ import annotations
@@ -43,11 +46,11 @@ from faultinject.plugin.interface import (
 REPLY_BYTES = 4_000_000
 """Most bytes of one answer. A gRPC host takes messages of 4 MiB unless it is told otherwise."""
 HELD_SECONDS = 600.0
-"""How long a call may be held. The SDKs of Anthropic and OpenAI give a request up after as long."""
+"""How long a call may be held. After this time the SDKs of Anthropic and OpenAI give up too."""
 SESSION_OVER = "the session is over"
 
-Passed = Callable[[int, int], None]
-"""Is told how many bytes of the client, and of the upstream, were passed on."""
+OnPassed = Callable[[int, int], None]
+"""Called with the number of bytes of the client, and of the upstream, that were passed on."""
 
 
 def _always() -> bool:
@@ -56,31 +59,31 @@ def _always() -> bool:
 
 @define(eq=False)
 class ReplyStream(NeedsNoLinger, trio.abc.Stream):
-    """One tunnel: what its host calls, and the session's stream toward the client.
+    """One tunnel: the host's calls, and the session's stream to the client.
 
-    It keeps the contract of `trio.abc.Stream`, but for what its peer is told: words that no chunk
-    has asked for wait for the next one, and so does an end. There is no half-close, to be done or
-    to be seen. An end of stream means that the tunnel is over.
+    It keeps the contract of `trio.abc.Stream`, with one exception: output outside of a turn waits
+    for the client's next chunk, and so does the end. There is no half-close in either direction. An
+    end of stream means that the tunnel is over.
 
-    Cancellation: a cancelled `receive_some` has taken nothing, but may have ended the turn; a
-    cancelled `send_all` has written what there was room for. So TLS says close_notify even where
-    it is closed by force: an answer that broke off must not leave the client waiting for its rest,
-    and there is no other way to end the client's connection behind what was written.
+    Cancellation: a cancelled `receive_some` has taken nothing, but may have ended the turn. A
+    cancelled `send_all` has written what there was room for. So TLS sends close_notify even when it
+    is closed by force: after an answer that broke off the client must not wait for the rest, and
+    there is no other way to end its connection after what was written.
     """
 
     limit_bytes: int = REPLY_BYTES
     held_seconds: float = HELD_SECONDS
     ends_turn: Callable[[], bool] = _always
-    """Whether the session's ask ends the turn; asked once at each."""
+    """Whether the session's ask ends the turn. It is called once for each ask."""
     over: str | None = None
-    """Why the tunnel ended, if it did: every call is answered `Close`."""
+    """Why the tunnel ended, if it did. Every call is answered with `Close` then."""
     _unread: bytearray = field(factory=bytearray)
     _written: bytearray = field(factory=bytearray)
     _in_hand: OpenCall | None = None
-    _passed: Passed | None = None
+    _on_passed: OnPassed | None = None
     _closed: bool = False
     _turn: trio.Lock = field(factory=trio.Lock)
-    """Chunks of the client one after another, whatever the host does."""
+    """Orders the chunks of the client, whatever the host does."""
     _arrived: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     _drained: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     _receiving: ConflictDetector = field(factory=lambda: ConflictDetector("receiving from"))
@@ -89,20 +92,20 @@ class ReplyStream(NeedsNoLinger, trio.abc.Stream):
     # What the host does
 
     async def answer_chunk(self, side: Side, direction: Direction, chunk: bytes) -> Reply:
-        """Answer a chunk of the client; all others go on unchanged.
+        """Answer a chunk of the client. Other chunks go on unchanged.
 
-        An empty one asks for what there is, and gets it at once, even while another is held.
-        Cancelled, it ends the tunnel: that is how the host says that it is over.
+        An empty chunk gets what has been written, at once, even while another chunk is held. If
+        this is cancelled, the tunnel ends, because in this way the host says that it is over.
         """
         if side is Side.UPSTREAM or direction is Direction.TO_PEER:
-            if self._passed is not None:
-                self._passed(0, len(chunk))
+            if self._on_passed is not None:
+                self._on_passed(0, len(chunk))
             return PassThrough(chunk)
-        if not chunk and (reply := self._at_once(chunk)) is not None:
+        if not chunk and (reply := self._immediate_reply(chunk)) is not None:
             return reply
         try:
             async with self._turn:
-                return self._at_once(chunk) or await self._answer(chunk)
+                return self._immediate_reply(chunk) or await self._answer(chunk)
         except trio.Cancelled:
             self.end("the host ended the tunnel")
             raise
@@ -116,24 +119,24 @@ class ReplyStream(NeedsNoLinger, trio.abc.Stream):
         self.end(f"there was no answer within {self.held_seconds:g} s")
         return await call.reply()
 
-    def _at_once(self, chunk: bytes) -> Reply | None:
-        """Return the answer to a chunk that the session need not see."""
+    def _immediate_reply(self, chunk: bytes) -> Reply | None:
+        """Return the reply to a chunk that does not need the session; None if it does."""
         if self.over is not None:
             return Close(self.over)
-        if self._passed is not None:
-            self._passed(len(chunk), 0)
+        if self._on_passed is not None:
+            self._on_passed(len(chunk), 0)
             return PassThrough(chunk)
         if self._closed or not chunk:
             return Replace(self._take_written())
         return None
 
-    async def served(self) -> None:
-        """Wait until what the session wrote last has gone out, or the tunnel is over."""
+    async def flushed(self) -> None:
+        """Wait until what the session wrote last has been sent, or the tunnel is over."""
         while self._written and self.over is None:
             await self._drained.park()
 
     def end(self, reason: str) -> None:
-        """End the tunnel now: calls are answered `Close`, and what was written is forgotten."""
+        """End the tunnel now: answer calls with `Close`, and drop what was written."""
         if self.over is None:
             self.over = reason
         self._written.clear()
@@ -144,7 +147,7 @@ class ReplyStream(NeedsNoLinger, trio.abc.Stream):
     # What the session does
 
     async def receive_some(self, max_bytes: int | None = None) -> bytearray:
-        """Return what the client sent; if nothing is left of it, the turn ends."""
+        """Return what the client sent. If nothing is left of it, end the turn."""
         if max_bytes is not None and operator.index(max_bytes) < 1:
             raise ValueError(f"max_bytes must be at least 1, not {max_bytes}")
         with self._receiving:
@@ -173,14 +176,14 @@ class ReplyStream(NeedsNoLinger, trio.abc.Stream):
         self._written.clear()
         self._drained.unpark_all()
         if self._closed:
-            self.over = SESSION_OVER  # these were the last words
+            self.over = SESSION_OVER  # this was the last output
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Add to the answer.
 
-        Raises `trio.BrokenResourceError` if the tunnel is over, which an answer that is too large
-        for one reply makes it. Between turns a writer that gets that far ahead waits.
+        Raises `trio.BrokenResourceError` if the tunnel is over. An answer that is too large for one
+        reply ends the tunnel. Between turns it waits for room instead.
         """
         with self._sending, memoryview(data).cast("B") as rest:
             self._check_sendable()
@@ -191,7 +194,7 @@ class ReplyStream(NeedsNoLinger, trio.abc.Stream):
                 sent += self._write(rest[sent:])
 
     def _write(self, data: memoryview) -> int:
-        """Write what there is room for, and return how much that is."""
+        """Write as much as there is room for, and return how many bytes that is."""
         size = min(len(data), self.limit_bytes - len(self._written))
         self._written += data[:size]
         return size
@@ -211,14 +214,14 @@ class ReplyStream(NeedsNoLinger, trio.abc.Stream):
                 await self._drained.park()
             self._check_sendable()
 
-    async def pass_on(self, received: bytes, passed: Passed) -> None:
+    async def pass_on(self, received: bytes, on_passed: OnPassed) -> None:
         """Leave the tunnel to the host, from ``received`` on; return when it is over.
 
-        Chunks are answered unchanged from now on, which has them sent on. What is left of the one
-        in hand goes with ``received``.
+        From now on chunks are answered unchanged, so the host sends them on. What is left of the
+        chunk in hand goes with ``received``.
         """
-        self._passed = passed
-        passed(len(received) + len(self._unread), 0)
+        self._on_passed = on_passed
+        on_passed(len(received) + len(self._unread), 0)
         self._answer_call(PassThrough(received + self._unread))
         self._unread.clear()
         while self.over is None:
@@ -234,11 +237,11 @@ class ReplyStream(NeedsNoLinger, trio.abc.Stream):
             raise trio.BrokenResourceError(self.over)
 
     def reset(self) -> None:
-        """Close the client's connection at once, as near to a reset as a host can be told to."""
+        """Close the client's connection at once. A host can do nothing closer to a reset."""
         self.end("the connection was reset")
 
     async def aclose(self) -> None:
-        """End the tunnel. What was written goes as the answer to the chunk in hand, or the next."""
+        """End the tunnel. What was written is the answer to the chunk in hand, or to the next."""
         self._closed = True
         if not self._written:
             self.end(SESSION_OVER)

@@ -1,7 +1,7 @@
 """One tunnel of a host that gives answers back to the sender, as a session.
 
-It is looked into if its client names a target by SNI and speaks TLS with HTTP/1.1. All else is
-left to the host, which has a connection to the upstream and is the only one who knows its port.
+It is intercepted if its client names a target by SNI, and uses TLS with HTTP/1.1. Everything else
+is left to the host, which is connected to the upstream, and alone knows its port.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ from faultinject.tls.client_hello import ClientHello
 
 
 class ReplyLease(PoolLease):
-    """A tunnel's own upstream connections; what they do while they are idle ends nothing.
+    """A tunnel's own upstream connections. The client's connection does not end with an idle one.
 
-    A client of such a tunnel cannot be told that its upstream has left. So that is found out when
-    the connection is to be used again, and a new one is dialled.
+    The client of such a tunnel cannot be told that the upstream has left. So this is noticed when
+    the connection is needed again, and then a new one is dialled.
     """
 
     _watcher: trio.lowlevel.Task | None = None
-    """The task that keeps watch over the client while its answer is on its way."""
+    """The task that watches the client while its answer is on its way."""
 
     @property
     def idle_connection(self) -> UpstreamConnection | None:
-        """None: nothing that an idle upstream does concerns the client."""
+        """Always None, because an idle upstream's end does not end the client's connection."""
         return None
 
     def before_read(self, unread: bytes) -> bool:  # noqa: ARG002
@@ -58,9 +58,9 @@ class ReplyLease(PoolLease):
         return True
 
     def ends_turn(self) -> bool:
-        """Return True if the client is read because the session waits for its bytes.
+        """Return True if the session reads the client because it waits for its bytes.
 
-        Return False where the client is only watched, in case it leaves.
+        Return False if it only watches whether the client leaves.
         """
         if self._watcher is trio.lowlevel.current_task():
             return False
@@ -70,18 +70,18 @@ class ReplyLease(PoolLease):
 
 @define(eq=False)
 class ReplyTunnel:
-    """A tunnel's session: what it is, and then what happens in it."""
+    """A tunnel's session. `serve` is its first stage."""
 
     stream: ReplyStream
     _started: float = field(factory=time.perf_counter)
 
     async def run(self, session: Session) -> None:
-        """Run the whole session; afterwards what it said last can still be fetched."""
+        """Run the whole session. What it wrote last can still be fetched afterwards."""
         async with self.stream:
             await session.run(self.serve)
 
     async def serve(self, session: Session) -> SessionStage | None:
-        """Look at the first bytes, and do with the tunnel what they say."""
+        """Read the first bytes, which decide what happens to the tunnel."""
         session.timeout.reset("the tunnel's first bytes", session.idle_seconds)
         first = FirstBytes(session, self.stream, only_sni_counts=True)
         await first.read_alone()
@@ -127,7 +127,7 @@ class ReplyTunnel:
             relayed.received_bytes += received_bytes
             session.timeout.reset("either side of a relay", session.idle_seconds)
 
-        session.idle = True  # what is under way in it is the host's
+        session.idle = True  # from here on the tunnel is the host's
         try:
             await self.stream.pass_on(data, passed)
         finally:
@@ -135,7 +135,7 @@ class ReplyTunnel:
 
 
 def _origin(session: Session, host: str) -> Origin:
-    """Return a target by its name; its port is what the target says, as the client's is unknown."""
+    """Return a target's origin. The port is the target's own, because the client's is unknown."""
     target = session.runtime.target_named(host)
     port = target.port if target is not None else None
     authority = Authority(host, port or HTTPS_PORT)
@@ -145,9 +145,9 @@ def _origin(session: Session, host: str) -> Origin:
 def reply_tunnels(
     nursery: trio.Nursery, runtime: Runtime, _settings: PluginSettings
 ) -> Tunnels[ReplyStream]:
-    """Return the tunnels; requests that are not harmed go over connections of our own.
+    """Return the tunnels. Forwarded requests use upstream connections of our own.
 
-    A tunnel that waits for its client for ``limits.idle_tunnel_seconds`` is over.
+    A tunnel whose client sends nothing for ``limits.idle_tunnel_seconds`` ends.
     """
 
     def session_of(tunnel_id: str, stream: ReplyStream) -> Session:
