@@ -9,7 +9,8 @@ from attrs import frozen
 from faultinject.events import Outcome
 from faultinject.http.message import ResponseHead
 from faultinject.providers.known import provider_for
-from faultinject.providers.provider import asked_wait_seconds
+from faultinject.providers.provider import Provider, asked_wait_seconds, is_event_stream
+from faultinject.providers.retries import failure_kind
 from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.rules.attempts import Ended
 
@@ -35,7 +36,17 @@ def ended(end: ExchangeEnd, host: str, path: str, now_seconds: float) -> Ended:
     """
     head = end.head
     wait = 0.0 if head is None else asked_wait_seconds(head, time.time())
-    return Ended(now_seconds, _failed(end, host, path), wait)
+    worth = _is_worth_repeating(end, provider_for(host, path))
+    return Ended(now_seconds, _failed(end, host, path), worth, wait)
+
+
+def _is_worth_repeating(end: ExchangeEnd, provider: Provider) -> bool:
+    """Return False for a whole response that is a final error, or that looks like none."""
+    if end.head is None or not end.answered:
+        return True
+    if end.head.status >= 400:
+        return failure_kind(provider, end.head, None) != "final"
+    return is_event_stream(end.head)  # the failure is within
 
 
 def _failed(end: ExchangeEnd, host: str, path: str) -> bool:

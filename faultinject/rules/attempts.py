@@ -8,12 +8,17 @@ A request is the next attempt of a call if all of this holds:
   `IGNORED_KEYS` and any ``cache_control``.
 
 Else it is the first attempt of a new call. So requests that overlap are never attempts of the same
-call. Headers in which the client itself numbers its attempts go before that:
+call. After a failure against which another attempt does not help (`Ended.is_worth_repeating`) the
+next equal request is an attempt only if no two equal requests have overlapped, as those of several
+tasks do: else it is another task's first.
+
+Headers in which the client itself numbers its attempts go before that:
 
 - ``amz-sdk-invocation-id`` (AWS SDKs) decides alone: the same id means the same call.
 - ``x-stainless-retry-count`` above 0 continues a call, and the number is the client's. A 0 begins a
-  new call only if the same User-Agent has sent a count above 0 in this run: Claude Code sends 0
-  with every attempt.
+  new call if the same User-Agent has sent a count above 0 in this run; after a failure against
+  which another attempt does not help; and, where equal requests have overlapped, within
+  `SOONEST_SECONDS`. Else it may continue one: Claude Code sends 0 with every attempt.
 
 If several equal calls could continue, it is the one whose attempt ended first. Times are seconds on
 one clock of the caller's choice. Everything is bounded.
@@ -51,6 +56,9 @@ CALLS = 10_000
 """How many calls are remembered. Beyond that the least recently seen is forgotten."""
 LONGEST_PAUSE_SECONDS = 600.0
 """How long after an attempt's end the next one may begin, unless the response asked for more."""
+SOONEST_SECONDS = 0.3
+"""How long a client that sends a count waits, at least, before it tries again: 0.5 s less a quarter
+in Anthropic's and OpenAI's SDKs, 0.5 s in Claude Code."""
 IGNORED_KEYS = frozenset(
     {
         "stream",
@@ -184,6 +192,9 @@ class Ended:
     """When it ended."""
     failed: bool = False
     """Whether a rule made it fail, or the API did with an error that is transient or a throttle."""
+    is_worth_repeating: bool = True
+    """Whether another attempt may help against the failure, as far as the response says. It may not
+    after an error that is final, nor is a whole response seen as a failure that says it is none."""
     asked_wait_seconds: float = 0.0
     """How long the response asked the client to wait."""
     told_seconds: float | None = None
@@ -204,10 +215,23 @@ class _Call:
     """When the client could know how its last attempt went; None until one has ended."""
     open_until: float = 0.0
     """The latest time at which the next attempt may begin."""
+    failed: bool = False
+    """Whether its last attempt failed."""
 
     def may_continue(self, began_seconds: float) -> bool:
         """Return True if an attempt that begins at this time can be the next."""
         return self.ended_seconds <= began_seconds <= self.open_until
+
+
+@define
+class _Crowd:
+    """The requests that say the same."""
+
+    under_way: int = 0
+    ended_seconds: float = 0.0
+    """When the last of them ended."""
+    has_overlapped: bool = False
+    """Whether two of them ever did."""
 
 
 @define(eq=False)
@@ -217,6 +241,7 @@ class Attempt:
     number: int
     """From 1."""
     _call: _Call
+    _crowd: _Crowd
     _attempts: Attempts
     gap_seconds: float | None = None
     """How long after the end of the attempt before (the head of its answer, if that was a whole
@@ -232,7 +257,7 @@ class Attempt:
         """Record how it ended; only the first call counts. Without a call it did not fail."""
         if self._open:
             self._open = False
-            self._attempts._end(self._call, ended)
+            self._attempts._end(self._call, self._crowd, ended)
 
 
 class Attempts:
@@ -246,9 +271,12 @@ class Attempts:
         self._ended: OrderedDict[_Call, None] = OrderedDict()
         """Calls between two attempts, or over; the least recently seen first."""
         self._failed: dict[str, OrderedDict[_Call, None]] = {}
-        """Those of them whose last attempt failed, by content; the first to end first."""
-        self._passed: dict[str, _Call] = {}
-        """The latest of them whose last attempt did not fail, by content."""
+        """Those of them whose last attempt failed and is worth repeating, by content; the first to
+        end first."""
+        self._settled: dict[str, _Call] = {}
+        """The latest of the others, by content."""
+        self._crowds: OrderedDict[str, _Crowd] = OrderedDict()
+        """By content."""
         self._invoked: OrderedDict[str, _Invoked] = OrderedDict()
         self._counting: OrderedDict[str, _Counting] = OrderedDict()
         """The clients that send a count, by `Identity.client`."""
@@ -261,33 +289,50 @@ class Attempts:
             counting = get_or_create(self._counting, identity.client, _Counting, self._bound)
             counting.counts = counting.counts or count > 0
         if identity.invocation:
-            call = self._invocation(identity.invocation)
+            call, crowd = self._invocation(identity.invocation), _Crowd()
         elif identity.content is None:
             return None
         else:
-            call = self._continued(identity, identity.content, began_seconds) or self._new(
-                identity.content
-            )
+            crowd = self._joined(identity.content, began_seconds)
+            call = self._continued(identity, identity.content, crowd, began_seconds)
+            call = call or self._new(identity.content)
         call.attempts = count + 1 if count else call.attempts + 1
         gap = None if call.told_seconds is None else began_seconds - call.told_seconds
-        return Attempt(call.attempts, call, self, gap)
+        return Attempt(call.attempts, call, crowd, self, gap)
 
-    def _continued(self, identity: Identity, content: str, began_seconds: float) -> _Call | None:
+    def _joined(self, content: str, began_seconds: float) -> _Crowd:
+        """Return the requests that say the same, with one more."""
+        crowd = get_or_create(self._crowds, content, _Crowd, self._bound)
+        if crowd.under_way or crowd.ended_seconds > began_seconds:
+            crowd.has_overlapped = True
+        crowd.under_way += 1
+        return crowd
+
+    def _continued(
+        self, identity: Identity, content: str, crowd: _Crowd, began_seconds: float
+    ) -> _Call | None:
         """Return the call that a request continues; None if it begins one."""
-        if identity.retry_count == 0 and self._counting[identity.client].counts:
+        says_first = identity.retry_count == 0
+        if says_first and self._counting[identity.client].counts:
             return None
         failed = self._failed.get(content, OrderedDict[_Call, None]())
         while failed:
             call = next(iter(failed))
             if call.ended_seconds > began_seconds:
                 break  # and so have the others
+            pause = began_seconds - call.ended_seconds
+            if says_first and crowd.has_overlapped and pause < SOONEST_SECONDS:
+                return None
             self._forget(call)
             if call.may_continue(began_seconds):
                 return call
-        passed = self._passed.get(content)
-        if identity.retry_count and passed is not None and passed.may_continue(began_seconds):
-            self._forget(passed)
-            return passed  # the client retries after an attempt that did not fail here
+        settled = self._settled.get(content)
+        if settled is None or not settled.may_continue(began_seconds):
+            return None
+        in_vain = settled.failed and not says_first and not crowd.has_overlapped
+        if identity.retry_count or in_vain:  # by its own count, whatever was seen here
+            self._forget(settled)
+            return settled
         return None
 
     def _new(self, content: str) -> _Call:
@@ -300,20 +345,23 @@ class Attempts:
             invoked.call = self._new("")
         return invoked.call
 
-    def _end(self, call: _Call, ended: Ended) -> None:
+    def _end(self, call: _Call, crowd: _Crowd, ended: Ended) -> None:
+        crowd.under_way -= 1
+        crowd.ended_seconds = max(crowd.ended_seconds, ended.seconds)
         told = ended.told_seconds
         call.told_seconds = ended.seconds if told is None else told
         if not call.content:
             return  # its id decides alone
         pause = max(LONGEST_PAUSE_SECONDS, ended.asked_wait_seconds)
         call.ended_seconds, call.open_until = ended.seconds, ended.seconds + pause
+        call.failed = ended.failed
         self._ended[call] = None
-        if ended.failed:
+        if ended.failed and ended.is_worth_repeating:
             self._failed.setdefault(call.content, OrderedDict())[call] = None
         else:
-            if (before := self._passed.get(call.content)) is not None:
+            if (before := self._settled.get(call.content)) is not None:
                 self._forget(before)
-            self._passed[call.content] = call
+            self._settled[call.content] = call
         if len(self._ended) > self._bound:
             self._forget(next(iter(self._ended)))
 
@@ -321,7 +369,7 @@ class Attempts:
         del self._ended[call]
         failed = self._failed.get(call.content)
         if failed is None or call not in failed:
-            del self._passed[call.content]
+            del self._settled[call.content]
             return
         del failed[call]
         if not failed:

@@ -94,6 +94,38 @@ async def test_attempts_of_a_call(autojump_clock: trio.testing.MockClock) -> Non
     assert first.request == second.request
 
 
+@pytest.mark.parametrize(
+    ("fault", "failure"),
+    [({"respond": 400}, "answer"), ({"respond": {"status": 200, "body": ""}}, None)],
+)
+@pytest.mark.parametrize("count", [(), (b"X-Stainless-Retry-Count: 0",)])
+async def test_tasks_that_ask_the_same_at_once(
+    autojump_clock: trio.testing.MockClock,
+    fault: dict[str, Any],
+    failure: str | None,
+    count: tuple[bytes, ...],
+) -> None:
+    """Are calls of their own though one begins when others have failed, and the totals say so."""
+    async with open_bench(upstream=always(ok(b"{}"))) as bench, trio.open_nursery() as nursery:
+        bench.rules({"name": "r", "fault": fault | {"delay": 3}})
+        judge = Judge()
+
+        async def task(start: float) -> None:
+            await trio.sleep(start)
+            client = await bench.tls()
+            await client.ask(ask(*count))
+            await client.cut()
+
+        for start in range(10):
+            nursery.start_soon(task, start)
+        await trio.sleep(60)
+        assert [(each.attempt, each.failure) for each in seen(bench)] == [(1, failure)] * 10
+        for event in bench.events:
+            judge.listen(event)
+        totals = judge.report().totals
+        assert (totals.calls, totals.attempts) == (10, 10)
+
+
 async def test_what_makes_a_body_another(autojump_clock: trio.testing.MockClock) -> None:
     """A client that mends a header or a parameter does not repeat what failed."""
     told = await observed(

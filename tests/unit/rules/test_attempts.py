@@ -24,6 +24,9 @@ KEY = b"k"
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 
 
+FINAL = Ended(2, failed=True, is_worth_repeating=False)
+
+
 def same(**changes: Any) -> str | None:
     """Return what is digested of a request that asks for `BODY`, but for the changes."""
     return identity_of(request(**{"body": BODY, **changes}), KEY).content
@@ -146,6 +149,53 @@ def test_an_attempt_that_never_ends_has_not_failed() -> None:
     assert begin(attempts, 4).number == 1
 
 
+@pytest.mark.parametrize(("count", "number"), [(None, 2), (0, 1), (3, 4)])
+def test_a_failure_that_another_attempt_does_not_help_against(
+    count: int | None, number: int
+) -> None:
+    """Is repeated in vain if it is repeated, unless the client says that it begins."""
+    attempts = Attempts()
+    begin(attempts, 1, count and 0).end(FINAL)
+    assert begin(attempts, 3, count).number == number
+
+
+@pytest.mark.parametrize("count", [None, 0])
+def test_tasks_that_send_the_same_are_refused_for_good(count: int | None) -> None:
+    """The one that comes late, when the first has failed already, begins a call of its own."""
+    attempts = Attempts()
+    first, second = begin(attempts, 1, count), begin(attempts, 1.5, count)
+    first.end(FINAL)
+    second.end(FINAL)
+    late = begin(attempts, 2.5, count)
+    assert [each.number for each in (first, second, late)] == [1, 1, 1]
+    assert len({first.call, second.call, late.call}) == 3
+    late.end(FINAL)
+    assert begin(attempts, 3, 1).call in {first.call, second.call, late.call}  # it counts
+
+
+@pytest.mark.parametrize(
+    ("count", "pause", "number"),
+    [(0, 0.29, 1), (0, 0.31, 2), (0, 9, 2), (None, 0.2, 2), (1, 0.2, 2)],
+)
+def test_tasks_that_send_the_same_are_throttled(
+    count: int | None, pause: float, number: int
+) -> None:
+    """No client that sends a count tries again so soon: it is another task's first."""
+    attempts = Attempts()
+    first, second = begin(attempts, 1, count and 0), begin(attempts, 1, count and 0)
+    fail(first, 2)
+    fail(second, 2)
+    assert begin(attempts, 2 + pause, count).number == number
+
+
+def test_that_requests_overlapped_is_known_from_the_first_to_begin_late() -> None:
+    """An attempt that nobody asked for is begun when it ends, with the time of its head."""
+    attempts = Attempts()
+    begin(attempts, 1).end(Ended(5, failed=True, is_worth_repeating=False))
+    begin(attempts, 2).end(Ended(6, failed=True, is_worth_repeating=False))
+    assert begin(attempts, 7).number == 1
+
+
 # -- what a client says -------------------------------------------------------------------------
 
 
@@ -214,7 +264,7 @@ def test_calls_are_bounded() -> None:
         begin(attempts, 3, 0, invocation=str(number), client=str(number))
         begin(attempts, 4, content="same").end(Ended(4))
     assert len(attempts._ended) == len(attempts._invoked) == len(attempts._counting) == 2
-    assert set(attempts._passed) | set(attempts._failed) == {"e", "same"}
+    assert set(attempts._settled) | set(attempts._failed) == {"e", "same"}
 
 
 @given(
@@ -247,7 +297,10 @@ def test_whatever_comes(steps: list[tuple[str, int | None, str, int]], bound: in
     for spans in seen.values():
         assert all(one[1] <= following[0] for one, following in pairwise(spans))
     assert len(attempts._ended) <= bound
-    known = [*attempts._passed.values(), *(c for calls in attempts._failed.values() for c in calls)]
+    known = [
+        *attempts._settled.values(),
+        *(c for calls in attempts._failed.values() for c in calls),
+    ]
     assert set(known) == set(attempts._ended)
 
 

@@ -351,7 +351,7 @@ class World:
             )
         )
         failed = failure is not None and kind != "final"
-        attempt.end(Ended(ended, failed, (answer.wait or 0.0) if asked else 0.0))
+        attempt.end(Ended(ended, failed, asked_wait_seconds=(answer.wait or 0.0) if asked else 0.0))
 
 
 def identity(ask: Ask) -> Identity:
