@@ -13,8 +13,10 @@ from typing import Any, cast
 from attrs import fields_dict, frozen
 
 from faultinject.environment.client_variables import Changes, ClientEnvironment
+from faultinject.environment.vendor_variables import dummy_keys, own_urls
 from faultinject.errors import CheckError, SettingsError, StartError
 from faultinject.events import ExchangeEnded
+from faultinject.providers.known import PROVIDERS
 from faultinject.proxy.server import RunningProxy
 from faultinject.proxy.startup import Run
 from faultinject.rules.index import RuleSet
@@ -24,7 +26,7 @@ from faultinject.testing.proxy_thread import ProxyThread
 from faultinject.testing.recorder import Recorder
 from faultinject.testing.wanted import RuleSource, Wanted
 
-TARGETS = ("api.anthropic.com", "api.openai.com")
+TARGETS = tuple(host for provider in PROVIDERS for host in provider.hosts)
 """The hosts of the APIs that are known."""
 _NOT_HERE = {
     *("host", "proxy_port", "rules", "preset", "fake_upstream", "short_form", "error_probability"),
@@ -64,11 +66,13 @@ class Proxy:
         ``rules``, ``preset`` and ``optional`` are as for the methods `rules` and `preset`.
         ``upstream`` is as for the method `upstream`; ``thread`` is one that is shared. The
         ``settings`` are fields of `Settings`, with other defaults: targets are the APIs that are
-        known, and streams of the fake API have no pauses. Raises `SettingsError`.
+        known, and the base URLs in the environment; streams of the fake API have no pauses. Raises
+        `SettingsError`.
         """
         self._shared = thread
         self._upstream = upstream
-        self._given = {"target_host": TARGETS, "fake_pace": 0.0, **_checked(settings)}
+        own = [each.target for each in own_urls(os.environ)]
+        self._given = {"target_host": (*TARGETS, *own), "fake_pace": 0.0, **_checked(settings)}
         self._wanted = Wanted()
         self._recorder = Recorder()
         self._owned = ExitStack()
@@ -165,13 +169,16 @@ class Proxy:
     def variables(self) -> Changes:
         """The environment variables by which clients use the proxy and trust it; None unsets one.
 
-        They keep what is there already: a bundle of certificates has those that clients trust now.
+        They keep what is there: a bundle of certificates has those that clients trust now. Where no
+        key is set for an API there is one that is none, unless the targets themselves answer.
         """
         opened = self._was_opened
         bundles = opened.thread.bundles(self.ca_cert)
         targets = opened.run.settings.target_host
         clients = ClientEnvironment(os.environ, self.url, targets, bundles)
         changes = clients.changes()
+        if self._upstream != REAL:
+            changes |= dummy_keys(os.environ, targets)
         for entry, target in clients.uncovered:
             warnings.warn(f"NO_PROXY: {entry} is left out, for it covers {target}", stacklevel=2)
         return changes

@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 
 from faultinject.errors import FaultinjectError
-from faultinject.proxy.startup import ignore_event
-from faultinject.settings import Settings
-from faultinject.testing.embedded import TARGETS, Proxy
+from faultinject.testing.embedded import Proxy
 from faultinject.testing.proxy_thread import ProxyThread
 
 _MARKER = "faultinject"
@@ -82,14 +80,7 @@ class PytestSession:
 
         Nor may they reach the network.
         """
-        settings = Settings(
-            proxy_port=0,
-            target_host=TARGETS,
-            fake_upstream=True,
-            short_form=False,
-            data_dir=self._thread.data_dir,
-        )
-        self._thread.open(settings, ignore_event)
+        Proxy(thread=self._thread).__enter__()
 
 
 def _set(patch: pytest.MonkeyPatch, variables: Mapping[str, str | None]) -> None:

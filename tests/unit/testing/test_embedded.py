@@ -113,6 +113,8 @@ def test_the_environment_for_another_program(
     """The whole of it; our own stays as it is."""
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "example.org,.anthropic.com")
+    monkeypatch.setenv("OPENAI_API_KEY", "of-the-user")
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
     before = dict(os.environ)
     with faultinject.Proxy(thread=thread) as proxy, pytest.warns(UserWarning, match="NO_PROXY"):
         env = proxy.env
@@ -120,6 +122,8 @@ def test_the_environment_for_another_program(
     assert env["HTTPS_PROXY"] == proxy.url
     assert env["PATH"] == os.environ["PATH"]
     assert "ALL_PROXY" not in env
+    assert env["OPENAI_API_KEY"] == "of-the-user"
+    assert "no-key" in env["ANTHROPIC_API_KEY"]
     assert env["NO_PROXY"].startswith("example.org,localhost")
     assert proxy.ca_cert.read_text() in Path(env["SSL_CERT_FILE"]).read_text()
 
@@ -161,6 +165,24 @@ def test_connections_that_are_left_open_are_closed(thread: ProxyThread) -> None:
         client.close()
         assert len(second.exchanges) == 1
     assert len(first.exchanges) == 1
+
+
+def test_no_keys_for_the_targets_themselves(
+    thread: ProxyThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that is none would make them refuse."""
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    with faultinject.Proxy(upstream="real", thread=thread) as proxy:
+        assert "ANTHROPIC_API_KEY" not in proxy.variables
+
+
+def test_a_base_url_in_the_environment_is_a_target(
+    thread: ProxyThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway's, say: what is asked there may fail as well."""
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "https://gateway.example")
+    with faultinject.Proxy("respond 529", thread=thread) as proxy:
+        assert ask(proxy, host="gateway.example") == 529
 
 
 def test_before_it_is_started_there_is_nothing() -> None:
