@@ -34,6 +34,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="other draws for all tests: a whole number, or 'random'; with the same number each"
         " test has the same draws again (default: 0)",
     )
+    group.addoption(
+        "--faultinject-strict",
+        action="store_true",
+        help="fail a test for each finding of severity error, as faultinject.check() does",
+    )
     parser.addini(
         "faultinject_env",
         "when the environment leads to the proxy: 'test' (while a test uses the fixture), or"
@@ -95,10 +100,13 @@ def fixture(request: pytest.FixtureRequest) -> Iterator[Proxy]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Fail a test that passed though nothing came of a rule."""
+    """Fail a test that passed though nothing came of a rule, or, if strict, for a finding."""
     yield
     proxy = item.stash.get(_PROXY, None)
-    if proxy is not None and (problems := proxy.problems):
+    if proxy is None:
+        return
+    problems = proxy.problems if item.config.option.faultinject_strict else proxy.unfired
+    if problems:
         pytest.fail("\n".join(f"faultinject: {each}" for each in problems), pytrace=False)
 
 

@@ -19,9 +19,12 @@ from faultinject.events import ExchangeEnded
 from faultinject.providers.known import PROVIDERS
 from faultinject.proxy.server import RunningProxy
 from faultinject.proxy.startup import Run
+from faultinject.report.as_lines import text_report
+from faultinject.report.finding import Finding
 from faultinject.rules.index import RuleSet
 from faultinject.settings import Settings
 from faultinject.testing.own_upstream import FAKE, REAL, Upstream, serving
+from faultinject.testing.program import ProgramCall, calls_in, judged
 from faultinject.testing.proxy_thread import ProxyThread
 from faultinject.testing.recorder import Recorder
 from faultinject.testing.wanted import RuleSource, Wanted
@@ -204,31 +207,54 @@ class Proxy:
 
     @property
     def exchanges(self) -> list[ExchangeEnded]:
-        """The exchanges that have ended, the first first; the latest 10,000."""
-        self._settle()
-        return list(self._recorder.exchanges)
+        """The exchanges that have ended, the first first; of very many the latest."""
+        return self._settled().exchanges
+
+    @property
+    def calls(self) -> list[ProgramCall]:
+        """The program's calls of the API, each with all its attempts, the first first."""
+        return calls_in(self._settled().events)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is to be said of how the program took the failures, the worst first.
+
+        It is judged as if the program were over: a call that failed was given up. Each has an
+        ``id`` (docs/findings.md), a ``severity``, ``evidence`` and a ``timeline``.
+        """
+        return judged(self._settled().events).findings
 
     @property
     def timeline(self) -> str:
-        """What happened as text, a line each."""
-        self._settle()
-        return self._recorder.timeline()
+        """What happened and what is to be said of it as text, as on a terminal."""
+        recorder = self._settled()
+        return recorder.timeline() + text_report(judged(recorder.events))
+
+    @property
+    def unfired(self) -> list[str]:
+        """A sentence for each rule or preset of which nothing came, and which is not optional."""
+        recorder, run = self._settled(), self._was_opened.run
+        return recorder.unfired(self._wanted.expected, run.counters.totals(run.rule_set.ids))
 
     @property
     def problems(self) -> list[str]:
-        """A sentence for each rule or preset of which nothing came, and which is not optional."""
-        self._settle()
-        run = self._was_opened.run
-        return self._recorder.unfired(self._wanted.expected, run.counters.totals(run.rule_set.ids))
+        """What is in `unfired`, and each finding whose severity is ``error``."""
+        errors = [each for each in self.findings if each.severity == "error"]
+        return [
+            *self.unfired,
+            *(f"{each.id}: {each.evidence}  {each.timeline}".rstrip() for each in errors),
+        ]
 
     def check(self) -> None:
         """Raise `CheckError` (an `AssertionError`) if there are `problems`."""
         if problems := self.problems:
             raise CheckError("\n".join(problems))
 
-    def _settle(self) -> None:
+    def _settled(self) -> Recorder:
+        """Return the recorder, once it knows of all that clients have done so far."""
         if self._is_open:
             self._was_opened.thread.settle()
+        return self._recorder
 
     # From start to end
 
@@ -247,8 +273,10 @@ class Proxy:
         with ExitStack() as owned:
             server = owned.enter_context(serving(self._upstream))
             settings = self._settings(thread, self._wanted)
-            run, running = thread.open(settings, self._recorder.listen, server)
-            self._opened, self._is_open = _Opened(thread, run, running), True
+            recorder = Recorder()
+            run, running = thread.open(settings, recorder.listen, server)
+            self._recorder, self._opened = recorder, _Opened(thread, run, running)
+            self._is_open = True
             self._app = owned.pop_all()
 
     def __exit__(
@@ -257,7 +285,7 @@ class Proxy:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._settle()
+        self._settled()
         self._is_open = False
         self._app.close()
         self._owned.close()

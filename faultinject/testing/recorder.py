@@ -12,6 +12,8 @@ from faultinject.events import (
     ExchangeEnded,
     FaultBegan,
     HandshakeFailed,
+    ProxyStarted,
+    ProxyStopped,
     RelayEnded,
     SessionFailed,
     Warned,
@@ -20,9 +22,10 @@ from faultinject.report.lines import TextFormat
 from faultinject.testing.wanted import Expected
 
 KEPT = 10_000
-"""So many of the latest exchanges are kept, and as many lines of the timeline."""
+"""So many of the latest events are kept."""
 _SHOWN = (ExchangeEnded, FaultBegan, RelayEnded, HandshakeFailed, SessionFailed, Warned)
 """The events that a timeline shows."""
+_KEPT = (*_SHOWN, ProxyStarted, ProxyStopped)
 Totals = Iterable[dict[str, str | int]]
 """How often each rule (``rule``) was ``reached`` and ``fired``."""
 
@@ -31,24 +34,31 @@ Totals = Iterable[dict[str, str | int]]
 class Recorder:
     """Listens to a run."""
 
-    exchanges: deque[ExchangeEnded] = field(factory=lambda: deque(maxlen=KEPT))
-    _shown: deque[Event] = field(factory=lambda: deque(maxlen=KEPT))
+    _events: deque[Event] = field(factory=lambda: deque(maxlen=KEPT))
     _missed: Counter[str] = field(factory=Counter)
     """How often each rule fired without anything coming of it."""
 
     def listen(self, event: Event) -> None:
         """Take note of an event."""
-        if isinstance(event, _SHOWN):
-            self._shown.append(event)
-        if isinstance(event, ExchangeEnded):
-            self.exchanges.append(event)
-            if event.outcome == "not-reached" and event.rule is not None:
-                self._missed[event.rule] += 1
+        if isinstance(event, _KEPT):
+            self._events.append(event)
+        if isinstance(event, ExchangeEnded) and event.outcome == "not-reached":
+            self._missed[str(event.rule)] += 1
+
+    @property
+    def events(self) -> list[Event]:
+        """The events that are kept."""
+        return list(self._events)
+
+    @property
+    def exchanges(self) -> list[ExchangeEnded]:
+        """The exchanges among them."""
+        return [event for event in self.events if isinstance(event, ExchangeEnded)]
 
     def timeline(self) -> str:
         """Return a line for each thing that happened."""
         text = TextFormat()
-        return "".join([text(event) for event in list(self._shown)])
+        return "".join([text(event) for event in self.events if isinstance(event, _SHOWN)])
 
     def unfired(self, expected: Iterable[Expected], totals: Totals) -> list[str]:
         """Return a sentence for each of the expected of which nothing came.

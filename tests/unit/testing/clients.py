@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import threading
 import urllib.error
 import urllib.request
 
@@ -12,13 +13,24 @@ import faultinject
 BODY = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "Hello"}]}
 
 
-def ask(proxy: faultinject.Proxy, *, host: str = "api.anthropic.com", stream: bool = False) -> int:
+def proxies() -> list[threading.Thread]:
+    """Return the threads in which proxies run."""
+    return [each for each in threading.enumerate() if each.name == "faultinject"]
+
+
+def ask(
+    proxy: faultinject.Proxy,
+    *,
+    host: str = "api.anthropic.com",
+    model: str = "m",
+    stream: bool = False,
+) -> int:
     """Ask once by HTTPS through the proxy, and return the status."""
     handlers = (
         urllib.request.ProxyHandler({"https": proxy.url}),
         urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=proxy.ca_cert)),
     )
-    body = json.dumps({**BODY, "stream": stream}).encode()
+    body = json.dumps({**BODY, "model": model, "stream": stream}).encode()
     headers = {"content-type": "application/json", "x-api-key": "k"}
     request = urllib.request.Request(f"https://{host}/v1/messages", body, headers)
     try:

@@ -16,12 +16,7 @@ import trio
 import faultinject
 from faultinject.errors import CheckError, SettingsError, StartError
 from faultinject.testing.proxy_thread import ProxyThread
-from tests.unit.testing.clients import ask
-
-
-def proxies() -> list[threading.Thread]:
-    """Return the threads in which proxies run."""
-    return [each for each in threading.enumerate() if each.name == "faultinject"]
+from tests.unit.testing.clients import ask, proxies
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +33,7 @@ def test_rules_that_come_later_go_on_counting(thread: ProxyThread) -> None:
         assert ask(proxy) == 529
         proxy.rules({"name": "later", "fault": {"respond": 503}, "when": {"first": 1}})
         assert [ask(proxy), ask(proxy), ask(proxy)] == [529, 503, 200]
-        proxy.check()
+        assert proxy.unfired == []
     assert [each.status for each in proxy.exchanges] == [529, 529, 503, 200]
     assert proxy.exchanges[2].rule == "later"
 
@@ -52,7 +47,7 @@ def test_each_kind_of_rule_source(thread: ProxyThread, tmp_path: Path) -> None:
     with faultinject.Proxy(rules, preset="overloaded@first=1", thread=thread) as proxy:
         # The preset is for the first attempt of each call: the one behind three failures is none.
         assert [ask(proxy) for _ in range(5)] == [500, 501, 502, 200, 529]
-    proxy.check()
+    assert proxy.unfired == []
 
 
 def test_what_did_not_happen_is_named(thread: ProxyThread) -> None:
@@ -66,6 +61,48 @@ def test_what_did_not_happen_is_named(thread: ProxyThread) -> None:
         with pytest.raises(CheckError, match="rule 'cuts': it fired, but what it was to harm"):
             proxy.check()
     assert "not-reached" in proxy.timeline
+
+
+def test_the_programs_calls(thread: ProxyThread) -> None:
+    """Each with all its attempts, as far as they have come."""
+    with faultinject.Proxy("respond 529 first=2", thread=thread) as proxy:
+        assert proxy.calls == []
+        ask(proxy)
+        assert [(each.attempts, each.outcome) for each in proxy.calls] == [(1, "failed")]
+        ask(proxy)
+        ask(proxy)
+        ask(proxy, model="other")
+    first, second = proxy.calls
+    assert (first.attempts, first.outcome, first.statuses) == (3, "succeeded", (529, 529, 200))
+    assert (first.method, first.host, first.path) == ("POST", "api.anthropic.com", "/v1/messages")
+    assert (first.model, second.model) == ("m", "other")
+    assert len(first.gaps) == 2
+    assert first.timeline.startswith("▶ 529 · ")
+
+
+def test_what_is_to_be_said_of_the_program(thread: ProxyThread) -> None:
+    """Findings at any time; those of severity error fail a check, others do not."""
+    with faultinject.Proxy("respond 529 first=1", thread=thread) as proxy:
+        ask(proxy)
+        assert [each.id for each in proxy.findings] == ["not-retried"]
+        proxy.check()
+        ask(proxy)
+        assert "not-retried" not in [each.id for each in proxy.findings]
+    hasty = {"respond": {"status": 429, "headers": {"retry-after": "30"}}}
+    with faultinject.Proxy({"fault": hasty, "when": {"first": 1}}, thread=thread) as proxy:
+        ask(proxy)
+        ask(proxy)
+        assert "retry-after-ignored" in proxy.timeline
+        with pytest.raises(CheckError, match=r"retry-after-ignored: .*▶ 429 · .* · 200"):
+            proxy.check()
+
+
+def test_what_one_run_is_judged_by_is_not_the_next_ones(thread: ProxyThread) -> None:
+    """The same requests in another run are other calls."""
+    for _ in range(2):
+        with faultinject.Proxy("respond 529 first=1", thread=thread) as proxy:
+            ask(proxy)
+            assert [each.attempts for each in proxy.calls] == [1]
 
 
 def test_a_mistake_changes_nothing(thread: ProxyThread) -> None:

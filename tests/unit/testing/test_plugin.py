@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.unit.testing.clients import proxies
+
 Run = Callable[..., pytest.RunResult]
 
 
@@ -95,6 +97,32 @@ def test_it():
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*- faultinject -*", "*injected*/v1/messages*503*rule=busy"])
+
+
+HASTY = """
+ANSWER = {"status": 429, "headers": {"retry-after": "30"}}
+RULE = {"fault": {"respond": ANSWER}, "when": {"first": 1}}
+
+def test_hasty(faultinject):
+    faultinject.rules(RULE)
+    assert [ask(), ask()] == [429, 200]
+
+def test_checked(faultinject):
+    faultinject.rules(RULE)
+    assert [ask(), ask()] == [429, 200]
+    assert faultinject.calls[-1].attempts == 2
+    faultinject.check()
+"""
+
+
+def test_findings_fail_a_test_that_checks_or_all_if_strict(run_tests: Run) -> None:
+    """And the page for them is named."""
+    result = run_tests(HASTY)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*CheckError: retry-after-ignored: *", "*findings.md#retry-af*"])
+    result = run_tests(HASTY, "--faultinject-strict")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["faultinject: retry-after-ignored: *▶ 429 · *200"])
 
 
 def test_markers_of_class_and_function_add_up(run_tests: Run) -> None:
