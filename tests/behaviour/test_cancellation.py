@@ -15,9 +15,11 @@ import pytest
 import trio
 
 from faultinject.errors import UpstreamError
+from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.fake.fake_api import FakeApi, FakeUpstream
 from tests.support.bench import TARGET, Bench, echoes, get, ok, open_bench, post
 from tests.support.cancelling import cancelled_at
+from tests.support.fault_world import start_tls, upstream_context
 from tests.support.llm_api import chunk
 from tests.support.peer import Cut, Peer
 
@@ -239,6 +241,28 @@ async def counts(bench: Bench) -> None:
     await client.close()
 
 
+async def tells_its_upstream(bench: Bench) -> None:
+    """By base URL: upstreams in TLS, one after the other, which are told the end."""
+
+    async def serves(upstream: Peer) -> None:
+        context = upstream_context(None)
+        await echoes(Peer(trio.SSLStream(upstream.stream, context, server_side=True)))
+
+    async def dial(origin: Origin) -> trio.abc.Stream:
+        stream = await bench.dialer.dial(origin)
+        try:
+            return await start_tls(stream, origin)
+        except BaseException:
+            await trio.aclose_forcefully(stream)
+            raise
+
+    bench.upstream, bench.runtime.dial = serves, dial
+    client = bench.connect()
+    await client.ask(get("/1", TARGET))
+    await client.ask(get("/2", TARGET, b"Connection: close"))
+    await client.rest()
+
+
 async def fakes(bench: Bench) -> None:
     """A stream of the fake API."""
     api = FakeApi(text="hi", gap_seconds=0)
@@ -271,6 +295,7 @@ async def fakes(bench: Bench) -> None:
         pipelines,
         uploads,
         counts,
+        tells_its_upstream,
         fakes,
     ],
     ids=lambda scene: scene.__name__,
