@@ -19,9 +19,10 @@ from faultinject.net.streams import LINGER_SECONDS, Layered, Resettable
 READ_NUM_BYTES = 64 * 1024
 """As much as one read takes from the transport."""
 
-PIECE_NUM_BYTES = 8 * 1024
-"""As much as passes through a memory BIO at once: it keeps the room of the most that it ever held,
-and most of what a proxy holds in memory are connections that are idle."""
+PIECE_NUM_BYTES = 7 * 1024
+"""As much as passes through a memory BIO at once: it keeps the room of the most that it ever held
+(OpenSSL allots a third more), and most of what a proxy holds in memory are connections that are
+idle. A forwarded one that has carried 200 KB holds 3 KiB less than with pieces of 8 KiB."""
 
 _NOTHING = memoryview(b"")
 
