@@ -96,7 +96,7 @@ def event_action(
 
     The ``progress`` will have seen what was before its point.
     """
-    decoder = shape.decoder
+    decoder = shape.framing.decoder
     match action:
         case stream.SendError():
             provider, fields = answer.provider, answer.fields
@@ -110,7 +110,7 @@ def event_action(
         case stream.Duplicate(events):
             return EditingEvents(duplicate, events, decoder())
         case stream.Garble(events):
-            return EditingEvents(garbler(uniform), events, decoder())
+            return EditingEvents(garbler(uniform, shape.framing), events, decoder())
         case stream.Rechunk(split=False):
             return Merging(uniform, decoder())
         case stream.Pace(events_per_second=rate) if rate is not None:
@@ -233,11 +233,11 @@ def _finder(point: Point, shape: StreamShape, progress: Progress, *, between: bo
 
     match point:
         case EventPoint():
-            return EventFinder(point, shape.decoder(), observe)
+            return EventFinder(point, shape.framing.decoder(), observe)
         case BytesPoint(after_bytes) if between:
-            return BoundaryFinder(after_bytes, 0.0, shape.decoder(), observe)
+            return BoundaryFinder(after_bytes, 0.0, shape.framing.decoder(), observe)
         case TimePoint(after_seconds) if between:
-            return BoundaryFinder(0, after_seconds, shape.decoder(), observe)
+            return BoundaryFinder(0, after_seconds, shape.framing.decoder(), observe)
     return _found_raw(point)
 
 

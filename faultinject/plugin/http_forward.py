@@ -15,8 +15,6 @@ from faultinject.faults.place import Stage
 from faultinject.faults.render import render_reply
 from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.http.message import RequestHead, find_header
-from faultinject.providers.known import provider_for
-from faultinject.providers.provider import Asked
 from faultinject.proxy.decision import add_body
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import Session, report_exchange, reported_path
@@ -29,9 +27,8 @@ CLIENT_UNKNOWN = "behind-fault"
 
 
 def _rendered(fault: Respond, plan: Plan, facts: Facts) -> InjectedResponse:
-    provider = provider_for(facts.host, facts.path)
-    asked = Asked(facts.path, facts.json if isinstance(facts.json, dict) else None, facts.host)
-    fields = provider.draw_fields(plan.numbers("fields"), time.time(), asked)
+    provider = facts.provider
+    fields = provider.draw_fields(plan.numbers("fields"), time.time(), facts.asked)
     return render_reply(fault, provider, fields, plan.marker)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 from attrs import define
@@ -17,14 +18,17 @@ from attrs import define
 from faultinject.http.message import Headers, standard_phrase
 from faultinject.providers import gateway
 from faultinject.providers.documents import compact, event, message_of, pieces, uuid
-from faultinject.providers.framing import StreamEvent
-from faultinject.providers.framing.sse import SseDecoder, comment
+from faultinject.providers.framing import Framing, StreamEvent, aws_event_stream, ndjson
+from faultinject.providers.framing.aws_event_stream import AWS_EVENT_STREAM
+from faultinject.providers.framing.ndjson import NDJSON
+from faultinject.providers.framing.sse import SSE, comment
 from faultinject.providers.gateway import ray_id
 from faultinject.providers.provider import (
     Asked,
     Failure,
     Fields,
     Provider,
+    Shape,
     StreamShape,
     Uniform,
     Usage,
@@ -98,10 +102,15 @@ def _retry_headers(failure: Failure) -> Headers:
 # Streams
 
 
+Write = Callable[[Any, str], bytes]
+"""Writes a document as one event of a name; not every framing has a place for the name."""
+
+
 @define
 class _GenericProgress:
     """What has passed of a stream: nothing that would help to end it."""
 
+    write: Write
     usage: Usage | None = None
 
     def observe(self, event: StreamEvent) -> None:
@@ -110,7 +119,7 @@ class _GenericProgress:
     def error(self, failure: Failure, fields: Fields, uniform: Uniform, form: str = "") -> bytes:
         """Return a problem as an event called ``error``. Not verified: there is no standard."""
         del uniform, form
-        return event(_problem(failure, fields), "error")
+        return self.write(_problem(failure, fields), "error")
 
     def end_early(self, uniform: Uniform) -> list[bytes]:
         """Return nothing: how such a message would end is not known."""
@@ -118,26 +127,55 @@ class _GenericProgress:
         return []
 
 
-def _minimal_stream(asked: Asked, fields: Fields, uniform: Uniform) -> list[bytes]:
-    del asked, fields, uniform
-    return [event({"number": number, "text": word}) for number, word in enumerate(pieces(_TEXT))]
+def _stream(framing: Framing, write: Write, ping: bytes | None, content_type: str) -> StreamShape:
+    def minimal(asked: Asked, fields: Fields, uniform: Uniform) -> list[bytes]:
+        del asked, fields, uniform
+        said = enumerate(pieces(_TEXT))
+        return [write({"number": number, "text": word}, "") for number, word in said]
+
+    return StreamShape(
+        framing,
+        is_terminator=lambda event: event.data == b"[DONE]",
+        progress=lambda: _GenericProgress(write),
+        minimal=minimal,
+        error_forms=("event",),
+        ping=ping,
+        content_type=content_type,
+    )
 
 
-SHAPE = StreamShape(
-    name="plain",
-    decoder=SseDecoder,
-    is_terminator=lambda event: event.data == b"[DONE]",
-    progress=_GenericProgress,
-    minimal=_minimal_stream,
-    error_forms=("event",),
-    ping=comment("ping"),
+def _frame(document: Any, name: str) -> bytes:
+    headers = ((":event-type", name or "chunk"), (":content-type", "application/json"),
+               (":message-type", "event"))  # fmt: skip
+    return aws_event_stream.encode(headers, compact(document))
+
+
+_STREAMS = (
+    _stream(
+        SSE,
+        lambda document, name: event(document, name or None),
+        comment("ping"),
+        "text/event-stream; charset=utf-8",
+    ),
+    _stream(NDJSON, lambda document, _: ndjson.encode(compact(document)), None, "application/x-ndjson"),
+    _stream(AWS_EVENT_STREAM, _frame, None, "application/vnd.amazon.eventstream"),
 )
-"""A stream of events. Many APIs end theirs with ``[DONE]``; it is known by that, if at all."""
+"""Many APIs end their events with ``[DONE]``; it is known by that, if at all."""
 
 
 def _minimal_response(asked: Asked, fields: Fields, uniform: Uniform) -> bytes:
     del asked, fields, uniform
     return compact({"text": _TEXT})
+
+
+SHAPE = Shape(
+    name="plain",
+    paths=re.compile(r".*", re.DOTALL),
+    minimal_response=_minimal_response,
+    streams=_STREAMS,
+    usage=lambda _: None,
+)
+"""Any form. Streams are known by their media type."""
 
 
 PROVIDER = Provider(
@@ -153,9 +191,7 @@ PROVIDER = Provider(
     identity_headers=_identity_headers,
     rate_limit_headers=_rate_limit_headers,
     retry_headers=_retry_headers,
-    shape=lambda _: SHAPE,
-    minimal_response=_minimal_response,
-    usage=lambda _: None,
+    shapes=(SHAPE,),
     failures={
         "rate-limited": Failure(429, exhausted="requests", retry_after_seconds=2),
         "auth-expired": Failure(401),

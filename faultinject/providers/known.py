@@ -13,20 +13,36 @@ PROVIDERS = (ANTHROPIC, openai.PROVIDER, generic.PROVIDER)
 """All of them; the last is for what no other recognises."""
 
 _REMEMBERED = 256
-"""So many requests' kinds are remembered, of those that take no more than `_LONGEST` characters."""
+"""What is known of so many requests is remembered, of those that take no more than `_LONGEST`
+characters."""
 _LONGEST = 256
 
 
 def provider_for(host: str, path: str) -> Provider:
     """Return the API of a (lower-case) host and a path without its query.
 
-    A path that only one API has decides first, so that an API is known behind a gateway, and
-    where one API is offered on another's host; then the host.
+    First the host, if its API is known to have the path. Then a path that only one API has, so
+    that an API is known behind a gateway, and where one API is offered on another's host. Then
+    the host alone.
+
+    It is asked several times of each request, and most clients have few hosts and paths.
     """
+    if len(host) + len(path) > _LONGEST:
+        return _found(host, path)
+    return _remembered_provider(host, path)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _remembered_provider(host: str, path: str) -> Provider:
+    return _found(host, path)
+
+
+def _found(host: str, path: str) -> Provider:
     *known, plain = PROVIDERS
+    by_host = [provider for provider in known if provider.has_host(host)]
+    both = (provider for provider in by_host if provider.has_shape(path))
     by_path = (provider for provider in known if provider.paths.fullmatch(path))
-    by_host = (provider for provider in known if host in provider.hosts)
-    return next(by_path, None) or next(by_host, None) or plain
+    return next(both, None) or next(by_path, None) or next(iter(by_host), plain)
 
 
 def kind_of(host: str, method: str, path: str) -> Kind:
@@ -47,3 +63,7 @@ def _remembered_kind(host: str, method: str, path: str) -> Kind:
 def provider_named(name: str) -> Provider | None:
     """Return the API of a name; None if there is none."""
     return next((provider for provider in PROVIDERS if provider.name == name), None)
+
+
+SHAPES = tuple(sorted({shape.name for provider in PROVIDERS for shape in provider.shapes}))
+"""The names of all that is spoken."""

@@ -7,16 +7,21 @@ same bytes.
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Protocol
 
 from attrs import field, frozen
 
 from faultinject.events import Kind
 from faultinject.http.message import Headers, ResponseHead, find_header
-from faultinject.providers.framing import Decoder, StreamEvent
+from faultinject.providers.framing import Framing, StreamEvent
+from faultinject.providers.framing.aws_event_stream import AWS_EVENT_STREAM
+from faultinject.providers.framing.ndjson import NDJSON
+from faultinject.providers.framing.sse import SSE
 
 TRANSIENT = frozenset({408, 425, 429})
 """Statuses below 500 that say "not now": RFC 9110 section 15.5.9, RFC 8470, RFC 6585."""
@@ -75,22 +80,42 @@ class Asked:
     document: Any = field(default=None, repr=False)
     """The body as a JSON value, or None if it is none."""
     host: str = "localhost"
+    query: str = field(default="", repr=False)
+    """What stands behind the path's question mark."""
+    shape: Shape | None = field(default=None, repr=False)
+    """What is spoken at the path; None for what has its model and whether it is streamed in its
+    body, as most have."""
 
     @property
     def model(self) -> str:
         """The model that the request names, to be named in the answer."""
-        model = self.get("model")
-        named = isinstance(model, str) and len(model) <= _LONGEST_MODEL
-        return model if named else FAKE_MODEL
+        model = self.named_model
+        return FAKE_MODEL if model is None or len(model) > _LONGEST_MODEL else model
+
+    @property
+    def named_model(self) -> str | None:
+        """The model that the request names; None if it names none."""
+        return model_in_body(self) if self.shape is None else self.shape.model(self)
 
     @property
     def stream(self) -> bool:
         """Whether the request wants its answer as a stream."""
-        return self.get("stream") is True
+        return stream_in_body(self) if self.shape is None else self.shape.is_streamed(self)
 
     def get(self, key: str) -> Any:
         """Return a value of the request's document; None if there is none of that key."""
         return self.document.get(key) if isinstance(self.document, dict) else None
+
+
+def model_in_body(asked: Asked) -> str | None:
+    """Return the model that a request's body names."""
+    model = asked.get("model")
+    return model if isinstance(model, str) else None
+
+
+def stream_in_body(asked: Asked) -> bool:
+    """Return True if a request's body asks for a stream."""
+    return asked.get("stream") is True
 
 
 @frozen
@@ -178,27 +203,94 @@ class Progress(Protocol):
         """
 
 
+def media_type(head: ResponseHead) -> str:
+    """Return the media type of a response, in lower case; empty if it has none."""
+    value = find_header(head.headers, b"content-type") or b""
+    return value.partition(b";")[0].strip().lower().decode("latin-1")
+
+
+FRAMINGS = {
+    kind: framing
+    for framing in (SSE, NDJSON, AWS_EVENT_STREAM)
+    for kind in framing.content_types
+}
+"""How streams are written that can be told by their media type."""
+
+
+def framing_of(head: ResponseHead) -> Framing | None:
+    """Return how a response's stream is written, by its media type; None if it is no stream."""
+    return FRAMINGS.get(media_type(head))
+
+
+_UNKNOWN = frozenset({"application/json-seq", "multipart/x-mixed-replace"})
+"""Media types of streams whose form is not known here."""
+
+
 @frozen
 class StreamShape:
     """How an API writes one kind of stream."""
 
-    name: str
-    decoder: Callable[[], Decoder] = field(repr=False)
+    framing: Framing
     is_terminator: Callable[[StreamEvent], bool] = field(repr=False)
     """Says of an event whether it is the last of a whole stream."""
     progress: Callable[[], Progress] = field(repr=False)
     minimal: Callable[[Asked, Fields, Uniform], list[bytes]] = field(repr=False)
     """Makes the smallest valid stream for a request, event by event."""
-    error_forms: tuple[str, ...]
+    error_forms: tuple[str, ...] = ("data",)
     """The forms in which an error may come within the stream; the first is the usual one."""
     ping: bytes | None = None
     """What the API sends while it has nothing to say; None if it sends nothing."""
     content_type: str = "text/event-stream; charset=utf-8"
 
-    def ends_with(self, last: bytes | None) -> bool:
-        """Return True if an event, given by how it begins, is the last of a whole stream."""
-        pieces = self.decoder().feed(last or b"")
-        return any(piece.is_event and self.is_terminator(piece) for piece in pieces)
+
+@frozen
+class Shape:
+    """What is spoken at some paths: the form of a request, its response and its stream."""
+
+    name: str
+    """The rules' word for it. Several APIs may speak what is alike."""
+    paths: re.Pattern[str] = field(repr=False)
+    minimal_response: Callable[[Asked, Fields, Uniform], bytes] = field(repr=False)
+    """Makes the smallest valid document for a request."""
+    streams: tuple[StreamShape, ...] = field(repr=False)
+    """How a stream may be written; the first is the usual way."""
+    usage: Callable[[Any], Usage | None] = field(repr=False)
+    """Reads the tokens that a whole response (a JSON value) took."""
+    is_streamed: Callable[[Asked], bool] = field(default=stream_in_body, repr=False)
+    model: Callable[[Asked], str | None] = field(default=model_in_body, repr=False)
+    stream_for: Callable[[Asked], int] = field(default=lambda _: 0, repr=False)
+    """Which of `streams` a request asks for."""
+
+    @property
+    def stream(self) -> StreamShape:
+        """The usual stream."""
+        return self.streams[0]
+
+    def stream_asked(self, asked: Asked) -> StreamShape:
+        """Return the form of stream that a request asks for."""
+        return self.streams[self.stream_for(asked)]
+
+    def stream_of(self, head: ResponseHead, asked: Asked) -> StreamShape | None:
+        """Return how a response's stream is written; None if it is no stream that is known."""
+        kind = media_type(head)
+        if head.status != 200 or not kind:
+            return None
+        found = [each for each in self.streams if kind in each.framing.content_types]
+        # JSON is a stream only if the request asked for one.
+        return found[0] if found and (kind != "application/json" or asked.stream) else None
+
+    def unknown_stream(self, head: ResponseHead, asked: Asked) -> str | None:
+        """Return the media type of a response that is a stream in a form that is not known here.
+
+        None if it is no stream, or one that is known.
+        """
+        kind = media_type(head)
+        is_stream = head.status == 200 and (kind in FRAMINGS or kind in _UNKNOWN)
+        return kind if is_stream and self.stream_of(head, asked) is None else None
+
+    def ends_with(self, event: StreamEvent | None) -> bool:
+        """Return True if an event is the last of a whole stream."""
+        return event is not None and any(each.is_terminator(event) for each in self.streams)
 
 
 @frozen
@@ -207,7 +299,8 @@ class Provider:
 
     name: str
     hosts: tuple[str, ...]
-    """Its hosts, in lower case."""
+    """Its hosts, in lower case; in one that is a pattern, ``*`` stands for any text. The first may
+    serve as an example."""
     paths: re.Pattern[str]
     """Its paths that no other API is known to have; on any host they are taken for its own."""
     draw_fields: Callable[[Uniform, float, Asked], Fields] = field(repr=False)
@@ -225,12 +318,8 @@ class Provider:
     """Headers of the rate limits, those of `Failure.exhausted` with nothing left."""
     retry_headers: Callable[[Failure], Headers] = field(repr=False)
     """Headers that tell a client whether and when to try again."""
-    shape: Callable[[str], StreamShape] = field(repr=False)
-    """The shape of the streams of a path; the plain one where none is known."""
-    minimal_response: Callable[[Asked, Fields, Uniform], bytes] = field(repr=False)
-    """Makes the smallest valid document for a request."""
-    usage: Callable[[Any], Usage | None] = field(repr=False)
-    """Reads the tokens that a whole answer (a JSON value) took."""
+    shapes: tuple[Shape, ...] = field(repr=False)
+    """What it speaks. The last is for all paths that no other has."""
     failures: Mapping[str, Failure] = field(repr=False)
     """Errors of the API's own by name."""
     pages: Mapping[str, ErrorPage] = field(repr=False)
@@ -264,15 +353,30 @@ class Provider:
         """Return True if the API calls an answer transient or throttled: trying again may help."""
         return is_transient(head, self.transient)
 
-    def recognises(self, host: str, path: str) -> bool:
-        """Return True if a request to a host (lower case) and a path (no query) is for this API."""
-        return self.paths.fullmatch(path) is not None or host in self.hosts
+    @cached_property
+    def _host_pattern(self) -> re.Pattern[str]:
+        return re.compile("|".join(fnmatch.translate(host) for host in self.hosts) or "(?!)")
 
-    def stream_kind(self, path: str, head: ResponseHead) -> StreamShape | None:
-        """Return the shape of an answer's stream; None if the answer is no stream."""
-        if head.status != 200 or not is_event_stream(head):
-            return None
-        return self.shape(path)
+    def has_host(self, host: str) -> bool:
+        """Return True if a host (in lower case) is the API's own."""
+        return self._host_pattern.fullmatch(host) is not None
+
+    def has_shape(self, path: str) -> bool:
+        """Return True if it is known what the API speaks at a path."""
+        return any(shape.paths.fullmatch(path) for shape in self.shapes[:-1])
+
+    def shape_of(self, path: str) -> Shape:
+        """Return what the API speaks at a path."""
+        known = (shape for shape in self.shapes[:-1] if shape.paths.fullmatch(path))
+        return next(known, self.shapes[-1])
+
+    def asked(self, path: str, document: Any, host: str, query: str = "") -> Asked:
+        """Return what a response to a request depends on.
+
+        ``document`` is its body as a JSON value; what is no object counts as none.
+        """
+        body = document if isinstance(document, dict) else None
+        return Asked(path, body, host, query, self.shape_of(path))
 
     def error_headers(self, failure: Failure, fields: Fields) -> Headers:
         """Return all headers of an error but Date, Content-Type, and what frames the body."""
@@ -284,28 +388,3 @@ class Provider:
             *limits,
             *self.identity_headers(fields, failure.status),
         )
-
-
-def is_event_stream(head: ResponseHead) -> bool:
-    """Return True if a response is a stream of server-sent events, by its Content-Type."""
-    value = find_header(head.headers, b"content-type") or b""
-    return value.partition(b";")[0].strip().lower() == b"text/event-stream"
-
-
-_STREAMS = frozenset({
-    "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
-    "application/stream+json", "application/json-seq", "application/vnd.amazon.eventstream",
-})  # fmt: skip
-"""Content types of streams that are not of server-sent events: Ollama's, Amazon Bedrock's, …"""
-
-
-def unknown_stream(head: ResponseHead, path: str) -> str | None:
-    """Return the content type of an answer that is a stream in a form that is not known.
-
-    None if it is no stream, or one of server-sent events. Gemini's answer to
-    ``:streamGenerateContent`` is a JSON array, piece by piece, unless events are asked for.
-    """
-    value = find_header(head.headers, b"content-type") or b""
-    kind = value.partition(b";")[0].strip().lower().decode("latin-1")
-    of_gemini = kind == "application/json" and path.endswith(":streamGenerateContent")
-    return kind if head.status == 200 and (kind in _STREAMS or of_gemini) else None

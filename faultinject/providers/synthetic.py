@@ -37,11 +37,11 @@ def synthetic_response(
 ) -> SyntheticResponse:
     """Make the answer; with ``close`` it is the connection's last."""
     if asked.stream:
-        shape = provider.shape(asked.path)
+        shape = provider.shape_of(asked.path).stream_asked(asked)
         pieces, kind = shape.minimal(asked, fields, uniform), shape.content_type
         framing: Headers = ((b"Transfer-Encoding", b"chunked"),)
     else:
-        pieces, kind = [provider.minimal_response(asked, fields, uniform)], "application/json"
+        pieces, kind = [provider.shape_of(asked.path).minimal_response(asked, fields, uniform)], "application/json"
         framing = ((b"Content-Length", b"%d" % len(pieces[0])),)
     moment = datetime.fromtimestamp(int(fields.now_seconds), UTC)
     date = format_datetime(moment, usegmt=True).encode()

@@ -20,7 +20,7 @@ from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.net.relay import Relayed, relay
 from faultinject.net.streams import send_close_notify
 from faultinject.net.timeouts import Timeout
-from faultinject.providers.framing.sse import StreamTail
+from faultinject.providers.framing import Tail
 from faultinject.providers.known import provider_for
 from faultinject.proxy.exchange_end import ExchangeEnd, is_good
 from faultinject.proxy.fault_filter import FaultFilter
@@ -179,7 +179,7 @@ class Exchange:
         self,
         request: RequestHead,
         origin: Origin,
-        tail: StreamTail | None,
+        tail: Tail | None,
         error: ClientGoneError,
     ) -> None:
         """Set the outcome of an exchange whose client left before the response's end.
@@ -187,7 +187,7 @@ class Exchange:
         Most clients close the connection at a stream's last event: those have all of it.
         """
         path = request.target.partition(b"?")[0].decode("ascii", "backslashreplace")
-        shape = provider_for(origin.authority.host, path).shape(path)
+        shape = provider_for(origin.authority.host, path).shape_of(path)
         if tail is not None and shape.ends_with(tail.last):
             self.outcome, self.answered = self._passed_on, True
         else:

@@ -27,7 +27,7 @@ from faultinject.http.headers import is_encoded, reframed
 from faultinject.http.message import End, Part, ResponseHead, find_header
 from faultinject.net.streams import CloseMode
 from faultinject.net.timeouts import Timeout
-from faultinject.providers.provider import Asked, Fields, Provider, unknown_stream
+from faultinject.providers.provider import Asked, Fields, Provider
 from faultinject.proxy.disconnect import ClientWatch
 from faultinject.proxy.lookahead import FEW, MANY, writes_ahead
 from faultinject.proxy.upstream.lease import Lease
@@ -240,10 +240,11 @@ class FaultFilter:
         fields = self.fields()
         if request_id := find_header(head.headers, self.provider.request_id_header):
             fields = evolve(fields, request_id=request_id.decode("latin-1"))
-        shape = self.provider.stream_kind(self.asked.path, head)
+        spoken = self.provider.shape_of(self.asked.path)
+        shape = spoken.stream_of(head, self.asked)
         answer = ResponseInfo(
             self.provider, shape, is_encoded(head), fields, plan.numbers,
-            unknown_stream(head, self.asked.path),
+            spoken.unknown_stream(head, self.asked),
         )  # fmt: skip
         return build_faults(plan.stream, plan.breaks, answer)
 

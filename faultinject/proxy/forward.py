@@ -24,8 +24,8 @@ from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.net.streams import LINGER_SECONDS
 from faultinject.net.tasks import run_with_watcher
 from faultinject.net.timeouts import Timeout
-from faultinject.providers.framing.sse import StreamTail
-from faultinject.providers.provider import is_event_stream
+from faultinject.providers.framing import Tail
+from faultinject.providers.provider import framing_of
 from faultinject.proxy.disconnect import ClientWatch
 from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.proxy.upstream.dial import Origin
@@ -78,7 +78,7 @@ class Forwarding:
     """Called when the response is complete; the request may not be."""
     status: int | None = None
     """The status that the client was sent."""
-    stream_tail: StreamTail | None = None
+    stream_tail: Tail | None = None
     """The last that the client was sent of a stream of server-sent events."""
     _request: RequestHead = field(init=False)
     """As the upstream is sent it."""
@@ -305,9 +305,14 @@ class Forwarding:
         """Remember the tail of a stream, once the client was sent it."""
         for part in parts:
             if isinstance(part, ResponseHead):
-                self.stream_tail = StreamTail() if is_event_stream(part) else None
+                self.stream_tail = _tail_of(part)
             elif self.stream_tail is not None and isinstance(part, bytes):
                 self.stream_tail.observe(part)
+
+
+def _tail_of(head: ResponseHead) -> Tail | None:
+    framing = framing_of(head)
+    return None if framing is None or framing.tail is None else framing.tail()
 
 
 def _unanswered(request: RequestHead, error: UpstreamError) -> UnansweredError:

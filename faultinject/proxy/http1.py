@@ -21,7 +21,7 @@ from faultinject.http.message import RequestHead, ResponseHead
 from faultinject.net.streams import CloseMode, send_close_notify
 from faultinject.net.tasks import run_with_watcher
 from faultinject.observed import Observed
-from faultinject.providers.provider import is_event_stream, unknown_stream
+from faultinject.providers.provider import framing_of
 from faultinject.proxy.decision import Decision
 from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.observe import copied, end_attempt, observe
@@ -216,7 +216,8 @@ class Http1Session:
         runtime, rules = self.session.runtime, self.session.runtime.rule_set
         if head is None or not (rules.asks_for_streams or rules.harms_streams):
             return
-        if (kind := unknown_stream(head, facts.path)) is not None:
+        spoken = facts.provider.shape_of(facts.path)
+        if (kind := spoken.unknown_stream(head, facts.asked)) is not None:
             runtime.warn_once(
                 f"{facts.host} answers with a stream of {kind}, which is not recognised: rules for"
                 " streams do nothing to it"
@@ -341,7 +342,7 @@ class Http1Session:
 
 def _unasked(head: ResponseHead, facts: Facts) -> bool:
     """Return True if a response is a stream though the request's body does not ask for one."""
-    return head.status == 200 and is_event_stream(head) and not facts.stream
+    return head.status == 200 and framing_of(head) is not None and not facts.stream
 
 
 async def _perform(exchange: Exchange, decision: Decision, origin: Origin) -> None:

@@ -14,8 +14,6 @@ from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.faults.stream import CutStream, ResetStream
 from faultinject.http.headers import uncompressed
 from faultinject.http.message import End, Part, RequestHead
-from faultinject.providers.known import provider_for
-from faultinject.providers.provider import Asked
 from faultinject.providers.synthetic import SPACING_SECONDS, document_of, synthetic_response
 from faultinject.proxy.disconnect import ClientWatch
 from faultinject.proxy.exchange import Exchange
@@ -27,15 +25,14 @@ from faultinject.rules.facts import Facts
 
 def fault_filter_of(exchange: Exchange, plan: Plan, facts: Facts) -> FaultFilter:
     """Return the fault filter for a plan in an exchange."""
-    document = facts.json if facts.body else None
     return FaultFilter(
         exchange.client,
         exchange.lease,
         exchange.timeout,
         exchange.limits,
         plan,
-        provider_for(facts.host, facts.path),
-        Asked(facts.path, document if isinstance(document, dict) else None, facts.host),
+        facts.provider,
+        facts.asked,
         exchange.client_left,
         has_body=facts.method != "HEAD",
         before_last=None if exchange.on_end is None else exchange.before_last,

@@ -99,7 +99,7 @@ def _shown(rule: Rule, fault: Fault, provider: Provider, example: Example) -> Sh
     if rule.match.tools is None or not rule.match.tools:
         document.pop("tools", None)
     host = provider.hosts[0] if provider.hosts else "api.example.com"
-    asked = Asked(example.path, document, host)
+    asked = provider.asked(example.path, document, host)
     return Shown(example.path, stream, "".join(_Preview(rule, fault, provider, asked).lines()))
 
 
@@ -152,7 +152,7 @@ class _Preview:
         uniform = self._numbers("made answer")
         marker = self.rule.id if self.fault.made_stream else None  # a real answer has none
         made = synthetic_response(self.provider, self.asked, fields, uniform, marker, close=False)
-        shape = self.provider.stream_kind(self.asked.path, made.head)
+        shape = self.provider.shape_of(self.asked.path).stream_of(made.head, self.asked)
         answer = ResponseInfo(self.provider, shape, False, fields, self._numbers)
         what = build_faults(self.fault.stream, self.fault.breaks, answer)
         yield from _part(made.head)

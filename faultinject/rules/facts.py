@@ -20,7 +20,7 @@ from faultinject.http.cors import is_preflight
 from faultinject.http.message import RequestHead
 from faultinject.matchers import MISSING
 from faultinject.providers.known import kind_of, provider_for
-from faultinject.providers.provider import Provider
+from faultinject.providers.provider import Asked, Provider
 
 USER_AGENT = b"user-agent"
 RETRY_COUNT = b"x-stainless-retry-count"
@@ -59,6 +59,7 @@ class Facts:
     _headers: dict[bytes, tuple[bytes, ...]] | None = field(default=None, init=False, repr=False)
     _json: Any = field(default=_UNREAD, init=False, repr=False)
     _path: str | None = field(default=None, init=False, repr=False)
+    _asked: Asked | None = field(default=None, init=False, repr=False)
     _kind: Any = field(default=_UNREAD, init=False, repr=False)
 
     def counted(self, attempt: int, call: str) -> Facts:
@@ -162,24 +163,35 @@ class Facts:
         return self._json
 
     @property
+    def asked(self) -> Asked:
+        """What a response to the request depends on; its body is JSON, or counts as none."""
+        if self._asked is not None:
+            return self._asked
+        query = self.head.target.partition(b"?")[2].decode("ascii", "backslashreplace")
+        asked = self.provider.asked(self.path, self.json, self.host, query)
+        if self.body is not None:  # else it may yet be added
+            self._asked = asked
+        return asked
+
+    @property
     def model(self) -> str | None:
-        """The model that the body names, if any."""
-        model = self._member("model")
-        return model if isinstance(model, str) else None
+        """The model that the request names, if any."""
+        return self.asked.named_model
 
     @property
     def stream(self) -> bool:
-        """Whether the body asks for a streamed response."""
-        return self._member("stream") is True
+        """Whether the request asks for a streamed response."""
+        return self.asked.stream
+
+    @property
+    def shape(self) -> str:
+        """The name of what is spoken at the request's path."""
+        return self.provider.shape_of(self.path).name
 
     @property
     def tools(self) -> tuple[str, ...]:
         """The names of the tools that the body offers; one that has no name goes by its type."""
         return tools_in(self.json)
-
-    def _member(self, key: str) -> Any:
-        document = self.json
-        return document.get(key) if isinstance(document, dict) else None
 
 
 def _grouped(pairs: Iterable[tuple[T, T]]) -> dict[T, tuple[T, ...]]:

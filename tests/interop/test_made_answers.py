@@ -41,7 +41,7 @@ class Api:
         """Return status, type and body."""
         provider = provider_for("localhost", path)
         asked, uniform = Asked(path, document), Random(1).random
-        fields, shape = provider.draw_fields(uniform, 1.7e9, asked), provider.shape(path)
+        fields, shape = provider.draw_fields(uniform, 1.7e9, asked), provider.shape_of(path)
         if self.failure is not None and self.events is None:
             body = provider.error_body(self.failure, fields)
             return self.failure.status, provider.error_content_type, body

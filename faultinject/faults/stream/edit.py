@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from attrs import frozen
 
 from faultinject.faults.transform import Act, Action, Send, StreamAction
-from faultinject.providers.framing import Decoder, StreamEvent
+from faultinject.providers.framing import Decoder, Framing, StreamEvent
 from faultinject.providers.provider import Uniform
 
 
@@ -47,7 +47,6 @@ class Garble(StreamAction):
 Edit = Callable[[StreamEvent], bytes]
 """Returns what is sent instead of an event."""
 
-_DATA = re.compile(rb"(?:\A|(?<=[\r\n]))data:([^\r\n]*)")
 _QUOTE, _VISIBLE = re.compile(b'"'), re.compile(rb"\S")
 
 
@@ -61,20 +60,20 @@ def duplicate(event: StreamEvent) -> bytes:
     return event.raw + event.missing_end + event.raw
 
 
-def garbler(uniform: Uniform) -> Edit:
+def garbler(uniform: Uniform, framing: Framing) -> Edit:
     """Return what changes one byte of an event's data so that it is no JSON any more.
 
     The byte is a quote, one of all at random: without it, the others cannot pair off any more.
-    Where there is none, it is the data's first byte.
+    Where there is none, it is the data's first byte. A checksum of the framing stays right.
     """
 
     def garble(event: StreamEvent) -> bytes:
         number, raw = uniform(), bytearray(event.raw)
-        spans = [found.span(1) for found in _DATA.finditer(event.raw)]
+        spans = framing.data_spans(event.raw)
         quotes = _places(_QUOTE, event.raw, spans)
         if candidates := quotes or _places(_VISIBLE, event.raw, spans)[:1]:
             raw[candidates[int(number * len(candidates))]] = ord("~")
-        return bytes(raw)
+        return framing.sealed(bytes(raw))
 
     return garble
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from attrs import evolve
+
 from faultinject.providers import gateway, generic
 from faultinject.providers.anthropic import errors, headers, messages, stream
 from faultinject.providers.anthropic.errors import error_type, reason_phrase
 from faultinject.providers.documents import compact, member, read_usage
 from faultinject.providers.gateway import cloudflare_headers
-from faultinject.providers.provider import TRANSIENT, ErrorPage, Provider, StreamShape, Usage
+from faultinject.providers.provider import TRANSIENT, ErrorPage, Provider, Shape, Usage
 
 
 def _edge(name: str, status: int, kind: str, message: str, evidence: str) -> ErrorPage:
@@ -48,10 +50,6 @@ _PAGES = {
 } | gateway.PAGES
 
 
-def _shape(path: str) -> StreamShape:
-    return stream.SHAPE if path.endswith("/v1/messages") else generic.SHAPE
-
-
 def _usage(document: Any) -> Usage | None:
     return read_usage(member(document, "usage"))
 
@@ -69,9 +67,17 @@ PROVIDER = Provider(
     identity_headers=headers.identity_headers,
     rate_limit_headers=headers.rate_limit_headers,
     retry_headers=headers.retry_headers,
-    shape=_shape,
-    minimal_response=messages.minimal_response,
-    usage=_usage,
+    shapes=(
+        Shape(
+            "messages",
+            re.compile(r".*/v1/messages"),
+            messages.minimal_response,
+            (stream.STREAM,),
+            _usage,
+        ),
+        # Among others, the counting of tokens.
+        evolve(generic.SHAPE, minimal_response=messages.minimal_response, usage=_usage),
+    ),
     failures=errors.FAILURES,
     pages=_PAGES,
     transient=TRANSIENT | {409},  # its SDKs try again after a conflict

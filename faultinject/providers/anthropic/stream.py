@@ -19,7 +19,7 @@ from faultinject.providers.anthropic.messages import (
 )
 from faultinject.providers.documents import member, read_usage
 from faultinject.providers.framing import StreamEvent
-from faultinject.providers.framing.sse import SseDecoder
+from faultinject.providers.framing.sse import SSE
 from faultinject.providers.provider import Failure, Fields, StreamShape, Uniform, Usage
 
 
@@ -93,9 +93,8 @@ class MessagesProgress:
         return [padded(document, uniform) for document in documents]
 
 
-SHAPE = StreamShape(
-    name="messages",
-    decoder=SseDecoder,
+STREAM = StreamShape(
+    framing=SSE,
     is_terminator=lambda event: event.name == "message_stop",
     progress=MessagesProgress,
     minimal=minimal_stream,

@@ -3,6 +3,6 @@
 One module a wire format.
 """
 
-from faultinject.providers.framing.decoder import Decoder, StreamEvent
+from faultinject.providers.framing.decoder import Decoder, Framing, StreamEvent, Tail
 
-__all__ = ["Decoder", "StreamEvent"]
+__all__ = ["Decoder", "Framing", "StreamEvent", "Tail"]

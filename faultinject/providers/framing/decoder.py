@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Protocol
 
 from attrs import field, frozen
+
+KEPT_BYTES = 16 * 1024
+"""So much of its last event a `Tail` keeps."""
 
 
 @frozen
@@ -34,6 +38,17 @@ class StreamEvent:
             return None
 
 
+class Tail(Protocol):
+    """Remembers the last event of a stream that is only passed on, and whether it has ended."""
+
+    def observe(self, data: bytes) -> None:
+        """Take note of the next bytes of the stream, cut anywhere."""
+
+    @property
+    def last(self) -> StreamEvent | None:
+        """The last event, its first `KEPT_BYTES`; None if it has not ended, or none came."""
+
+
 class Decoder(Protocol):
     """Cuts a stream into events, as its bytes come.
 
@@ -57,3 +72,23 @@ class Decoder(Protocol):
 
         Nothing is fed afterwards.
         """
+
+
+def _unchanged(event: bytes) -> bytes:
+    return event
+
+
+@frozen
+class Framing:
+    """One way to write a stream of events as bytes."""
+
+    name: str
+    content_types: frozenset[str]
+    """The media types of such streams, in lower case."""
+    decoder: Callable[[], Decoder] = field(repr=False)
+    data_spans: Callable[[bytes], list[tuple[int, int]]] = field(repr=False)
+    """Returns where, in the bytes of an event, its data begins and ends."""
+    tail: Callable[[], Tail] | None = field(default=None, repr=False)
+    """None if the last event cannot be known but by reading the whole stream."""
+    sealed: Callable[[bytes], bytes] = field(default=_unchanged, repr=False)
+    """Returns an event whose data was changed in its place, with a checksum that is right."""

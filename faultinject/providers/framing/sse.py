@@ -9,7 +9,7 @@ import re
 
 from attrs import evolve
 
-from faultinject.providers.framing.decoder import StreamEvent
+from faultinject.providers.framing.decoder import KEPT_BYTES, Framing, StreamEvent
 
 EVENT_BYTES = 8 * 1024 * 1024
 """The largest event that is waited for. The largest known ones hold a picture or the text of a
@@ -172,12 +172,8 @@ def comment(text: str) -> bytes:
     return b": " + text.encode() + b"\n\n"
 
 
-_KEPT_BYTES = 1024
-"""So much of an event is kept: its name, and the beginning of its data."""
-
-
-class StreamTail:
-    """Remembers how the last event begins, and whether it has ended."""
+class SseTail:
+    """A `Tail`: the last event, whose lines end in LF or CRLF."""
 
     def __init__(self) -> None:
         self._block = b""
@@ -185,7 +181,7 @@ class StreamTail:
         self._line_ends = b""  # what may become the blank line that ends the event
 
     def observe(self, data: bytes) -> None:
-        """Take note of the next bytes of the stream, cut anywhere; lines end in LF or CRLF."""
+        """Take note of the next bytes of the stream, cut anywhere."""
         text = (self._line_ends + data).replace(b"\r\n", b"\n")
         if self._ended:
             text = text.lstrip(b"\n")
@@ -196,13 +192,33 @@ class StreamTail:
         boundary = text.rfind(b"\n\n", 0, end)
         if boundary >= 0 or self._ended:
             start = boundary + 2 if boundary >= 0 else 0
-            self._block = text[start : min(end, start + _KEPT_BYTES)]
+            self._block = text[start : min(end, start + KEPT_BYTES)]
         else:
-            self._block += text[: min(end, _KEPT_BYTES - len(self._block))]
+            self._block += text[: min(end, KEPT_BYTES - len(self._block))]
         self._line_ends = b"" if ended else text[end:]
         self._ended = ended
 
     @property
-    def last(self) -> bytes | None:
-        """How the last event begins, with a blank line behind it; None if it has not ended."""
-        return self._block + b"\n\n" if self._ended else None
+    def last(self) -> StreamEvent | None:
+        """The last event, as much of it as is kept; None if it has not ended, or none came."""
+        if not (self._ended and self._block):
+            return None
+        piece = _piece(self._block, self._block)
+        return piece if piece.is_event else None
+
+
+_DATA = re.compile(rb"(?:\A|(?<=[\r\n]))data:([^\r\n]*)")
+
+
+def _spans(block: bytes) -> list[tuple[int, int]]:
+    return [found.span(1) for found in _DATA.finditer(block)]
+
+
+SSE = Framing(
+    name="sse",
+    content_types=frozenset({"text/event-stream"}),
+    decoder=SseDecoder,
+    data_spans=_spans,
+    tail=SseTail,
+)
+"""A block of lines an event."""

@@ -9,33 +9,20 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from attrs import evolve
+
 from faultinject.http.message import standard_phrase
 from faultinject.providers import gateway, generic
 from faultinject.providers.documents import member, read_usage
 from faultinject.providers.openai import chat, errors, headers, responses
 from faultinject.providers.provider import (
     TRANSIENT,
-    Asked,
-    Fields,
     Provider,
-    StreamShape,
-    Uniform,
+    Shape,
     Usage,
 )
 
 __all__ = ["PROVIDER"]
-
-
-def _shape(path: str) -> StreamShape:
-    if path.endswith("/completions"):
-        return chat.SHAPE
-    return responses.SHAPE if path.endswith("/responses") else generic.SHAPE
-
-
-def _minimal_response(asked: Asked, fields: Fields, uniform: Uniform) -> bytes:
-    of_responses = asked.path.endswith("/responses")
-    minimal = responses.minimal_response if of_responses else chat.minimal_response
-    return minimal(asked, fields, uniform)
 
 
 def _usage(document: Any) -> Usage | None:
@@ -56,9 +43,23 @@ PROVIDER = Provider(
     identity_headers=headers.identity_headers,
     rate_limit_headers=headers.rate_limit_headers,
     retry_headers=headers.retry_headers,
-    shape=_shape,
-    minimal_response=_minimal_response,
-    usage=_usage,
+    shapes=(
+        Shape(
+            "chat",
+            re.compile(r".*/completions"),
+            chat.minimal_response,
+            (chat.STREAM,),
+            _usage,
+        ),
+        Shape(
+            "responses",
+            re.compile(r".*/responses"),
+            responses.minimal_response,
+            (responses.STREAM,),
+            _usage,
+        ),
+        evolve(generic.SHAPE, minimal_response=chat.minimal_response, usage=_usage),
+    ),
     failures=errors.FAILURES,
     pages=gateway.PAGES,
     transient=TRANSIENT | {409},  # its SDKs try again after a conflict

@@ -25,7 +25,7 @@ from faultinject.providers.documents import (
     words,
 )
 from faultinject.providers.framing import StreamEvent
-from faultinject.providers.framing.sse import SseDecoder, encode
+from faultinject.providers.framing.sse import SSE, encode
 from faultinject.providers.openai.errors import failure_error
 from faultinject.providers.provider import Asked, Failure, Fields, StreamShape, Uniform, Usage
 
@@ -204,9 +204,8 @@ class ChatProgress:
         return [*events, DONE]
 
 
-SHAPE = StreamShape(
-    name="chat",
-    decoder=SseDecoder,
+STREAM = StreamShape(
+    framing=SSE,
     is_terminator=lambda event: event.data == b"[DONE]",
     progress=ChatProgress,
     minimal=minimal_stream,

@@ -19,7 +19,7 @@ from faultinject.providers.documents import (
     words,
 )
 from faultinject.providers.framing import StreamEvent
-from faultinject.providers.framing.sse import SseDecoder
+from faultinject.providers.framing.sse import SSE
 from faultinject.providers.openai.chat import called
 from faultinject.providers.openai.errors import failure_error
 from faultinject.providers.provider import Asked, Failure, Fields, StreamShape, Uniform, Usage
@@ -313,9 +313,8 @@ class ResponsesProgress:
         ]
 
 
-SHAPE = StreamShape(
-    name="responses",
-    decoder=SseDecoder,
+STREAM = StreamShape(
+    framing=SSE,
     is_terminator=lambda event: event.name in _ENDS,
     progress=ResponsesProgress,
     minimal=minimal_stream,

@@ -95,7 +95,7 @@ def errors(provider: Provider) -> Iterator[str]:
 
 def streams(provider: Provider, path: str) -> Iterator[str]:
     """Return the streams of a path, whole and harmed, and what comes without a stream."""
-    shape = provider.shape(path)
+    shape = provider.shape_of(path)
     for tools in (False, True) if path in _TOOLS else (False,):
         asked = asked_of(provider, path, tools=tools)
         fields = fields_of(provider, asked)
@@ -121,7 +121,7 @@ def files() -> dict[str, str]:
     made = {f"{provider.name}-errors.txt": "".join(errors(provider)) for provider in PROVIDERS}
     for provider in PROVIDERS:
         for path in PATHS[provider.name]:
-            name = provider.shape(path).name
+            name = provider.shape_of(path).name
             prefix = provider.name if name == provider.name else f"{provider.name}-{name}"
             made[f"{prefix}-streams.txt"] = "".join(streams(provider, path))
     pages = (heading(name) + page(PROVIDERS[0], it) for name, it in gateway.PAGES.items())

@@ -30,14 +30,14 @@ from tests.unit.providers.support import NOW_SECONDS, events_of, fields_of, pass
 every_provider = pytest.mark.parametrize("provider", PROVIDERS, ids=lambda p: p.name)
 SHAPES = [(p, path) for p in PROVIDERS for path in PATHS[p.name]]
 every_shape = pytest.mark.parametrize(
-    ("provider", "path"), SHAPES, ids=[provider.shape(path).name for provider, path in SHAPES]
+    ("provider", "path"), SHAPES, ids=[provider.shape_of(path).name for provider, path in SHAPES]
 )
 
 
 def minimal(provider: Provider, path: str) -> list[bytes]:
     """Return the smallest stream for a request."""
     asked = asked_of(provider, path)
-    return provider.shape(path).minimal(asked, fields_of(provider, asked), uniform())
+    return provider.shape_of(path).minimal(asked, fields_of(provider, asked), uniform())
 
 
 # Which one
@@ -167,14 +167,14 @@ def test_streams_are_known_by_their_head(
     """A 200 of the type of event streams is one; its shape is that of the path."""
     headers = () if content_type is None else ((b"CONTENT-type", content_type),)
     head = ResponseHead(status, b"", headers)
-    assert provider.stream_kind(path, head) is (provider.shape(path) if stream else None)
+    assert provider.stream_kind(path, head) is (provider.shape_of(path) if stream else None)
     assert is_event_stream(head) == (stream or status == 529)
 
 
 @every_provider
 def test_streams_of_other_paths_are_plain(provider: Provider) -> None:
     """Points can be counted in any stream."""
-    assert provider.shape("/v1/files").name == "plain"
+    assert provider.shape_of("/v1/files").name == "plain"
 
 
 @pytest.mark.parametrize("document", [None, [], "text", {"model": 5, "stream": 1}])
@@ -188,7 +188,7 @@ def test_a_request_that_says_nothing(document: object) -> None:
             given = evolve(asked, path=path)
             fields = fields_of(provider, given)
             assert json.loads(provider.minimal_response(given, fields, uniform()))
-            assert provider.shape(path).minimal(given, fields, uniform())
+            assert provider.shape_of(path).minimal(given, fields, uniform())
 
 
 def test_a_models_name_of_any_length() -> None:
@@ -288,7 +288,7 @@ def test_fields_take_the_same_draws(provider: Provider) -> None:
 
 def shape_of(provider: Provider, path: str) -> StreamShape:
     """Return a shape."""
-    return provider.shape(path)
+    return provider.shape_of(path)
 
 
 @every_shape
