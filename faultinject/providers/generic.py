@@ -157,7 +157,9 @@ _STREAMS = (
         comment("ping"),
         "text/event-stream; charset=utf-8",
     ),
-    _stream(NDJSON, lambda document, _: ndjson.encode(compact(document)), None, "application/x-ndjson"),
+    _stream(
+        NDJSON, lambda document, _: ndjson.encode(compact(document)), None, "application/x-ndjson"
+    ),
     _stream(AWS_EVENT_STREAM, _frame, None, "application/vnd.amazon.eventstream"),
 )
 """Many APIs end their events with ``[DONE]``; it is known by that, if at all."""

@@ -210,9 +210,7 @@ def media_type(head: ResponseHead) -> str:
 
 
 FRAMINGS = {
-    kind: framing
-    for framing in (SSE, NDJSON, AWS_EVENT_STREAM)
-    for kind in framing.content_types
+    kind: framing for framing in (SSE, NDJSON, AWS_EVENT_STREAM) for kind in framing.content_types
 }
 """How streams are written that can be told by their media type."""
 

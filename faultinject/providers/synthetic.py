@@ -41,7 +41,10 @@ def synthetic_response(
         pieces, kind = shape.minimal(asked, fields, uniform), shape.content_type
         framing: Headers = ((b"Transfer-Encoding", b"chunked"),)
     else:
-        pieces, kind = [provider.shape_of(asked.path).minimal_response(asked, fields, uniform)], "application/json"
+        pieces, kind = (
+            [provider.shape_of(asked.path).minimal_response(asked, fields, uniform)],
+            "application/json",
+        )
         framing = ((b"Content-Length", b"%d" % len(pieces[0])),)
     moment = datetime.fromtimestamp(int(fields.now_seconds), UTC)
     date = format_datetime(moment, usegmt=True).encode()

@@ -112,7 +112,7 @@ class Candidates:
             return self._rules
         document = facts.json
         if isinstance(document, dict):
-            found = [read(document) for read in self._reads]
+            found = [read(facts) for read in self._reads]
         elif document is MISSING:
             found = []
         else:  # JSON that is not an object, which no API takes

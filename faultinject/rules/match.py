@@ -10,11 +10,11 @@ from attrs import field, frozen
 
 from faultinject.authority import TargetPattern
 from faultinject.matchers import MISSING, AnyOf, JsonMatcher, JsonPath
-from faultinject.rules.facts import USER_AGENT, Facts, tools_in
+from faultinject.rules.facts import USER_AGENT, Facts
 
 Condition = Callable[[Facts], bool]
-Read = Callable[[dict[str, Any]], object]
-"""Returns what a condition reads in a JSON object."""
+Read = Callable[[Facts], object]
+"""Returns what a condition reads in a body that is a JSON object."""
 
 
 @frozen
@@ -39,6 +39,8 @@ class Match:
     path: AnyOf | None = None
     providers: tuple[str, ...] | None = None
     """The names of APIs, see `faultinject.providers`."""
+    shapes: tuple[str, ...] | None = None
+    """What is spoken at the path: the names of shapes, see `faultinject.providers`."""
     model_call: bool | None = None
     """Whether a model is asked to generate, see `Facts.kind`."""
     housekeeping: bool | None = None
@@ -98,7 +100,7 @@ class Match:
 
     def _route_conditions(self) -> Iterator[Condition]:
         hosts, methods, path, providers = self.hosts, self.methods, self.path, self.providers
-        model_call, housekeeping = self.model_call, self.housekeeping
+        shapes, model_call, housekeeping = self.shapes, self.model_call, self.housekeeping
         if hosts is not None:
             yield _host(hosts)
         if methods is not None:
@@ -107,6 +109,8 @@ class Match:
             yield lambda facts: path.holds(facts.path)
         if providers is not None:
             yield lambda facts: facts.provider.name in providers
+        if shapes is not None:
+            yield lambda facts: facts.shape in shapes
         if model_call is not None:
             yield lambda facts: (facts.kind == "model") is model_call
         if housekeeping is not None:
@@ -193,18 +197,18 @@ def _json(test: JsonMatcher) -> Condition:
 # of a dictionary.
 
 _MEMBERS: dict[str, Read] = {
-    "model": lambda document: document.get("model"),
-    "stream": lambda document: document.get("stream") is True,
-    "tools": tools_in,
+    "model": lambda facts: facts.model,
+    "stream": lambda facts: facts.stream,
+    "tools": lambda facts: facts.tools,
 }
 
 
 def _json_read(path: JsonPath) -> Read:
-    def read(document: dict[str, Any]) -> object:
-        value = path.find_one(document)
+    def read(facts: Facts) -> object:
+        value = path.find_one(facts.json)
         return type(value), value
 
-    def read_all(document: dict[str, Any]) -> object:
-        return tuple((type(value), value) for value in path.find(document))
+    def read_all(facts: Facts) -> object:
+        return tuple((type(value), value) for value in path.find(facts.json))
 
     return read if path.single else read_all

@@ -41,16 +41,17 @@ class Api:
         """Return status, type and body."""
         provider = provider_for("localhost", path)
         asked, uniform = Asked(path, document), Random(1).random
-        fields, shape = provider.draw_fields(uniform, 1.7e9, asked), provider.shape_of(path)
+        fields, spoken = provider.draw_fields(uniform, 1.7e9, asked), provider.shape_of(path)
+        shape = spoken.stream
         if self.failure is not None and self.events is None:
             body = provider.error_body(self.failure, fields)
             return self.failure.status, provider.error_content_type, body
         if not asked.stream:
-            return 200, "application/json", provider.minimal_response(asked, fields, uniform)
+            return 200, "application/json", spoken.minimal_response(asked, fields, uniform)
         events = shape.minimal(asked, fields, uniform)
         if self.events is not None:
             events, progress = events[: self.events], shape.progress()
-            for event in shape.decoder().feed(b"".join(events)):
+            for event in shape.framing.decoder().feed(b"".join(events)):
                 progress.observe(event)
             failure = self.failure
             events += (

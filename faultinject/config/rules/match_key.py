@@ -11,7 +11,7 @@ from faultinject.config.rules.node import Node
 from faultinject.config.rules.rule_values import header_tests, json_tests, number_tests, text_tests
 from faultinject.config.scalars import one_line
 from faultinject.matchers import AnyOf, JsonMatcher, JsonPath
-from faultinject.providers.known import PROVIDERS
+from faultinject.providers.known import PROVIDERS, SHAPES
 from faultinject.rules.match import Match, Named
 
 Found = TypeVar("Found")
@@ -52,6 +52,10 @@ def _method(node: Node) -> str:
 def _providers(node: Node) -> tuple[str, ...]:
     names = [provider.name for provider in PROVIDERS]
     return tuple(item.word(*names) for item in node.filled_items())
+
+
+def _shapes(node: Node) -> tuple[str, ...]:
+    return tuple(item.word(*SHAPES) for item in node.filled_items())
 
 
 def _path(node: Node) -> AnyOf:
@@ -110,6 +114,7 @@ _READERS: dict[str, Callable[[Node], Any]] = {
     "method": _methods,
     "path": _path,
     "provider": _providers,
+    "shape": _shapes,
     "model_call": Node.flag,
     "housekeeping": Node.flag,
     "query": _query,
@@ -121,6 +126,7 @@ _READERS: dict[str, Callable[[Node], Any]] = {
     "tools": _tools,
     "attempt": number_tests,
 }
-_FIELDS = {"host": "hosts", "method": "methods", "header": "headers", "provider": "providers"}
+_FIELDS = {"host": "hosts", "method": "methods", "header": "headers", "provider": "providers",
+           "shape": "shapes"}  # fmt: skip
 MATCH_KEYS = tuple(_READERS)
 """The keys of ``match``."""

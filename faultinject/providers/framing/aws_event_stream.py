@@ -36,11 +36,14 @@ HeaderTexts = tuple[tuple[str, str], ...]
 def encode(headers: HeaderTexts, payload: bytes) -> bytes:
     """Return a frame. ValueError if a name (255 bytes) or a text (65,535 bytes) is too long."""
     written = b"".join([_header(name.encode(), text.encode()) for name, text in headers])
-    lengths = _LENGTHS.pack(
-        PRELUDE_BYTES + len(written) + len(payload) + CHECKSUM_BYTES, len(written)
-    )
-    frame = lengths + _NUMBER.pack(crc32(lengths)) + written + payload
-    return frame + _NUMBER.pack(crc32(frame))
+    total = PRELUDE_BYTES + len(written) + len(payload) + CHECKSUM_BYTES
+    return sealed(prelude(total, len(written)) + written + payload + bytes(CHECKSUM_BYTES))
+
+
+def prelude(total_bytes: int, header_bytes: int) -> bytes:
+    """Return the beginning of a frame: how long it and its headers are, with their checksum."""
+    lengths = _LENGTHS.pack(total_bytes, header_bytes)
+    return lengths + _NUMBER.pack(crc32(lengths))
 
 
 def _header(name: bytes, text: bytes) -> bytes:
@@ -90,10 +93,10 @@ def header_texts(headers: bytes) -> dict[str, str] | None:
     return found if at == len(headers) else None
 
 
-def frame_bytes(prelude: bytes) -> int | None:
+def frame_bytes(begin: bytes) -> int | None:
     """Return how long a frame is that begins so; None if no frame begins so."""
-    total, header_bytes = _LENGTHS.unpack_from(prelude)
-    right = _NUMBER.unpack_from(prelude, 8)[0] == crc32(prelude[:8])
+    total, header_bytes = _LENGTHS.unpack_from(begin)
+    right = _NUMBER.unpack_from(begin, 8)[0] == crc32(begin[:8])
     room = total - PRELUDE_BYTES - CHECKSUM_BYTES
     possible = header_bytes <= min(room, HEADER_BYTES) and total <= MOST_BYTES
     return total if right and possible else None

@@ -1,7 +1,7 @@
-"""A stream that is one JSON array, whose elements come one by one.
+r"""A stream that is one JSON array, whose elements come one by one.
 
 Gemini answers ``:streamGenerateContent`` so unless events are asked for (``alt=sse``):
-``[{…}``, then ``,\\r\\n{…}`` again and again, and ``]`` at the end.
+``[{…}``, then ``,\r\n{…}`` again and again, and ``]`` at the end.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ class NdjsonTail:
             return
         boundary = text.rfind(b"\n")
         if boundary >= 0 or self._ended:
-            self._line = text[boundary + 1 :][: KEPT_BYTES]
+            self._line = text[boundary + 1 :][:KEPT_BYTES]
         else:
             self._line += text[: KEPT_BYTES - len(self._line)]
         self._ended = b"\n" in data[len(text) :]

@@ -29,7 +29,7 @@ def answer(
     """Return what is known of a stream."""
     fields = provider.draw_fields(numbers("fields"), 1_800_000_000.0, Asked(path))
     fields = evolve(fields, request_id="req_x")
-    return ResponseInfo(provider, provider.shape_of(path), encoded, fields, numbers)
+    return ResponseInfo(provider, provider.shape_of(path).stream, encoded, fields, numbers)
 
 
 def made(

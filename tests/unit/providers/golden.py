@@ -13,7 +13,7 @@ from typing import Any
 from faultinject.http.message import Headers
 from faultinject.providers import gateway
 from faultinject.providers.known import PROVIDERS
-from faultinject.providers.provider import Asked, ErrorPage, Failure, Provider
+from faultinject.providers.provider import Asked, ErrorPage, Failure, Provider, Shape, StreamShape
 from tests.unit.providers.support import MESSAGES, SCHEMA, fields_of, passed, uniform
 
 FOLDER = Path(__file__).parent / "golden"
@@ -22,7 +22,7 @@ PATHS = {
     "openai": ["/v1/chat/completions", "/v1/responses"],
     "plain": ["/orders"],
 }
-"""Where each provider has streams."""
+"""Where each provider has streams, with the query that chooses among their forms."""
 _MODEL = "some-model"
 _TEXT = {"model": _MODEL, "messages": MESSAGES}
 _TOOLS = {
@@ -52,7 +52,18 @@ def asked_of(provider: Provider, path: str, *, tools: bool = False) -> Asked:
     if tools:
         document["tools"] = [_TOOLS[path]]
     host = provider.hosts[0] if provider.hosts else "api.example.com"
-    return Asked(path, document, host)
+    path, _, query = path.partition("?")
+    return provider.asked(path, document, host, query)
+
+
+def shape_at(provider: Provider, path: str) -> Shape:
+    """Return what is spoken at a path with its query."""
+    return provider.shape_of(path.partition("?")[0])
+
+
+def stream_at(provider: Provider, path: str) -> StreamShape:
+    """Return the form of stream that a path with its query asks for."""
+    return shape_at(provider, path).stream_asked(asked_of(provider, path))
 
 
 def heading(name: str) -> str:
@@ -95,22 +106,22 @@ def errors(provider: Provider) -> Iterator[str]:
 
 def streams(provider: Provider, path: str) -> Iterator[str]:
     """Return the streams of a path, whole and harmed, and what comes without a stream."""
-    shape = provider.shape_of(path)
+    spoken, shape = shape_at(provider, path), stream_at(provider, path)
     for tools in (False, True) if path in _TOOLS else (False,):
         asked = asked_of(provider, path, tools=tools)
         fields = fields_of(provider, asked)
         what = "a call of a tool" if tools else "a text"
         events = shape.minimal(asked, fields, uniform())
-        yield heading(f"{what}, whole") + shown(provider.minimal_response(asked, fields, uniform()))
+        yield heading(f"{what}, whole") + shown(spoken.minimal_response(asked, fields, uniform()))
         yield heading(f"{what}, stream") + "".join(shown(event) for event in events)
         within = b"exa" if tools else b" was"
         most = events[: max(n for n, event in enumerate(events) if within in event) + 1]
-        end = passed(shape.progress(), *most).end_early(uniform())
+        end = passed(shape.progress(), *most, framing=shape.framing).end_early(uniform())
         yield heading(f"{what}, early end, after {len(most)} events") + (
             shown(b"".join(end)) if end else "nothing\n"
         )
         for form in shape.error_forms if not tools else ():
-            progress = passed(shape.progress(), *events[:4])
+            progress = passed(shape.progress(), *events[:4], framing=shape.framing)
             raw = progress.error(provider.failures["overloaded"], fields, uniform(), form)
             yield heading(f"error in the stream, form {form}, after 4 events") + shown(raw)
     yield heading("ping") + (shown(shape.ping) if shape.ping else "none\n")
@@ -121,8 +132,12 @@ def files() -> dict[str, str]:
     made = {f"{provider.name}-errors.txt": "".join(errors(provider)) for provider in PROVIDERS}
     for provider in PROVIDERS:
         for path in PATHS[provider.name]:
-            name = provider.shape_of(path).name
-            prefix = provider.name if name == provider.name else f"{provider.name}-{name}"
+            shape, framing = shape_at(provider, path), stream_at(provider, path).framing
+            prefix = (
+                provider.name if shape.name == provider.name else f"{provider.name}-{shape.name}"
+            )
+            if framing is not shape.stream.framing:
+                prefix += f"-{framing.name}"
             made[f"{prefix}-streams.txt"] = "".join(streams(provider, path))
     pages = (heading(name) + page(PROVIDERS[0], it) for name, it in gateway.PAGES.items())
     made["gateway-pages.txt"] = "".join(pages)

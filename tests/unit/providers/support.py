@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from faultinject.providers.framing import StreamEvent
-from faultinject.providers.framing.sse import SseDecoder
+from faultinject.providers.framing import Framing, StreamEvent
+from faultinject.providers.framing.sse import SSE
 from faultinject.providers.provider import Asked, Fields, Progress, Provider, Uniform
 
 NOW_SECONDS = 1754179200.25  # 2025-08-03T00:00:00.25Z
@@ -28,22 +28,22 @@ def fields_of(provider: Provider, asked: Asked | None = None) -> Fields:
     return provider.draw_fields(uniform(), NOW_SECONDS, asked or Asked("/"))
 
 
-def events_of(*pieces: bytes) -> list[StreamEvent]:
+def events_of(*pieces: bytes, framing: Framing = SSE) -> list[StreamEvent]:
     """Return the events of a stream, each of which must be whole."""
-    decoder = SseDecoder()
+    decoder = framing.decoder()
     events = [event for piece in pieces for event in decoder.feed(piece)]
     assert decoder.pending == b""
     assert all(event.is_event for event in events)
     return events
 
 
-def documents_of(*pieces: bytes) -> list[Any]:
+def documents_of(*pieces: bytes, framing: Framing = SSE) -> list[Any]:
     """Return the data of a stream's events, as JSON where it is."""
-    return [event.json for event in events_of(*pieces)]
+    return [event.json for event in events_of(*pieces, framing=framing)]
 
 
-def passed(progress: Progress, *pieces: bytes) -> Progress:
+def passed(progress: Progress, *pieces: bytes, framing: Framing = SSE) -> Progress:
     """Let a stream pass."""
-    for event in events_of(*pieces):
+    for event in events_of(*pieces, framing=framing):
         progress.observe(event)
     return progress

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from faultinject.providers.anthropic.api import PROVIDER
 from faultinject.providers.anthropic.errors import error_body, error_type, reason_phrase
-from faultinject.providers.anthropic.stream import SHAPE
+from faultinject.providers.anthropic.stream import STREAM
 from faultinject.providers.provider import FAKE_MODEL, Asked, Failure, Usage
 from tests.unit.providers.support import MESSAGES, documents_of, fields_of, uniform
 
@@ -147,7 +147,7 @@ def test_details() -> None:
     assert list(body(capped)["error"]) == ["type", "message", "details"]
     assert PROVIDER.retry_headers(capped) == ((b"x-should-retry", b"true"),)
     for failure, details in [(capped, capped.details), (Failure(529), None)]:
-        progress = SHAPE.progress()
+        progress = STREAM.progress()
         [document] = documents_of(progress.error(failure, FIELDS, uniform()))
         assert list(document["error"]) == ["details", "type", "message"]
         assert document["error"]["details"] == details
@@ -165,14 +165,17 @@ def test_what_the_edge_says() -> None:
 
 def test_usage() -> None:
     """A whole message says its tokens."""
-    raw = PROVIDER.minimal_response(ASKED, FIELDS, uniform())
-    assert PROVIDER.usage(json.loads(raw)) == Usage(5, 16)
+    raw = PROVIDER.shape_of(ASKED.path).minimal_response(ASKED, FIELDS, uniform())
+    assert PROVIDER.shape_of(ASKED.path).usage(json.loads(raw)) == Usage(5, 16)
 
 
 def test_counting_of_tokens() -> None:
     """A request to count gets a number and no message."""
     counting = evolve(ASKED, path="/v1/messages/count_tokens")
-    assert PROVIDER.minimal_response(counting, FIELDS, uniform()) == b'{"input_tokens":5}'
+    assert (
+        PROVIDER.shape_of(counting.path).minimal_response(counting, FIELDS, uniform())
+        == b'{"input_tokens":5}'
+    )
 
 
 def test_a_model_that_is_not_named_is_not_found() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from faultinject.providers.anthropic.api import PROVIDER
 from faultinject.providers.anthropic.messages import PING, padded
-from faultinject.providers.anthropic.stream import SHAPE
+from faultinject.providers.anthropic.stream import STREAM
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.provider import Asked, Usage
 from tests.unit.providers.support import (
@@ -29,7 +29,7 @@ TOOL = {"name": "weather", "input_schema": SCHEMA}
 def minimal(seed: int = 1, **more: Any) -> list[bytes]:
     """Return the smallest stream for a request."""
     asked = Asked("/v1/messages", {"model": "m", "messages": MESSAGES} | more)
-    return SHAPE.minimal(asked, fields_of(PROVIDER), uniform(seed))
+    return STREAM.minimal(asked, fields_of(PROVIDER), uniform(seed))
 
 
 def delta_types(*pieces: bytes) -> list[str]:
@@ -60,7 +60,7 @@ def test_padding() -> None:
 def test_pings() -> None:
     """They are the one event with a space after the colon, and without padding."""
     assert PING == b'event: ping\ndata: {"type": "ping"}\n\n'
-    assert SHAPE.ping == PING
+    assert STREAM.ping == PING
     assert minimal()[2] == PING
 
 
@@ -108,7 +108,9 @@ def test_when_no_tool_is_called(more: dict[str, Any]) -> None:
     """It is a text then, whole as streamed."""
     assert set(delta_types(*minimal(**more))) == {"text_delta"}
     asked = Asked("/v1/messages", {"messages": MESSAGES} | more)
-    whole = json.loads(PROVIDER.minimal_response(asked, fields_of(PROVIDER), uniform()))
+    whole = json.loads(
+        PROVIDER.shape_of(asked.path).minimal_response(asked, fields_of(PROVIDER), uniform())
+    )
     assert [block["type"] for block in whole["content"]] == ["text"]
     assert whole["stop_reason"] == "end_turn"
 
@@ -155,7 +157,7 @@ def test_tools_that_the_client_runs(tool: dict[str, Any], arguments: dict[str, A
 
 def ended_after(pieces: list[bytes], count: int) -> list[Any]:
     """Return the events that end a stream after some of its own."""
-    return documents_of(*passed(SHAPE.progress(), *pieces[:count]).end_early(uniform()))
+    return documents_of(*passed(STREAM.progress(), *pieces[:count]).end_early(uniform()))
 
 
 def test_an_early_end_within_a_block() -> None:
@@ -185,7 +187,7 @@ def test_an_early_end_after_the_reason() -> None:
 
 def test_errors_end_a_stream() -> None:
     """Nothing follows them."""
-    progress = passed(SHAPE.progress(), *minimal()[:5])
+    progress = passed(STREAM.progress(), *minimal()[:5])
     progress.observe(StreamEvent(b"", "error", b"{}"))
     assert progress.end_early(uniform()) == []
 
@@ -196,9 +198,9 @@ def test_errors_end_a_stream() -> None:
 def test_usage() -> None:
     """The input's tokens are told at the start, the output's at the start and at the end."""
     pieces = minimal()
-    assert SHAPE.progress().usage is None
-    assert passed(SHAPE.progress(), *pieces[:1]).usage == Usage(5, 1)
-    assert passed(SHAPE.progress(), *pieces).usage == Usage(5, 16)
-    progress = SHAPE.progress()
+    assert STREAM.progress().usage is None
+    assert passed(STREAM.progress(), *pieces[:1]).usage == Usage(5, 1)
+    assert passed(STREAM.progress(), *pieces).usage == Usage(5, 16)
+    progress = STREAM.progress()
     progress.observe(StreamEvent(b"", "message_delta", b'{"usage":{"input_tokens":7}}'))
     assert progress.usage == Usage(7, None)

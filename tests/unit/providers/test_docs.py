@@ -83,5 +83,5 @@ def test_headers_are_those_that_are_named(provider: Provider) -> None:
 def test_forms_of_errors_in_streams(provider: Provider) -> None:
     """Where there are several, each is named."""
     for path in ("/v1/messages", "/v1/chat/completions", "/v1/responses"):
-        forms = provider.shape_of(path).error_forms
+        forms = provider.shape_of(path).stream.error_forms
         assert len(forms) == 1 or all(f"`{form}`" in page(provider.name) for form in forms)

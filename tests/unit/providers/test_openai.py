@@ -154,8 +154,8 @@ def test_times_to_wait() -> None:
 def test_usage(path: str) -> None:
     """Both ways to say it are read."""
     asked = Asked(path, {"messages": MESSAGES, "input": MESSAGES})
-    raw = PROVIDER.minimal_response(asked, FIELDS, uniform())
-    assert PROVIDER.usage(json.loads(raw)) == Usage(5, 16)
+    raw = PROVIDER.shape_of(asked.path).minimal_response(asked, FIELDS, uniform())
+    assert PROVIDER.shape_of(asked.path).usage(json.loads(raw)) == Usage(5, 16)
 
 
 def test_errors_for_a_request_that_names_no_model() -> None:

@@ -71,7 +71,7 @@ def test_which_function_is_called(tool: dict[str, Any]) -> None:
 
 def test_a_chat_stream_of_text() -> None:
     """Chunks without names share an id, begin with a role, and end with a reason and [DONE]."""
-    pieces = minimal(chat.SHAPE)
+    pieces = minimal(chat.STREAM)
     assert pieces[-1] == b"data: [DONE]\n\n"
     chunks = documents_of(*pieces[:-1])
     assert {event.name for event in events_of(*pieces)} == {None}
@@ -85,7 +85,7 @@ def test_a_chat_stream_of_text() -> None:
 
 def test_a_chat_stream_of_a_call() -> None:
     """The first delta has the call's id and name, the others its arguments."""
-    chunks = documents_of(*minimal(chat.SHAPE, tools=[CHAT_TOOL])[:-1])
+    chunks = documents_of(*minimal(chat.STREAM, tools=[CHAT_TOOL])[:-1])
     calls = [
         chunk["choices"][0]["delta"]["tool_calls"][0]
         for chunk in chunks
@@ -99,12 +99,12 @@ def test_a_chat_stream_of_a_call() -> None:
 
 def test_usage_in_a_chat_stream() -> None:
     """If the request wants it, a last chunk without choices has it, and all others a null."""
-    pieces = minimal(chat.SHAPE, stream_options={"include_usage": True})
+    pieces = minimal(chat.STREAM, stream_options={"include_usage": True})
     chunks = documents_of(*pieces[:-1])
     assert [chunk["usage"] for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
     assert chunks[-1]["choices"] == []
-    assert passed(chat.SHAPE.progress(), *pieces).usage == Usage(5, 16)
-    end = ended(passed(chat.SHAPE.progress(), *pieces[:6]))
+    assert passed(chat.STREAM.progress(), *pieces).usage == Usage(5, 16)
+    end = ended(passed(chat.STREAM.progress(), *pieces[:6]))
     assert end[0]["choices"][0]["finish_reason"] == "length"
     assert end[1]["usage"]["completion_tokens"] == 6
     assert end[2] is None
@@ -114,7 +114,7 @@ def test_usage_in_a_chat_stream() -> None:
 def test_the_early_end_of_a_chat_stream() -> None:
     """Every choice that is open gets its reason, in chunks like those that passed."""
     first = {"id": "x", "system_fingerprint": "fp", "choices": [{"index": 0, "delta": {}}]}
-    progress = chat.SHAPE.progress()
+    progress = chat.STREAM.progress()
     for choices in [[{"index": 0}], [{"index": 2}], [{"index": 1}, {"delta": {}}]]:
         passed(progress, event(first | {"choices": choices}))
     passed(progress, event({"choices": [{"index": 2, "finish_reason": "stop"}]}))
@@ -126,7 +126,7 @@ def test_the_early_end_of_a_chat_stream() -> None:
 
 def test_choices_are_bounded() -> None:
     """An origin that goes mad does not fill the memory."""
-    progress = chat.SHAPE.progress()
+    progress = chat.STREAM.progress()
     for index in range(chat.MOST_CHOICES + 50):
         passed(progress, event({"choices": [{"index": index}]}))
     assert len(progress.end_early(uniform())) == chat.MOST_CHOICES + 1
@@ -134,7 +134,7 @@ def test_choices_are_bounded() -> None:
 
 def test_errors_in_a_chat_stream() -> None:
     """They are data without a name, and nothing follows them."""
-    progress = passed(chat.SHAPE.progress(), *minimal(chat.SHAPE)[:3])
+    progress = passed(chat.STREAM.progress(), *minimal(chat.STREAM)[:3])
     raw = progress.error(Failure(503), FIELDS, uniform())
     assert raw.startswith(b'data: {"error":{"message":"Our servers are currently overloaded.')
     assert raw.count(b"\n") == 2
@@ -146,19 +146,19 @@ def test_errors_in_a_chat_stream() -> None:
 
 def test_a_stream_of_a_response() -> None:
     """Events are numbered from 0 and named in their data; the last has the whole response."""
-    pieces = minimal(responses.SHAPE)
+    pieces = minimal(responses.STREAM)
     events = events_of(*pieces)
     assert [event.json["type"] for event in events] == [event.name for event in events]
     assert [event.json["sequence_number"] for event in events] == list(range(len(events)))
     assert events[-1].name == "response.completed"
     [item] = events[-1].json["response"]["output"]
     assert item["content"][0]["text"] == TEXT
-    assert passed(responses.SHAPE.progress(), *pieces).usage == Usage(3, 16)
+    assert passed(responses.STREAM.progress(), *pieces).usage == Usage(3, 16)
 
 
 def test_a_stream_of_a_response_with_a_call() -> None:
     """Its arguments come as fragments."""
-    documents = documents_of(*minimal(responses.SHAPE, tools=[TOOL]))
+    documents = documents_of(*minimal(responses.STREAM, tools=[TOOL]))
     name = "response.function_call_arguments.delta"
     fragments = [one["delta"] for one in documents if one["type"] == name]
     assert json.loads("".join(fragments)) == ARGUMENTS
@@ -168,8 +168,8 @@ def test_a_stream_of_a_response_with_a_call() -> None:
 
 def test_the_early_end_of_a_text() -> None:
     """What was said is repeated, and the numbers go on."""
-    pieces = minimal(responses.SHAPE)
-    progress = passed(responses.SHAPE.progress(), *pieces[:7])
+    pieces = minimal(responses.STREAM)
+    progress = passed(responses.STREAM.progress(), *pieces[:7])
     end = ended(progress)
     assert [one["type"] for one in end] == [
         "response.output_text.done",
@@ -187,8 +187,8 @@ def test_the_early_end_of_a_text() -> None:
 
 def test_the_early_end_of_a_call() -> None:
     """The arguments stay as they came: incomplete."""
-    pieces = minimal(responses.SHAPE, tools=[TOOL])
-    arguments, done, incomplete = ended(passed(responses.SHAPE.progress(), *pieces[:5]))
+    pieces = minimal(responses.STREAM, tools=[TOOL])
+    arguments, done, incomplete = ended(passed(responses.STREAM.progress(), *pieces[:5]))
     assert arguments["type"] == "response.function_call_arguments.done"
     assert arguments["arguments"] == done["item"]["arguments"] == '{"city":'
     assert incomplete["response"]["output"] == [done["item"]]
@@ -198,7 +198,7 @@ def test_items_that_are_done_stay_in_the_early_end() -> None:
     """In their order, with what is open as it is: an item of another kind too."""
     added, done = "response.output_item.added", "response.output_item.done"
     progress = passed(
-        responses.SHAPE.progress(),
+        responses.STREAM.progress(),
         numbered("response.created", 0, {"response": {"id": "r"}}),
         numbered(added, 1, {"output_index": 0, "item": {"id": "a"}}),
         numbered(done, 2, {"output_index": 0, "item": {"id": "a", "status": "completed"}}),
@@ -218,7 +218,7 @@ def test_an_answer_that_is_too_large_to_be_repeated() -> None:
     """Its end lacks what came later, and memory stays bounded."""
     added, done = "response.output_item.added", "response.output_item.done"
     progress = passed(
-        responses.SHAPE.progress(),
+        responses.STREAM.progress(),
         numbered("response.created", 0, {"response": {"id": "r"}}),
         numbered(added, 1, {"output_index": 0, "item": {"id": "a", "type": "message"}}),
         numbered("response.content_part.added", 2, {"output_index": 0, "content_index": "x"}),
@@ -238,7 +238,7 @@ def test_an_answer_that_is_too_large_to_be_repeated() -> None:
 
 def test_errors_in_a_stream_of_a_response() -> None:
     """Each form has the next number, and the usual one is two of them in turn."""
-    progress = passed(responses.SHAPE.progress(), *minimal(responses.SHAPE)[:4])
+    progress = passed(responses.STREAM.progress(), *minimal(responses.STREAM)[:4])
     forms = {
         form: documents_of(progress.error(Failure(503), FIELDS, uniform(), form))[0]
         for form in ("nested", "flat", "failed")
@@ -264,7 +264,7 @@ def test_errors_in_a_stream_of_a_response() -> None:
 
 def test_a_response_that_fails_before_it_began() -> None:
     """Is whole all the same, as clients read its id."""
-    error, failed = documents_of(responses.SHAPE.progress().error(Failure(503), FIELDS, uniform()))
+    error, failed = documents_of(responses.STREAM.progress().error(Failure(503), FIELDS, uniform()))
     assert [error["sequence_number"], failed["sequence_number"]] == [0, 1]
     assert failed["response"]["id"].startswith("resp_")
     assert failed["response"]["status"] == "failed"
@@ -272,18 +272,18 @@ def test_a_response_that_fails_before_it_began() -> None:
 
 def test_an_error_ends_a_stream_of_a_response() -> None:
     """Nothing follows it, in any form; a failure without a code has its type for one."""
-    for form in responses.SHAPE.error_forms:
-        progress = passed(responses.SHAPE.progress(), *minimal(responses.SHAPE)[:4])
+    for form in responses.STREAM.error_forms:
+        progress = passed(responses.STREAM.progress(), *minimal(responses.STREAM)[:4])
         raw = progress.error(Failure(500), FIELDS, uniform(), form)
         found = events_of(raw)[-1]
-        assert responses.SHAPE.is_terminator(found) == (form in ("failed", "both"))
+        assert responses.STREAM.is_terminator(found) == (form in ("failed", "both"))
         assert passed(progress, raw).end_early(uniform()) == []
     assert b'"code":"server_error"' in raw
 
 
 def test_a_stream_without_numbers() -> None:
     """They are counted then, as other APIs that speak alike may leave them out."""
-    progress = responses.SHAPE.progress()
+    progress = responses.STREAM.progress()
     for _ in range(3):
         progress.observe(StreamEvent(b"", None, b'{"type":"response.created","response":{}}'))
     assert ended(progress)[0]["sequence_number"] == 3

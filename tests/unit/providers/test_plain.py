@@ -55,8 +55,8 @@ def test_limits() -> None:
 
 def test_a_stream() -> None:
     """It is numbered events; pings are comments; the end is nobody's business."""
-    pieces = SHAPE.minimal(None, FIELDS, uniform())  # type: ignore[arg-type]
+    pieces = SHAPE.stream.minimal(None, FIELDS, uniform())  # type: ignore[arg-type]
     assert [document["number"] for document in documents_of(*pieces)] == list(range(len(pieces)))
-    assert SHAPE.ping == b": ping\n\n"
-    assert SHAPE.is_terminator(events_of(b"data: [DONE]\n\n")[0])
-    assert PROVIDER.usage({"usage": {"input_tokens": 1}}) is None
+    assert SHAPE.stream.ping == b": ping\n\n"
+    assert SHAPE.stream.is_terminator(events_of(b"data: [DONE]\n\n")[0])
+    assert SHAPE.usage({"usage": {"input_tokens": 1}}) is None

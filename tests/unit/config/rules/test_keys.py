@@ -84,7 +84,7 @@ def of_fault(value: Any) -> str:
         ({"Path": "/"}, "match.Path: unknown key 'Path'; did you mean path?"),
         (
             {"zzz": 1},
-            "match.zzz: unknown key 'zzz'; the keys are host, method, path, provider, model_call, housekeeping, query, header, client, json, model, stream, tools, attempt",
+            "match.zzz: unknown key 'zzz'; the keys are host, method, path, provider, shape, model_call, housekeeping, query, header, client, json, model, stream, tools, attempt",
         ),
         ({3: 1}, "match: the key 3 is not text; put it in quotes"),
         (

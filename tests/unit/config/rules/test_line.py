@@ -73,7 +73,7 @@ def test_what_a_line_means(text: str, value: dict[str, Any]) -> None:
         ("respond 500 zzz=1", "--rule: unknown key 'zzz'" + HINT),
         ("respond 500 first=1 first=2", "--rule: 'first': it is given twice; give a list, as in [1, 2]"),
         ("cut after=a after.count=2", "--rule: 'after.count': after has a value already"),
-        ("respond 500 name=a match.name=b", "--rule: rule.match.name: unknown key 'name'; the keys are host, method, path, provider, model_call, housekeeping, query, header, client, json, model, stream, tools, attempt"),
+        ("respond 500 name=a match.name=b", "--rule: rule.match.name: unknown key 'name'; the keys are host, method, path, provider, shape, model_call, housekeeping, query, header, client, json, model, stream, tools, attempt"),
         ("stream 5 cut=true", "--rule: stream has no value of its own" + HINT),
         ("stream", "--rule: rule.fault.stream: it does nothing; give one of error, cut, reset, end, end_early, stall, drop, duplicate, garble, chunks, pace"),
         ("respond 500 first=x", '--rule: rule.when.first: "x" is not a whole number from 1 to 1000000000'),
