@@ -122,7 +122,7 @@ def _of_api(
         headers += provider.retry_headers(failure)
     if fault.rate_limit is not None:
         headers += provider.rate_limit_headers(failure, fields)
-    if fault.request_id is not None:
+    if fault.request_id is not None and provider.request_id_header is not None:
         headers += ((provider.request_id_header, fields.request_id.encode()),)
     return body, headers
 

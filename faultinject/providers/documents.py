@@ -74,7 +74,7 @@ def filled(text: str, fields: Fields, **more: object) -> str:
 
     Beside the fields there is ``{next_month}``, the date of its first day.
     """
-    values = asdict(fields) | {"next_month": _next_month(fields.now_seconds)} | more
+    values = asdict(fields, recurse=False) | {"next_month": _next_month(fields.now_seconds)} | more
     return re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), text)
 
 

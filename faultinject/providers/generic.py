@@ -39,7 +39,8 @@ _PERIOD_SECONDS = 60
 _TEXT = "This answer was made by faultinject — nobody was asked."
 
 
-def _draw_fields(uniform: Uniform, now_seconds: float, asked: Asked) -> Fields:
+def draw_fields(uniform: Uniform, now_seconds: float, asked: Asked) -> Fields:
+    """Draw the fields of an answer of an API that has no ids of a form of its own."""
     return Fields(
         now_seconds=now_seconds,
         request_id=uuid(uniform()),
@@ -49,6 +50,7 @@ def _draw_fields(uniform: Uniform, now_seconds: float, asked: Asked) -> Fields:
         project_id="",
         host=asked.host,
         model=asked.model,
+        asked=asked,
     )
 
 
@@ -184,7 +186,7 @@ PROVIDER = Provider(
     name="plain",
     hosts=(),
     paths=re.compile(r".*", re.DOTALL),
-    draw_fields=_draw_fields,
+    draw_fields=draw_fields,
     reason_phrase=standard_phrase,
     error_type=_error_type,
     error_body=_error_body,

@@ -135,6 +135,8 @@ class Fields:
     host: str = "localhost"
     model: str = FAKE_MODEL
     """`FAKE_MODEL` if the request names none: errors in the API's words then name none either."""
+    asked: Asked | None = field(default=None, repr=False)
+    """The request, for APIs whose errors depend on it."""
 
 
 @frozen
@@ -307,8 +309,9 @@ class Provider:
     error_type: Callable[[int], str] = field(repr=False)
     error_body: Callable[[Failure, Fields], bytes] = field(repr=False)
     error_content_type: str
-    request_id_header: bytes
-    """In lower case. In a stream's error the id is the one that the stream's head has here."""
+    request_id_header: bytes | None
+    """In lower case; None if the API has none. In a stream's error the id is the one that the
+    stream's head has here."""
     identity_headers: Callable[[Fields, int], Headers] = field(repr=False)
     """Headers that say who answered and under which id, for a status: on every answer of the
     API's own."""

@@ -92,7 +92,8 @@ def _kind(schema: dict[str, Any]) -> str:
         inner = schema.get(key)
         if isinstance(inner, list):
             kinds = [*kinds, *(one.get("type") for one in inner if isinstance(one, dict))]
-    known = [kind for kind in kinds if isinstance(kind, str) and kind in _FILLERS]
+    lower = [kind.lower() for kind in kinds if isinstance(kind, str)]  # Gemini writes OBJECT
+    known = [kind for kind in lower if kind in _FILLERS]
     return next(iter(known), "string")
 
 

@@ -238,7 +238,8 @@ class FaultFilter:
         if not plan.stream and (plan.breaks is None or plan.breaks.point is None):
             return BuiltFaults()
         fields = self.fields()
-        if request_id := find_header(head.headers, self.provider.request_id_header):
+        id_header = self.provider.request_id_header
+        if id_header is not None and (request_id := find_header(head.headers, id_header)):
             fields = evolve(fields, request_id=request_id.decode("latin-1"))
         spoken = self.provider.shape_of(self.asked.path)
         shape = spoken.stream_of(head, self.asked)

@@ -50,7 +50,8 @@ _PAGES = {
 } | gateway.PAGES
 
 
-def _usage(document: Any) -> Usage | None:
+def message_usage(document: Any) -> Usage | None:
+    """Return the tokens that a whole message took."""
     return read_usage(member(document, "usage"))
 
 
@@ -73,10 +74,10 @@ PROVIDER = Provider(
             re.compile(r".*/v1/messages"),
             messages.minimal_response,
             (stream.STREAM,),
-            _usage,
+            message_usage,
         ),
         # Among others, the counting of tokens.
-        evolve(generic.SHAPE, minimal_response=messages.minimal_response, usage=_usage),
+        evolve(generic.SHAPE, minimal_response=messages.minimal_response, usage=message_usage),
     ),
     failures=errors.FAILURES,
     pages=_PAGES,

@@ -21,7 +21,7 @@ _AROUND = b" \t\r\n,"
 class JsonArrayDecoder:
     """A `Decoder` of the objects in an array. What stands before an object belongs to it.
 
-    Only brackets and texts are looked at: what else is between them need not be JSON. The closing
+    It may begin between two elements of an array. Only brackets and texts are looked at: what else is between them need not be JSON. The closing
     bracket, and whatever follows it, is no event.
     """
 
@@ -29,7 +29,8 @@ class JsonArrayDecoder:
         self._most_bytes = event_bytes
         self._buffer = bytearray()
         self._searched = 0
-        self._depth = 0
+        self._depth: int | None = None
+        """How many brackets are open around an element's own: 0 within the array."""
         self._in_text = False
         self._gave_up = False
 
@@ -92,11 +93,13 @@ class JsonArrayDecoder:
                     self._searched += 1
                 case b'"':
                     self._in_text = not self._in_text
+                case b"[" if self._depth is None:
+                    self._depth = 0
                 case b"{" | b"[":
-                    self._depth += 1
+                    self._depth = (self._depth or 0) + 1
                 case _:
-                    self._depth -= 1
-                    if self._depth <= 1:
+                    self._depth = (self._depth or 0) - 1
+                    if self._depth <= 0:
                         return found.end()
 
 

@@ -22,10 +22,11 @@ from faultinject.providers.provider import (
     Usage,
 )
 
-__all__ = ["PROVIDER"]
+__all__ = ["PROVIDER", "usage"]
 
 
-def _usage(document: Any) -> Usage | None:
+def usage(document: Any) -> Usage | None:
+    """Return the tokens that a whole response took."""
     told = member(document, "usage")
     return read_usage(told) or read_usage(told, *chat.TOKEN_NAMES)
 
@@ -49,16 +50,16 @@ PROVIDER = Provider(
             re.compile(r".*/completions"),
             chat.minimal_response,
             (chat.STREAM,),
-            _usage,
+            usage,
         ),
         Shape(
             "responses",
             re.compile(r".*/responses"),
             responses.minimal_response,
             (responses.STREAM,),
-            _usage,
+            usage,
         ),
-        evolve(generic.SHAPE, minimal_response=chat.minimal_response, usage=_usage),
+        evolve(generic.SHAPE, minimal_response=chat.minimal_response, usage=usage),
     ),
     failures=errors.FAILURES,
     pages=gateway.PAGES,

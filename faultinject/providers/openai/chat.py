@@ -6,6 +6,7 @@ and a call of a function.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from attrs import define, field
@@ -149,10 +150,15 @@ def _usage(asked: int, said: int) -> Document:
 # A stream on its way
 
 
+ErrorOf = Callable[[Failure, Fields], Any]
+"""Makes what stands behind ``error`` in an API's own words."""
+
+
 @define
 class ChatProgress:
     """What has passed of a stream."""
 
+    error_of: ErrorOf = failure_error
     usage: Usage | None = None
     _chunk: Document | None = None
     """The first chunk without its choices: all chunks of a stream share what is in it."""
@@ -187,7 +193,7 @@ class ChatProgress:
     def error(self, failure: Failure, fields: Fields, uniform: Uniform, form: str = "") -> bytes:
         """Return an error as it comes in a stream: data without an event's name."""
         del uniform, form
-        return event({"error": failure_error(failure, fields)})
+        return event({"error": self.error_of(failure, fields)})
 
     def end_early(self, uniform: Uniform) -> list[bytes]:
         """Return the end of a completion that reached its limit of tokens.
@@ -204,11 +210,15 @@ class ChatProgress:
         return [*events, DONE]
 
 
-STREAM = StreamShape(
-    framing=SSE,
-    is_terminator=lambda event: event.data == b"[DONE]",
-    progress=ChatProgress,
-    minimal=minimal_stream,
-    error_forms=("data",),
-)
+def stream(error_of: ErrorOf) -> StreamShape:
+    """Return the stream of an API that words its errors in its own way."""
+    return StreamShape(
+        framing=SSE,
+        is_terminator=lambda event: event.data == b"[DONE]",
+        progress=lambda: ChatProgress(error_of),
+        minimal=minimal_stream,
+    )
+
+
+STREAM = stream(failure_error)
 """A stream of one completion."""

@@ -20,18 +20,30 @@ FOLDER = Path(__file__).parent / "golden"
 PATHS = {
     "anthropic": ["/v1/messages"],
     "openai": ["/v1/chat/completions", "/v1/responses"],
+    "gemini": [
+        "/v1/models/some-model:streamGenerateContent?alt=sse",
+        "/v1/models/some-model:streamGenerateContent",
+    ],
+    "vertex": [
+        "/v1/projects/p/locations/l/publishers/anthropic/models/some-model:streamRawPredict",
+    ],
     "plain": ["/orders"],
 }
 """Where each provider has streams, with the query that chooses among their forms."""
 _MODEL = "some-model"
-_TEXT = {"model": _MODEL, "messages": MESSAGES}
-_TOOLS = {
-    "/v1/messages": {"name": "weather", "input_schema": SCHEMA},
-    "/v1/chat/completions": {
-        "type": "function",
-        "function": {"name": "weather", "parameters": SCHEMA},
-    },
-    "/v1/responses": {"type": "function", "name": "weather", "parameters": SCHEMA},
+_FUNCTION = {"name": "weather", "parameters": SCHEMA}
+_GEMINI = {"contents": [{"role": "user", "parts": [{"text": "How is the weather?"}]}]}
+_REQUESTS: dict[str, dict[str, Any]] = {
+    "chat": {"messages": MESSAGES, "stream_options": {"include_usage": True}},
+    "responses": {"input": MESSAGES},
+    "gemini": _GEMINI,
+}
+"""The body of a request, by what is spoken; else it has messages."""
+_TOOLS: dict[str, Any] = {
+    "messages": {"name": "weather", "input_schema": SCHEMA},
+    "chat": {"type": "function", "function": _FUNCTION},
+    "responses": {"type": "function", **_FUNCTION},
+    "gemini": {"functionDeclarations": [_FUNCTION]},
 }
 _OF_EDGE = set(gateway.PAGES)
 
@@ -44,13 +56,10 @@ def shown(data: bytes) -> str:
 
 def asked_of(provider: Provider, path: str, *, tools: bool = False) -> Asked:
     """Return a request."""
-    document: dict[str, Any] = dict(_TEXT)
-    if path == "/v1/responses":
-        document["input"] = document.pop("messages")
-    if path == "/v1/chat/completions":
-        document["stream_options"] = {"include_usage": True}
+    shape = shape_at(provider, path).name
+    document = {"model": _MODEL, **_REQUESTS.get(shape, {"messages": MESSAGES})}
     if tools:
-        document["tools"] = [_TOOLS[path]]
+        document["tools"] = [_TOOLS[shape]]
     host = provider.hosts[0] if provider.hosts else "api.example.com"
     path, _, query = path.partition("?")
     return provider.asked(path, document, host, query)
@@ -107,14 +116,14 @@ def errors(provider: Provider) -> Iterator[str]:
 def streams(provider: Provider, path: str) -> Iterator[str]:
     """Return the streams of a path, whole and harmed, and what comes without a stream."""
     spoken, shape = shape_at(provider, path), stream_at(provider, path)
-    for tools in (False, True) if path in _TOOLS else (False,):
+    for tools in (False, True) if spoken.name in _TOOLS else (False,):
         asked = asked_of(provider, path, tools=tools)
         fields = fields_of(provider, asked)
         what = "a call of a tool" if tools else "a text"
         events = shape.minimal(asked, fields, uniform())
         yield heading(f"{what}, whole") + shown(spoken.minimal_response(asked, fields, uniform()))
         yield heading(f"{what}, stream") + "".join(shown(event) for event in events)
-        within = b"exa" if tools else b" was"
+        within = b"weather" if tools and spoken.name == "gemini" else b"exa" if tools else b" was"
         most = events[: max(n for n, event in enumerate(events) if within in event) + 1]
         end = passed(shape.progress(), *most, framing=shape.framing).end_early(uniform())
         yield heading(f"{what}, early end, after {len(most)} events") + (
@@ -146,10 +155,11 @@ def files() -> dict[str, str]:
 
 def write() -> None:
     """Write the files, and nothing else into their folder."""
+    made = files()
     FOLDER.mkdir(exist_ok=True)
     for path in FOLDER.glob("*.txt"):
         path.unlink()
-    for name, text in files().items():
+    for name, text in made.items():
         (FOLDER / name).write_text(text, encoding="utf-8", newline="")
 
 

@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 from faultinject.providers.framing import Framing, StreamEvent
+from faultinject.providers.framing.json_array import JSON_ARRAY
 from faultinject.providers.framing.sse import SSE
 from faultinject.providers.provider import Asked, Fields, Progress, Provider, Uniform
 
@@ -33,6 +34,9 @@ def events_of(*pieces: bytes, framing: Framing = SSE) -> list[StreamEvent]:
     decoder = framing.decoder()
     events = [event for piece in pieces for event in decoder.feed(piece)]
     assert decoder.pending == b""
+    end_of_array = events and framing is JSON_ARRAY and not events[-1].is_event
+    if end_of_array:
+        assert events.pop().raw.strip() == b"]"
     assert all(event.is_event for event in events)
     return events
 

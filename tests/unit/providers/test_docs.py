@@ -13,11 +13,14 @@ from faultinject.providers.provider import Failure, Provider
 from tests.unit.providers.support import fields_of
 
 DOCS = Path(__file__).parents[3] / "docs" / "providers"
+SHARED = {"vertex": "gemini"}
+"""Providers that are described on another's page."""
 every_provider = pytest.mark.parametrize("provider", PROVIDERS, ids=lambda p: p.name)
 
 
 def page(name: str) -> str:
     """Return a page's text."""
+    name = SHARED.get(name, name)
     return (DOCS / f"{name}.md").read_text(encoding="utf-8")
 
 
@@ -29,7 +32,8 @@ def rows(text: str) -> list[list[str]]:
 
 def test_each_provider_has_a_page() -> None:
     """And no other page is there."""
-    assert {path.stem for path in DOCS.iterdir()} == {provider.name for provider in PROVIDERS}
+    names = {SHARED.get(provider.name, provider.name) for provider in PROVIDERS}
+    assert {path.stem for path in DOCS.iterdir()} == names
 
 
 @every_provider
@@ -39,7 +43,7 @@ def test_failures_have_the_status_that_is_shown(provider: Provider) -> None:
     shown = {row[0].strip("`"): row[1] for row in rows(text) if len(row) > 2}
     listed = dict(re.findall(r"`([\w-]+)` \((\d{3})", text))
     for name, failure in provider.failures.items():
-        assert {**shown, **listed}[name] == str(failure.status)
+        assert str(failure.status) in ({**shown, **listed}[name]).split(", ")
 
 
 @every_provider

@@ -168,8 +168,9 @@ class _Exchange:
         self, response: FakeResponse, gap_seconds: float = 0.0, *, last: bool = False
     ) -> None:
         """Send a response; ``last`` closes the connection after it."""
-        request_id = (self.endpoint.provider.request_id_header, self.fields.request_id.encode())
-        head = _head(response, request_id, close=last)
+        name = self.endpoint.provider.request_id_header
+        named = () if name is None else ((name, self.fields.request_id.encode()),)
+        head = _head(response, named, close=last)
         if self.request.has_header(b"origin"):
             head = evolve(head, headers=(*head.headers, *permissive_headers(self.request)))
         if isinstance(response, JsonResponse):
@@ -184,7 +185,7 @@ class _Exchange:
         await self.client.send(End())
 
 
-def _head(response: FakeResponse, request_id: tuple[bytes, bytes], *, close: bool) -> ResponseHead:
+def _head(response: FakeResponse, request_id: Headers, *, close: bool) -> ResponseHead:
     """Return the head of a response, with the headers in the API's order and case."""
     status = response.status if isinstance(response, JsonResponse) else 200
     headers = [
@@ -192,7 +193,7 @@ def _head(response: FakeResponse, request_id: tuple[bytes, bytes], *, close: boo
         *_body_headers(response),
         (b"Connection", b"close" if close else b"keep-alive"),
         (b"Cache-Control", b"no-cache"),
-        request_id,
+        *request_id,
         (b"X-Robots-Tag", b"none"),
         (b"Server", b"faultinject"),
         *(UPGRADE_TO_HTTP if status == 426 else ()),

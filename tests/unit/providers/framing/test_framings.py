@@ -122,6 +122,16 @@ def test_a_long_event_in_one_piece(decoder: NdjsonDecoder | JsonArrayDecoder) ->
     assert decoder.gave_up
 
 
+def test_an_array_may_be_read_from_its_middle() -> None:
+    """As a fault does that begins at a point within a stream."""
+    pieces = ended(JSON_ARRAY, b',{"a":[1]},{"b":2}]')
+    assert [(each.data, each.is_event) for each in pieces] == [
+        (b'{"a":[1]}', True),
+        (b'{"b":2}', True),
+        (b"]", False),
+    ]
+
+
 def test_half_an_array_is_no_event() -> None:
     """What has no end is passed on at the stream's end."""
     pieces = ended(JSON_ARRAY, b'[{"a":1},{"b"')

@@ -1,0 +1,108 @@
+"""Gemini: Google's AI Studio and Vertex AI, and Gemini CLI with a login.
+
+What is known of it, and how, is in docs/providers/gemini.md.
+"""
+
+from __future__ import annotations
+
+import re
+
+from attrs import evolve
+
+from faultinject.http.message import standard_phrase
+from faultinject.providers import gateway, generic
+from faultinject.providers.anthropic import messages
+from faultinject.providers.anthropic import stream as anthropic_stream
+from faultinject.providers.anthropic.api import message_usage
+from faultinject.providers.gemini import content, errors, stream
+from faultinject.providers.openai import chat
+from faultinject.providers.openai import usage as openai_usage
+from faultinject.providers.provider import Provider, Shape
+
+__all__ = ["GEMINI", "VERTEX"]
+
+_CONTENT = Shape(
+    "gemini",
+    re.compile(r".*:(?:generateContent|streamGenerateContent)", re.DOTALL),
+    content.minimal_response,
+    stream.STREAMS,
+    stream.usage,
+    is_streamed=content.is_streamed,
+    model=content.model,
+    stream_for=lambda asked: 0 if content.is_event_stream(asked) else 1,
+)
+_CHAT = Shape(
+    "chat",
+    re.compile(r".*/openai/chat/completions"),
+    chat.minimal_response,
+    (chat.stream(lambda failure, fields: errors.failure_document(failure, fields)["error"]),),
+    openai_usage,
+)
+_OTHER = evolve(
+    generic.SHAPE, minimal_response=content.minimal_response, model=content.model
+)  # among others, the counting of tokens
+_CLAUDE = Shape(
+    "messages",
+    re.compile(r".*:(?:rawPredict|streamRawPredict)"),
+    messages.minimal_response,
+    (anthropic_stream.STREAM,),
+    message_usage,
+    is_streamed=content.is_streamed,
+    model=content.model,
+)
+"""Anthropic's models on Vertex."""
+
+GEMINI = Provider(
+    name="gemini",
+    hosts=(
+        "generativelanguage.googleapis.com",
+        "generativelanguage.mtls.googleapis.com",
+        "cloudcode-pa.googleapis.com",
+    ),
+    paths=re.compile(
+        r".*:(?:generateContent|streamGenerateContent|countTokens|embedContent|batchEmbedContents)",
+        re.DOTALL,
+    ),
+    draw_fields=generic.draw_fields,
+    reason_phrase=standard_phrase,
+    error_type=errors.error_type,
+    error_body=errors.error_body,
+    error_content_type="application/json; charset=UTF-8",
+    request_id_header=None,
+    identity_headers=errors.identity_headers,
+    rate_limit_headers=lambda *_: (),
+    retry_headers=lambda _: (),
+    shapes=(_CONTENT, _CHAT, _OTHER),
+    failures=errors.FAILURES,
+    pages=gateway.PAGES,
+    model_calls=re.compile(
+        r".*(?::(?:generateContent|streamGenerateContent)|/openai/chat/completions)", re.DOTALL
+    ),
+    # What Gemini CLI asks beside, with a login.
+    housekeeping=re.compile(
+        r"/v1internal(?::(?:loadCodeAssist|onboardUser|recordCodeAssistMetrics|listExperiments"
+        r"|fetchAdminControls|retrieveUserQuota|[gs]etCodeAssistGlobalUserSetting)|/operations/.*)"
+    ),
+)
+"""AI Studio, whose keys are ``AIza…``."""
+
+VERTEX = evolve(
+    GEMINI,
+    name="vertex",
+    hosts=(
+        "aiplatform.googleapis.com",
+        "*-aiplatform.googleapis.com",
+        "aiplatform.*.rep.googleapis.com",
+        "aiplatform.mtls.googleapis.com",
+        "*-aiplatform.mtls.googleapis.com",
+    ),
+    paths=re.compile(r".*/publishers/[^/]+/models/[^/]+:[^/]+", re.DOTALL),
+    shapes=(_CONTENT, _CLAUDE, _CHAT, _OTHER),
+    failures=errors.VERTEX_FAILURES,
+    model_calls=re.compile(
+        r".*(?::(?:generateContent|streamGenerateContent|rawPredict|streamRawPredict)"
+        r"|/openapi/chat/completions)",
+        re.DOTALL,
+    ),
+)
+"""Vertex AI: the same models and Anthropic's, with tokens of Google Cloud."""
