@@ -21,8 +21,8 @@ _AROUND = b" \t\r\n,"
 class JsonArrayDecoder:
     """A `Decoder` of the objects in an array. What stands before an object belongs to it.
 
-    It may begin between two elements of an array. Only brackets and texts are looked at: what else is between them need not be JSON. The closing
-    bracket, and whatever follows it, is no event.
+    It may begin between two elements of an array. Only brackets and texts are looked at: what else
+    is between them need not be JSON. The closing bracket, and whatever follows it, is no event.
     """
 
     def __init__(self, event_bytes: int = EVENT_BYTES) -> None:

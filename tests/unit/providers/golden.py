@@ -27,6 +27,7 @@ PATHS = {
     "vertex": [
         "/v1/projects/p/locations/l/publishers/anthropic/models/some-model:streamRawPredict",
     ],
+    "ollama": ["/api/chat", "/v1/chat/completions"],
     "plain": ["/orders"],
 }
 """Where each provider has streams, with the query that chooses among their forms."""
@@ -44,6 +45,7 @@ _TOOLS: dict[str, Any] = {
     "chat": {"type": "function", "function": _FUNCTION},
     "responses": {"type": "function", **_FUNCTION},
     "gemini": {"functionDeclarations": [_FUNCTION]},
+    "ollama": {"type": "function", "function": _FUNCTION},
 }
 _OF_EDGE = set(gateway.PAGES)
 
@@ -123,7 +125,13 @@ def streams(provider: Provider, path: str) -> Iterator[str]:
         events = shape.minimal(asked, fields, uniform())
         yield heading(f"{what}, whole") + shown(spoken.minimal_response(asked, fields, uniform()))
         yield heading(f"{what}, stream") + "".join(shown(event) for event in events)
-        within = b"weather" if tools and spoken.name == "gemini" else b"exa" if tools else b" was"
+        within = (
+            b"weather"
+            if tools and spoken.name in ("gemini", "ollama")
+            else b"exa"
+            if tools
+            else b" was"
+        )
         most = events[: max(n for n, event in enumerate(events) if within in event) + 1]
         end = passed(shape.progress(), *most, framing=shape.framing).end_early(uniform())
         yield heading(f"{what}, early end, after {len(most)} events") + (
