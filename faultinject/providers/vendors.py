@@ -129,6 +129,11 @@ VENDORS = (
         key_header=b"x-goog-api-key",
     ),
     Vendor(
+        "Ollama",
+        _below("ollama.com"),
+        _paths("/api", "chat", "embed", "generate", "ps", "show", "tags", "version"),
+    ),
+    Vendor(
         "Amazon Bedrock",
         # https://docs.aws.amazon.com/general/latest/gr/bedrock.html
         re.compile(r"bedrock(?:-[a-z-]+)?\.[a-z0-9-]+\.(?:amazonaws\.com(?:\.cn)?|api\.aws)"),
