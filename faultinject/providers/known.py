@@ -5,12 +5,20 @@ from __future__ import annotations
 from functools import lru_cache
 
 from faultinject.events import Kind
-from faultinject.providers import generic, ollama, openai
+from faultinject.providers import bedrock, generic, ollama, openai
 from faultinject.providers.anthropic.api import PROVIDER as ANTHROPIC
 from faultinject.providers.gemini import GEMINI, VERTEX
 from faultinject.providers.provider import Provider
 
-PROVIDERS = (ANTHROPIC, openai.PROVIDER, GEMINI, VERTEX, ollama.PROVIDER, generic.PROVIDER)
+PROVIDERS = (
+    ANTHROPIC,
+    openai.PROVIDER,
+    GEMINI,
+    VERTEX,
+    bedrock.PROVIDER,
+    ollama.PROVIDER,
+    generic.PROVIDER,
+)
 """All of them; the last is for what no other recognises."""
 
 _REMEMBERED = 256

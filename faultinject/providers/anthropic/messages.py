@@ -107,12 +107,13 @@ def minimal_response(asked: Asked, fields: Fields, uniform: Uniform, text: str =
 def minimal_stream(asked: Asked, fields: Fields, uniform: Uniform, text: str = TEXT) -> list[bytes]:
     """Return the same message as a stream, with a ping after the first block's start."""
     del fields
-    documents = list(_documents(asked, uniform, text))
+    documents = list(stream_documents(asked, uniform, text))
     events = [padded(document, uniform) for document in documents]
     return [*events[:2], PING, *events[2:]]
 
 
-def _documents(asked: Asked, uniform: Uniform, text: str) -> Iterator[Document]:
+def stream_documents(asked: Asked, uniform: Uniform, text: str = TEXT) -> Iterator[Document]:
+    """Yield the events of a message as documents, without pings."""
     call = called(asked)
     yield {"type": "message_start", "message": _begun(asked, uniform)}
     yield from _block(

@@ -82,6 +82,10 @@ class MessagesProgress:
 
     def end_early(self, uniform: Uniform) -> list[bytes]:
         """Return the end of a message that reached its ``max_tokens``."""
+        return [padded(document, uniform) for document in self.documents_to_end()]
+
+    def documents_to_end(self) -> list[Document]:
+        """Return the same end as documents."""
         if not self._begun or self._ended:
             return []
         documents: list[Document] = []
@@ -90,7 +94,7 @@ class MessagesProgress:
         # A delta is about a token.
         closing = ending("max_tokens", max(self._deltas, 1))
         documents += closing[1:] if self._stop_told else closing
-        return [padded(document, uniform) for document in documents]
+        return documents
 
 
 STREAM = StreamShape(

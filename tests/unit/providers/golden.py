@@ -27,6 +27,10 @@ PATHS = {
     "vertex": [
         "/v1/projects/p/locations/l/publishers/anthropic/models/some-model:streamRawPredict",
     ],
+    "bedrock": [
+        "/model/some-model/converse-stream",
+        "/model/some-model/invoke-with-response-stream",
+    ],
     "ollama": ["/api/chat", "/v1/chat/completions"],
     "plain": ["/orders"],
 }
@@ -46,12 +50,19 @@ _TOOLS: dict[str, Any] = {
     "responses": {"type": "function", **_FUNCTION},
     "gemini": {"functionDeclarations": [_FUNCTION]},
     "ollama": {"type": "function", "function": _FUNCTION},
+    "converse": {"toolSpec": {"name": "weather", "inputSchema": {"json": SCHEMA}}},
+    "invoke": {"name": "weather", "input_schema": SCHEMA},
 }
 _OF_EDGE = set(gateway.PAGES)
 
 
 def shown(data: bytes) -> str:
-    """Return bytes so that each of them is seen: CR as ␍, an end without a line end as ␃."""
+    """Return bytes so that each of them is seen: CR as ␍, an end without a line end as ␃.
+
+    What is no text, a frame, is written as Python would write it.
+    """
+    if b"\0" in data:
+        return f"{data!r}\n"
     text = data.decode().replace("\r", "␍")
     return text if text.endswith("\n") else text + "␃\n"
 
@@ -60,7 +71,9 @@ def asked_of(provider: Provider, path: str, *, tools: bool = False) -> Asked:
     """Return a request."""
     shape = shape_at(provider, path).name
     document = {"model": _MODEL, **_REQUESTS.get(shape, {"messages": MESSAGES})}
-    if tools:
+    if tools and shape == "converse":
+        document["toolConfig"] = {"tools": [_TOOLS[shape]]}
+    elif tools:
         document["tools"] = [_TOOLS[shape]]
     host = provider.hosts[0] if provider.hosts else "api.example.com"
     path, _, query = path.partition("?")
@@ -132,7 +145,8 @@ def streams(provider: Provider, path: str) -> Iterator[str]:
             if tools
             else b" was"
         )
-        most = events[: max(n for n, event in enumerate(events) if within in event) + 1]
+        places = [n for n, event in enumerate(events) if within in event]
+        most = events[: max(places, default=len(events) // 2) + 1]  # in base64 it is not seen
         end = passed(shape.progress(), *most, framing=shape.framing).end_early(uniform())
         yield heading(f"{what}, early end, after {len(most)} events") + (
             shown(b"".join(end)) if end else "nothing\n"

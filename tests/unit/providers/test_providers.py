@@ -26,7 +26,7 @@ from faultinject.providers.provider import (
 from tests.unit.providers.golden import PATHS, asked_of, stream_at
 from tests.unit.providers.support import NOW_SECONDS, events_of, fields_of, passed, uniform
 
-WITHOUT_LIMITS = {"gemini", "ollama", "vertex"}
+WITHOUT_LIMITS = {"bedrock", "gemini", "ollama", "vertex"}
 """They tell of limits and waits in the error document, or not at all."""
 SSE_TYPE = ((b"Content-Type", b"text/event-stream"),)
 every_provider = pytest.mark.parametrize("provider", PROVIDERS, ids=lambda p: p.name)
