@@ -18,7 +18,7 @@ from attrs import field, frozen
 
 from faultinject.events import Kind
 from faultinject.http.message import Headers, ResponseHead, find_header
-from faultinject.providers.framing import Framing, StreamEvent
+from faultinject.providers.framing import Framing, StreamEvent, Tail
 from faultinject.providers.framing.aws_event_stream import AWS_EVENT_STREAM
 from faultinject.providers.framing.ndjson import NDJSON
 from faultinject.providers.framing.sse import SSE
@@ -220,6 +220,12 @@ FRAMINGS = {
 def framing_of(head: ResponseHead) -> Framing | None:
     """Return how a response's stream is written, by its media type; None if it is no stream."""
     return FRAMINGS.get(media_type(head))
+
+
+def tail_of(head: ResponseHead) -> Tail | None:
+    """Return what remembers the last event of a response; None if it is no stream."""
+    framing = framing_of(head)
+    return None if framing is None or framing.tail is None else framing.tail()
 
 
 _UNKNOWN = frozenset({"application/json-seq", "multipart/x-mixed-replace"})

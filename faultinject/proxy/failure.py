@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from faultinject.faults.stream import Garble, SendError, Stall
 from faultinject.observed import Failure, FailureKind, Taken
+from faultinject.providers.framing import StreamEvent
 from faultinject.providers.provider import Provider
 from faultinject.providers.retries import failure_kind
 from faultinject.proxy.exchange import Exchange
@@ -58,14 +60,18 @@ def _is_silent(fault_filter: FaultFilter) -> bool:
 
 
 def _of_stream(
-    fault_filter: FaultFilter | None, last: bytes | None, provider: Provider, path: str, how: Taken
+    fault_filter: FaultFilter | None,
+    last: StreamEvent | None,
+    provider: Provider,
+    path: str,
+    how: Taken,
 ) -> Failure | None:
-    """Return how a stream failed; ``last`` is how its last event begins."""
+    """Return how a stream failed; ``last`` is its last event."""
     harm = _harm(fault_filter)
     if harm == "error-event" or _is_error(last):
         return "error-event"
     is_harmed = fault_filter is not None and fault_filter.harmed
-    if how == "broken" or (is_harmed and not provider.shape(path).ends_with(last)):
+    if how == "broken" or (is_harmed and not provider.shape_of(path).ends_with(last)):
         return "truncated"
     return harm
 
@@ -86,5 +92,12 @@ def _harm(fault_filter: FaultFilter | None) -> Failure | None:
     return "malformed" if any(isinstance(action, Garble) for action in actions) else None
 
 
-def _is_error(last: bytes | None) -> bool:
-    return (last or b"").startswith((b"event: error", b'data: {"error"', b'data: {"type":"error"'))
+_ERROR = re.compile(rb'\s*\{\s*"(?:error"|type"\s*:\s*"error")')
+
+
+def _is_error(last: StreamEvent | None) -> bool:
+    """Return True if an event is an error: by its name, of Amazon's by its type, or by its data."""
+    if last is None:
+        return False
+    name = last.name or ""
+    return name == "error" or name.endswith("Exception") or bool(_ERROR.match(last.data))

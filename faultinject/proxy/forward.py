@@ -25,7 +25,7 @@ from faultinject.net.streams import LINGER_SECONDS
 from faultinject.net.tasks import run_with_watcher
 from faultinject.net.timeouts import Timeout
 from faultinject.providers.framing import Tail
-from faultinject.providers.provider import framing_of
+from faultinject.providers.provider import tail_of
 from faultinject.proxy.disconnect import ClientWatch
 from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.proxy.upstream.dial import Origin
@@ -305,14 +305,9 @@ class Forwarding:
         """Remember the tail of a stream, once the client was sent it."""
         for part in parts:
             if isinstance(part, ResponseHead):
-                self.stream_tail = _tail_of(part)
+                self.stream_tail = tail_of(part)
             elif self.stream_tail is not None and isinstance(part, bytes):
                 self.stream_tail.observe(part)
-
-
-def _tail_of(head: ResponseHead) -> Tail | None:
-    framing = framing_of(head)
-    return None if framing is None or framing.tail is None else framing.tail()
 
 
 def _unanswered(request: RequestHead, error: UpstreamError) -> UnansweredError:

@@ -30,9 +30,6 @@ from faultinject.proxy.traffic_copy import ANSWER_BYTES, BODY_BYTES, TrafficCopy
 from faultinject.rules.attempts import Attempt, canonical, credential_of, digest, identity_of
 from faultinject.rules.facts import Facts
 
-_IN_PATH = re.compile(r"/(?:models?)/([^/:]+)[:/](\w[\w-]*)")
-"""Model and method in a path: Gemini's ``/models/M:generateContent``, Bedrock's ``/model/M/…``."""
-_STREAMING = ("streamGenerateContent", "invoke-with-response-stream", "converse-stream")
 _FEATURES = (
     b"anthropic-version", b"anthropic-beta", b"openai-beta", b"openai-organization",
     b"openai-project", b"x-goog-user-project", b"content-type", b"accept",
@@ -101,14 +98,14 @@ def observe(exchange: Exchange, decision: Decision, copy: TrafficCopy) -> Observ
     how = taken(exchange, stopped=stopped)
     failed = failure_of(exchange, copy, provider, path, answer, how)
     wait = asked_wait(head, answer, time.time()) if failed and head is not None else None
-    usage = provider.usage(answer) if failed is None and answer is not None else None
+    usage = provider.shape_of(path).usage(answer) if failed is None and answer is not None else None
     usage = usage or Usage(None, None)
     now = copy.now()
     observed = Observed(
         began_seconds=_rounded(copy.began_seconds),
         provider=provider.name,
         model=_model(facts),
-        stream=facts.stream or _method_in_path(path) in _STREAMING,
+        stream=facts.stream,
         call=None if attempt is None else int(attempt.call),
         attempt=None if attempt is None else attempt.number,
         retry_count=facts.retry_count,
@@ -153,14 +150,8 @@ def _answer_of(head: ResponseHead | None, copy: TrafficCopy) -> Any:
 
 
 def _model(facts: Facts) -> str | None:
-    found = _IN_PATH.search(facts.path)
-    model = facts.model or (found.group(1) if found else None)
+    model = facts.model
     return model if model is None else model[:_LONGEST_MODEL]
-
-
-def _method_in_path(path: str) -> str | None:
-    found = _IN_PATH.search(path)
-    return found.group(2) if found else None
 
 
 def _stated(facts: Facts, name: bytes) -> float | None:

@@ -13,8 +13,8 @@ from attrs import define, field
 
 from faultinject.http.coding import content_codings, decoded
 from faultinject.http.message import Headers, Part, ResponseHead
-from faultinject.providers.framing.sse import StreamTail
-from faultinject.providers.provider import is_event_stream
+from faultinject.providers.framing import Tail
+from faultinject.providers.provider import tail_of
 
 BODY_BYTES = 8 * 1024 * 1024
 ANSWER_BYTES = 1024 * 1024
@@ -63,8 +63,8 @@ class TrafficCopy:
     """When it had been sent."""
     spoke_seconds: float = 0.0
     """When the client was sent the last thing that is no ping."""
-    tail: StreamTail | None = None
-    """How the answer goes on, if it is a stream of server-sent events."""
+    tail: Tail | None = None
+    """The end of the answer so far, if it is a stream of a known form."""
 
     def __attrs_post_init__(self) -> None:
         self.spoke_seconds = self.began_seconds
@@ -92,7 +92,7 @@ class TrafficCopy:
             return
         self.head, self.head_seconds = head, self.now()
         self.spoke_seconds = self.head_seconds
-        self.tail = StreamTail() if is_event_stream(head) else None
+        self.tail = tail_of(head)
 
 
 def uncoded(headers: Headers, body: bytes | None, most_bytes: int) -> bytes | None:

@@ -54,7 +54,8 @@ PROVIDER = Provider(
         "bedrock-runtime.*.amazonaws.com",
         "bedrock-runtime-fips.*.amazonaws.com",
         "bedrock-runtime.*.amazonaws.com.cn",
-        "bedrock-runtime*.api.aws",
+        "bedrock-runtime.*.api.aws",
+        "bedrock-runtime-fips.*.api.aws",
         "bedrock-mantle.*.api.aws",
     ),
     paths=re.compile(

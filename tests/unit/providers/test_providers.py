@@ -232,7 +232,10 @@ def test_own_words(provider: Provider) -> None:
     fields = fields_of(provider)
     body = provider.error_body(failure, fields).decode()
     assert f"id {fields.request_id}, {{unknown}} {{é}}" in body
-    assert ('"odd"' in body) == (provider.name != "ollama")  # its errors have no type
+    types = b"odd" in body.encode() + b"".join(
+        dict(provider.error_headers(failure, fields)).values()
+    )
+    assert types == (provider.name != "ollama")  # its errors have no type
 
 
 @every_provider
@@ -249,7 +252,8 @@ def test_headers(provider: Provider) -> None:
     headers = provider.error_headers(limited, fields)
     told = [name for name, _ in headers if b"ratelimit" in name.lower()]
     if provider.name in WITHOUT_LIMITS:
-        assert headers == provider.identity_headers(fields, 429)
+        assert not told
+        assert find_header(headers, b"retry-after") is None
     else:
         assert find_header(headers, b"retry-after") == b"2"
         assert told
@@ -345,7 +349,7 @@ def test_errors_in_streams_are_whole_events(provider: Provider, path: str) -> No
                 progress.error(failure, fields, uniform(), form), framing=shape.framing
             )
             assert len(events) == (2 if form == "both" else 1)
-            assert all("error" in event.raw.decode() for event in events)
+            assert all(re.search(rb"error|exception", event.raw) for event in events)
         usual = passed(shape.progress(), *pieces[:count], framing=shape.framing)
         assert usual.error(failure, fields, uniform()) == usual.error(
             failure, fields, uniform(), shape.error_forms[0]

@@ -55,7 +55,11 @@ def test_hosts_that_are_nobodys(host):
 
 def test_each_provider_has_its_host_among_the_vendors():
     """Hosts whose API is known are known here too."""
-    assert all(vendor_of(host) for provider in PROVIDERS for host in provider.hosts)
+    assert all(
+        vendor_of(host.replace("*", "us-east-1"))
+        for provider in PROVIDERS
+        for host in provider.hosts
+    )
 
 
 KEYS = [
