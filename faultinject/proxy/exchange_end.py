@@ -9,7 +9,7 @@ from attrs import frozen
 from faultinject.events import Outcome
 from faultinject.http.message import ResponseHead
 from faultinject.providers.known import provider_for
-from faultinject.providers.provider import Provider, asked_wait_seconds, is_event_stream
+from faultinject.providers.provider import Provider, asked_wait_seconds, framing_of
 from faultinject.providers.retries import failure_kind
 from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.rules.attempts import Ended
@@ -46,7 +46,7 @@ def _is_worth_repeating(end: ExchangeEnd, provider: Provider) -> bool:
         return True
     if end.head.status >= 400:
         return failure_kind(provider, end.head, None) != "final"
-    return is_event_stream(end.head)  # the failure is within
+    return framing_of(end.head) is not None  # the failure is within
 
 
 def _failed(end: ExchangeEnd, host: str, path: str) -> bool:
