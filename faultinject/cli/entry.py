@@ -25,6 +25,7 @@ _COMMANDS = {
     "demo:demo": "Show what the proxy does, in a few seconds.",
     "run:run_command": "Run a command behind the proxy: make some of its requests fail.",
     "proxy:proxy": "Run the proxy: make some of the requests to the targets fail.",
+    "run.env:env": "Print the variables for the clients of a proxy that runs.",
     "plugin:plugin": "Run a plugin of Fault's proxy: inject API failures into its HTTPS tunnels.",
     "presets:presets": "List the failures that have a name (--preset), or show one.",
     "rules:rules": "Check a file of rules, or write a first one.",

@@ -55,6 +55,8 @@ def contents(running: RunningProxy) -> dict[str, object]:
         "host": running.host,
         "port": running.port,
         "ca_cert": None if running.ca_cert is None else str(running.ca_cert),
+        "targets": [str(target) for target in running.targets],
+        "fake_upstream": running.fake_upstream,
         "pid": os.getpid(),
     }
 

@@ -35,6 +35,7 @@ class TableOption(RichOption):
             metavar=None if kind.is_flag else kind.metavar,
             help=_help(option),
             panel=option.group,
+            flag_value=None if kind.is_flag else option.bare,
         )
         self.option = option
 

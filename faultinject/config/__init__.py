@@ -14,6 +14,7 @@ from faultinject.config.load import (
 from faultinject.config.options import (
     ALL_OPTIONS,
     CA_OPTIONS,
+    ENV_OPTIONS,
     PLUGIN_OPTIONS,
     PROXY_OPTIONS,
     RUN_OPTIONS,
@@ -23,6 +24,7 @@ from faultinject.config.options import (
 __all__ = [
     "ALL_OPTIONS",
     "CA_OPTIONS",
+    "ENV_OPTIONS",
     "PLUGIN_OPTIONS",
     "PROXY_OPTIONS",
     "RUN_OPTIONS",

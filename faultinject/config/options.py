@@ -61,6 +61,8 @@ class Option:
     """Whether neither the environment nor a file can set it."""
     letter: str | None = None
     """The short form of a flag, as in ``-v``, without the dash."""
+    bare: str | None = None
+    """What is meant if it is given without a value; None if it needs one."""
 
     @property
     def flag(self) -> str:
@@ -456,9 +458,31 @@ JAVA = Option(
     " that is done if the command is java, mvn, gradle or the like.",
 )
 
+_SHELLS = choice("sh", "fish", "powershell", "dotenv")
+PRINT_ENV = Option(
+    name="print-env",
+    kind=_SHELLS,
+    group=COMMAND,
+    field="",
+    command_line_only=True,
+    bare="sh",
+    help="Start nothing: print the variables for the clients of a proxy that is started with the"
+    " same options, for a shell (sh is for bash and zsh too) or a .env file. sh if none is named.",
+)
+SHELL = Option(
+    name="shell",
+    kind=_SHELLS,
+    group=COMMAND,
+    field="",
+    command_line_only=True,
+    default="sh",
+    help="Which shell the variables are for; dotenv is a .env file.",
+)
+
 RUN_OPTIONS = (
     VIA,
     JAVA,
+    PRINT_ENV,
     VERBOSE,
     LOG_FILE,
     *(
@@ -468,6 +492,27 @@ RUN_OPTIONS = (
     ),
 )
 """The options of ``faultinject run``, in the order of its help."""
+
+_ENV_READY_FILE = evolve(
+    READY_FILE,
+    help="The ready file of the running proxy. Without it the proxy is looked for at --host and"
+    " --proxy-port.",
+)
+ENV_OPTIONS = (
+    SHELL,
+    VIA,
+    JAVA,
+    TARGET_HOST,
+    HOST,
+    PROXY_PORT,
+    _ENV_READY_FILE,
+    CA_CERT,
+    CA_KEY,
+    DATA_DIR,
+    FAKE_UPSTREAM,
+    CONFIG,
+)
+"""The options of ``faultinject env``, in the order of its help."""
 
 CA_OPTIONS = (CA_CERT, CA_KEY, DATA_DIR, CONFIG)
 """The options of ``faultinject ca``: they say which certificate authority is meant."""
@@ -484,7 +529,7 @@ def _each_once(options: Iterable[Option]) -> tuple[Option, ...]:
     return tuple(found.values())
 
 
-ALL_OPTIONS = _each_once((*PROXY_OPTIONS, *PLUGIN_OPTIONS, *RUN_OPTIONS))
+ALL_OPTIONS = _each_once((*PROXY_OPTIONS, *PLUGIN_OPTIONS, *RUN_OPTIONS, *ENV_OPTIONS))
 """Every option once."""
 
 FILE_OPTIONS = {option.key: option for option in ALL_OPTIONS if option.in_file}

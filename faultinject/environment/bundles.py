@@ -59,12 +59,12 @@ class Bundles:
         ``named`` may be a directory, too. Raises `StartError` if the file cannot be written.
         """
         if named not in self._made:
-            self._made[named] = self._written((self._of_user(named) or self._roots()) + self.ca_pem)
+            self._made[named] = self._written(self._with_ca(self._of_user(named) or self._roots()))
         return self._made[named]
 
     def addition(self, named: str | None) -> Path:
         """Return a file of what a file of the user's holds, if there is one, and our CA."""
-        return self._written(self._of_user(named) + self.ca_pem)
+        return self._written(self._with_ca(self._of_user(named)))
 
     def folder(self, named: str | None) -> str:
         """Return the user's directories, or the system's, and one that has our CA.
@@ -102,6 +102,10 @@ class Bundles:
             text = read_plain_file(own, _MOST_BYTES).rstrip(b"\n") + b"\n"
         setting = f"ca_certificate = {self.bundle(roots)}\n".encode()
         return self._written(text + setting, ".wgetrc", mode=0o600)
+
+    def _with_ca(self, pem: bytes) -> bytes:
+        """Return certificates and our CA's, which may be among them already."""
+        return joined((*_CERTIFICATE.findall(pem), *_CERTIFICATE.findall(self.ca_pem)))
 
     def _of_user(self, named: str | None) -> bytes:
         """Return the certificates in a file or directory of the user's; none are nothing."""

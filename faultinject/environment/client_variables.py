@@ -128,9 +128,9 @@ Changes = dict[str, str | None]
 """What is changed of an environment, by variable; None unsets it."""
 
 
-def proxy_in(environment: Mapping[str, str]) -> str | None:
-    """Return the first variable that names a proxy of the user's own, or None."""
-    return next((name for name in _PROXIES if environment.get(name)), None)
+def proxy_in(environment: Mapping[str, str], ours: str | None = None) -> str | None:
+    """Return the first variable that names a proxy of the user's own, not ours, or None."""
+    return next((name for name in _PROXIES if environment.get(name) not in (None, "", ours)), None)
 
 
 @define

@@ -26,6 +26,10 @@ class RunningProxy(Running):
 
     host: str
     port: int
+    targets: tuple[TargetPattern, ...] = ()
+    """The hosts whose requests may fail."""
+    fake_upstream: bool = False
+    """Whether the fake API answers for them."""
     base_urls: Mapping[TargetPattern, str] = field(factory=dict)
     """The base URL of each target that has a port of its own."""
 
@@ -68,6 +72,8 @@ async def serve_run(
             draining=run.draining,
             host=run.settings.host,
             port=listeners[0].socket.getsockname()[1],
+            targets=run.settings.target_host,
+            fake_upstream=run.settings.fake_upstream,
             base_urls={
                 target: local_url(run.settings.host, port)
                 for port, target in run.target_ports.items()

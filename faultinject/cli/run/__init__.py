@@ -17,6 +17,7 @@ from attrs import evolve
 from faultinject.cli.commands import HelpfulCommand, settings_as
 from faultinject.cli.run.command_environment import EnvironmentMaker, has_java
 from faultinject.cli.run.command_run import CommandRun
+from faultinject.cli.run.env import print_environment
 from faultinject.cli.run.routes import route_of
 from faultinject.cli.table_options import table_options
 from faultinject.cli.warning import warn
@@ -41,14 +42,20 @@ own too; what the proxy did is told on standard error at the end.
     epilog=_EPILOG,
     context_settings={"allow_interspersed_args": False},
 )
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run_command(command: tuple[str, ...], **given: Any) -> int:
+@click.argument("command", nargs=-1, required=False, type=click.UNPROCESSED)
+@click.pass_context
+def run_command(context: click.Context, /, command: tuple[str, ...], **given: Any) -> int:
     """Run a command behind the proxy: make some of its requests fail.
 
     The proxy listens on a free port, and the command's environment tells its clients to use it and
     to trust it. At the end faultinject reports what became of the requests.
     """
     settings = settings_as(RunSettings, given, RUN_OPTIONS)
+    if given["print_env"] is not None:
+        return print_environment(settings, given["print_env"])
+    if not command:
+        words = "which command? As in: faultinject run --fake-upstream -- python3 app.py"
+        raise click.UsageError(words, context)
     if given["proxy_port"] is None:  # one of a file or a variable is for the proxy alone
         settings = evolve(settings, proxy_port=0)
     maker = EnvironmentMaker(

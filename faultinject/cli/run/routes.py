@@ -39,14 +39,18 @@ def route_of(
     environment: Mapping[str, str],
     warn: Callable[[str], None],
     is_node_old: Callable[[Mapping[str, str]], bool] | None = None,
+    url: str | None = None,
 ) -> Route:
-    """Decide how the clients are led. Raises `SettingsError` if they use another proxy already."""
-    if (variable := proxy_in(environment)) is not None:
+    """Decide how the clients are led. Raises `SettingsError` if they use another proxy already.
+
+    ``url`` is the proxy's, if it is known: the environment may name it already.
+    """
+    if (variable := proxy_in(environment, url)) is not None:
         raise SettingsError(
             f"{variable} names a proxy of yours, through which faultinject cannot connect yet; if"
             f" hosts can be reached without it: env -u {variable} faultinject run ..."
         )
-    own = [each.target for each in own_urls(environment)]
+    own = [each.target for each in own_urls(environment) if not _is_at(each.target, url)]
     targets = tuple(dict.fromkeys((*settings.target_host, *own)))
     by_url = _by_base_url(settings, environment, targets, is_node_old or has_old_node)
     if settings.via == "base-url":
@@ -61,6 +65,11 @@ def route_of(
         base_url_targets=by_url,
         seen_by_proxy=tuple(each for each in targets if each not in local),
     )
+
+
+def _is_at(target: TargetPattern, url: str | None) -> bool:
+    """Return True if a target is what is at a URL: the proxy itself."""
+    return url is not None and str(target) == url
 
 
 def _by_base_url(
