@@ -11,11 +11,12 @@ from __future__ import annotations
 import hashlib
 import shlex
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from string import Template
 
 from faultinject.cli.trust import ANCHOR_NAME, PLATFORMS, shown, trust_commands
+from faultinject.environment.client_variables import VARIABLES, Holds
 
 _SECTIONS = {
     "macos": """\
@@ -57,22 +58,12 @@ Remove: select it in the list, then Delete or Distrust.""",
 
 _VARIABLES = """\
 For one program, without touching the system
-A program reads these when it starts. All except NODE_EXTRA_CA_CERTS replace what the program
-trusts: for hosts other than the targets use the bundle that the last lines make.
+`faultinject run -- command` sets all of these for a command, and `faultinject env` prints them for
+a shell, with a bundle of the certificates that are trusted now and this one. By hand: most of them
+replace what a program trusts, so that hosts other than the targets need the bundle that the last
+lines make.
 
-  The proxy       export HTTPS_PROXY=http://127.0.0.1:8080
-  Python: httpx, urllib, aiohttp; the SDKs of anthropic, openai, google-genai, mistralai, cohere
-                  export SSL_CERT_FILE=$cert
-                  (aiohttp needs trust_env=True to use the proxy)
-  Python: requests
-                  export REQUESTS_CA_BUNDLE=$cert
-  aws, boto3      export AWS_CA_BUNDLE=$cert
-  curl            export CURL_CA_BUNDLE=$cert
-  Node            export NODE_EXTRA_CA_CERTS=$cert
-                  Node 24 and later, or 22.21: export NODE_USE_ENV_PROXY=1
-                  Before: fetch ignores HTTPS_PROXY; use undici's ProxyAgent, or the base URL
-  Go              export SSL_CERT_FILE=$cert
-                  (on Linux; on macOS and Windows Go asks the system's store)
+$variables
   Java            keytool -importcert -cacerts -storepass changeit -noprompt \\
                     -alias faultinject -file $cert
                   verify: keytool -list -cacerts -storepass changeit -alias faultinject
@@ -88,9 +79,10 @@ Clients that let you set their base URL need none of this:
 
 _VARIABLES_ON_WINDOWS = """\
 For one program, without touching the system
-A variable is for programs that the same window starts afterwards. All except NODE_EXTRA_CA_CERTS
-replace what the program trusts: for hosts other than the targets use the bundle that the last
-lines make.
+`faultinject run -- command` sets these variables for a command, with a bundle of the certificates
+that are trusted now and this one. By hand: a variable is for programs that the same window starts
+afterwards. Most replace what the program trusts: for hosts other than the targets use the bundle
+that the last lines make.
 
   PowerShell      $$env:HTTPS_PROXY = 'http://127.0.0.1:8080'
                   $$env:SSL_CERT_FILE = $powershell
@@ -98,14 +90,7 @@ lines make.
                   set "SSL_CERT_FILE=$path"
 
 The variable for the certificate, by client:
-  Python: httpx, urllib, aiohttp; the SDKs of anthropic, openai, google-genai, mistralai, cohere
-                  SSL_CERT_FILE (aiohttp needs trust_env=True to use the proxy)
-  Python: requests
-                  REQUESTS_CA_BUNDLE
-  aws, boto3      AWS_CA_BUNDLE
-  Node            NODE_EXTRA_CA_CERTS
-                  Node 24 and later, or 22.21: also NODE_USE_ENV_PROXY with the value 1
-                  Before: fetch ignores HTTPS_PROXY; use undici's ProxyAgent, or the base URL
+$variables
   Go, .NET        none: they ask the system's store, see above
   curl            Windows' own (Schannel) ignores CURL_CA_BUNDLE and checks for revocation, which
                   our certificates cannot answer:
@@ -140,14 +125,29 @@ def instructions_for(platforms: Sequence[str], certificate: Path, pem: bytes) ->
 def _pages(platforms: Sequence[str], certificate: Path) -> Iterator[str]:
     """Return the variables as the platforms' shells set them."""
     if tuple(platforms) != ("windows",):
-        yield _filled(_VARIABLES, cert=_quoted(certificate, "posix"))
+        cert = _quoted(certificate, "posix")
+        yield _filled(_VARIABLES, cert=cert, variables="\n".join(_lines("export {}={}", cert)))
     if "windows" in platforms:
         yield _filled(
             _VARIABLES_ON_WINDOWS.rstrip(),
+            variables="\n".join(_lines("{}", "", without=_ELSEWHERE)),
             path=str(certificate),
             cert=_quoted(certificate, "windows"),
             powershell="'" + str(certificate).replace("'", "''") + "'",
         )
+
+
+_ELSEWHERE = {"HTTPS_PROXY", "http_proxy", "grpc_proxy", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"}
+"""Variables of which the page of Windows says more than their names."""
+
+
+def _lines(form: str, cert: str, without: Collection[str] = ()) -> Iterator[str]:
+    """Yield who reads each variable of the table, and what sets it."""
+    values = {Holds.PROXY: "http://127.0.0.1:8080", Holds.ONE: "1"}
+    for variable in VARIABLES:
+        if variable.readers and variable.name not in without:
+            yield f"  {variable.readers}"
+            yield " " * 18 + form.format(variable.name, values.get(variable.holds, cert))
 
 
 def _section(platform: str, certificate: Path, pem: bytes) -> str:

@@ -23,6 +23,7 @@ class TableOption(RichOption):
     def __init__(self, option: Option) -> None:
         """Create Click's option for an option of the table."""
         kind = option.kind
+        bare: dict[str, Any] = {} if option.bare is None else {"flag_value": option.bare}
         super().__init__(
             [*_declarations(option), option.parameter],
             type=_click_type(kind),
@@ -35,7 +36,7 @@ class TableOption(RichOption):
             metavar=None if kind.is_flag else kind.metavar,
             help=_help(option),
             panel=option.group,
-            flag_value=None if kind.is_flag else option.bare,
+            **bare,
         )
         self.option = option
 

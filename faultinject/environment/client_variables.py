@@ -52,26 +52,28 @@ class ClientVariable:
 
 
 VARIABLES = (
-    ClientVariable("HTTPS_PROXY", Holds.PROXY, "nearly all, for https://"),
+    ClientVariable("HTTPS_PROXY", Holds.PROXY, "Nearly all clients: the proxy for https://"),
     ClientVariable("https_proxy", Holds.PROXY, ""),
-    ClientVariable("http_proxy", Holds.PROXY, "nearly all, for http://"),
+    ClientVariable("http_proxy", Holds.PROXY, "Nearly all clients: the proxy for http://"),
     ClientVariable("HTTP_PROXY", Holds.PROXY, ""),
-    ClientVariable("grpc_proxy", Holds.PROXY, "gRPC"),
+    ClientVariable("grpc_proxy", Holds.PROXY, "gRPC: the proxy"),
     ClientVariable("ALL_PROXY", Holds.NOTHING, ""),
     ClientVariable("all_proxy", Holds.NOTHING, ""),
     ClientVariable("NO_PROXY", Holds.EXCEPTIONS, ""),
     ClientVariable("no_proxy", Holds.EXCEPTIONS, ""),
     ClientVariable(
-        "SSL_CERT_FILE", Holds.BUNDLE, "OpenSSL, Python's httpx, urllib, aiohttp and SDKs, Go, uv"
+        "SSL_CERT_FILE",
+        Holds.BUNDLE,
+        "Python: httpx, urllib, aiohttp (with trust_env=True), the SDKs; Go on Linux; OpenSSL; uv",
     ),
     ClientVariable("SSL_CERT_DIR", Holds.FOLDER, ""),
     ClientVariable("CURL_CA_BUNDLE", Holds.BUNDLE, "curl", falls_back="SSL_CERT_FILE"),
     ClientVariable(
-        "REQUESTS_CA_BUNDLE", Holds.BUNDLE, "Python's requests", falls_back="CURL_CA_BUNDLE"
+        "REQUESTS_CA_BUNDLE", Holds.BUNDLE, "Python: requests", falls_back="CURL_CA_BUNDLE"
     ),
     ClientVariable("AWS_CA_BUNDLE", Holds.BUNDLE, "aws, boto3"),
     ClientVariable("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", Holds.BUNDLE, "gRPC"),
-    ClientVariable("HTTPLIB2_CA_CERTS", Holds.BUNDLE, "httplib2"),
+    ClientVariable("HTTPLIB2_CA_CERTS", Holds.BUNDLE, "Python: httplib2"),
     ClientVariable("NIX_SSL_CERT_FILE", Holds.BUNDLE, "Nix", falls_back="SSL_CERT_FILE"),
     ClientVariable("CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE", Holds.BUNDLE, "gcloud"),
     ClientVariable("DENO_CERT", Holds.BUNDLE, "Deno"),
@@ -83,8 +85,12 @@ VARIABLES = (
         "CODEX_CA_CERTIFICATE", Holds.BUNDLE, "Codex, before SSL_CERT_FILE", "SSL_CERT_FILE"
     ),
     ClientVariable("WGETRC", Holds.WGETRC, ""),
-    ClientVariable("NODE_EXTRA_CA_CERTS", Holds.EXTRA, "Node, Bun"),
-    ClientVariable("NODE_USE_ENV_PROXY", Holds.ONE, "Node from 24.5 or 22.21: use the proxy"),
+    ClientVariable("NODE_EXTRA_CA_CERTS", Holds.EXTRA, "Node, Bun: added to what they trust"),
+    ClientVariable(
+        "NODE_USE_ENV_PROXY",
+        Holds.ONE,
+        "Node from 24.5 or 22.21 (before, its fetch ignores HTTPS_PROXY: use the base URL)",
+    ),
 )
 """In the order in which they are shown. Of the variables for the proxy both cases are set: curl
 reads ``http_proxy`` in small letters only, others read only capitals."""

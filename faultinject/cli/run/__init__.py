@@ -23,7 +23,6 @@ from faultinject.cli.table_options import table_options
 from faultinject.cli.warning import warn
 from faultinject.config import RUN_OPTIONS
 from faultinject.settings import RunSettings
-from faultinject.tls.certificate_authority import default_data_dir
 
 _EPILOG = """\
 See how a program takes an API that is overloaded, without key and network:
@@ -61,7 +60,6 @@ def run_command(context: click.Context, /, command: tuple[str, ...], **given: An
     maker = EnvironmentMaker(
         route_of(settings, os.environ, warn),
         os.environ,
-        settings.data_dir or default_data_dir(),
         warn,
         java=settings.java or has_java(command),
     )

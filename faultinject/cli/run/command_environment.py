@@ -18,6 +18,7 @@ from faultinject.environment.java_options import is_java, java_options
 from faultinject.environment.vendor_variables import base_urls, dummy_keys
 from faultinject.errors import StartError
 from faultinject.files import read_plain_file
+from faultinject.tls.certificate_authority import default_data_dir
 
 _MOST_BYTES = 1024 * 1024
 
@@ -38,8 +39,6 @@ class EnvironmentMaker:
     route: Route
     user: Mapping[str, str]
     """The user's environment."""
-    data_dir: Path
-    """Where files for clients are kept."""
     warn: Callable[[str], None]
     java: bool = False
     """Whether there is a Java program among the clients."""
@@ -71,7 +70,8 @@ class EnvironmentMaker:
                 " it with --data-dir, or use --via base-url, which needs none"
             )
         ca_pem = read_plain_file(address.ca_cert, _MOST_BYTES)
-        bundles = Bundles(self.data_dir, ca_pem, self.warn)
+        data_dir = self.route.settings.data_dir or default_data_dir()
+        bundles = Bundles(data_dir, ca_pem, self.warn)
         clients = ClientEnvironment(self.user, address.url, self.route.seen_by_proxy, bundles)
         changes = clients.changes()
         for entry, target in clients.uncovered:

@@ -22,7 +22,7 @@ from faultinject.environment.shells import shown_in
 from faultinject.errors import SettingsError, StartError
 from faultinject.files import read_plain_file
 from faultinject.settings import RunSettings
-from faultinject.tls.certificate_authority import CertificateAuthority, default_data_dir
+from faultinject.tls.certificate_authority import CertificateAuthority
 
 _EPILOG = """\
 In the shell in which the client is started, while a proxy runs in another:
@@ -68,8 +68,7 @@ def print_environment(settings: RunSettings, shell: str, address: Address | None
         address = Address(url, authority.certificate_path if authority else None)
     # At one port for all, where a request's path and headers show the target.
     address = evolve(address, base_urls=dict.fromkeys(route.base_url_targets, url))
-    data_dir = settings.data_dir or default_data_dir()
-    maker = EnvironmentMaker(route, os.environ, data_dir, warn, java=settings.java)
+    maker = EnvironmentMaker(route, os.environ, warn, java=settings.java)
     click.echo(shown_in(shell, maker.changes(address)), nl=False)
     return 0
 

@@ -97,16 +97,6 @@ def test_the_exit_code_is_that_of_a_shell(ended, command, code, words):
     assert words in run.stderr
 
 
-def test_a_script_without_its_interpreter(ended, tmp_path):
-    """It is there, so that "not found" would mislead."""
-    script = tmp_path / "script"
-    script.write_text("#!/no/such/interpreter\n")
-    script.chmod(0o755)
-    run = ended("--", str(script))
-    assert run.returncode == 126
-    assert "interpreter is not there" in run.stderr
-
-
 def test_the_commands_input_is_its_own(ended):
     """Nothing of it is read before."""
     run = ended("--", "cat", input="word\n")
