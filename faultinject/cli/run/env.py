@@ -43,8 +43,8 @@ _CONNECT_SECONDS = 5.0
 def env(**given: Any) -> int:
     """Print the variables for the clients of a proxy that runs.
 
-    They lead clients to the proxy, and make them trust it: those that 'faultinject run' sets for its command. The proxy is found by its ready
-    file, or at its host and port.
+    They lead clients to the proxy and make them trust it, as those do that 'faultinject run' sets
+    for its command. The proxy is found by its ready file, or at its host and port.
     """
     settings = settings_as(RunSettings, given, ENV_OPTIONS)
     address = None
