@@ -48,7 +48,7 @@ def test_a_group_alone_prints_its_help(run, arguments):
     ("arguments", "line"),
     [
         (["prox"], "no such command 'prox'; did you mean 'proxy'? (see 'faultinject --help')"),
-        (["qqq"], "no such command 'qqq'; the commands are demo, run, proxy, plugin, presets, rules, report, ca, completion"),
+        (["qqq"], "no such command 'qqq'; the commands are demo, run, proxy, env, plugin, presets, rules, report, ca, completion"),
         (["ca", "pth"], "no such command 'pth'; did you mean 'path'? (see 'faultinject ca --help')"),
         (["proxy", "--sed", "1"], "No such option"),
         (["proxy", "--seed"], "Option '--seed' requires an argument"),
