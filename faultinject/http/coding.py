@@ -1,6 +1,6 @@
-"""Takes the content codings off a body (RFC 9110 section 8.4), so that it can be read.
+"""Decodes the content codings of a body (RFC 9110 section 8.4), so that it can be read.
 
-Within a bound, however small the coded body is: a few hundred bytes can stand for gigabytes.
+The result has a size limit, because a few hundred bytes can decode to gigabytes.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import zstandard
 from faultinject.http.message import Headers
 
 MOST_CODINGS = 3
-"""Most codings, one over the other. Nobody has a reason for a second one."""
+"""Most codings that may be applied to a body. There is no reason for more than one."""
 MOST_MEMBERS = 16
-"""Most parts, one behind the other, that gzip and zstd let a body consist of."""
+"""Most parts in a body. With gzip and zstd a body can have several, one after the other."""
 WINDOW_BYTES = 8 * 1024 * 1024
 """The largest window of zstd, which RFC 9659 section 3 allows as a content coding."""
 _PIECE_BYTES = 512
-"""So much is decoded at a time: that is some 16 MB at most, for zstd has the highest ratio."""
+"""How much is decoded at a time. It becomes about 16 MB at most, with zstd, which has the highest
+ratio."""
 _BROTLI_BYTES = 1024 * 1024
 
 
@@ -37,10 +38,10 @@ def content_codings(headers: Headers) -> tuple[bytes, ...]:
 
 
 def decoded(body: bytes, codings: tuple[bytes, ...], most_bytes: int) -> bytes:
-    """Return a body without its codings, the last of which is taken off first.
+    """Decode a body, the last coding first.
 
-    Raises `ValueError` with the reason if a coding is not known, if the body is not in it, or if
-    more than ``most_bytes`` come out.
+    Raises `ValueError` with the reason if a coding is unknown, if the body is not in it, or if the
+    result has more than ``most_bytes``.
     """
     if len(codings) > MOST_CODINGS:
         raise ValueError("there are too many codings")
@@ -57,7 +58,7 @@ def _joined(pieces: Iterator[bytes], most_bytes: int) -> bytes:
     try:
         for piece in pieces:
             if len(whole) + len(piece) > most_bytes:
-                raise ValueError(f"what comes out has more than {most_bytes} bytes")
+                raise ValueError(f"it decodes to more than {most_bytes} bytes")
             whole += piece
     except _NotInCodingError:
         raise ValueError("the body is not in this coding, or breaks off") from None
@@ -69,15 +70,15 @@ class _NotInCodingError(Exception):
 
 
 class _Member(Protocol):
-    """Decodes one part of a body, as `zlib` and `zstandard` have it."""
+    """Decodes one part of a body. `zlib` and `zstandard` have classes like this."""
 
     @property
     def eof(self) -> bool:
-        """Whether its end has come."""
+        """Whether the part has ended."""
 
     @property
     def unused_data(self) -> bytes:
-        """What came behind its end."""
+        """The data after the part's end."""
 
     def decompress(self, data: bytes, /) -> bytes:
         """Decode the next bytes."""
@@ -109,10 +110,11 @@ def _gzip(body: bytes) -> Iterator[bytes]:
 
 
 def _deflate(body: bytes) -> Iterator[bytes]:
-    # RFC 9110 section 8.4.1.2 has it within zlib's format, and knows that some leave that out. Its
-    # first byte says "deflate", and its first two are a multiple of 31 (RFC 1950 section 2.2).
-    within = body[:1] and body[0] & 0x0F == 8 and int.from_bytes(body[:2]) % 31 == 0
-    bits = zlib.MAX_WBITS if within else -zlib.MAX_WBITS
+    # RFC 9110 section 8.4.1.2: it is in zlib's format, but some senders leave that out. The
+    # format's first byte says "deflate", and its first two are a multiple of 31 (RFC 1950 section
+    # 2.2).
+    has_header = body[:1] and body[0] & 0x0F == 8 and int.from_bytes(body[:2]) % 31 == 0
+    bits = zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS
     return _members(body, lambda: zlib.decompressobj(bits), zlib.error)
 
 
@@ -126,7 +128,7 @@ def _brotli(body: bytes) -> Iterator[bytes]:
     try:
         yield decompressor.process(body, output_buffer_limit=_BROTLI_BYTES)
         while not decompressor.is_finished():
-            if decompressor.can_accept_more_data():  # and there is no more
+            if decompressor.can_accept_more_data():  # but there is no more
                 raise _NotInCodingError
             yield decompressor.process(b"", output_buffer_limit=_BROTLI_BYTES)
     except brotli.error:

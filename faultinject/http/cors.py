@@ -1,7 +1,7 @@
-"""Requests of pages in browsers to another origin (CORS).
+"""Requests from pages in browsers to another origin (CORS).
 
-A browser asks before some calls whether the page may make them (a preflight), and hides from the
-page each answer that does not say that it may see it. So does an injected answer have to.
+Before some calls a browser asks whether the page may make them (a preflight). It hides an answer
+from the page unless the answer allows it. So injected answers need these headers too.
 https://fetch.spec.whatwg.org/#http-cors-protocol
 """
 
@@ -20,9 +20,9 @@ from faultinject.http.message import (
 )
 
 _ORIGINS = 1024
-"""So many pairs of a host and an origin are remembered; the least recently used are forgotten."""
+"""How many pairs of a host and an origin are remembered. The least recently used goes first."""
 _LONGEST_ORIGIN = 512
-"""Longest value of Origin, in bytes, that is remembered."""
+"""The longest value of Origin that is remembered, in bytes."""
 _ALLOW_ORIGIN = b"access-control-allow-origin"
 _ALLOW_CREDENTIALS = b"access-control-allow-credentials"
 _EXPOSE = b"access-control-expose-headers"
@@ -42,8 +42,8 @@ _EXPOSED = (
          *_RATE_LIMITS, "x-faultinject", "x-faultinject-error")
     ).encode(),
 )  # fmt: skip
-"""What SDKs and programs read in an answer; without it a page sees few headers. Named one by one,
-since ``*`` stands for none if there are credentials."""
+"""The headers that SDKs and programs read. Without this a page sees only few headers. They are
+named one by one, because with credentials ``*`` does not match all."""
 
 
 def is_preflight(request: RequestHead) -> bool:
@@ -59,10 +59,9 @@ def is_preflight(request: RequestHead) -> bool:
 
 
 def permissive_headers(request: RequestHead) -> Headers:
-    """Return headers that let the page behind a request see any answer to it.
+    """Return headers that let the page that sent a request see the answer; none without a page.
 
-    Nothing if the request is of no page. With cookies a browser takes no ``*``: then the page's
-    own origin is named.
+    With cookies a browser does not accept ``*``, so then they name the page's origin.
     """
     return (*_allowing_origin(request), _EXPOSED) if request.has_header(b"origin") else ()
 
@@ -72,7 +71,7 @@ def preflight_headers(preflight: RequestHead) -> Headers:
     method = find_header(preflight.headers, b"access-control-request-method") or b"POST"
     headers = (*_allowing_origin(preflight), (b"Access-Control-Allow-Methods", method))
     wanted = find_header(preflight.headers, b"access-control-request-headers")
-    # Repeated, for ``*`` does not stand for Authorization.
+    # Repeated, because ``*`` does not include Authorization.
     return headers if wanted is None else (*headers, (b"Access-Control-Allow-Headers", wanted))
 
 
@@ -91,17 +90,17 @@ def _allowing_origin(request: RequestHead) -> Headers:
 class _AllowedHeaders:
     headers: Headers
     of_preflight: bool
-    """Whether only the answer to a preflight was seen, which does not say what is exposed."""
+    """Whether only the answer to a preflight was seen, which does not say what it exposes."""
 
 
 @define(eq=False)
 class SeenOrigins:
-    """What an API's own answers allowed to pages, by its host and the page's origin."""
+    """What an API's own answers allowed to pages, by host and the page's origin."""
 
     _seen: OrderedDict[tuple[str, bytes], _AllowedHeaders] = field(factory=OrderedDict, init=False)
 
     def page(self, authority: str, request: RequestHead) -> BrowserPage | None:
-        """Return the page behind a request to a host; None if it is of no page."""
+        """Return the page that sent a request to a host; None if no page did."""
         origin = find_header(request.headers, b"origin")
         return None if origin is None else BrowserPage(self, authority, origin, request)
 
@@ -124,7 +123,7 @@ class SeenOrigins:
 
 @frozen
 class BrowserPage:
-    """The page that a request is of, as far as it is known."""
+    """The page that sent a request, as far as it is known."""
 
     seen: SeenOrigins
     authority: str
@@ -132,12 +131,12 @@ class BrowserPage:
     request: RequestHead
 
     def learn(self, head: ResponseHead) -> None:
-        """Take note of what an answer of the API's own to the request allows the page."""
+        """Remember what the API's own answer to the request allows the page."""
         if head.interim:
             return
         of_preflight = is_preflight(self.request)
         if not head.has_header(_ALLOW_ORIGIN):
-            # An error that something before the API made may lack what the API itself allows.
+            # An error from something in front of the API may lack the API's own headers.
             if head.status < 300 and not of_preflight:
                 self.seen.remember(self.authority, self.origin, _AllowedHeaders((), False))
             return
@@ -148,10 +147,10 @@ class BrowserPage:
             )
 
     def headers(self) -> Headers:
-        """Return what an answer of ours must have for the page to see it as it sees the API's.
+        """Return the headers with which the page sees our answer as it sees the API's.
 
-        That is what the API's own answers had. If none was seen, the page may see it. The answer
-        to a preflight gets nothing: a rule that names OPTIONS says all of it.
+        They are those of the API's own answers. If none was seen, the page is allowed to see ours.
+        The answer to a preflight gets none, because a rule for OPTIONS gives all headers itself.
         """
         if is_preflight(self.request):
             return ()
@@ -161,7 +160,7 @@ class BrowserPage:
         return (*known.headers, _EXPOSED) if known.of_preflight else known.headers
 
     def with_page_headers(self, headers: Headers) -> Headers:
-        """Return the headers of an answer with those that the page needs; its own go before."""
+        """Return an answer's headers, plus those that the page needs and the answer lacks."""
         own = {name.lower() for name, _ in headers}
         return (*headers, *(each for each in self.headers() if each[0].lower() not in own))
 

@@ -1,4 +1,4 @@
-"""What must change in a head that a proxy passes on, and nothing else (RFC 9110 section 7.6)."""
+"""Makes the changes that a proxy must make to a head, and no others (RFC 9110 section 7.6)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ MARKER = b"X-Faultinject"
 """Header of an injected response; its value is the id of the rule that fired."""
 
 
-# Meant for the proxy itself: the first is how old clients ask a proxy to keep alive, the other
-# holds the user's password for it.
+# Fields for the proxy itself: with the first, old clients ask a proxy to keep the connection; the
+# second has the user's password for the proxy.
 _FOR_THE_PROXY = (b"proxy-connection", b"proxy-authorization")
 
 _HAS_USER = (
@@ -40,8 +40,8 @@ _DEFAULT_PORTS = {"http": HTTP_PORT, "https": HTTPS_PORT}
 def split_absolute(head: RequestHead) -> tuple[bool, Authority, RequestHead]:
     """Return whether an absolute-form request wants TLS, where it goes, and its origin form.
 
-    Raises `ClientProtocolError` if the target is no ``http`` or ``https`` URL of a usable host, or
-    has a user in it, which may hide whose host it is (RFC 9110 section 4.2.4).
+    Raises `ClientProtocolError` if the target is not an ``http`` or ``https`` URL with a valid
+    host, or if it has a user, which may disguise the host (RFC 9110 section 4.2.4).
     """
     try:
         default_port, netloc = _split_url(head.target.decode("ascii"))
@@ -49,9 +49,9 @@ def split_absolute(head: RequestHead) -> tuple[bool, Authority, RequestHead]:
             raise ClientProtocolError(_HAS_USER)
         authority = Authority.parse(netloc, default_port)
     except ValueError as error:
-        # Where a password or a key begins and ends is not known in a URL that cannot be read.
+        # A URL that cannot be read may have a password or a key anywhere.
         is_harmless = _SECRETIVE.isdisjoint(head.target)
-        reason = error if is_harmless else "it is no URL of a host and a port"
+        reason = error if is_harmless else "it is not a URL with a host and a port"
         raise ClientProtocolError(f"the request target cannot be used: {reason}") from None
     headers = without_headers(head.headers, *_FOR_THE_PROXY)
     origin_form = evolve(head, target=_origin_target(head, len(netloc)), headers=headers)
@@ -68,10 +68,10 @@ def _split_url(target: str) -> tuple[int, str]:
 
 
 def _origin_target(head: RequestHead, authority_length: int) -> bytes:
-    """Return what follows the authority in an absolute-form target, to the byte.
+    """Return what follows the authority in an absolute-form target, unchanged.
 
-    Taken from the bytes and not put together from the URL's parts, which do not tell an empty
-    query from none.
+    It is cut from the bytes, because the parts of a parsed URL do not tell an empty query from
+    none.
     """
     rest = head.target.partition(b"://")[2][authority_length:]
     if not rest and head.method == b"OPTIONS":
@@ -80,11 +80,11 @@ def _origin_target(head: RequestHead, authority_length: int) -> bytes:
 
 
 def addressed_to(head: RequestHead, authority: Authority, default_port: int) -> RequestHead:
-    """Return the request with the Host header that this authority expects, in its place."""
+    """Return the request with the Host header for this authority, at its old place."""
     host = str(authority)
     if authority.port == default_port:
         host = host.rpartition(":")[0]
-    if not head.has_header(b"host"):  # HTTP/1.0, where it was no duty
+    if not head.has_header(b"host"):  # in HTTP/1.0 it is optional
         return evolve(head, headers=((b"Host", host.encode()), *head.headers))
     headers = tuple(
         (name, host.encode() if name.lower() == b"host" else value) for name, value in head.headers
@@ -93,10 +93,10 @@ def addressed_to(head: RequestHead, authority: Authority, default_port: int) -> 
 
 
 def unambiguous(head: RequestHead | ResponseHead) -> RequestHead | ResponseHead:
-    """Return the head without a Content-Length that chunks overrule.
+    """Return the head without a Content-Length if the body comes in chunks.
 
-    RFC 9112 section 6.3 wants it removed before the message goes on: two lengths in one message
-    are how requests are smuggled.
+    RFC 9112 section 6.3 says to remove it, because two lengths in one message are a way to smuggle
+    requests.
     """
     if head.chunked and head.has_header(b"content-length"):
         return evolve(head, headers=without_headers(head.headers, b"content-length"))
@@ -107,10 +107,10 @@ _CHUNKED: Headers = ((b"Transfer-Encoding", b"chunked"),)
 
 
 def reframed(head: ResponseHead) -> ResponseHead:
-    """Return the head of a body whose length is not known: it comes in chunks.
+    """Return the head for a body of unknown length, which comes in chunks.
 
-    The answer of an HTTP/1.0 peer can have none (RFC 9112 section 6.1): it ends with the
-    connection. Whether the one who gets the head can read chunks is for its sender to see to.
+    The answer of an HTTP/1.0 peer cannot have chunks (RFC 9112 section 6.1), so it ends with the
+    connection. Whoever sends the head has to know whether the receiver can read chunks.
     """
     if not head.has_header(b"content-length"):
         return head
@@ -121,10 +121,10 @@ def reframed(head: ResponseHead) -> ResponseHead:
 
 
 def uncompressed(request: RequestHead) -> RequestHead:
-    """Return the request without its wish for a compressed answer.
+    """Return the request changed to ask for an answer that is not compressed.
 
-    Without the header an answer could have any coding (RFC 9110 section 12.5.3), and the values
-    of several are one list: all get the same word.
+    The header is kept, because without it an answer may have any coding (RFC 9110 section 12.5.3).
+    If there are several, they are one list, so all get the same value.
     """
     return evolve(
         request,
@@ -147,7 +147,7 @@ def is_encoded(head: ResponseHead) -> bool:
 
 
 _ALWAYS = frozenset({b"keep-alive", b"proxy-connection", b"http2-settings"})
-"""Fields that end here whether Connection names them or not."""
+"""Fields that are removed whether Connection names them or not."""
 
 _FILTERED = frozenset({b"connection", b"te", b"upgrade"})
 """Fields of which a part may pass."""
@@ -155,21 +155,21 @@ _FILTERED = frozenset({b"connection", b"te", b"upgrade"})
 _ENDS_HERE = _ALWAYS | _FILTERED
 
 _PERSISTENCE = frozenset({b"close", b"keep-alive"})
-"""Words of Connection that pass, for they hold for the next hop as well."""
+"""Words of Connection that pass, because they are true for the next hop too."""
 
 _NEEDED = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
-"""Fields that stay even if Connection names them: without them the next hop would read another
-message than we did, or never ask for its body."""
+"""Fields that stay even if Connection names them. Without them the next hop would read the message
+differently, or would never ask for its body."""
 
 _PASSED_UPGRADES = {
     RequestHead: frozenset({b"websocket"}),
     ResponseHead: frozenset({b"websocket", b"http/1.1"}),
 }
-"""What may be asked for and offered. A WebSocket can be passed on: a relay of bytes is all it
-needs. That a server wants plain HTTP/1.1, as with a 426, is true of us, too."""
+"""Upgrades that may be requested and offered. A WebSocket needs only a relay of bytes. A server
+that wants HTTP/1.1, as with a 426, gets it from us."""
 
 UPGRADE_TO_HTTP: Headers = ((b"Upgrade", b"HTTP/1.1"), (b"Connection", b"Upgrade"))
-"""What a 426 to a WebSocket says, for it must name a protocol (RFC 9110 section 15.5.22)."""
+"""Headers of a 426 to a WebSocket, which must name a protocol (RFC 9110 section 15.5.22)."""
 
 _NOT_IN_TRAILERS = (
     _ALWAYS
@@ -186,31 +186,32 @@ _NOT_IN_TRAILERS = (
         b"content-encoding",
         b"content-range",
         b"content-type",
-        b"x-faultinject",  # our own words, which nobody else may say so late
+        b"x-faultinject",  # our own, which nobody else may send as a trailer
         b"x-faultinject-error",
     }
 )
-"""Fields that frame, route, authenticate, or say how a body is to be read: too late in a trailer,
-and a receiver that heeds them there does harm (RFC 9110 section 6.5.1)."""
+"""Fields for framing, routing, authentication, or how to read the body. In a trailer they are too
+late, and harmful if a receiver uses them (RFC 9110 section 6.5.1)."""
 
 
 def asks_for_websocket(request: RequestHead) -> bool:
-    """Return whether a client wants to go on with a WebSocket (RFC 6455 section 4.1)."""
+    """Return True if a client asks to upgrade to a WebSocket (RFC 6455 section 4.1)."""
     return b"websocket" in header_tokens(request.headers, b"upgrade")
 
 
 def wrong_switch(request: RequestHead, answer: ResponseHead) -> str | None:
-    """Say what is wrong if a 101 switches to another protocol than its request asked for.
+    """Return what is wrong if a 101 switches to another protocol than the request asked for.
 
-    RFC 9110 section 7.8: it must name one, and none that was not asked for.
+    It must name a protocol, and only ones that were asked for (RFC 9110 section 7.8).
     """
     if answer.status != 101:
         return None
-    asked = header_tokens(request.headers, b"upgrade")
+    offered = header_tokens(request.headers, b"upgrade")
     switched = header_tokens(answer.headers, b"upgrade") - {b""}
-    if switched and switched <= asked:
+    if switched and switched <= offered:
         return None
-    other = ", ".join(sorted(each.decode("ascii", "backslashreplace") for each in switched - asked))
+    others = sorted(each.decode("ascii", "backslashreplace") for each in switched - offered)
+    other = ", ".join(others)
     return f"it switches to {other[:_MOST_SHOWN] or 'no protocol'}, which nobody asked for"
 
 
@@ -219,10 +220,10 @@ _MOST_SHOWN = 100
 
 @define(eq=False)
 class HopByHopFilter:
-    """One message on its way through, part by part; interim responses may come before its head."""
+    """Filters one message, part by part. Interim responses may come before its head."""
 
     _named: frozenset[bytes] = frozenset()
-    """What the head's Connection names: it holds for trailers, too."""
+    """The fields that the head's Connection names, which are removed from trailers too."""
 
     @overload
     def filter(self, part: RequestHead) -> RequestHead: ...
@@ -232,7 +233,7 @@ class HopByHopFilter:
     def filter(self, part: Part) -> Part: ...
 
     def filter(self, part: Part) -> Part:
-        """Return a part as it goes on."""
+        """Return a part as it is sent on."""
         if isinstance(part, bytes):
             return part
         if isinstance(part, End):
@@ -251,26 +252,26 @@ class HopByHopFilter:
             named = header_tokens(head.headers, b"connection")
             self._named = frozenset(named - _NEEDED)
             if named <= _PERSISTENCE and names.isdisjoint((_ENDS_HERE | named) - {b"connection"}):
-                return unambiguous(head)  # as of nearly all clients: all of it passes
+                return unambiguous(head)  # all of it passes, as with nearly all clients
             upgrades = _PASSED_UPGRADES[type(head)]
             head = evolve(head, headers=_end_to_end(head.headers, self._named, upgrades))
         return unambiguous(head)
 
 
 def _end_to_end(headers: Headers, named: frozenset[bytes], upgrades: frozenset[bytes]) -> Headers:
-    """Return the headers that go on, in their order and case."""
+    """Return the headers that are sent on, in their order and case."""
     headers = without_headers(headers, *_ALWAYS, *(named - _FILTERED))
     headers = _filtered(headers, b"te", frozenset({b"trailers"}))
     headers = _filtered(headers, b"upgrade", upgrades)
     left = {name.lower() for name, _ in headers} & {b"te", b"upgrade"}
     headers = _filtered(headers, b"connection", _PERSISTENCE | left)
-    if b"te" in left and b"te" not in named:  # its sender owes it (RFC 9110 section 10.1.4)
+    if b"te" in left and b"te" not in named:  # TE needs it (RFC 9110 section 10.1.4)
         headers += ((b"Connection", b"TE"),)
     return headers
 
 
 def _filtered(headers: Headers, name: bytes, kept: frozenset[bytes]) -> Headers:
-    """Return the headers with only these words in the fields of that name, and none empty."""
+    """Return the headers with only these words in fields of a name; empty fields are removed."""
     result = []
     for key, value in headers:
         if key.lower() == name:

@@ -1,4 +1,4 @@
-"""HTTP messages and their parts, as values, and the words that stand behind a status."""
+"""HTTP messages and their parts as values, and the reason phrases of statuses."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ def header_tokens(headers: Headers, name: bytes) -> set[bytes]:
 
 
 def without_headers(headers: Headers, *names: bytes) -> Headers:
-    """Return the headers less those of the given (lower-case) names."""
+    """Return the headers without those of the given (lower-case) names."""
     return tuple(item for item in headers if item[0].lower() not in names)
 
 
 class SpacedValue(bytes):
-    """A header's value whose sender did not write one space before it and nothing behind it.
+    """A header's value that was not written with exactly one space before it and none after it.
 
-    It is the value alone to all who look at it, and goes out as it came.
+    To code that reads it, it is only the value. It is sent as it came.
     """
 
     rest: bytes
-    """What stood behind the colon."""
+    """The bytes after the colon."""
 
     @staticmethod
     def of(value: bytes, rest: bytes) -> bytes:
-        """Return a value as it stood in ``rest``: as plain bytes if that is the usual way."""
+        """Return a value that was written as ``rest``; plain bytes if that is the usual form."""
         if len(rest) == len(value) + 1 and rest.startswith(b" "):
             return value
         spaced = SpacedValue(value)
@@ -54,7 +54,7 @@ class SpacedValue(bytes):
 
 
 def header_lines(headers: Headers) -> bytes:
-    """Return headers as they stand on the wire."""
+    """Return headers as bytes, as they are sent."""
     return b"".join(
         [
             b"%s:%s\r\n" % (name, value.rest)
@@ -91,7 +91,7 @@ class RequestHead(_Head):
     http_version: bytes = b"1.1"
 
     def encode(self) -> bytes:
-        """Return the head as it stands on the wire (RFC 9112 section 3)."""
+        """Return the head as bytes (RFC 9112 section 3)."""
         line = b"%s %s HTTP/%s\r\n" % (self.method, self.target, self.http_version)
         return line + header_lines(self.headers) + b"\r\n"
 
@@ -111,7 +111,7 @@ class ResponseHead(_Head):
         return self.status < 200
 
     def encode(self) -> bytes:
-        """Return the head as it stands on the wire (RFC 9112 section 4)."""
+        """Return the head as bytes (RFC 9112 section 4)."""
         line = b"HTTP/%s %d %s\r\n" % (self.http_version, self.status, self.reason)
         return line + header_lines(self.headers) + b"\r\n"
 
@@ -129,7 +129,7 @@ Part = Head | BodyPart
 
 
 def body_size(parts: Iterable[Part]) -> int:
-    """Return how many bytes of body there are in some parts of a message."""
+    """Return the number of body bytes in parts of a message."""
     return sum([len(part) for part in parts if isinstance(part, bytes)])
 
 
@@ -142,7 +142,7 @@ _RENAMED = {
 
 
 def standard_phrase(status: int) -> str:
-    """Return the words registered for a status; "Error" for one that nobody registered."""
+    """Return the registered reason phrase of a status; "Error" if there is none."""
     if status in _RENAMED:
         return _RENAMED[status]
     try:

@@ -1,7 +1,7 @@
-"""Can these two files be our certificate authority? If not: which file, why, and what mends it.
+"""Checks whether two files can be our certificate authority.
 
-Imports `cryptography`; `looks_usable` in `faultinject.tls.ca_store` answers the common case
-without.
+An error names the file, the reason, and what to do. This module imports `cryptography`.
+`looks_usable` in `faultinject.tls.ca_store` handles the common case without it.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from faultinject.errors import SettingsError
 from faultinject.tls.ca_store import CaFiles
 from faultinject.tls.certificates import Issuer, IssuerKey
 
-_LEAST_RSA_BITS = 2048  # what OpenSSL's default security level and Apple ask for
+_LEAST_RSA_BITS = 2048  # the minimum of OpenSSL's default security level, and of Apple
 _FOR_SERVERS = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-_ANOTHER = "use the certificate of a certificate authority, or leave the choice to faultinject"
+_ANOTHER = "use the certificate of a certificate authority, or let faultinject make one"
 
 
 def read_issuer(files: CaFiles) -> Issuer:
-    """Parse and check a certificate authority. Raises `SettingsError` with the mend."""
+    """Parse and check a certificate authority. Raises `SettingsError` that says what to do."""
     certificates = _certificates(files)
     key = _key(files)
     if certificates[0].public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS:
         raise SettingsError(
-            f"{files.certificate}: clients do not accept a CA whose key is for RSA-PSS alone; use"
-            " an EC key (P-256, say) or a usual RSA key"
+            f"{files.certificate}: clients do not accept a CA whose key is only for RSA-PSS; use"
+            " an EC key (such as P-256) or a plain RSA key"
         )
     if certificates[0].public_key() != key.public_key():
         raise SettingsError(
@@ -62,7 +62,7 @@ def _certificates(files: CaFiles) -> list[x509.Certificate]:
 def _key(files: CaFiles) -> IssuerKey:
     try:
         key = load_pem_private_key(files.key_pem, password=None)
-    except TypeError as error:  # what cryptography raises for a key that wants a password
+    except TypeError as error:  # raised by cryptography for a key that needs a password
         raise SettingsError(
             f"{files.key}: the private key is encrypted; write it without a passphrase"
             " ('openssl pkey -in KEY -out NEWKEY')"
@@ -77,8 +77,8 @@ def _key(files: CaFiles) -> IssuerKey:
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return key
     raise SettingsError(
-        f"{files.key}: clients do not accept such a key; use an EC key (P-256, say) or an RSA key"
-        f" of at least {_LEAST_RSA_BITS} bits"
+        f"{files.key}: clients do not accept such a key; use an EC key (such as P-256) or an RSA"
+        f" key of at least {_LEAST_RSA_BITS} bits"
     )
 
 
@@ -101,14 +101,14 @@ def _check_authority(path: Path, certificate: x509.Certificate) -> None:
     if not all(_FOR_SERVERS.intersection(value) for value in purposes):
         raise SettingsError(
             f"{path}: may not sign certificates for servers (its extended key usage lacks"
-            f" serverAuth), so that no client accepts them; {_ANOTHER}"
+            f" serverAuth), so no client would accept them; {_ANOTHER}"
         )
 
 
 def uncovered_names(issuer: Issuer, hosts: Iterable[str]) -> list[str]:
-    """Return the hosts that name constraints do not let the authority sign for.
+    """Return the hosts for which name constraints forbid the authority to sign.
 
-    As RFC 5280 section 4.2.1.10 has it for DNS names and addresses.
+    The rules for DNS names and addresses are those of RFC 5280 section 4.2.1.10.
     """
     values = [e.value for e in issuer.certificates[0].extensions]
     constraints = [value for value in values if isinstance(value, x509.NameConstraints)]
@@ -137,10 +137,10 @@ def check_dates(files: CaFiles, issuer: Issuer) -> None:
     if now < certificate.not_valid_before_utc:
         raise SettingsError(
             f"{path}: is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC;"
-            " set the clock right, or use another one"
+            " correct the clock, or use another one"
         )
     if now >= certificate.not_valid_after_utc:
         raise SettingsError(
-            f"{path}: expired on {certificate.not_valid_after_utc:%Y-%m-%d}; use another one (one"
-            " that faultinject made is made anew if both its files are removed)"
+            f"{path}: expired on {certificate.not_valid_after_utc:%Y-%m-%d}; use another one (if"
+            " faultinject made it, remove both files, and a new one is made)"
         )

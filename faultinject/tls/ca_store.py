@@ -1,7 +1,7 @@
-"""The certificate authority's two files: makes and reads them, with a first look that costs little.
+"""The certificate authority's two files: makes and reads them, and has a fast first check.
 
-They are made once, whole, and readable by their owner alone. Whether they can be an authority is
-for `faultinject.tls.ca_checks` to say.
+They are created once, complete, and readable only by their owner. `faultinject.tls.ca_checks` has
+the full check.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from faultinject.errors import DataDirectoryError, SettingsError
 from faultinject.files import read_plain_file
 
 STAGING_NAME = ".fault-ca.new"
-"""The directory, beside the two files, in which they are made."""
+"""The directory next to the two files, in which they are made."""
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _BASIC_CONSTRAINTS_DER = b"\x06\x03\x55\x1d\x13"  # the object identifier 2.5.29.19
@@ -40,30 +40,29 @@ _OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
 
 @frozen
 class CaFiles:
-    """The two files and what was in them."""
+    """The two files and their contents."""
 
     certificate: Path
     key: Path
     certificate_pem: bytes
-    """The certificates in the first file and nothing else: some people keep the key there too,
-    and this is what gets exported."""
+    """Only the certificates of the first file. Some people keep the key there too, and this is
+    what gets exported."""
     key_pem: bytes = field(repr=False)
     key_readable_by_others: bool
     """Whether the file's mode lets users other than its owner read the key."""
 
 
 def read_ca_files(certificate: Path, key: Path) -> CaFiles:
-    """Read both files; nothing is written or changed.
+    """Read both files, without changing anything. Raises `SettingsError`.
 
-    A key that others may *write* is refused, since they could swap what clients trust. One that
-    others may only read is accepted and marked: mounted secrets often are so, and the modes of
-    files that the user named are the user's.
-    Raises `SettingsError`.
+    A key that others may *write* is refused, because they could replace what clients trust. One
+    that others may only read is accepted and marked: mounted secrets are often like that, and the
+    user decides about the modes of files that the user named.
     """
     blocks, key_pem = _CERTIFICATE.findall(_read(certificate)), _read(key)
     certificate_pem = b"".join(block + b"\n" for block in blocks)
     mode = key.stat().st_mode if os.name == "posix" else 0
-    if key_pem and mode & _OTHERS_WRITE:  # the modes of /dev/null should stay as they are
+    if key_pem and mode & _OTHERS_WRITE:  # an empty key may be /dev/null: no chmod for that
         raise SettingsError(
             f"{key}: users other than its owner may write the private key; run 'chmod 600' on it"
         )
@@ -88,9 +87,9 @@ def _read(path: Path) -> bytes:
 
 
 def looks_usable(files: CaFiles) -> bool:
-    """Return True if OpenSSL takes the pair, as a certificate authority that is valid now.
+    """Return True if OpenSSL accepts the pair as a certificate authority that is valid now.
 
-    False does not tell the reason, and may be wrong; `faultinject.tls.ca_checks` looks closer.
+    False may be wrong, and gives no reason; `faultinject.tls.ca_checks` has the full check.
     """
     block = _CERTIFICATE.search(files.certificate_pem)
     if block is None:
@@ -103,8 +102,8 @@ def looks_usable(files: CaFiles) -> bool:
 
 
 def _is_authority_now(pem: str) -> bool:
-    # `get_ca_certs` lists what OpenSSL's X509_check_ca accepts: it reads the key usage and the
-    # basic constraints, and lets very old certificates pass that have none.
+    # `get_ca_certs` lists what OpenSSL's X509_check_ca accepts. That checks the key usage and the
+    # basic constraints, but accepts very old certificates that have none.
     store = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     store.load_verify_locations(cadata=pem)
     der = ssl.PEM_cert_to_DER_cert(pem)
@@ -112,14 +111,14 @@ def _is_authority_now(pem: str) -> bool:
     authorities = store.get_ca_certs()
     if not authorities or not known_key or _BASIC_CONSTRAINTS_DER not in der:
         return False
-    if _EXTENDED_KEY_USAGE_DER in der:  # which may forbid servers
+    if _EXTENDED_KEY_USAGE_DER in der:  # it may forbid certificates for servers
         return False
     start, end = str(authorities[0]["notBefore"]), str(authorities[0]["notAfter"])
     return seconds_of(start) <= time.time() < seconds_of(end)
 
 
 def may_have_name_constraints(files: CaFiles) -> bool:
-    """Return True if the authority may be for some names only. True may be wrong, False is not."""
+    """Return True if the authority may be limited to some names. Only True may be wrong."""
     block = _CERTIFICATE.search(files.certificate_pem)
     return block is not None and _NAME_CONSTRAINTS_DER in ssl.PEM_cert_to_DER_cert(
         block.group().decode("ascii")
@@ -129,8 +128,8 @@ def may_have_name_constraints(files: CaFiles) -> bool:
 def seconds_of(printed: str) -> float:
     """Return seconds since the epoch of a date as OpenSSL prints it: "Jun  1 12:00:00 2030 GMT".
 
-    `ssl.cert_time_to_seconds` does the same by `time.strptime`, whose first call takes as long
-    as all the rest of a look at an authority. Raises `ValueError`, as that does.
+    `ssl.cert_time_to_seconds` does the same with `time.strptime`, but the first call of that takes
+    as long as the whole rest of the check. Raises `ValueError`.
     """
     month, day, clock, year, zone = printed.split()
     if zone != "GMT":
@@ -153,13 +152,14 @@ _LOCK = ".fault-ca.lock"
 
 
 def create_files(certificate: Path, key: Path, make: Callable[[], tuple[bytes, bytes]]) -> None:
-    """Create both files in their directory unless another program has done so by now.
+    """Create both files in their directory, unless another program has done so meanwhile.
 
-    The certificate is renamed into place last, so whoever sees it sees its key too, without a
-    lock. A crash leaves at most a key without a certificate, or a staging directory: nobody ever
-    trusted those, and the next start replaces them.
+    The certificate is renamed into place last. So a program that sees it sees the key too, without
+    a lock. A crash leaves at most a key without a certificate, or a staging directory. Nobody has
+    ever trusted those, and the next start replaces them.
+
     Raises `DataDirectoryError` if the directory cannot be written, `SettingsError` if another
-    program does not let it go.
+    program keeps the lock.
     """
     directory = certificate.parent
     try:
@@ -180,10 +180,10 @@ def create_files(certificate: Path, key: Path, make: Callable[[], tuple[bytes, b
 
 
 def clear_staging(directory: Path) -> None:
-    """Remove the staging directory that a program killed at its last step has left, if we may.
+    """Try to remove a staging directory, left by a program that was killed at its last step.
 
-    Nothing in it is of use: the pair is in place. If another program is just now at that step, it
-    does so itself.
+    Nothing in it is needed, because the pair is in place. If another program is at that step right
+    now, it removes the directory itself.
     """
     with suppress(Timeout, OSError), FileLock(directory / _LOCK, timeout=0, mode=0o600):
         _remove(directory / STAGING_NAME)
@@ -198,7 +198,7 @@ def _remove(staging: Path) -> None:
 
 def _create(certificate: Path, key: Path, make: Callable[[], tuple[bytes, bytes]]) -> None:
     staging = certificate.parent / STAGING_NAME
-    _remove(staging)  # only the holder of the lock uses it: one that is there is from a crash
+    _remove(staging)  # only the holder of the lock uses it, so this one is from a crash
     staging.mkdir(mode=0o700)
     try:
         certificate_pem, key_pem = make()
@@ -211,7 +211,7 @@ def _create(certificate: Path, key: Path, make: Callable[[], tuple[bytes, bytes]
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """Write a new file whose mode is right from its first byte, and force it to the disk."""
+    """Write a new file that has its mode from the start, and sync it to the disk."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
         file.flush()

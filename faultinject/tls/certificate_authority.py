@@ -1,7 +1,7 @@
-"""The certificate authority that signs what intercepted clients see.
+"""The certificate authority that signs the certificates that intercepted clients see.
 
-What it is made of stands in four small modules, two of
-which import `cryptography` and are therefore imported only when something is signed or wrong.
+`ca_store` has its files, `ca_checks` the full check, and `certificates` the signing. The latter two
+import `cryptography`, so they are imported only to sign, or when a fast check fails.
 """
 
 from __future__ import annotations
@@ -42,12 +42,13 @@ def default_data_dir() -> Path:
     """
     try:
         path = platformdirs.user_data_path("faultinject", appauthor=False)
-    except (RuntimeError, KeyError):  # as `Path.home` and `pwd` say it
+    except (RuntimeError, KeyError):  # from `Path.home` and `pwd`
         path = Path()
     if not path.is_absolute():
         raise DataDirectoryError(
-            "there is no directory for the certificate authority, for this user has no home (HOME"
-            " is unset or relative); name one with --data-dir, or a CA with --ca-cert and --ca-key"
+            "there is no directory for the certificate authority, because this user has no home"
+            " (HOME is unset or relative); name one with --data-dir, or a CA with --ca-cert and"
+            " --ca-key"
         )
     return path
 
@@ -64,10 +65,10 @@ def _is_there(path: Path) -> bool:
 
 @define
 class CertificateAuthority:
-    """A certificate and its key, with which leaves are minted.
+    """A certificate and its key, which sign leaves.
 
-    Made by `load` or `open_or_create`, which check it; the key itself is parsed at the first
-    `mint`, because starting should not wait for it.
+    `load` and `open_or_create` create and check it. The key is parsed only at the first `mint`, so
+    that the start need not wait for it.
     """
 
     _files: CaFiles
@@ -79,8 +80,8 @@ class CertificateAuthority:
     ) -> CertificateAuthority:
         """Open the two files if the user named them, else our own authority in the directory.
 
-        Without a directory that is the user's data directory. Raises as `load` and
-        `open_or_create` do.
+        The default directory is the user's data directory. Raises the same errors as `load` and
+        `open_or_create`.
         """
         if certificate is not None and key is not None:
             return cls.load(certificate, key)
@@ -88,27 +89,26 @@ class CertificateAuthority:
 
     @classmethod
     def load(cls, certificate: Path, key: Path) -> CertificateAuthority:
-        """Open files that the user named; RSA and EC keys. Nothing is ever created.
+        """Open files that the user named, with an RSA or EC key. Nothing is ever created.
 
-        The certificate's file may continue with the certificates that lead to its root.
-        Raises `SettingsError`, which names the file and the mend, if a file is missing,
-        unreadable or no PEM, the key is encrypted, too weak or another certificate's, or the
-        certificate is no authority, may not sign certificates, or is not valid now.
+        After the certificate its file may have those that lead to the root. Raises `SettingsError`,
+        which names the file and what to do: if a file is missing, unreadable or not PEM; if the key
+        is encrypted, too weak or another certificate's; if the certificate is not an authority, may
+        not sign certificates, or is not valid now.
         """
         authority = cls(read_ca_files(certificate, key))
         if not looks_usable(authority._files):
-            authority._loaded_issuer()  # finds out what is wrong, if anything
+            authority._loaded_issuer()  # raises if something is wrong
         return authority
 
     @classmethod
     def open_or_create(cls, directory: Path) -> CertificateAuthority:
-        """Open our own authority in a directory; make directory and authority at first use.
+        """Open our own authority in a directory. At first use, create both.
 
-        Programs that start at once share one authority. An existing one is opened without
-        writing anything (but what a killed program has left is removed, where that is allowed),
-        so the directory may be read-only then.
-        Raises `SettingsError` as `load` does, `DataDirectoryError` if the directory cannot be
-        written, or not even looked into.
+        Programs that start at the same time share one authority. An existing authority is opened
+        without writing, so its directory may be read-only (what a killed program has left is
+        removed if possible). Raises `SettingsError` as `load` does, `DataDirectoryError` if the
+        directory cannot be written or read.
         """
         certificate, key = directory / CERTIFICATE_NAME, directory / KEY_NAME
         if not _is_there(certificate):
@@ -119,14 +119,14 @@ class CertificateAuthority:
             clear_staging(directory)
         if not _is_there(key):
             raise SettingsError(
-                f"{key}: is missing beside {certificate.name}; put it back, or remove"
-                f" {certificate.name} to have a new pair made, which clients must then trust"
+                f"{key}: is missing next to {certificate.name}; put it back, or remove"
+                f" {certificate.name}: then a new pair is made, which clients must trust"
             )
         return cls.load(certificate, key)
 
     @property
     def certificate_path(self) -> Path:
-        """The file that clients are told to trust."""
+        """The file with the certificate that clients must trust."""
         return self._files.certificate
 
     @property
@@ -143,13 +143,13 @@ class CertificateAuthority:
     def key_readable_by_others(self) -> bool:
         """Whether other users of this machine may read the private key.
 
-        That deserves a warning: they could pass for any site towards whoever trusts the
+        The user should be warned: they could impersonate any site to whoever trusts the
         certificate.
         """
         return self._files.key_readable_by_others
 
     def uncovered_names(self, hosts: Iterable[str]) -> list[str]:
-        """Return those of the hosts for which name constraints forbid it to sign."""
+        """Return the hosts for which name constraints forbid it to sign."""
         if not may_have_name_constraints(self._files):
             return []
         from faultinject.tls import ca_checks
@@ -159,8 +159,8 @@ class CertificateAuthority:
     def mint(self, host: str, key: RSAPrivateKey | None = None) -> Leaf:
         """Sign a leaf for a normal host (see `faultinject.authority.normal_host`).
 
-        It has the given key, or an EC key that all leaves share. Raises `SettingsError` if the
-        authority has expired since it was opened.
+        The leaf has the given key, or an EC key that all leaves share. Raises `SettingsError` if
+        the authority has expired since it was opened.
         """
         return self._loaded_issuer().mint(host, key)
 
@@ -176,14 +176,14 @@ class CertificateAuthority:
 
 @frozen
 class NoAuthority:
-    """Stands for a certificate authority where none can be had: it signs nothing."""
+    """Used in place of a certificate authority if there can be none. It signs nothing."""
 
     reason: str
     """Why there is none, and what to do."""
 
     @property
     def certificate_path(self) -> None:
-        """There is no file that clients could be told to trust."""
+        """None, because there is no certificate to trust."""
         return None
 
     def mint(self, _host: str, _key: RSAPrivateKey | None = None) -> NoReturn:

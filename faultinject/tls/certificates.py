@@ -1,7 +1,7 @@
-"""X.509: making a certificate authority, and leaves that clients accept.
+"""Makes a certificate authority, and leaves that clients accept (X.509).
 
-The only modules that import `cryptography` (which takes 60 ms) are this one and
-`faultinject.tls.ca_checks`; import them where they are needed.
+Only this module and `faultinject.tls.ca_checks` import `cryptography`, which takes 60 ms. Import
+them only where they are needed.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from faultinject.authority import is_ip
 IssuerKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 CA_VALIDITY = timedelta(days=3650)
-# A client whose clock is a little behind must accept what was minted this second.
+# A client whose clock is a little behind must accept a new certificate too.
 BACKDATED = timedelta(days=1)
 # Public leaves may last 200 days from 2026-03-15 on (CA/Browser Forum Baseline Requirements
-# section 6.3.2, ballot SC-081v3) and 398 before (Apple, support.apple.com/102028). Clients may
-# hold private authorities to the same, so a leaf stays below, the backdating included.
+# section 6.3.2, ballot SC-081v3), and 398 before (Apple, support.apple.com/102028). Clients may
+# apply this to private authorities too, so a leaf stays below it, backdating included.
 LEAF_VALIDITY = timedelta(days=190)
 _MAX_COMMON_NAME_CHARACTERS = 64  # RFC 5280 appendix A.1, ub-common-name
 _ORGANIZATION = x509.NameAttribute(NameOID.ORGANIZATION_NAME, "faultinject")
@@ -54,7 +54,7 @@ def _key_pem(key: IssuerKey) -> bytes:
 
 
 def new_rsa_key() -> rsa.RSAPrivateKey:
-    """Make a key of 2048 bits for leaves. It takes some 100 ms, in which other threads can run."""
+    """Make a key of 2048 bits for leaves. It takes about 100 ms, without blocking threads."""
     return rsa.generate_private_key(65537, 2048)
 
 
@@ -75,8 +75,8 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
 def new_authority() -> tuple[bytes, bytes]:
     """Make an EC P-256 certificate authority; return its certificate and key as PEM.
 
-    The random part of its name tells one machine's authority from another's in a trust store,
-    and says nothing about either.
+    The random part of its name tells one machine's authority from another's in a trust store, but
+    reveals nothing about the machine.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     common_name = f"faultinject CA ({secrets.token_hex(4)})"
@@ -95,9 +95,9 @@ def new_authority() -> tuple[bytes, bytes]:
 
 
 def _key_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
-    """Point to the issuer's key as the issuer itself calls it (RFC 5280 section 4.2.1.1).
+    """Return the issuer's key identifier, as in its own certificate (RFC 5280 section 4.2.1.1).
 
-    Strict verification, Python 3.13's default, compares the two.
+    Strict verification, which is Python 3.13's default, compares the two.
     """
     try:
         own = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
@@ -109,7 +109,7 @@ def _key_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
 
 
 def _subject(host: str) -> x509.Name:
-    """Name the leaf. Clients read the alternative name only; this is for people's eyes."""
+    """Return the subject, which is for people. Clients read only the alternative name."""
     attributes = [_ORGANIZATION]
     if len(host) <= _MAX_COMMON_NAME_CHARACTERS:
         attributes.append(x509.NameAttribute(NameOID.COMMON_NAME, host))
@@ -123,9 +123,8 @@ class Issuer:
     certificates: list[x509.Certificate]
     """The authority's own certificate, then those that lead to its root, if any."""
     key: IssuerKey = field(repr=False)
-    # One key serves all EC leaves, and one all RSA leaves: they live in one process and serve one
-    # user, so whoever could read one key could read all, and a key made per host would only cost
-    # time.
+    # All EC leaves share one key, and all RSA leaves another. They are in one process and for one
+    # user, so anyone who can read one key can read all: a key per host would only cost time.
     _leaf_key: ec.EllipticCurvePrivateKey = field(
         factory=lambda: ec.generate_private_key(ec.SECP256R1()), init=False, repr=False
     )
@@ -133,7 +132,7 @@ class Issuer:
     def mint(self, host: str, key: rsa.RSAPrivateKey | None = None) -> Leaf:
         """Sign a leaf for a normal host: a DNS name or an IP literal.
 
-        Without a key it is that of all EC leaves.
+        Without a key, the leaf has the key of all EC leaves.
         """
         leaf_key = key or self._leaf_key
         leaf = self._sign(host, leaf_key).public_bytes(Encoding.PEM)

@@ -1,8 +1,7 @@
-"""The first bytes of a connection: whether they are TLS, for which host, and what is offered.
+"""Reads the first bytes of a connection: whether they are TLS, for which host, and what is offered.
 
-Does no I/O and no cryptography, and knows nothing of what happens next: it reads a ClientHello
-that has arrived so far (RFC 8446 section 4.1.2) and writes alerts (section 6) for connections on
-which no TLS library has taken over yet.
+It reads as much of a ClientHello as has arrived (RFC 8446 section 4.1.2), and writes alerts
+(section 6) for connections on which no TLS library has begun. It does no I/O and no cryptography.
 """
 
 from __future__ import annotations
@@ -30,42 +29,42 @@ _HOST_NAME = 0
 
 _TLS_1_3 = 0x0304
 _SECP256R1 = b"\x00\x17"
-# Those of TLS 1.2 that end TLS with an EC key here (AES-GCM, ChaCha20); RFC 5289, RFC 7905.
+# The cipher suites of TLS 1.2 with which we can use an EC key (AES-GCM, ChaCha20); RFC 5289, 7905.
 _ECDSA_SUITES = frozenset({b"\xc0\x2b", b"\xc0\x2c", b"\xcc\xa9"})
 _ECDSA_SECP256R1_SHA256 = b"\x04\x03"
-# In TLS 1.2 the hash is free (RFC 8446 section 4.2.3): SHA-256, SHA-384, SHA-512.
+# In TLS 1.2 any hash will do (RFC 8446 section 4.2.3): SHA-256, SHA-384, SHA-512.
 _ECDSA = frozenset({_ECDSA_SECP256R1_SHA256, b"\x05\x03", b"\x06\x03"})
 
 
 @frozen
 class ClientHello:
-    """What a client says before anything is encrypted."""
+    """A client's first message, which is not encrypted."""
 
     server_name: str | None
-    """The normal host that the client asks for (SNI); None if it names none, or none that can be
-    a host."""
+    """The normal host that the client asks for (SNI); None if it names none, or if the name cannot
+    be a host."""
     alpn: tuple[str, ...]
-    """The protocols offered, in the client's order; a name that is not printable as ``0x…``."""
+    """The protocols offered, in the client's order. A name that is not printable is ``0x…``."""
     max_version: int
     """The highest version offered: 0x0304 is TLS 1.3, 0x0303 TLS 1.2; 0 if none is known."""
     supports_p256: bool = True
-    """Whether a certificate with an EC key on P-256 will do, as far as suites, groups and
-    signature algorithms say."""
+    """Whether the client accepts a certificate with an EC key on P-256, by its cipher suites,
+    groups and signature algorithms."""
 
 
 class Unread(enum.Enum):
     """Why there is no ClientHello."""
 
     INCOMPLETE = enum.auto()
-    """All is well so far; read again with more bytes. The caller bounds how many."""
+    """More bytes are needed; there is no mistake so far. The caller limits how many."""
     NOT_TLS = enum.auto()
-    """The client speaks something else."""
+    """The client does not use TLS."""
     MALFORMED = enum.auto()
-    """A ClientHello that no TLS library would accept: answer with ``DECODE_ERROR``."""
+    """A ClientHello that no TLS library would accept. The alert is ``DECODE_ERROR``."""
     UNEXPECTED = enum.auto()
-    """A TLS record or message of another kind, or an empty one: ``UNEXPECTED_MESSAGE``."""
+    """Another TLS record or message, or an empty one. The alert is ``UNEXPECTED_MESSAGE``."""
     TOO_LONG = enum.auto()
-    """A record above the limit of its length: ``RECORD_OVERFLOW``."""
+    """A record that is too long. The alert is ``RECORD_OVERFLOW``."""
 
 
 class AlertDescription(enum.IntEnum):
@@ -84,9 +83,9 @@ class AlertDescription(enum.IntEnum):
 def fatal_alert(description: int, record_version: int = 0x0303) -> bytes:
     """Return the record of an unencrypted fatal alert.
 
-    The record's version is at most TLS 1.2's (RFC 8446 section 5.1). To a client that knows only
-    older versions send its own (`ClientHello.max_version`): some drop an alert whose record looks
-    too new without reading it.
+    The record's version is at most TLS 1.2's (RFC 8446 section 5.1). For a client with only older
+    versions, pass its own (`ClientHello.max_version`): some drop an alert whose record looks too
+    new, without reading it.
     """
     fatal = 2
     version = min(record_version or 0x0303, 0x0303).to_bytes(2)
@@ -94,12 +93,11 @@ def fatal_alert(description: int, record_version: int = 0x0303) -> bytes:
 
 
 def read_client_hello(data: bytes) -> ClientHello | Unread:
-    """Read the ClientHello at the start of a connection, however it is cut into records.
+    """Read the ClientHello at the start of a connection, however it is split into records.
 
-    Never raises. Once the handshake type is seen to be ClientHello the peer counts as a TLS
-    client, and nothing is `Unread.NOT_TLS` any more. Which record earns which alert is in RFC
-    8446 sections 5 and 5.1.
-    Bytes after the hello are ignored.
+    Never raises. Once the handshake type is ClientHello, the peer is a TLS client, and nothing is
+    `Unread.NOT_TLS` any more. RFC 8446 sections 5 and 5.1 say which record gets which alert. Bytes
+    after the hello are ignored.
     """
     return HelloReader().feed(data)
 
@@ -107,21 +105,20 @@ def read_client_hello(data: bytes) -> ClientHello | Unread:
 class HelloReader:
     """Reads a ClientHello as it arrives.
 
-    Looks at each byte once, however they come: a client may send each alone, in a record of its
-    own.
+    It reads each byte once, because a client may send each one in a record of its own.
     """
 
     def __init__(self) -> None:
         self._message = bytearray()
         self._header = b""
-        """What has come of a record's header."""
+        """The part of a record's header that has arrived."""
         self._missing_bytes = 0
-        """How much the record in hand lacks."""
+        """How many bytes the present record lacks."""
         self._flaw: Unread | None = None
         """Why a record cannot belong to a ClientHello."""
 
     def feed(self, data: bytes) -> ClientHello | Unread:
-        """Take the next bytes; return what `read_client_hello` does of all so far."""
+        """Take the next bytes; return the result of `read_client_hello` for all so far."""
         position = 0
         while self._flaw is None and position < len(data):
             end = position + (self._missing_bytes or _RECORD_HEADER_BYTES - len(self._header))
@@ -155,9 +152,9 @@ class HelloReader:
 
 
 def _flaw(header: bytes) -> Unread | None:
-    """Say why a record's header, perhaps cut short, cannot belong to a ClientHello, if so.
+    """Return why a record's header, perhaps incomplete, cannot belong to a ClientHello, or None.
 
-    The minor version of a handshake's is not looked at: RFC 8446 section 5.1 says to ignore it.
+    The minor version of a handshake record is ignored, as RFC 8446 section 5.1 says.
     """
     if header[0] not in (_HANDSHAKE_RECORD, *_OTHER_RECORDS) or header[1:2] not in (b"", b"\x03"):
         return Unread.NOT_TLS
@@ -165,7 +162,7 @@ def _flaw(header: bytes) -> Unread | None:
         if len(header) < 3:
             return None
         return Unread.UNEXPECTED if header[2] <= 4 else Unread.NOT_TLS
-    # 0x4000 is the most; its first byte alone may already be too much.
+    # 0x4000 is the limit. The first byte alone may be above it.
     if len(header) >= 4 and header[3] > _MAX_RECORD_BYTES >> 8:
         return Unread.TOO_LONG
     if len(header) < 5:
@@ -202,7 +199,7 @@ class _Reader:
         return int.from_bytes(self.take(length))
 
     def vector(self, length_bytes: int, least: int = 0, most: int = 2**16) -> bytes:
-        # In one step: a hello has some twenty of them, and each new connection waits for it.
+        # In one step, because a hello has about twenty, and each new connection waits for it.
         start = self._position + length_bytes
         length = int.from_bytes(self._data[self._position : start])
         self._position = start + length
@@ -240,12 +237,12 @@ def _read_body(body: bytes) -> ClientHello | Unread:
 def _extensions(block: bytes) -> dict[int, bytes]:
     extensions: dict[int, bytes] = {}
     position = 0
-    # Not by a reader: a hello has a dozen of them, and each new connection waits for this.
+    # Without a reader, because a hello has a dozen, and each new connection waits for this.
     while position < len(block):
         start = position + 4
         kind = int.from_bytes(block[position : position + 2])
         position = start + int.from_bytes(block[position + 2 : start])
-        # RFC 8446 section 4.2 forbids a second one of a kind, and which one would count?
+        # RFC 8446 section 4.2 forbids two extensions of one type.
         if position > len(block) or kind in extensions:
             raise _MalformedError
         extensions[kind] = block[start:position]
@@ -253,7 +250,7 @@ def _extensions(block: bytes) -> dict[int, bytes]:
 
 
 def _only_vector(extension: bytes, length_bytes: int) -> bytes:
-    """Return the content of an extension that consists of one vector, which is not empty."""
+    """Return the content of an extension that is one vector, which must not be empty."""
     reader = _Reader(extension)
     content = reader.vector(length_bytes, least=1)
     reader.end()
@@ -290,7 +287,7 @@ def _alpn(extensions: dict[int, bytes]) -> tuple[str, ...]:
 
 
 def _protocol_name(name: bytes) -> str:
-    """Return the name as text fit for a log line: GREASE (RFC 8701) puts any bytes here."""
+    """Return the name as text for a log line. With GREASE (RFC 8701) it can be any bytes."""
     if all(0x20 < byte < 0x7F for byte in name):
         return name.decode("ascii")
     return f"0x{name.hex()}"
@@ -309,7 +306,7 @@ def _max_version(extensions: dict[int, bytes], legacy_version: int) -> int:
 
 
 def _supports_p256(extensions: dict[int, bytes], suites: bytes, max_version: int) -> bool:
-    # Without an extension there is nothing in it that could decide.
+    # A missing extension decides nothing.
     algorithms = _pairs(extensions.get(_SIGNATURE_ALGORITHMS, b"")[2:])
     if max_version >= _TLS_1_3:
         return not algorithms or _ECDSA_SECP256R1_SHA256 in algorithms
@@ -322,5 +319,5 @@ def _supports_p256(extensions: dict[int, bytes], suites: bytes, max_version: int
 
 
 def _pairs(values: bytes) -> set[bytes]:
-    """Cut a list of values of two bytes each. A harmed one is OpenSSL's to refuse."""
+    """Split a list of two-byte values. OpenSSL refuses a broken list later."""
     return {values[start : start + 2] for start in range(0, len(values), 2)}

@@ -1,4 +1,4 @@
-"""Both handshakes: TLS accepted from a client, and what upstreams are verified by."""
+"""TLS handshakes: accepts TLS from clients, and makes the contexts that verify upstreams."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from faultinject.errors import HandshakeError, SettingsError
 from faultinject.files import check_plain_file
 from faultinject.tls.stream import TlsStream
 
-# How OpenSSL says in an error's ``reason`` that the client sent an alert about our certificate.
+# OpenSSL's ``reason`` in the error if the client sent an alert about our certificate.
 _REFUSALS = frozenset(
     {
         "TLSV1_ALERT_UNKNOWN_CA",
@@ -31,9 +31,9 @@ _REFUSALS = frozenset(
 async def accept_tls(
     transport: trio.abc.Stream, received: bytes, context: ssl.SSLContext, limit_seconds: float
 ) -> TlsStream:
-    """Do the handshake as the serving side, the first bytes of which were read already.
+    """Do the handshake as the server; ``received`` are the bytes that were read already.
 
-    The transport stays its owner's to close if this fails. Raises `HandshakeError`.
+    If this fails, the caller still has to close the transport. Raises `HandshakeError`.
     """
     stream = TlsStream(transport, context, server_side=True, received=received)
     with trio.CancelScope(deadline=trio.current_time() + limit_seconds) as scope:
@@ -54,16 +54,16 @@ def _failure(cause: BaseException) -> HandshakeError:
     return HandshakeError(words, refused=reason in _REFUSALS)
 
 
-# As `ssl.create_default_context` has them, from Python 3.13 on.
+# The flags of `ssl.create_default_context` from Python 3.13 on.
 _STRICT = ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags.VERIFY_X509_STRICT
 _FLAGS = _STRICT if sys.version_info >= (3, 13) else ssl.VerifyFlags.VERIFY_DEFAULT
 
 
 def default_context(cafile: Path | None = None) -> ssl.SSLContext:
-    """Return a client's settings as `ssl.create_default_context` makes them.
+    """Return a client's context like `ssl.create_default_context`.
 
-    They trust the system's certificates, or those of a file. Unlike there, a file for key logs
-    (SSLKEYLOGFILE) that cannot be opened is no error: there is no log then.
+    It trusts the system's certificates, or those of a file. The difference is that a key log
+    (SSLKEYLOGFILE) that cannot be opened is not an error: then there is no log.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.verify_flags |= _FLAGS
@@ -83,7 +83,7 @@ def _log_keys(context: ssl.SSLContext) -> None:
 
 
 def key_log_problem() -> str | None:
-    """Say what is wrong with the file that SSLKEYLOGFILE names, if anything."""
+    """Return what is wrong with the file that SSLKEYLOGFILE names, or None."""
     try:
         _log_keys(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     except OSError as error:
@@ -94,12 +94,12 @@ def key_log_problem() -> str | None:
 
 def check_roots(file: Path) -> None:
     """Raise `SettingsError` if the certificates that the user named cannot be used."""
-    # Into settings of no use: those with the system's roots take some 50 ms and can wait.
+    # In a context that is thrown away: one with the system's roots takes about 50 ms, and can wait.
     add_roots(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), file)
 
 
 def add_roots(context: ssl.SSLContext, file: Path) -> None:
-    """Trust the certificates of a PEM file, too. Raises `SettingsError`."""
+    """Also trust the certificates of a PEM file. Raises `SettingsError`."""
     try:
         check_plain_file(file)
         context.load_verify_locations(file)

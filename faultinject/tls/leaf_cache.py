@@ -1,4 +1,4 @@
-"""One `ssl.SSLContext` for each host, minted when it is first needed and kept ready."""
+"""Keeps an `ssl.SSLContext` for each host, made when it is first needed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from faultinject.tls.certificate_authority import CertificateAuthority, Leaf, NoAuthority
 
-# Far below a leaf's validity, so a proxy that runs for months never presents an expired one.
+# Far below a leaf's validity, so a proxy that runs for months never uses an expired one.
 RENEW_SECONDS = 30 * 24 * 3600.0
 # TLS 1.2 with forward secrecy and authenticated encryption; OpenSSL adds TLS 1.3's own suites.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -35,40 +35,41 @@ class _CachedContext:
 
 @define
 class LeafCache:
-    """The contexts of the hosts used last.
+    """The contexts of the hosts that were used last.
 
-    `context_for` has no point at which another task could run, so however many connections ask
-    for a new host at once, its leaf is minted once.
+    `context_for` lets no other task run. So a new host's leaf is minted once, however many
+    connections need it at the same time.
     """
 
     _authority: CertificateAuthority | NoAuthority
     _limit: int
-    """How many hosts are kept; the one that was not asked for the longest goes first."""
+    """How many hosts are kept. The one that was unused for the longest goes first."""
     _num_tickets: int = 1
-    """Session tickets a handshake. One is enough to resume; each costs a write."""
+    """Session tickets per handshake. One is enough to resume a session; each costs a write."""
     _now: Callable[[], float] = time.time
     _resumption: bool = True
-    """Whether a client may resume a session of TLS 1.2, whose handshake has its own order."""
+    """Whether a client may resume a session of TLS 1.2, which changes the handshake's order."""
     _files: PemFiles = field(factory=PemFiles)
     _rsa_key: RSAPrivateKey | None = field(default=None, repr=False)
-    """One for all leaves, as with their EC key (see `Issuer`); made when it is first needed."""
+    """One key for all leaves, like their EC key (see `Issuer`); made when it is first needed."""
     _cached: OrderedDict[str, _CachedContext] = field(factory=OrderedDict, init=False)
     _making_key: trio.Lock = field(factory=trio.Lock, init=False)
 
     def context_for(self, host: str) -> ssl.SSLContext:
-        """Return the context that ends TLS for a normal host, with an EC certificate (P-256).
+        """Return the server context for a normal host, with an EC certificate (P-256).
 
-        It speaks TLS 1.2 and 1.3 and selects ``http/1.1`` if the client offers it by ALPN.
-        Raises `SettingsError` if there is no authority, or it has expired, `OSError` if OpenSSL
-        cannot be given the certificate.
+        It has TLS 1.2 and 1.3, and selects ``http/1.1`` if the client offers it by ALPN. Raises
+        `SettingsError` if there is no authority or it has expired, and `OSError` if the certificate
+        cannot be passed to OpenSSL.
         """
         return self._cached_for(host).context
 
     async def context_with_rsa(self, host: str) -> ssl.SSLContext:
-        """Return the host's context, which from now on has an RSA certificate (2048 bits), too.
+        """Return the host's context, which from now on also has an RSA certificate (2048 bits).
 
-        For clients that do not take the EC one; OpenSSL chooses by their ClientHello. The key is
-        made when it is first needed, in a thread: nobody else waits. Raises as `context_for` does.
+        It is for clients that do not accept the EC certificate; OpenSSL chooses by their
+        ClientHello. The key is made when it is first needed, in a thread, so that other tasks go
+        on. Raises the same errors as `context_for`.
         """
         async with self._making_key:
             self._rsa_key = self._rsa_key or await trio.to_thread.run_sync(_new_rsa_key)
@@ -96,7 +97,7 @@ class LeafCache:
         context.set_alpn_protocols(["http/1.1"])
         context.num_tickets = self._num_tickets
         if not self._resumption:
-            context.options |= ssl.OP_NO_TICKET  # and OpenSSL keeps no sessions for Python
+            context.options |= ssl.OP_NO_TICKET  # the server's session cache is off in Python
         self._load(context, self._authority.mint(host))
         return context
 

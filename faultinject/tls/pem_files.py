@@ -1,8 +1,8 @@
-"""Certificates and keys on their way into OpenSSL, whose Python binding reads them from a file.
+"""Files of certificates and keys, because Python's `ssl` passes them to OpenSSL only as files.
 
-On Linux that is a file in memory. Elsewhere, or where ``/proc`` is missing, it is one in the data
-directory, readable by its owner alone from its first byte and removed once it is read. No other
-directory is written: a container may have none that can be.
+On Linux the file is in memory. On other systems, or where ``/proc`` is missing, it is in the data
+directory. It is readable only by its owner from the start, and removed once it is read. No other
+directory is used, because a container may have none that can be written.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class PemFiles:
     """Makes the files that `ssl.SSLContext.load_cert_chain` reads."""
 
     _directory: Path | None = None
-    """Where they are made if they cannot be in memory; None is the user's data directory."""
+    """Where files are made if they cannot be in memory; None is the user's data directory."""
     _in_memory: bool = field(factory=lambda: supports_memory_files())
 
     def check(self) -> None:
@@ -35,8 +35,8 @@ class PemFiles:
                 pass
         except OSError as error:
             raise DataDirectoryError(
-                f"{self._folder()}: no file can be made there ({error.strerror}), and certificates"
-                " reach TLS by a file, since this system has no files in memory (memfd and"
+                f"{self._folder()}: no file can be made there ({error.strerror}), but TLS reads"
+                " certificates from a file, because this system has no files in memory (memfd and"
                 " /proc); choose a directory that this user may write with --data-dir"
             ) from error
 
@@ -47,14 +47,14 @@ class PemFiles:
 
     @contextmanager
     def file(self, content: bytes) -> Iterator[str]:
-        """Make a file for as long as the block lasts; return its path. Raises `OSError`."""
+        """Make a file that exists while the block runs; the value is its path. Raises `OSError`."""
         if self._in_memory:
             with _in_memory(content) as path:
                 yield path
             return
         folder = self._folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Made by `mkstemp`, its mode is 0600 from the start.
+        # `mkstemp` makes it with mode 0600.
         descriptor, path = tempfile.mkstemp(prefix=".fault-leaf.", suffix=".pem", dir=folder)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -72,7 +72,7 @@ def _in_memory(content: bytes) -> Iterator[str]:
     with os.fdopen(os.memfd_create("faultinject"), "wb") as file:
         file.write(content)
         file.flush()
-        # Opened by its path it is read from its start, whatever was written here.
+        # Opened by its path, it is read from the start.
         yield f"/proc/self/fd/{file.fileno()}"
 
 

@@ -1,9 +1,9 @@
-"""TLS over a Trio stream, as either side.
+"""TLS over a Trio stream, as client or server.
 
-Does what `trio.SSLStream` does for HTTP, at half its cost on a short connection, and three things
-that it does not: a failed handshake sends its alert, a peer that ends without close_notify has
-ended (as every HTTP client has it), and our own end always sends close_notify. It drives an
-`ssl.SSLObject` over two `ssl.MemoryBIO`s.
+It does what `trio.SSLStream` does for HTTP, at half the cost on a short connection. There are three
+differences: a failed handshake sends its alert, an end without close_notify is an end (as for every
+HTTP client), and our own end always sends close_notify. It uses an `ssl.SSLObject` with two
+`ssl.MemoryBIO`s.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import trio
 from faultinject.net.streams import LINGER_SECONDS, Layered, Resettable
 
 READ_NUM_BYTES = 64 * 1024
-"""As much as one read takes from the transport."""
+"""Most bytes of one read from the transport."""
 
 PIECE_NUM_BYTES = 7 * 1024
-"""As much as passes through a memory BIO at once: it keeps the room of the most that it ever held
-(OpenSSL allots a third more), and most of what a proxy holds in memory are connections that are
-idle. A forwarded one that has carried 200 KB holds 3 KiB less than with pieces of 8 KiB."""
+"""Most bytes in a memory BIO at once. A BIO never gives memory back (OpenSSL allots a third more),
+and idle connections are most of what a proxy has in memory. A forwarded one that has carried 200 KB
+holds 3 KiB less than with pieces of 8 KiB."""
 
 _NOTHING = memoryview(b"")
 
@@ -30,11 +30,10 @@ _NOTHING = memoryview(b"")
 class TlsStream(Layered):
     """One side of a TLS connection.
 
-    Resource handling: owns its transport; `aclose` closes it. Error handling and cancellation
-    are as `trio.abc.Stream` says: a broken transport or a peer that breaks the protocol is
-    `trio.BrokenResourceError`, whose cause says more; a cancelled `receive_some` loses nothing,
-    a cancelled `send_all` leaves the connection unusable. One task may receive while another
-    sends.
+    Resource handling: it owns its transport, and `aclose` closes that. Error handling and
+    cancellation follow `trio.abc.Stream`. A broken transport, or a peer that breaks the protocol,
+    is `trio.BrokenResourceError`, whose cause says more. A cancelled `receive_some` loses nothing;
+    a cancelled `send_all` leaves the connection unusable. One task may receive while another sends.
     """
 
     __slots__ = (
@@ -63,23 +62,23 @@ class TlsStream(Layered):
         server_hostname: str | None = None,
         received: bytes = b"",
     ) -> None:
-        """Wrap a transport; nothing is sent until `do_handshake`.
+        """Wrap a transport. Nothing is sent before `do_handshake`.
 
-        ``received`` is what was read of the transport already.
+        ``received`` are the bytes that were read from the transport already.
         """
         self.transport = transport
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._arrived = memoryview(received)  # what TLS was not given yet
-        self._encrypted: list[bytes] = []  # what is to be sent before what TLS still holds
+        self._arrived = memoryview(received)  # bytes that TLS has not read yet
+        self._encrypted: list[bytes] = []  # to be sent before what the outgoing BIO holds
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
         )
         self._receiving = self._sending = False
         self._closed = self._ended = self._peer_ended = False
-        self._decrypted = b""  # what was there to be read when we ended our side
+        self._decrypted = b""  # bytes that were read when we ended our side
         self.truncated = False
-        # Sending is the sender's business, but a receiver may have to answer a key update.
+        # A receiver may have to send too, to answer a key update.
         self._transport_lock = trio.Lock()
 
     @property
@@ -118,7 +117,7 @@ class TlsStream(Layered):
                 return True
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """Return what has arrived, decrypted; none at the peer's end."""
+        """Return decrypted bytes; empty at the peer's end."""
         if max_bytes is not None and index(max_bytes) < 1:
             raise ValueError("max_bytes must be at least 1")
         if self._receiving:
@@ -134,7 +133,7 @@ class TlsStream(Layered):
         waited = False
         while not self._closed:
             if (data := self._read(max_bytes)) is not None:
-                if not waited:  # whoever reads in a loop still lets the others have their turn
+                if not waited:  # a task that reads in a loop must let others run
                     await trio.lowlevel.cancel_shielded_checkpoint()
                 return data
             if self._outgoing.pending:
@@ -144,11 +143,11 @@ class TlsStream(Layered):
         raise trio.ClosedResourceError
 
     def _read(self, max_bytes: int) -> bytes | None:
-        """Decrypt what has arrived; none at the peer's end, None if more has to arrive."""
+        """Return decrypted bytes; empty at the peer's end, None if more has to arrive."""
         if self._decrypted:
             early, self._decrypted = self._decrypted[:max_bytes], self._decrypted[max_bytes:]
             return early
-        # Asked for what it does not have, OpenSSL makes an error: that takes ten times as long.
+        # A read without data makes an error in OpenSSL, which takes ten times as long.
         held = self._incoming.pending or self._arrived or self._tls.pending()
         if not (held or self._peer_ended):
             return None
@@ -161,7 +160,7 @@ class TlsStream(Layered):
         return data
 
     def _read_record(self, max_bytes: int) -> bytes | None:
-        """Decrypt from one record; none at the peer's end, None if more has to arrive."""
+        """Return bytes of one record; empty at the peer's end, None if more has to arrive."""
         while True:
             try:
                 if data := self._tls.read(max_bytes):
@@ -171,7 +170,7 @@ class TlsStream(Layered):
                     continue
                 return None
             except ssl.SSLZeroReturnError:
-                pass  # both sides have said their end
+                pass  # both sides have sent close_notify
             except ssl.SSLEOFError:
                 self.truncated = True
             except ssl.SSLError as error:
@@ -180,9 +179,9 @@ class TlsStream(Layered):
             return b""
 
     async def _fill(self) -> bool:
-        """Wait for bytes from the transport, and give TLS the first; return whether there were any.
+        """Wait for bytes from the transport, and give TLS the first ones; return False at its end.
 
-        Only when all that came before was given.
+        Call it only when TLS was given all earlier bytes.
         """
         data = await self.transport.receive_some(READ_NUM_BYTES)
         if not data:
@@ -193,11 +192,11 @@ class TlsStream(Layered):
         return self._feed()
 
     def _feed(self) -> bool:
-        """Give TLS a piece of what has arrived; return whether there was any."""
+        """Give TLS a piece of what has arrived; return False if there is none."""
         if not self._arrived:
             return False
         self._incoming.write(self._arrived[:PIECE_NUM_BYTES])
-        # A view, even of nothing, keeps what it was taken from.
+        # Even an empty view keeps the bytes that it was made of.
         self._arrived = self._arrived[PIECE_NUM_BYTES:] or _NOTHING
         return True
 
@@ -223,7 +222,7 @@ class TlsStream(Layered):
             except ssl.SSLError as error:
                 raise trio.BrokenResourceError(str(error)) from error
             if end < len(data) and end % READ_NUM_BYTES:
-                self._encrypted.append(self._outgoing.read())  # one send is for many
+                self._encrypted.append(self._outgoing.read())  # one send for several pieces
             else:
                 await self._flush()
 
@@ -258,7 +257,7 @@ class TlsStream(Layered):
             raise trio.BusyResourceError("another task is sending")
         self._sending = True
         try:
-            async with self._transport_lock:  # who reads may be answering what TLS asked
+            async with self._transport_lock:  # a reader may be sending for TLS
                 await self.transport.wait_send_all_might_not_block()
         finally:
             self._sending = False
@@ -269,7 +268,7 @@ class TlsStream(Layered):
             self.transport.reset()
 
     async def aclose(self) -> None:
-        """Say close_notify, which the transport has `LINGER_SECONDS` to take, and close it."""
+        """Send close_notify, for at most `LINGER_SECONDS`, and close the transport."""
         if self._closed:
             await trio.lowlevel.checkpoint()
             return
@@ -281,17 +280,17 @@ class TlsStream(Layered):
             await self.transport.aclose()
 
     async def end_sending(self) -> None:
-        """Say close_notify; the peer's own is not waited for, and its bytes can still be received.
+        """Send close_notify. The peer's bytes can still be received; its own is not waited for.
 
-        Nothing can be sent afterwards. A gone peer is fine.
+        Nothing can be sent afterwards. It is no error if the peer is gone.
         """
-        if self._ended or self.truncated:  # to a peer that is gone it would only earn a reset
+        if self._ended or self.truncated:  # a peer that is gone would only send a reset
             return
         self._ended = True
         with contextlib.suppress(trio.BrokenResourceError):
-            # What is left to be read would be lost, for OpenSSL looks for an answer.
+            # Unread bytes would be lost, because OpenSSL looks for the peer's close_notify.
             while data := self._read_record(READ_NUM_BYTES):
                 self._decrypted += data
-        with contextlib.suppress(ssl.SSLError):  # mostly: the peer has not said the same yet
+        with contextlib.suppress(ssl.SSLError):  # mostly because the peer has not sent its own yet
             self._tls.unwrap()
         await self._send_alert()

@@ -1,1 +1,1 @@
-"""HTTP/1.1 over a stream; h11 judges what is not plain."""
+"""HTTP/1.1 over a stream. h11 handles all messages that are not plain."""

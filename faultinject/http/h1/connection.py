@@ -1,7 +1,7 @@
 """HTTP/1.1 over a Trio stream: receives and sends the parts of messages.
 
-`faultinject.http.h1.machine` knows what the bytes mean. There is no clock here: the caller sets the
-limits of each wait.
+`faultinject.http.h1.machine` turns bytes into parts and back. The caller sets the time limit of
+each wait, except for what drips.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.net.streams import half_close, has_arrived, was_reset, was_truncated
 
 READ_NUM_BYTES = 64 * 1024
-"""As much as one read returns; a TLS record holds 16 KiB, a socket's buffer usually more."""
+"""Most bytes of one read. A TLS record has up to 16 KiB, a socket's buffer usually more."""
 
 _LOOK_TURNS = 16
-"""How many turns of the loop a look at an idle connection may take on which something has arrived:
-each layer of a stream that has something to return takes one or two."""
+"""How many turns of the loop the check of an idle connection may take. Each layer of a stream that
+has something to return takes one or two."""
 
 CONTINUE = ResponseHead(100, b"Continue", ())
 
 
 class HttpConnection:
-    """What both roles share: reading parts, writing parts, and the end of the connection.
+    """A connection in either role: reads and writes parts of messages.
 
-    Cancellation: a cancelled `receive` loses nothing and may be called again; after a cancelled
-    `send` the peer's view is unknown and the connection can only be closed.
+    Cancellation: a cancelled `receive` loses nothing and may be called again. After a cancelled
+    `send` it is unknown what the peer got, and the connection can only be closed.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class HttpConnection:
         on_partial_read: Callable[[], None] | None,
         head_seconds: float,
     ) -> None:
-        """Speak over a stream, which stays its owner's to close."""
+        """Use a stream, which the caller still has to close."""
         self.stream = stream
         self._head_seconds = head_seconds
         self._line_ends_by = math.inf
@@ -54,7 +54,7 @@ class HttpConnection:
     def buffered_parts(self) -> list[Part]:
         """Return the parts that have arrived and were not yet returned, without waiting.
 
-        Ends after an `End`, so that the next message stays where it is. Raises the peer's
+        It stops after an `End`, so that the next message stays unread. Raises the peer's
         `PeerError`.
         """
         if parts := self._machine.take_ready():
@@ -76,7 +76,7 @@ class HttpConnection:
             raise self._broke_protocol(error) from error
 
     async def receive(self) -> list[Part]:
-        """Return the next parts: all that one read brought, at least one.
+        """Wait for the next parts, and return all that one read brought, at least one.
 
         An empty list means that the peer has ended its side between two messages.
         """
@@ -87,9 +87,9 @@ class HttpConnection:
         return parts
 
     async def _read_in_time(self) -> None:
-        """Read more; a head, a chunk's line or trailers that drip must end some time.
+        """Read more. A head, a chunk's line and trailers have a time limit, in case they drip.
 
-        A body may drip: that is how streams come.
+        A body has none, because streams come slowly.
         """
         if not self._machine.within_line:
             await self.read_more()
@@ -101,9 +101,9 @@ class HttpConnection:
             raise self._too_slow(f"a line of it did not end within {self._head_seconds:g} s")
 
     async def read_more(self) -> bool:
-        """Wait for bytes from the peer and keep them; return whether there were any.
+        """Wait for bytes from the peer and keep them; return False at its end.
 
-        Parts are not looked at, so this also watches a peer whose turn it is not.
+        It does not parse them, so it can also watch a peer that should not send anything now.
         """
         if self._machine.at_eof:
             return False
@@ -118,26 +118,26 @@ class HttpConnection:
 
     @property
     def unread(self) -> bytes:
-        """What has arrived and belongs to no returned part."""
+        """The bytes that have arrived and belong to no returned part."""
         return self._machine.unread
 
     @property
     def has_unread(self) -> bool:
-        """Whether there is anything `unread`."""
+        """Whether there are `unread` bytes."""
         return self._machine.has_unread
 
     @property
     def body_bytes_received(self) -> int:
-        """Bytes of the body in hand that were received."""
+        """How many bytes of the current body were received."""
         return self._machine.body_bytes_received
 
     # Writing
 
     async def send(self, *parts: Part) -> None:
-        """Send parts of a message, together in one write.
+        """Send parts of a message in one write.
 
-        Raises the peer's `PeerError` if it is gone, and `h11.LocalProtocolError` (a defect of
-        ours) if the parts are not what is due.
+        Raises the peer's `PeerError` if it is gone, and `h11.LocalProtocolError` (a defect of ours)
+        if the parts are not allowed now.
         """
         if data := self._machine.encode(*parts):
             await self.send_raw(data)
@@ -158,15 +158,15 @@ class HttpConnection:
 
     @property
     def body_bytes_sent(self) -> int:
-        """Bytes of the body in hand that were sent."""
+        """How many bytes of the current body were sent."""
         return self._machine.body_bytes_sent
 
     # The end
 
     def next_cycle(self) -> bool:
-        """Get ready for the next request, if both messages are over and another pair may follow.
+        """Prepare for the next request; return False if none may follow.
 
-        Returns whether it may.
+        It may follow if both messages are over and neither side wants to close.
         """
         return self._machine.next_cycle()
 
@@ -191,7 +191,7 @@ class HttpConnection:
 
 
 class ClientConnection(HttpConnection):
-    """The connection to a client: it asks, we answer."""
+    """The connection to a client, which sends requests."""
 
     _machine: ServerMachine
 
@@ -203,15 +203,15 @@ class ClientConnection(HttpConnection):
         head_seconds: float = math.inf,
         on_partial_read: Callable[[], None] | None = None,
     ) -> None:
-        """Speak over a stream, which stays its owner's to close.
+        """Use a stream, which the caller still has to close.
 
-        ``head_bytes`` bounds a head, a chunk's line and trailers; ``head_seconds`` the time of the
-        two others (a head's is for whoever waits for one). ``on_partial_read`` is called when a
-        read has brought only a part of a message, before the next one waits.
+        ``head_bytes`` limits a head, a chunk's line and trailers. ``head_seconds`` limits the time
+        of the latter two; the caller limits that of a head. ``on_partial_read`` is called before a
+        read, if the last one brought only a part of a message.
         """
         super().__init__(stream, ServerMachine(head_bytes), on_partial_read, head_seconds)
         self.ended = False
-        """Whether the client was told that nothing follows."""
+        """Whether we have half-closed: nothing more is sent to the client."""
         self.on_received: Callable[[list[Part]], None] | None = None
         """Is told the parts behind a request's head as they are read."""
         self.on_sent: Callable[[tuple[Part, ...]], None] | None = None
@@ -252,7 +252,7 @@ class ClientConnection(HttpConnection):
 
     @property
     def is_last_request(self) -> bool:
-        """Whether the request in hand is the client's last, by its own words or its age."""
+        """Whether the current request is the client's last, because it says so, or is HTTP/1.0."""
         return self._machine.is_last_request
 
     @property
@@ -262,11 +262,11 @@ class ClientConnection(HttpConnection):
 
     @property
     def response_started(self) -> bool:
-        """Whether a response to the request in hand has begun, so that no other can."""
+        """Whether a response to the current request has begun, so that no other can."""
         return self._machine.response_started
 
     async def end_sending(self) -> None:
-        """Half-close: nothing follows, and what the client still sends can be received."""
+        """Half-close. What the client still sends can be received."""
         self.ended = True
         await half_close(self.stream)
 
@@ -285,37 +285,37 @@ class ClientConnection(HttpConnection):
 
 
 class UpstreamConnection(HttpConnection):
-    """The connection to an upstream: we ask, it answers."""
+    """The connection to an upstream, which gets requests from us."""
 
     _machine: ClientMachine
 
     def __init__(
         self, stream: trio.abc.Stream, *, head_bytes: int, head_seconds: float = math.inf
     ) -> None:
-        """Speak over a stream, which stays its owner's to close.
+        """Use a stream, which the caller still has to close.
 
-        ``head_bytes`` and ``head_seconds`` bound a head, a chunk's line and trailers.
+        ``head_bytes`` and ``head_seconds`` limit a head, a chunk's line and trailers.
         """
         super().__init__(stream, ClientMachine(head_bytes), None, head_seconds)
 
     @property
     def idle(self) -> bool:
-        """Whether it may be asked for the next thing, as far as is known."""
+        """Whether a request may be sent, as far as is known."""
         return self._machine.idle
 
     @property
     def cycle_ended(self) -> bool:
-        """Whether all that was to be sent was sent, so that the connection may end in good order.
+        """Whether everything was sent, so that the connection may be closed cleanly.
 
-        After an upgrade that is not known here.
+        After an upgrade this is unknown.
         """
         return self._machine.cycle_ended
 
     def _next_part(self) -> Part | None:
-        """Return the next part. Raises `UpstreamError` if it is an end that may be a forged one.
+        """Return the next part. Raises `UpstreamError` for an end that may be forged.
 
-        A body that ends with the connection is whole only if TLS says that it is its end (RFC 9112
-        section 9.8).
+        A body that ends with the connection is complete only if TLS ends properly (RFC 9112 section
+        9.8).
         """
         part = super()._next_part()
         if isinstance(part, End) and self._machine.at_eof and was_truncated(self.stream):
@@ -323,11 +323,11 @@ class UpstreamConnection(HttpConnection):
         return part
 
     async def still_idle(self) -> bool:
-        """Look at what has arrived meanwhile; return whether it may be asked for the next thing.
+        """Read what has arrived meanwhile; return whether a request may be sent.
 
-        An upstream that has ended the connection, or said anything on it unasked, is found out
-        before a request is sent. What is found may be TLS's own (a session ticket). A look is not
-        bounded by the clock: on a busy machine any time may pass before what is there was read.
+        This notices that the upstream has ended the connection, or has sent something unasked,
+        before a request is sent. What has arrived may be TLS's own (a session ticket). The check
+        has no time limit, because on a busy machine it may take any time to read what is there.
         """
         if self._machine.idle and has_arrived(self.stream):
             async with trio.open_nursery() as nursery:
@@ -337,7 +337,7 @@ class UpstreamConnection(HttpConnection):
         return self._machine.idle
 
     async def wait_until_not_idle(self) -> None:
-        """Return when the upstream ends an idle connection, or says anything on it."""
+        """Return when the upstream ends an idle connection, or sends anything on it."""
         try:
             await self.read_more()
         except UpstreamError:

@@ -1,7 +1,6 @@
-"""Between our values and h11's, in both directions; and chunks as they are written.
+"""Converts between our values and h11's, in both directions, and writes chunks.
 
-Keeps no state, and knows nothing of which message comes
-when (`faultinject.http.h1.machine`).
+It keeps no state. `faultinject.http.h1.machine` does.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from faultinject.http.message import (
 )
 
 _REASONS = (
-    # What h11 says, and what we say of it. Its own words name its parts, and quote the message.
+    # How h11's messages begin, and ours. Its own name its internals, and quote the peer's message.
     ("illegal request line", "the request line is malformed"),
     ("illegal status line", "the status line is malformed"),
     ("illegal header line", "a header field is malformed"),
@@ -40,7 +39,7 @@ _MALFORMED = "it is malformed"
 
 
 def reason_of(error: h11.RemoteProtocolError, *, of_request: bool) -> str:
-    """Return what is wrong in words of our own, without anything of what was sent."""
+    """Return what is wrong in words of our own, without quoting what was sent."""
     words = str(error)
     reason = next((ours for theirs, ours in _REASONS if words.startswith(theirs)), _MALFORMED)
     return reason if of_request else reason.replace("request line", "status line")
@@ -60,7 +59,7 @@ def head_of(event: h11.Request | h11.Response | h11.InformationalResponse) -> He
 
 
 def request_event(head: RequestHead) -> h11.Request:
-    """Return a request as h11 will send it: 1.1, which needs a Host header."""
+    """Return a request for h11, as HTTP/1.1, which needs a Host header."""
     headers = list(head.headers)
     if not head.has_header(b"host"):
         headers.append((b"host", b"-"))
@@ -69,7 +68,7 @@ def request_event(head: RequestHead) -> h11.Request:
 
 @lru_cache(maxsize=64)
 def response_event(head: ResponseHead, has_body: bool) -> h11.Response | h11.InformationalResponse:
-    """Return a response as h11 will send it: 1.1, and closing if its body ends by closing."""
+    """Return a response for h11, as HTTP/1.1, with close if its body ends with the connection."""
     if head.interim:
         return h11.InformationalResponse(
             status_code=head.status, headers=list(head.headers), reason=head.reason

@@ -1,8 +1,9 @@
-"""What h11 is given to read of a connection, and when: whole heads, chunk lines and trailers.
+"""Decides what h11 reads from a connection, and when: complete heads, chunk lines and trailers.
 
-h11 bounds, times and forgives some things otherwise than a proxy must. So the bytes of a message
-wait here until a head, a line or a section is whole; then they are held against one limit, what
-RFC 9112 has a proxy mend is mended, and h11 judges the rest. Does no I/O.
+A proxy needs other limits on size and time than h11 has, and must not tolerate all that h11 does.
+So the bytes of a message wait here until a head, a line or a section is complete. Then their size
+is checked, what RFC 9112 tells a proxy to correct is corrected, and h11 checks the rest. This
+module does no I/O.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ _SIZE = re.compile(rb"[0-9A-Fa-f]{1,20}")
 _NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _SPACE_BEFORE_COLON = re.compile(rb"^(" + _NAME + rb")[ \t]++:", re.MULTILINE)
 
-# RFC 9110 section 5.5: no control character is valid in a field, and these do harm.
+# RFC 9110 section 5.5: no control character is valid in a field, and these are harmful.
 _HARMFUL = re.compile(rb"[\x00\x0b\x0c]|\r(?!\n)")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 
 
 class MessageError(Exception):
-    """The peer broke the protocol. ``status`` fits as an answer, if the peer is a client."""
+    """The peer broke the protocol. ``status`` is for the answer, if the peer is a client."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -40,32 +41,32 @@ class _Next(Enum):
     CHUNK = auto()
     CHUNK_END = auto()
     TRAILERS = auto()
-    NOTHING = auto()  # the message is over: what follows is another
+    NOTHING = auto()  # the message is over, and what follows is another
 
 
 class Incoming:
-    """Bytes of a peer that h11 has not been given."""
+    """Bytes of a peer that h11 has not read yet."""
 
     def __init__(self, buffer: bytearray, head_bytes: int, *, of_requests: bool) -> None:
-        """Start before a head; ``head_bytes`` bounds a head, a line, and trailers."""
+        """Start before a head; ``head_bytes`` limits a head, a line, and trailers."""
         self.buffer = buffer
-        """What has arrived; whoever fills it keeps it."""
-        self._lines: list[bytes] = []  # the fields of what h11 was given last
+        """The bytes that have arrived. The machine adds to it."""
+        self._lines: list[bytes] = []  # the field lines that h11 was given last
         self._head_bytes = head_bytes
         self._of_requests = of_requests
         self._next = _Next.HEAD
-        self._searched = 0  # so much of the buffer has no end in it
-        self._left = 0  # of the chunk
-        self._told_end = False
+        self._searched = 0  # the first bytes of the buffer, which have no end in them
+        self._left = 0  # bytes of the chunk
+        self._eof_passed = False
         self._failure: MessageError | None = None
 
     @property
     def within_line(self) -> bool:
-        """Whether a head, a chunk's line or the trailers have begun to arrive, and wait here."""
+        """Whether a part of a head, a chunk's line or the trailers has arrived, and waits here."""
         return bool(self.buffer) and self._next in (_Next.HEAD, _Next.LINE, _Next.TRAILERS)
 
     def begin(self, head: Head, *, bodyless: bool) -> Head:
-        """Take note of what h11 has read of a head, which is ``bodyless`` if it answers HEAD.
+        """Note the head that h11 has read; ``bodyless`` means that it answers HEAD.
 
         Returns the head as it was written.
         """
@@ -76,29 +77,29 @@ class Incoming:
         return head
 
     def end(self) -> None:
-        """Say that the message is over; what follows waits."""
+        """Note that the message is over. What follows waits."""
         self._next = _Next.NOTHING
 
     def feed(self, h11_receives: Callable[[bytes], None], *, at_eof: bool) -> bool:
-        """Give h11 what it can read now; return whether there was anything, or the peer's end.
+        """Give h11 what it can read now; return False if there is nothing.
 
-        With ``at_eof`` nothing more will arrive. Raises `MessageError`.
+        With ``at_eof`` nothing more will arrive, and h11 is told that too. Raises `MessageError`.
         """
         if data := self._take():
             h11_receives(data)
             return True
-        if not at_eof or self._told_end:
+        if not at_eof or self._eof_passed:
             return False
         if self._next is not _Next.NOTHING and self.buffer:
             h11_receives(self._cut(len(self.buffer)))
         if self.buffer:  # there is a next request
             return False
         h11_receives(b"")
-        self._told_end = True
+        self._eof_passed = True
         return True
 
     def _take(self) -> bytes:
-        """Return what h11 can read now; nothing if the rest of it must come first."""
+        """Return what h11 can read now; nothing if more must arrive first."""
         if self._next is _Next.HEAD:
             return self._section()
         if self._next is _Next.NOTHING:
@@ -108,10 +109,10 @@ class Incoming:
         return self._chunks()
 
     def as_written(self, headers: Headers) -> Headers:
-        """Return headers that h11 has just read as their lines have them: blanks, case.
+        """Return headers that h11 has just read with the blanks and case of their lines.
 
-        h11 joins lines that are folded, and equal lengths: then there is not one line for each,
-        and the headers stay as they are.
+        h11 joins folded lines, and equal lengths. Then the lines do not match the headers one to
+        one, and the headers stay as they are.
         """
         lines, self._lines = self._lines, []
         if len(headers) != len(lines):
@@ -122,7 +123,7 @@ class Incoming:
         )
 
     def _cut(self, size: int) -> bytes:
-        if size == len(self.buffer):  # mostly: a piece of a body is copied once, not twice
+        if size == len(self.buffer):  # the usual case, which copies once instead of twice
             piece = bytes(self.buffer)
             self.buffer.clear()
         else:
@@ -138,16 +139,16 @@ class Incoming:
     # Heads and trailers
 
     def _section(self) -> bytes:
-        """Return the lines up to an empty one, mended."""
+        """Return the lines up to an empty one, corrected."""
         if self._next is _Next.HEAD and self.buffer and self.buffer[0] <= 0x20:
             line = "request line" if self._of_requests else "status line"
-            raise MessageError(f"the {line} is malformed")  # it can become none
+            raise MessageError(f"the {line} is malformed")  # more bytes cannot make it valid
         size = self._section_size()
         self._check_size(size or len(self.buffer))
-        return self._mended(self._cut(size)) if size else b""
+        return self._corrected(self._cut(size)) if size else b""
 
     def _section_size(self) -> int:
-        """Return how long the section is, with the empty line; 0 if it is not there yet."""
+        """Return the section's length with the empty line; 0 if it is not complete."""
         if self.buffer[:1] == b"\n":
             return 1
         if self.buffer[:2] == b"\r\n":
@@ -157,7 +158,7 @@ class Incoming:
             return 0
         return match.end()
 
-    def _mended(self, section: bytes) -> bytes:
+    def _corrected(self, section: bytes) -> bytes:
         if (_CONTROL if self._of_requests else _HARMFUL).search(section):
             place = "head has" if self._next is _Next.HEAD else "trailers have"
             raise MessageError(f"the {place} a control character")
@@ -170,7 +171,7 @@ class Incoming:
     # Chunks
 
     def _chunks(self) -> bytes:
-        """Return what has come of chunks. What is good is read before the error behind it."""
+        """Return the chunks that have arrived. Those before an error are read first."""
         if self._failure is not None:
             raise self._failure
         pieces: list[bytes] = []
@@ -202,7 +203,7 @@ class Incoming:
                 return b""
 
     def _line(self) -> bytes:
-        """Return a chunk's first line without what h11 does not take, or would go over often."""
+        """Return a chunk's line without its extension, which h11 rejects or reads slowly."""
         size = self.buffer.find(b"\n", self._searched) + 1
         self._check_size(size or len(self.buffer))
         if not size:

@@ -1,16 +1,15 @@
 """The state of an HTTP/1.1 connection: bytes to parts and parts to bytes, in both roles.
 
-h11 checks what comes in and keeps the state of both directions; only this module and
-`faultinject.http.h1.h11_events`, which turns our values into its own, know it. What goes out is
-written here from the sender's own head and in its own framing, because h11 re-orders and re-cases
-some headers and turns a close-delimited body into a chunked one; h11 is told all the same, so that
-a message that breaks the protocol cannot leave.
+h11 checks what comes in and keeps the state of both directions. What goes out is written here, from
+the sender's own head and in its own framing, because h11 changes the order and case of some headers
+and turns a close-delimited body into a chunked one. h11 gets it all the same, so that a message
+that breaks the protocol cannot be sent.
 
-A request and its answer that are each whole and plain (`faultinject.http.h1.plain`) leave no state
-behind, so h11 is spared them. As soon as one of the two turns out not to be, h11 is told what
-went before and judges the rest of the pair: it is *engaged*.
+A request and its answer that are both complete and plain (`faultinject.http.h1.plain`) leave no
+state behind, so they do without h11. As soon as one of the two is not, h11 gets what went before
+and handles the rest of the pair: then it is *engaged*.
 
-Does no I/O, and knows nothing of who the peer is.
+This module does no I/O.
 """
 
 from __future__ import annotations
@@ -38,36 +37,36 @@ from faultinject.http.h1.incoming import Incoming, MessageError
 from faultinject.http.message import End, Part, RequestHead, ResponseHead, body_size
 
 _OWES = (h11.SEND_BODY, h11.SWITCHED_PROTOCOL)
-"""States of a side that has more to say, or may have."""
+"""States of a side that has more to send, or may have."""
 
 
 class Machine:
-    """What both roles share."""
+    """The state of a connection, in either role."""
 
     _OUR_ROLE: type[h11.CLIENT] | type[h11.SERVER]
 
     def __init__(self, head_bytes: int) -> None:
-        """Start before the first request; ``head_bytes`` bounds a head."""
+        """Start before the first request; ``head_bytes`` limits a head."""
         self.body_bytes_received = 0
         self.body_bytes_sent = 0
         self.at_eof = False
         """Whether the peer has ended its side."""
         self._head_bytes = head_bytes
         self._engaged = False
-        self._buffer = bytearray()  # what has arrived and was not read
+        self._buffer = bytearray()  # bytes that have arrived and were not read
         self._failure: MessageError | None = None
-        self._ready: list[Part] = []  # parts of a whole message that were not returned yet
-        self._pair_is_over = False  # both messages of a pair were whole and plain, and are over
+        self._ready: list[Part] = []  # parts of a complete message that were not returned yet
+        self._pair_is_over = False  # both messages of a pair were complete and plain, and are over
         self._sending_chunks = False
 
     @cached_property
     def _h11(self) -> h11.Connection:
-        """Made when first needed: a tunnel that is idle or plain does without."""
+        """Made when first needed. An idle tunnel, or one with plain messages only, has none."""
         return h11.Connection(self._OUR_ROLE, max_incomplete_event_size=self._head_bytes)
 
     @cached_property
     def _incoming(self) -> Incoming:
-        """Gives h11 what has arrived."""
+        """Passes to h11 what has arrived."""
         of_requests = self._OUR_ROLE is h11.SERVER
         return Incoming(self._buffer, self._head_bytes, of_requests=of_requests)
 
@@ -78,7 +77,7 @@ class Machine:
     # From the peer
 
     def receive_data(self, data: bytes | bytearray) -> None:
-        """Take what has arrived; nothing means that the peer has ended its side."""
+        """Take bytes that have arrived. Empty data mean that the peer has ended its side."""
         self.at_eof = not data
         self._buffer += data
 
@@ -93,12 +92,12 @@ class Machine:
         return self._first_part()
 
     def take_ready(self) -> list[Part]:
-        """Return what is left, up to its end, of a message that came whole; mostly nothing."""
+        """Return the parts that are left of a complete message; mostly none."""
         ready, self._ready = self._ready, []
         return ready
 
     def _first_part(self) -> Part | None:
-        """Return the head of a message that begins; h11 is not engaged, and something is there."""
+        """Return the head of a new message. h11 is not engaged, and bytes or the end are there."""
         raise NotImplementedError
 
     def _take_whole(self, message: plain.PlainMessage) -> Part:
@@ -108,7 +107,7 @@ class Machine:
         return head
 
     def _hand_to_h11(self) -> None:
-        """Leave the pair of messages in hand to h11, which is told what went before."""
+        """Leave the current pair of messages to h11, which gets what went before."""
         self._engaged = True
         self._replay_to_h11()
 
@@ -127,7 +126,7 @@ class Machine:
             reason = reason_of(error, of_request=self._OUR_ROLE is h11.SERVER)
             raise MessageError(reason, error.error_status_hint) from error
         except MessageError as error:
-            self._failure = error  # what follows must not be taken for something else
+            self._failure = error  # what follows must not be read as a new message
             raise
         return event
 
@@ -147,19 +146,19 @@ class Machine:
 
     @property
     def unread(self) -> bytes:
-        """What has arrived and belongs to no returned part."""
+        """The bytes that have arrived and belong to no returned part."""
         early = self._h11.trailing_data[0] if self._engaged else b""
         return bytes(early) + self._buffer
 
     @property
     def has_unread(self) -> bool:
-        """Whether there is anything `unread`; asked for each byte of a head that drips."""
-        # Not by `trailing_data`, which copies all of it.
+        """Whether there are `unread` bytes. It must be fast, for heads that drip."""
+        # Without `trailing_data`, which copies all of it.
         return bool(self._buffer) or (self._engaged and len(self._h11._receive_buffer) > 0)
 
     @property
     def within_line(self) -> bool:
-        """Whether an answer's head, a chunk's line, or trailers have begun to arrive."""
+        """Whether a part of an answer's head, of a chunk's line or of trailers has arrived."""
         return self._engaged and self._incoming.within_line
 
     @property
@@ -172,9 +171,9 @@ class Machine:
     # To the peer
 
     def encode(self, *parts: Part) -> bytes:
-        """Return the parts as they stand on the wire.
+        """Return the parts as bytes.
 
-        Raises `h11.LocalProtocolError` (a defect of ours) if they are not what is due.
+        Raises `h11.LocalProtocolError` (a defect of ours) if they are not allowed now.
         """
         if self._pair_is_over:
             raise h11.LocalProtocolError("both messages are over, and no next one has begun")
@@ -187,7 +186,7 @@ class Machine:
         return b"".join(self._written_by_h11(parts))
 
     def _written_whole(self, parts: tuple[Part, ...]) -> bytes | None:
-        """Return the bytes of the parts if they are a whole, plain message that is due."""
+        """Return the bytes of the parts if they are a complete, plain message, allowed now."""
         raise NotImplementedError
 
     def _written_by_h11(self, parts: tuple[Part, ...]) -> Iterator[bytes]:
@@ -196,7 +195,7 @@ class Machine:
                 self._h11.send_with_data_passthrough(h11.Data(data=part))
                 yield chunk(part) if self._sending_chunks and part else part
             elif isinstance(part, End):
-                # Trailers have a place behind chunks only (RFC 9112 section 7.1.2).
+                # Trailers can only follow chunks (RFC 9112 section 7.1.2).
                 self._h11.send(end_event(part) if self._sending_chunks else END)
                 if self._sending_chunks:
                     yield last_chunk(part.trailers)
@@ -209,16 +208,16 @@ class Machine:
     # The end
 
     def next_cycle(self) -> bool:
-        """Get ready for the next pair, if both messages are over and another pair may follow.
+        """Prepare for the next pair; return False if none may follow.
 
-        Returns whether it may.
+        It may follow if both messages are over and neither side wants to close.
         """
         if self._ready:
             return False
         if self._engaged:
             if not (self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE):
                 return False
-            # Nothing of it is needed between two pairs but what came early.
+            # Between two pairs nothing of it is needed, except bytes that came early.
             self._buffer = bytearray(self.unread)
             self._engaged = False
             del self._h11
@@ -232,27 +231,27 @@ class Machine:
 
 
 class ServerMachine(Machine):
-    """The side that is asked."""
+    """The server's side."""
 
     _OUR_ROLE = h11.SERVER
     _request: bytes | None = None
-    """A whole, plain request that waits for its answer, as it came."""
+    """The bytes of a complete, plain request that waits for its answer."""
     _last = False
     """Whether no request may follow, whatever its headers say."""
     _line_skipped = False
-    """Whether the one empty line that may stand before a request was there."""
+    """Whether an empty line before the request was skipped. One is allowed."""
 
     @property
     def waits_for_continue(self) -> bool:
         """Whether the client holds its body back until a 100 (RFC 9110 section 10.1.1).
 
-        A final answer in place of the 100 ends that: the body is what comes next, or the end.
+        A final answer in place of the 100 ends this: next comes the body, or the end.
         """
         return self._engaged and bool(self._h11.they_are_waiting_for_100_continue)
 
     @property
     def is_last_request(self) -> bool:
-        """Whether the request in hand is the client's last, by its own words or its age."""
+        """Whether the current request is the client's last, because it says so, or is HTTP/1.0."""
         return self._engaged and self._h11.their_state is h11.MUST_CLOSE
 
     @property
@@ -266,7 +265,7 @@ class ServerMachine(Machine):
 
     @property
     def response_started(self) -> bool:
-        """Whether a response to the request in hand has begun, so that no other can."""
+        """Whether a response to the current request has begun, so that no other can."""
         if not self._engaged:
             return self._pair_is_over
         return self._h11.our_state not in (h11.IDLE, h11.SEND_RESPONSE)
@@ -281,7 +280,7 @@ class ServerMachine(Machine):
 
     def _first_part(self) -> Part | None:
         if self._request is not None:
-            return None  # what follows waits until this one is answered
+            return None  # the next request waits until this one is answered
         if (message := plain.read_request(self._buffer, self._head_bytes)) is None:
             if self._buffer.startswith(b"\r") and not self._line_skipped:
                 return self._without_empty_line()
@@ -291,9 +290,9 @@ class ServerMachine(Machine):
         return self._take_whole(message)
 
     def _without_empty_line(self) -> Part | None:
-        """Return the head behind an empty line, as some clients send after a body.
+        """Return the head after an empty line, which some clients send after a body.
 
-        RFC 9112 section 2.2: a server should ignore at least one.
+        A server should ignore at least one (RFC 9112 section 2.2).
         """
         if self._buffer == b"\r" and not self.at_eof:
             return None
@@ -307,13 +306,13 @@ class ServerMachine(Machine):
         if isinstance(part, RequestHead):
             if not part.http_version.startswith(b"1."):
                 version = part.http_version.decode()
-                raise MessageError(f"HTTP/{version} is not spoken here, HTTP/1.1 is", 505)
+                raise MessageError(f"HTTP/{version} is not supported, HTTP/1.1 is", 505)
             if part.http_version == b"1.0" and part.chunked:
-                # An origin may not know chunks in it, and take the body for the next request on a
-                # connection that others use too (RFC 9112 section 6.1: its framing is faulty).
+                # An origin may not know chunks in HTTP/1.0, and read the body as the next request
+                # (RFC 9112 section 6.1: its framing is faulty).
                 raise MessageError("HTTP/1.0 has no Transfer-Encoding", 400)
-            # Two framings in one message may be an attempt to hide a second request from whoever
-            # reads the other one (RFC 9112 section 6.1): what follows is not looked at.
+            # Two framings in one message may be an attempt to smuggle a second request (RFC 9112
+            # section 6.1), so what follows is not read.
             self._last = part.chunked and part.has_header(b"content-length")
         return part
 
@@ -329,7 +328,7 @@ class ServerMachine(Machine):
         if self._request is None:
             return None
         if self._request.startswith(b"HEAD "):
-            return None  # its answer has a length and no body
+            return None  # its answer has a length but no body
         data = plain.write_response(parts)
         self._pair_is_over = data is not None
         return data
@@ -337,7 +336,7 @@ class ServerMachine(Machine):
     def _written_head(self, head: ResponseHead) -> bytes:
         http_1_0 = self._h11.their_http_version == b"1.0"
         if http_1_0 and head.interim and head.status != 101:
-            return b""  # it would take it for the answer (RFC 9110 section 15.2)
+            return b""  # the client would take it for the answer (RFC 9110 section 15.2)
         has_body = self._h11._request_method != b"HEAD" and head.status not in (204, 304)
         self._sending_chunks = head.chunked and has_body and not http_1_0
         self._h11.send(response_event(head, has_body))
@@ -346,22 +345,22 @@ class ServerMachine(Machine):
 
 
 class ClientMachine(Machine):
-    """The side that asks."""
+    """The client's side."""
 
     _OUR_ROLE = h11.CLIENT
 
     _request: tuple[Part, ...] = ()
-    """A whole, plain request that waits for its answer."""
+    """A complete, plain request that waits for its answer."""
 
     @property
     def idle(self) -> bool:
-        """Whether it may ask for the next thing, as far as is known."""
+        """Whether a request may be sent, as far as is known."""
         fresh = not self._engaged and not self._request
         return fresh and not self.at_eof and not self.has_unread
 
     @property
     def cycle_ended(self) -> bool:
-        """Whether no request is under way: none has begun, or it was sent to its end."""
+        """Whether no request is being sent: none has begun, or it was sent to its end."""
         return not self._engaged or self._h11.our_state not in _OWES
 
     def next_cycle(self) -> bool:

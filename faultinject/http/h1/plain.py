@@ -1,13 +1,13 @@
-"""Messages that have arrived whole and are plain: read and written without a state machine.
+"""Reads and writes messages that are complete and plain, without a state machine.
 
-Most traffic is a short request, whole in one read, and a short answer, whole in one write. Such
-a pair needs no state: nothing is left over when it is done. What counts as plain is a strict
-part of what h11 accepts (HTTP/1.1, tokens and visible characters, at most one Content-Length, no
-Transfer-Encoding, nothing that changes what the connection is): for all else each function
-returns None and h11 decides. Tests hold the two against each other, message by message, because
-two parsers that differ are how requests are smuggled.
+Most traffic is a short request that arrives in one read, and a short answer that is sent in one
+write. Such a pair needs no state. What counts as plain is a strict subset of what h11 accepts:
+HTTP/1.1, tokens and visible characters, at most one Content-Length, no Transfer-Encoding, and
+nothing that changes the connection. For everything else each function returns None, and h11
+decides. Tests compare the two parsers message by message, because requests can be smuggled if they
+differ.
 
-Does no I/O and knows nothing of connections.
+This module does no I/O.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from faultinject.http.message import End, Headers, Part, RequestHead, ResponseHe
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _VALUE = rb"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?"
-# The spaces before a value are never given back: tried again from each of them, a field of 64 KiB
-# of spaces would hold up everyone for seconds.
+# The spaces before a value are matched possessively. With backtracking, a field of 64 KiB of spaces
+# would block everything for seconds.
 _FIELDS = rb"((?:" + _TOKEN + rb":[ \t]*+(?:" + _VALUE + rb")?[ \t]*\r\n)*)\r\n"
 _REQUEST = re.compile(rb"([A-Z]+) ([\x21-\x7e]+) HTTP/1\.1\r\n" + _FIELDS)
 _RESPONSE = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([\x20-\x7e]*)\r\n" + _FIELDS)
@@ -47,7 +47,7 @@ class PlainMessage:
 
 
 def read_request(data: bytes | bytearray, head_bytes: int) -> PlainMessage | None:
-    """Read a whole, plain request at the start of the data; None if there is none."""
+    """Read a complete, plain request at the start of the data; None if there is none."""
     match = _REQUEST.match(data)
     if match is None or match.end() > head_bytes:
         return None
@@ -60,7 +60,7 @@ def read_request(data: bytes | bytearray, head_bytes: int) -> PlainMessage | Non
 
 
 def read_response(data: bytes | bytearray, head_bytes: int) -> PlainMessage | None:
-    """Read a whole, plain response that is all of the data; None if it is not that."""
+    """Read a complete, plain response that is all of the data; None if it is not that."""
     match = _RESPONSE.match(data)
     if match is None or match.end() > head_bytes:
         return None
@@ -74,11 +74,11 @@ def read_response(data: bytes | bytearray, head_bytes: int) -> PlainMessage | No
 
 
 def write_request(parts: tuple[Part, ...]) -> bytes | None:
-    """Return a request's bytes if the parts are a whole, plain one, else None."""
+    """Return a request's bytes if the parts are a complete, plain one, else None."""
     head = parts[0]
     if not isinstance(head, RequestHead) or head.http_version != b"1.1":
         return None
-    if head.method in (b"CONNECT", b"HEAD"):  # their answers are framed in another way
+    if head.method in (b"CONNECT", b"HEAD"):  # their answers have another framing
         return None
     encoded = head.encode()
     if b" " in head.target or not _is_one_head(encoded, head.headers):
@@ -88,11 +88,11 @@ def write_request(parts: tuple[Part, ...]) -> bytes | None:
 
 
 def write_response(parts: tuple[Part, ...]) -> bytes | None:
-    """Return a response's bytes if the parts are a whole, plain one, else None."""
+    """Return a response's bytes if the parts are a complete, plain one, else None."""
     head = parts[0]
     if not isinstance(head, ResponseHead):
         return None
-    if SpacedValue in [type(value) for _, value in head.headers]:  # to a cache as any other
+    if SpacedValue in [type(value) for _, value in head.headers]:  # for the cache equal to bytes
         encoded, length = _plain_response.__wrapped__(head)
     else:
         encoded, length = _plain_response(head)
@@ -100,12 +100,12 @@ def write_response(parts: tuple[Part, ...]) -> bytes | None:
 
 
 def _is_one_head(encoded: bytes, headers: Headers) -> bool:
-    """Whether no value smuggles in a line of its own; h11, which is left the others, refuses it."""
+    """Return True if no value contains a line of its own. h11 refuses the others."""
     return encoded.count(b"\n") == encoded.count(b"\r") == len(headers) + 2
 
 
 def _joined(head: bytes, rest: tuple[Part, ...], length: int | None) -> bytes | None:
-    """Return head and body in one piece if the rest is a body of just that length, and its end."""
+    """Return head and body in one piece, if the rest is a body of exactly that length."""
     if length is None or not rest or rest[-1] != _END:
         return None
     pieces = [part for part in rest[:-1] if isinstance(part, bytes)]
@@ -115,7 +115,7 @@ def _joined(head: bytes, rest: tuple[Part, ...], length: int | None) -> bytes | 
 
 def _headers(block: bytes) -> Headers:
     fields = [line.partition(b":") for line in block.split(b"\r\n")[:-1]]
-    # What stands as usual does without a call for each field.
+    # The usual form needs no call for each field.
     return tuple(
         [
             (name, value if rest == b" " + value else SpacedValue.of(value, rest))
@@ -130,7 +130,7 @@ def _has_length(headers: Headers) -> bool:
 
 
 def _body_length(headers: Headers, *, needs_host: bool) -> int | None:
-    """Return how many bytes follow a plain head (0 if it does not say); None if not plain."""
+    """Return the length of the body after a plain head (0 by default); None if it is not plain."""
     length, hosts = None, 0
     for name, value in headers:
         lower = name.lower()
@@ -157,7 +157,7 @@ def _whole(
 
 @lru_cache(maxsize=64)
 def _plain_response(head: ResponseHead) -> tuple[bytes, int | None]:
-    # Cached: an injected answer is the same for as long as its Date is.
+    # Cached, because an injected answer stays the same as long as its Date does.
     encoded = head.encode()
     plain = (
         _is_one_head(encoded, head.headers)

@@ -430,7 +430,7 @@ def test_certificate_without_its_key(tmp_path: Path) -> None:
     """A certificate that clients may trust already is never replaced silently."""
     authority = CertificateAuthority.open_or_create(tmp_path)
     authority.key_path.unlink()
-    with pytest.raises(SettingsError, match=r"fault-ca.key: is missing beside fault-ca.crt; put"):
+    with pytest.raises(SettingsError, match=r"fault-ca.key: is missing next to fault-ca.crt; put"):
         CertificateAuthority.open_or_create(tmp_path)
     assert authority.certificate_path.read_bytes() == authority.certificate_pem
 
