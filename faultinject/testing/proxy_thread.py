@@ -48,6 +48,7 @@ class ProxyThread:
         self._authority: CertificateAuthority | NoAuthority | None = None
         self._bundles: Bundles | None = None
         self._running: RunningProxy | None = None
+        self._failure: BaseException | None = None
         self._started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="faultinject", daemon=True)
         self._thread.start()
@@ -72,10 +73,6 @@ class ProxyThread:
         self._authority = run.authority
         return run, self.call(lambda: self._open(run))
 
-    def close(self) -> None:
-        """End the run that is open: its clients are let go."""
-        self.call(self._close)
-
     def bundles(self, ca_cert: Path) -> Bundles:
         """Return what makes the files of certificates that clients trust."""
         self._bundles = self._bundles or Bundles(self._folder, ca_cert.read_bytes(), warnings.warn)
@@ -95,7 +92,7 @@ class ProxyThread:
         try:
             self._token.run_sync_soon(self._start, work, done)
         except trio.RunFinishedError:
-            raise StartError("the proxy's thread has ended") from None
+            raise StartError("the proxy's thread has ended") from self._failure
         return done.result()
 
     def stop(self) -> None:
@@ -110,10 +107,10 @@ class ProxyThread:
     def _run(self) -> None:
         try:
             trio.run(self._serve)
-        except BaseException as error:  # it is raised in the thread that waits
-            if self._started.done():
-                raise
-            self._started.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
+            self._failure = error
+            if not self._started.done():
+                self._started.set_exception(error)
 
     async def _serve(self) -> None:
         try:
