@@ -12,8 +12,8 @@ from faultinject.http.message import ResponseHead
 from faultinject.providers.provider import TRANSIENT, asked_wait_seconds, is_transient
 from faultinject.settings import ChosenPreset
 from tests.support.bench import Bench, Script, answers, ok, open_bench, post
-from tests.support.llm_api import message_events
 from tests.support.peer import Peer
+from tests.support.stream_api import ASK, HEAD, streams
 
 SECOND = 418
 """What a second attempt is answered."""
@@ -22,19 +22,7 @@ COUNTING: dict[str, Any] = {
     "match": {"attempt": {"at_least": 2}},
     "fault": {"respond": SECOND},
 }
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-ASK = post("/v1/messages", json.dumps({"model": "m", "stream": True}).encode())
 PLAIN = post("/v1/messages", json.dumps({"model": "m"}).encode())
-
-
-async def streams(upstream: Peer) -> None:
-    """Answer each request by a stream, its events a second apart."""
-    while await upstream.read_message():
-        await upstream.send(HEAD)
-        for event in message_events():
-            await trio.sleep(1)
-            await upstream.send(b"%x\r\n%b\r\n" % (len(event), event))
-        await upstream.send(b"0\r\n\r\n")
 
 
 def always(status: int, *headers: bytes) -> Script:
@@ -91,7 +79,7 @@ async def number_of_next(bench: Bench) -> int:
 )
 async def test_what_a_rule_did(autojump_clock, fault: dict[str, Any], number: int) -> None:
     """It failed if it was harmed, and if it took so long that the client left."""
-    async with open_bench(upstream=streams) as bench:
+    async with open_bench(upstream=streams()) as bench:
         bench.rules(COUNTING, {"name": "r", "when": {"first": 1}, "fault": fault})
         await ask_and_read(bench, 30)
         assert await number_of_next(bench) == number
@@ -103,7 +91,7 @@ async def test_what_a_rule_did(autojump_clock, fault: dict[str, Any], number: in
         (always(200), 1), (always(400), 1), (always(404), 1), (always(429), 2), (always(529), 2),
         (always(500), 2), (always(408), 2), (always(409), 2),
         (always(400, b"x-should-retry: true"), 2), (always(529, b"x-should-retry: false"), 1),
-        (answers(), 2), (answers(HEAD), 2), (answers(b"nonsense\r\n\r\n"), 2), (streams, 1),
+        (answers(), 2), (answers(HEAD), 2), (answers(b"nonsense\r\n\r\n"), 2), (streams(), 1),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("delayed", [False, True])
@@ -118,7 +106,7 @@ async def test_what_the_api_did(autojump_clock, script: Script, number: int, del
 
 async def test_a_client_that_leaves_without_a_failure(autojump_clock) -> None:
     """Has stopped asking: what comes next is another call, or the same if it counts on."""
-    async with open_bench(upstream=streams) as bench:
+    async with open_bench(upstream=streams()) as bench:
         bench.rules(COUNTING)
         await ask_and_read(bench, 2.5)
         assert await number_of_next(bench) == 1
@@ -220,7 +208,7 @@ async def test_what_a_rule_did_to_one_that_tries_again_at_once(
     autojump_clock, fault: dict[str, Any], sign: bytes | None, number: int
 ) -> None:
     """The attempt is over when its client can have its last bytes."""
-    async with open_bench(upstream=streams) as bench:
+    async with open_bench(upstream=streams()) as bench:
         bench.rules(COUNTING, {"name": "r", "when": {"first": 1}, "fault": fault})
         assert await number_of_eager(bench, sign) == number
 
@@ -239,7 +227,7 @@ async def drips(upstream: Peer) -> None:
     [
         (always(200), b"200", 1), (always(529), b" 529 ", 2), (drips, b"\r\n\r\n{}", 2),
         (drips, b" 529 ", 1), (answers(b"nonsense\r\n\r\n"), b" 502 ", 2), (answers(HEAD), None, 2),
-        (streams, b"\r\n0\r\n\r\n", 1),
+        (streams(), b"\r\n0\r\n\r\n", 1),
     ],
 )  # fmt: skip
 async def test_what_the_api_did_to_one_that_tries_again_at_once(
@@ -259,7 +247,7 @@ async def test_an_answer_that_its_client_does_not_take(
     autojump_clock, fault: dict[str, Any]
 ) -> None:
     """Is not over: what comes meanwhile overlaps, however long it waits for room."""
-    async with open_bench(upstream=streams) as bench:
+    async with open_bench(upstream=streams()) as bench:
         bench.rules(COUNTING, {"name": "r", "when": {"first": 1}, "fault": fault})
         client, room = bench.connect(), trio.Event()
         bench.doors[-1].wait_send_all_might_not_block = room.wait  # type: ignore[method-assign]
@@ -284,7 +272,7 @@ async def test_a_client_that_leaves_and_asks_again_at_once(
     autojump_clock, fault: dict[str, Any], number: int
 ) -> None:
     """Its attempt is over when it is seen to have left, not when all is tidied up."""
-    async with open_bench(upstream=streams) as bench:
+    async with open_bench(upstream=streams()) as bench:
         bench.rules(COUNTING, {"name": "r", "when": {"first": 1}, "fault": fault})
         client = bench.connect()
         await client.send(ASK)

@@ -13,19 +13,10 @@ from faultinject.faults.locate import BytesFinder
 from faultinject.faults.stream.stall import Stalling
 from faultinject.faults.transform import AtOnce, Chain, Cut, Pointed, Send, WaitUntil
 from tests.support.bench import TARGET, Bench, open_bench, post, trusting_context
-from tests.support.llm_api import message_events
-from tests.support.peer import Peer
+from tests.support.stream_api import at_once
 
 ASK = post("/v1/messages?key=secret", json.dumps({"model": "m", "stream": True}).encode())
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 POINT = {"after": {"count": 2}}
-
-
-async def streams(upstream: Peer) -> None:
-    """Answer each request by a stream, all of it at once."""
-    while await upstream.read_message():
-        chunks = b"".join(b"%x\r\n%b\r\n" % (len(event), event) for event in message_events())
-        await upstream.send(HEAD + chunks + b"0\r\n\r\n")
 
 
 async def ask_and_leave(bench: Bench, after_seconds: float) -> ExchangeEnded:
@@ -75,7 +66,7 @@ async def ask_and_leave(bench: Bench, after_seconds: float) -> ExchangeEnded:
 )
 async def test_what_takes_time(autojump_clock, fault: dict[str, Any], told: list[Any]) -> None:
     """Once for each fault, before the exchange's own event, which says the same at the end."""
-    async with open_bench(upstream=streams) as bench:
+    async with open_bench(upstream=at_once) as bench:
         bench.rules({"name": "slow", "fault": fault})
         ended = await ask_and_leave(bench, 60)
         began = bench.of(FaultBegan)
@@ -90,7 +81,7 @@ async def test_what_takes_time(autojump_clock, fault: dict[str, Any], told: list
 
 async def test_it_is_told_at_the_beginning(autojump_clock) -> None:
     """When nothing has come yet, and the client still waits."""
-    async with open_bench(upstream=streams) as bench:
+    async with open_bench(upstream=at_once) as bench:
         bench.rules({"fault": {"stream": {**POINT, "stall": {}}}})
         client = await bench.tls()
         await client.send(ASK)

@@ -18,25 +18,17 @@ from faultinject.net.socket_stream import SocketStream
 from faultinject.proxy.http_proxy import HttpProxy
 from faultinject.proxy.session import Session
 from faultinject.proxy.upstream.dial import Origin
-from tests.support.bench import TARGET, Bench, Script, open_bench, post, trusting_context
-from tests.support.llm_api import chunk, message_events
+from tests.support.bench import TARGET, Bench, Script, open_bench, trusting_context
+from tests.support.llm_api import chunk
 from tests.support.peer import Peer
 from tests.support.raw_client import Connected, RawClient
+from tests.support.stream_api import ASK, EVENTS, HEAD, at_once
 
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-EVENTS = message_events()
-ASK = post("/v1/messages", b'{"stream": true}')
 ABSOLUTE = ASK.replace(b"POST ", b"POST http://api.example.com")
 
 
-async def streams(upstream: Peer) -> None:
-    """Answer each request by a stream."""
-    while await upstream.read_message():
-        await upstream.send(HEAD, *map(chunk, EVENTS), b"0\r\n\r\n")
-
-
 @asynccontextmanager
-async def listening(rule: dict[str, Any], upstream: Script = streams) -> AsyncIterator[Connected]:
+async def listening(rule: dict[str, Any], upstream: Script = at_once) -> AsyncIterator[Connected]:
     """Serve a bench on a port; what is connected speaks through a tunnel, with TLS."""
     async with open_bench(upstream=upstream) as bench, trio.open_nursery() as nursery:
         bench.rules(rule)

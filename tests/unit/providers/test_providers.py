@@ -163,20 +163,20 @@ def test_names() -> None:
         (200, None, False),
     ],
 )
-@every_shape
 def test_streams_are_known_by_their_head(
-    provider: Provider, path: str, status: int, content_type: bytes | None, stream: bool
+    status: int, content_type: bytes | None, stream: bool
 ) -> None:
     """A 200 of the type of event streams is one; its shape is that of the path."""
     kind = (content_type or b"").lower()
     headers = () if content_type is None else ((b"CONTENT-type", content_type),)
     head = ResponseHead(status, b"", headers)
-    shape, asked = provider.shape_of(path), asked_of(provider, path)
-    as_events = shape.stream_of(ResponseHead(200, b"", SSE_TYPE), asked)
-    stream = stream and as_events is not None  # Ollama has no events of this form
-    if content_type != b"application/json":
-        assert shape.stream_of(head, asked) is (as_events if stream else None)
     assert (framing_of(head) is SSE) == (b"event-stream" in kind and b"streams" not in kind)
+    if content_type == b"application/json":
+        return  # a stream's own type at some APIs
+    for provider, path in SHAPES:
+        shape, asked = provider.shape_of(path), asked_of(provider, path)
+        as_events = shape.stream_of(ResponseHead(200, b"", SSE_TYPE), asked)  # Ollama has none
+        assert shape.stream_of(head, asked) is (as_events if stream else None), path
 
 
 @every_provider
@@ -356,23 +356,25 @@ def test_errors_in_streams_are_whole_events(provider: Provider, path: str) -> No
         )
 
 
+ODD_NAMES = [None, "message_start", "content_block_start", "message_delta", "response.created"]
+ODD_DATA = [
+    b"", b"[DONE", b"[]", b"5", b"{}", b"null", b'{"type":5}', b'{"type":"response.created"}',
+    b'{"type":"response.output_item.added","output_index":0,"item":5}',
+    b'{"type":"response.completed","response":5}', b'{"choices":[5,{}],"usage":[]}',
+    b'{"message":5,"usage":5,"index":"x"}', b'{"type":"message_start","message":{"usage":{}}}',
+]  # fmt: skip
+
+
 @every_shape
-@pytest.mark.parametrize(
-    "data",
-    [b"", b"[DONE", b"[]", b"5", b"{}", b"null", b'{"type":5}', b'{"type":"response.created"}',
-     b'{"type":"response.output_item.added","output_index":0,"item":5}',
-     b'{"type":"response.completed","response":5}', b'{"choices":[5,{}],"usage":[]}',
-     b'{"message":5,"usage":5,"index":"x"}', b'{"type":"message_start","message":{"usage":{}}}'],
-)  # fmt: skip
-def test_odd_events_pass(provider: Provider, path: str, data: bytes) -> None:
+def test_odd_events_pass(provider: Provider, path: str) -> None:
     """What an origin sends against all rules breaks nothing, and can be ended or harmed."""
-    names = [None, "message_start", "content_block_start", "message_delta", "response.created"]
-    progress = stream_at(provider, path).progress()
-    for name in names:
-        progress.observe(StreamEvent(b"", name, data))
-    progress.end_early(uniform())
-    progress.error(Failure(500), fields_of(provider), uniform())
-    assert progress.usage is None or progress.usage.output_tokens is None
+    for data in ODD_DATA:
+        progress = stream_at(provider, path).progress()
+        for name in ODD_NAMES:
+            progress.observe(StreamEvent(b"", name, data))
+        progress.end_early(uniform())
+        progress.error(Failure(500), fields_of(provider), uniform())
+        assert progress.usage is None or progress.usage.output_tokens is None, data
 
 
 WORDS = st.sampled_from(
