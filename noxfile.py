@@ -11,10 +11,10 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2024.10.9"
-nox.options.default_venv_backend = "venv"
+nox.options.default_venv_backend = "uv|venv"  # uv, if it is there, takes seconds; pip a minute
 nox.options.error_on_missing_interpreters = False
 nox.options.sessions = [
-    "lint", "types", "proto", "tests", "coverage", "pythons", "interop", "docs", "fault",
+    "lint", "types", "proto", "coverage", "pythons", "interop", "docs", "fault",
 ]  # fmt: skip
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
@@ -39,8 +39,11 @@ def interpreters(version: str) -> list[str]:
 
 OTHERS = [python for version in PYTHONS if version != OWN for python in interpreters(version)]
 
-# A worker for each processor; what hypothesis tries is the same each time.
-IN_PARALLEL = ("--numprocesses", "logical", "--dist", "worksteal", "--hypothesis-profile", "ci")
+WORKERS = ("--numprocesses", "logical")
+# What hypothesis tries is the same each time.
+IN_PARALLEL = (*WORKERS, "--dist", "worksteal", "--hypothesis-profile", "ci")
+# The files share the origins and the proxies that they start.
+FILES_IN_PARALLEL = (*WORKERS, "--dist", "loadfile")
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -76,7 +79,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Run them again, counting: together they have to cover every line and branch."""
+    """Run the unit tests too, and count: they have to cover every line and branch."""
     install(session, "test")
     session.run("pytest", *IN_PARALLEL, "--cov", "--cov-report=term")
 
@@ -101,7 +104,7 @@ def interop(session: nox.Session) -> None:
         )  # fmt: skip
     else:
         session.log("npm is not installed: the clients in Node are skipped")
-    session.run("pytest", "tests/interop", *session.posargs)
+    session.run("pytest", *FILES_IN_PARALLEL, "tests/interop", *session.posargs)
 
 
 @nox.session(default=False)

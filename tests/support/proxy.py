@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-STARTED_SECONDS = 20.0
+STARTED_SECONDS = 60.0
 STOPPED_SECONDS = 10.0
 EVENT_SECONDS = 10.0
 ENDED_SECONDS = 30.0
