@@ -6,13 +6,14 @@ Bounded: of more calls than `CALLS` the older half is judged, added to the total
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Literal
 
 from attrs import define, evolve, field, frozen
 
 from faultinject.events import Event, ExchangeEnded
 from faultinject.report.attempt import SeenAttempt
-from faultinject.report.client_calls import Call, Totals
+from faultinject.report.client_calls import Call, Outcome, Totals
 from faultinject.report.display import brief
 from faultinject.report.finding import SEVERITIES, Finding, Judged, Known
 from faultinject.report.findings import CHECKS, KNOWN, NOTHING_TESTED
@@ -26,6 +27,8 @@ CALLS = 10_000
 """How many calls are kept, at most."""
 ATTEMPTS = 40_000
 """How many of their attempts are kept, at most."""
+OLDER = 100
+"""Of older calls that are judged already so many are kept, if a finding is about them."""
 EVIDENCE = 400
 """How many characters of evidence are kept, at most."""
 FINDINGS = 100
@@ -67,6 +70,14 @@ class Verdict:
 
 
 @frozen
+class ToldCall:
+    """A call, and how it ended."""
+
+    call: Call
+    outcome: Outcome
+
+
+@frozen
 class Report:
     """What a run came to."""
 
@@ -74,12 +85,37 @@ class Report:
     totals: Totals
     verdicts: tuple[Verdict, ...]
     """Of each finding that was looked for, in the order of the documentation."""
+    calls: tuple[ToldCall, ...] = ()
+    """The calls that are kept, and of older ones some that a finding is about."""
 
     @property
     def findings(self) -> list[Finding]:
         """All findings that are kept, the worst first."""
         found = [finding for verdict in self.verdicts for finding in verdict.findings]
-        return sorted(found, key=lambda each: SEVERITIES.index(each.severity))
+        return sorted(found, key=_rank)
+
+    def worst_first(self, most: int) -> list[tuple[Verdict, list[Finding]]]:
+        """Return what was found, and of each id so many findings at most.
+
+        The timeline of a call is left to the first of its findings.
+        """
+        found = [(each, sorted(each.findings, key=_rank)[:most]) for each in self.verdicts]
+        found = sorted((each for each in found if each[1]), key=lambda each: _rank(each[1][0]))
+        named: set[int] = set()
+        return [(verdict, [_once(each, named) for each in some]) for verdict, some in found]
+
+
+def _rank(finding: Finding) -> int:
+    return SEVERITIES.index(finding.severity)
+
+
+def _once(finding: Finding, named: set[int]) -> Finding:
+    """Return a finding, without its timeline if that was told before."""
+    call = finding.calls[:1]
+    if named.issuperset(call):
+        return evolve(finding, timeline="")
+    named.update(call)
+    return finding
 
 
 class Judge:
@@ -105,6 +141,7 @@ class Judge:
         self._calls: dict[int, Call] = {}
         self._kept_attempts = 0
         self._totals = Totals()
+        self._older: dict[int, ToldCall] = {}
         self._verdicts = {known.id: Verdict(known) for known in KNOWN if known.id in self._ids}
 
     def listen(self, event: Event) -> None:
@@ -117,11 +154,11 @@ class Judge:
         """Return what came of the run so far. More events may follow."""
         totals = self._totals.copy()
         verdicts = {name: verdict.copy() for name, verdict in self._verdicts.items()}
-        self._judge(self._calls.keys(), totals, verdicts)
+        told = self._older | self._judge(self._calls.keys(), totals, verdicts)
         if (verdict := verdicts.get(NOTHING_TESTED.id)) is not None:
             judged = nothing_tested(self.facts)
             verdict.add(judged, judged.findings, len(judged.calls))
-        return Report(self.facts, totals, tuple(verdicts.values()))
+        return Report(self.facts, totals, tuple(verdicts.values()), tuple(told.values()))
 
     def _add(self, attempt: SeenAttempt) -> None:
         call = self._calls.pop(attempt.call, None) or Call(attempt.call)
@@ -135,15 +172,24 @@ class Judge:
     def _fold(self) -> None:
         """Judge the older half of the calls, and forget them."""
         older = list(self._calls)[: max(1, len(self._calls) // 2)]
-        self._judge(older, self._totals, self._verdicts)
+        told = self._judge(older, self._totals, self._verdicts)
         for number in older:
             self._kept_attempts -= self._calls.pop(number).kept
+        found = (each.calls[0] for one in self._verdicts.values() for each in one.findings)
+        of_interest = {number: told[number] for number in found if number in told}
+        self._older |= dict(islice(of_interest.items(), OLDER - len(self._older)))
 
-    def _judge(self, numbers: Iterable[int], totals: Totals, verdicts: dict[str, Verdict]) -> None:
+    def _judge(
+        self, numbers: Iterable[int], totals: Totals, verdicts: dict[str, Verdict]
+    ) -> dict[int, ToldCall]:
         """Add what is to be said of some of the calls, which the others may explain."""
         history, numbers = self._history(), frozenset(numbers)
-        for number in numbers:
-            totals.add(self._calls[number], history.outcome(self._calls[number]))
+        told = {
+            number: ToldCall(self._calls[number], history.outcome(self._calls[number]))
+            for number in numbers
+        }
+        for each in told.values():
+            totals.add(each.call, each.outcome)
         for known, check in CHECKS:
             if known.id not in self._ids:
                 continue
@@ -153,6 +199,7 @@ class Judge:
             ]
             subjects = sum(number in numbers for number in set(judged.calls))
             verdicts[known.id].add(judged, findings, subjects)
+        return told
 
     def _told(self, known: Known, finding: Finding) -> Finding:
         """Return a finding fit to be shown: what strangers chose cannot harm a terminal."""
