@@ -10,6 +10,7 @@ import errno
 import os
 import select
 import stat
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -89,6 +90,45 @@ def write_within(path: Path, data: bytes, seconds: float) -> None:
                 rest = rest[os.write(file.fileno(), rest[:_PIPE_BYTES]) :]
             except BlockingIOError:  # another writer was faster
                 continue
+
+
+def check_place(path: Path) -> None:
+    """Raise `OSError` if a file could not be written: at the end what it is for would be lost.
+
+    Leaves no trace. What stands for a stream, as /dev/stdout does, is left alone.
+    """
+    if not path.exists():
+        with tempfile.TemporaryFile(dir=path.parent):
+            return
+    if path.is_file() or path.is_dir():
+        with path.open("ab"):
+            return
+
+
+def replace_within(path: Path, data: bytes, seconds: float) -> None:
+    """Put bytes in the place of a file, all at once; write them to a pipe or device.
+
+    Where nothing can be put beside the file, or in its place, it is written as it is. Raises
+    `OSError`, as `write_within`.
+    """
+    aim = path.resolve()
+    beside = aim.with_name(f".{aim.name}.{os.urandom(4).hex()}")
+    if not aim.exists() or aim.is_file():
+        try:
+            _replace(aim, data, beside)
+        except OSError:  # a file that is mounted, say, in a folder that is not ours
+            beside.unlink(missing_ok=True)
+        else:
+            return
+    write_within(path, data, seconds)
+
+
+def _replace(aim: Path, data: bytes, beside: Path) -> None:
+    with beside.open("xb") as file:
+        if aim.exists():
+            beside.chmod(stat.S_IMODE(aim.stat().st_mode))
+        file.write(data)
+    beside.replace(aim)
 
 
 def _takes(file: BinaryIO, seconds: float) -> bool:

@@ -6,25 +6,23 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
-from faultinject.cli.commands import HelpfulCommand
+from faultinject.cli.commands import HelpfulCommand, settings_of
+from faultinject.cli.judging import Judging
+from faultinject.cli.table_options import table_options
+from faultinject.config import LOG_OPTIONS
 from faultinject.errors import SettingsError
-from faultinject.report.as_json import json_report
-from faultinject.report.as_junit import junit_report
-from faultinject.report.as_lines import text_report
-from faultinject.report.as_markdown import markdown_report
-from faultinject.report.fail_on import read_fail_on
-from faultinject.report.judge import Judge
+from faultinject.report import wants_color
 from faultinject.report.log import LogError, read_log
 
 _EPILOG = """\
 Keep the events of a run, and judge them later:
 
   faultinject proxy --log-format json > events.jsonl
-  faultinject report events.jsonl
+  faultinject report events.jsonl --report report.html
 """
 
 
@@ -41,45 +39,19 @@ def _opened(file: Path) -> Iterator[TextIO]:
         yield log
 
 
-@click.command("report", cls=HelpfulCommand, epilog=_EPILOG)
+@click.command("report", cls=HelpfulCommand, params=table_options(LOG_OPTIONS), epilog=_EPILOG)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "junit", "markdown"]),
-    default="text",
-    show_default=True,
-    help="How to write the report.",
-)
-@click.option(
-    "--fail-on",
-    "fail_on",
-    metavar="error|warning|ID,…|none",
-    default="none",
-    show_default=True,
-    help="For which findings the exit code is 3.",
-)
-def report(file: Path, form: str, fail_on: str) -> int:
+def report(file: Path, **given: Any) -> int:
     """Say what a program did about failures, by the events of a run.
 
     FILE is what --log-format json wrote, whole; - stands for standard input.
     """
-    fails, judge = read_fail_on(fail_on), Judge()
+    judging = Judging(settings_of(given, LOG_OPTIONS))
     with _opened(file) as log:
         try:
             for event in read_log(log):
-                judge.listen(event)
+                judging.listen(event)
         except (LogError, UnicodeDecodeError) as error:
             raise SettingsError(f"{file}: {error}") from None
-    found = judge.report()
-    match form:
-        case "json":
-            text = json_report(found)
-        case "junit":
-            text = junit_report(found, fails)
-        case "markdown":
-            text = markdown_report(found)
-        case _:
-            text = text_report(found)
-    click.echo(text, nl=False)
-    return fails.exit_code(found)
+    click.echo(judging.text(color=wants_color(sys.stdout)), nl=False)
+    return judging.end()

@@ -217,6 +217,64 @@ class HeaderLines(Kind):
 
 
 @frozen(eq=False, repr=False)
+class Words(Listed[T]):
+    """Values that may stand in one text of the command line, with commas between them."""
+
+    def from_arguments(self, texts: Sequence[str]) -> tuple[T, ...]:
+        """Read each piece of each text; empty pieces are nothing."""
+        pieces = (piece.strip() for text in texts for piece in text.split(","))
+        return tuple(self.parse(piece) for piece in pieces if piece)
+
+
+@frozen(eq=False, repr=False)
+class Assignments(Kind):
+    """Values by name: ``NAME=VALUE`` texts, or an object in a file; merged by name.
+
+    They stay text: what names there are is not known here.
+    """
+
+    @property
+    def repeatable(self) -> bool:
+        """They are given one by one."""
+        return True
+
+    def from_arguments(self, texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        """Read each ``NAME=VALUE``; of one name the last counts."""
+        return tuple(dict(map(_assignment, texts)).items())
+
+    def from_environment(self, text: str) -> tuple[tuple[str, str], ...]:
+        """Read each comma-separated piece; empty pieces are nothing."""
+        return self.from_arguments([piece for piece in text.split(",") if piece.strip()])
+
+    def from_file(self, value: object) -> tuple[tuple[str, str], ...]:
+        """Read an object of names and values: numbers, or text."""
+        if not isinstance(value, dict):
+            raise ValueError("it is not an object of names and values")  # noqa: TRY004 -- as all mistakes
+        return tuple((name, _text_of(name, item)) for name, item in value.items())
+
+    def merged(
+        self, lower: tuple[tuple[str, str], ...], upper: tuple[tuple[str, str], ...]
+    ) -> tuple[tuple[str, str], ...]:
+        """Replace by name."""
+        return tuple((dict(lower) | dict(upper)).items())
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, sign, value = (piece.strip() for piece in text.partition("="))
+    if not (name and sign and value):
+        raise refusal(shown_text(text), "a name and a value, as in NAME=VALUE")
+    return name, value
+
+
+def _text_of(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError(f"the value of {shown_text(name)} is neither a number nor a string")
+
+
+@frozen(eq=False, repr=False)
 class RuleLines(Kind):
     """Rules: a line of text each, or a list in a file. The rules of all sources are kept."""
 

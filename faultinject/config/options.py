@@ -11,19 +11,24 @@ from attrs import evolve, frozen
 
 from faultinject.config.kinds import Kind, RuleLines
 from faultinject.config.values import (
+    ASSIGNMENTS,
     BODY,
     CARRIER,
     DIRECTORY,
     FILE,
     FLAG,
     HEADERS,
+    IDS,
     LISTENING_HOST,
     MAPPINGS,
     NEGATED_FLAG,
     PAUSE,
     PRESETS,
     PROBABILITY,
+    REPORTS,
     TARGETS,
+    TOOLS,
+    WORD,
     choice,
     whole_number,
 )
@@ -35,6 +40,7 @@ LISTENING = "Listening"
 CERTIFICATES = "Certificates"
 UPSTREAM = "Upstream"
 OUTPUT = "Output"
+JUDGING = "What the program does"
 PLUGIN = "Behind Fault"
 CONFIGURATION = "Configuration"
 
@@ -305,6 +311,49 @@ SUMMARY = Option(
     help="Write the summary to this file (JSON) at exit.",
 )
 
+REPORT = Option(
+    name="report",
+    kind=REPORTS,
+    group=JUDGING,
+    help="Write what the program did about failures to this file at exit; its ending says how:"
+    " .json, .xml (JUnit), .md, .html.",
+)
+FAIL_ON_FINDINGS = Option(
+    name="fail-on",
+    kind=evolve(WORD, metavar="error|warning|ID,...|none"),
+    group=JUDGING,
+    default="none",
+    help="End with exit code 3 if there is such a finding: an error; an error or a warning; one of"
+    " these ids. 'faultinject run' has error as its default.",
+)
+JUDGE_ONLY = Option(
+    name="judge-only",
+    kind=IDS,
+    group=JUDGING,
+    help="Look for these findings alone.",
+)
+IGNORE = Option(
+    name="ignore",
+    kind=IDS,
+    group=JUDGING,
+    help="Do not look for these findings.",
+)
+THRESHOLD = Option(
+    name="threshold",
+    kind=ASSIGNMENTS,
+    group=JUDGING,
+    help="From where on something is a finding, as in hung_stream_seconds=30. The page of findings"
+    " has the names.",
+)
+EFFECTS = Option(
+    name="effects",
+    kind=TOOLS,
+    group=JUDGING,
+    help="Tools that change something: to run one of them twice is an error, not a warning.",
+)
+JUDGING_OPTIONS = (REPORT, FAIL_ON_FINDINGS, JUDGE_ONLY, IGNORE, THRESHOLD, EFFECTS)
+"""The options of all that judges what a program does."""
+
 PROXY_OPTIONS = (
     ERROR_PROBABILITY,
     STATUS_CODE,
@@ -334,6 +383,7 @@ PROXY_OPTIONS = (
     LOG_LEVEL,
     LOG_FORMAT,
     SUMMARY,
+    *JUDGING_OPTIONS,
     CONFIG,
 )
 """The options of ``faultinject proxy``, in the order of its help."""
@@ -412,6 +462,7 @@ PLUGIN_OPTIONS = (
     LOG_LEVEL,
     LOG_FORMAT,
     SUMMARY,
+    *JUDGING_OPTIONS,
     CONFIG,
 )
 """The options of ``faultinject plugin``, in the order of its help."""
@@ -457,6 +508,7 @@ JAVA = Option(
     help="Set JAVA_TOOL_OPTIONS too, because there is a Java program in the command. Without it"
     " that is done if the command is java, mvn, gradle or the like.",
 )
+_OF_RUN = {PROXY_PORT: _RUN_PORT, FAIL_ON_FINDINGS: evolve(FAIL_ON_FINDINGS, default="error")}
 
 _SHELLS = choice("sh", "fish", "powershell", "dotenv")
 PRINT_ENV = Option(
@@ -486,7 +538,7 @@ RUN_OPTIONS = (
     VERBOSE,
     LOG_FILE,
     *(
-        _RUN_PORT if each is PROXY_PORT else each
+        _OF_RUN.get(each, each)
         for each in PROXY_OPTIONS
         if each not in (EXPORT_CA, INSTALL_CA)
     ),
@@ -513,6 +565,9 @@ ENV_OPTIONS = (
     CONFIG,
 )
 """The options of ``faultinject env``, in the order of its help."""
+
+LOG_OPTIONS = (*JUDGING_OPTIONS, CONFIG)
+"""The options of ``faultinject report``, which judges a log."""
 
 CA_OPTIONS = (CA_CERT, CA_KEY, DATA_DIR, CONFIG)
 """The options of ``faultinject ca``: they say which certificate authority is meant."""

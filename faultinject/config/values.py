@@ -16,10 +16,18 @@ from typing import Any, TypeVar
 from attrs import evolve
 
 from faultinject.authority import ConnectTo, TargetPattern, normal_host
-from faultinject.config.kinds import Flag, HeaderLines, Listed, Single, refusal
+from faultinject.config.kinds import (
+    Assignments,
+    Flag,
+    HeaderLines,
+    Listed,
+    Single,
+    Words,
+    refusal,
+)
 from faultinject.config.scalars import DURATION, seconds_of, shown_text, shown_value
 from faultinject.http.message import RequestHead
-from faultinject.settings import ChosenPreset
+from faultinject.settings import REPORT_ENDINGS, ChosenPreset
 
 T = TypeVar("T")
 
@@ -143,6 +151,19 @@ FILE = _text_only(_path, "a path", "FILE", is_path=True)
 DIRECTORY = _text_only(_path, "a path", "DIR", is_path=True)
 
 
+_REPORT = "a file whose ending says what to write: " + ", ".join(REPORT_ENDINGS)
+
+
+def _report(text: str) -> Path:
+    path = _path(text)
+    if path.suffix.lower() not in REPORT_ENDINGS:
+        raise refusal(shown_text(text), _REPORT)
+    return path
+
+
+REPORTS = Listed(_report, metavar="FILE", is_path=True)
+
+
 def _without_user(text: str) -> str:
     if "@" in text:  # what stands before it may be a password: do not repeat it
         raise ValueError("it contains an '@'; write the host alone, without user and password")
@@ -212,6 +233,12 @@ def _factor(text: str) -> float:
 
 
 PRESETS = Listed(_preset, metavar="NAME[@P][@first=N]")
+
+
+WORD = _text_only(lambda text: text, "text", "WORD")
+IDS = Words(str, metavar="ID,...")
+TOOLS = Words(str, metavar="TOOL,...")
+ASSIGNMENTS = Assignments(metavar="NAME=VALUE")
 
 
 # RFC 9110 sections 5.6.2 (token) and 7.1: the method and target of a request to an origin.

@@ -2,55 +2,102 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterator
 
-from faultinject.report.finding import SEVERITIES, Finding
+from faultinject.report.finding import Finding
 from faultinject.report.judge import Report, Verdict
 from faultinject.report.words import calls_in_words
 
 SHOWN = 3
 """So many findings of an id are shown; of more only how many there are."""
-_COLORS = {"error": "\x1b[31m", "warning": "\x1b[33m", "note": "\x1b[36m"}
-_PLAIN = "\x1b[0m"
+COLUMNS = 100
+"""How wide the lines are where there is no terminal."""
+LEAST_COLUMNS = 50
+"""As narrow as they get."""
+_COLORS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "note": "\x1b[1;36m"}
+_BOLD, _DIM, _RED, _GREEN, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[0m"
 _INDENT = " " * 9
+_BETWEEN = " · "
+_HARD_SPACE = "\N{NO-BREAK SPACE}"
+_NUMBER = re.compile(r"(?<=\d) (?=[a-z])")
+"""Between a number and its word no line ends."""
 
 
-def text_report(report: Report, *, color: bool = False) -> str:
-    """Return the report as text: the calls, then what was found, the worst first."""
-    return "".join(f"{line}\n" for line in _lines(report, color=color))
+def text_report(report: Report, *, color: bool = False, columns: int = COLUMNS) -> str:
+    """Return the report as text: the calls, then what was found, the worst first.
+
+    No line is wider than ``columns``, but for words that are.
+    """
+    columns = max(columns, LEAST_COLUMNS)
+    return "".join(f"{line}\n" for line in _lines(report, columns, color=color))
 
 
-def _lines(report: Report, *, color: bool) -> Iterator[str]:
-    yield f"What the program did: {calls_in_words(report.totals)}."
-    found = [verdict for verdict in report.verdicts if verdict.findings]
-    for verdict in sorted(found, key=_worst):
-        yield from _verdict_lines(verdict, color=color)
-    unjudged = sum(verdict.word == "no verdict" for verdict in report.verdicts)
-    passed = sum(verdict.word == "passed" for verdict in report.verdicts)
-    yield f"Findings: {len(found)} found, {passed} passed, {unjudged} without a verdict."
+def _lines(report: Report, columns: int, *, color: bool) -> Iterator[str]:
+    title = "What the program did:"
+    first, *more = _wrapped(f"{title} {calls_in_words(report.totals)}.", columns, "", "  ")
+    yield _styled(title, _BOLD, color=color) + first.removeprefix(title)
+    yield from more
+    for verdict, findings in report.worst_first(SHOWN):
+        yield ""
+        yield from _verdict_lines(verdict, findings, columns, color=color)
+    words = [each.word for each in report.verdicts]
+    passed, unjudged = words.count("passed"), words.count("no verdict")
+    end = f"Nothing found: {passed} findings passed, {unjudged} are without a verdict."
+    if found := words.count("found"):
+        yield ""
+        end = f"Findings: {found} found, {passed} passed, {unjudged} without a verdict."
+    yield from _wrapped(end, columns, "", "  ")
 
 
-def _worst(verdict: Verdict) -> int:
-    return min(SEVERITIES.index(each.severity) for each in verdict.findings)
-
-
-def _verdict_lines(verdict: Verdict, *, color: bool) -> Iterator[str]:
-    known = verdict.known
-    findings = sorted(verdict.findings, key=lambda each: SEVERITIES.index(each.severity))
-    yield f"{_word(findings[0].severity, color=color)} {known.id}: the program {known.title}"
-    for each in findings[:SHOWN]:
-        yield f"{_INDENT}{_evidence(each)}"
-        if each.timeline:
-            yield f"{_INDENT}  {each.timeline}"
-    if (more := verdict.found - SHOWN) > 0:
-        yield f"{_INDENT}and {more} more"
-    yield f"{_INDENT}{known.advice} (docs/{known.anchor})"
-
-
-def _word(severity: str, *, color: bool) -> str:
-    word = f"{severity:<8}"
-    return f"{_COLORS[severity]}{word}{_PLAIN}" if color else word
+def _verdict_lines(
+    verdict: Verdict, findings: list[Finding], columns: int, *, color: bool
+) -> Iterator[str]:
+    known, severity = verdict.known, findings[0].severity
+    head = f"{severity:<8} {known.id}"
+    first, *more = _wrapped(f"{head}: the program {known.title}", columns, "", _INDENT)
+    name = _styled(f"{severity:<8}", _COLORS[severity], color=color)
+    yield f"{name} {_styled(known.id, _BOLD, color=color)}{first.removeprefix(head)}"
+    yield from more
+    for each in findings:
+        yield from _wrapped(_evidence(each), columns, _INDENT, _INDENT)
+        yield from _timeline(each.timeline, columns, color=color)
+    if (rest := verdict.found - len(findings)) > 0:
+        yield f"{_INDENT}and {rest} more"
+    advice = _wrapped(f"{known.advice} (docs/{known.anchor})", columns, _INDENT, _INDENT)
+    yield from (_styled(line, _DIM, color=color) for line in advice)
 
 
 def _evidence(finding: Finding) -> str:
     return f"call {finding.calls[0]}: {finding.evidence}" if finding.calls else finding.evidence
+
+
+def _timeline(line: str, columns: int, *, color: bool) -> Iterator[str]:
+    """Return a timeline in lines that end between its pieces."""
+    pieces = [each.replace(" ", _HARD_SPACE) for each in line.split(_BETWEEN)]
+    indent = f"{_INDENT}  "
+    for each in _wrapped(f"{_HARD_SPACE}· ".join(pieces), columns, indent, f"{indent}  "):
+        yield _BETWEEN.join(_piece(piece, color=color) for piece in each.split(_BETWEEN))
+
+
+def _piece(text: str, *, color: bool) -> str:
+    """Return an attempt of a timeline in the colour of its result; a gap is dim."""
+    words = text.strip(" ▶·")
+    if words.endswith((" s", " min")) or words.startswith("…"):
+        return _styled(text, _DIM, color=color)
+    return _styled(text, _GREEN if words.isdigit() and words < "400" else _RED, color=color)
+
+
+def _styled(text: str, style: str, *, color: bool) -> str:
+    """Return text with a style, which begins where the text does."""
+    bare = text.lstrip()
+    return f"{text[: len(text) - len(bare)]}{style}{bare}{_PLAIN}" if color and bare else text
+
+
+def _wrapped(text: str, columns: int, indent: str, further: str) -> list[str]:
+    lines = textwrap.wrap(
+        _NUMBER.sub(_HARD_SPACE, text), columns, initial_indent=indent, subsequent_indent=further,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return [line.replace(_HARD_SPACE, " ") for line in lines]

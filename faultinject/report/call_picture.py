@@ -17,12 +17,14 @@ from faultinject.report.attempt import SeenAttempt
 from faultinject.report.client_calls import Call
 from faultinject.report.display import times
 from faultinject.report.markup import element
-from faultinject.report.words import MOST_SHOWN, result, seconds
+from faultinject.report.words import result, seconds
 
 ROW = 26
 """Pixels from one attempt to the next."""
 AXIS = 22
 """Pixels below the attempts, for the times."""
+ROWS = 12
+"""So many attempts of a call are drawn; of more those in the middle are left out."""
 BAR = 12
 NARROWEST = 0.2
 """A bar is at least this part of the axis (of 100) wide, so that it is seen."""
@@ -101,8 +103,8 @@ def picture(call: Call, *, words: str) -> Element:
 
 def _rows(call: Call) -> Iterator[SeenAttempt | None]:
     """Return the attempts that are shown, and None for all those between them that are not."""
-    attempts, half = call.attempts, MOST_SHOWN // 2
-    if call.count <= MOST_SHOWN:
+    attempts, half = call.attempts, ROWS // 2
+    if call.count <= ROWS:
         yield from attempts
     else:
         yield from [*attempts[:half], None, *attempts[-half:]]
@@ -110,7 +112,7 @@ def _rows(call: Call) -> Iterator[SeenAttempt | None]:
 
 def _name(row: SeenAttempt | None, before: dict[int, float], call: Call) -> Element:
     if row is None:
-        return element("li", f"{call.count - MOST_SHOWN} more", class_="left-out")
+        return element("li", f"{call.count - ROWS} more", class_="left-out")
     told = element("li", result(row), value=row.number, title=_words(row))
     if row.number in before:
         gap = seconds(max(0.0, before[row.number]))

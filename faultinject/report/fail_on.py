@@ -49,7 +49,7 @@ def read_fail_on(text: str) -> FailOn:
 
 def read_ids(names: Iterable[str], option: str) -> frozenset[str]:
     """Return ids of findings, if all of them are known. Raises `SettingsError`."""
-    ids = frozenset(name.strip() for name in names)
+    ids = frozenset(filter(None, (name.strip() for name in names)))
     for name in sorted(ids - IDS):
         raise SettingsError(
             f"{option}: there is no finding {name!r}; the findings are {', '.join(sorted(IDS))}"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from collections.abc import Iterable
+
+from attrs import Attribute, fields_dict, frozen
+
+from faultinject.errors import SettingsError
 
 
 @frozen(kw_only=True)
@@ -63,3 +67,34 @@ class Thresholds:
     # Effects
     effects: frozenset[str] = frozenset()
     """The tools that change something: to run them twice is an error."""
+
+
+OPTION = "--threshold"
+_MOST = 1e9
+
+
+def read_thresholds(given: Iterable[tuple[str, str]], effects: Iterable[str] = ()) -> Thresholds:
+    """Return the thresholds with some of them as given by name, in text.
+
+    Seconds and parts are numbers, counts are whole numbers, from 0. Raises `SettingsError`.
+    """
+    named = fields_dict(Thresholds)
+    values: dict[str, float] = {}
+    for name, text in given:
+        if name not in named or name == "effects":
+            names = ", ".join(sorted(named.keys() - {"effects"}))
+            raise SettingsError(f"{OPTION}: there is no threshold {name!r}; they are {names}")
+        values[name] = _number(named[name], text)
+    return Thresholds(**values, effects=frozenset(effects))  # type: ignore[arg-type]
+
+
+def _number(field: Attribute[float], text: str) -> float:
+    kind: type[float] = int if isinstance(field.default, int) else float
+    try:
+        number = kind(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= _MOST:  # NaN is not, either
+        what = "a whole number" if kind is int else "a number"
+        raise SettingsError(f"{OPTION}: {field.name}: {text!r} is not {what} from 0 on")
+    return number

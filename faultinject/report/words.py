@@ -18,7 +18,7 @@ _FAILURES: dict[str, str] = {
     "malformed": "malformed",
 }
 _MARK = "▶"
-MOST_SHOWN = 12
+MOST_SHOWN = 8
 """So many attempts a timeline shows; of more it leaves out those in the middle."""
 
 
@@ -74,7 +74,7 @@ def calls_in_words(totals: Totals) -> str:
         f"{totals.attempts} attempt{'' if totals.attempts == 1 else 's'}",
     ]
     if totals.added_seconds:
-        parts.append(f"{seconds(totals.added_seconds)} added by further attempts")
+        parts.append(f"{seconds(totals.added_seconds)} added by retries")
     lost = totals.lost_input_tokens + totals.lost_output_tokens
     if lost:
         parts.append(f"{lost} tokens lost")

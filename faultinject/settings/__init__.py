@@ -66,6 +66,8 @@ class Limits:
     """Most events that wait for a slow terminal or file. More are dropped and counted."""
 
 
+REPORT_ENDINGS = (".json", ".xml", ".md", ".html")
+"""What reports can be: for programs, for CI (JUnit), for a page of Markdown, for a browser."""
 DEFAULT_TARGETS = (TargetPattern("api.anthropic.com"),)
 CARRIER = RequestHead(b"HEAD", b"/", ())
 """The harmless request whose response carries an injected answer behind Fault; a Host is added."""
@@ -195,6 +197,20 @@ class Settings:
     )
     summary: Path | None = field(default=None, converter=check.as_path, validator=check.path)
     """File for the summary (JSON), written at exit."""
+    report: tuple[Path, ...] = field(default=(), converter=check.as_reports)
+    """Files for what the program did, written at exit; their endings are of `REPORT_ENDINGS`."""
+    fail_on: str = field(default="none", validator=check.text)
+    """Which findings make the program's run fail: ``error``, ``warning``, ids, or ``none``."""
+    judge_only: tuple[str, ...] = field(default=(), converter=check.as_judge_only)
+    """The ids of the findings that are looked for; without one, all."""
+    ignore: tuple[str, ...] = field(default=(), converter=check.as_ignore)
+    """The ids of findings that are not looked for."""
+    threshold: tuple[tuple[str, str], ...] = field(
+        default=(), converter=check.as_headers, validator=check.headers
+    )
+    """From where on something is a finding: names and numbers, in text."""
+    effects: tuple[str, ...] = field(default=(), converter=check.as_effects)
+    """Tools that change something."""
     ready_file: Path | None = field(default=None, converter=check.as_path, validator=check.path)
     """File that says how to reach the proxy (JSON). It exists only while the proxy listens."""
     limits: Limits = field(factory=Limits, validator=check.is_a(Limits, "a Limits"))

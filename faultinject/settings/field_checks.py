@@ -97,6 +97,12 @@ def body(_instance: object, field: Attribute[Any], value: object) -> None:
         ) from None
 
 
+def text(_instance: object, field: Attribute[Any], value: object) -> None:
+    """Check text."""
+    if not isinstance(value, str):
+        raise wrong(field.name, value, "text")
+
+
 def path(_instance: object, field: Attribute[Any], value: object) -> None:
     """Check the name of a file or directory, or None."""
     if value is not None and (not isinstance(value, Path) or "\0" in str(value)):
@@ -110,6 +116,32 @@ def as_path(value: str | os.PathLike[str] | None) -> Path | None:
     """Return a text as a path, and other values as they are, for `path` to check."""
     is_path = isinstance(value, (str, os.PathLike)) and value != ""
     return Path(value) if is_path else value  # type: ignore[arg-type, return-value]
+
+
+def as_reports(value: Iterable[Path | str]) -> tuple[Path, ...]:
+    """Return the files of reports, each given as a path or in text."""
+
+    def read(text: str) -> Path:
+        if not text or "\0" in text:
+            raise ValueError(f"{text!a} is not the name of a file")
+        return Path(text)
+
+    return listed("report", value, Path, read)
+
+
+def as_judge_only(value: Iterable[str]) -> tuple[str, ...]:
+    """Return the ids of findings that are looked for."""
+    return listed("judge_only", value, str, str)
+
+
+def as_ignore(value: Iterable[str]) -> tuple[str, ...]:
+    """Return the ids of findings that are not looked for."""
+    return listed("ignore", value, str, str)
+
+
+def as_effects(value: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of tools."""
+    return listed("effects", value, str, str)
 
 
 def as_targets(value: Iterable[TargetPattern | str]) -> tuple[TargetPattern, ...]:

@@ -13,7 +13,7 @@ from faultinject.tls.certificate_authority import CertificateAuthority
 def environment(monkeypatch, tmp_path):
     """Let no variable of the machine in, and nothing out of the test and its directory."""
     for name in [*os.environ]:
-        if name.startswith(("FAULTINJECT_", "_FAULTINJECT_")):
+        if name.startswith(("FAULTINJECT_", "_FAULTINJECT_", "GITHUB_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("FAULTINJECT_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("COLUMNS", "100")

@@ -28,15 +28,6 @@ def test_a_run_that_tested_nothing(run, log):
     assert run("report", log, "--fail-on", "no-backoff")[0] == 0
 
 
-@pytest.mark.parametrize(("form", "start"), [("json", "{"), ("junit", "<?xml"), ("markdown", "#")])
-def test_forms(run, log, form, start):
-    """Each says what the text says."""
-    code, out, _ = run("report", log, "--format", form)
-    assert code == 0
-    assert out.startswith(start)
-    assert "nothing-tested" in out
-
-
 def test_standard_input(run, log, environment):
     """It is read as a file is."""
     environment.setattr("sys.stdin", io.StringIO(Path(log).read_text("utf-8")))

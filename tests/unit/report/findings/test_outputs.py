@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import resources
 from typing import Any
 from xml.etree import ElementTree
@@ -247,18 +248,44 @@ def test_lines_for_github() -> None:
 
 def test_lines() -> None:
     """The calls, then what was found, each with its evidence in one line."""
-    assert text_report(hasty()).splitlines()[:5] == [
+    assert text_report(hasty(), columns=120).splitlines()[:7] == [
         (
             "What the program did: 3 calls (1 succeeded, 2 failed), 8 attempts, 1.65 s added by"
-            " further attempts, 14 tokens lost."
+            " retries, 14 tokens lost."
         ),
+        "",
         "error    no-backoff: the program tried again without a pause",
         "         call 2: 3 of its attempts came less than 0.1 s after an error (the shortest 0 s)",
         "           ▶ 529 · 0 s · 529 · 0 s · 529 · 0 s · 529",
         (
             "         A good client waits before each further attempt, and longer each time"
-            " (0.5 s, 1 s, 2 s, …). (docs/findings.md#no-backoff)"
+            " (0.5 s, 1 s, 2 s, …)."
         ),
+        "         (docs/findings.md#no-backoff)",
+    ]
+
+
+@pytest.mark.parametrize("color", [False, True])
+@pytest.mark.parametrize("columns", [20, 50, 80, 100, 200])
+def test_lines_are_as_wide_as_the_terminal(columns: int, *, color: bool) -> None:
+    """But for words that are wider, and not below 50 columns. Colours take no room."""
+    world = World(script(overloaded())).start(retrying(Ask(), pauses(*[0.01] * 29)))
+    told = world.run().end_command().report()
+    lines = text_report(told, color=color, columns=columns).splitlines()
+    bare = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in lines]
+    assert max(map(len, bare)) <= max(columns, 50)
+    assert not any(line.strip().startswith(("·", "s ", "min ")) for line in bare)
+    assert "\N{NO-BREAK SPACE}" not in "".join(lines)
+    plain = " ".join(" ".join(bare).split())
+    assert plain == " ".join(text_report(told, columns=1000).split())
+
+
+def test_lines_of_a_clean_run() -> None:
+    """Two of them."""
+    world = World(script(overloaded(), ok())).start(retrying(Ask(), pauses(0.5)))
+    assert text_report(world.run().end_command().report()).splitlines() == [
+        "What the program did: 1 call (1 succeeded), 2 attempts, 0.55 s added by retries.",
+        "Nothing found: 6 findings passed, 15 are without a verdict.",
     ]
 
 
@@ -266,7 +293,7 @@ def test_lines_of_nothing() -> None:
     """No call, and why."""
     lines = text_report(quiet()).splitlines()
     assert lines[0] == ("What the program did: it made no call of an API that could be followed.")
-    assert lines[1] == "error    nothing-tested: the program was not tested"
+    assert lines[2] == "error    nothing-tested: the program was not tested"
     assert lines[-1] == f"Findings: 1 found, 0 passed, {len(KNOWN) - 1} without a verdict."
 
 
@@ -274,8 +301,29 @@ def test_lines_of_one_call() -> None:
     """One of each; in colour if that is asked for."""
     world = World(script(dropped(), ok())).start(once(Ask())).run().end_command()
     lines = text_report(world.report(only=["not-retried"]), color=True).splitlines()
-    assert lines[0] == "What the program did: 1 call (1 failed), 1 attempt."
-    assert lines[1].startswith("\x1b[33mwarning \x1b[0m not-retried: ")
+    assert lines[0] == "\x1b[1mWhat the program did:\x1b[0m 1 call (1 failed), 1 attempt."
+    assert lines[2].startswith("\x1b[1;33mwarning \x1b[0m \x1b[1mnot-retried\x1b[0m: the program")
+    assert lines[4] == "           \x1b[31m▶ no answer\x1b[0m"
+
+
+def test_a_timeline_in_colour() -> None:
+    """Failures, gaps, and what came in the end."""
+    world = World(script(*[overloaded()] * 9, ok()))
+    told = world.start(retrying(Ask(), pauses(*[0.01] * 9))).run().end_command().report()
+    (line,) = [
+        line for line in text_report(told, color=True, columns=200).splitlines() if "▶" in line
+    ]
+    assert "\x1b[31m529\x1b[0m · \x1b[2m0.01 s\x1b[0m · " in line
+    assert " · \x1b[2m… 2 more …\x1b[0m · " in line
+    assert line.endswith(" · \x1b[32m200\x1b[0m")
+
+
+def test_a_call_is_shown_once() -> None:
+    """Its attempts stand at the first of its findings."""
+    world = World(script(overloaded())).start(retrying(Ask(), pauses(*[0.01] * 29)))
+    text = text_report(world.run().end_command().report())
+    assert text.count("call 1: ") == 3
+    assert text.count("▶") == 1
 
 
 def test_lines_of_many() -> None:

@@ -185,8 +185,8 @@ def test_a_run_without_a_finding() -> None:
 
 def test_what_was_not_judged() -> None:
     """Housekeeping is counted, and what cannot be followed."""
-    world = World(script(ok()))
-    world.start(once(Ask(kind="housekeeping", model=None))).start(once(Ask(turns=(user("x"),))), 5.0)
+    world = World(script(ok())).start(once(Ask(kind="housekeeping", model=None)))
+    world.start(once(Ask(turns=(user("x"),))), 5.0)
     seen = shown(world.run().end_command().report())
     assert "Not judged: 1 request of housekeeping." in seen.text
 

@@ -1,0 +1,104 @@
+"""Judges what a program does, as the options say, and writes the reports at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+
+from faultinject.errors import StartError
+from faultinject.events import Event
+from faultinject.files import check_place, replace_within
+from faultinject.report.as_html import html_report
+from faultinject.report.as_json import json_report
+from faultinject.report.as_junit import junit_report
+from faultinject.report.as_lines import COLUMNS, text_report
+from faultinject.report.as_markdown import github_lines, markdown_report
+from faultinject.report.fail_on import FailOn, read_fail_on, read_ids
+from faultinject.report.judge import Judge, Report
+from faultinject.report.thresholds import read_thresholds
+from faultinject.settings import Settings
+
+REPORT_SECONDS = 2.0
+"""How long a pipe that was named for a report may take."""
+_WRITERS: dict[str, Callable[[Report, FailOn], str]] = {
+    ".json": lambda report, _: json_report(report),
+    ".xml": junit_report,
+    ".md": lambda report, _: markdown_report(report),
+    ".html": lambda report, _: html_report(report),
+}
+
+
+class Judging:
+    """Follows a run, and says at its end what the program did."""
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str] = os.environ) -> None:
+        """Read the options. Raises `SettingsError`, and `StartError` if a report has no place."""
+        only = read_ids(settings.judge_only, "--judge-only") if settings.judge_only else None
+        ignored = read_ids(settings.ignore, "--ignore")
+        thresholds = read_thresholds(settings.threshold, settings.effects)
+        self.fail_on = read_fail_on(settings.fail_on)
+        self._judge = Judge(thresholds, only=only, ignore=ignored)
+        self._files = settings.report
+        self._environment = environment
+        for path in self._files:
+            try:
+                check_place(path)
+            except OSError as error:
+                raise _cannot_write(path, error) from None
+
+    def listen(self, event: Event) -> None:
+        """Take note of an event."""
+        self._judge.listen(event)
+
+    def text(self, *, color: bool) -> str:
+        """Return what the program did, as lines; under GitHub Actions with commands for it."""
+        report = self._report
+        columns = shutil.get_terminal_size((COLUMNS, 0)).columns
+        commands = github_lines(report) if self._for_github else ""
+        return text_report(report, color=color, columns=columns) + commands
+
+    def end(self) -> int:
+        """Write the reports that were asked for, and return the exit code.
+
+        Raises `StartError` if one cannot be written.
+        """
+        report = self._report
+        for path in self._files:
+            text = _WRITERS[path.suffix.lower()](report, self.fail_on)
+            try:
+                replace_within(path, text.encode(), REPORT_SECONDS)
+            except OSError as error:
+                raise _cannot_write(path, error) from None
+        self._summarize(report)
+        return self.fail_on.exit_code(report)
+
+    @cached_property
+    def _report(self) -> Report:
+        """What the run came to; asked for when it is over."""
+        return self._judge.report()
+
+    @property
+    def _for_github(self) -> bool:
+        """Whether GitHub Actions is to show the report: there, and if one is in Markdown."""
+        in_actions = self._environment.get("GITHUB_ACTIONS") == "true"
+        return in_actions and any(path.suffix.lower() == ".md" for path in self._files)
+
+    def _summarize(self, report: Report) -> None:
+        """Add the report to the summary of the step that GitHub Actions runs."""
+        name = self._environment.get("GITHUB_STEP_SUMMARY")
+        if name and self._for_github:
+            try:
+                with Path(name).open("a", encoding="utf-8") as file:
+                    file.write(markdown_report(report))
+            except OSError as error:
+                raise _cannot_write(Path(name), error) from None
+
+
+def _cannot_write(path: Path, error: OSError) -> StartError:
+    return StartError(
+        f"cannot write the report {path}: {error.strerror or error}; name a file in a directory"
+        " that exists and is yours"
+    )
