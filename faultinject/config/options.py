@@ -320,11 +320,11 @@ REPORT = Option(
 )
 FAIL_ON_FINDINGS = Option(
     name="fail-on",
-    kind=evolve(WORD, metavar="error|warning|ID,...|none"),
+    kind=evolve(WORD, metavar="FINDINGS"),
     group=JUDGING,
     default="none",
-    help="End with exit code 3 if there is such a finding: an error; an error or a warning; one of"
-    " these ids. 'faultinject run' has error as its default.",
+    help="End with exit code 3 if there are such findings: error, warning (and errors), note (any),"
+    " their ids with commas, or none. The default of 'faultinject run' is error.",
 )
 JUDGE_ONLY = Option(
     name="judge-only",

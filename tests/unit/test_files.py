@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
@@ -12,7 +13,14 @@ from pathlib import Path
 import pytest
 
 from faultinject import files
-from faultinject.files import check_plain_file, read_plain_file, read_to_the_end, write_within
+from faultinject.files import (
+    check_place,
+    check_plain_file,
+    read_plain_file,
+    read_to_the_end,
+    replace_within,
+    write_within,
+)
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other pipes")
 
@@ -232,3 +240,65 @@ def test_a_pipe_that_somebody_else_fills_is_tried_again(monkeypatch: pytest.Monk
         os.close(writing)
         assert read_to_the_end(name, 10, silent) == b"abc"
     assert calls == [3, 3]
+
+
+def test_a_file_is_replaced_at_once(tmp_path: Path) -> None:
+    """Who has the old one open goes on reading it; nothing else is left."""
+    file = tmp_path / "f"
+    file.write_text("old", encoding="utf-8")
+    with file.open(encoding="utf-8") as old:
+        replace_within(file, b"new", 0.0)
+        assert old.read() == "old"
+    assert file.read_text("utf-8") == "new"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    """What it leads to is replaced."""
+    file, link = tmp_path / "f", tmp_path / "l"
+    link.symlink_to(file)
+    replace_within(link, b"new", 0.0)
+    assert link.is_symlink()
+    assert file.read_bytes() == b"new"
+
+
+def test_a_file_that_cannot_be_replaced_is_written_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is mounted, for one."""
+
+    def replace(*_: object) -> None:
+        raise OSError(errno.EBUSY, "busy")
+
+    monkeypatch.setattr(Path, "replace", replace)
+    file = tmp_path / "f"
+    file.write_text("older", encoding="utf-8")
+    replace_within(file, b"new", 0.0)
+    assert file.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [file]
+    with pytest.raises(OSError, match="No such file"):
+        replace_within(tmp_path / "none" / "f", b"", 0.0)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
+def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    """What reads it would wait for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="nobody reads it"):
+        replace_within(tmp_path / "pipe", b"x", 0.0)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_place_is_looked_at_without_a_trace(tmp_path: Path) -> None:
+    """A folder that is not there has none, and a folder is none."""
+    file = tmp_path / "f"
+    check_place(file)
+    assert list(tmp_path.iterdir()) == []
+    file.write_text("old", encoding="utf-8")
+    check_place(file)
+    assert file.read_text("utf-8") == "old"
+    check_place(Path(os.devnull))
+    for place in (tmp_path, tmp_path / "none" / "f"):
+        with pytest.raises(OSError, match=r"Is a directory|No such file"):
+            check_place(place)

@@ -65,6 +65,15 @@ def refused(kind: Callable[..., Any] = Settings, **values: Any) -> str:
         ("headers", "a: b", "it is neither a mapping nor a list of pairs of text"),
         ("headers", [("a", 5)], "it is neither a mapping nor a list of pairs of text"),
         ("host", "", "'' is not a host name or an IP address, such as 127.0.0.1, ::1"),
+        ("report", "r.md", "'r.md' is not a list or tuple"),
+        ("report", [5], "5 is not text, or a Path"),
+        ("report", [""], "'' is not the name of a file"),
+        ("report", ["a\0.md"], "'a\\x00.md' is not the name of a file"),
+        ("fail_on", None, "None is not text"),
+        ("judge_only", "hung", "'hung' is not a list or tuple"),
+        ("ignore", [5], "5 is not text, or a str"),
+        ("effects", 5, "5 is not a list or tuple"),
+        ("threshold", "a=1", "it is neither a mapping nor a list of pairs of text"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_named_with_what_is_right(field: str, value: object, why: str) -> None:

@@ -1,0 +1,76 @@
+"""Words with commas, values by name, and files of reports: from an option, a variable, a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faultinject.config.values import ASSIGNMENTS, IDS, REPORTS, WORD
+
+
+@pytest.mark.parametrize("texts", [["a,b", "c"], ["a", "b", "c"], [" a , b,,", "c,"]])
+def test_words_may_stand_in_one_text(texts: list[str]) -> None:
+    """With commas between them, and blanks around them."""
+    assert IDS.from_arguments(texts) == ("a", "b", "c")
+    assert IDS.from_environment(",".join(texts)) == ("a", "b", "c")
+    assert IDS.from_file(texts) == ("a", "b", "c")
+    assert IDS.repeatable
+
+
+def test_values_by_name() -> None:
+    """Of one name the last counts; a file has an object."""
+    assert ASSIGNMENTS.from_arguments(["a=1", "b = 2.5", "a=3"]) == (("a", "3"), ("b", "2.5"))
+    assert ASSIGNMENTS.from_environment("a=1, b=2,") == (("a", "1"), ("b", "2"))
+    assert ASSIGNMENTS.from_file({"a": 1, "b": 2.5, "c": "7"}) == (
+        ("a", "1"), ("b", "2.5"), ("c", "7"),
+    )  # fmt: skip
+    assert ASSIGNMENTS.repeatable
+
+
+def test_values_by_name_are_merged() -> None:
+    """One of the upper source replaces that of its name; the others stay."""
+    lower, upper = (("a", "1"), ("b", "2")), (("b", "3"), ("c", "4"))
+    assert ASSIGNMENTS.merged(lower, upper) == (("a", "1"), ("b", "3"), ("c", "4"))
+
+
+@pytest.mark.parametrize("text", ["", "a", "a=", "=1", " = "])
+def test_what_is_no_value_by_name(text: str) -> None:
+    """It is shown with what would be one."""
+    with pytest.raises(ValueError, match="is not a name and a value, as in NAME=VALUE"):
+        ASSIGNMENTS.from_arguments([text])
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (["a=1"], "it is not an object of names and values"),
+        ({"a": True}, "the value of 'a' is neither a number nor a string"),
+        ({"a": None}, "the value of 'a' is neither a number nor a string"),
+    ],
+)
+def test_what_is_no_object_of_values(value: Any, message: str) -> None:
+    """Neither a list nor a truth."""
+    with pytest.raises(ValueError, match=message):
+        ASSIGNMENTS.from_file(value)
+
+
+def test_reports_are_known_by_their_endings() -> None:
+    """In any case."""
+    names = ["a.json", "b.xml", "c.md", "d.HTML"]
+    assert REPORTS.from_arguments(names) == tuple(map(Path, names))
+
+
+@pytest.mark.parametrize("name", ["a", "a.txt", ".json", "json", "a.html.gz"])
+def test_another_ending_is_refused(name: str) -> None:
+    """The endings that there are are named."""
+    with pytest.raises(ValueError, match=r"ending says what to write: \.json, \.xml, \.md, \.html"):
+        REPORTS.from_arguments([name])
+
+
+def test_a_word_of_a_file_is_text() -> None:
+    """A number is none."""
+    assert WORD.from_file("error") == "error"
+    with pytest.raises(ValueError, match="5 is not a string"):
+        WORD.from_file(5)
