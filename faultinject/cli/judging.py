@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
 from faultinject.errors import StartError
 from faultinject.events import Event
 from faultinject.files import check_place, replace_within
-from faultinject.report.as_html import html_report
-from faultinject.report.as_json import json_report
-from faultinject.report.as_junit import junit_report
 from faultinject.report.as_lines import COLUMNS, text_report
-from faultinject.report.as_markdown import github_lines, markdown_report
-from faultinject.report.fail_on import FailOn, read_fail_on, read_ids
+from faultinject.report.fail_on import read_fail_on, read_ids
 from faultinject.report.judge import Judge, Report
 from faultinject.report.thresholds import read_thresholds
 from faultinject.settings import Settings
 
 REPORT_SECONDS = 2.0
-"""How long a pipe that was named for a report may take."""
-_WRITERS: dict[str, Callable[[Report, FailOn], str]] = {
-    ".json": lambda report, _: json_report(report),
-    ".xml": junit_report,
-    ".md": lambda report, _: markdown_report(report),
-    ".html": lambda report, _: html_report(report),
-}
+"""How long writing to a named pipe may take."""
 
 
 class Judging:
@@ -39,7 +29,7 @@ class Judging:
         only = read_ids(settings.judge_only, "--judge-only") if settings.judge_only else None
         ignored = read_ids(settings.ignore, "--ignore")
         thresholds = read_thresholds(settings.threshold, settings.effects)
-        self.fail_on = read_fail_on(settings.fail_on)
+        self._fail_on = read_fail_on(settings.fail_on)
         self._judge = Judge(thresholds, only=only, ignore=ignored)
         self._files = settings.report
         self._environment = environment
@@ -53,32 +43,37 @@ class Judging:
         """Take note of an event."""
         self._judge.listen(event)
 
+    @cached_property
+    def report(self) -> Report:
+        """What the program did. It is asked for once the run is over."""
+        return self._judge.report()
+
     def text(self, *, color: bool) -> str:
         """Return what the program did, as lines; under GitHub Actions with commands for it."""
-        report = self._report
         columns = shutil.get_terminal_size((COLUMNS, 0)).columns
-        commands = github_lines(report) if self._for_github else ""
-        return text_report(report, color=color, columns=columns) + commands
+        text = text_report(self.report, color=color, columns=columns)
+        if self._for_github:
+            from faultinject.report.forms import github_lines
+
+            text += github_lines(self.report)
+        return text
 
     def end(self) -> int:
         """Write the reports that were asked for, and return the exit code.
 
         Raises `StartError` if one cannot be written.
         """
-        report = self._report
-        for path in self._files:
-            text = _WRITERS[path.suffix.lower()](report, self.fail_on)
-            try:
-                replace_within(path, text.encode(), REPORT_SECONDS)
-            except OSError as error:
-                raise _cannot_write(path, error) from None
-        self._summarize(report)
-        return self.fail_on.exit_code(report)
+        if self._files:
+            from faultinject.report.forms import form_for
 
-    @cached_property
-    def _report(self) -> Report:
-        """What the run came to; asked for when it is over."""
-        return self._judge.report()
+            for path in self._files:
+                text = form_for(path)(self.report, self._fail_on)
+                try:
+                    replace_within(path, text.encode(), REPORT_SECONDS)
+                except OSError as error:
+                    raise _cannot_write(path, error) from None
+        self._summarize()
+        return self._fail_on.exit_code(self.report)
 
     @property
     def _for_github(self) -> bool:
@@ -86,15 +81,18 @@ class Judging:
         in_actions = self._environment.get("GITHUB_ACTIONS") == "true"
         return in_actions and any(path.suffix.lower() == ".md" for path in self._files)
 
-    def _summarize(self, report: Report) -> None:
+    def _summarize(self) -> None:
         """Add the report to the summary of the step that GitHub Actions runs."""
         name = self._environment.get("GITHUB_STEP_SUMMARY")
-        if name and self._for_github:
-            try:
-                with Path(name).open("a", encoding="utf-8") as file:
-                    file.write(markdown_report(report))
-            except OSError as error:
-                raise _cannot_write(Path(name), error) from None
+        if not (name and self._for_github):
+            return
+        from faultinject.report.forms import markdown_report
+
+        try:
+            with Path(name).open("a", encoding="utf-8") as file:
+                file.write(markdown_report(self.report))
+        except OSError as error:
+            raise _cannot_write(Path(name), error) from None
 
 
 def _cannot_write(path: Path, error: OSError) -> StartError:

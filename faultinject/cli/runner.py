@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
@@ -14,14 +13,13 @@ import trio
 from attrs import evolve, frozen
 
 from faultinject.authority import is_loopback
+from faultinject.cli.judging import Judging
 from faultinject.cli.signals import Contents, Serve, until_stopped
 from faultinject.cli.warning import warn
 from faultinject.errors import StartError
 from faultinject.events import Event
-from faultinject.files import write_within
+from faultinject.files import check_place, write_within
 from faultinject.report import EventOutput, Summary, wants_color
-from faultinject.report.as_lines import text_report
-from faultinject.report.judge import Judge
 from faultinject.settings import Settings
 
 try:
@@ -49,6 +47,7 @@ def run(settings: Settings, service: Service) -> int:
 
     Raises `StartError` if it cannot start, or cannot write one of its files.
     """
+    judging = Judging(settings)
     if settings.summary is not None:
         check_summary(settings.summary)
     settings = evolve(settings, gives_memory_back=True)  # nobody else uses this process
@@ -56,19 +55,19 @@ def run(settings: Settings, service: Service) -> int:
     raise_open_files_limit()
     warn_of_address(settings, service)
     output = _output(settings)
-    summary, judge = Summary(events_dropped=lambda: output.dropped), Judge()
+    summary = Summary(events_dropped=lambda: output.dropped)
 
     def listener(event: Event) -> None:
         summary.listen(event)
-        judge.listen(event)
+        judging.listen(event)
         output.listen(event)
 
     with output:
         trio.run(until_stopped, settings, listener, service.serve, service.contents)
         if settings.log_format == "text":
-            render_summary(summary, judge, output, sys.stdout)
-    _write_elsewhere(settings, summary, judge)
-    return 0
+            render_summary(summary, judging, output, sys.stdout)
+    _write_elsewhere(settings, summary, judging)
+    return judging.end()
 
 
 def warn_of_address(settings: Settings, service: Service) -> None:
@@ -81,14 +80,14 @@ def warn_of_address(settings: Settings, service: Service) -> None:
 
 
 def render_summary(
-    summary: Summary, judge: Judge, output: EventOutput, stream: TextIO | None
+    summary: Summary, judging: Judging, output: EventOutput, stream: TextIO | None
 ) -> None:
     """Write the summary and the findings for people, in colour if ``stream`` can show it."""
     from faultinject.report.table import render  # late, because rich takes long to load
 
     color = wants_color(stream)
     render(summary, output, color=color)
-    output.write("\n" + text_report(judge.report(), color=color))
+    output.write("\n" + judging.text(color=color))
 
 
 def _output(settings: Settings) -> EventOutput:
@@ -102,7 +101,7 @@ def _output(settings: Settings) -> EventOutput:
     )
 
 
-def _write_elsewhere(settings: Settings, summary: Summary, judge: Judge) -> None:
+def _write_elsewhere(settings: Settings, summary: Summary, judging: Judging) -> None:
     """Write the summary where events do not go: to a file, and to stderr if stdout is JSON's.
 
     Raises `StartError` if the file cannot be written.
@@ -111,7 +110,7 @@ def _write_elsewhere(settings: Settings, summary: Summary, judge: Judge) -> None
         # stdout has only JSON lines, so people see the summary on stderr. It has a thread of its
         # own too, so that a pipe that nobody reads does not delay the end.
         with EventOutput(sys.stderr) as errors:
-            render_summary(summary, judge, errors, sys.stderr)
+            render_summary(summary, judging, errors, sys.stderr)
     if settings.summary is not None:
         write_summary(settings.summary, summary.as_dict())
 
@@ -122,12 +121,7 @@ def check_summary(path: Path) -> None:
     Leaves no trace. Names of streams, such as /dev/stdout, are not tried.
     """
     try:
-        if not path.exists():
-            with tempfile.TemporaryFile(dir=path.parent):
-                return
-        if path.is_file() or path.is_dir():
-            with path.open("ab"):
-                return
+        check_place(path)
     except OSError as error:
         raise _cannot_write(path, error) from None
 

@@ -537,11 +537,7 @@ RUN_OPTIONS = (
     PRINT_ENV,
     VERBOSE,
     LOG_FILE,
-    *(
-        _OF_RUN.get(each, each)
-        for each in PROXY_OPTIONS
-        if each not in (EXPORT_CA, INSTALL_CA)
-    ),
+    *(_OF_RUN.get(each, each) for each in PROXY_OPTIONS if each not in (EXPORT_CA, INSTALL_CA)),
 )
 """The options of ``faultinject run``, in the order of its help."""
 

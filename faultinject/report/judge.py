@@ -157,7 +157,10 @@ class Judge:
         told = self._older | self._judge(self._calls.keys(), totals, verdicts)
         if (verdict := verdicts.get(NOTHING_TESTED.id)) is not None:
             judged = nothing_tested(self.facts)
-            verdict.add(judged, judged.findings, len(judged.calls))
+            findings = [
+                evolve(each, evidence=brief(each.evidence, EVIDENCE)) for each in judged.findings
+            ]
+            verdict.add(judged, findings, len(judged.calls))
         return Report(self.facts, totals, tuple(verdicts.values()), tuple(told.values()))
 
     def _add(self, attempt: SeenAttempt) -> None:

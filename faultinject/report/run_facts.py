@@ -25,6 +25,10 @@ KEPT_LOGINS = 1000
 _TOKEN_PATH = ("token", "oauth", "login", "auth", "refresh", "sts", "session")
 
 
+OF_SIGNALS = 128
+"""Exit codes from here on say that a signal ended a command."""
+
+
 @define(eq=False)
 class RunFacts:
     """What is known of a run besides its calls; ``listen`` takes its events in order."""
@@ -65,8 +69,12 @@ class RunFacts:
 
     @property
     def command_ended(self) -> bool:
-        """Whether the command is over, by itself and not by a signal."""
-        return self.command is not None and self.command.signal is None
+        """Whether the command is over, by itself and not by a signal.
+
+        A shell, and others, tell of a signal by their exit code.
+        """
+        command = self.command
+        return command is not None and command.code is not None and command.code < OF_SIGNALS
 
     @property
     def over(self) -> float | None:

@@ -169,7 +169,7 @@ def report(summary: Summary, *, color: bool = False) -> str:
         width=shutil.get_terminal_size(WITHOUT_TERMINAL).columns,
     )
     _print(console, summary)
-    return out.getvalue()
+    return out.getvalue().rstrip("\n") + "\n"
 
 
 def render(summary: Summary, stream: TextSink, *, color: bool = False) -> None:

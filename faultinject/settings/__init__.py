@@ -259,6 +259,8 @@ class PluginSettings(Settings):
 class RunSettings(Settings):
     """Everything that a run of a command is told."""
 
+    fail_on: str = field(default="error", validator=check.text)
+    """As in `Settings`, with another default."""
     log_file: Path | None = field(default=None, converter=check.as_path, validator=check.path)
     """File for the proxy's lines."""
     via: Via = field(default="auto", validator=check.one_of("proxy", "base-url", "auto"))

@@ -82,6 +82,7 @@ LATE: dict[str, set[str]] = {
     "": {"importlib"},
     "cli": {"cli.entry"},
     "cli.commands": {"rich.padding", "rich.text"},
+    "cli.judging": {"report.forms"},
     "cli.runner": {"report.table"},
     "config.file": {"config.yaml"},
     "environment.bundles": {"tls.certificates"},

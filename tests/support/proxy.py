@@ -25,7 +25,7 @@ ENDED_SECONDS = 30.0
 Happening = dict[str, Any]
 
 # What a developer's machine may have set and a run must not depend on.
-_OWN_VARIABLES = ("faultinject_", "https_proxy", "http_proxy", "all_proxy", "no_proxy")
+_OWN_VARIABLES = ("faultinject_", "github_", "https_proxy", "http_proxy", "all_proxy", "no_proxy")
 _DEAD_PROXY = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
 
 

@@ -55,6 +55,12 @@ class Child:
         """The number of its process."""
         return self._process.pid
 
+    @property
+    def returncode(self) -> int:
+        """How it ended, as `subprocess.Popen` tells it; asked once it has."""
+        code: int = self._process.returncode
+        return code
+
     def send(self, number: int) -> None:
         """Send it a signal; one that has ended gets none."""
         with suppress(ProcessLookupError, PermissionError):  # the latter: after sudo, another's

@@ -13,6 +13,7 @@ import trio
 from attrs import define, evolve, field
 
 from faultinject.cli.entry import only_cause
+from faultinject.cli.judging import Judging
 from faultinject.cli.proxy import PROXY
 from faultinject.cli.run.child_process import CommandError
 from faultinject.cli.run.command_environment import Address, EnvironmentMaker
@@ -29,7 +30,6 @@ from faultinject.errors import StartError
 from faultinject.events import Event
 from faultinject.proxy.server import RunningProxy
 from faultinject.report import EventOutput, Summary, wants_color
-from faultinject.report.judge import Judge
 from faultinject.settings import RunSettings
 
 
@@ -54,6 +54,7 @@ class CommandRun:
         Raises `StartError` if the proxy cannot start, or a file that was asked for cannot be
         written.
         """
+        judging = Judging(self.settings)
         if self.settings.summary is not None:
             check_summary(self.settings.summary)
         gc.freeze()  # as for the proxy
@@ -61,22 +62,21 @@ class CommandRun:
         with self._log_stream() as stream:
             output = self._output(stream)
             summary = Summary(events_dropped=lambda: output.dropped if output else 0)
-            judge = Judge()
             try:
-                code = self._supervised(summary, judge, output)
+                code = self._supervised(summary, judging, output)
             except (CommandError, BaseExceptionGroup) as error:
                 cause = only_cause(error)
                 if not isinstance(cause, CommandError):
                     raise
                 write_line(f"faultinject: {cause}")
                 return cause.code
-        self._report(summary, judge)
-        return code
+        findings_code = self._report(summary, judging)
+        return code or findings_code
 
-    def _supervised(self, summary: Summary, judge: Judge, output: EventOutput | None) -> int:
+    def _supervised(self, summary: Summary, judging: Judging, output: EventOutput | None) -> int:
         def listener(event: Event) -> None:
             summary.listen(event)
-            judge.listen(event)
+            judging.listen(event)
             if output is not None:
                 output.listen(event)
 
@@ -121,11 +121,13 @@ class CommandRun:
             limit=self.settings.limits.queued_events,
         )
 
-    def _report(self, summary: Summary, judge: Judge) -> None:
+    def _report(self, summary: Summary, judging: Judging) -> int:
+        """Write what became of the run; return the exit code that the findings ask for."""
         with EventOutput(sys.stderr) as output:
-            render_summary(summary, judge, output, sys.stderr)
+            render_summary(summary, judging, output, sys.stderr)
         if self.settings.summary is not None:
             write_summary(self.settings.summary, summary.as_dict())
+        return judging.end()
 
 
 def _opened(path: Path) -> TextIO:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 
@@ -12,7 +13,7 @@ from attrs import define
 from faultinject.cli.proxy import PROXY
 from faultinject.cli.run.child_process import Child, exit_code, started
 from faultinject.cli.signals import forget_ready_file, ready_file, stop_signals
-from faultinject.events import Listener
+from faultinject.events import CommandEnded, Listener
 from faultinject.proxy.server import RunningProxy, serve
 from faultinject.settings import RunSettings
 
@@ -59,7 +60,9 @@ class Supervisor:
     async def _run_command(self, running: RunningProxy) -> int:
         with started(self.command, self.environment(running)) as self._child:
             self.on_start()
-            return await self._child.wait()
+            code = await self._child.wait()
+            self.listener(_ended(self._child))
+            return code
 
     async def _watch(self, signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
         """Act on each signal: before the command runs it ends us, later it is the command's."""
@@ -69,6 +72,14 @@ class Supervisor:
                 scope.cancel()
             elif number not in _OF_THE_TERMINAL:
                 self._child.send(number)
+
+
+def _ended(child: Child) -> CommandEnded:
+    """Return the event of a command's end: what did not follow by then will not follow."""
+    code, now = child.returncode, time.time()
+    if code < 0:
+        return CommandEnded(time=now, code=None, signal=-code)
+    return CommandEnded(time=now, code=code, signal=None)
 
 
 def environment_with(user: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:

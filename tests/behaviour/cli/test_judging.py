@@ -2,13 +2,17 @@
 
 import json
 import stat
+import sys
 from xml.etree import ElementTree
 
 import pytest
 
+from faultinject.cli import runner
 from faultinject.cli.judging import Judging
+from faultinject.cli.proxy import PROXY
 from faultinject.errors import SettingsError, StartError
-from faultinject.settings import Settings
+from faultinject.settings import REPORT_ENDINGS, Settings
+from tests.support.proxy import ProxyRun
 from tests.unit.report.findings.clients import pauses, retrying
 from tests.unit.report.findings.simulator import Ask, World, log_of, overloaded, script
 
@@ -123,6 +127,46 @@ def test_what_is_unknown_is_told_at_the_start(settings, message):
 def test_tools_with_effects():
     """They are handed to what judges."""
     assert judged(effects=["pay"], fail_on="error").end() == 3
+
+
+# -- a run --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_run_ends_as_its_findings_want(monkeypatch, capsys, tmp_path, log_format):
+    """And tells of them behind the summary; on stderr if stdout has JSON lines."""
+
+    async def replay(settings, listener, serve, contents):
+        for event in hasty():
+            listener(event)
+
+    monkeypatch.setattr(runner, "until_stopped", replay)
+    monkeypatch.setattr(runner, "raise_open_files_limit", lambda: None)
+    file = tmp_path / "r.html"
+    settings = Settings(fail_on="error", report=[file], log_format=log_format)
+    assert runner.run(settings, PROXY) == 3
+    out, err = capsys.readouterr()
+    told = out if log_format == "text" else err
+    assert "\n\nWhat the program did: 1 call (1 failed), 4 attempts" in told
+    assert "\n\n\n" not in told
+    assert file.exists()
+
+
+def test_a_run_that_cannot_be_right_does_not_begin(run):
+    """Options are read first."""
+    assert run("proxy", "--proxy-port", "0", "--fail-on", "hang")[:2] == (2, "")
+    assert run("plugin", "--threshold", "hang=1")[:2] == (2, "")
+    assert run("run", "--ignore", "hang", "--", "true")[:2] == (2, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM")
+def test_reports_are_written_after_sigterm(tmp_path):
+    """Whole, at the end."""
+    files = [tmp_path / f"r{ending}" for ending in REPORT_ENDINGS]
+    options = [word for file in files for word in ("--report", str(file))]
+    with ProxyRun(tmp_path, "--fake-upstream", *options):
+        assert not any(file.exists() for file in files)
+    assert all("nothing-tested" in file.read_text("utf-8") for file in files)
 
 
 # -- GitHub -------------------------------------------------------------------------------------

@@ -1,0 +1,53 @@
+"""Tests of what `faultinject run` says of the program, and of its exit code for that."""
+
+import json
+import sys
+
+import pytest
+
+from tests.behaviour.cli.run.test_run import REQUEST, ended  # noqa: F401
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, sh")
+GIVES_UP = REQUEST.replace("range(4)", "range(1)")
+
+
+def found(file):
+    """Return the ids of a report's findings."""
+    return [each["id"] for each in json.loads(file.read_text("utf-8"))["findings"]]
+
+
+def test_a_run_that_tested_nothing_fails(ended, tmp_path):  # noqa: F811
+    """A green run that tested nothing is the worst."""
+    run = ended("--report", str(tmp_path / "r.json"), "--", "sh", "-c", "exit 0")
+    assert run.returncode == 3
+    assert "error    nothing-tested: the program was not tested" in run.stderr
+    assert found(tmp_path / "r.json") == ["nothing-tested"]
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "code"), [("error", 0), ("warning", 3), ("not-retried", 3), ("none", 0)]
+)
+def test_a_warning_fails_if_it_shall(ended, fail_on, code):  # noqa: F811
+    """The command has ended by itself: what it did not try by then it will not try."""
+    options = ["--preset", "overload-storm", "--fail-on", fail_on]
+    run = ended(*options, "--", sys.executable, "-c", GIVES_UP)
+    assert run.stdout == "529\n"
+    assert "warning  not-retried: the program gave up at the first failure" in run.stderr
+    assert "           ▶ 529\n" in run.stderr
+    assert run.returncode == code
+
+
+def test_the_commands_own_code_goes_before(ended, tmp_path):  # noqa: F811
+    """The reports are written all the same."""
+    run = ended("--report", str(tmp_path / "r.xml"), "--", "sh", "-c", "exit 7")
+    assert run.returncode == 7
+    assert "<error" in (tmp_path / "r.xml").read_text("utf-8")
+
+
+def test_a_command_that_a_signal_ended_gave_nothing_up(ended):  # noqa: F811
+    """Nobody knows what it would have tried."""
+    ends = GIVES_UP + "\nimport signal; os.kill(os.getpid(), signal.SIGKILL)"
+    run = ended("--preset", "overload-storm", "--", sys.executable, "-c", ends)
+    assert run.returncode == 137
+    assert "not-retried:" not in run.stderr
+    assert "1 call (1 unfinished)" in run.stderr
