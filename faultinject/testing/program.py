@@ -56,7 +56,7 @@ def _told(call: Call) -> ProgramCall:
     attempts = call.attempts
     last = attempts[-1]
     return ProgramCall(
-        attempts=call.count,
+        attempts=max(call.count, last.number),  # of some no more is known than that they were
         outcome=call.outcome(lambda _: True),
         method=last.method,
         host=last.host,
