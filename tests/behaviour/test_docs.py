@@ -6,7 +6,6 @@ import ast
 import json
 import re
 import shlex
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -401,28 +400,40 @@ def test_embedding_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", str(said[1]))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there a proxy is not ended gently")
 def test_pytest_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The example that tests a program runs, with a program that tries again as SDKs do."""
     (block,) = (b for b in blocks(read("docs/quickstart.md"), "python") if "def test_" in b)
     (tmp_path / "app.py").write_text(PROGRAM_WITH_RETRIES, "utf-8")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FAULTINJECT_DATA_DIR", str(tmp_path / "data"))
     names: dict[str, Any] = {}
     exec(compile(block, "quickstart.md", "exec"), names)
-    names["test_two_failures_a_call_are_survived"](tmp_path)
+    with faultinject.Proxy() as proxy:
+        for name, value in proxy.variables.items():
+            if value is not None:
+                monkeypatch.setenv(name, value)
+        names["test_two_failures_a_call_are_survived"](proxy)
 
 
 PROGRAM_WITH_RETRIES = """
-import http.client, os
-api = http.client.HTTPConnection(os.environ["ANTHROPIC_BASE_URL"].removeprefix("http://"))
+import urllib.error, urllib.request
+
+def attempt(count):
+    headers = {"x-stainless-retry-count": str(count)}
+    url = "https://api.anthropic.com/v1/messages"
+    request = urllib.request.Request(url, b"{}", headers)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            answer.read()
+            return answer.status
+    except urllib.error.HTTPError as error:
+        with error:
+            error.read()
+        return error.code
+
 for call in range(4):
     for count in range(3):
-        api.request("POST", "/v1/messages", b"{}", {"x-stainless-retry-count": str(count)})
-        answer = api.getresponse()
-        answer.read()
-    assert answer.status == 200
-api.close()
+        status = attempt(count)
+    assert status == 200
 """
 
 
