@@ -136,11 +136,12 @@ _BEHIND_THE_PATH = re.compile(rb"[?#;&]|%(?:3[fF]|23|3[bB]|26)")
 def reported_path(request: RequestHead) -> str:
     """Return a request's path for events, without anything that may hold a key.
 
-    That is without query, fragment and parameters. It is empty if the target is a URL, which may
-    have a user and password in it.
+    That is without query, fragment and parameters. It is empty if the target is a URL, with its
+    scheme or from ``//`` on, which may have a user and password in it.
     """
     path = _BEHIND_THE_PATH.split(request.target, maxsplit=1)[0].decode("ascii", "backslashreplace")
-    return path if path.startswith("/") or path == "*" else ""
+    has_user = path.startswith("//") and "@" in path
+    return path if (path.startswith("/") and not has_user) or path == "*" else ""
 
 
 def report_hello(session: Session, authority: str, hello: ClientHello) -> None:

@@ -368,14 +368,23 @@ async def test_a_key_behind_a_path_is_not_told(autojump_clock, mark):
         assert "secret" not in str(bench.events)
 
 
-async def test_a_path_that_is_none_is_not_told(autojump_clock):
-    """A refused URL may hold a password."""
+@pytest.mark.parametrize("target", [b"ftp://me:secret@x/", b"//me:secret@x/"])
+async def test_a_path_that_is_none_is_not_told(autojump_clock, target):
+    """A URL may hold a password, whether it is refused or passes as a path."""
     async with open_bench() as bench:
         client = bench.connect()
-        await client.ask(b"GET ftp://me:secret@x/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        await client.ask(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % target)
         exchange = await bench.exchange()
         assert exchange.path == ""
         assert "secret" not in str(exchange)
+
+
+@pytest.mark.parametrize("path", ["//v1/messages", "/@scope/package"])
+async def test_a_path_with_signs_of_a_url_is_told(autojump_clock, path):
+    """A base URL that ends in a slash makes two; a name may begin with an at sign."""
+    async with open_bench() as bench:
+        await bench.connect().ask(get(path))
+        assert (await bench.exchange()).path == path
 
 
 async def test_a_rule_is_named_where_it_fired(autojump_clock):
