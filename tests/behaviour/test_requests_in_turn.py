@@ -470,7 +470,7 @@ async def test_a_stream_that_is_not_recognised(autojump_clock, rule, answer, war
         bench.rules(rule)
         client = await bench.tls()
         for _ in range(2):
-            assert (await client.ask(post("/api/chat", b"{}"))).status == 200
+            assert (await client.ask(post("/rows", b"{}"))).status == 200
         told = [event.message for event in bench.of(Warned)]
         assert [each.partition(":")[0] for each in told] == ([] if warning is None else [warning])
         if rule is CUT and answer is NDJSON:
