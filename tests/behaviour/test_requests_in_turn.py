@@ -441,22 +441,22 @@ def streamed(kind: bytes) -> bytes:
     return ok(b'{"a": 1}\n', b"Content-Type: " + kind)
 
 
-NDJSON, EVENTS = streamed(b"application/x-ndjson"), streamed(b"text/event-stream")
+JSON_SEQ, EVENTS = streamed(b"application/json-seq"), streamed(b"text/event-stream")
 CUT = {"name": "cut", "fault": {"stream": {"after": {"count": 9}, "cut": True}}}
 OF_STREAMS = {"name": "of streams", "match": {"stream": True}, "fault": {"respond": 500}}
-UNKNOWN = "api.example.com answers with a stream of application/x-ndjson, which is not recognised"
+UNKNOWN = "api.example.com answers with a stream of application/json-seq, which is not recognised"
 UNASKED = "api.example.com answers with a stream to a request whose body does not ask for one"
 
 
 @pytest.mark.parametrize(
     ("rule", "answer", "warning"),
     [
-        (CUT, NDJSON, UNKNOWN),
-        (OF_STREAMS, NDJSON, UNKNOWN),
+        (CUT, JSON_SEQ, UNKNOWN),
+        (OF_STREAMS, JSON_SEQ, UNKNOWN),
         (OF_STREAMS, EVENTS, UNASKED),
         (CUT, EVENTS, None),
         (OF_STREAMS, ok(b"{}"), None),
-        ({"fault": {"respond": 500}, "match": {"path": "/other"}}, NDJSON, None),
+        ({"fault": {"respond": 500}, "match": {"path": "/other"}}, JSON_SEQ, None),
     ],
 )
 async def test_a_stream_that_is_not_recognised(autojump_clock, rule, answer, warning):
@@ -473,7 +473,7 @@ async def test_a_stream_that_is_not_recognised(autojump_clock, rule, answer, war
             assert (await client.ask(post("/rows", b"{}"))).status == 200
         told = [event.message for event in bench.of(Warned)]
         assert [each.partition(":")[0] for each in told] == ([] if warning is None else [warning])
-        if rule is CUT and answer is NDJSON:
+        if rule is CUT and answer is JSON_SEQ:
             faults = {each.fault for each in bench.of(ExchangeEnded)}
-            words = "the answer is a stream of application/x-ndjson, which is not recognised"
+            words = "the answer is a stream of application/json-seq, which is not recognised"
             assert faults == {f"not reached: cut after 9 events ({words})"}
