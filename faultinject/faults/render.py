@@ -18,7 +18,7 @@ from faultinject.http.headers import MARKER
 from faultinject.http.message import Headers, standard_phrase, without_headers
 from faultinject.providers.documents import filled
 from faultinject.providers.known import PROVIDERS
-from faultinject.providers.provider import Asked, ErrorPage, Failure, Fields, Provider
+from faultinject.providers.provider import ApiRequest, ErrorPage, Failure, Fields, Provider
 
 T = TypeVar("T")
 _WITHOUT_BODY = (204, 304)  # RFC 9110 sections 15.3.5 and 15.4.5
@@ -184,7 +184,7 @@ def names_model(
 @lru_cache(maxsize=256)
 def _names_model(fault: Respond | SendError, api: str) -> bool:
     provider = next(each for each in PROVIDERS if each.name == api)
-    fields = provider.draw_fields(lambda: 0.0, 0.0, Asked("", {"model": _MODEL}))
+    fields = provider.draw_fields(lambda: 0.0, 0.0, ApiRequest("", {"model": _MODEL}))
     if isinstance(fault, SendError):
         return _MODEL.encode() in provider.error_body(failure_of(fault, provider), fields)
     response = render_reply(fault, provider, fields, None)

@@ -28,7 +28,7 @@ CLIENT_UNKNOWN = "behind-fault"
 
 def _rendered(fault: Respond, plan: Plan, facts: Facts) -> InjectedResponse:
     provider = facts.provider
-    fields = provider.draw_fields(plan.numbers("fields"), time.time(), facts.asked)
+    fields = provider.draw_fields(plan.numbers("fields"), time.time(), facts.api_request)
     return render_reply(fault, provider, fields, plan.marker)
 
 

@@ -1,5 +1,5 @@
-"""What is known of each API: how it is recognised, words its failures and writes its streams.
+"""Knowledge about each API: how to recognise it, its errors, its headers and its streams.
 
-Data and small functions; `faultinject.providers.provider` says what there is, and
-`faultinject.providers.known` has all of them.
+`faultinject.providers.provider` defines what there is to know of an API, and
+`faultinject.providers.known` has all APIs.
 """

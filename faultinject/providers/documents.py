@@ -1,4 +1,4 @@
-"""Small parts of JSON documents and streams that several APIs share, and ids that look so."""
+"""Parts of JSON documents and streams that several APIs share, and ids that look like theirs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from attrs import asdict, frozen
 
 from faultinject.providers.framing.sse import encode
-from faultinject.providers.provider import Asked, Failure, Fields, Usage
+from faultinject.providers.provider import ApiRequest, Failure, Fields, Usage
 from faultinject.providers.tool_arguments import arguments_for
 
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -22,7 +22,7 @@ HEXADECIMAL = "0123456789abcdef"
 
 
 def identifier(prefix: str, number: float, characters: int, alphabet: str = BASE58) -> str:
-    """Return a prefix and as many characters (80 at most) that belong to it and the number."""
+    """Return a prefix and characters (80 at most) that depend only on it and the number."""
     digest = int.from_bytes(blake2b(f"{prefix}{number}".encode()).digest())
     drawn = []
     for _ in range(characters):
@@ -39,10 +39,10 @@ def uuid(number: float) -> str:
 
 
 TEXT = "This answer was made by faultinject — no model was asked, and nothing left this machine."
-"""What a made answer says. Its dash takes three bytes, so that a stream can be cut within it."""
+"""The text of a synthetic answer. Its dash has three bytes, so a stream can be cut within it."""
 _MOST_FRAGMENTS = 1000
-"""Into so many pieces a stream cuts a call's arguments at most: a stranger decides how long they
-are, and each piece is an event that must be made and waited for."""
+"""Most pieces of a call's arguments in a stream. A stranger decides how long they are, and each
+piece is an event that takes work and time."""
 
 
 def compact(document: Any) -> bytes:
@@ -60,7 +60,7 @@ def indented(document: Any) -> bytes:
 def _encoded(dump: Callable[[bool], str]) -> bytes:
     try:
         return dump(False).encode()
-    except UnicodeEncodeError:  # half a surrogate pair, which JSON allows and UTF-8 does not
+    except UnicodeEncodeError:  # half a surrogate pair, which is allowed in JSON but not in UTF-8
         return dump(True).encode()
 
 
@@ -85,19 +85,19 @@ def _next_month(unix_seconds: float) -> str:
 
 
 def message_of(failure: Failure, fields: Fields, default: str) -> str:
-    """Return the words of a failure: its own, or else the default, filled in."""
+    """Return the failure's message, or else the default, filled in."""
     return filled(default if failure.message is None else failure.message, fields)
 
 
 def pieces(text: str) -> list[str]:
-    """Cut a text as a model's stream does: into words, each with the space before it."""
+    """Split a text as a model's stream does: into words, each with the space before it."""
     return re.findall(r"\s*\S+", text)
 
 
 def words(value: Any) -> int:
-    """Count the words in all texts of a JSON value: near enough to tokens."""
+    """Count the words in all texts of a JSON value, as an estimate of tokens."""
     count, rest = 0, [value]
-    while rest:  # a stack, for a stranger decides how deep the value is
+    while rest:  # not recursive, because a stranger decides how deep the value is
         match rest.pop():
             case str() as text:
                 count += len(text.split())
@@ -113,7 +113,7 @@ def words(value: Any) -> int:
 
 @frozen
 class ToolCall:
-    """A call of a tool, as a made answer has it."""
+    """A tool call of a synthetic answer."""
 
     name: str
     arguments: dict[str, Any]
@@ -125,14 +125,14 @@ class ToolCall:
 
     @property
     def fragments(self) -> list[str]:
-        """The arguments' JSON as a stream gives it, in pieces of a few characters."""
+        """The arguments' JSON in pieces of a few characters, as in a stream."""
         text = self.json
         size = max(4, math.ceil(len(text) / _MOST_FRAGMENTS))
         return [text[at : at + size] for at in range(0, len(text), size)]
 
 
 def tool_call(tools: Iterable[tuple[Any, Any]], wanted: Any = None) -> ToolCall | None:
-    """Call the tool of the wanted name, or else the first that has a name; None if none has.
+    """Return a call of the wanted tool, or else of the first with a name; None if none has one.
 
     ``tools`` are names and the JSON schemas of their arguments.
     """
@@ -141,24 +141,24 @@ def tool_call(tools: Iterable[tuple[Any, Any]], wanted: Any = None) -> ToolCall 
     return ToolCall(chosen[0][0], arguments_for(chosen[0][1])) if chosen else None
 
 
-def requires_tool_call(asked: Asked) -> bool:
-    """Return True if a request's ``tool_choice`` leaves no answer but a call of a tool.
+def requires_tool_call(request: ApiRequest) -> bool:
+    """Return True if a request's ``tool_choice`` allows only a tool call as the answer.
 
     Anthropic writes ``{"type": "any"}`` and ``{"type": "tool", "name": …}``, OpenAI ``"required"``
     and ``{"type": "function", …}``.
     """
-    choice = asked.get("tool_choice")
+    choice = request.get("tool_choice")
     word = choice if isinstance(choice, str) else member(choice, "type")
     return word in ("any", "tool", "required", "function")
 
 
 def entries(value: Any) -> list[dict[str, Any]]:
-    """Return the objects of a list; nothing if it is no list."""
+    """Return the objects in a list; nothing if the value is not a list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def member(value: Any, *path: str) -> Any:
-    """Return what is at a path of keys in a JSON value; None if there is nothing."""
+    """Return the value at a path of keys in a JSON value; None if there is none."""
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value

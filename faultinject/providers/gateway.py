@@ -1,7 +1,7 @@
-"""What stands in front of APIs and answers in their place: Cloudflare's edge, and Envoy.
+"""Answers of what is in front of an API: Cloudflare's edge, and Envoy.
 
-Both are in front of Anthropic's API, and Cloudflare in front of OpenAI's; other APIs have them
-too. Nothing here has an API's request id: the API never saw the request.
+Anthropic's API has both in front of it, OpenAI's has Cloudflare, and other APIs have them too.
+These answers have no request id of the API, because the API never saw the request.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ def ray_id(uniform: Uniform) -> str:
 
 
 def cloudflare_headers(fields: Fields) -> Headers:
-    """Return the headers that Cloudflare's edge adds to whatever passes it.
+    """Return the headers that Cloudflare's edge adds to every answer.
 
-    The three letters are the airport next to the data centre that answered.
+    The three letters are the airport nearest to the data centre.
     """
     return ((b"Server", b"cloudflare"), (b"CF-RAY", f"{fields.ray_id}-SJC".encode()))
 
 
 def timestamp(unix_seconds: float) -> str:
-    """Return a time as RFC 3339 has it, in whole seconds of UTC; at most the year 9999's last."""
+    """Return a time in the form of RFC 3339, in whole seconds of UTC, up to the year 9999."""
     moment = datetime.fromtimestamp(min(int(unix_seconds), _LAST_SECOND), UTC)
     return moment.isoformat().replace("+00:00", "Z")
 

@@ -1,9 +1,9 @@
 """Any other HTTP API: problem details (RFC 9457), and streams of server-sent events.
 
-What an API of one's own sends is not known here. So this says what standards say: problem details,
-``Retry-After`` (RFC 9110 section 10.2.3), and the headers that are to be the standard for rate
-limits (draft-ietf-httpapi-ratelimit-headers-10). Request ids, and errors within a stream, have no
-standard: they look as they do in many APIs.
+What an unknown API sends is not known. So this follows standards: problem details, ``Retry-After``
+(RFC 9110 section 10.2.3), and the draft of headers for rate limits
+(draft-ietf-httpapi-ratelimit-headers-10). Request ids and errors within a stream have no standard,
+so they look as in many APIs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from faultinject.providers.framing.ndjson import NDJSON
 from faultinject.providers.framing.sse import SSE, comment
 from faultinject.providers.gateway import ray_id
 from faultinject.providers.provider import (
-    Asked,
+    ApiRequest,
     Failure,
     Fields,
     Provider,
@@ -39,7 +39,7 @@ _PERIOD_SECONDS = 60
 _TEXT = "This answer was made by faultinject — nobody was asked."
 
 
-def draw_fields(uniform: Uniform, now_seconds: float, asked: Asked) -> Fields:
+def draw_fields(uniform: Uniform, now_seconds: float, request: ApiRequest) -> Fields:
     """Draw the fields of an answer of an API that has no ids of a form of its own."""
     return Fields(
         now_seconds=now_seconds,
@@ -48,9 +48,9 @@ def draw_fields(uniform: Uniform, now_seconds: float, asked: Asked) -> Fields:
         processing_ms=20 + int(uniform() * 180),
         organization_id="",
         project_id="",
-        host=asked.host,
-        model=asked.model,
-        asked=asked,
+        host=request.host,
+        model=request.model,
+        request=request,
     )
 
 
@@ -58,7 +58,7 @@ def draw_fields(uniform: Uniform, now_seconds: float, asked: Asked) -> Fields:
 
 
 def _error_type(status: int) -> str:
-    """Return the problem type that says no more than the status does (RFC 9457 section 4.2.1)."""
+    """Return the problem type that means the same as the status (RFC 9457 section 4.2.1)."""
     del status
     return "about:blank"
 
@@ -71,7 +71,7 @@ def _problem(failure: Failure, fields: Fields) -> dict[str, Any]:
     }
     if failure.message is not None:
         problem["detail"] = message_of(failure, fields, "")
-    # Members that the RFC does not name stand beside the others (section 3.2).
+    # Other members are allowed next to those of the RFC (section 3.2).
     return problem | {"request_id": fields.request_id} | dict(failure.details or {})
 
 
@@ -105,12 +105,12 @@ def _retry_headers(failure: Failure) -> Headers:
 
 
 Write = Callable[[Any, str], bytes]
-"""Writes a document as one event of a name; not every framing has a place for the name."""
+"""Writes a document as one event with a name. Not every framing has names."""
 
 
 @define
 class _GenericProgress:
-    """What has passed of a stream: nothing that would help to end it."""
+    """What has passed of a stream: nothing is known that would help to end it."""
 
     write: Write
     usage: Usage | None = None
@@ -124,16 +124,16 @@ class _GenericProgress:
         return self.write(_problem(failure, fields), "error")
 
     def end_early(self, uniform: Uniform) -> list[bytes]:
-        """Return nothing: how such a message would end is not known."""
+        """Return nothing, because it is unknown how such a message ends."""
         del uniform
         return []
 
 
 def _stream(framing: Framing, write: Write, ping: bytes | None, content_type: str) -> StreamShape:
-    def minimal(asked: Asked, fields: Fields, uniform: Uniform) -> list[bytes]:
-        del asked, fields, uniform
-        said = enumerate(pieces(_TEXT))
-        return [write({"number": number, "text": word}, "") for number, word in said]
+    def minimal(request: ApiRequest, fields: Fields, uniform: Uniform) -> list[bytes]:
+        del request, fields, uniform
+        numbered = enumerate(pieces(_TEXT))
+        return [write({"number": number, "text": word}, "") for number, word in numbered]
 
     return StreamShape(
         framing,
@@ -164,11 +164,11 @@ _STREAMS = (
     ),
     _stream(AWS_EVENT_STREAM, _frame, None, "application/vnd.amazon.eventstream"),
 )
-"""Many APIs end their events with ``[DONE]``; it is known by that, if at all."""
+"""Many APIs end a stream with ``[DONE]``, so that is taken as the end."""
 
 
-def _minimal_response(asked: Asked, fields: Fields, uniform: Uniform) -> bytes:
-    del asked, fields, uniform
+def _minimal_response(request: ApiRequest, fields: Fields, uniform: Uniform) -> bytes:
+    del request, fields, uniform
     return compact({"text": _TEXT})
 
 
@@ -179,7 +179,7 @@ SHAPE = Shape(
     streams=_STREAMS,
     usage=lambda _: None,
 )
-"""Any form. Streams are known by their media type."""
+"""Any form. Streams are recognised by their media type."""
 
 
 PROVIDER = Provider(
@@ -206,4 +206,4 @@ PROVIDER = Provider(
     },
     pages=gateway.PAGES,
 )
-"""An API that is not known."""
+"""An unknown API."""

@@ -19,22 +19,21 @@ PROVIDERS = (
     ollama.PROVIDER,
     generic.PROVIDER,
 )
-"""All of them; the last is for what no other recognises."""
+"""All APIs. The last is for hosts and paths that no other recognises."""
 
 _REMEMBERED = 256
-"""What is known of so many requests is remembered, of those that take no more than `_LONGEST`
-characters."""
+"""How many results are remembered, for hosts and paths of at most `_LONGEST` characters."""
 _LONGEST = 256
 
 
 def provider_for(host: str, path: str) -> Provider:
     """Return the API of a (lower-case) host and a path without its query.
 
-    First the host, if its API is known to have the path. Then a path that only one API has, so
-    that an API is known behind a gateway, and where one API is offered on another's host. Then
-    the host alone.
+    The API of the host goes first, if it has the path. Then comes the only API with the path, so
+    that an API is recognised behind a gateway, or on the host of another. Then comes the API of the
+    host alone.
 
-    It is asked several times of each request, and most clients have few hosts and paths.
+    It is called several times per request, and most clients use few hosts and paths.
     """
     if len(host) + len(path) > _LONGEST:
         return _found(host, path)
@@ -55,9 +54,9 @@ def _found(host: str, path: str) -> Provider:
 
 
 def kind_of(host: str, method: str, path: str) -> Kind:
-    """Return what a request to a (lower-case) host is for, but for CORS preflights.
+    """Return what a request to a (lower-case) host is for. CORS preflights are not recognised.
 
-    It is asked of each request, and most clients have few paths.
+    It is called for each request, and most clients use few paths.
     """
     if len(method) + len(path) > _LONGEST:
         return provider_for(host, path).kind(method, path)
@@ -70,9 +69,9 @@ def _remembered_kind(host: str, method: str, path: str) -> Kind:
 
 
 def provider_named(name: str) -> Provider | None:
-    """Return the API of a name; None if there is none."""
+    """Return the API with this name; None if there is none."""
     return next((provider for provider in PROVIDERS if provider.name == name), None)
 
 
 SHAPES = tuple(sorted({shape.name for provider in PROVIDERS for shape in provider.shapes}))
-"""The names of all that is spoken."""
+"""The names of all shapes."""

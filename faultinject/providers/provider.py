@@ -1,8 +1,7 @@
-"""What there is to know of an API in order to fail as it does: the value `Provider` and its parts.
+"""`Provider`: what one must know of an API to fail like it.
 
-A provider is data and small functions. Whatever looks random in an answer (ids, padding) is drawn
-from a `Uniform` that is handed in, and the time is handed in too, so that the same draws give the
-same bytes.
+A provider is data and small functions. What is random in an answer (ids, padding) is drawn from a
+`Uniform` that the caller passes, like the time, so that the same draws give the same bytes.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from faultinject.providers.framing.ndjson import NDJSON
 from faultinject.providers.framing.sse import SSE
 
 TRANSIENT = frozenset({408, 425, 429})
-"""Statuses below 500 that say "not now": RFC 9110 section 15.5.9, RFC 8470, RFC 6585."""
+"""Statuses below 500 that mean "not now": RFC 9110 section 15.5.9, RFC 8470, RFC 6585."""
 _NUMBER = re.compile(rb"\d{1,12}(?:\.\d{0,9})?")
 _DATE = "%a, %d %b %Y %H:%M:%S GMT"
 
@@ -32,11 +31,11 @@ _DATE = "%a, %d %b %Y %H:%M:%S GMT"
 def is_transient(head: ResponseHead, statuses: frozenset[int] = TRANSIENT) -> bool:
     """Return True if an answer is a failure that may be over at the next attempt.
 
-    ``statuses`` are those below 500 that the API calls so; all from 500 on are.
+    ``statuses`` are those below 500 that count as such. All statuses from 500 on do.
     """
-    told = find_header(head.headers, b"x-should-retry")
-    if told in (b"true", b"false"):
-        return told == b"true"
+    should_retry = find_header(head.headers, b"x-should-retry")
+    if should_retry in (b"true", b"false"):
+        return should_retry == b"true"
     return head.status in statuses or head.status >= 500
 
 
@@ -48,12 +47,12 @@ def asked_wait_seconds(head: ResponseHead, now_seconds: float) -> float:
     milliseconds = _number(find_header(head.headers, b"retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
-    told = find_header(head.headers, b"retry-after")
-    seconds = _number(told)
+    retry_after = find_header(head.headers, b"retry-after")
+    seconds = _number(retry_after)
     if seconds is not None:
         return seconds
     try:
-        when = datetime.strptime((told or b"").decode("latin-1"), _DATE).replace(tzinfo=UTC)
+        when = datetime.strptime((retry_after or b"").decode("latin-1"), _DATE).replace(tzinfo=UTC)
     except ValueError:
         return 0.0
     return max(0.0, when.timestamp() - now_seconds)
@@ -66,29 +65,29 @@ def _number(text: bytes | None) -> float | None:
 Uniform = Callable[[], float]
 """Returns the next random number, from 0 up to and not including 1."""
 _LONGEST_MODEL = 1000
-"""In characters: a stream may have the model's name in each of its events."""
+"""The longest name that is repeated, in characters. A stream may have it in each event."""
 FAKE_MODEL = "fake-model"
-"""What a made answer says is the model, if the request names none."""
+"""The model in a synthetic answer, if the request names none."""
 
 
 @frozen
-class Asked:
-    """What an answer depends on in its request."""
+class ApiRequest:
+    """The parts of a request that an answer depends on."""
 
     path: str
-    """Without the query."""
+    """The path without the query."""
     document: Any = field(default=None, repr=False)
-    """The body as a JSON value, or None if it is none."""
+    """The body as a JSON object, or None."""
     host: str = "localhost"
     query: str = field(default="", repr=False)
-    """What stands behind the path's question mark."""
+    """The text after the path's question mark."""
     shape: Shape | None = field(default=None, repr=False)
-    """What is spoken at the path; None for what has its model and whether it is streamed in its
-    body, as most have."""
+    """The form of requests at the path. None for the usual form, with the model and ``stream`` in
+    the body."""
 
     @property
     def model(self) -> str:
-        """The model that the request names, to be named in the answer."""
+        """The model for the answer: the one that the request names, or `FAKE_MODEL`."""
         model = self.named_model
         return FAKE_MODEL if model is None or len(model) > _LONGEST_MODEL else model
 
@@ -103,24 +102,24 @@ class Asked:
         return stream_in_body(self) if self.shape is None else self.shape.is_streamed(self)
 
     def get(self, key: str) -> Any:
-        """Return a value of the request's document; None if there is none of that key."""
+        """Return a value of the request's document; None if the key is missing."""
         return self.document.get(key) if isinstance(self.document, dict) else None
 
 
-def model_in_body(asked: Asked) -> str | None:
+def model_in_body(request: ApiRequest) -> str | None:
     """Return the model that a request's body names."""
-    model = asked.get("model")
+    model = request.get("model")
     return model if isinstance(model, str) else None
 
 
-def stream_in_body(asked: Asked) -> bool:
+def stream_in_body(request: ApiRequest) -> bool:
     """Return True if a request's body asks for a stream."""
-    return asked.get("stream") is True
+    return request.get("stream") is True
 
 
 @frozen
 class Fields:
-    """What differs from one answer to the next: drawn once for an answer, used all over it."""
+    """The values that differ from one answer to the next. They are drawn once for each answer."""
 
     now_seconds: float
     """Unix time."""
@@ -128,40 +127,40 @@ class Fields:
     ray_id: str
     """Cloudflare's number of the request, 16 hexadecimal digits."""
     processing_ms: int
-    """How long the API says it took, in milliseconds."""
+    """The time that the API reports for processing, in milliseconds."""
     organization_id: str
     project_id: str
-    """What the API calls a part of an organization: a workspace, a project."""
+    """The id of a part of an organization: a workspace or a project."""
     host: str = "localhost"
     model: str = FAKE_MODEL
-    """`FAKE_MODEL` if the request names none: errors in the API's words then name none either."""
-    asked: Asked | None = field(default=None, repr=False)
+    """`FAKE_MODEL` if the request names none. Then the API's errors name none either."""
+    request: ApiRequest | None = field(default=None, repr=False)
     """The request, for APIs whose errors depend on it."""
 
 
 @frozen
 class Failure:
-    """An error in an API's terms. What is None has the API's own value for the status."""
+    """An error in an API's terms. For a field that is None, the API's own value is used."""
 
     status: int = 500
-    """In a stream it chooses the type and the message, and is not sent."""
+    """In a stream it selects the type and the message, but is not sent."""
     error_type: str | None = None
     message: str | None = None
-    """May hold the names of `Fields` in braces."""
+    """It may contain the names of `Fields` in braces."""
     code: str | None = None
     """Only where the API has one (OpenAI)."""
     param: str | None = None
     """Only where the API has one (OpenAI)."""
     details: Mapping[str, Any] | None = None
-    """More members of the error, where the API has a place for them."""
+    """More members of the error, for APIs that have a place for them."""
     exhausted: str | None = None
-    """Which rate limit is exhausted, in the API's word for it (``input-tokens``)."""
+    """The rate limit that is exhausted, as the API calls it (``input-tokens``)."""
     retry_after_seconds: float | None = None
 
 
 @frozen
 class ErrorPage:
-    """An answer that something in front of the API gives: a gateway or an edge."""
+    """An answer of something in front of the API: a gateway or an edge."""
 
     name: str
     status: int
@@ -169,39 +168,39 @@ class ErrorPage:
     content_type: str
     body: Callable[[Fields], bytes] = field(repr=False)
     headers: Callable[[Fields], Headers] = field(repr=False)
-    """All but Date, Content-Type, and what frames the body."""
+    """All headers except Date, Content-Type, and those that frame the body."""
     evidence: str
-    """Where the bytes are known from, in one line."""
+    """How the bytes are known, in one line."""
 
 
 @frozen
 class Usage:
-    """The tokens that an answer says it took; None where it says nothing."""
+    """The tokens that an answer reports; None for what it does not report."""
 
     input_tokens: int | None
     output_tokens: int | None
 
 
 class Progress(Protocol):
-    """What has passed of one stream, so that it can be ended as its API would end it there."""
+    """Follows one stream, so that it can be ended as its API would end it at that point."""
 
     def observe(self, event: StreamEvent) -> None:
-        """Take note of an event that was passed on."""
+        """Note an event that was passed on."""
 
     @property
     def usage(self) -> Usage | None:
-        """The tokens told so far."""
+        """The tokens that were reported so far."""
 
     def error(self, failure: Failure, fields: Fields, uniform: Uniform, form: str = "") -> bytes:
-        """Return the API's error within a stream; the stream then ends properly after it.
+        """Return the API's error within a stream. The stream ends properly after it.
 
         ``form`` is one of the shape's `error_forms`, or empty for the first of them.
         """
 
     def end_early(self, uniform: Uniform) -> list[bytes]:
-        """Return the events that end the message here as if the limit of tokens were reached.
+        """Return the events that end the message here, as if the token limit were reached.
 
-        Empty if there is no message to end: it has not begun, or it has ended.
+        There are none if the message has not begun, or has ended.
         """
 
 
@@ -214,22 +213,22 @@ def media_type(head: ResponseHead) -> str:
 FRAMINGS = {
     kind: framing for framing in (SSE, NDJSON, AWS_EVENT_STREAM) for kind in framing.content_types
 }
-"""How streams are written that can be told by their media type."""
+"""The framings of streams, by media type."""
 
 
 def framing_of(head: ResponseHead) -> Framing | None:
-    """Return how a response's stream is written, by its media type; None if it is no stream."""
+    """Return the framing of a response, by its media type; None if it is not a stream."""
     return FRAMINGS.get(media_type(head))
 
 
 def tail_of(head: ResponseHead) -> Tail | None:
-    """Return what remembers the last event of a response; None if it is no stream."""
+    """Return a tail for a response; None if it is not a stream, or its framing has none."""
     framing = framing_of(head)
     return None if framing is None or framing.tail is None else framing.tail()
 
 
 _UNKNOWN = frozenset({"application/json-seq", "multipart/x-mixed-replace"})
-"""Media types of streams whose form is not known here."""
+"""Media types of streams whose form is unknown here."""
 
 
 @frozen
@@ -238,33 +237,33 @@ class StreamShape:
 
     framing: Framing
     is_terminator: Callable[[StreamEvent], bool] = field(repr=False)
-    """Says of an event whether it is the last of a whole stream."""
+    """Returns True for an event that is the last of a complete stream."""
     progress: Callable[[], Progress] = field(repr=False)
-    minimal: Callable[[Asked, Fields, Uniform], list[bytes]] = field(repr=False)
+    minimal: Callable[[ApiRequest, Fields, Uniform], list[bytes]] = field(repr=False)
     """Makes the smallest valid stream for a request, event by event."""
     error_forms: tuple[str, ...] = ("data",)
-    """The forms in which an error may come within the stream; the first is the usual one."""
+    """The forms of an error within the stream. The first is the usual one."""
     ping: bytes | None = None
-    """What the API sends while it has nothing to say; None if it sends nothing."""
+    """What the API sends to keep a stream open; None if it sends nothing."""
     content_type: str = "text/event-stream; charset=utf-8"
 
 
 @frozen
 class Shape:
-    """What is spoken at some paths: the form of a request, its response and its stream."""
+    """The form of requests, responses and streams at some of an API's paths."""
 
     name: str
-    """The rules' word for it. Several APIs may speak what is alike."""
+    """Its name in rules. Several APIs may have one shape."""
     paths: re.Pattern[str] = field(repr=False)
-    minimal_response: Callable[[Asked, Fields, Uniform], bytes] = field(repr=False)
+    minimal_response: Callable[[ApiRequest, Fields, Uniform], bytes] = field(repr=False)
     """Makes the smallest valid document for a request."""
     streams: tuple[StreamShape, ...] = field(repr=False)
-    """How a stream may be written; the first is the usual way."""
+    """The forms of its streams. The first is the usual one."""
     usage: Callable[[Any], Usage | None] = field(repr=False)
-    """Reads the tokens that a whole response (a JSON value) took."""
-    is_streamed: Callable[[Asked], bool] = field(default=stream_in_body, repr=False)
-    model: Callable[[Asked], str | None] = field(default=model_in_body, repr=False)
-    stream_for: Callable[[Asked], int] = field(default=lambda _: 0, repr=False)
+    """Reads the tokens that a complete response (a JSON value) reports."""
+    is_streamed: Callable[[ApiRequest], bool] = field(default=stream_in_body, repr=False)
+    model: Callable[[ApiRequest], str | None] = field(default=model_in_body, repr=False)
+    stream_for: Callable[[ApiRequest], int] = field(default=lambda _: 0, repr=False)
     """Which of `streams` a request asks for."""
 
     @property
@@ -272,30 +271,30 @@ class Shape:
         """The usual stream."""
         return self.streams[0]
 
-    def stream_asked(self, asked: Asked) -> StreamShape:
+    def requested_stream(self, request: ApiRequest) -> StreamShape:
         """Return the form of stream that a request asks for."""
-        return self.streams[self.stream_for(asked)]
+        return self.streams[self.stream_for(request)]
 
-    def stream_of(self, head: ResponseHead, asked: Asked) -> StreamShape | None:
-        """Return how a response's stream is written; None if it is no stream that is known."""
+    def stream_of(self, head: ResponseHead, request: ApiRequest) -> StreamShape | None:
+        """Return the form of a response's stream; None if it is not a stream, or an unknown one."""
         kind = media_type(head)
         if head.status != 200 or not kind:
             return None
         found = [each for each in self.streams if kind in each.framing.content_types]
         # JSON is a stream only if the request asked for one.
-        return found[0] if found and (kind != "application/json" or asked.stream) else None
+        return found[0] if found and (kind != "application/json" or request.stream) else None
 
-    def unknown_stream(self, head: ResponseHead, asked: Asked) -> str | None:
-        """Return the media type of a response that is a stream in a form that is not known here.
+    def unknown_stream(self, head: ResponseHead, request: ApiRequest) -> str | None:
+        """Return the media type of a response that is a stream in an unknown form.
 
-        None if it is no stream, or one that is known.
+        None if it is not a stream, or a known one.
         """
         kind = media_type(head)
         is_stream = head.status == 200 and (kind in FRAMINGS or kind in _UNKNOWN)
-        return kind if is_stream and self.stream_of(head, asked) is None else None
+        return kind if is_stream and self.stream_of(head, request) is None else None
 
     def ends_with(self, event: StreamEvent | None) -> bool:
-        """Return True if an event is the last of a whole stream."""
+        """Return True if an event is the last of a complete stream."""
         return event is not None and any(each.is_terminator(event) for each in self.streams)
 
 
@@ -305,45 +304,45 @@ class Provider:
 
     name: str
     hosts: tuple[str, ...]
-    """Its hosts, in lower case; in one that is a pattern, ``*`` stands for any text. The first may
-    serve as an example."""
+    """Its hosts, in lower case. In a pattern ``*`` matches any text. The first is used in
+    examples."""
     paths: re.Pattern[str]
-    """Its paths that no other API is known to have; on any host they are taken for its own."""
-    draw_fields: Callable[[Uniform, float, Asked], Fields] = field(repr=False)
-    """Draws the fields of one answer, given the Unix time in seconds; always as many draws."""
+    """The paths that only this API has. On any host they mean this API."""
+    draw_fields: Callable[[Uniform, float, ApiRequest], Fields] = field(repr=False)
+    """Draws the fields of one answer, given the Unix time in seconds. The number of draws is
+    fixed."""
     reason_phrase: Callable[[int], str] = field(repr=False)
     error_type: Callable[[int], str] = field(repr=False)
     error_body: Callable[[Failure, Fields], bytes] = field(repr=False)
     error_content_type: str
     request_id_header: bytes | None
-    """In lower case; None if the API has none. In a stream's error the id is the one that the
-    stream's head has here."""
+    """In lower case; None if the API has none. A stream's error has the id of this header."""
     identity_headers: Callable[[Fields, int], Headers] = field(repr=False)
-    """Headers that say who answered and under which id, for a status: on every answer of the
-    API's own."""
+    """Returns the headers with the API's identity and the request id, which every answer of the API
+    has."""
     rate_limit_headers: Callable[[Failure, Fields], Headers] = field(repr=False)
-    """Headers of the rate limits, those of `Failure.exhausted` with nothing left."""
+    """Returns the headers of the rate limits. Of `Failure.exhausted` nothing is left."""
     retry_headers: Callable[[Failure], Headers] = field(repr=False)
-    """Headers that tell a client whether and when to try again."""
+    """Returns the headers that say whether and when to try again."""
     shapes: tuple[Shape, ...] = field(repr=False)
-    """What it speaks. The last is for all paths that no other has."""
+    """Its shapes. The last is for all paths that no other has."""
     failures: Mapping[str, Failure] = field(repr=False)
-    """Errors of the API's own by name."""
+    """The API's own errors, by name."""
     pages: Mapping[str, ErrorPage] = field(repr=False)
-    """Answers of what stands in front of the API, by name."""
+    """Answers of what is in front of the API, by name."""
     transient: frozenset[int] = TRANSIENT
     """Statuses below 500 that are worth another attempt."""
     model_calls: re.Pattern[str] | None = None
-    """The paths at which a POST asks a model to generate; None if they are not known."""
+    """The paths at which a POST asks a model to generate; None if they are unknown."""
     housekeeping: re.Pattern[str] | None = None
-    """The paths of the API's host at which clients send telemetry, read settings and the like,
-    which is no use of the API; None if nothing is known of the API."""
+    """The paths at which clients send telemetry, read settings and the like, without using the API;
+    None if they are unknown."""
 
     def kind(self, method: str, path: str) -> Kind:
-        """Return what a request to the API is for. CORS preflights are not told here.
+        """Return what a request to the API is for. CORS preflights are not recognised here.
 
-        HEAD, OPTIONS and ``GET /`` are housekeeping: clients send them to see whether the host is
-        there. All that is not known to be housekeeping is a call of the API.
+        HEAD, OPTIONS and ``GET /`` are housekeeping: clients send them to check the host. All that
+        is not known to be housekeeping is a call of the API.
         """
         if self.housekeeping is None:
             return "api"
@@ -357,7 +356,7 @@ class Provider:
         return "api"
 
     def is_transient(self, head: ResponseHead) -> bool:
-        """Return True if the API calls an answer transient or throttled: trying again may help."""
+        """Return True if another attempt may help, because an answer is transient or throttled."""
         return is_transient(head, self.transient)
 
     @cached_property
@@ -369,24 +368,24 @@ class Provider:
         return self._host_pattern.fullmatch(host) is not None
 
     def has_shape(self, path: str) -> bool:
-        """Return True if it is known what the API speaks at a path."""
+        """Return True if the API's shape at a path is known."""
         return any(shape.paths.fullmatch(path) for shape in self.shapes[:-1])
 
     def shape_of(self, path: str) -> Shape:
-        """Return what the API speaks at a path."""
+        """Return the API's shape at a path."""
         known = (shape for shape in self.shapes[:-1] if shape.paths.fullmatch(path))
         return next(known, self.shapes[-1])
 
-    def asked(self, path: str, document: Any, host: str, query: str = "") -> Asked:
-        """Return what a response to a request depends on.
+    def api_request(self, path: str, document: Any, host: str, query: str = "") -> ApiRequest:
+        """Return the parts of a request that a response depends on.
 
-        ``document`` is its body as a JSON value; what is no object counts as none.
+        ``document`` is its body as a JSON value. What is not an object counts as None.
         """
         body = document if isinstance(document, dict) else None
-        return Asked(path, body, host, query, self.shape_of(path))
+        return ApiRequest(path, body, host, query, self.shape_of(path))
 
     def error_headers(self, failure: Failure, fields: Fields) -> Headers:
-        """Return all headers of an error but Date, Content-Type, and what frames the body."""
+        """Return an error's headers except Date, Content-Type, and those that frame the body."""
         limits: Headers = ()
         if failure.exhausted is not None:
             limits = self.rate_limit_headers(failure, fields)

@@ -1,4 +1,4 @@
-"""Makes the smallest answer that an API would give, as parts, without asking it."""
+"""Makes the smallest answer that an API could give, without asking the API."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from attrs import frozen
 from faultinject.http.coding import content_codings, decoded
 from faultinject.http.headers import MARKER
 from faultinject.http.message import Headers, ResponseHead
-from faultinject.providers.provider import Asked, Fields, Provider, Uniform
+from faultinject.providers.provider import ApiRequest, Fields, Provider, Uniform
 
 SPACING_SECONDS = 0.02
-"""The time between two events: short for a test, long enough for each to come alone."""
+"""The time between two events: short enough for tests, long enough for each to arrive alone."""
 
 
 @frozen
 class SyntheticResponse:
-    """A head, and the pieces of the body behind it."""
+    """A head, and the body in pieces."""
 
     head: ResponseHead
     pieces: list[bytes]
@@ -28,7 +28,7 @@ class SyntheticResponse:
 
 def synthetic_response(
     provider: Provider,
-    asked: Asked,
+    request: ApiRequest,
     fields: Fields,
     uniform: Uniform,
     marker: str | None,
@@ -36,13 +36,13 @@ def synthetic_response(
     close: bool,
 ) -> SyntheticResponse:
     """Make the answer; with ``close`` it is the connection's last."""
-    if asked.stream:
-        shape = provider.shape_of(asked.path).stream_asked(asked)
-        pieces, kind = shape.minimal(asked, fields, uniform), shape.content_type
+    if request.stream:
+        shape = provider.shape_of(request.path).requested_stream(request)
+        pieces, kind = shape.minimal(request, fields, uniform), shape.content_type
         framing: Headers = ((b"Transfer-Encoding", b"chunked"),)
     else:
         pieces, kind = (
-            [provider.shape_of(asked.path).minimal_response(asked, fields, uniform)],
+            [provider.shape_of(request.path).minimal_response(request, fields, uniform)],
             "application/json",
         )
         framing = ((b"Content-Length", b"%d" % len(pieces[0])),)
@@ -58,11 +58,11 @@ def synthetic_response(
 
 
 def document_of(body: bytes, headers: Headers, most_bytes: int) -> Any:
-    """Return a request's body as a JSON value; None if it is none.
+    """Return a request's body as a JSON value; None if it is not JSON.
 
-    One with a content coding is decoded, up to ``most_bytes``.
+    A body with a content coding is decoded, up to ``most_bytes``.
     """
     try:
         return json.loads(decoded(body, content_codings(headers), most_bytes))
-    except (ValueError, RecursionError):  # the latter for brackets nested by the thousand
+    except (ValueError, RecursionError):  # the latter if it is nested too deeply
         return None

@@ -1,7 +1,7 @@
-"""Arguments for a call of a tool that nobody has asked for: they fit its schema, and harm nothing.
+"""Arguments for the tool calls of synthetic answers: they fit the schema, and do no harm.
 
-A program that carries out what a model calls carries these out. So a command only says a word, a
-path and a host are such as there are none, and of what can be left out all but the top is.
+A program that runs a model's tool calls runs these too. So a command only prints a word, a path and
+a host do not exist, and below the top level optional arguments are left out.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ _FILLERS: dict[str, Any] = {
     "null": None,
 }  # fmt: skip
 COMMAND = "echo faultinject"
-"""A command that does nothing in any shell but to print a word."""
+"""A command that only prints a word, in any shell."""
 PATH = "/faultinject/no-such-file"
 URL = "http://faultinject.invalid/"
-"""A host that never is (RFC 2606 section 2)."""
+"""A host that never exists (RFC 2606 section 2)."""
 CODE = "0"
-"""A program in most languages."""
+"""A valid program in most languages."""
 
 _BY_NAME = (
     (frozenset({"command", "commands", "cmd", "script", "shell", "argv"}), COMMAND),
@@ -29,13 +29,13 @@ _BY_NAME = (
     (frozenset({"url", "urls", "uri", "link"}), URL),
 )  # fmt: skip
 _DEEPEST = 5
-"""How deep within objects a schema is followed."""
+"""How deep a schema's objects are followed."""
 
 
 def arguments_for(schema: Any) -> dict[str, Any]:
     """Fill in every property that a schema describes at its top.
 
-    Arguments are never none at all, so that their JSON takes more than one piece of a stream.
+    There is always an argument, so that the JSON takes more than one piece of a stream.
     """
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(properties, dict) or not properties:
@@ -44,7 +44,7 @@ def arguments_for(schema: Any) -> dict[str, Any]:
 
 
 def needed(schema: Any) -> Any:
-    """Return a schema with those properties alone that a call must have; itself if it has none."""
+    """Return a schema with only its required properties; unchanged if it has none."""
     properties = schema.get("properties") if isinstance(schema, dict) else None
     required = schema.get("required") if isinstance(schema, dict) else None
     if not isinstance(properties, dict) or not isinstance(required, list):
@@ -85,9 +85,9 @@ def _filler(name: str, schema: Any, depth: int) -> Any:
 
 
 def _kind(schema: dict[str, Any]) -> str:
-    """Return a schema's type, the first that is one; a text if it says none."""
-    told = schema.get("type")
-    kinds = told if isinstance(told, list) else [told]
+    """Return the first known type of a schema; ``string`` if it has none."""
+    given = schema.get("type")
+    kinds = given if isinstance(given, list) else [given]
     for key in ("anyOf", "oneOf"):
         inner = schema.get(key)
         if isinstance(inner, list):
@@ -103,7 +103,7 @@ def _text(name: str) -> str:
 
 
 def _items(name: str, schema: dict[str, Any], depth: int) -> list[Any]:
-    if _text(name) == COMMAND:  # as some programs take a command: its words
+    if _text(name) == COMMAND:  # some programs take a command as a list of words
         return COMMAND.split()
     fewest = schema.get("minItems")
     if not isinstance(fewest, int) or fewest < 1 or depth >= _DEEPEST:
@@ -123,9 +123,9 @@ def _members(schema: dict[str, Any], depth: int) -> dict[str, Any]:
 
 
 def _is_plain(value: Any) -> bool:
-    """Return True if a value can be written as it was read: brackets may be nested too deeply.
+    """Return True if a value can be written as JSON again. Lists and objects may be too deep.
 
-    Python reads ``NaN``, and ``1e400`` as an infinity: neither is JSON once it is written.
+    Python reads ``NaN``, and ``1e400`` as infinity, but neither is JSON when it is written.
     """
     if isinstance(value, float):
         return math.isfinite(value)

@@ -1,7 +1,7 @@
-"""Whose host it is, which paths its API has, and which form of key it alone gives out.
+"""The vendors of APIs: their hosts, their paths, and the forms of key that only they use.
 
-One `Vendor` each, by host; `providers.known` is about how an API speaks, which several vendors may
-share. A host that is not listed is nobody's that we know: any path and any key may be meant for it.
+There is one `Vendor` for each. `providers.known` has the forms of APIs, which several vendors may
+share. A host that is not listed may belong to anyone, so any path and any key may be meant for it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from attrs import field, frozen
 from faultinject.http.message import RequestHead, header_tokens
 
 _KEY_NAMES = (b"authorization", b"auth", b"key", b"token")
-"""How the names of headers and of parameters of a query end whose value may be a key:
+"""How the names of headers and query parameters end whose value may be a key:
 ``Authorization``, ``x-api-key``, ``x-goog-api-key``, ``api-key``, ``key``, ``access_token``."""
 _IN_WEBSOCKET = b"openai-insecure-api-key."
-"""What stands before a key that a browser sends as a subprotocol, for want of other headers.
+"""The prefix of a key that a browser sends as a subprotocol, because it cannot set headers.
 https://platform.openai.com/docs/guides/realtime-websocket"""
 _PREFIXES = re.compile(r"\A(?:/v1(?=/))+")
-"""What a client's base URL and the client itself may both have put before an endpoint."""
+"""What both the base URL and the client may have put in front of an endpoint."""
 
 
 @frozen
@@ -32,24 +32,24 @@ class Vendor:
     name: str
     hosts: re.Pattern[str] = field(repr=False)
     paths: re.Pattern[str] = field(repr=False)
-    """The paths that its API has and its clients ask for."""
+    """The paths of its API that clients use."""
     key_forms: tuple[bytes, ...] = ()
-    """How those keys begin that no other vendor gives out."""
+    """How keys begin that only this vendor uses."""
     headers: frozenset[bytes] = frozenset()
-    """Headers that no other API's clients send, in lower case."""
+    """Headers that only clients of this API send, in lower case."""
     key_header: bytes = b"authorization"
-    """The header that its clients have their key in, in lower case."""
+    """The header with the client's key, in lower case."""
     prefix: str | None = None
-    """What its paths begin with, if clients are known to leave ``/v1`` out or to say it twice."""
+    """How its paths begin, if clients are known to leave out ``/v1`` or to repeat it."""
 
     def has(self, path: str) -> bool:
         """Return True if the API has a path (without its query)."""
         return self.paths.fullmatch(path) is not None
 
     def corrected(self, path: str) -> str:
-        """Return the path that is meant by one with too many ``/v1`` or too few in front.
+        """Return the path that is meant if ``/v1`` is missing, or there too often.
 
-        The path itself if the API has it, or if it would be no path of the API either way.
+        Return the path itself if the API has it, or if neither is a path of the API.
         """
         if self.prefix is None or self.has(path):
             return path
@@ -149,18 +149,18 @@ _ALL_FORMS = tuple(form for vendor in VENDORS for form in vendor.key_forms)
 
 @lru_cache(maxsize=256)  # it is asked twice of each request that names no host
 def vendor_of(host: str) -> Vendor | None:
-    """Return whose a (normal) host is; None if that is not known."""
+    """Return the vendor of a (normal) host; None if it is unknown."""
     return next((vendor for vendor in VENDORS if vendor.hosts.fullmatch(host)), None)
 
 
 def vendors_of_keys(head: RequestHead) -> list[Vendor]:
-    """Return the vendors, each once, whose form a key in a request's head or query has."""
+    """Return the vendors, each once, whose form of key is in a request's head or query."""
     keys = [key for key in _keys(head) if key.startswith(_ALL_FORMS)]
     return [v for v in VENDORS if any(key.startswith(v.key_forms) for key in keys)]
 
 
 _BETWEEN_WORDS = re.compile(rb"[\s,\"']+")
-"""What stands between a scheme and a key, or around a key, however a client writes them."""
+"""The characters between a scheme and a key, or around a key, in all ways of writing them."""
 
 
 def _keys(head: RequestHead) -> Iterator[bytes]:
@@ -179,7 +179,7 @@ def _keys(head: RequestHead) -> Iterator[bytes]:
 def named_vendors(head: RequestHead) -> set[str]:
     """Return the names of the vendors that a request's headers or keys show it to be for."""
     sent = {name.lower() for name, _ in head.headers}
-    # What a browser asks leave for, before it sends it (CORS preflight).
+    # Headers that a browser asks permission for, before it sends them (CORS preflight).
     sent |= header_tokens(head.headers, b"access-control-request-headers")
     by_header = {vendor.name for vendor in VENDORS if vendor.headers & sent}
     return by_header | {vendor.name for vendor in vendors_of_keys(head)}

@@ -27,7 +27,7 @@ from faultinject.http.headers import is_encoded, reframed
 from faultinject.http.message import End, Part, ResponseHead, find_header
 from faultinject.net.streams import CloseMode
 from faultinject.net.timeouts import Timeout
-from faultinject.providers.provider import Asked, Fields, Provider
+from faultinject.providers.provider import ApiRequest, Fields, Provider
 from faultinject.proxy.disconnect import ClientWatch
 from faultinject.proxy.lookahead import FEW, MANY, writes_ahead
 from faultinject.proxy.upstream.lease import Lease
@@ -48,7 +48,7 @@ class FaultFilter:
     limits: Limits
     plan: Plan
     provider: Provider
-    asked: Asked
+    api_request: ApiRequest
     on_gone: Callable[[ResponseHead | None], None]
     """Called with the head that the client was sent, if any, when the client has left."""
     has_body: bool = True
@@ -241,17 +241,17 @@ class FaultFilter:
         id_header = self.provider.request_id_header
         if id_header is not None and (request_id := find_header(head.headers, id_header)):
             fields = evolve(fields, request_id=request_id.decode("latin-1"))
-        spoken = self.provider.shape_of(self.asked.path)
-        shape = spoken.stream_of(head, self.asked)
+        spoken = self.provider.shape_of(self.api_request.path)
+        shape = spoken.stream_of(head, self.api_request)
         answer = ResponseInfo(
             self.provider, shape, is_encoded(head), fields, plan.numbers,
-            spoken.unknown_stream(head, self.asked),
+            spoken.unknown_stream(head, self.api_request),
         )  # fmt: skip
         return build_faults(plan.stream, plan.breaks, answer)
 
     def fields(self) -> Fields:
         """Draw the fields that differ between answers; the same for one plan."""
-        return self.provider.draw_fields(self.plan.numbers("fields"), time.time(), self.asked)
+        return self.provider.draw_fields(self.plan.numbers("fields"), time.time(), self.api_request)
 
     async def _body(self, part: bytes | End) -> bool:
         if isinstance(part, bytes) and part and not self._body_begun:

@@ -217,7 +217,7 @@ class Http1Session:
         if head is None or not (rules.asks_for_streams or rules.harms_streams):
             return
         spoken = facts.provider.shape_of(facts.path)
-        if (kind := spoken.unknown_stream(head, facts.asked)) is not None:
+        if (kind := spoken.unknown_stream(head, facts.api_request)) is not None:
             runtime.warn_once(
                 f"{facts.host} answers with a stream of {kind}, which is not recognised: rules for"
                 " streams do nothing to it"

@@ -32,7 +32,7 @@ def fault_filter_of(exchange: Exchange, plan: Plan, facts: Facts) -> FaultFilter
         exchange.limits,
         plan,
         facts.provider,
-        facts.asked,
+        facts.api_request,
         exchange.client_left,
         has_body=facts.method != "HEAD",
         before_last=None if exchange.on_end is None else exchange.before_last,
@@ -147,7 +147,7 @@ class Planned:
             await watch.run_while_connected(lambda: self._send_synthetic(close=not whole))
             return self.fault_filter.status
 
-        self.fault_filter.keeps_request = self.fault_filter.asked.document is None
+        self.fault_filter.keeps_request = self.fault_filter.api_request.document is None
         await self.exchange.reply_locally("injected", self.request.method, send)
         if not self.fault_filter.done and self.exchange.outcome == "injected":
             self.exchange.outcome = "not-reached"
@@ -157,11 +157,11 @@ class Planned:
         if fault_filter.keeps_request:
             limit = self.exchange.limits.drained_body_bytes
             document = document_of(bytes(fault_filter.kept), self.request.headers, limit)
-            fault_filter.asked = evolve(fault_filter.asked, document=document)
+            fault_filter.api_request = evolve(fault_filter.api_request, document=document)
         await fault_filter.wait(Before.UPSTREAM)
         made = synthetic_response(
             fault_filter.provider,
-            fault_filter.asked,
+            fault_filter.api_request,
             fault_filter.fields(),
             plan.numbers("made answer"),
             plan.marker,

@@ -23,7 +23,7 @@ from faultinject.faults.render import render_proxy_reply, render_reply
 from faultinject.faults.respond import Respond
 from faultinject.faults.transform import ENDINGS, TICK, Act, Received, Transform
 from faultinject.http.message import End, Headers, Part, ResponseHead
-from faultinject.providers.provider import Asked, Provider
+from faultinject.providers.provider import ApiRequest, Provider
 from faultinject.providers.synthetic import SPACING_SECONDS, synthetic_response
 from faultinject.rules.draws import Draws
 from faultinject.rules.match import Match
@@ -99,8 +99,8 @@ def _shown(rule: Rule, fault: Fault, provider: Provider, example: Example) -> Sh
     if rule.match.tools is None or not rule.match.tools:
         document.pop("tools", None)
     host = provider.hosts[0] if provider.hosts else "api.example.com"
-    asked = provider.asked(example.path, document, host)
-    return Shown(example.path, stream, "".join(_Preview(rule, fault, provider, asked).lines()))
+    request = provider.api_request(example.path, document, host)
+    return Shown(example.path, stream, "".join(_Preview(rule, fault, provider, request).lines()))
 
 
 def _fits(match: Match, provider: Provider, path: str) -> bool:
@@ -117,7 +117,7 @@ class _Preview:
     rule: Rule
     fault: Fault
     provider: Provider
-    asked: Asked
+    request: ApiRequest
 
     def lines(self) -> Iterator[str]:
         """Yield the text, piece by piece."""
@@ -139,7 +139,7 @@ class _Preview:
         return Draws(1, self.rule.id, 1).fork(purpose).uniform
 
     def _respond(self, fault: Respond) -> Iterator[str]:
-        fields = self.provider.draw_fields(self._numbers("fields"), NOW_SECONDS, self.asked)
+        fields = self.provider.draw_fields(self._numbers("fields"), NOW_SECONDS, self.request)
         if fault.at is Stage.CONNECT:
             response = render_proxy_reply(fault, fields, self.rule.id)
         else:
@@ -148,11 +148,11 @@ class _Preview:
             yield from _part(part)
 
     def _harmed(self) -> Iterator[str]:
-        fields = self.provider.draw_fields(self._numbers("fields"), NOW_SECONDS, self.asked)
+        fields = self.provider.draw_fields(self._numbers("fields"), NOW_SECONDS, self.request)
         uniform = self._numbers("made answer")
         marker = self.rule.id if self.fault.made_stream else None  # a real answer has none
-        made = synthetic_response(self.provider, self.asked, fields, uniform, marker, close=False)
-        shape = self.provider.shape_of(self.asked.path).stream_of(made.head, self.asked)
+        made = synthetic_response(self.provider, self.request, fields, uniform, marker, close=False)
+        shape = self.provider.shape_of(self.request.path).stream_of(made.head, self.request)
         answer = ResponseInfo(self.provider, shape, False, fields, self._numbers)
         what = build_faults(self.fault.stream, self.fault.breaks, answer)
         yield from _part(made.head)

@@ -20,7 +20,7 @@ from faultinject.http.cors import is_preflight
 from faultinject.http.message import RequestHead
 from faultinject.matchers import MISSING
 from faultinject.providers.known import kind_of, provider_for
-from faultinject.providers.provider import Asked, Provider
+from faultinject.providers.provider import ApiRequest, Provider
 
 USER_AGENT = b"user-agent"
 RETRY_COUNT = b"x-stainless-retry-count"
@@ -59,7 +59,7 @@ class Facts:
     _headers: dict[bytes, tuple[bytes, ...]] | None = field(default=None, init=False, repr=False)
     _json: Any = field(default=_UNREAD, init=False, repr=False)
     _path: str | None = field(default=None, init=False, repr=False)
-    _asked: Asked | None = field(default=None, init=False, repr=False)
+    _api_request: ApiRequest | None = field(default=None, init=False, repr=False)
     _kind: Any = field(default=_UNREAD, init=False, repr=False)
 
     def counted(self, attempt: int, call: str) -> Facts:
@@ -163,25 +163,25 @@ class Facts:
         return self._json
 
     @property
-    def asked(self) -> Asked:
+    def api_request(self) -> ApiRequest:
         """What a response to the request depends on; its body is JSON, or counts as none."""
-        if self._asked is not None:
-            return self._asked
+        if self._api_request is not None:
+            return self._api_request
         query = self.head.target.partition(b"?")[2].decode("ascii", "backslashreplace")
-        asked = self.provider.asked(self.path, self.json, self.host, query)
+        api_request = self.provider.api_request(self.path, self.json, self.host, query)
         if self.body is not None:  # else it may yet be added
-            self._asked = asked
-        return asked
+            self._api_request = api_request
+        return api_request
 
     @property
     def model(self) -> str | None:
         """The model that the request names, if any."""
-        return self.asked.named_model
+        return self.api_request.named_model
 
     @property
     def stream(self) -> bool:
         """Whether the request asks for a streamed response."""
-        return self.asked.stream
+        return self.api_request.stream
 
     @property
     def shape(self) -> str:

@@ -17,7 +17,7 @@ from attrs import define
 
 from faultinject.providers.documents import TEXT
 from faultinject.providers.known import provider_for
-from faultinject.providers.provider import Asked, Failure
+from faultinject.providers.provider import ApiRequest, Failure
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
 MESSAGES: list[Any] = [{"role": "user", "content": "How is the weather?"}]
@@ -40,7 +40,7 @@ class Api:
     def answer(self, path: str, document: Any) -> tuple[int, str, bytes]:
         """Return status, type and body."""
         provider = provider_for("localhost", path)
-        asked, uniform = Asked(path, document), Random(1).random
+        asked, uniform = ApiRequest(path, document), Random(1).random
         fields, spoken = provider.draw_fields(uniform, 1.7e9, asked), provider.shape_of(path)
         shape = spoken.stream
         if self.failure is not None and self.events is None:

@@ -35,12 +35,12 @@ _REASONS = {
 
 
 def reason_phrase(status: int) -> str:
-    """Return the words that stand behind a status; "Error" for one that nobody registered."""
+    """Return the reason phrase of a status; "Error" if there is none."""
     return _REASONS.get(status) or standard_phrase(status)
 
 
 def error_type(status: int) -> str:
-    """Return the API's name for a status; the general one of its class for others."""
+    """Return the API's error type for a status; for others the general one of its class."""
     fallback = "invalid_request_error" if 400 <= status < 500 else "api_error"
     return _ERROR_TYPES.get(status, fallback)
 
@@ -48,7 +48,7 @@ def error_type(status: int) -> str:
 def error_body(status: int) -> bytes:
     """Return the error document of a status, compact as the API sends it.
 
-    It says that it is simulated, as an answer does that nobody worded.
+    Its message says that it is simulated, because the rule gave no words.
     """
     error = {"type": error_type(status), "message": f"Simulated error: {reason_phrase(status)}"}
     document = {"type": "error", "error": error}
@@ -70,7 +70,7 @@ _MESSAGES = {
     "overloaded_error": "Overloaded",
 }
 _NOT_FOUND = "The requested resource could not be found."
-"""For a request that names no model (the documentation's example)."""
+"""For a request without a model (the documentation's example)."""
 _EXHAUSTED = (
     "This request would exceed the rate limit for your organization ({organization_id}) of"
     " {limit} {family} per minute. For details, refer to:"
@@ -101,7 +101,7 @@ def _message(kind: str, failure: Failure, fields: Fields) -> str:
 
 
 def failure_body(failure: Failure, fields: Fields) -> bytes:
-    """Return the same as it is sent."""
+    """Return the same document as bytes."""
     return compact(failure_document(failure, fields))
 
 

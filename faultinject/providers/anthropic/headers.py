@@ -1,4 +1,4 @@
-"""The headers of Anthropic's API: who answered, what is left of a limit, when to come again.
+"""The headers of Anthropic's API: who answered, what is left of a limit, when to try again.
 
 https://docs.anthropic.com/en/api/rate-limits and captures; see docs/providers/anthropic.md.
 """
@@ -10,7 +10,7 @@ import math
 from faultinject.http.message import Headers
 from faultinject.providers.documents import identifier, uuid
 from faultinject.providers.gateway import cloudflare_headers, ray_id, timestamp
-from faultinject.providers.provider import Asked, Failure, Fields, Uniform
+from faultinject.providers.provider import ApiRequest, Failure, Fields, Uniform
 
 ORGANIZATION_ID = uuid(1)
 WORKSPACE_ID = identifier("wrkspc_01", 1, 22)
@@ -23,12 +23,12 @@ LIMITS = {
     "requests": 4_000,
     "tokens": _INPUT_TOKENS + _OUTPUT_TOKENS,
 }
-"""The families of limits, each a minute's, in the order and with the numbers of a captured 429."""
+"""The families of limits per minute, in the order and with the numbers of a captured 429."""
 _RESET_SECONDS = 16
-"""After which time an exhausted limit is whole again, if no time to try again is told."""
+"""When an exhausted limit is full again, if the failure gives no time to try again."""
 
 
-def draw_fields(uniform: Uniform, now_seconds: float, asked: Asked) -> Fields:
+def draw_fields(uniform: Uniform, now_seconds: float, request: ApiRequest) -> Fields:
     """Draw what differs from one answer to the next."""
     return Fields(
         now_seconds=now_seconds,
@@ -37,16 +37,15 @@ def draw_fields(uniform: Uniform, now_seconds: float, asked: Asked) -> Fields:
         processing_ms=20 + int(uniform() * 180),
         organization_id=ORGANIZATION_ID,
         project_id=WORKSPACE_ID,
-        host=asked.host,
-        model=asked.model,
+        host=request.host,
+        model=request.model,
     )
 
 
 def identity_headers(fields: Fields, status: int) -> Headers:
     """Return the headers in the order and case of a capture of HTTP/1.1 (2025).
 
-    The last two are those of errors in JSON since 2026. Without a valid key there is no account
-    to be named.
+    The last two are in JSON errors since 2026. Without a valid key there is no account to name.
     """
     account = (
         (b"anthropic-organization-id", fields.organization_id.encode()),
@@ -69,7 +68,7 @@ def identity_headers(fields: Fields, status: int) -> Headers:
 
 
 def rate_limit_headers(failure: Failure, fields: Fields) -> Headers:
-    """Return the four families of limits; a limit that is whole is said to be reset now."""
+    """Return the four families of limits. A limit that is full is reset now."""
     remaining = LIMITS | ({failure.exhausted: 0} if failure.exhausted in LIMITS else {})
     if failure.exhausted == "tokens":
         remaining |= {"input-tokens": 0, "output-tokens": 0}

@@ -18,7 +18,7 @@ from faultinject.providers.documents import (
 )
 from faultinject.providers.framing.sse import encode
 from faultinject.providers.provider import (
-    Asked,
+    ApiRequest,
     Fields,
     Uniform,
 )
@@ -32,32 +32,32 @@ _RUN_BY_THE_CLIENT: dict[str, Any] = {
 }
 """Tools that the API defines and the client runs, by their type without its date.
 
-A request gives no schema for them; of what they can do this is what only looks."""
+A request has no schema for them. These arguments only read."""
 
 
-def called(asked: Asked) -> ToolCall | None:
+def called(request: ApiRequest) -> ToolCall | None:
     """Return a call of the first tool that the client runs.
 
-    None if there is none, if it may not be called, or if the last message answers a call: a
+    None if there is none, if it may not be called, or if the last message answers a call. So a
     client that works until no tool is called comes to an end.
     """
-    choice = asked.get("tool_choice")
-    if member(choice, "type") == "none" or _answers(asked):
+    choice = request.get("tool_choice")
+    if member(choice, "type") == "none" or _answers(request):
         return None
-    return tool_call(_own(asked), wanted=member(choice, "name"))
+    return tool_call(_own(request), wanted=member(choice, "name"))
 
 
-def _answers(asked: Asked) -> bool:
+def _answers(request: ApiRequest) -> bool:
     return any(
         part.get("type") == "tool_result"
-        for message in entries(asked.get("messages"))[-1:]
+        for message in entries(request.get("messages"))[-1:]
         for part in entries(message.get("content"))
     )
 
 
-def _own(asked: Asked) -> Iterator[tuple[Any, Any]]:
-    """Yield names and schemas of all tools but those that the API runs itself (web search, say)."""
-    for tool in entries(asked.get("tools")):
+def _own(request: ApiRequest) -> Iterator[tuple[Any, Any]]:
+    """Yield names and schemas of tools, but not of those that the API runs itself (web search)."""
+    for tool in entries(request.get("tools")):
         kind = tool.get("type") or "custom"
         family = kind.rpartition("_")[0] if isinstance(kind, str) else ""
         if "input_schema" in tool or kind == "custom":
@@ -69,7 +69,7 @@ def _own(asked: Asked) -> Iterator[tuple[Any, Any]]:
 Document = dict[str, Any]
 
 PING = encode("ping", b'{"type": "ping"}')
-"""The only event that is written with a space, and without padding."""
+"""The only event that is written with a space and without padding."""
 
 
 def padded(document: Document, uniform: Uniform) -> bytes:
@@ -84,38 +84,42 @@ def padded(document: Document, uniform: Uniform) -> bytes:
 # The smallest answers
 
 
-def minimal_response(asked: Asked, fields: Fields, uniform: Uniform, text: str = TEXT) -> bytes:
+def minimal_response(
+    request: ApiRequest, fields: Fields, uniform: Uniform, text: str = TEXT
+) -> bytes:
     """Return a message that says a text, and calls a tool if the request lets it.
 
-    A request to have tokens counted gets their number.
+    A request to count tokens gets their number.
     """
     del fields
-    if asked.path.endswith("/count_tokens"):
-        return compact({"input_tokens": words(asked.get("messages"))})
-    message, call = _begun(asked, uniform), called(asked)
+    if request.path.endswith("/count_tokens"):
+        return compact({"input_tokens": words(request.get("messages"))})
+    message, call = _begun(request, uniform), called(request)
     content: list[Document] = [{"type": "text", "text": text}]
     if call is not None:
         content.append(_tool_use(call, uniform) | {"input": call.arguments})
-    told = {
+    complete = {
         "content": content,
         "stop_reason": _stop_reason(call),
         "usage": message["usage"] | {"output_tokens": _output_tokens(text, call)},
     }
-    return compact(message | told)
+    return compact(message | complete)
 
 
-def minimal_stream(asked: Asked, fields: Fields, uniform: Uniform, text: str = TEXT) -> list[bytes]:
+def minimal_stream(
+    request: ApiRequest, fields: Fields, uniform: Uniform, text: str = TEXT
+) -> list[bytes]:
     """Return the same message as a stream, with a ping after the first block's start."""
     del fields
-    documents = list(stream_documents(asked, uniform, text))
+    documents = list(stream_documents(request, uniform, text))
     events = [padded(document, uniform) for document in documents]
     return [*events[:2], PING, *events[2:]]
 
 
-def stream_documents(asked: Asked, uniform: Uniform, text: str = TEXT) -> Iterator[Document]:
+def stream_documents(request: ApiRequest, uniform: Uniform, text: str = TEXT) -> Iterator[Document]:
     """Yield the events of a message as documents, without pings."""
-    call = called(asked)
-    yield {"type": "message_start", "message": _begun(asked, uniform)}
+    call = called(request)
+    yield {"type": "message_start", "message": _begun(request, uniform)}
     yield from _block(
         0,
         {"type": "text", "text": ""},
@@ -145,16 +149,16 @@ def ending(stop_reason: str, output_tokens: int) -> list[Document]:
     return [{"type": "message_delta", "delta": delta, "usage": usage}, {"type": "message_stop"}]
 
 
-def _begun(asked: Asked, uniform: Uniform) -> Document:
+def _begun(request: ApiRequest, uniform: Uniform) -> Document:
     return {
         "id": identifier("msg_01", uniform(), 22),
         "type": "message",
         "role": "assistant",
-        "model": asked.model,
+        "model": request.model,
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
-        "usage": {"input_tokens": words(asked.get("messages")), "output_tokens": 1},
+        "usage": {"input_tokens": words(request.get("messages")), "output_tokens": 1},
     }
 
 

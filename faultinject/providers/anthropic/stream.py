@@ -1,4 +1,4 @@
-"""A stream of Anthropic's Messages on its way: what has passed, and how it can end there.
+"""Follows a stream of Anthropic's Messages: what has passed, and how it can end there.
 
 https://docs.anthropic.com/en/docs/build-with-claude/streaming.
 """
@@ -25,7 +25,7 @@ from faultinject.providers.provider import Failure, Fields, StreamShape, Uniform
 
 @define
 class MessagesProgress:
-    """What has passed of a stream. Reads the data of the few events that open or close."""
+    """What has passed of a stream. It reads the data only of events that open or close."""
 
     _begun: bool = False
     _open: int | None = None
@@ -55,25 +55,25 @@ class MessagesProgress:
                 self._ended = True
 
     def _count(self, usage: Any) -> None:
-        told = read_usage(usage)
-        if told is None:
+        reported = read_usage(usage)
+        if reported is None:
             return
-        if told.input_tokens is not None:
-            self._input_tokens = told.input_tokens
-        if told.output_tokens is not None:
-            self._output_tokens = told.output_tokens
+        if reported.input_tokens is not None:
+            self._input_tokens = reported.input_tokens
+        if reported.output_tokens is not None:
+            self._output_tokens = reported.output_tokens
 
     @property
     def usage(self) -> Usage | None:
-        """The tokens told so far."""
+        """The tokens that were reported so far."""
         if self._input_tokens is None and self._output_tokens is None:
             return None
         return Usage(self._input_tokens, self._output_tokens)
 
     def error(self, failure: Failure, fields: Fields, uniform: Uniform, form: str = "") -> bytes:
-        """Return an error as it comes in a stream: often first of all, never after the end.
+        """Return an error as it comes in a stream: often first, never after the end.
 
-        ``details`` comes first there, and is null unless the failure has some (captures).
+        ``details`` comes first, and is null unless the failure has some (captures).
         """
         del form
         document = failure_document(failure, fields)
@@ -91,7 +91,7 @@ class MessagesProgress:
         documents: list[Document] = []
         if self._open is not None:
             documents.append({"type": "content_block_stop", "index": self._open})
-        # A delta is about a token.
+        # A delta is about one token.
         closing = ending("max_tokens", max(self._deltas, 1))
         documents += closing[1:] if self._stop_told else closing
         return documents

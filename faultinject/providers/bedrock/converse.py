@@ -26,31 +26,31 @@ from faultinject.providers.documents import (
 )
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.aws_event_stream import AWS_EVENT_STREAM
-from faultinject.providers.provider import Asked, Failure, Fields, StreamShape, Uniform, Usage
+from faultinject.providers.provider import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
 
 Document = dict[str, Any]
 _TOKEN_NAMES = ("inputTokens", "outputTokens")
 
 
-def called(asked: Asked) -> ToolCall | None:
+def called(request: ApiRequest) -> ToolCall | None:
     """Return a call of the first tool; None if there is none, or the last message answers one."""
-    last = entries(asked.get("messages"))[-1:]
+    last = entries(request.get("messages"))[-1:]
     if any("toolResult" in part for each in last for part in entries(each.get("content"))):
         return None
-    config = asked.get("toolConfig")
+    config = request.get("toolConfig")
     own = [member(tool, "toolSpec") for tool in entries(member(config, "tools"))]
     schemas = ((member(one, "name"), member(one, "inputSchema", "json")) for one in own)
     return tool_call(schemas, wanted=member(config, "toolChoice", "tool", "name"))
 
 
-def minimal_response(asked: Asked, fields: Fields, uniform: Uniform) -> bytes:
+def minimal_response(request: ApiRequest, fields: Fields, uniform: Uniform) -> bytes:
     """Return a message that says a text, and calls a tool if the request lets it.
 
     A request to have tokens counted gets their number.
     """
-    if asked.path.endswith("/count-tokens"):
-        return compact({"inputTokens": words(asked.document)})
-    call = called(asked)
+    if request.path.endswith("/count-tokens"):
+        return compact({"inputTokens": words(request.document)})
+    call = called(request)
     content: list[Document] = [{"text": TEXT}]
     if call is not None:
         content.append({"toolUse": _tool_use(call, uniform) | {"input": call.arguments}})
@@ -58,7 +58,7 @@ def minimal_response(asked: Asked, fields: Fields, uniform: Uniform) -> bytes:
         "metrics": {"latencyMs": fields.processing_ms},
         "output": {"message": {"content": content, "role": "assistant"}},
         "stopReason": _stop_reason(call),
-        "usage": _usage(words(asked.get("messages")), _output_tokens(call)),
+        "usage": _usage(words(request.get("messages")), _output_tokens(call)),
     })  # fmt: skip
 
 
@@ -74,18 +74,24 @@ def _output_tokens(call: ToolCall | None) -> int:
     return len(pieces(TEXT)) + (0 if call is None else len(call.fragments))
 
 
-def _usage(asked: int, said: int) -> Document:
-    return {"inputTokens": asked, "outputTokens": said, "totalTokens": asked + said}
+def _usage(input_tokens: int, output_tokens: int) -> Document:
+    return {
+        "inputTokens": input_tokens,
+        "outputTokens": output_tokens,
+        "totalTokens": input_tokens + output_tokens,
+    }
 
 
-def minimal_stream(asked: Asked, fields: Fields, uniform: Uniform) -> list[bytes]:
+def minimal_stream(request: ApiRequest, fields: Fields, uniform: Uniform) -> list[bytes]:
     """Return the same message as a stream, frame by frame."""
-    said = list(_events(asked, fields, uniform))
-    return [frame(name, document | padding(uniform)) for name, document in said]
+    events = list(_events(request, fields, uniform))
+    return [frame(name, document | padding(uniform)) for name, document in events]
 
 
-def _events(asked: Asked, fields: Fields, uniform: Uniform) -> Iterator[tuple[str, Document]]:
-    call = called(asked)
+def _events(
+    request: ApiRequest, fields: Fields, uniform: Uniform
+) -> Iterator[tuple[str, Document]]:
+    call = called(request)
     yield "messageStart", {"role": "assistant"}
     for word in pieces(TEXT):
         yield "contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": word}}
@@ -98,7 +104,7 @@ def _events(asked: Asked, fields: Fields, uniform: Uniform) -> Iterator[tuple[st
             yield "contentBlockDelta", {"contentBlockIndex": 1, "delta": delta}
         yield "contentBlockStop", {"contentBlockIndex": 1}
     yield "messageStop", {"stopReason": _stop_reason(call)}
-    usage = _usage(words(asked.get("messages")), _output_tokens(call))
+    usage = _usage(words(request.get("messages")), _output_tokens(call))
     yield "metadata", {"metrics": {"latencyMs": fields.processing_ms}, "usage": usage}
 
 
@@ -144,18 +150,18 @@ class ConverseProgress:
     def end_early(self, uniform: Uniform) -> list[bytes]:
         """Return the end of a message that reached its limit of tokens.
 
-        The prompt's tokens are not known here and are told as 0.
+        The prompt's tokens are unknown here and given as 0.
         """
         if not self._begun or self._ended:
             return []
-        said: list[tuple[str, Document]] = []
+        events: list[tuple[str, Document]] = []
         if self._open is not None:
-            said.append(("contentBlockStop", {"contentBlockIndex": self._open}))
+            events.append(("contentBlockStop", {"contentBlockIndex": self._open}))
         if not self._stopped:
-            said.append(("messageStop", {"stopReason": "max_tokens"}))
-        told = {"metrics": {"latencyMs": 0}, "usage": _usage(0, self._deltas)}
-        said.append(("metadata", told))
-        return [frame(name, document | padding(uniform)) for name, document in said]
+            events.append(("messageStop", {"stopReason": "max_tokens"}))
+        metadata = {"metrics": {"latencyMs": 0}, "usage": _usage(0, self._deltas)}
+        events.append(("metadata", metadata))
+        return [frame(name, document | padding(uniform)) for name, document in events]
 
 
 STREAM = StreamShape(

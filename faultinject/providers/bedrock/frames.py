@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from faultinject.providers.bedrock.errors import message, type_of
 from faultinject.providers.documents import compact
 from faultinject.providers.framing.aws_event_stream import encode
-from faultinject.providers.provider import Asked, Failure, Fields, Uniform, model_in_body
+from faultinject.providers.provider import ApiRequest, Failure, Fields, Uniform, model_in_body
 
 _MODEL = re.compile(r".*/model/([^/]+)/[^/]+", re.DOTALL)
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -18,15 +18,15 @@ CONTENT_TYPE = "application/vnd.amazon.eventstream"
 _LONGEST_NAME = 1000
 
 
-def model(asked: Asked) -> str | None:
+def model(request: ApiRequest) -> str | None:
     """Return the model's id or ARN, which the path names."""
-    found = _MODEL.fullmatch(asked.path)
-    return unquote(found[1]) if found else model_in_body(asked)
+    found = _MODEL.fullmatch(request.path)
+    return unquote(found[1]) if found else model_in_body(request)
 
 
-def is_streamed(asked: Asked) -> bool:
+def is_streamed(request: ApiRequest) -> bool:
     """Return True if the path asks for a stream: the body does not say it."""
-    return asked.path.endswith("-stream")
+    return request.path.endswith("-stream")
 
 
 def frame(name: str, document: Any) -> bytes:
@@ -50,8 +50,8 @@ def error_frame(failure: Failure, fields: Fields, form: str) -> bytes:
     """
     name = type_of(failure)[:_LONGEST_NAME]
     if form == "error":
-        said = message(failure, fields)[:_LONGEST_NAME]
-        headers = ((":message-type", "error"), (":error-code", name), (":error-message", said))
+        text = message(failure, fields)[:_LONGEST_NAME]
+        headers = ((":message-type", "error"), (":error-code", name), (":error-message", text))
         return encode(headers, b"")
     first = name[:1].lower() + name[1:]
     headers = ((":exception-type", first), *_JSON, (":message-type", "exception"))

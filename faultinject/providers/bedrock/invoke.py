@@ -17,7 +17,7 @@ from faultinject.providers.bedrock.frames import CONTENT_TYPE, FORMS, error_fram
 from faultinject.providers.documents import compact, member
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.aws_event_stream import AWS_EVENT_STREAM
-from faultinject.providers.provider import Asked, Failure, Fields, StreamShape, Uniform, Usage
+from faultinject.providers.provider import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
 
 
 def _chunk(document: dict[str, Any], uniform: Uniform) -> bytes:
@@ -36,9 +36,9 @@ def _inner(event: StreamEvent) -> StreamEvent:
     return StreamEvent(event.raw, kind if isinstance(kind, str) else None, data)
 
 
-def minimal_stream(asked: Asked, fields: Fields, uniform: Uniform) -> list[bytes]:
+def minimal_stream(request: ApiRequest, fields: Fields, uniform: Uniform) -> list[bytes]:
     """Return a message as a stream, frame by frame; the last tells what it took."""
-    documents = list(stream_documents(asked, uniform))
+    documents = list(stream_documents(request, uniform))
     counts = {
         "inputTokenCount": documents[0]["message"]["usage"]["input_tokens"],
         "outputTokenCount": documents[-2]["usage"]["output_tokens"],
@@ -65,7 +65,7 @@ class InvokeProgress:
 
     @property
     def usage(self) -> Usage | None:
-        """The tokens told so far."""
+        """The tokens that were reported so far."""
         return self._messages.usage
 
     def error(self, failure: Failure, fields: Fields, uniform: Uniform, form: str = "") -> bytes:

@@ -1,6 +1,6 @@
-"""Codecs without I/O between a stream's bytes and its events; the exact bytes are kept.
+"""Codecs between a stream's bytes and its events. They keep the exact bytes, and do no I/O.
 
-One module a wire format.
+There is one module for each wire format.
 """
 
 from faultinject.providers.framing.decoder import Decoder, Framing, StreamEvent, Tail

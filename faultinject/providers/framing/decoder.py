@@ -1,4 +1,4 @@
-"""Events of a stream as values, and what every decoder of a wire format offers."""
+"""Events of a stream as values, and the interfaces of decoders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from attrs import field, frozen
 
 KEPT_BYTES = 16 * 1024
-"""So much of its last event a `Tail` keeps."""
+"""How many bytes of its last event a `Tail` keeps."""
 
 
 @frozen
@@ -18,14 +18,14 @@ class StreamEvent:
     """One piece of a stream: an event, or bytes between events."""
 
     raw: bytes
-    """The piece exactly as it came, with what separates it from the next."""
+    """The exact bytes, with what separates the piece from the next."""
     name: str | None = None
-    """What the event calls itself, if it does."""
+    """The name of the event, if it has one."""
     data: bytes = field(default=b"", repr=False)
-    """What the event says, without its framing."""
+    """The event's data, without the framing."""
     is_event: bool = True
-    """Whether a reader gets an event from it. If not, only ``raw`` means something: a comment,
-    a blank line, or anything that comes after the decoder gave up."""
+    """Whether a reader gets an event from it. If not, only ``raw`` is set: for a comment, a blank
+    line, or anything after the decoder gave up."""
     missing_end: bytes = b""
     """What must follow ``raw`` before another event can: the stream ended within the framing."""
 
@@ -34,7 +34,7 @@ class StreamEvent:
         """The data as a JSON value, read at its first use; None if it is not JSON."""
         try:
             return json.loads(self.data)
-        except (ValueError, RecursionError):  # the latter for brackets nested by the thousand
+        except (ValueError, RecursionError):  # the latter if it is nested too deeply
             return None
 
 
@@ -42,7 +42,7 @@ class Tail(Protocol):
     """Remembers the last event of a stream that is only passed on, and whether it has ended."""
 
     def observe(self, data: bytes) -> None:
-        """Take note of the next bytes of the stream, cut anywhere."""
+        """Take the next bytes of the stream, split anywhere."""
 
     @property
     def last(self) -> StreamEvent | None:
@@ -50,7 +50,7 @@ class Tail(Protocol):
 
 
 class Decoder(Protocol):
-    """Cuts a stream into events, as its bytes come.
+    """Splits a stream into events, as its bytes come.
 
     The ``raw`` of all pieces returned so far, and then `pending`, are always the bytes that were
     fed, in order.
@@ -62,13 +62,13 @@ class Decoder(Protocol):
 
     @property
     def gave_up(self) -> bool:
-        """Whether an event was larger than the decoder holds: from then on nothing is an event."""
+        """Whether an event was larger than the limit. From then on nothing is an event."""
 
     def feed(self, data: bytes) -> list[StreamEvent]:
-        """Take the next bytes, cut anywhere; return the pieces that they complete."""
+        """Take the next bytes, split anywhere; return the pieces that they complete."""
 
     def end(self) -> list[StreamEvent]:
-        """Take the stream's end; return what was pending, which is an event if it says anything.
+        """Take the stream's end; return what was pending, as an event if it has data.
 
         Nothing is fed afterwards.
         """
@@ -87,8 +87,8 @@ class Framing:
     """The media types of such streams, in lower case."""
     decoder: Callable[[], Decoder] = field(repr=False)
     data_spans: Callable[[bytes], list[tuple[int, int]]] = field(repr=False)
-    """Returns where, in the bytes of an event, its data begins and ends."""
+    """Returns where the data begin and end in the bytes of an event."""
     tail: Callable[[], Tail] | None = field(default=None, repr=False)
-    """None if the last event cannot be known but by reading the whole stream."""
+    """None if only reading the whole stream shows the last event."""
     sealed: Callable[[bytes], bytes] = field(default=_unchanged, repr=False)
-    """Returns an event whose data was changed in its place, with a checksum that is right."""
+    """Corrects the checksum of an event whose data was changed in place."""

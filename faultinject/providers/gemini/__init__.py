@@ -29,7 +29,7 @@ _CONTENT = Shape(
     stream.usage,
     is_streamed=content.is_streamed,
     model=content.model,
-    stream_for=lambda asked: 0 if content.is_event_stream(asked) else 1,
+    stream_for=lambda request: 0 if content.is_event_stream(request) else 1,
 )
 _CHAT = Shape(
     "chat",

@@ -24,7 +24,7 @@ from faultinject.providers.documents import (
     words,
 )
 from faultinject.providers.framing.sse import encode
-from faultinject.providers.provider import Asked, Fields, Uniform, model_in_body
+from faultinject.providers.provider import ApiRequest, Fields, Uniform, model_in_body
 
 Document = dict[str, Any]
 _MODEL = re.compile(r".*/models/([^/:]+)(?::.*)?", re.DOTALL)
@@ -33,29 +33,29 @@ _WRAPPED = re.compile(r"/v1internal:.*", re.DOTALL)
 object."""
 
 
-def model(asked: Asked) -> str | None:
+def model(request: ApiRequest) -> str | None:
     """Return the model, which the path names; behind Gemini CLI's login the body does."""
-    found = _MODEL.fullmatch(asked.path)
-    return found[1] if found else model_in_body(asked)
+    found = _MODEL.fullmatch(request.path)
+    return found[1] if found else model_in_body(request)
 
 
-def is_streamed(asked: Asked) -> bool:
+def is_streamed(request: ApiRequest) -> bool:
     """Return True if the path asks for a stream: the body does not say it."""
-    return asked.path.endswith((":streamGenerateContent", ":streamRawPredict"))
+    return request.path.endswith((":streamGenerateContent", ":streamRawPredict"))
 
 
-def is_event_stream(asked: Asked) -> bool:
+def is_event_stream(request: ApiRequest) -> bool:
     """Return True if the stream is to be one of events and not a JSON array."""
-    return "alt=sse" in asked.query.split("&")
+    return "alt=sse" in request.query.split("&")
 
 
-def _inner(asked: Asked) -> Any:
-    return asked.get("request") if _WRAPPED.fullmatch(asked.path) else asked.document
+def _inner(request: ApiRequest) -> Any:
+    return request.get("request") if _WRAPPED.fullmatch(request.path) else request.document
 
 
-def wrapper(asked: Asked) -> Callable[[Document], Document]:
+def wrapper(request: ApiRequest) -> Callable[[Document], Document]:
     """Return what puts a response into the object that its path wants around it."""
-    if _WRAPPED.fullmatch(asked.path):
+    if _WRAPPED.fullmatch(request.path):
         return lambda document: {"response": document}
     return lambda document: document
 
@@ -66,13 +66,13 @@ def unwrapped(document: Any) -> Any:
     return inner if isinstance(inner, dict) else document
 
 
-def called(asked: Asked) -> ToolCall | None:
+def called(request: ApiRequest) -> ToolCall | None:
     """Return a call of the first function.
 
     None if there is none, if it may not be called, or if the last message answers a call: a
     client that works until no function is called comes to an end.
     """
-    inner = _inner(asked)
+    inner = _inner(request)
     mode = member(inner, "toolConfig", "functionCallingConfig", "mode")
     if mode == "NONE" or _answers(inner):
         return None
@@ -92,42 +92,42 @@ def _answers(inner: Any) -> bool:
     )
 
 
-def minimal_response(asked: Asked, fields: Fields, uniform: Uniform) -> bytes:
+def minimal_response(request: ApiRequest, fields: Fields, uniform: Uniform) -> bytes:
     """Return a response that says a text, and calls a function if the request lets it.
 
     A request to have tokens counted gets their number.
     """
-    if asked.path.endswith(":countTokens"):
-        return indented({"totalTokens": words(member(_inner(asked), "contents"))})
-    call, begun = called(asked), _begun(asked, fields, uniform)
+    if request.path.endswith(":countTokens"):
+        return indented({"totalTokens": words(member(_inner(request), "contents"))})
+    call, begun = called(request), _begun(request, fields, uniform)
     parts: list[Document] = [{"text": TEXT}]
     if call is not None:
         parts.append(_function_call(call))
-    response = _candidate(parts, "STOP") | _usage(asked, len(pieces(TEXT))) | begun
-    return indented(wrapper(asked)(response))
+    response = _candidate(parts, "STOP") | _usage(request, len(pieces(TEXT))) | begun
+    return indented(wrapper(request)(response))
 
 
-def _documents(asked: Asked, fields: Fields, uniform: Uniform) -> Iterator[Document]:
+def _documents(request: ApiRequest, fields: Fields, uniform: Uniform) -> Iterator[Document]:
     """Yield the chunks of a stream, each with the usage so far; the last says why it ends."""
-    call, begun, wrap = called(asked), _begun(asked, fields, uniform), wrapper(asked)
-    said = pieces(TEXT)
-    for count, word in enumerate(said, 1):
-        last = count == len(said) and call is None
+    call, begun, wrap = called(request), _begun(request, fields, uniform), wrapper(request)
+    text_pieces = pieces(TEXT)
+    for count, word in enumerate(text_pieces, 1):
+        last = count == len(text_pieces) and call is None
         chunk = _candidate([{"text": word}], "STOP" if last else None)
-        yield wrap(chunk | _usage(asked, count) | begun)
+        yield wrap(chunk | _usage(request, count) | begun)
     if call is not None:
         chunk = _candidate([_function_call(call)], "STOP")
-        yield wrap(chunk | _usage(asked, len(said) + 1) | begun)
+        yield wrap(chunk | _usage(request, len(text_pieces) + 1) | begun)
 
 
-def minimal_events(asked: Asked, fields: Fields, uniform: Uniform) -> list[bytes]:
+def minimal_events(request: ApiRequest, fields: Fields, uniform: Uniform) -> list[bytes]:
     """Return the response as a stream of events; there is no event behind the last chunk."""
-    return [event(document) for document in _documents(asked, fields, uniform)]
+    return [event(document) for document in _documents(request, fields, uniform)]
 
 
-def minimal_array(asked: Asked, fields: Fields, uniform: Uniform) -> list[bytes]:
+def minimal_array(request: ApiRequest, fields: Fields, uniform: Uniform) -> list[bytes]:
     """Return the response as a JSON array, a chunk an element."""
-    elements = [element(chunk, n) for n, chunk in enumerate(_documents(asked, fields, uniform))]
+    elements = [element(chunk, n) for n, chunk in enumerate(_documents(request, fields, uniform))]
     return [*elements[:-1], elements[-1] + ARRAY_END]
 
 
@@ -144,9 +144,9 @@ def element(document: Document, before: int) -> bytes:
     return (b",\r\n" if before else b"[") + indented(document).rstrip(b"\n")
 
 
-def _begun(asked: Asked, fields: Fields, uniform: Uniform) -> Document:
+def _begun(request: ApiRequest, fields: Fields, uniform: Uniform) -> Document:
     del fields
-    return {"modelVersion": asked.model, "responseId": identifier("", uniform(), 22, BASE62)}
+    return {"modelVersion": request.model, "responseId": identifier("", uniform(), 22, BASE62)}
 
 
 def _candidate(parts: list[Document], reason: str | None) -> Document:
@@ -160,12 +160,12 @@ def _function_call(call: ToolCall) -> Document:
     return {"functionCall": {"name": call.name, "args": call.arguments}}
 
 
-def _usage(asked: Asked, said: int) -> Document:
-    prompt = words(member(_inner(asked), "contents"))
+def _usage(request: ApiRequest, output_tokens: int) -> Document:
+    prompt = words(member(_inner(request), "contents"))
     return {
         "usageMetadata": {
             "promptTokenCount": prompt,
-            "candidatesTokenCount": said,
-            "totalTokenCount": prompt + said,
+            "candidatesTokenCount": output_tokens,
+            "totalTokenCount": prompt + output_tokens,
         }
     }

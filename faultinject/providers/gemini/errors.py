@@ -91,8 +91,8 @@ def error_body(failure: Failure, fields: Fields) -> bytes:
 
     To a request for a stream that is no stream of events it is an array of one (captured).
     """
-    document, asked = failure_document(failure, fields), fields.asked
-    as_array = asked is not None and asked.stream and "alt=sse" not in asked.query
+    document, request = failure_document(failure, fields), fields.request
+    as_array = request is not None and request.stream and "alt=sse" not in request.query
     return indented([document] if as_array else document)
 
 

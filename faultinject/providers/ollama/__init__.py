@@ -39,7 +39,7 @@ def _as_openai(failure: Failure, fields: Fields) -> dict[str, Any]:
 
 def _error_body(failure: Failure, fields: Fields) -> bytes:
     """Return the error document, in the form that is spoken at the request's path."""
-    spoken = fields.asked.shape.name if fields.asked and fields.asked.shape else ""
+    spoken = fields.request.shape.name if fields.request and fields.request.shape else ""
     if spoken == "messages":
         return anthropic_errors.failure_body(_worded(failure, fields), fields)
     if spoken in ("chat", "responses"):
@@ -61,7 +61,7 @@ _OWN = Shape(
     chunks.minimal_response,
     (chunks.STREAM,),
     chunks.usage,
-    is_streamed=lambda asked: asked.get("stream") is not False,
+    is_streamed=lambda request: request.get("stream") is not False,
 )
 _CHAT = Shape(
     "chat",
@@ -110,8 +110,7 @@ PROVIDER = Provider(
         ),
         "unknown-model": Failure(404),
         "server-error": Failure(500),
-    },
-    pages=gateway.PAGES,
+    }, pages=gateway.PAGES,
     model_calls=re.compile(r".*/(?:api/(?:chat|generate)|(?:chat/)?completions|responses|messages)"),
     # What its own command line asks for to see what there is.
     housekeeping=re.compile(r"/api/(?:version|ps|tags|me|experimental/.*)"),

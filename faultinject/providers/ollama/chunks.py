@@ -26,7 +26,7 @@ from faultinject.providers.documents import (
 )
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.ndjson import NDJSON, encode
-from faultinject.providers.provider import Asked, Failure, Fields, StreamShape, Uniform, Usage
+from faultinject.providers.provider import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
 
 Document = dict[str, Any]
 _TOKEN_NAMES = ("prompt_eval_count", "eval_count")
@@ -47,37 +47,39 @@ def error_text(failure: Failure, fields: Fields) -> str:
     return message_of(failure, fields, default)
 
 
-def called(asked: Asked) -> ToolCall | None:
+def called(request: ApiRequest) -> ToolCall | None:
     """Return a call of the first function; None if the last message answers a call."""
-    last = entries(asked.get("messages"))[-1:]
-    if not asked.path.endswith("/chat") or any(each.get("role") == "tool" for each in last):
+    last = entries(request.get("messages"))[-1:]
+    if not request.path.endswith("/chat") or any(each.get("role") == "tool" for each in last):
         return None
-    functions = [member(tool, "function") for tool in entries(asked.get("tools"))]
+    functions = [member(tool, "function") for tool in entries(request.get("tools"))]
     return tool_call((member(one, "name"), member(one, "parameters")) for one in functions)
 
 
-def minimal_response(asked: Asked, fields: Fields, uniform: Uniform) -> bytes:
+def minimal_response(request: ApiRequest, fields: Fields, uniform: Uniform) -> bytes:
     """Return a response that says a text, and calls a function if the request lets it."""
     del uniform
-    if asked.path.endswith("/embed"):
-        return compact({"model": asked.model, "embeddings": [[1.0, 0.0, 0.0]]})
+    if request.path.endswith("/embed"):
+        return compact({"model": request.model, "embeddings": [[1.0, 0.0, 0.0]]})
     return compact(
-        _begun(asked, fields) | _said(asked, TEXT, called(asked)) | _ending("stop", *_counts(asked))
+        _begun(request, fields)
+        | _said(request, TEXT, called(request))
+        | _ending("stop", *_counts(request))
     )
 
 
-def _counts(asked: Asked) -> tuple[int, int]:
-    prompt = asked.get("messages") if asked.path.endswith("/chat") else asked.get("prompt")
+def _counts(request: ApiRequest) -> tuple[int, int]:
+    prompt = request.get("messages") if request.path.endswith("/chat") else request.get("prompt")
     return words(prompt), len(pieces(TEXT))
 
 
-def _begun(asked: Asked, fields: Fields) -> Document:
+def _begun(request: ApiRequest, fields: Fields) -> Document:
     moment = datetime.fromtimestamp(fields.now_seconds, UTC).isoformat(timespec="microseconds")
-    return {"model": asked.model, "created_at": moment.replace("+00:00", "Z")}
+    return {"model": request.model, "created_at": moment.replace("+00:00", "Z")}
 
 
-def _said(asked: Asked, text: str, call: ToolCall | None = None) -> Document:
-    if not asked.path.endswith("/chat"):
+def _said(request: ApiRequest, text: str, call: ToolCall | None = None) -> Document:
+    if not request.path.endswith("/chat"):
         return {"response": text}
     message: Document = {"role": "assistant", "content": text}
     if call is not None:
@@ -86,32 +88,32 @@ def _said(asked: Asked, text: str, call: ToolCall | None = None) -> Document:
     return {"message": message}
 
 
-def _ending(reason: str, asked: int, said: int) -> Document:
+def _ending(reason: str, input_tokens: int, output_tokens: int) -> Document:
     return {
         "done": True,
         "done_reason": reason,
-        "total_duration": (said + 1) * _NANOSECONDS // 50,
+        "total_duration": (output_tokens + 1) * _NANOSECONDS // 50,
         "load_duration": _NANOSECONDS // 100,
-        "prompt_eval_count": asked,
+        "prompt_eval_count": input_tokens,
         "prompt_eval_duration": _NANOSECONDS // 100,
-        "eval_count": said,
-        "eval_duration": said * _NANOSECONDS // 50,
+        "eval_count": output_tokens,
+        "eval_duration": output_tokens * _NANOSECONDS // 50,
     }
 
 
-def minimal_stream(asked: Asked, fields: Fields, uniform: Uniform) -> list[bytes]:
+def minimal_stream(request: ApiRequest, fields: Fields, uniform: Uniform) -> list[bytes]:
     """Return the same response line by line; a call comes whole."""
     del uniform
-    return [encode(compact(document)) for document in _lines(asked, fields)]
+    return [encode(compact(document)) for document in _lines(request, fields)]
 
 
-def _lines(asked: Asked, fields: Fields) -> Iterator[Document]:
-    begun, call = _begun(asked, fields), called(asked)
+def _lines(request: ApiRequest, fields: Fields) -> Iterator[Document]:
+    begun, call = _begun(request, fields), called(request)
     for word in pieces(TEXT):
-        yield begun | _said(asked, word) | {"done": False}
+        yield begun | _said(request, word) | {"done": False}
     if call is not None:
-        yield begun | _said(asked, "", call) | {"done": False}
-    yield begun | _said(asked, "") | _ending("stop", *_counts(asked))
+        yield begun | _said(request, "", call) | {"done": False}
+    yield begun | _said(request, "") | _ending("stop", *_counts(request))
 
 
 def usage(document: Any) -> Usage | None:
@@ -145,15 +147,15 @@ class OllamaProgress:
     def end_early(self, uniform: Uniform) -> list[bytes]:
         """Return the last line of a response that reached its limit of tokens.
 
-        The prompt's tokens are not known here and are told as 0.
+        The prompt's tokens are unknown here and given as 0.
         """
         del uniform
         if self._line is None:
             return []
         line = {name: self._line[name] for name in ("model", "created_at") if name in self._line}
         chat = {"message": {"role": "assistant", "content": ""}}
-        said = chat if "message" in self._line else {"response": ""}
-        return [encode(compact(line | said | _ending("length", 0, self._count)))]
+        empty = chat if "message" in self._line else {"response": ""}
+        return [encode(compact(line | empty | _ending("length", 0, self._count)))]
 
 
 def _is_last(event: StreamEvent) -> bool:

@@ -1,7 +1,7 @@
 """OpenAI's API: Chat Completions and Responses.
 
-What is known of it, and how, is in docs/providers/openai.md. Other hosts that speak like it are
-recognised by their paths and get OpenAI's own words.
+docs/providers/openai.md says what is known of it, and how. Other hosts with the same API are
+recognised by their paths, and get OpenAI's own words.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ __all__ = ["PROVIDER", "usage"]
 
 
 def usage(document: Any) -> Usage | None:
-    """Return the tokens that a whole response took."""
-    told = member(document, "usage")
-    return read_usage(told) or read_usage(told, *chat.TOKEN_NAMES)
+    """Return the tokens that a complete response took."""
+    usage_part = member(document, "usage")
+    return read_usage(usage_part) or read_usage(usage_part, *chat.TOKEN_NAMES)
 
 
 PROVIDER = Provider(

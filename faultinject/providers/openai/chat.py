@@ -1,6 +1,6 @@
 """OpenAI's Chat Completions as documents and streams.
 
-https://platform.openai.com/docs/api-reference/chat. As little as clients need: one choice, text,
+https://platform.openai.com/docs/api-reference/chat. Only what clients need: one choice, text,
 and a call of a function.
 """
 
@@ -28,28 +28,28 @@ from faultinject.providers.documents import (
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.sse import SSE, encode
 from faultinject.providers.openai.errors import failure_error
-from faultinject.providers.provider import Asked, Failure, Fields, StreamShape, Uniform, Usage
+from faultinject.providers.provider import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
 
 
-def called(asked: Asked) -> ToolCall | None:
+def called(request: ApiRequest) -> ToolCall | None:
     """Return a call of the first function of the client's own.
 
-    None if there is none, if it may not be called, or if the last message answers a call: a
+    None if there is none, if it may not be called, or if the last message answers a call. So a
     client that works until no tool is called comes to an end.
     """
-    choice = asked.get("tool_choice")
-    if choice == "none" or _answers(asked):
+    choice = request.get("tool_choice")
+    if choice == "none" or _answers(request):
         return None
-    functions = [tool for tool in entries(asked.get("tools")) if tool.get("type") == "function"]
+    functions = [tool for tool in entries(request.get("tools")) if tool.get("type") == "function"]
     nested = (member(tool, "function") or tool for tool in functions)
     own = ((member(tool, "name"), member(tool, "parameters")) for tool in nested)
     return tool_call(own, wanted=member(choice, "function", "name") or member(choice, "name"))
 
 
-def _answers(asked: Asked) -> bool:
-    said = [*entries(asked.get("messages")), *entries(asked.get("input"))][-1:]
+def _answers(request: ApiRequest) -> bool:
+    last = [*entries(request.get("messages")), *entries(request.get("input"))][-1:]
     return any(
-        one.get("role") == "tool" or one.get("type") == "function_call_output" for one in said
+        one.get("role") == "tool" or one.get("type") == "function_call_output" for one in last
     )
 
 
@@ -65,9 +65,11 @@ DONE = encode(None, b"[DONE]")
 # The smallest answers
 
 
-def minimal_response(asked: Asked, fields: Fields, uniform: Uniform, text: str = TEXT) -> bytes:
+def minimal_response(
+    request: ApiRequest, fields: Fields, uniform: Uniform, text: str = TEXT
+) -> bytes:
     """Return a completion that says a text or, if the request lets it, calls a function."""
-    call = called(asked)
+    call = called(request)
     message: Document = {"role": "assistant", "content": text, "refusal": None}
     if call is not None:
         message |= {"content": None, "tool_calls": [_tool_call(call, uniform)]}
@@ -77,22 +79,24 @@ def minimal_response(asked: Asked, fields: Fields, uniform: Uniform, text: str =
         "logprobs": None,
         "finish_reason": _finish_reason(call),
     }
-    usage = _usage(words(asked.get("messages")), _completion_tokens(text, call))
-    return compact(_begun(asked, fields, uniform) | {"choices": [choice], "usage": usage})
+    usage = _usage(words(request.get("messages")), _completion_tokens(text, call))
+    return compact(_begun(request, fields, uniform) | {"choices": [choice], "usage": usage})
 
 
-def minimal_stream(asked: Asked, fields: Fields, uniform: Uniform, text: str = TEXT) -> list[bytes]:
+def minimal_stream(
+    request: ApiRequest, fields: Fields, uniform: Uniform, text: str = TEXT
+) -> list[bytes]:
     """Return the same completion as a stream, with its usage if the request wants it."""
-    call = called(asked)
-    chunk = _begun(asked, fields, uniform) | {"object": "chat.completion.chunk"}
-    counted = member(asked.get("stream_options"), "include_usage") is True
+    call = called(request)
+    chunk = _begun(request, fields, uniform) | {"object": "chat.completion.chunk"}
+    counted = member(request.get("stream_options"), "include_usage") is True
     if counted:
         chunk["usage"] = None
     deltas = _text_deltas(text) if call is None else _call_deltas(call, uniform)
     events = [_chunk(chunk, delta, None) for delta in deltas]
     events.append(_chunk(chunk, {}, _finish_reason(call)))
     if counted:
-        usage = _usage(words(asked.get("messages")), _completion_tokens(text, call))
+        usage = _usage(words(request.get("messages")), _completion_tokens(text, call))
         events.append(event(chunk | {"choices": [], "usage": usage}))
     return [*events, DONE]
 
@@ -119,12 +123,12 @@ def _chunk(chunk: Document, delta: Document, reason: str | None, index: int = 0)
     return event(chunk | {"choices": [choice]})
 
 
-def _begun(asked: Asked, fields: Fields, uniform: Uniform) -> Document:
+def _begun(request: ApiRequest, fields: Fields, uniform: Uniform) -> Document:
     return {
         "id": identifier("chatcmpl-", uniform(), 29, BASE62),
         "object": "chat.completion",
         "created": int(fields.now_seconds),
-        "model": asked.model,
+        "model": request.model,
     }
 
 
@@ -143,15 +147,19 @@ def _completion_tokens(text: str, call: ToolCall | None) -> int:
     return len(pieces(text)) if call is None else len(call.fragments)
 
 
-def _usage(asked: int, said: int) -> Document:
-    return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+def _usage(input_tokens: int, output_tokens: int) -> Document:
+    return {
+        "prompt_tokens": input_tokens,
+        "completion_tokens": output_tokens,
+        "total_tokens": input_tokens + output_tokens,
+    }
 
 
 # A stream on its way
 
 
 ErrorOf = Callable[[Failure, Fields], Any]
-"""Makes what stands behind ``error`` in an API's own words."""
+"""Makes the value of ``error`` in an API's own words."""
 
 
 @define
@@ -163,7 +171,7 @@ class ChatProgress:
     _chunk: Document | None = None
     """The first chunk without its choices: all chunks of a stream share what is in it."""
     _open: set[int] = field(factory=set)
-    """The choices that have no reason to have ended yet."""
+    """The choices that have not ended yet."""
     _deltas: int = 0
     _ended: bool = False
 
@@ -199,7 +207,7 @@ class ChatProgress:
         """Return the end of a completion that reached its limit of tokens.
 
         Where the chunks have a ``usage``, as they do if the request asked for it, the usage is
-        told too; the prompt's tokens are not known here and are told as 0.
+        given too; the prompt's tokens are unknown here and given as 0.
         """
         del uniform
         if self._chunk is None or self._ended:

@@ -24,7 +24,7 @@ class _Words:
     code: str | None
     message: str
     without_model: str = ""
-    """The message for a request that names no model, if it is another. Not verified."""
+    """The message for a request without a model, if it differs. Not verified."""
 
 
 _RATE_LIMITED = (
@@ -77,7 +77,7 @@ _WORDS = {
 
 
 def error_type(status: int) -> str:
-    """Return the API's name for a status; the general one of its class for others."""
+    """Return the API's error type for a status; for others the general one of its class."""
     return _words(status).error_type
 
 
@@ -87,9 +87,9 @@ def _words(status: int) -> _Words:
 
 
 def failure_error(failure: Failure, fields: Fields) -> dict[str, Any]:
-    """Return what an error document and an error in a stream hold: the error itself.
+    """Return the error that is in an error document, and in a stream's error.
 
-    A failure that says its own type is not given the code of another.
+    A failure with a type of its own does not get the code of another.
     """
     words = _words(failure.status)
     if failure.status == 429:
@@ -105,7 +105,7 @@ def failure_error(failure: Failure, fields: Fields) -> dict[str, Any]:
 
 
 def _message(words: _Words, failure: Failure, fields: Fields) -> str:
-    """Return the failure's own message, or the usual one with the numbers of its limit."""
+    """Return the failure's own message, or the usual one with its limit's numbers."""
     if failure.message is not None:
         return filled(failure.message, fields)
     text = (fields.model == FAKE_MODEL and words.without_model) or words.message
@@ -116,7 +116,7 @@ def _message(words: _Words, failure: Failure, fields: Fields) -> str:
 
 
 def error_body(failure: Failure, fields: Fields) -> bytes:
-    """Return the error document of a failure, indented as the API sends it; it holds no id."""
+    """Return the error document of a failure, indented as the API sends it. It has no id."""
     return indented({"error": failure_error(failure, fields)})
 
 

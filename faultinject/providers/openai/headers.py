@@ -9,7 +9,7 @@ from attrs import frozen
 from faultinject.http.message import Headers
 from faultinject.providers.documents import BASE62, HEXADECIMAL, identifier
 from faultinject.providers.gateway import cloudflare_headers, ray_id
-from faultinject.providers.provider import Asked, Failure, Fields, Uniform
+from faultinject.providers.provider import ApiRequest, Failure, Fields, Uniform
 
 _MINUTE_SECONDS = 60.0
 _DAY_SECONDS = 86_400.0
@@ -30,17 +30,17 @@ class RateLimit:
 
     @property
     def remaining(self) -> int:
-        """How much is left."""
+        """How much of it is left."""
         return self.limit - self.used
 
     @property
     def reset_seconds(self) -> float:
-        """After which time nothing of it is used any more."""
+        """The time until it is full again, in seconds."""
         return self.used / self.limit * self.seconds
 
     @property
     def words(self) -> str:
-        """The limit as a refusal has it."""
+        """The limit as the message of a refusal has it."""
         short = f"{self.kind[0]}P{self.period[0]}".upper()
         return (
             f"{self.kind} per {self.period} ({short}): Limit {self.limit}, Used {self.used},"
@@ -50,24 +50,24 @@ class RateLimit:
 
 TOKENS = RateLimit("tokens", "min", _MINUTE_SECONDS, 30_000, 11_159, 11_159)
 REQUESTS = RateLimit("requests", "min", _MINUTE_SECONDS, 500, 1, 1)
-"""The limits of an account from which nothing was taken before the request."""
+"""The limits of an account that has used nothing before the request."""
 
 WAIT_SECONDS = 0.174
-"""After which a refused request may come again if the failure does not say; as captured."""
+"""When a refused request may be sent again, if the failure does not say (from a capture)."""
 _LONGEST_TOKEN_SECONDS = TOKENS.requested / TOKENS.limit * TOKENS.seconds
-"""Longer than this no request waits that fits into a minute's limit at all."""
+"""The longest wait of a request that fits into a minute's limit at all."""
 
 
 def wait_seconds(failure: Failure) -> float:
-    """Return after which time a refused request may come again."""
-    told = failure.retry_after_seconds
-    return WAIT_SECONDS if told is None else told
+    """Return the time until a refused request may be sent again."""
+    wait = failure.retry_after_seconds
+    return WAIT_SECONDS if wait is None else wait
 
 
 def exhausted(failure: Failure) -> RateLimit:
-    """Return the limit that a failure is for, used up so far that one has to wait as it says.
+    """Return the limit that a failure is for, with a use that fits the failure's wait.
 
-    A wait that is too long for a minute's limit is that of a day's; beyond a day the numbers no
+    A wait that is too long for a minute's limit is for a day's limit. Beyond a day the numbers no
     longer agree.
     """
     wait = wait_seconds(failure)
@@ -107,7 +107,7 @@ PROJECT_ID = identifier("proj_", 1, 24, BASE62)
 """An account has one of each, so they are the same in every answer."""
 
 
-def draw_fields(uniform: Uniform, now_seconds: float, asked: Asked) -> Fields:
+def draw_fields(uniform: Uniform, now_seconds: float, request: ApiRequest) -> Fields:
     """Draw what differs from one answer to the next."""
     return Fields(
         now_seconds=now_seconds,
@@ -116,15 +116,15 @@ def draw_fields(uniform: Uniform, now_seconds: float, asked: Asked) -> Fields:
         processing_ms=20 + int(uniform() * 480),
         organization_id=ORGANIZATION_ID,
         project_id=PROJECT_ID,
-        host=asked.host,
-        model=asked.model,
+        host=request.host,
+        model=request.model,
     )
 
 
 def identity_headers(fields: Fields, status: int) -> Headers:
     """Return the headers that captures have; their order is not verified.
 
-    Without a valid key there is no account to be named.
+    Without a valid key there is no account to name.
     """
     account = (
         (b"openai-organization", fields.organization_id.encode()),
@@ -149,14 +149,14 @@ def rate_limit_headers(failure: Failure, fields: Fields) -> Headers:
     if failure.exhausted is not None:
         limit = exhausted(failure)
         limits[limit.kind] = limit
-    told = {
+    values_of = {
         "limit": {kind: str(limit.limit) for kind, limit in limits.items()},
         "remaining": {kind: str(limit.remaining) for kind, limit in limits.items()},
         "reset": {kind: duration(limit.reset_seconds) for kind, limit in limits.items()},
     }
     return tuple(
         (f"x-ratelimit-{what}-{kind}".encode(), value.encode())
-        for what, values in told.items()
+        for what, values in values_of.items()
         for kind, value in values.items()
     )
 

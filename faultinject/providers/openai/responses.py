@@ -22,7 +22,7 @@ from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.sse import SSE
 from faultinject.providers.openai.chat import called
 from faultinject.providers.openai.errors import failure_error
-from faultinject.providers.provider import Asked, Failure, Fields, StreamShape, Uniform, Usage
+from faultinject.providers.provider import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
 
 Document = dict[str, Any]
 
@@ -43,32 +43,36 @@ class _Answer:
         return self.begun | {
             "status": "completed",
             "output": [self.item],
-            "usage": usage(self.asked_tokens, self.said_tokens),
+            "usage": usage(self.input_tokens, self.output_tokens),
         }
 
-    asked_tokens: int = 0
+    input_tokens: int = 0
 
     @property
-    def said_tokens(self) -> int:
-        """The tokens of the answer, nearly enough."""
+    def output_tokens(self) -> int:
+        """The tokens of the answer, approximately."""
         return len(pieces(self.text) if self.call is None else self.call.fragments)
 
 
-def _answer(asked: Asked, fields: Fields, uniform: Uniform, text: str) -> _Answer:
-    call = called(asked)
-    begun = begun_response(asked.model, fields, uniform)
+def _answer(request: ApiRequest, fields: Fields, uniform: Uniform, text: str) -> _Answer:
+    call = called(request)
+    begun = begun_response(request.model, fields, uniform)
     item = _message(text, uniform) if call is None else _function_call(call, uniform)
-    return _Answer(begun, item, text, call, words(asked.get("input")))
+    return _Answer(begun, item, text, call, words(request.get("input")))
 
 
-def minimal_response(asked: Asked, fields: Fields, uniform: Uniform, text: str = TEXT) -> bytes:
+def minimal_response(
+    request: ApiRequest, fields: Fields, uniform: Uniform, text: str = TEXT
+) -> bytes:
     """Return a response that says a text or, if the request lets it, calls a function."""
-    return compact(_answer(asked, fields, uniform, text).finished)
+    return compact(_answer(request, fields, uniform, text).finished)
 
 
-def minimal_stream(asked: Asked, fields: Fields, uniform: Uniform, text: str = TEXT) -> list[bytes]:
+def minimal_stream(
+    request: ApiRequest, fields: Fields, uniform: Uniform, text: str = TEXT
+) -> list[bytes]:
     """Return the same response as a stream; its events are numbered."""
-    answer = _answer(asked, fields, uniform, text)
+    answer = _answer(request, fields, uniform, text)
     inner = _text_events(answer.item, text)
     if answer.call is not None:
         inner = _call_events(answer.item, answer.call)
@@ -92,14 +96,14 @@ def text_part(text: str) -> Document:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
-def usage(asked: int, said: int) -> Document:
-    """Return what a response says of the tokens that it took."""
+def usage(input_tokens: int, output_tokens: int) -> Document:
+    """Return the usage part of a response."""
     return {
-        "input_tokens": asked,
+        "input_tokens": input_tokens,
         "input_tokens_details": {"cached_tokens": 0},
-        "output_tokens": said,
+        "output_tokens": output_tokens,
         "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": asked + said,
+        "total_tokens": input_tokens + output_tokens,
     }
 
 
@@ -183,11 +187,11 @@ class _OpenItem:
     item: Document
     content_index: int | None = None
     """Of the text that was begun in it."""
-    said: list[str] = field(factory=list)
+    deltas: list[str] = field(factory=list)
 
     def closing(self) -> list[tuple[str, Document]]:
         """Return the events that end it unfinished, and leave it so in `item`."""
-        text = "".join(self.said)
+        text = "".join(self.deltas)
         at = {"item_id": self.item.get("id"), "output_index": self.index}
         events: list[tuple[str, Document]] = []
         self.item = self.item | {"status": "incomplete"}
@@ -254,7 +258,7 @@ class ResponsesProgress:
         elif kind in (_TEXT_DELTA, _CALL_DELTA):
             self._deltas += 1
             if self._keep(size):
-                opened.said.append(str(document.get("delta")))
+                opened.deltas.append(str(document.get("delta")))
 
     def _keep(self, size: int) -> bool:
         self._kept_bytes += size
@@ -286,14 +290,14 @@ class ResponsesProgress:
         if not isinstance(begun, dict):
             begun = begun_response(fields.model, fields, uniform)
         code = error["code"] or error["type"]
-        told = {"code": code, "message": error["message"]}
-        response = begun | {"status": "failed", "error": told}
+        response_error = {"code": code, "message": error["message"]}
+        response = begun | {"status": "failed", "error": response_error}
         return numbered("response.failed", number, {"response": response})
 
     def end_early(self, uniform: Uniform) -> list[bytes]:
         """Return the end of a response that reached its ``max_output_tokens``.
 
-        The prompt's tokens are not known here and are told as 0. That a begun call of a function
+        The prompt's tokens are unknown here and given as 0. That a begun call of a function
         gets its ``done`` events is not verified.
         """
         del uniform

@@ -14,7 +14,7 @@ from faultinject.faults.build import BuiltFaults, ResponseInfo, build_faults
 from faultinject.faults.transform import Act, Received
 from faultinject.http.message import End
 from faultinject.providers.anthropic import api
-from faultinject.providers.provider import Asked, Provider
+from faultinject.providers.provider import ApiRequest, Provider
 from faultinject.rules.draws import Draws
 
 
@@ -27,7 +27,7 @@ def answer(
     provider: Provider = api.PROVIDER, path: str = "/v1/messages", *, encoded: bool = False
 ) -> ResponseInfo:
     """Return what is known of a stream."""
-    fields = provider.draw_fields(numbers("fields"), 1_800_000_000.0, Asked(path))
+    fields = provider.draw_fields(numbers("fields"), 1_800_000_000.0, ApiRequest(path))
     fields = evolve(fields, request_id="req_x")
     return ResponseInfo(provider, provider.shape_of(path).stream, encoded, fields, numbers)
 

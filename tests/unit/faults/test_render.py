@@ -12,7 +12,7 @@ from faultinject.faults.render import render_proxy_reply, render_reply
 from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.http.message import find_header
 from faultinject.providers.anthropic import api
-from faultinject.providers.provider import Asked, Fields
+from faultinject.providers.provider import ApiRequest, Fields
 from faultinject.rules.draws import Draws
 
 NOW = 1_800_000_000.0
@@ -21,7 +21,7 @@ NOW = 1_800_000_000.0
 def fields(**changes: Any) -> Fields:
     """Return what is drawn for an answer."""
     uniform = Draws(1, "x", 1).uniform
-    drawn = api.PROVIDER.draw_fields(uniform, NOW, Asked("/v1/messages"))
+    drawn = api.PROVIDER.draw_fields(uniform, NOW, ApiRequest("/v1/messages"))
     return evolve(drawn, request_id="req_1", **changes)
 
 

@@ -13,7 +13,14 @@ from typing import Any
 from faultinject.http.message import Headers
 from faultinject.providers import gateway
 from faultinject.providers.known import PROVIDERS
-from faultinject.providers.provider import Asked, ErrorPage, Failure, Provider, Shape, StreamShape
+from faultinject.providers.provider import (
+    ApiRequest,
+    ErrorPage,
+    Failure,
+    Provider,
+    Shape,
+    StreamShape,
+)
 from tests.unit.providers.support import MESSAGES, SCHEMA, fields_of, passed, uniform
 
 FOLDER = Path(__file__).parent / "golden"
@@ -67,7 +74,7 @@ def shown(data: bytes) -> str:
     return text if text.endswith("\n") else text + "␃\n"
 
 
-def asked_of(provider: Provider, path: str, *, tools: bool = False) -> Asked:
+def asked_of(provider: Provider, path: str, *, tools: bool = False) -> ApiRequest:
     """Return a request."""
     shape = shape_at(provider, path).name
     document = {"model": _MODEL, **_REQUESTS.get(shape, {"messages": MESSAGES})}
@@ -77,7 +84,7 @@ def asked_of(provider: Provider, path: str, *, tools: bool = False) -> Asked:
         document["tools"] = [_TOOLS[shape]]
     host = provider.hosts[0] if provider.hosts else "api.example.com"
     path, _, query = path.partition("?")
-    return provider.asked(path, document, host, query)
+    return provider.api_request(path, document, host, query)
 
 
 def shape_at(provider: Provider, path: str) -> Shape:
@@ -87,7 +94,7 @@ def shape_at(provider: Provider, path: str) -> Shape:
 
 def stream_at(provider: Provider, path: str) -> StreamShape:
     """Return the form of stream that a path with its query asks for."""
-    return shape_at(provider, path).stream_asked(asked_of(provider, path))
+    return shape_at(provider, path).requested_stream(asked_of(provider, path))
 
 
 def heading(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from faultinject.providers.framing import Framing, StreamEvent
 from faultinject.providers.framing.json_array import JSON_ARRAY
 from faultinject.providers.framing.sse import SSE
-from faultinject.providers.provider import Asked, Fields, Progress, Provider, Uniform
+from faultinject.providers.provider import ApiRequest, Fields, Progress, Provider, Uniform
 
 NOW_SECONDS = 1754179200.25  # 2025-08-03T00:00:00.25Z
 SCHEMA = {
@@ -24,9 +24,9 @@ def uniform(seed: int = 1) -> Uniform:
     return Random(seed).random
 
 
-def fields_of(provider: Provider, asked: Asked | None = None) -> Fields:
+def fields_of(provider: Provider, asked: ApiRequest | None = None) -> Fields:
     """Return the fields of an answer."""
-    return provider.draw_fields(uniform(), NOW_SECONDS, asked or Asked("/"))
+    return provider.draw_fields(uniform(), NOW_SECONDS, asked or ApiRequest("/"))
 
 
 def events_of(*pieces: bytes, framing: Framing = SSE) -> list[StreamEvent]:

@@ -12,7 +12,7 @@ from faultinject.providers.anthropic.api import PROVIDER
 from faultinject.providers.anthropic.messages import PING, padded
 from faultinject.providers.anthropic.stream import STREAM
 from faultinject.providers.framing import StreamEvent
-from faultinject.providers.provider import Asked, Usage
+from faultinject.providers.provider import ApiRequest, Usage
 from tests.unit.providers.support import (
     MESSAGES,
     SCHEMA,
@@ -28,7 +28,7 @@ TOOL = {"name": "weather", "input_schema": SCHEMA}
 
 def minimal(seed: int = 1, **more: Any) -> list[bytes]:
     """Return the smallest stream for a request."""
-    asked = Asked("/v1/messages", {"model": "m", "messages": MESSAGES} | more)
+    asked = ApiRequest("/v1/messages", {"model": "m", "messages": MESSAGES} | more)
     return STREAM.minimal(asked, fields_of(PROVIDER), uniform(seed))
 
 
@@ -107,7 +107,7 @@ def test_a_call_of_a_tool() -> None:
 def test_when_no_tool_is_called(more: dict[str, Any]) -> None:
     """It is a text then, whole as streamed."""
     assert set(delta_types(*minimal(**more))) == {"text_delta"}
-    asked = Asked("/v1/messages", {"messages": MESSAGES} | more)
+    asked = ApiRequest("/v1/messages", {"messages": MESSAGES} | more)
     whole = json.loads(
         PROVIDER.shape_of(asked.path).minimal_response(asked, fields_of(PROVIDER), uniform())
     )

@@ -24,7 +24,7 @@ from faultinject.providers.documents import (
     tool_call,
     words,
 )
-from faultinject.providers.provider import Asked, Usage
+from faultinject.providers.provider import ApiRequest, Usage
 from tests.unit.providers.support import fields_of
 
 JSON = st.recursive(
@@ -165,4 +165,4 @@ def test_arguments_that_nobody_described(schema: Any) -> None:
 )
 def test_whether_a_call_is_demanded(choice: Any, demands: bool) -> None:
     """In the words of either API."""
-    assert requires_tool_call(Asked("/", {"tool_choice": choice})) is demands
+    assert requires_tool_call(ApiRequest("/", {"tool_choice": choice})) is demands

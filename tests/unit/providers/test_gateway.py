@@ -6,10 +6,10 @@ import json
 
 from faultinject.providers.anthropic import api
 from faultinject.providers.gateway import PAGES, timestamp
-from faultinject.providers.provider import Asked
+from faultinject.providers.provider import ApiRequest
 from tests.unit.providers.support import fields_of
 
-FIELDS = fields_of(api.PROVIDER, Asked("/v1/messages", None, "api.anthropic.com"))
+FIELDS = fields_of(api.PROVIDER, ApiRequest("/v1/messages", None, "api.anthropic.com"))
 
 
 def body(name: str) -> bytes:

@@ -11,10 +11,10 @@ from attrs import evolve
 
 from faultinject.providers.openai import PROVIDER
 from faultinject.providers.openai.headers import duration, exhausted
-from faultinject.providers.provider import FAKE_MODEL, Asked, Failure, Usage
+from faultinject.providers.provider import FAKE_MODEL, ApiRequest, Failure, Usage
 from tests.unit.providers.support import MESSAGES, fields_of, uniform
 
-FIELDS = fields_of(PROVIDER, Asked("/v1/chat/completions", {"model": "gpt-4.1"}))
+FIELDS = fields_of(PROVIDER, ApiRequest("/v1/chat/completions", {"model": "gpt-4.1"}))
 
 
 def error(failure: Failure) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def test_times_to_wait() -> None:
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
 def test_usage(path: str) -> None:
     """Both ways to say it are read."""
-    asked = Asked(path, {"messages": MESSAGES, "input": MESSAGES})
+    asked = ApiRequest(path, {"messages": MESSAGES, "input": MESSAGES})
     raw = PROVIDER.shape_of(asked.path).minimal_response(asked, FIELDS, uniform())
     assert PROVIDER.shape_of(asked.path).usage(json.loads(raw)) == Usage(5, 16)
 

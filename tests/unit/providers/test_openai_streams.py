@@ -13,7 +13,7 @@ from faultinject.providers.framing.sse import encode
 from faultinject.providers.openai import PROVIDER, chat, responses
 from faultinject.providers.openai.chat import called
 from faultinject.providers.openai.responses import KEPT_BYTES, numbered
-from faultinject.providers.provider import Asked, Failure, Progress, StreamShape, Usage
+from faultinject.providers.provider import ApiRequest, Failure, Progress, StreamShape, Usage
 from tests.unit.providers.support import (
     MESSAGES,
     SCHEMA,
@@ -32,7 +32,7 @@ ARGUMENTS = {"city": "example", "days": 1}
 
 def minimal(shape: StreamShape, **document: Any) -> list[bytes]:
     """Return the smallest stream for a request."""
-    asked = Asked("", {"model": "m", "messages": MESSAGES, "input": "How are you?"} | document)
+    asked = ApiRequest("", {"model": "m", "messages": MESSAGES, "input": "How are you?"} | document)
     return shape.minimal(asked, FIELDS, uniform())
 
 
@@ -51,7 +51,7 @@ def test_which_function_is_called(tool: dict[str, Any]) -> None:
     both = {"tools": [{"type": "web_search"}, tool, other]}
 
     def name(**more: Any) -> str | None:
-        call = called(Asked("", both | more))
+        call = called(ApiRequest("", both | more))
         return None if call is None else call.name
 
     assert name() == "weather"

@@ -17,7 +17,7 @@ from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.sse import SSE
 from faultinject.providers.known import PROVIDERS, kind_of, provider_for, provider_named
 from faultinject.providers.provider import (
-    Asked,
+    ApiRequest,
     Failure,
     Provider,
     Usage,
@@ -188,7 +188,7 @@ def test_streams_of_other_paths_are_plain(provider: Provider) -> None:
 @pytest.mark.parametrize("document", [None, [], "text", {"model": 5, "stream": 1}])
 def test_a_request_that_says_nothing(document: object) -> None:
     """There are a model's name and an answer for it all the same."""
-    asked = Asked("/", document)
+    asked = ApiRequest("/", document)
     assert asked.model == "fake-model"
     assert not asked.stream
     for provider in PROVIDERS:
@@ -201,13 +201,13 @@ def test_a_request_that_says_nothing(document: object) -> None:
 
 def test_a_models_name_of_any_length() -> None:
     """One that is too long is not repeated: a stream may have it in each event."""
-    assert Asked("/", {"model": "m" * 1000}).model == "m" * 1000
-    assert Asked("/", {"model": "m" * 1001}).model == "fake-model"
+    assert ApiRequest("/", {"model": "m" * 1000}).model == "m" * 1000
+    assert ApiRequest("/", {"model": "m" * 1001}).model == "fake-model"
 
 
 def test_a_request_that_says_something() -> None:
     """It names its model and wants a stream."""
-    asked = Asked("/", {"model": "m", "stream": True})
+    asked = ApiRequest("/", {"model": "m", "stream": True})
     assert (asked.model, asked.stream) == ("m", True)
 
 
@@ -295,7 +295,7 @@ def test_fields_take_the_same_draws(provider: Provider) -> None:
             drawn += 1
             return 0.5
 
-        provider.draw_fields(count, NOW_SECONDS, Asked("/", document))
+        provider.draw_fields(count, NOW_SECONDS, ApiRequest("/", document))
         counts.add(drawn)
     assert len(counts) == 1
 
@@ -457,7 +457,7 @@ def test_streams_of_forms_that_are_not_known(
 ) -> None:
     """They are told by their media type."""
     provider = provider_for("api.example.com", path)
-    shape, asked = provider.shape_of(path), provider.asked(path, {}, "api.example.com")
+    shape, asked = provider.shape_of(path), provider.api_request(path, {}, "api.example.com")
     head = ResponseHead(status, b"", ((b"Content-Type", kind.encode()),))
     assert shape.unknown_stream(head, asked) == unknown
     assert shape.unknown_stream(ResponseHead(200, b"", ()), asked) is None

@@ -23,7 +23,7 @@ from faultinject.providers.documents import compact, requires_tool_call, words
 from faultinject.providers.known import provider_for
 from faultinject.providers.openai import PROVIDER as OPENAI
 from faultinject.providers.openai import chat, responses
-from faultinject.providers.provider import Asked, Failure, Fields, Provider, Uniform
+from faultinject.providers.provider import ApiRequest, Failure, Fields, Provider, Uniform
 from faultinject.proxy.upstream.fake.agent_loop import tool_to_call
 
 MODEL = "fake-model"
@@ -127,8 +127,8 @@ class FakeEndpoint:
     """A path of the fake API: which provider it belongs to, and how it makes responses."""
 
     provider: Provider
-    whole: Callable[[Asked, Fields, Uniform, str], bytes]
-    streamed: Callable[[Asked, Fields, Uniform, str], list[bytes]]
+    whole: Callable[[ApiRequest, Fields, Uniform, str], bytes]
+    streamed: Callable[[ApiRequest, Fields, Uniform, str], list[bytes]]
 
     def respond(
         self, request: dict[str, Any], fields: Fields, uniform: Uniform, text: str
@@ -137,12 +137,12 @@ class FakeEndpoint:
 
         If the request does not demand a call, `tool_to_call` chooses a harmless tool, or none.
         """
-        asked = Asked("", request)
-        if not requires_tool_call(asked):
-            asked = Asked("", request | {"tools": tool_to_call(request)})
-        if asked.stream:
-            return EventStreamResponse(tuple(self.streamed(asked, fields, uniform, text)))
-        return JsonResponse(self.whole(asked, fields, uniform, text))
+        api_request = ApiRequest("", request)
+        if not requires_tool_call(api_request):
+            api_request = ApiRequest("", request | {"tools": tool_to_call(request)})
+        if api_request.stream:
+            return EventStreamResponse(tuple(self.streamed(api_request, fields, uniform, text)))
+        return JsonResponse(self.whole(api_request, fields, uniform, text))
 
     def error(self, status: int, message: str, fields: Fields) -> JsonResponse:
         """Return an error document in the provider's words."""
@@ -159,7 +159,7 @@ class CountTokensEndpoint(FakeEndpoint):
     ) -> FakeResponse:
         """Answer with their number, nearly enough."""
         return JsonResponse(
-            self.whole(Asked("/v1/messages/count_tokens", request), fields, uniform, text)
+            self.whole(ApiRequest("/v1/messages/count_tokens", request), fields, uniform, text)
         )
 
 
@@ -173,7 +173,7 @@ class EmbeddingsEndpoint(FakeEndpoint):
         """Return vectors, or an error if the input is not valid."""
         del uniform, text
         try:
-            return JsonResponse(embeddings(request, Asked("", request).model))
+            return JsonResponse(embeddings(request, ApiRequest("", request).model))
         except ValueError as error:
             return self.error(400, str(error), fields)
 

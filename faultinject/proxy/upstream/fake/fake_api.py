@@ -26,7 +26,7 @@ from faultinject.http.message import End, Headers, RequestHead, ResponseHead
 from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.net.streams import CloseMode, close
 from faultinject.providers.anthropic.errors import reason_phrase
-from faultinject.providers.provider import Asked, Fields, Uniform
+from faultinject.providers.provider import ApiRequest, Fields, Uniform
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.fake.fake_answer import (
     DEFAULT_ENDPOINT,
@@ -125,7 +125,7 @@ class FakeApi:
         """Count a request; its number decides the random values in its response."""
         self.request_count += 1
         uniform = Draws(0, "fake API", self.request_count).uniform
-        fields = endpoint.provider.draw_fields(uniform, time.time(), Asked(""))
+        fields = endpoint.provider.draw_fields(uniform, time.time(), ApiRequest(""))
         return _Exchange(client, endpoint, request or _UNREADABLE, fields, uniform)
 
 
