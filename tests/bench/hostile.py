@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 
 from faultinject.faults.stream.edit import EditingEvents, drop
 from faultinject.http.coding import content_codings, decoded
-from faultinject.http.h1.machine import ClientMachine, ServerMachine
+from faultinject.http.h1.roles import ClientMachine, ServerMachine
 from faultinject.http.message import RequestHead, header_tokens
 from faultinject.matchers import AnyOf, Glob, JsonPath, Present
 from faultinject.providers.framing.sse import SseDecoder

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import cast
 
 import trio
 
 from faultinject.errors import ClientGoneError, ClientProtocolError, PeerError, UpstreamError
 from faultinject.http.h1.incoming import MessageError
-from faultinject.http.h1.machine import ClientMachine, Machine, ServerMachine
+from faultinject.http.h1.machine import Machine
+from faultinject.http.h1.roles import ClientMachine, ServerMachine
 from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.net.streams import half_close, has_arrived, was_reset, was_truncated
 
@@ -61,7 +61,8 @@ class HttpConnection:
             return parts
         while (part := self._next_part()) is not None:
             parts.append(part)
-            if isinstance(part, End):
+            parts += self._machine.take_ready()
+            if isinstance(parts[-1], End):
                 break
         if parts:
             self._line_ends_by = math.inf
@@ -232,7 +233,8 @@ class ClientConnection(HttpConnection):
 
     def buffered_request(self) -> RequestHead | None:
         """Return the next request's head if it has arrived. Raises `ClientProtocolError`."""
-        return cast("RequestHead | None", self._next_part())
+        part = self._next_part()
+        return part if isinstance(part, RequestHead) else None
 
     async def receive_request(self) -> RequestHead | None:
         """Wait for the next request's head; None if the client ends its side before one begins.

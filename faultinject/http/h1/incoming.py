@@ -17,7 +17,9 @@ from attrs import evolve
 from faultinject.http.message import Head, Headers, RequestHead, ResponseHead, SpacedValue
 
 _END = re.compile(rb"\n\r?\n")
-_SIZE = re.compile(rb"[0-9A-Fa-f]{1,20}")
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,20})[ \t]*(?:;[^\n]*)?\r\n")  # RFC 9112 section 7.1.1
+_PIECES = 64
+"""So many chunks are returned at once."""
 _NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _SPACE_BEFORE_COLON = re.compile(rb"^(" + _NAME + rb")[ \t]++:", re.MULTILINE)
 
@@ -42,6 +44,20 @@ class _Next(Enum):
     CHUNK_END = auto()
     TRAILERS = auto()
     NOTHING = auto()  # the message is over, and what follows is another
+
+
+def cut(buffer: bytearray, size: int) -> bytes:
+    """Take so many bytes out of a buffer that has them."""
+    if size == len(buffer):  # mostly: a piece of a body is copied once, not twice
+        piece = bytes(buffer)
+        buffer.clear()
+    else:
+        piece = bytes(buffer[:size])
+        del buffer[:size]
+    return piece
+
+
+_OF_CHUNKS = (_Next.LINE, _Next.CHUNK, _Next.CHUNK_END)
 
 
 class Incoming:
@@ -76,6 +92,10 @@ class Incoming:
             self._next = _Next.LINE if head.chunked and not bodyless else _Next.BODY
         return head
 
+    def go_on(self) -> None:
+        """Say that h11 was told of a head, whose body of a known length comes next."""
+        self._next = _Next.BODY
+
     def end(self) -> None:
         """Note that the message is over. What follows waits."""
         self._next = _Next.NOTHING
@@ -90,7 +110,9 @@ class Incoming:
             return True
         if not at_eof or self._eof_passed:
             return False
-        if self._next is not _Next.NOTHING and self.buffer:
+        if self._next in _OF_CHUNKS or self._next is _Next.TRAILERS:
+            self.buffer.clear()  # h11 knows of no chunk: it misses the last
+        elif self._next is not _Next.NOTHING and self.buffer:
             h11_receives(self._cut(len(self.buffer)))
         if self.buffer:  # there is a next request
             return False
@@ -102,11 +124,12 @@ class Incoming:
         """Return what h11 can read now; nothing if more must arrive first."""
         if self._next is _Next.HEAD:
             return self._section()
-        if self._next is _Next.NOTHING:
-            return b""
         if self._next is _Next.BODY:
             return self._cut(len(self.buffer))
-        return self._chunks()
+        if self._next is _Next.TRAILERS and (section := self._section()):
+            self.end()
+            return b"0\r\n" + section  # as if there had been no other chunk
+        return b""
 
     def as_written(self, headers: Headers) -> Headers:
         """Return headers that h11 has just read with the blanks and case of their lines.
@@ -123,14 +146,8 @@ class Incoming:
         )
 
     def _cut(self, size: int) -> bytes:
-        if size == len(self.buffer):  # the usual case, which copies once instead of twice
-            piece = bytes(self.buffer)
-            self.buffer.clear()
-        else:
-            piece = bytes(self.buffer[:size])
-            del self.buffer[:size]
         self._searched = 0
-        return piece
+        return cut(self.buffer, size)
 
     def _check_size(self, size: int) -> None:
         if size > self._head_bytes:
@@ -170,60 +187,60 @@ class Incoming:
 
     # Chunks
 
-    def _chunks(self) -> bytes:
-        """Return the chunks that have arrived. Those before an error are read first."""
+    def chunks(self) -> list[bytes]:
+        """Return what has come of the data of chunks; nothing if the body is not of chunks.
+
+        What is good is returned before the error behind it is raised (`MessageError`).
+        """
         if self._failure is not None:
             raise self._failure
         pieces: list[bytes] = []
+        place = 0
         try:
-            pieces.extend(iter(self._piece_of_chunks, b""))
+            while self._next in _OF_CHUNKS and len(pieces) < _PIECES:
+                before, place = place, self._chunk(place, pieces)
+                if place == before:
+                    break
         except MessageError as error:
             self._failure = error
             if not pieces:
                 raise
-        return b"".join(pieces)
+        del self.buffer[:place]
+        self._searched = max(0, self._searched - place)
+        return pieces
 
-    def _piece_of_chunks(self) -> bytes:
-        match self._next:
-            case _Next.LINE:
-                return self._line()
-            case _Next.CHUNK:
-                piece = self._cut(min(self._left, len(self.buffer)))
+    def _chunk(self, place: int, pieces: list[bytes]) -> int:
+        """Read a part of a chunk at a place of the buffer; return the place behind it."""
+        if self._next is _Next.LINE:
+            return self._line(place)
+        if self._next is _Next.CHUNK:
+            piece = bytes(self.buffer[place : place + self._left])
+            if piece:
+                pieces.append(piece)
                 self._left -= len(piece)
-                if not self._left:
-                    self._next = _Next.CHUNK_END
-                return piece
-            case _Next.CHUNK_END:
-                return self._chunk_end()
-            case _Next.TRAILERS:
-                if section := self._section():
-                    self.end()
-                return section
-            case _:
-                return b""
-
-    def _line(self) -> bytes:
-        """Return a chunk's line without its extension, which h11 rejects or reads slowly."""
-        size = self.buffer.find(b"\n", self._searched) + 1
-        self._check_size(size or len(self.buffer))
-        if not size:
-            self._searched = len(self.buffer)
-            return b""
-        line = self._cut(size)
-        word = line.partition(b";")[0].rstrip(b" \t\r\n")  # RFC 9112 section 7.1.1: BWS
-        if not line.endswith(b"\r\n") or not _SIZE.fullmatch(word):
-            raise MessageError("the line before a chunk is malformed")
-        self._left = int(word, 16)
-        self._next = _Next.CHUNK if self._left else _Next.TRAILERS
-        return word + b"\r\n"
-
-    def _chunk_end(self) -> bytes:
-        if not b"\r\n".startswith(self.buffer[:2]):
+            if not self._left:
+                self._next = _Next.CHUNK_END
+            return place + len(piece)
+        end = self.buffer[place : place + 2]
+        if not b"\r\n".startswith(end):
             raise MessageError("a chunk is longer than it says")
-        if len(self.buffer) < 2:
-            return b""
+        if len(end) < 2:
+            return place
         self._next = _Next.LINE
-        return self._cut(2)
+        return place + 2
+
+    def _line(self, place: int) -> int:
+        """Read the line before a chunk."""
+        end = self.buffer.find(b"\n", max(place, self._searched)) + 1
+        self._check_size((end or len(self.buffer)) - place)
+        if not end:
+            self._searched = len(self.buffer)
+            return place
+        if (line := _CHUNK_LINE.fullmatch(self.buffer, place, end)) is None:
+            raise MessageError("the line before a chunk is malformed")
+        self._left = int(line[1], 16)
+        self._next = _Next.CHUNK if self._left else _Next.TRAILERS
+        return end
 
 
 def _as_written(name: bytes, value: bytes, line: bytes) -> bytes:

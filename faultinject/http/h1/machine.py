@@ -1,13 +1,14 @@
-"""The state of an HTTP/1.1 connection: bytes to parts and parts to bytes, in both roles.
+"""The state of an HTTP/1.1 connection: bytes to parts and parts to bytes.
 
 h11 checks what comes in and keeps the state of both directions. What goes out is written here, from
 the sender's own head and in its own framing, because h11 changes the order and case of some headers
 and turns a close-delimited body into a chunked one. h11 gets it all the same, so that a message
 that breaks the protocol cannot be sent.
 
-A request and its answer that are both complete and plain (`faultinject.http.h1.plain`) leave no
-state behind, so they do without h11. As soon as one of the two is not, h11 gets what went before
-and handles the rest of the pair: then it is *engaged*.
+A request and its answer whose heads are plain (`faultinject.http.h1.plain`) do without h11: their
+bodies are counted here. As soon as one of the two is not plain, or the answer comes before the
+request's end, h11 gets to know how far the request is and handles the rest of the pair: then it is
+*engaged*.
 
 This module does no I/O.
 """
@@ -29,15 +30,11 @@ from faultinject.http.h1.h11_events import (
     last_chunk,
     raw,
     reason_of,
-    request_event,
-    response_event,
-    unframed,
 )
-from faultinject.http.h1.incoming import Incoming, MessageError
+from faultinject.http.h1.incoming import Incoming, MessageError, cut
 from faultinject.http.message import End, Part, RequestHead, ResponseHead, body_size
 
-_OWES = (h11.SEND_BODY, h11.SWITCHED_PROTOCOL)
-"""States of a side that has more to send, or may have."""
+_END = End()
 
 
 class Machine:
@@ -55,8 +52,13 @@ class Machine:
         self._engaged = False
         self._buffer = bytearray()  # bytes that have arrived and were not read
         self._failure: MessageError | None = None
-        self._ready: list[Part] = []  # parts of a complete message that were not returned yet
-        self._pair_is_over = False  # both messages of a pair were complete and plain, and are over
+        self._ready: list[Part] = []  # parts that have been read and were not returned yet
+        # Of a pair of plain messages, as long as h11 is not engaged:
+        self._method: bytes | None = None  # the request's; None before there is one
+        self._to_come = 0  # bytes of the peer's body
+        self._to_send: int | None = 0  # bytes of our body; None if it goes out in chunks
+        self._sending = False  # our message has begun and not ended
+        self._pair_is_over = False
         self._sending_chunks = False
 
     @cached_property
@@ -89,10 +91,10 @@ class Machine:
             return self._part_by_h11()
         if not self._buffer and not self.at_eof:
             return None
-        return self._first_part()
+        return self._piece() if self._to_come else self._first_part()
 
     def take_ready(self) -> list[Part]:
-        """Return the parts that are left of a complete message; mostly none."""
+        """Return the parts that were read after the part that was returned last."""
         ready, self._ready = self._ready, []
         return ready
 
@@ -100,18 +102,41 @@ class Machine:
         """Return the head of a new message. h11 is not engaged, and bytes or the end are there."""
         raise NotImplementedError
 
-    def _take_whole(self, message: plain.PlainMessage) -> Part:
+    def _begin(self, message: plain.PlainHead[RequestHead] | plain.PlainHead[ResponseHead]) -> Part:
+        """Take a plain head out of the buffer, and return it."""
         del self._buffer[: message.size]
-        self.body_bytes_received = message.body_bytes
-        head, *self._ready = message.parts
-        return head
+        self._to_come = message.body_bytes
+        if not self._to_come:
+            self._end_plain()
+        return message.head
+
+    def _piece(self) -> bytes:
+        """Return what has come of a plain body."""
+        if not self._buffer:
+            raise MessageError("it ended within its body")
+        piece = cut(self._buffer, min(self._to_come, len(self._buffer)))
+        self._to_come -= len(piece)
+        self.body_bytes_received += len(piece)
+        if not self._to_come:
+            self._end_plain()
+        return piece
+
+    def _end_plain(self) -> None:
+        """Note that a plain message of the peer's has been read to its end."""
+        self._ready.append(_END)
 
     def _hand_to_h11(self) -> None:
-        """Leave the current pair of messages to h11, which gets what went before."""
+        """Leave the current pair of messages to h11, which gets to know how far the request is."""
         self._engaged = True
-        self._replay_to_h11()
+        if self._method is not None:
+            self._tell_h11(self._method)
+        self._to_come = 0
 
-    def _replay_to_h11(self) -> None:
+    def _tell_h11(self, method: bytes) -> None:
+        """Have h11 know of a plain request of that method as far as it has come.
+
+        So that it counts as well as we do, it gets one that has the rest as its length.
+        """
         raise NotImplementedError
 
     def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
@@ -131,6 +156,10 @@ class Machine:
         return event
 
     def _part_by_h11(self) -> Part | None:
+        if pieces := self._incoming.chunks():
+            self.body_bytes_received += body_size(pieces)
+            self._ready.extend(pieces[1:])
+            return pieces[0]
         match event := self._next_event():
             case h11.NEED_DATA | h11.PAUSED | h11.ConnectionClosed():
                 return None
@@ -165,7 +194,7 @@ class Machine:
     def within_message(self) -> bool:
         """Whether a message has begun to arrive, as far as is known, and has not ended."""
         if not self._engaged:
-            return bool(self._buffer)
+            return bool(self._buffer) or self._to_come > 0
         return self._h11.their_state is h11.SEND_BODY or self.has_unread
 
     # To the peer
@@ -178,16 +207,51 @@ class Machine:
         if self._pair_is_over:
             raise h11.LocalProtocolError("both messages are over, and no next one has begun")
         if not self._engaged:
-            if (data := self._written_whole(parts)) is not None:
-                self.body_bytes_sent = body_size(parts)
+            if (data := self._written_plain(parts)) is not None:
+                self.body_bytes_sent += body_size(parts)
                 return data
             self._hand_to_h11()
         self.body_bytes_sent += body_size(parts)
         return b"".join(self._written_by_h11(parts))
 
-    def _written_whole(self, parts: tuple[Part, ...]) -> bytes | None:
-        """Return the bytes of the parts if they are a complete, plain message, allowed now."""
+    def _written_plain(self, parts: tuple[Part, ...]) -> bytes | None:
+        """Return the bytes of the parts if they are of a plain message that is due."""
+        if self._sending:
+            if (data := self._with_body([], self._to_send, parts)) is None:
+                raise h11.LocalProtocolError("the body is not as long as its head says")
+            return data
+        if not parts or (begun := self._plain_head(parts[0])) is None:
+            return None
+        head, length = begun
+        return self._with_body([head], length, parts[1:])
+
+    def _plain_head(self, head: Part) -> tuple[bytes, int | None] | None:
+        """Return the bytes of a plain head that is due, and its body's length (None: chunks)."""
         raise NotImplementedError
+
+    def _with_body(
+        self, pieces: list[bytes], left: int | None, parts: tuple[Part, ...]
+    ) -> bytes | None:
+        """Return what goes out, if the parts are of a body of which so many bytes are left.
+
+        With ``left`` None it goes out in chunks.
+        """
+        end = parts[-1] if parts else None
+        for part in parts[:-1] if isinstance(end, End) else parts:
+            if not isinstance(part, bytes):
+                return None
+            if left is None and part:
+                pieces.append(chunk(part))
+            elif left is not None:
+                pieces.append(part)
+                left -= len(part)
+        if left is None and isinstance(end, End):
+            end_event(end)  # h11 looks at the trailers
+            pieces.append(last_chunk(end.trailers))
+        elif left is not None and (left < 0 or (left and isinstance(end, End))):
+            return None
+        self._to_send, self._sending = left, not isinstance(end, End)
+        return b"".join(pieces)
 
     def _written_by_h11(self, parts: tuple[Part, ...]) -> Iterator[bytes]:
         for part in parts:
@@ -224,174 +288,9 @@ class Machine:
             self.__dict__.pop("_incoming", None)
         elif not self._pair_is_over:
             return False
-        self._pair_is_over = False
+        self._pair_is_over = self._sending = False
+        self._method = None
+        self._to_come = 0
         self._ready.clear()  # a body that nobody asked for
         self.body_bytes_received = self.body_bytes_sent = 0
         return True
-
-
-class ServerMachine(Machine):
-    """The server's side."""
-
-    _OUR_ROLE = h11.SERVER
-    _request: bytes | None = None
-    """The bytes of a complete, plain request that waits for its answer."""
-    _last = False
-    """Whether no request may follow, whatever its headers say."""
-    _line_skipped = False
-    """Whether an empty line before the request was skipped. One is allowed."""
-
-    @property
-    def waits_for_continue(self) -> bool:
-        """Whether the client holds its body back until a 100 (RFC 9110 section 10.1.1).
-
-        A final answer in place of the 100 ends this: next comes the body, or the end.
-        """
-        return self._engaged and bool(self._h11.they_are_waiting_for_100_continue)
-
-    @property
-    def is_last_request(self) -> bool:
-        """Whether the current request is the client's last, because it says so, or is HTTP/1.0."""
-        return self._engaged and self._h11.their_state is h11.MUST_CLOSE
-
-    @property
-    def request_ended(self) -> bool:
-        """Whether the request has been returned to its end."""
-        if self._ready:
-            return False
-        if not self._engaged:
-            return self._request is not None
-        return self._h11.their_state not in (h11.IDLE, h11.SEND_BODY)
-
-    @property
-    def response_started(self) -> bool:
-        """Whether a response to the current request has begun, so that no other can."""
-        if not self._engaged:
-            return self._pair_is_over
-        return self._h11.our_state not in (h11.IDLE, h11.SEND_RESPONSE)
-
-    def next_cycle(self) -> bool:
-        """Get ready for the next request; see the base class."""
-        if self._last or not super().next_cycle():
-            return False
-        self._request = None
-        self._line_skipped = False
-        return True
-
-    def _first_part(self) -> Part | None:
-        if self._request is not None:
-            return None  # the next request waits until this one is answered
-        if (message := plain.read_request(self._buffer, self._head_bytes)) is None:
-            if self._buffer.startswith(b"\r") and not self._line_skipped:
-                return self._without_empty_line()
-            self._hand_to_h11()
-            return self._part_by_h11()
-        self._request = bytes(self._buffer[: message.size])
-        return self._take_whole(message)
-
-    def _without_empty_line(self) -> Part | None:
-        """Return the head after an empty line, which some clients send after a body.
-
-        A server should ignore at least one (RFC 9112 section 2.2).
-        """
-        if self._buffer == b"\r" and not self.at_eof:
-            return None
-        self._line_skipped = True
-        if self._buffer.startswith(b"\r\n"):
-            del self._buffer[:2]
-        return self.next_part()
-
-    def _part_by_h11(self) -> Part | None:
-        part = super()._part_by_h11()
-        if isinstance(part, RequestHead):
-            if not part.http_version.startswith(b"1."):
-                version = part.http_version.decode()
-                raise MessageError(f"HTTP/{version} is not supported, HTTP/1.1 is", 505)
-            if part.http_version == b"1.0" and part.chunked:
-                # An origin may not know chunks in HTTP/1.0, and read the body as the next request
-                # (RFC 9112 section 6.1: its framing is faulty).
-                raise MessageError("HTTP/1.0 has no Transfer-Encoding", 400)
-            # Two framings in one message may be an attempt to smuggle a second request (RFC 9112
-            # section 6.1), so what follows is not read.
-            self._last = part.chunked and part.has_header(b"content-length")
-        return part
-
-    def _replay_to_h11(self) -> None:
-        if self._request is None:
-            return
-        self._h11.receive_data(self._request)
-        while self._h11.next_event() not in (h11.NEED_DATA, h11.PAUSED):
-            pass  # these parts have been returned
-        self._incoming.end()
-
-    def _written_whole(self, parts: tuple[Part, ...]) -> bytes | None:
-        if self._request is None:
-            return None
-        if self._request.startswith(b"HEAD "):
-            return None  # its answer has a length but no body
-        data = plain.write_response(parts)
-        self._pair_is_over = data is not None
-        return data
-
-    def _written_head(self, head: ResponseHead) -> bytes:
-        http_1_0 = self._h11.their_http_version == b"1.0"
-        if http_1_0 and head.interim and head.status != 101:
-            return b""  # the client would take it for the answer (RFC 9110 section 15.2)
-        has_body = self._h11._request_method != b"HEAD" and head.status not in (204, 304)
-        self._sending_chunks = head.chunked and has_body and not http_1_0
-        self._h11.send(response_event(head, has_body))
-        # An HTTP/1.0 client cannot read chunks (RFC 9112 section 6.1).
-        return (unframed(head) if head.chunked and http_1_0 else head).encode()
-
-
-class ClientMachine(Machine):
-    """The client's side."""
-
-    _OUR_ROLE = h11.CLIENT
-
-    _request: tuple[Part, ...] = ()
-    """A complete, plain request that waits for its answer."""
-
-    @property
-    def idle(self) -> bool:
-        """Whether a request may be sent, as far as is known."""
-        fresh = not self._engaged and not self._request
-        return fresh and not self.at_eof and not self.has_unread
-
-    @property
-    def cycle_ended(self) -> bool:
-        """Whether no request is being sent: none has begun, or it was sent to its end."""
-        return not self._engaged or self._h11.our_state not in _OWES
-
-    def next_cycle(self) -> bool:
-        """Get ready for the next request; see the base class."""
-        if not super().next_cycle():
-            return False
-        self._request = ()
-        return True
-
-    def _first_part(self) -> Part | None:
-        if self._request and not self._pair_is_over:
-            message = plain.read_response(self._buffer, self._head_bytes)
-            if message is not None:
-                self._pair_is_over = True
-                return self._take_whole(message)
-        self._hand_to_h11()
-        return self._part_by_h11()
-
-    def _replay_to_h11(self) -> None:
-        for _ in self._written_by_h11(self._request):
-            pass  # these bytes have been sent
-
-    def _written_whole(self, parts: tuple[Part, ...]) -> bytes | None:
-        if self._request:
-            return None
-        data = plain.write_request(parts)
-        if data is not None:
-            self._request = parts
-        return data
-
-    def _written_head(self, head: RequestHead) -> bytes:
-        self._sending_chunks = head.chunked
-        self._h11.send(request_event(head))
-        return head.encode()

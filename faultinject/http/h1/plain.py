@@ -1,29 +1,31 @@
-"""Reads and writes messages that are complete and plain, without a state machine.
+"""Heads that have arrived whole and are plain: read and written without a state machine.
 
-Most traffic is a short request that arrives in one read, and a short answer that is sent in one
-write. Such a pair needs no state. What counts as plain is a strict subset of what h11 accepts:
-HTTP/1.1, tokens and visible characters, at most one Content-Length, no Transfer-Encoding, and
-nothing that changes the connection. For everything else each function returns None, and h11
-decides. Tests compare the two parsers message by message, because requests can be smuggled if they
-differ.
-
-This module does no I/O.
+Most traffic is a request and an answer of a known length. Of such a pair the only state is how
+many bytes of a body are still to come. What counts as plain is a strict part of what h11 accepts
+(HTTP/1.1, tokens and visible characters, at most one Content-Length, no Transfer-Encoding,
+nothing that changes what the connection is): for all else each function returns None and h11
+decides. Tests hold the two against each other, message by message, because two parsers that
+differ are how requests are smuggled.
 """
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Generic, NamedTuple, TypeVar
 
-from attrs import frozen
+from faultinject.http.message import (
+    Headers,
+    Part,
+    RequestHead,
+    ResponseHead,
+    SpacedValue,
+    without_headers,
+)
 
-from faultinject.http.message import End, Headers, Part, RequestHead, ResponseHead, SpacedValue
-
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_VALUE = rb"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?"
-# The spaces before a value are matched possessively. With backtracking, a field of 64 KiB of spaces
-# would block everything for seconds.
-_FIELDS = rb"((?:" + _TOKEN + rb":[ \t]*+(?:" + _VALUE + rb")?[ \t]*\r\n)*)\r\n"
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+# A value ends with its line: there is nothing to try again, however long it is.
+_FIELDS = rb"((?:" + _TOKEN + rb":[\t\x20-\x7e]*+\r\n)*+)\r\n"
 _REQUEST = re.compile(rb"([A-Z]+) ([\x21-\x7e]+) HTTP/1\.1\r\n" + _FIELDS)
 _RESPONSE = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([\x20-\x7e]*)\r\n" + _FIELDS)
 _LENGTH = re.compile(rb"[0-9]{1,15}")
@@ -34,48 +36,47 @@ _DECISIVE = frozenset(
 )
 _BODYLESS_STATUSES = (204, 304)
 
-_END = End()
+HeadT = TypeVar("HeadT", RequestHead, ResponseHead)
 
 
-@frozen
-class PlainMessage:
-    """A message and how many bytes it took."""
+class PlainHead(NamedTuple, Generic[HeadT]):
+    """A head whose message is plain."""
 
-    parts: tuple[Part, ...]
+    head: HeadT
     body_bytes: int
+    """How many bytes of body follow it."""
     size: int
+    """How many bytes it took itself."""
 
 
-def read_request(data: bytes | bytearray, head_bytes: int) -> PlainMessage | None:
-    """Read a complete, plain request at the start of the data; None if there is none."""
+def read_request(data: bytes | bytearray, head_bytes: int) -> PlainHead[RequestHead] | None:
+    """Read a plain request's head at the start of the data; None if there is none."""
     match = _REQUEST.match(data)
     if match is None or match.end() > head_bytes:
         return None
     method, target, block = match.groups()
     headers = _headers(block)
-    length = _body_length(headers, needs_host=True)
+    length = _request_length(headers)
     if length is None or (method == b"CONNECT" and length):
         return None
-    return _whole(RequestHead(method, target, headers), data, match.end(), length)
+    return PlainHead(RequestHead(method, target, headers), length, match.end())
 
 
-def read_response(data: bytes | bytearray, head_bytes: int) -> PlainMessage | None:
-    """Read a complete, plain response that is all of the data; None if it is not that."""
+def read_response(data: bytes | bytearray, head_bytes: int) -> PlainHead[ResponseHead] | None:
+    """Read a plain response's head at the start of the data; None if there is none."""
     match = _RESPONSE.match(data)
     if match is None or match.end() > head_bytes:
         return None
     status, reason, block = match.groups()
     headers = _headers(block)
-    length = _body_length(headers, needs_host=False)
-    if length is None or int(status) in _BODYLESS_STATUSES or not _has_length(headers):
+    length = _response_length(headers)
+    if length is None or int(status) in _BODYLESS_STATUSES:
         return None
-    whole = _whole(ResponseHead(int(status), reason, headers), data, match.end(), length)
-    return whole if whole is not None and whole.size == len(data) else None
+    return PlainHead(ResponseHead(int(status), reason, headers), length, match.end())
 
 
-def write_request(parts: tuple[Part, ...]) -> bytes | None:
-    """Return a request's bytes if the parts are a complete, plain one, else None."""
-    head = parts[0]
+def write_request(head: Part) -> tuple[bytes, int] | None:
+    """Return a plain request's head as bytes, and its body's length; None if it is not plain."""
     if not isinstance(head, RequestHead) or head.http_version != b"1.1":
         return None
     if head.method in (b"CONNECT", b"HEAD"):  # their answers have another framing
@@ -83,34 +84,25 @@ def write_request(parts: tuple[Part, ...]) -> bytes | None:
     encoded = head.encode()
     if b" " in head.target or not _is_one_head(encoded, head.headers):
         return None
-    length = _body_length(head.headers, needs_host=True)
-    return _joined(encoded, parts[1:], length)
+    length = _request_length(head.headers)
+    return None if length is None else (encoded, length)
 
 
-def write_response(parts: tuple[Part, ...]) -> bytes | None:
-    """Return a response's bytes if the parts are a complete, plain one, else None."""
-    head = parts[0]
+def write_response(head: Part) -> tuple[bytes, int | None] | None:
+    """Return a plain response's head as bytes, and its body's length; None if it is not plain.
+
+    A response that goes out is plain, too, if its body is chunked: the length is None then.
+    """
     if not isinstance(head, ResponseHead):
         return None
-    if SpacedValue in [type(value) for _, value in head.headers]:  # for the cache equal to bytes
-        encoded, length = _plain_response.__wrapped__(head)
-    else:
-        encoded, length = _plain_response(head)
-    return _joined(encoded, parts[1:], length)
+    if SpacedValue in [type(value) for _, value in head.headers]:  # to a cache as any other
+        return _plain_response.__wrapped__(head)
+    return _plain_response(head)
 
 
 def _is_one_head(encoded: bytes, headers: Headers) -> bool:
     """Return True if no value contains a line of its own. h11 refuses the others."""
     return encoded.count(b"\n") == encoded.count(b"\r") == len(headers) + 2
-
-
-def _joined(head: bytes, rest: tuple[Part, ...], length: int | None) -> bytes | None:
-    """Return head and body in one piece, if the rest is a body of exactly that length."""
-    if length is None or not rest or rest[-1] != _END:
-        return None
-    pieces = [part for part in rest[:-1] if isinstance(part, bytes)]
-    body = b"".join(pieces)
-    return head + body if len(body) == length and len(pieces) == len(rest) - 1 else None
 
 
 def _headers(block: bytes) -> Headers:
@@ -125,12 +117,20 @@ def _headers(block: bytes) -> Headers:
     )
 
 
-def _has_length(headers: Headers) -> bool:
-    return any(name.lower() == b"content-length" for name, _ in headers)
+def _request_length(headers: Headers) -> int | None:
+    """Return how many bytes follow a plain request's head; None if it is not plain."""
+    framing = _framing(headers)
+    return framing[0] or 0 if framing is not None and framing[1] == 1 else None
 
 
-def _body_length(headers: Headers, *, needs_host: bool) -> int | None:
-    """Return the length of the body after a plain head (0 by default); None if it is not plain."""
+def _response_length(headers: Headers) -> int | None:
+    """Return how many bytes follow a plain response's head; None if it is not plain."""
+    framing = _framing(headers)
+    return None if framing is None else framing[0]
+
+
+def _framing(headers: Headers) -> tuple[int | None, int] | None:
+    """Return the Content-Length and the number of Host fields; None if the rest is not plain."""
     length, hosts = None, 0
     for name, value in headers:
         lower = name.lower()
@@ -142,28 +142,21 @@ def _body_length(headers: Headers, *, needs_host: bool) -> int | None:
             length = int(value)
         elif lower != b"connection" or value.lower() != b"keep-alive":
             return None
-    return None if needs_host and hosts != 1 else length or 0
-
-
-def _whole(
-    head: RequestHead | ResponseHead, data: bytes | bytearray, start: int, length: int
-) -> PlainMessage | None:
-    end = start + length
-    if len(data) < end:
-        return None
-    parts: tuple[Part, ...] = (head, bytes(data[start:end]), End()) if length else (head, End())
-    return PlainMessage(parts, length, end)
+    return length, hosts
 
 
 @lru_cache(maxsize=64)
-def _plain_response(head: ResponseHead) -> tuple[bytes, int | None]:
-    # Cached, because an injected answer stays the same as long as its Date does.
+def _plain_response(head: ResponseHead) -> tuple[bytes, int | None] | None:
+    # Cached: an injected answer is the same for as long as its Date is.
     encoded = head.encode()
-    plain = (
-        _is_one_head(encoded, head.headers)
-        and head.http_version == b"1.1"
-        and head.status >= 200
-        and head.status not in _BODYLESS_STATUSES
-        and _has_length(head.headers)
-    )
-    return encoded, _body_length(head.headers, needs_host=False) if plain else None
+    if head.http_version != b"1.1" or head.status < 200 or head.status in _BODYLESS_STATUSES:
+        return None
+    if not _is_one_head(encoded, head.headers):
+        return None
+    chunks = [value for name, value in head.headers if name.lower() == b"transfer-encoding"]
+    if chunks:
+        others = without_headers(head.headers, b"transfer-encoding")
+        is_plain = chunks == [b"chunked"] and _framing(others) == (None, 0)
+        return (encoded, None) if is_plain else None
+    length = _response_length(head.headers)
+    return None if length is None else (encoded, length)

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from faultinject.errors import ClientProtocolError, PeerError
 from faultinject.http.h1.connection import ClientConnection, HttpConnection, UpstreamConnection
 from faultinject.http.h1.incoming import MessageError
-from faultinject.http.h1.machine import ClientMachine, Machine, ServerMachine
+from faultinject.http.h1.machine import Machine
+from faultinject.http.h1.roles import ClientMachine, ServerMachine
 from faultinject.http.message import End, Headers, Part, RequestHead, ResponseHead
 from tests.support.script import ScriptedPeer
 
@@ -243,6 +244,7 @@ def harmed(message: bytes, place: int, removed: int, put: bytes) -> bytes:
 @example(REQUESTS["length"], (26, 0, b"X: \x01\r\n"))
 @example(REQUESTS["chunks"], (57, 0, b" \t"))
 @example(REQUESTS["chunks"], (57, 2, b" "))
+@example(REQUESTS["chunks"], (91, 0, b"\x01"))
 @settings(max_examples=200)
 async def test_a_harmed_request_reads_as_h11_reads_it(
     request: bytes, harm: tuple[int, int, bytes]
@@ -328,7 +330,7 @@ def h11_reading(role: type[h11.SERVER] | type[h11.CLIENT], data: bytes) -> Readi
             while (event := connection.next_event()) not in (h11.NEED_DATA, h11.PAUSED):
                 if isinstance(event, h11.ConnectionClosed):
                     return Reading(merged(parts))
-                parts.append(as_part(event))
+                parts.append(as_part(event, role))
                 if isinstance(event, h11.EndOfMessage):
                     return Reading(merged(parts), whole=True)
         except (h11.RemoteProtocolError, ClientProtocolError):
@@ -338,8 +340,8 @@ def h11_reading(role: type[h11.SERVER] | type[h11.CLIENT], data: bytes) -> Readi
     return Reading(merged(parts))
 
 
-def as_part(event: object) -> Part:
-    """Return an event of h11's as ours."""
+def as_part(event: object, role: type[h11.Sentinel]) -> Part:
+    """Return an event as ours that a side of h11's has read."""
     match event:
         case h11.Request():
             if event.http_version[:2] != b"1.":
@@ -350,12 +352,12 @@ def as_part(event: object) -> Part:
         case h11.Data():
             return bytes(event.data)
         case h11.EndOfMessage():
-            return End(raw(event))
+            return End(checked(event) if role is h11.SERVER else raw(event))
     raise AssertionError(event)
 
 
-def checked(event: h11.Request) -> Headers:
-    """Return the headers as they were sent; a control character in one is refused."""
+def checked(event: h11.Request | h11.EndOfMessage) -> Headers:
+    """Return the fields as they were sent; a control character in one is refused."""
     if any(CONTROL.search(value) for _, value in raw(event)):
         raise ClientProtocolError("a control character")
     return raw(event)
@@ -430,7 +432,7 @@ def heard(connection: h11.Connection, data: bytes) -> Reading:
     while not (parts and isinstance(parts[-1], End)):
         event = connection.next_event()
         assert event not in (h11.NEED_DATA, h11.PAUSED), (data, parts)
-        parts.append(as_part(event))
+        parts.append(as_part(event, connection.our_role))
     return Reading(merged(parts), whole=True)
 
 
