@@ -7,7 +7,7 @@ request is refused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from attrs import evolve
 
@@ -20,9 +20,17 @@ MISDIRECTED = 421
 """Misdirected Request: this server cannot answer for the target (RFC 9110 section 15.5.20)."""
 
 
-def target_meant(targets: Sequence[TargetPattern], head: RequestHead) -> TargetPattern:
-    """Return the target that a request is for. Raises `ClientProtocolError` if that is unclear."""
-    single = list({each.authority: each for each in reversed(targets) if each.exact}.values())[::-1]
+def single_targets(targets: Iterable[TargetPattern]) -> list[TargetPattern]:
+    """Return the targets that are single hosts, the first of each authority."""
+    single = [target for target in targets if target.exact]
+    return list({each.authority: each for each in reversed(single)}.values())[::-1]
+
+
+def target_meant(single: Sequence[TargetPattern], head: RequestHead) -> TargetPattern:
+    """Return which of the `single_targets` a request is for.
+
+    Raises `ClientProtocolError` if that is unclear.
+    """
     if not single:
         raise ClientProtocolError(
             "this is a proxy; to use it as a base URL, give a --target-host that is a single host"
@@ -82,8 +90,8 @@ def corrected(head: RequestHead, authority: Authority) -> RequestHead:
     Some clients want ``/v1`` in their base URL and some do not. Without it, or with it twice, the
     API would not know the path. See `Vendor.corrected`.
     """
-    vendor, path = vendor_of(authority.host), path_of(head)
-    if vendor is None or (meant := vendor.corrected(path)) == path:
+    vendor = vendor_of(authority.host)
+    if vendor is None or (meant := vendor.corrected(path := path_of(head))) == path:
         return head
     _, mark, query = head.target.partition(b"?")
     return evolve(head, target=meant.encode() + mark + query)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 import trio
-from attrs import define
+from attrs import define, field
 
 from faultinject.authority import HTTPS_PORT, Authority, TargetPattern, is_loopback
 from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
@@ -58,7 +58,7 @@ class HttpProxy:
             head_seconds=limits.head_seconds,
             on_partial_read=self.on_partial_read,
         )
-        http1 = Http1Session(session, client, lambda head: _route(session, head, self.target))
+        http1 = Http1Session(session, client, _Router(session, self.target).route)
         if (other := not_http(await http1.first_bytes(is_undecided))) is not None:
             await self._refuse_protocol(session, other)
             return None
@@ -131,50 +131,71 @@ def _tunnel_authority(target: str) -> Authority:
     return Authority.parse(target)
 
 
-def _route(session: Session, head: RequestHead, target: TargetPattern | None) -> Routed:
-    _check_host(head)
-    if not head.target.startswith((b"/", b"*")):
-        tls, authority, request = split_absolute(head)
-        target = None if tls else _target_at(session, authority)
-        if target is None:
-            return Routed(request, Origin(authority, authority, tls=tls))
-        head = request
-    return _base_url_route(session, head, target or target_meant(session.runtime.targets, head))
+@define(eq=False)
+class _Router:
+    """Finds where the requests of one client connection go.
 
-
-def _target_at(session: Session, authority: Authority) -> TargetPattern | None:
-    """Return the target whose own port a client names to us as a proxy.
-
-    A client that uses us as proxy for this machine too does so for the base URL that it was told.
+    What the last request led to is kept: the next one mostly goes there, too.
     """
-    ours = is_loopback(authority.host)
-    return session.runtime.target_ports.get(authority.port) if ours else None
 
+    session: Session
+    fixed: TargetPattern | None
+    """The target that every base-URL request is for; None if the request shows it."""
+    _target: TargetPattern | None = field(default=None, init=False)
+    """The target of the last base-URL request."""
+    _origin: Origin = field(init=False)
+    """Its origin."""
+    _host: bytes | None = field(default=None, init=False)
+    """The last Host value; it names a host."""
 
-def _base_url_route(session: Session, head: RequestHead, target: TargetPattern) -> Routed:
-    authority = target.authority
-    if not session.runtime.allows_foreign_keys:
-        check_keys(head, authority)
-    request = corrected(head, authority)
-    mended_from = None if request is head else reported_path(head)
-    if mended_from is not None:
-        _warn_of_path(session, authority.host, mended_from, reported_path(request))
-    request = addressed_to(request, authority, target.default_port)
-    return Routed(request, Origin(authority, authority, tls=target.tls), mended_from)
+    def route(self, head: RequestHead) -> Routed:
+        """Return where a request goes. Raises `ClientProtocolError`."""
+        self._check_host(head)
+        target = self.fixed
+        if not head.target.startswith((b"/", b"*")):
+            tls, authority, request = split_absolute(head)
+            target = None if tls else self._target_at(authority)
+            if target is None:
+                return Routed(request, Origin(authority, authority, tls=tls))
+            head = request
+        target = target or target_meant(self.session.runtime.single_targets, head)
+        if target is not self._target:
+            authority = target.authority
+            self._target, self._origin = target, Origin(authority, authority, tls=target.tls)
+        return self._base_url_route(head, self._origin, target.default_port)
 
+    def _target_at(self, authority: Authority) -> TargetPattern | None:
+        """Return the target whose own port a client names to us as a proxy.
 
-def _check_host(head: RequestHead) -> None:
-    """Refuse a Host value that names no host (RFC 9112 section 3.2); an empty one is allowed.
+        A client that uses us as proxy for this machine too does so for the base URL that it was
+        told.
+        """
+        ours = is_loopback(authority.host)
+        return self.session.runtime.target_ports.get(authority.port) if ours else None
 
-    The error does not repeat the value: there may be a password before an ``@``.
-    """
-    value = find_header(head.headers, b"host")
-    if not value:
-        return
-    try:
-        Authority.parse(value.decode("ascii"), HTTPS_PORT)
-    except ValueError:
-        raise ClientProtocolError("the Host header names no host") from None
+    def _base_url_route(self, head: RequestHead, origin: Origin, default_port: int) -> Routed:
+        session, authority = self.session, origin.authority
+        if not session.runtime.allows_foreign_keys:
+            check_keys(head, authority)
+        request = corrected(head, authority)
+        mended_from = None if request is head else reported_path(head)
+        if mended_from is not None:
+            _warn_of_path(session, authority.host, mended_from, reported_path(request))
+        return Routed(addressed_to(request, authority, default_port), origin, mended_from)
+
+    def _check_host(self, head: RequestHead) -> None:
+        """Refuse a Host value that names no host (RFC 9112 section 3.2); an empty one is allowed.
+
+        The error does not repeat the value: there may be a password before an ``@``.
+        """
+        value = find_header(head.headers, b"host")
+        if not value or value == self._host:
+            return
+        try:
+            Authority.parse(value.decode("ascii"), HTTPS_PORT)
+        except ValueError:
+            raise ClientProtocolError("the Host header names no host") from None
+        self._host = value
 
 
 def _warn_of_path(session: Session, host: str, sent: str, meant: str) -> None:

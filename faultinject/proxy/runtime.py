@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import trio
 from attrs import Factory, define, field
@@ -13,6 +13,7 @@ from faultinject.authority import HTTPS_PORT, TargetPattern
 from faultinject.events import Listener, Warned
 from faultinject.faults.place import Stage
 from faultinject.http.cors import SeenOrigins
+from faultinject.proxy.base_url import single_targets
 from faultinject.proxy.startup import Run
 from faultinject.proxy.upstream.dial import Dialer
 from faultinject.proxy.upstream.lease import Lease
@@ -61,6 +62,10 @@ class Runtime:
     """When the run began: the rules count time from there."""
     origins: SeenOrigins = field(factory=SeenOrigins)
     """What APIs have allowed pages in browsers (CORS)."""
+    single_targets: Sequence[TargetPattern] = Factory(
+        lambda self: single_targets(self.targets), takes_self=True
+    )
+    """The targets that a base-URL request may be for."""
     _warnings: set[str] = field(factory=set)
     _session_ids: itertools.count[int] = field(factory=lambda: itertools.count(1))
 

@@ -5,7 +5,7 @@ import pytest
 from faultinject.authority import Authority, TargetPattern
 from faultinject.errors import ClientProtocolError
 from faultinject.http.message import RequestHead
-from faultinject.proxy.base_url import check_keys, corrected, target_meant
+from faultinject.proxy.base_url import check_keys, corrected, single_targets, target_meant
 
 ANTHROPIC, OPENAI = "api.anthropic.com", "api.openai.com"
 GOOGLE = "generativelanguage.googleapis.com"
@@ -20,7 +20,8 @@ def asking(path: str, *headers: tuple[bytes, bytes]) -> RequestHead:
 
 
 def meant(targets: tuple[str, ...], head: RequestHead) -> str:
-    return str(target_meant([TargetPattern.parse(target) for target in targets], head).authority)
+    single = single_targets(map(TargetPattern.parse, targets))
+    return str(target_meant(single, head).authority)
 
 
 @pytest.mark.parametrize("targets", [BOTH, BOTH[::-1], (*BOTH, "*.example.com", OPENAI)])
