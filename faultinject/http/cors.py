@@ -11,6 +11,7 @@ from collections import OrderedDict
 
 from attrs import define, evolve, field, frozen
 
+from faultinject.authority import Authority
 from faultinject.http.message import (
     Headers,
     RequestHead,
@@ -99,10 +100,12 @@ class SeenOrigins:
 
     _seen: OrderedDict[tuple[str, bytes], _AllowedHeaders] = field(factory=OrderedDict, init=False)
 
-    def page(self, authority: str, request: RequestHead) -> BrowserPage | None:
+    def page(self, authority: Authority, request: RequestHead) -> BrowserPage | None:
         """Return the page that sent a request to a host; None if no page did."""
-        origin = find_header(request.headers, b"origin")
-        return None if origin is None else BrowserPage(self, authority, origin, request)
+        if not request.has_header(b"origin"):
+            return None
+        origin = find_header(request.headers, b"origin") or b""
+        return BrowserPage(self, str(authority), origin, request)
 
     def find(self, authority: str, origin: bytes) -> _AllowedHeaders | None:
         """Return what was allowed to an origin; None if no answer to it was seen."""

@@ -86,10 +86,9 @@ def addressed_to(head: RequestHead, authority: Authority, default_port: int) -> 
         host = host.rpartition(":")[0]
     if not head.has_header(b"host"):  # in HTTP/1.0 it is optional
         return evolve(head, headers=((b"Host", host.encode()), *head.headers))
-    headers = tuple(
-        (name, host.encode() if name.lower() == b"host" else value) for name, value in head.headers
-    )
-    return evolve(head, headers=headers)
+    value = host.encode()
+    headers = [(name, value if name.lower() == b"host" else old) for name, old in head.headers]
+    return RequestHead(head.method, head.target, tuple(headers), head.http_version)
 
 
 def unambiguous(head: RequestHead | ResponseHead) -> RequestHead | ResponseHead:
@@ -247,7 +246,7 @@ class HopByHopFilter:
         self._named = frozenset()
         if head.http_version > b"1.1":
             head = evolve(head, http_version=b"1.1")  # our own (RFC 9110 section 6.2)
-        names = {name.lower() for name, _ in head.headers}
+        names = head.names
         if not names.isdisjoint(_ENDS_HERE):
             named = header_tokens(head.headers, b"connection")
             self._named = frozenset(named - _NEEDED)

@@ -68,17 +68,30 @@ def header_lines(headers: Headers) -> bytes:
 class _Head:
     """What heads of requests and responses share."""
 
-    __slots__ = ()
+    __slots__ = ("_names",)
+    _names: frozenset[bytes]
     headers: Headers
+
+    @property
+    def names(self) -> frozenset[bytes]:
+        """The names of the headers, in lower case."""
+        try:
+            return self._names
+        except AttributeError:  # asked for the first time
+            names = frozenset([name.lower() for name, _ in self.headers])
+            object.__setattr__(self, "_names", names)
+            return names
 
     def has_header(self, name: bytes) -> bool:
         """Return True if there is a header of that (lower-case) name."""
-        return find_header(self.headers, name) is not None
+        return name in self.names
 
     @property
     def chunked(self) -> bool:
         """Whether the body comes in chunks (RFC 9112 section 6.1)."""
-        return b"chunked" in header_tokens(self.headers, b"transfer-encoding")
+        return b"transfer-encoding" in self.names and b"chunked" in header_tokens(
+            self.headers, b"transfer-encoding"
+        )
 
 
 @frozen

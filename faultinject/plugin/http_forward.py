@@ -56,7 +56,7 @@ class HttpForward:
         response = plan.source
         if plan.respond is not None:
             response = _rendered(plan.respond, plan, facts)
-        page = self.runtime.origins.page(str(authority), request)
+        page = self.runtime.origins.page(authority, request)
         if page is not None and response is not None:
             response = evolve(response, headers=page.with_page_headers(response.headers))
         # How a forwarded request ends is not shown.

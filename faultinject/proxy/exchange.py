@@ -278,14 +278,15 @@ class Exchange:
 
         async def send(whole: bool) -> int:
             parts = dated(response, close=closes or not whole)
-            parts = (parts[0], End()) if method == b"HEAD" else parts
+            head = cast("ResponseHead", parts[0])
+            parts = (head, End()) if method == b"HEAD" else parts
             if self.fault_filter is not None and outcome == "injected":
                 await self.fault_filter.answer(parts, self.lease)
             else:
                 self.timeout.reset("the client to read its answer", self.limits.send_seconds)
-                await self.before_last(cast("ResponseHead", parts[0]))
+                await self.before_last(head)
                 await self.client.send(*parts)
-            self.head = cast("ResponseHead", parts[0])
+            self.head = head
             return response.status
 
         await self.reply_locally(outcome, method, send, last=last)

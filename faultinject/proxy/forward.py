@@ -20,7 +20,7 @@ from faultinject.errors import (
 )
 from faultinject.http.h1.connection import ClientConnection, UpstreamConnection
 from faultinject.http.headers import HopByHopFilter, wrong_switch
-from faultinject.http.message import End, Part, RequestHead, ResponseHead
+from faultinject.http.message import End, Part, RequestHead, ResponseHead, body_size
 from faultinject.net.streams import LINGER_SECONDS
 from faultinject.net.tasks import run_with_watcher
 from faultinject.net.timeouts import Timeout
@@ -44,14 +44,14 @@ _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE
 class _Sent:
     """What was sent of a request that may have to be sent again; nothing if that is too much."""
 
-    parts: list[Part] | None
+    parts: list[Part] | None = field(factory=list)
     size: int = 0
 
     def add(self, parts: tuple[Part, ...]) -> None:
         if self.parts is None:
             return
         self.parts.extend(parts)
-        self.size += sum(len(part) for part in parts if isinstance(part, bytes))
+        self.size += body_size(parts)
         if self.size > _REMEMBERED_BYTES:
             self.parts = None
 
@@ -82,20 +82,17 @@ class Forwarding:
     """The last that the client was sent of a stream of server-sent events."""
     _request: RequestHead = field(init=False)
     """As the upstream is sent it."""
-    _watch: ClientWatch = field(init=False)
+    _watch: ClientWatch | None = None
+    """The watch over the client, once it is needed: a short exchange does without."""
     _up: HopByHopFilter = field(factory=HopByHopFilter)
     _down: HopByHopFilter = field(factory=HopByHopFilter)
-    _sent: _Sent = field(factory=lambda: _Sent(None))
+    _sent: _Sent | None = None
+    """What may have to be sent again, until an answer has begun."""
     _upstream_stopped_reading: bool = False
     _answer_began: bool = False
     _answered: bool = False
     _request_over: trio.Event = field(factory=trio.Event)
     _client_failure: ClientGoneError | ClientProtocolError | None = None
-
-    def __attrs_post_init__(self) -> None:
-        self._watch = ClientWatch(self.client, self.lease, self.limits, self._client_left)
-        if self.fault_filter is not None:
-            self.fault_filter.client_ended = self._watch.ended
 
     async def run(
         self, request: RequestHead, origin: Origin, received: tuple[Part, ...] = ()
@@ -107,11 +104,12 @@ class Forwarding:
         (`ClientConnection.response_started`).
         """
         if self.fault_filter is not None:
+            self._watch = self._new_watch()
+            self.fault_filter.client_ended = self._watch.ended
             await self.fault_filter.wait_before_upstream(self._watch)
         reused = await self.lease.acquire(origin)
         await self.lease.begin_upload(request)
-        repeatable = reused and request.method in _IDEMPOTENT
-        self._sent = _Sent([] if repeatable else None)
+        self._sent = _Sent() if reused and request.method in _IDEMPOTENT else None
         first: tuple[Part, ...] = (request, *received)
         if not isinstance(first[-1], End):
             first += tuple(self.client.buffered_parts())
@@ -126,9 +124,9 @@ class Forwarding:
                 raise
             # An old connection may have been ended by the upstream while our request was on its
             # way (RFC 9112 section 9.3.1): nothing was answered.
-            if self._sent.parts is None:
+            if self._sent is None or self._sent.parts is None:
                 raise _unanswered(request, error) from error
-            again, self._sent = tuple(self._sent.parts), _Sent(None)
+            again, self._sent = tuple(self._sent.parts), None
             await self.lease.acquire(origin, fresh=True)
             await self._exchange(again)
 
@@ -163,6 +161,9 @@ class Forwarding:
                 self._end_answer()
                 return True
 
+    def _new_watch(self) -> ClientWatch:
+        return ClientWatch(self.client, self.lease, self.limits, self._client_left)
+
     def _client_left(self) -> None:
         if self.on_gone is not None:
             self.on_gone(self.head)
@@ -179,13 +180,14 @@ class Forwarding:
                 await self._send_up(upstream, parts)
                 last = parts[-1]
             self._end_request()
-            await self._watch.run()
+            await (self._watch or self._new_watch()).run()
         except (ClientGoneError, ClientProtocolError) as error:
             self._client_failure = error
             ended.cancel()
 
     async def _send_up(self, upstream: UpstreamConnection, parts: tuple[Part, ...]) -> None:
-        self._sent.add(parts)
+        if self._sent is not None:
+            self._sent.add(parts)
         if not self._upstream_stopped_reading:
             self.timeout.reset("the upstream to answer", self.limits.idle_seconds)
             try:
@@ -266,33 +268,39 @@ class Forwarding:
         """Send parts of the response to the client; return True if they were its last."""
         if not parts:
             raise UpstreamError("disconnected", "the upstream ended the connection unasked")
-        self._sent, self._answer_began = _Sent(None), True
+        self._sent, self._answer_began = None, True
         self.timeout.reset("the upstream to go on", self.limits.idle_seconds)
-        for part in parts:
-            if isinstance(part, ResponseHead) and (wrong := wrong_switch(self._request, part)):
-                raise UpstreamError("protocol", f"the answer is not HTTP/1.1: {wrong}")
-        parts = [self._down.filter(part) for part in parts]
-        if self.on_head is not None:
-            for part in parts:
-                if isinstance(part, ResponseHead):
-                    self.on_head(part)
-        over = await self._send_down(parts)
+        heads: list[ResponseHead] = []  # mostly one, or none
+        for place, part in enumerate(parts):
+            if isinstance(part, ResponseHead):
+                parts[place] = passed = self._take_head(part)
+                heads.append(passed)
+            elif not isinstance(part, bytes):
+                parts[place] = self._down.filter(part)
+        over = await self._send_down(parts, heads)
         self._remember_stream(parts)
         return over
 
-    async def _send_down(self, parts: list[Part]) -> bool:
+    def _take_head(self, head: ResponseHead) -> ResponseHead:
+        """Return a head of the upstream's as it goes on."""
+        if wrong := wrong_switch(self._request, head):
+            raise UpstreamError("protocol", f"the answer is not HTTP/1.1: {wrong}")
+        head = self._down.filter(head)
+        if self.on_head is not None:
+            self.on_head(head)
+        return head
+
+    async def _send_down(self, parts: list[Part], heads: list[ResponseHead]) -> bool:
         if self.fault_filter is not None:
             try:
                 return await self.fault_filter.pass_on(parts)
             finally:
                 self.head, self.status = self.fault_filter.head, self.fault_filter.status
         if self.before_last is not None and isinstance(parts[-1], End):
-            heads = [part for part in parts if isinstance(part, ResponseHead)]
             await self.before_last(heads[-1] if heads else self.head)
         await self.client.send(*parts)
-        for part in parts:
-            if isinstance(part, ResponseHead):
-                self._take_status(part)
+        for head in heads:
+            self._take_status(head)
         return isinstance(parts[-1], End) or self.status == 101
 
     def _take_status(self, head: ResponseHead) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import NamedTuple
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
 from faultinject.authority import Authority
 from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
@@ -31,8 +32,7 @@ from faultinject.proxy.upstream.dial import Origin
 from faultinject.rules.facts import Facts
 
 
-@frozen
-class Routed:
+class Routed(NamedTuple):
     """A request as it is sent to its origin."""
 
     request: RequestHead
@@ -189,9 +189,8 @@ class Http1Session:
         perform: Callable[[Exchange, Decision, Origin], Awaitable[None]],
     ) -> None:
         exchange = self._new_exchange()
-        pages = self.session.runtime.origins
         exchange.on_upgrade = partial(self._warn_of_upgrade, origin.authority)
-        exchange.page = pages.page(str(origin.authority), decision.request)
+        exchange.page = self.session.runtime.origins.page(origin.authority, decision.request)
         with copied(self.session.runtime, self.client, decision.facts) as copy:
             decision.copy = copy
             try:

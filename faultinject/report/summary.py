@@ -255,9 +255,10 @@ class Summary:
 
     def _leaves_out(self, kind: Kind | None) -> bool:
         """Return True if presets and the options are not for requests of this kind."""
-        if self.only == "model":
+        only = self.only
+        if only == "model":
             return kind not in ("model", None)
-        return self.only == "api" and kind in ("housekeeping", "preflight")
+        return only == "api" and kind in ("housekeeping", "preflight")
 
     def _count_outcome(self, event: ExchangeEnded) -> None:
         counts = self.targets.get(event.target)

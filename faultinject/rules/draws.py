@@ -31,4 +31,7 @@ class Draws:
 
     def chance(self, probability: float) -> bool:
         """Return True with a probability: never if it is 0, always if it is 1."""
-        return self.uniform() < probability
+        if 0 < probability < 1:
+            return self.uniform() < probability
+        self._place += 1  # as if the number had been looked at: others have the same place
+        return probability >= 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -39,6 +38,8 @@ _JSON = json.JSONDecoder()
 class Facts:
     """One request as rules see it."""
 
+    # Without cached properties, which have each attribute of the class looked up in Python.
+
     host: str
     """The upstream's name or address, normalised (see `faultinject.authority.normal_host`)."""
     port: int
@@ -61,6 +62,8 @@ class Facts:
     _path: str | None = field(default=None, init=False, repr=False)
     _api_request: ApiRequest | None = field(default=None, init=False, repr=False)
     _kind: Any = field(default=_UNREAD, init=False, repr=False)
+    _provider: Provider | None = field(default=None, init=False, repr=False)
+    _query: dict[str, tuple[str, ...]] | None = field(default=None, init=False, repr=False)
 
     def counted(self, attempt: int, call: str) -> Facts:
         """Return a copy with the number of the attempt and the id of its call."""
@@ -75,7 +78,7 @@ class Facts:
             call,
             self.path_mended_from,
         )
-        facts._headers, facts._json = self._headers, self._json
+        facts._headers, facts._json, facts._kind = self._headers, self._json, self._kind
         return facts
 
     # From the head
@@ -92,15 +95,12 @@ class Facts:
             self._path = self.head.target.partition(b"?")[0].decode("ascii", "backslashreplace")
         return self._path
 
-    @cached_property
+    @property
     def provider(self) -> Provider:
         """The API that the request is for."""
-        return provider_for(self.host, self.path)
-
-    @property
-    def is_preflight(self) -> bool:
-        """Whether the request is a CORS preflight of a browser."""
-        return is_preflight(self.head)
+        if self._provider is None:
+            self._provider = provider_for(self.host, self.path)
+        return self._provider
 
     @property
     def kind(self) -> Kind | None:
@@ -113,14 +113,21 @@ class Facts:
     def _found_kind(self) -> Kind | None:
         if self.head.method == b"CONNECT":
             return None
-        return "preflight" if self.is_preflight else kind_of(self.host, self.method, self.path)
+        if is_preflight(self.head):
+            return "preflight"
+        return kind_of(self.host, self.method, self.path)
 
-    @cached_property
+    @property
     def query(self) -> dict[str, tuple[str, ...]]:
         """The parameters of the target's query, decoded; each with its values in order.
 
         The first `PARAMETERS` only: to decode more would hold up other requests.
         """
+        if self._query is None:
+            self._query = self._parsed_query()
+        return self._query
+
+    def _parsed_query(self) -> dict[str, tuple[str, ...]]:
         items = self.head.target.partition(b"?")[2].split(b"&", PARAMETERS)[:PARAMETERS]
         text = b"&".join(items).decode("ascii", "backslashreplace")
         return _grouped(parse_qsl(text, keep_blank_values=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from typing import TypeVar
 
 from attrs import field, frozen
@@ -160,11 +159,19 @@ class RuleSet:
     seed: int
     marker: bool = True
     """Whether injected answers name their rule."""
+    asks_for_streams: bool = field(init=False, eq=False, repr=False)
+    """Whether a rule is only for requests that ask for a stream."""
+    harms_streams: bool = field(init=False, eq=False, repr=False)
+    """Whether a rule has a stream fault."""
     _stages: dict[Stage, Index] = field(init=False, eq=False, repr=False)
     _of_preflights: dict[Stage, Index] = field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         preflights = tuple(rule for rule in self.rules if rule.meets_preflights)
+        asks = any(rule.match.stream is True for rule in self.rules)
+        harms = any(choice.fault.stream for rule in self.rules for choice in rule.faults)
+        object.__setattr__(self, "asks_for_streams", asks)
+        object.__setattr__(self, "harms_streams", harms)
         object.__setattr__(self, "_stages", _by_stage(self.rules))
         object.__setattr__(self, "_of_preflights", _by_stage(preflights))
 
@@ -173,23 +180,13 @@ class RuleSet:
         """The names (or ids) of the rules, in order."""
         return tuple(rule.id for rule in self.rules)
 
-    @cached_property
-    def asks_for_streams(self) -> bool:
-        """Whether a rule is only for requests that ask for a stream."""
-        return any(rule.match.stream is True for rule in self.rules)
-
-    @cached_property
-    def harms_streams(self) -> bool:
-        """Whether a rule has a stream fault."""
-        return any(choice.fault.stream for rule in self.rules for choice in rule.faults)
-
     def has(self, stage: Stage) -> bool:
         """Return True if a rule is decided at this stage."""
         return bool(self._stages[stage].rules)
 
     def candidates(self, stage: Stage, facts: Facts) -> Candidates:
         """Return the rules of a stage that could match a request, by its head."""
-        stages = self._of_preflights if facts.is_preflight else self._stages
+        stages = self._of_preflights if facts.kind == "preflight" else self._stages
         return stages[stage].candidates(facts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from faultinject.authority import Authority
 from faultinject.http.cors import (
     BrowserPage,
     SeenOrigins,
@@ -13,7 +14,7 @@ from faultinject.http.cors import (
 )
 from faultinject.http.message import Headers, RequestHead, ResponseHead
 
-HOST, ORIGIN = "api.example.com:443", b"http://localhost:3000"
+HOST, ORIGIN = "api.example.com", b"http://localhost:3000"
 ANY = (b"Access-Control-Allow-Origin", b"*")
 OWN = (b"access-control-allow-origin", ORIGIN)
 CREDENTIALS = (b"Access-Control-Allow-Credentials", b"true")
@@ -34,7 +35,7 @@ def preflight(*headers: tuple[bytes, bytes]) -> RequestHead:
 
 def page(seen: SeenOrigins, request: RequestHead, host: str = HOST) -> BrowserPage:
     """Return the page behind a request."""
-    found = seen.page(host, request)
+    found = seen.page(Authority(host, 443), request)
     assert found is not None
     return found
 
@@ -55,7 +56,7 @@ def test_who_is_no_page() -> None:
     """Is allowed nothing, and nothing is remembered."""
     request = RequestHead(b"POST", b"/", ())
     assert permissive_headers(request) == ()
-    assert SeenOrigins().page(HOST, request) is None
+    assert SeenOrigins().page(Authority(HOST, 443), request) is None
 
 
 def test_any_page_may_see_an_answer_if_nothing_is_known() -> None:
