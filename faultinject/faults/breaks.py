@@ -1,4 +1,4 @@
-"""The fault *break*: end or spoil a connection instead of answering, or within the answer."""
+"""The fault *break*: end or damage a connection in place of the answer, or within it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from faultinject.faults.place import Ability, Point, Stage, point_words
 
 
 class How(Enum):
-    """What breaks."""
+    """How the connection breaks."""
 
     CLOSE = "close"
     """FIN, both ways."""
     RESET = "reset"
     """RST."""
     HANG = "hang"
-    """Nothing any more, and the connection stays open."""
+    """Nothing more is sent, and the connection stays open."""
     GARBAGE = "garbage"
-    """Bytes that are not what the protocol has there; then FIN."""
+    """Bytes that break the protocol; then FIN."""
     TLS_ALERT = "tls-alert"
     """A fatal TLS alert instead of a ServerHello (RFC 8446 section 6.2)."""
 
@@ -45,23 +45,23 @@ class Break:
 
     how: How
     at: Stage = Stage.ANSWER
-    """`Stage.ANSWER` is instead of the answer's head, unless there is a point."""
+    """`Stage.ANSWER` means in place of the answer's head, unless there is a point."""
     point: Point | None = None
-    """Where in the answer; None if it is before the answer."""
+    """The place in the answer; None if it happens before the answer."""
     seconds: float | None = None
-    """How long it hangs, and then closes; None until the client leaves."""
+    """How long it hangs before it closes; None for until the client leaves."""
     alert: int = ALERTS["handshake_failure"]
 
     @property
     def lasts_seconds(self) -> float:
-        """How long it takes at most; 0 if it takes no time, infinity if nothing bounds it."""
+        """How long it takes at most; 0 if it takes no time, infinity if there is no limit."""
         if self.how is not How.HANG:
             return 0.0
         return math.inf if self.seconds is None else self.seconds
 
     @property
     def abilities(self) -> frozenset[Ability]:
-        """What a front door must be able to do."""
+        """What the proxy or plugin must be able to do."""
         stages = {
             Stage.CONNECT: Ability.CONNECT,
             Stage.HANDSHAKE: Ability.HANDSHAKE,
@@ -92,7 +92,7 @@ _STAGES = {
 
 
 def break_words(fault: Break) -> str:
-    """Return how the connection breaks, and where if it is within the answer."""
+    """Return in words how the connection breaks, and where."""
     if fault.point is not None:
         return f"{fault.how.value} {point_words(fault.point)}"
     where = _STAGES.get(fault.at, "instead of an answer")

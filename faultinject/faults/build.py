@@ -1,4 +1,4 @@
-"""Builds what harms one answer from the descriptions of faults."""
+"""Builds the transform of one answer from the descriptions of faults."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ from faultinject.providers.framing import StreamEvent
 from faultinject.providers.provider import Fields, Progress, Provider, StreamShape, Uniform
 
 Numbers = Callable[[str], Uniform]
-"""Returns the random numbers for a purpose, always the same for the same."""
+"""Returns the random numbers for a purpose. The same purpose gets the same numbers."""
 
 
 @frozen
 class ResponseInfo:
-    """What is known of an answer once its head is there."""
+    """What is known of an answer when its head has come."""
 
     provider: Provider
     shape: StreamShape | None
-    """How its stream is written; None if it is no stream."""
+    """The form of its stream; None if it is not a stream."""
     encoded: bool
-    """Whether its body is compressed, so that no events can be seen in it."""
+    """Whether its body is compressed, so that its events cannot be read."""
     fields: Fields = field(repr=False)
-    """What is drawn for what we say in it; the request's id is the answer's own."""
+    """The fields for what is added to it. The request id is the answer's own."""
     numbers: Numbers = field(repr=False)
 
     unknown_stream: str | None = None
-    """Its content type if it is a stream whose form is not known."""
+    """Its content type if it is a stream of an unknown form."""
 
     @property
     def why_no_stream(self) -> str:
@@ -59,16 +59,16 @@ class ResponseInfo:
 
     @property
     def readable_shape(self) -> StreamShape | None:
-        """How its stream is written, if events can be seen in it."""
+        """The form of its stream, if its events can be read."""
         return None if self.encoded else self.shape
 
 
 GARBAGE_BYTES = 64
-"""How many bytes are sent that mean nothing."""
+"""How many bytes of garbage are sent."""
 
 
 def raw_action(action: StreamAction, uniform: Uniform) -> Action | None:
-    """Return the action on bytes of which nothing is known; None if it needs events."""
+    """Return the action on bytes of an unknown form; None if it needs events."""
     match action:
         case stream.Stall(seconds):
             return Stalling(seconds)
@@ -92,9 +92,9 @@ def event_action(
     progress: Progress,
     uniform: Uniform,
 ) -> Action | None:
-    """Return the action on a stream whose events can be seen; None if it needs none to be.
+    """Return the action on a stream whose events can be read; None if it does not need them.
 
-    The ``progress`` will have seen what was before its point.
+    By then ``progress`` has seen what came before the point.
     """
     decoder = shape.framing.decoder
     match action:
@@ -119,7 +119,7 @@ def event_action(
 
 
 def breaking(breaks: Break, uniform: Uniform) -> Action:
-    """Return what breaks a connection within an answer."""
+    """Return the action that breaks a connection within an answer."""
     match breaks.how, breaks.seconds:
         case How.HANG, None:
             return _at_once(transform.Hang())
@@ -139,26 +139,26 @@ def _at_once(act: Act) -> Action:
 
 
 def garbage(uniform: Uniform) -> bytes:
-    """Draw bytes that mean nothing in HTTP and in TLS: neither begins with a zero."""
+    """Draw garbage that is neither HTTP nor TLS, because neither begins with a zero."""
     return b"\0" + bytes(int(uniform() * 256) for _ in range(GARBAGE_BYTES - 1))
 
 
 @frozen
 class BuiltFaults:
-    """What faults do to an answer, and what they cannot do."""
+    """What faults do to an answer, and which of them do nothing."""
 
     transform: Transform | None = None
-    """None if they do nothing."""
+    """None if no fault does anything."""
     undone: tuple[str, ...] = ()
-    """The words of each fault that does nothing, and why."""
+    """Each fault that does nothing, and why, in words."""
     keeps_length: bool = True
-    """Whether a body that goes on to its end is as long as it was."""
+    """Whether a body that goes on to its end keeps its length."""
 
 
 def build_faults(
     faults: tuple[StreamFault, ...], breaks: Break | None, answer: ResponseInfo
 ) -> BuiltFaults:
-    """Build what faults of the stream, and a break at a point, do to an answer."""
+    """Build the transform for stream faults, and for a break at a point."""
     made: list[Transform] = []
     undone: list[str] = []
     for place, fault in enumerate(faults):
@@ -190,8 +190,8 @@ def _chained(made: list[Transform]) -> Transform | None:
 def _of_stream(
     fault: StreamFault, words: str, answer: ResponseInfo, place: int
 ) -> Transform | None:
-    """Make one fault of a stream; None if it needs to see events and cannot."""
-    # Numbers of its own, so that they do not depend on what another fault draws, and when.
+    """Build one stream fault; None if it needs events that cannot be read."""
+    # It has its own numbers, so that they do not depend on what other faults draw.
     uniform = answer.numbers(f"stream fault {place}")
     action, shape = raw_action(fault.action, uniform), answer.readable_shape
     finder = _raw_finder(START if fault.point == FIRST_EVENT else fault.point)
@@ -225,7 +225,7 @@ def _of_break(breaks: Break, point: Point, words: str, answer: ResponseInfo) -> 
 
 
 def _finder(point: Point, shape: StreamShape, progress: Progress, *, between: bool) -> Finder:
-    """Return what finds a point in a stream; with ``between``, never within an event."""
+    """Return a finder of a point in a stream; with ``between``, never within an event."""
 
     def observe(piece: StreamEvent) -> None:
         if between and piece.is_event:  # else nobody asks how far the stream has got
@@ -242,7 +242,7 @@ def _finder(point: Point, shape: StreamShape, progress: Progress, *, between: bo
 
 
 def _raw_finder(point: Point) -> Finder | None:
-    """Return what finds a point in bytes of which nothing is known, if it can be found there."""
+    """Return a finder of a point in bytes of an unknown form; None if that is impossible."""
     return None if isinstance(point, EventPoint) else _found_raw(point)
 
 

@@ -1,6 +1,6 @@
 """The fault *delay*: make the client or the upstream wait.
 
-A delay's length is a distribution: it turns a number that it is handed into seconds.
+A delay's length is a distribution, which turns a given number into seconds.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _LEAST = 2.0**-54  # in place of 0, whose normal quantile is not finite
 
 
 class Before(Enum):
-    """What a delay holds up."""
+    """What a delay comes before."""
 
     UPSTREAM = "upstream"
-    """Asking the upstream, or injecting an answer."""
+    """The request to the upstream, or an injected answer."""
     HEAD = "head"
-    """The answer's head, when it is there."""
+    """The answer's head, when it has come."""
     BODY = "body"
-    """The first byte of the answer's body; the head has gone."""
+    """The first byte of the answer's body, after the head was sent."""
 
 
 # Each distribution turns a number from [0, 1), evenly drawn, into seconds: its quantile.
@@ -33,7 +33,7 @@ class Before(Enum):
 
 @frozen
 class Fixed:
-    """Always as long."""
+    """Always the same length."""
 
     seconds: float
 
@@ -45,7 +45,7 @@ class Fixed:
 
 @frozen
 class Range:
-    """Evenly spread between two lengths."""
+    """Uniform between two lengths."""
 
     least_seconds: float
     most_seconds: float
@@ -57,7 +57,7 @@ class Range:
 
 @frozen
 class Normal:
-    """The normal distribution; what is below 0 is 0."""
+    """The normal distribution. Values below 0 become 0."""
 
     mean_seconds: float
     deviation_seconds: float
@@ -71,7 +71,7 @@ class Normal:
 
 @frozen
 class LogNormal:
-    """The length's logarithm is normal: most are short, a few are several times the median."""
+    """The length's logarithm is normal: most are short, and a few are several times the median."""
 
     median_seconds: float
     sigma: float
@@ -89,7 +89,7 @@ _MOST_EXPONENT = 600.0  # exp() of 710 is more than a float holds
 
 @frozen
 class Exponential:
-    """What has no memory: waiting for the next of events that come at random."""
+    """The time to the next of events that come at random (it has no memory)."""
 
     mean_seconds: float
     cap_seconds: float = math.inf
@@ -105,7 +105,7 @@ class Pareto:
 
     least_seconds: float
     shape: float
-    """The lower, the longer the tail; at 1 or less there is no mean."""
+    """The smaller, the longer the tail. At 1 or less there is no mean."""
     cap_seconds: float
 
     def quantile(self, number: float) -> float:
@@ -135,7 +135,7 @@ class Delay:
 
     @property
     def abilities(self) -> frozenset[Ability]:
-        """What a front door must be able to do."""
+        """What the proxy or plugin must be able to do."""
         return frozenset({_ABILITIES[self.before]})
 
 
@@ -147,5 +147,5 @@ _ABILITIES = {
 
 
 def delay_words(seconds: float, before: Before) -> str:
-    """Return how long a delay takes, and where."""
+    """Return in words how long a delay takes, and before what."""
     return f"delay of {seconds:.3g} s before the {before.value}"

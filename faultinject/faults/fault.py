@@ -1,4 +1,4 @@
-"""A fault as a rule has it: what happens, together, to one request."""
+"""The fault of a rule: all that happens to one request."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from faultinject.faults.stream import StreamFault
 
 @frozen
 class Fault:
-    """What happens.
+    """What happens to a request.
 
-    Nothing at all means that the request passes unharmed, and that no rule behind harms it.
+    An empty fault lets the request pass, and no later rule can harm it.
     """
 
     respond: Respond | None = None
@@ -23,13 +23,13 @@ class Fault:
     """At most one before each thing that can be delayed."""
     breaks: Break | None = None
     stream: tuple[StreamFault, ...] = ()
-    """In the order in which they are given; each has its own point."""
+    """In the given order. Each has a point of its own."""
     made_stream: bool = False
-    """Whether the upstream is not asked, and the API's smallest stream is made and harmed."""
+    """Whether the API's smallest stream is made up and harmed, without asking the upstream."""
 
     @property
     def stage(self) -> Stage:
-        """When it must be decided."""
+        """The stage at which it must be decided."""
         for part in (self.respond, self.breaks):
             if part is not None:
                 return part.at
@@ -37,7 +37,7 @@ class Fault:
 
     @property
     def abilities(self) -> frozenset[Ability]:
-        """What a front door must be able to do."""
+        """What the proxy or plugin must be able to do."""
         parts = [part for part in (self.respond, self.breaks) if part is not None]
         needed = [part.abilities for part in (*parts, *self.delays, *self.stream)]
         made = {Ability.MADE_STREAM} if self.made_stream else set[Ability]()

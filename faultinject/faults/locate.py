@@ -1,7 +1,7 @@
-"""Finding a point in an answer's body as it passes, cut anywhere.
+"""Finds a point in an answer's body while it passes, in pieces that may end anywhere.
 
-A finder hands on what stands before the point at once, in the pieces in which it came, and holds
-back only what may turn out to stand behind it.
+A finder passes on at once what is before the point, in the pieces in which it came. It holds back
+only what may turn out to be after the point.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from faultinject.matchers import MISSING
 from faultinject.providers.framing import Decoder, StreamEvent
 
 Observer = Callable[[StreamEvent], None]
-"""Takes note of a piece of the stream that is passed on."""
+"""Called with each piece of the stream that is passed on."""
 
 
-# Where bytes are all that is looked at
+# Points in bytes
 
 
 @define(eq=False)
 class BytesFinder:
-    """Finds the place behind so many bytes; there must be a byte, so 0 is before the first."""
+    """Finds the place after a number of bytes. 0 is before the first byte, which must come."""
 
     _left: int
     wake_at: float = field(default=math.inf, init=False)
@@ -41,13 +41,13 @@ class BytesFinder:
         return Found(received[: self._left], received[self._left :])
 
     def release(self) -> bytes:
-        """Return nothing: all passes."""
+        """Return nothing, because nothing is held back."""
         return b""
 
 
 @define(eq=False)
 class TimeFinder:
-    """Finds a moment."""
+    """Finds a time."""
 
     wake_at: float
 
@@ -59,16 +59,16 @@ class TimeFinder:
         return Found(b"", data)
 
     def release(self) -> bytes:
-        """Return nothing: all passes."""
+        """Return nothing, because nothing is held back."""
         return b""
 
 
-# Where events are looked at
+# Points in events
 
 
 @define(eq=False)
 class EventFinder:
-    """Finds the place before or behind the n-th event that the point accepts."""
+    """Finds the place before or after the n-th event that the point accepts."""
 
     _point: EventPoint
     _decoder: Decoder
@@ -108,7 +108,7 @@ class EventFinder:
         return Found(held)
 
     def release(self) -> bytes:
-        """Return what has come of the event before which the point may be."""
+        """Return the part that has come of the event before which the point may be."""
         return self._tail.held(self._decoder)
 
     def _hits(self, piece: StreamEvent) -> bool:
@@ -128,19 +128,19 @@ class EventFinder:
 
 @define(eq=False)
 class BoundaryFinder:
-    """Finds the first place between events at or behind a number of bytes and a time.
+    """Finds the first place between events after a number of bytes and a time.
 
-    For faults that speak in events: what they say must not stand within another one.
+    It is for faults that send events, which must not be within another event.
     """
 
     _after_bytes: int
     wake_at: float
-    """The time; after it has been told, infinity: the end of an event is waited for then."""
+    """The time; infinity once it has come, because then the end of an event is waited for."""
     _decoder: Decoder
     _observe: Observer
     _after_seconds: float = field(init=False)
     _passed: int = field(default=0, init=False)
-    """Bytes of whole events that were passed on."""
+    """How many bytes of complete events were passed on."""
     _tail: _Tail = field(factory=lambda: _Tail(), init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -174,7 +174,7 @@ class BoundaryFinder:
         return Found(b"")
 
     def release(self) -> bytes:
-        """Return nothing: all passes."""
+        """Return nothing, because nothing is held back."""
         return b""
 
     def _is_due(self, now_seconds: float) -> bool:
@@ -183,13 +183,13 @@ class BoundaryFinder:
 
 @define(eq=False)
 class _Tail:
-    """What has come of the event that is not whole: how much, and how much was passed on."""
+    """The incomplete event at the end: how much has come, and how much was passed on."""
 
     size: int = 0
     _passed: int = 0
 
     def pass_on(self, data: bytes, pieces: Sequence[StreamEvent], *, holds: bool) -> bytes:
-        """Return what may pass, now that data has come that completed these pieces."""
+        """Return what may pass now, after data that completed these pieces."""
         whole = b"".join([piece.raw for piece in pieces])
         skipped, self._passed = self._passed, 0 if pieces else self._passed
         self.size += len(data) - len(whole)
@@ -200,13 +200,13 @@ class _Tail:
         return data
 
     def held(self, decoder: Decoder) -> bytes:
-        """Return what was not passed on; it is, by this."""
+        """Return what was not passed on, and count it as passed on."""
         held = decoder.pending[self._passed :] if self._passed < self.size else b""
         self._passed = self.size
         return held
 
     def cut(self, decoder: Decoder, pieces: Sequence[StreamEvent], place: int) -> Found:
-        """Return the pieces apart: those up to a place, and what came behind it."""
+        """Return the bytes of the pieces up to a place, and those after it."""
         before = b"".join([piece.raw for piece in pieces[:place]])
         rest = b"".join([piece.raw for piece in pieces[place:]]) + decoder.pending
         return Found(before[self._passed :], rest)

@@ -1,6 +1,6 @@
 """Where a fault happens: at which stage of a request, and at which point of an answer.
 
-With it, what a front door must be able to do for a fault.
+`Ability` is what the proxy or plugin must be able to do for a fault.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from faultinject.matchers import JsonMatcher
 
 
 class Stage(Enum):
-    """When it must be decided whether a fault happens: the facts that there are grow with each."""
+    """When a fault must be decided. Each later stage knows more facts."""
 
     CONNECT = "connect"
-    """A client asks for a tunnel: the host is known."""
+    """A client asks for a tunnel. The host is known."""
     HANDSHAKE = "handshake"
-    """The client's ClientHello is there: the host is known."""
+    """The client's ClientHello has come. The host is known."""
     REQUEST = "request"
-    """A request's head is read and its body is not: all but what the body says is known."""
+    """A request's head was read, but not its body. All but the body is known."""
     ANSWER = "answer"
-    """The request is in. Its body is known if a rule asks for it."""
+    """The request has come. Its body is known if a rule needs it."""
 
 
 class Ability(Enum):
-    """What a fault asks of a front door; the value completes "it cannot …"."""
+    """What a fault needs of the proxy or plugin. The value completes "it cannot …"."""
 
     CONNECT = "act on a CONNECT"
     HANDSHAKE = "act on a TLS handshake"
@@ -47,10 +47,10 @@ class Ability(Enum):
 
 @frozen
 class EventPoint:
-    """Just before or after the ``count``-th event that fits."""
+    """Just before or after the ``count``-th matching event."""
 
     after: bool
-    """Whether it is after that event, or before it."""
+    """Whether it is after the event, not before it."""
     event: str | None = None
     """The name of the event (for streams whose events have none: the type in its data); None for
     any."""
@@ -59,9 +59,9 @@ class EventPoint:
     """Tests of the event's data; all must hold."""
 
     def accepts(self, name: str | None, data: object) -> bool:
-        """Return True if an event is one of those that are counted.
+        """Return True if an event is counted.
 
-        ``data`` is the event's data as a JSON value, `MISSING` if it is none.
+        ``data`` is the event's data as a JSON value, or `MISSING` if it is not JSON.
         """
         if self.event is not None and self.event != name:
             return False
@@ -70,14 +70,14 @@ class EventPoint:
 
 @frozen
 class BytesPoint:
-    """After so many bytes of the body."""
+    """After a number of bytes of the body."""
 
     after_bytes: int
 
 
 @frozen
 class TimePoint:
-    """So long after the head."""
+    """At a time after the head."""
 
     after_seconds: float
 
@@ -91,7 +91,7 @@ FIRST_EVENT = EventPoint(after=False)
 
 
 def point_words(point: Point) -> str:
-    """Return where something happens."""
+    """Return a point in words."""
     if isinstance(point, BytesPoint):
         return f"after {point.after_bytes} bytes"
     if isinstance(point, EventPoint):

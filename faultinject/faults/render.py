@@ -1,4 +1,4 @@
-"""The answer that the fault *respond* means for one request, in the words of its API."""
+"""Renders the answer of the fault *respond* for one request, in the form of its API."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 def render_reply(
     fault: Respond, provider: Provider, fields: Fields, marker: str | None
 ) -> InjectedResponse:
-    """Make the answer. ``marker`` is what it says in its marker header; None for no such header.
+    """Make the answer. ``marker`` is the value of its marker header, or None for no such header.
 
-    What the fault says goes before what the API would say, header by header.
+    A header of the fault replaces the API's header of the same name.
     """
     if fault.request_id is not None:
         fields = evolve(fields, request_id=fault.request_id)
@@ -46,12 +46,12 @@ def render_reply(
 
 
 def render_proxy_reply(fault: Respond, fields: Fields, marker: str | None) -> InjectedResponse:
-    """Make the answer to a CONNECT: that of a proxy, in plain text; the API has no part in it."""
+    """Make the answer to a CONNECT: a proxy's, in plain text and without the API's form."""
     status = 502 if fault.status is None else fault.status
     reason = standard_phrase(status)
     body = f"{status} {reason}\n".encode() if fault.body is None else _own_body(fault, fields)
     headers: Headers = ((b"Content-Type", content_type(body)),)
-    if status == 407:  # RFC 9110 section 15.5.8 wants it
+    if status == 407:  # required by RFC 9110 section 15.5.8
         headers += ((b"Proxy-Authenticate", b'Basic realm="faultinject"'),)
     if fault.retry_after is not None:
         headers += ((b"Retry-After", b"%d" % fault.retry_after.seconds),)
@@ -106,9 +106,10 @@ def _first(one: T | None, other: T) -> T:
 def _of_api(
     fault: Respond, failure: Failure, provider: Provider, fields: Fields
 ) -> tuple[bytes, Headers]:
-    """Return body and headers of an answer of the API's, or of one that only looks the part.
+    """Return body and headers of an answer in the API's form, or with the user's own body.
 
-    With a body of the user's own nothing says that the API has spoken, unless the fault does.
+    An answer with the user's own body has none of the API's headers, unless the fault asks for
+    them.
     """
     if fault.body is None and failure.status >= 400:
         kind = ((b"Content-Type", provider.error_content_type.encode()),)
@@ -147,20 +148,20 @@ def _own_headers(fault: Respond, fields: Fields) -> Headers:
 
 
 def _filled_value(value: bytes, fields: Fields) -> bytes:
-    """Fill in a header's value; what a client has put into its request ends no line of it."""
+    """Fill in a header's value. Nothing from the client's request can end its line."""
     model = fields.model.encode("utf-8", "replace").decode()  # it may be half a surrogate pair
     text = filled(value.decode("utf-8", "surrogateescape"), evolve(fields, model=model))
     return _CONTROLS.sub(" ", text).strip().encode("utf-8", "surrogateescape")
 
 
 def _merged(headers: Headers, own: Headers) -> Headers:
-    """Return the headers with the user's own in place of those of the same names."""
+    """Return the headers, with the user's own in place of those of the same names."""
     names = {name.lower() for name, _ in own}
     return (*without_headers(headers, *names), *own)
 
 
 def _dated(headers: Headers, fault: Respond, fields: Fields) -> Headers:
-    """Return the headers with the time to come again as a date, if it shall be one."""
+    """Return the headers with ``Retry-After`` as a date, if the fault asks for that."""
     retry_after = fault.retry_after
     if retry_after is None or not retry_after.as_date:
         return headers

@@ -1,4 +1,4 @@
-"""The fault *respond*: answer instead of the API.
+"""The fault *respond*: answer in place of the API.
 
 `InjectedResponse.parts` adds the framing and Date when the answer is sent.
 """
@@ -20,53 +20,53 @@ from faultinject.providers.anthropic.errors import error_body, reason_phrase
 
 @frozen
 class RetryAfter:
-    """When a client may try again, as the answer tells it."""
+    """When the client may try again, by the answer."""
 
     seconds: float
     as_date: bool = False
-    """Whether it is told as a date (RFC 9110 section 10.2.3), so long from now."""
+    """Whether the header has a date (RFC 9110 section 10.2.3) that far from now."""
 
 
 @frozen
 class Respond:
-    """Answer with a status, a body and headers of one's own.
+    """Answer with a given status, body and headers.
 
-    Without a ``body`` the answer has the API's own error document for the status, in which
-    ``error``, ``message``, ``code``, ``param`` and ``details`` replace what the API would say.
+    Without a ``body`` the answer has the API's own error document for the status. There ``error``,
+    ``message``, ``code``, ``param`` and ``details`` replace the API's own values.
     """
 
     status: int | None
-    """None if ``failure`` or ``page`` say it."""
+    """None if ``failure`` or ``page`` has one."""
     body: bytes | None = field(default=None, repr=False)
     headers: Headers = ()
     filled: bool = False
     """Whether names of fields in braces, as ``{request_id}``, are replaced in the body and the
     headers."""
     error: str | None = None
-    """The type of the error, in the API's own words."""
+    """The type of the error, as the API calls it."""
     message: str | None = None
     code: str | None = None
     param: str | None = None
     details: Mapping[str, Any] | None = field(default=None, hash=False)
     failure: str | None = None
-    """Which of the API's own failures it is (`Provider.failures`); the fields above go before."""
+    """The name of one of the API's failures (`Provider.failures`). The fields above override it."""
     page: str | None = None
-    """Which answer of a gateway it is (`Provider.pages`)."""
+    """The name of a gateway's answer (`Provider.pages`)."""
     retry_after: RetryAfter | None = None
     request_id: str | None = None
-    """The id of the request, instead of one that looks like the API's."""
+    """The id of the request, in place of one like the API's."""
     rate_limit: str | None = None
-    """Which rate limit is exhausted, in the API's word for it; its headers are sent then."""
+    """The rate limit that is exhausted, as the API calls it. Its headers are sent then."""
     keep_open: bool = True
     """Whether the connection may serve another request."""
     at: Stage = Stage.ANSWER
-    """`Stage.ANSWER`, or `Stage.CONNECT`: then it answers the CONNECT."""
+    """`Stage.ANSWER`, or `Stage.CONNECT` to answer the CONNECT."""
     answered: bool = False
-    """Whether the upstream is asked all the same, and its answer lost."""
+    """Whether the upstream is asked too, and its answer thrown away."""
 
     @property
     def abilities(self) -> frozenset[Ability]:
-        """What a front door must be able to do."""
+        """What the proxy or plugin must be able to do."""
         asked = {
             Ability.CONNECT: self.at is Stage.CONNECT,
             Ability.ANSWERED: self.answered,
@@ -77,7 +77,7 @@ class Respond:
 
 @frozen(cache_hash=True)
 class InjectedResponse:
-    """A whole answer, ready to be sent any number of times."""
+    """A complete answer, which can be sent any number of times."""
 
     status: int
     reason: bytes
@@ -90,7 +90,7 @@ class InjectedResponse:
 
 
 def injected_response(fault: Respond, marker: str | None) -> InjectedResponse:
-    """Make the answer of a fault that has a status, and no more than a body and headers.
+    """Make the answer of a fault that has only a status, a body and headers.
 
     ``marker`` is the rule's id for the marker header, or None for none.
     """
@@ -111,10 +111,10 @@ def injected_response(fault: Respond, marker: str | None) -> InjectedResponse:
 
 
 def content_type(body: bytes) -> bytes:
-    """Say what a body is by looking at it: JSON, HTML, or plain text."""
+    """Return the content type of a body: JSON, HTML, or plain text."""
     try:
         json.loads(body)
-    except (ValueError, RecursionError):  # the latter for brackets nested by the thousand
+    except (ValueError, RecursionError):  # the latter if it is nested too deeply
         html = body.lstrip()[:1] == b"<"
         return b"text/html; charset=utf-8" if html else b"text/plain; charset=utf-8"
     return b"application/json"

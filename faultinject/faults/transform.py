@@ -1,7 +1,7 @@
-"""Transforms of an answer's body: what they are told, the acts they want done, and how they begin.
+"""Transforms of an answer's body: what they receive, the acts that they return, and how they begin.
 
-A transform is told what comes of a body (pieces, ticks, the end) and returns acts. `Pointed` lets
-everything pass up to a point; from there on an action has it.
+A transform receives what comes of a body (pieces, ticks, the end) and returns acts. `Pointed` lets
+everything pass up to a point. From there on an action handles it.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from attrs import define, field, frozen
 from faultinject.faults.place import Ability
 from faultinject.http.message import End, Headers
 
-# What is told
+# What a transform receives
 
 
 class Tick:
-    """Nothing came, but it is time (see `Transform.wake_at`)."""
+    """Nothing came, but the time of `Transform.wake_at` has come."""
 
 
 TICK: Final = Tick()
 
 Received = bytes | End | Tick
-"""A piece of the body as it came, its end, or that it is time."""
+"""A piece of the body as it came, its end, or a tick."""
 
 
-# What is wanted
+# What a transform returns
 
 
 @frozen
@@ -40,7 +40,7 @@ class Send:
 
 @frozen
 class WaitUntil:
-    """Do nothing, and read nothing, before this time."""
+    """Do nothing and read nothing before this time."""
 
     seconds: float
 
@@ -54,7 +54,7 @@ class Finish:
 
 @frozen
 class Cut:
-    """End the connection (FIN), the body without its proper end."""
+    """End the connection (FIN) without the proper end of the body."""
 
 
 @frozen
@@ -64,12 +64,12 @@ class Reset:
 
 @frozen
 class Hang:
-    """Do nothing any more, until the client leaves."""
+    """Do nothing more until the client leaves."""
 
 
 @frozen
 class Garbage:
-    """Send bytes without the framing that is due, and end the connection (FIN)."""
+    """Send bytes without the required framing, and end the connection (FIN)."""
 
     data: bytes = field(repr=False)
 
@@ -85,15 +85,15 @@ class Transform(Protocol):
 
     @property
     def wake_at(self) -> float:
-        """When it wants to be told `TICK`; infinity for never."""
+        """When it wants a `TICK`; infinity for never."""
 
     @property
     def done(self) -> str | None:
-        """What it has done to the answer, in words; None as long as it has done nothing."""
+        """What it has done to the answer, in words; None if it has done nothing yet."""
 
     @property
     def undone(self) -> str:
-        """What it has not done, in words, as long as `done` is None."""
+        """What it has not done, in words, while `done` is None."""
 
     @property
     def harms(self) -> bool:
@@ -105,13 +105,13 @@ class Transform(Protocol):
 
     @property
     def lasts_seconds(self) -> float:
-        """How long it takes at most once it has begun to; infinity if nothing bounds it."""
+        """How long it takes at most, once it has begun; infinity if there is no limit."""
 
     def step(self, received: Received, now_seconds: float) -> Iterator[Act]:
-        """Return what is to be done, one by one; the next is asked for when one has been done."""
+        """Yield acts. Each is done before the next is requested."""
 
     def release(self) -> bytes:
-        """Return what came and was not passed on yet, for there will be no further step."""
+        """Return what came and was not passed on, because there will be no further step."""
 
 
 def later(now_seconds: float, act: Act) -> float:
@@ -123,8 +123,8 @@ def later(now_seconds: float, act: Act) -> float:
 class Chain:
     """Two transforms as one: what the first passes on goes through the second.
 
-    So the second acts on an answer that the first has changed already. While the first waits, it
-    may be time for the second.
+    So the second acts on an answer that the first has changed. While the first waits, the second
+    may get a tick.
     """
 
     first: Transform
@@ -162,7 +162,7 @@ class Chain:
         return self.first.lasts_seconds + self.second.lasts_seconds
 
     def step(self, received: Received, now_seconds: float) -> Iterator[Act]:
-        """Return what is to be done."""
+        """Yield the acts of both."""
         for act in self.first.step(received, now_seconds):
             over = False
             for following in self._through_second(act, now_seconds):
@@ -190,7 +190,7 @@ class Chain:
                 yield act
 
     def _waiting(self, act: Act, until_seconds: float) -> Iterator[Act]:
-        """Wait with the first, and wake the second meanwhile."""
+        """Wait for the first, and wake the second meanwhile."""
         while (wake_at := self.second.wake_at) < until_seconds:
             yield WaitUntil(wake_at)
             for following in self.second.step(TICK, wake_at):
@@ -201,7 +201,7 @@ class Chain:
 
     def release(self) -> bytes:
         """Return what both hold."""
-        # What the first holds has not been through the second, which has no step left for it.
+        # What the first holds did not go through the second, which has no step left for it.
         return self.second.release() + self.first.release()
 
 
@@ -216,13 +216,13 @@ def parts_of(transform: Transform | None) -> Iterator[Transform]:
 
 @frozen
 class Found:
-    """What is passed on, and whether the point is right behind it."""
+    """What is passed on, and whether the point comes right after it."""
 
     before: bytes
     rest: bytes | None = None
-    """What has come from behind the point; None if the point is not reached."""
+    """What has come after the point; None if the point is not reached."""
     missing_end: bytes = b""
-    """What must stand at the point before another event can; see `StreamEvent.missing_end`."""
+    """What must come at the point before another event can; see `StreamEvent.missing_end`."""
 
 
 class Finder(Protocol):
@@ -230,19 +230,19 @@ class Finder(Protocol):
 
     @property
     def wake_at(self) -> float:
-        """When it wants to be told that it is time."""
+        """When it wants a `TICK`; infinity for never."""
 
     def find(self, received: Received, now_seconds: float) -> Found:
-        """Take what came. Must not be asked again once the point is found."""
+        """Take what came. Do not call this again once the point is found."""
 
     def release(self) -> bytes:
-        """Return what is held back, for nothing more will come, not even the end."""
+        """Return what is held back, because nothing more will come, not even the end."""
 
 
 class StreamAction:
-    """What a rule asks to be done to a streamed answer. Each subclass is one such fault.
+    """A fault of a streamed answer, as a rule describes it. Each subclass is one such fault.
 
-    `faultinject.faults.build` makes the `Action` that does it.
+    `faultinject.faults.build` makes the `Action` that carries it out.
     """
 
     __slots__ = ()
@@ -250,7 +250,7 @@ class StreamAction:
     label = ""
     """Its name in rules, events and headers."""
     needs: frozenset[Ability] = frozenset()
-    """What it needs of a front door besides `Ability.ANSWER`."""
+    """What the proxy or plugin must be able to do, besides `Ability.ANSWER`."""
 
     @property
     def ends(self) -> bool:
@@ -259,22 +259,22 @@ class StreamAction:
 
     @property
     def whole_events(self) -> bool:
-        """Whether it handles whole events, so that it must not begin within one."""
+        """Whether it handles complete events, so that it must not begin within one."""
         return False
 
     @property
     def keeps_length(self) -> bool:
-        """Whether a body that goes on to its end is as long as it was."""
+        """Whether a body that goes on to its end keeps its length."""
         return False
 
     @property
     def harms(self) -> bool:
-        """Whether it changes what arrives; if not, the same arrives later or in other pieces."""
+        """Whether it changes what arrives. If not, the same arrives later or in other pieces."""
         return True
 
     @property
     def lasts_seconds(self) -> float:
-        """How long it takes at most; 0 if it takes no time, infinity if nothing bounds it."""
+        """How long it takes at most; 0 if it takes no time, infinity if there is no limit."""
         return 0.0
 
 
@@ -282,24 +282,24 @@ BodyPiece = bytes | End
 
 
 class Action:
-    """Passes everything on, from its point on, in the pieces in which it comes."""
+    """Base class: from its point on it passes everything on, in the pieces in which it comes."""
 
     done = True
-    """Whether the answer has been changed; asked only once it has begun."""
+    """Whether the answer has been changed. It is read only after the action has begun."""
 
     def begin(self, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
-        """Return what is to be done at the point itself."""
+        """Yield the acts at the point itself."""
         yield from ()
 
     def step(self, piece: BodyPiece, now_seconds: float) -> Iterator[Act]:
-        """Return what is to be done about what comes behind the point."""
+        """Yield the acts for what comes after the point."""
         if isinstance(piece, End):
             yield from self._end(piece, now_seconds)
         else:
             yield from self._pass(piece, now_seconds)
 
     def release(self) -> bytes:
-        """Return what is held back, for there will be no further step."""
+        """Return what is held back, because there will be no further step."""
         return b""
 
     def _pass(self, data: bytes, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
@@ -310,20 +310,20 @@ class Action:
         yield Finish(end.trailers)
 
     def _pass_rest(self, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
-        """Return what is to be done about what is held back, for the answer ends."""
+        """Yield the acts for what is held back, because the answer ends."""
         if held := self.release():
             yield Send(held)
 
 
 class AtOnce(Action):
-    """Does all that it does at the point, and nothing comes behind."""
+    """Does everything at the point. Nothing comes after it."""
 
     def __init__(self, acts: Callable[[float], list[Act]]) -> None:
-        """Do these acts, given the time."""
+        """Take the function that returns the acts for a time."""
         self._acts = acts
 
     def begin(self, now_seconds: float) -> Iterator[Act]:
-        """Return the acts, the last of which ends the answer."""
+        """Yield the acts. The last one ends the answer."""
         yield from self._acts(now_seconds)
 
 
@@ -338,7 +338,7 @@ class Pointed:
     harms: bool = True
     """Whether it changes what comes, and not only when."""
     lasts_seconds: float = 0.0
-    """How long it takes at most once it has begun to take time; infinity if nothing bounds it."""
+    """How long it takes at most, once it has begun; infinity if there is no limit."""
     waits: bool = field(default=False, init=False)
     """Whether it has begun to take time."""
     _reached: bool = field(default=False, init=False)
@@ -346,7 +346,7 @@ class Pointed:
 
     @property
     def wake_at(self) -> float:
-        """When the point is, if it is a moment."""
+        """The time of the point, if it is a time."""
         return math.inf if self._reached else self._finder.wake_at
 
     @property
@@ -355,7 +355,7 @@ class Pointed:
         return self.undone if self._reached and self._action.done else None
 
     def step(self, received: Received, now_seconds: float) -> Iterator[Act]:
-        """Return what is to be done; see `Transform`."""
+        """Yield the acts; see `Transform`."""
         for act in self._reach(received, now_seconds):
             self.waits = self.waits or isinstance(act, (WaitUntil, Hang))
             yield act
@@ -384,7 +384,7 @@ class Pointed:
                     yield act
 
     def _begin(self, missing_end: bytes, now_seconds: float) -> Iterator[Act]:
-        """Begin the action. What it says is kept apart from an event that lacks its end."""
+        """Begin the action. If it sends bytes, first complete an event that lacks its end."""
         for act in self._action.begin(now_seconds):
             if missing_end and isinstance(act, Send):
                 yield Send(missing_end + act.data)

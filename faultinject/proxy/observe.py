@@ -70,7 +70,7 @@ def end_attempt(decision: Decision, end: ExchangeEnd) -> None:
         note = ended(end, facts.host, facts.path, runtime.now_seconds)
         is_whole_error = copy is not None and end.answered and note.failed
         told = copy.head_seconds if copy is not None and is_whole_error else None
-        decision.attempt.end(evolve(note, told_seconds=told))
+        decision.attempt.end(evolve(note, known_seconds=told))
 
 
 def _begun(decision: Decision, copy: TrafficCopy) -> Attempt | None:

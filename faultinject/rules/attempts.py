@@ -41,7 +41,7 @@ Kept = TypeVar("Kept")
 
 
 def get_or_create(known: OrderedDict[str, Kept], key: str, new: type[Kept], bound: int) -> Kept:
-    """Return the value of a key, made if it is missing; beyond the bound, drop the oldest used."""
+    """Return the value of a key, and create it if it is missing. Keep ``bound`` keys at most."""
     kept = known.get(key)
     if kept is None:
         kept = known[key] = new()
@@ -110,7 +110,7 @@ def identity_of(facts: Facts, key: bytes) -> Identity:
 
 
 def digest(key: bytes, *pieces: bytes) -> str:
-    """Return a digest of pieces; where one ends and the next begins makes a difference."""
+    """Return a digest of pieces, which depends on where one ends and the next begins."""
     made = blake2b(digest_size=16, key=key)
     for piece in pieces:
         made.update(len(piece).to_bytes(8))
@@ -125,7 +125,7 @@ def credential_of(facts: Facts, key: bytes) -> str | None:
 
 
 def _credentials(facts: Facts) -> list[bytes]:
-    """Return where credentials may be, and what is there, in turn."""
+    """Return the places of credentials and their contents, in turn."""
     pieces: list[bytes] = []
     for name in CREDENTIALS:
         pieces += [name, b"\n".join(map(_account, facts.headers.get(name, ())))]
@@ -133,7 +133,7 @@ def _credentials(facts: Facts) -> list[bytes]:
 
 
 def _account(value: bytes) -> bytes:
-    """Return what of a credential stays the same: a signature of AWS's differs each time."""
+    """Return the constant part of a credential, because AWS's signatures differ each time."""
     if not value.startswith(b"AWS4-"):
         return value
     found = _ACCESS_KEY.search(value)
@@ -193,11 +193,11 @@ class Ended:
     failed: bool = False
     """Whether a rule made it fail, or the API did with an error that is transient or a throttle."""
     is_worth_repeating: bool = True
-    """Whether another attempt may help against the failure, as far as the response says. It may not
-    after an error that is final, nor is a whole response seen as a failure that says it is none."""
+    """Whether another attempt may help, as far as the response says. It may not after a final
+    error, and a complete response that says that it is no failure is not taken for one."""
     asked_wait_seconds: float = 0.0
     """How long the response asked the client to wait."""
-    told_seconds: float | None = None
+    known_seconds: float | None = None
     """When the client could know: when the head of a whole error had been sent. None for the
     attempt's end."""
 
@@ -211,7 +211,7 @@ class _Call:
     """The number of its last attempt."""
     ended_seconds: float = 0.0
     """When its last attempt ended."""
-    told_seconds: float | None = None
+    known_seconds: float | None = None
     """When the client could know how its last attempt went; None until one has ended."""
     open_until: float = 0.0
     """The latest time at which the next attempt may begin."""
@@ -225,7 +225,7 @@ class _Call:
 
 @define
 class _Crowd:
-    """The requests that say the same."""
+    """Requests with equal content."""
 
     under_way: int = 0
     ended_seconds: float = 0.0
@@ -254,7 +254,7 @@ class Attempt:
         return self._call.name
 
     def end(self, ended: Ended) -> None:
-        """Record how it ended; only the first call counts. Without a call it did not fail."""
+        """Record how it ended. Only the first call of this counts. Without one it did not fail."""
         if self._open:
             self._open = False
             self._attempts._end(self._call, self._crowd, ended)
@@ -282,7 +282,7 @@ class Attempts:
         """The clients that send a count, by `Identity.client`."""
 
     def begin(self, identity: Identity, began_seconds: float) -> Attempt | None:
-        """Return which attempt a request is that began at a time; None if it is unknown."""
+        """Return the attempt of a request that began at this time; None if it is unknown."""
         count = identity.retry_count or 0
         call: _Call | None
         if identity.retry_count is not None:
@@ -297,11 +297,11 @@ class Attempts:
             call = self._continued(identity, identity.content, crowd, began_seconds)
             call = call or self._new(identity.content)
         call.attempts = count + 1 if count else call.attempts + 1
-        gap = None if call.told_seconds is None else began_seconds - call.told_seconds
+        gap = None if call.known_seconds is None else began_seconds - call.known_seconds
         return Attempt(call.attempts, call, crowd, self, gap)
 
     def _joined(self, content: str, began_seconds: float) -> _Crowd:
-        """Return the requests that say the same, with one more."""
+        """Count one more request with this content, and return all of them."""
         crowd = get_or_create(self._crowds, content, _Crowd, self._bound)
         if crowd.under_way or crowd.ended_seconds > began_seconds:
             crowd.has_overlapped = True
@@ -348,8 +348,8 @@ class Attempts:
     def _end(self, call: _Call, crowd: _Crowd, ended: Ended) -> None:
         crowd.under_way -= 1
         crowd.ended_seconds = max(crowd.ended_seconds, ended.seconds)
-        told = ended.told_seconds
-        call.told_seconds = ended.seconds if told is None else told
+        known = ended.known_seconds
+        call.known_seconds = ended.seconds if known is None else known
         if not call.content:
             return  # its id decides alone
         pause = max(LONGEST_PAUSE_SECONDS, ended.asked_wait_seconds)

@@ -1,6 +1,7 @@
-"""The fault *stream*: harm an answer as it passes. What is done, and where.
+"""The fault *stream*: harm an answer while it passes.
 
-Each file has a kind of fault whole: its description, label and flags, and the action that does it.
+Each file has one kind of fault: its description, label and flags, and the action that carries it
+out.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ __all__ = [
 
 @frozen
 class StreamFault:
-    """One thing that happens to an answer, from one point on."""
+    """One action on an answer, from one point on."""
 
     action: StreamAction
     point: Point = field(default=FIRST_EVENT)
 
     @property
     def abilities(self) -> frozenset[Ability]:
-        """What a front door must be able to do."""
+        """What the proxy or plugin must be able to do."""
         return self.action.needs | {Ability.ANSWER}
 
 
 def stream_words(fault: StreamFault) -> str:
-    """Return what a fault of the stream does, and where, as "stream-error after 5 events"."""
+    """Return a stream fault in words, as in "stream-error after 5 events"."""
     return f"{fault.action.label} {point_words(fault.point)}"

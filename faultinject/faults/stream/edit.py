@@ -1,4 +1,4 @@
-"""The faults *drop*, *duplicate* and *garble*: change whole events."""
+"""The faults *drop*, *duplicate* and *garble*, which change complete events."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Duplicate(StreamAction):
 
 @frozen
 class Garble(StreamAction):
-    """Change a byte in each of the next events, so that their data is no JSON any more."""
+    """Change a byte in each of the next events, so that their data is not JSON any more."""
 
     label = "garble"
     whole_events = True
@@ -45,7 +45,7 @@ class Garble(StreamAction):
 
 
 Edit = Callable[[StreamEvent], bytes]
-"""Returns what is sent instead of an event."""
+"""Returns what is sent in place of an event."""
 
 _QUOTE, _VISIBLE = re.compile(b'"'), re.compile(rb"\S")
 
@@ -61,10 +61,10 @@ def duplicate(event: StreamEvent) -> bytes:
 
 
 def garbler(uniform: Uniform, framing: Framing) -> Edit:
-    """Return what changes one byte of an event's data so that it is no JSON any more.
+    """Return an edit that changes one byte of an event's data, so that it is not JSON any more.
 
-    The byte is a quote, one of all at random: without it, the others cannot pair off any more.
-    Where there is none, it is the data's first byte. A checksum of the framing stays right.
+    The byte is one of the quotes, at random, because the others no longer pair up without it. If
+    there is no quote, it is the first byte. A checksum of the framing stays right.
     """
 
     def garble(event: StreamEvent) -> bytes:
@@ -83,10 +83,10 @@ def _places(what: re.Pattern[bytes], raw: bytes, spans: list[tuple[int, int]]) -
 
 
 class EditingEvents(Action):
-    """Edits the next events, and holds back those that are not whole until they are."""
+    """Edits the next events. It holds an event back until it is complete."""
 
     def __init__(self, edit: Edit, events: int | None, decoder: Decoder) -> None:
-        """Edit so many events; None for all that follow."""
+        """Edit a number of events; None for all that follow."""
         self.done = False
         self._edit = edit
         self._left = events
@@ -113,5 +113,5 @@ class EditingEvents(Action):
         return self._edit(piece)
 
     def release(self) -> bytes:
-        """Return what is no whole event."""
+        """Return the incomplete event."""
         return b"" if self._left == 0 else self._decoder.pending

@@ -1,6 +1,6 @@
 """Faults that end an answer: *cut*, *reset*, *end*, and *end early*.
 
-How a message ends early is for the stream's `Progress` to know.
+The stream's `Progress` knows how a message ends early.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class ResetStream(StreamAction):
 
 @frozen
 class EndStream(StreamAction):
-    """The body's proper end, without the stream's terminator: as if all were well."""
+    """The body's proper end without the stream's last event, as if nothing were wrong."""
 
     label = "end"
     ends = True
@@ -45,7 +45,7 @@ class EndStream(StreamAction):
 
 @frozen
 class EndEarly(StreamAction):
-    """End the message as the API does when the limit of tokens is reached."""
+    """End the message as the API does at the token limit."""
 
     label = "end-early"
     ends = True
@@ -53,10 +53,10 @@ class EndEarly(StreamAction):
 
 
 class EndingEarly(Action):
-    """Ends the message at the point, or as soon behind it as there is a message to end."""
+    """Ends the message at the point, or as soon after it as a message has begun."""
 
     def __init__(self, progress: Progress, decoder: Decoder, uniform: Uniform) -> None:
-        """Go on with a progress that has seen what was before the point."""
+        """Use a progress that has seen what came before the point."""
         self.done = False
         self._progress = progress
         self._decoder = decoder
@@ -86,5 +86,5 @@ class EndingEarly(Action):
             yield Finish()
 
     def release(self) -> bytes:
-        """Return what is no whole event."""
+        """Return the incomplete event."""
         return self._decoder.pending

@@ -1,6 +1,6 @@
 """The fault *error*: the API's own error within its stream, and then the stream's proper end.
 
-How the error is written is for the stream's `Progress` to know.
+The stream's `Progress` knows how the error is written.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ class SendError(StreamAction):
     whole_events = True
 
     status: int = 529
-    """Chooses the type and the message; nothing of it is sent."""
+    """Selects the type and the message. It is not sent."""
     error: str | None = None
-    """The type of the error, in the API's own words."""
+    """The type of the error, as the API calls it."""
     message: str | None = None
     code: str | None = None
     failure: str | None = None
-    """Which of the API's own failures it is (`Provider.failures`)."""
+    """The name of one of the API's failures (`Provider.failures`)."""
     form: str = ""
-    """Which of the forms that the API has for it; empty for the usual one."""
+    """The form of the error, of those that the API has; empty for the usual one."""
 
 
 def stream_error(
     fault: SendError, provider: Provider, fields: Fields, uniform: Uniform, progress: Progress
 ) -> list[Act]:
-    """Return the acts that send the error at this point of the stream."""
+    """Return the acts that send the error at this point."""
     data = progress.error(failure_of(fault, provider), fields, uniform, fault.form)
     return [Send(data), Finish()]
 

@@ -30,11 +30,11 @@ class Pace(StreamAction):
 
 
 PIECES_PER_SECOND = 20
-"""Into how many pieces a second bytes are cut at most."""
+"""The most pieces per second into which bytes are split."""
 
 
 class _Pacing(Action):
-    """Sends each piece when those before it have had their time."""
+    """Sends each piece when the time of the earlier ones is over."""
 
     def __init__(self) -> None:
         self._due = 0.0
@@ -63,7 +63,7 @@ class PacingBytes(_Pacing):
 
 
 class PacingEvents(_Pacing):
-    """Paces events; what is no event takes no time of its own."""
+    """Paces events. Other pieces take no time."""
 
     def __init__(self, events_per_second: float, decoder: Decoder) -> None:
         super().__init__()
@@ -83,5 +83,5 @@ class PacingEvents(_Pacing):
             now_seconds = max(now_seconds, due)
 
     def release(self) -> bytes:
-        """Return what is no whole event."""
+        """Return the incomplete event."""
         return self._decoder.pending

@@ -20,7 +20,7 @@ class Rechunk(StreamAction):
     harms = False
 
     split: bool
-    """Into small pieces, inside events and inside characters; else several events as one."""
+    """Split into small pieces, within events and characters; else merge several events."""
 
     @property
     def whole_events(self) -> bool:
@@ -29,17 +29,19 @@ class Rechunk(StreamAction):
 
 
 MOST_SPLIT_BYTES = 24
-"""Longest piece that a split makes; an event of one token has some 100 bytes."""
+"""The longest piece of a split. An event with one token has about 100 bytes."""
 MERGED = (2, 4)
-"""How many events, or pieces as they came, are merged into one: at least and at most."""
+"""The least and the most events, or pieces, that are merged into one."""
 MOST_MERGED_BYTES = 64 * 1024
-"""What is held back at most; an event that is larger is passed on with what was held."""
+"""Most bytes that are held back. A larger event is passed on with what was held."""
 
-_LEADING = 0xC0  # from here on a byte begins a character of several (RFC 3629 section 3)
+_LEADING = (
+    0xC0  # such a byte or a higher one begins a character of several bytes (RFC 3629 section 3)
+)
 
 
 class Splitting(Action):
-    """Cuts what comes into small pieces, within each character of several bytes too."""
+    """Splits what comes into small pieces, also within characters of several bytes."""
 
     def __init__(self, uniform: Uniform) -> None:
         self._uniform = uniform
@@ -55,7 +57,7 @@ class Splitting(Action):
 
 
 class Merging(Action):
-    """Holds back what comes until it is several events, or pieces if there is no decoder."""
+    """Holds back what comes until it has several events, or pieces if there is no decoder."""
 
     def __init__(self, uniform: Uniform, decoder: Decoder | None) -> None:
         self.done = False

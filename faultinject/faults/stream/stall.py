@@ -48,12 +48,12 @@ class Stall(StreamAction):
 
 
 class Stalling(Action):
-    """Waits at the point. What comes meanwhile is not read: it waits too."""
+    """Waits at the point. What comes meanwhile is not read."""
 
     def __init__(
         self, seconds: float | None, ping: bytes | None = None, ping_seconds: float = math.inf
     ) -> None:
-        """Wait so long (None: for ever) and send the ping as often, if there is one."""
+        """Take the time to wait (None for ever), and a ping with its interval, if any."""
         self._seconds = math.inf if seconds is None else seconds
         self._ping, self._ping_seconds = ping, ping_seconds
 
