@@ -46,7 +46,7 @@ def test_the_environment_of_the_command(run, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "anthropic.com")
     code, out, err = run("run", "--fake-upstream", "--via", "proxy", sys.executable, "-c", SHOW)
     seen = json.loads(out)
-    assert code == 0
+    assert code == 3  # nothing was tested
     assert seen["MINE"] == "stays"
     assert seen["HTTPS_PROXY"].startswith("http://127.0.0.1:")
     assert seen["ANTHROPIC_API_KEY"] == "sk-ant-faultinject-no-key"
@@ -298,7 +298,8 @@ def test_without_an_authority_base_urls_go_on(run, monkeypatch):
 
     monkeypatch.delenv("FAULTINJECT_DATA_DIR")
     monkeypatch.setattr("platformdirs.user_data_path", fail)
-    code, _, err = run("run", "--fake-upstream", "--via", "base-url", "--", "true")
+    options = ["--fake-upstream", "--fail-on", "none"]
+    code, _, err = run("run", *options, "--via", "base-url", "--", "true")
     assert code == 0, err
     code, _, err = run("run", "--fake-upstream", "--via", "proxy", "--", "true")
     assert code == 1
