@@ -58,7 +58,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def _only_hands_out(config: pytest.Config) -> bool:
-    """Return True in the process of pytest-xdist that runs no test itself."""
+    """Return True in the process of pytest-xdist that runs no test itself.
+
+    A worker gets the same options, and is told that it is one by its environment alone.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return False
     chosen = config.known_args_namespace
     return bool(getattr(chosen, "numprocesses", None) or getattr(chosen, "tx", None))
 

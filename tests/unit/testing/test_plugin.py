@@ -158,8 +158,9 @@ def test_it():
     assert run_tests("", ini="faultinject_env = never").ret == pytest.ExitCode.USAGE_ERROR
 
 
-def test_the_environment_of_a_session(run_tests: Run) -> None:
-    """It is there when modules are imported, and the same for all tests."""
+def test_the_environment_of_a_session(run_tests: Run, pytester: pytest.Pytester) -> None:
+    """It is there when modules and conftest.py are imported, and the same for all tests."""
+    pytester.makeconftest("import os\nat_import = os.environ['HTTPS_PROXY']")
     run_tests(
         """
 at_import = os.environ["HTTPS_PROXY"]
@@ -242,15 +243,31 @@ def test_async_tests(run_tests: Run, mark: str, ini: str, count: int) -> None:
 def test_workers_of_xdist(run_tests: Run) -> None:
     """Each has a proxy of its own, and the process that hands out the tests has none."""
     source = """
+at_import = os.environ["HTTPS_PROXY"]
+
 @pytest.mark.parametrize("number", range(4))
 def test_it(faultinject, number):
     faultinject.rules("respond 529 first=1")
     assert [ask(), ask()] == [529, 200]
     assert len(faultinject.exchanges) == 2
+    assert faultinject.url == at_import
 """
     result = run_tests(source, "-n", "2", ini="faultinject_env = session")
     result.assert_outcomes(passed=4)
     assert not proxies()
+
+
+def test_a_worker_is_told_by_its_environment(
+    run_tests: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it is started with are the options of the process that hands out the tests."""
+    source = """
+def test_it():
+    assert "HTTPS_PROXY" in os.environ
+"""
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
+    options = ("-n", "0", "--tx", "1*popen")
+    run_tests(source, *options, ini="faultinject_env = session").assert_outcomes(passed=1)
 
 
 def test_to_import_the_plugin_loads_pytest_alone() -> None:
