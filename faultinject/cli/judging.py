@@ -12,7 +12,7 @@ from faultinject.errors import StartError
 from faultinject.events import Event
 from faultinject.files import check_place, replace_within
 from faultinject.report.as_lines import COLUMNS, text_report
-from faultinject.report.fail_on import read_fail_on, read_ids
+from faultinject.report.fail_on import FailOn, read_fail_on, read_ids
 from faultinject.report.judge import Judge, Report
 from faultinject.report.thresholds import read_thresholds
 from faultinject.settings import Settings
@@ -21,16 +21,20 @@ REPORT_SECONDS = 2.0
 """How long writing to a named pipe may take."""
 
 
+def judge_for(settings: Settings) -> tuple[Judge, FailOn]:
+    """Return what judges a run, and what makes it fail. Raises `SettingsError`."""
+    only = read_ids(settings.judge_only, "--judge-only") if settings.judge_only else None
+    ignored = read_ids(settings.ignore, "--ignore")
+    thresholds = read_thresholds(settings.threshold, settings.effects)
+    return Judge(thresholds, only=only, ignore=ignored), read_fail_on(settings.fail_on)
+
+
 class Judging:
     """Follows a run, and says at its end what the program did."""
 
     def __init__(self, settings: Settings, environment: Mapping[str, str] = os.environ) -> None:
         """Read the options. Raises `SettingsError`, and `StartError` if a report has no place."""
-        only = read_ids(settings.judge_only, "--judge-only") if settings.judge_only else None
-        ignored = read_ids(settings.ignore, "--ignore")
-        thresholds = read_thresholds(settings.threshold, settings.effects)
-        self._fail_on = read_fail_on(settings.fail_on)
-        self._judge = Judge(thresholds, only=only, ignore=ignored)
+        self._judge, self._fail_on = judge_for(settings)
         self._files = settings.report
         self._environment = environment
         for path in self._files:

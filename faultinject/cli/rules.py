@@ -11,6 +11,7 @@ import click
 from attrs import frozen
 
 from faultinject.cli.commands import HelpfulCommand, HelpfulGroup
+from faultinject.cli.judging import judge_for
 from faultinject.config import PROXY_OPTIONS, file_problems, load_settings, read_config_file
 from faultinject.config.file import shown_path
 from faultinject.config.rule_set import OPTIONS, Composed, composed, problems
@@ -40,6 +41,7 @@ def checked(path: Path) -> Checked:
         if found := [*file_problems(path, values), *_rule_problems(path, values)]:
             return Checked(tuple(found))
         settings = load_settings({"config": [str(path)]}, {}, PROXY_OPTIONS, lambda _: values)
+        judge_for(settings)
         result = composed(settings)
     except SettingsError as error:
         return Checked((str(error),))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from faultinject.report.finding import Finding
-from faultinject.report.findings import known_by_id
-from faultinject.report.judge import Report
+from faultinject.report.judge import Report, Verdict
 from faultinject.report.words import calls_in_words
 
-MOST_FINDINGS = 50
-"""So many findings are listed; a summary on GitHub has a bound."""
+SHOWN = 5
+"""So many findings of an id are listed; a summary on GitHub has a bound."""
+ANNOTATIONS = 10
+"""So many annotations of each kind GitHub shows of a step."""
 _MARKS = {"error": "❌", "warning": "⚠️", "note": "📝"}
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 _SPECIAL = str.maketrans({each: f"\\{each}" for each in "\\`*_{}[]<>#|~!&"})
@@ -23,10 +24,11 @@ def markdown_report(report: Report) -> str:
 
 def github_lines(report: Report) -> str:
     """Return a command for each finding that GitHub shows beside the run (``::error::…``)."""
+    told = [each for _, findings in report.worst_first(ANNOTATIONS) for each in findings]
     return "".join(
         f"::{_COMMANDS[each.severity]} title=faultinject%3A {each.id}::"
         f"{_in_command(_evidence(each))}\n"
-        for each in report.findings[:MOST_FINDINGS]
+        for each in told
     )
 
 
@@ -35,15 +37,12 @@ def _lines(report: Report) -> Iterator[str]:
     yield ""
     yield _plain(calls_in_words(report.totals)) + "."
     yield ""
-    if not report.findings:
-        yield "Nothing was found."
-    else:
+    if found := report.worst_first(SHOWN):
         yield "| | finding | evidence | what a good client does |"
         yield "|---|---|---|---|"
-        yield from map(_row, report.findings[:MOST_FINDINGS])
-    if (more := len(report.findings) - MOST_FINDINGS) > 0:
-        yield ""
-        yield f"And {more} more."
+        yield from (_row(verdict, findings) for verdict, findings in found)
+    else:
+        yield "Nothing was found."
     unjudged = [each for each in report.verdicts if each.word == "no verdict"]
     if unjudged:
         yield ""
@@ -55,12 +54,14 @@ def _lines(report: Report) -> Iterator[str]:
         yield "</details>"
 
 
-def _row(finding: Finding) -> str:
-    known = known_by_id(finding.id)
-    timeline = f"<br>{_plain(finding.timeline)}" if finding.timeline else ""
+def _row(verdict: Verdict, findings: list[Finding]) -> str:
+    known, severity = verdict.known, findings[0].severity
+    evidence = [_plain(line) for each in findings for line in (_evidence(each), each.timeline)]
+    if (more := verdict.found - len(findings)) > 0:
+        evidence.append(f"and {more} more")
     return (
-        f"| {_MARKS[finding.severity]} {finding.severity} | `{finding.id}`<br>{known.title} |"
-        f" {_plain(_evidence(finding))}{timeline} | {known.advice} |"
+        f"| {_MARKS[severity]} {severity} | `{known.id}`<br>{known.title} |"
+        f" {'<br>'.join(filter(None, evidence))} | {known.advice} |"
     )
 
 

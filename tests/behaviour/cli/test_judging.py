@@ -159,6 +159,18 @@ def test_a_run_that_cannot_be_right_does_not_begin(run):
     assert run("run", "--ignore", "hang", "--", "true")[:2] == (2, "")
 
 
+@pytest.mark.parametrize("line", ["fail_on: hang", "ignore: hang", "threshold: {hang: 1}"])
+def test_a_file_with_what_is_unknown(run, tmp_path, line):
+    """`faultinject rules check` finds it as a start does."""
+    file = tmp_path / "f.yaml"
+    file.write_text(line, encoding="utf-8")
+    code, _, err = run("rules", "check", str(file))
+    assert code == 2
+    assert "there is no" in err
+    file.write_text("fail_on: error", encoding="utf-8")
+    assert run("rules", "check", str(file))[0] == 0
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM")
 def test_reports_are_written_after_sigterm(tmp_path):
     """Whole, at the end."""

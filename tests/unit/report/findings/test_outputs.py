@@ -17,7 +17,7 @@ from faultinject.errors import SettingsError
 from faultinject.report.as_json import json_report, report_value
 from faultinject.report.as_junit import junit_report
 from faultinject.report.as_lines import text_report
-from faultinject.report.as_markdown import MOST_FINDINGS, github_lines, markdown_report
+from faultinject.report.as_markdown import ANNOTATIONS, SHOWN, github_lines, markdown_report
 from faultinject.report.fail_on import NEVER, FailOn, read_fail_on, read_ids
 from faultinject.report.findings import KNOWN
 from faultinject.report.judge import Judge, Report
@@ -195,11 +195,18 @@ def test_markdown_of_nothing() -> None:
 
 
 def test_markdown_of_many() -> None:
-    """Not all are listed."""
-    told = hasty(80)
-    text = markdown_report(told)
-    assert text.count("`no-backoff`<br>") == MOST_FINDINGS
-    assert f"\nAnd {len(told.findings) - MOST_FINDINGS} more.\n" in text
+    """A row for each id; not all that was found is listed."""
+    text = markdown_report(hasty(80))
+    assert text.count("`no-backoff`<br>") == 1
+    assert text.count("attempts came less than") == SHOWN
+    assert f"<br>and {80 - SHOWN} more |" in text
+
+
+def test_markdown_shows_a_call_once() -> None:
+    """Its attempts stand at the first of its findings."""
+    world = World(script(overloaded())).start(retrying(Ask(), pauses(*[0.01] * 29)))
+    text = markdown_report(world.run().end_command().report())
+    assert (text.count("call 1: "), text.count("▶")) == (3, 1)
 
 
 def hostile(name: str) -> Report:
@@ -239,6 +246,7 @@ def test_lines_for_github() -> None:
     assert first.startswith("::error title=faultinject%3A no-backoff::call 2: 3 of its attempts")
     assert second.startswith("::warning title=faultinject%3A not-retried::call 3: 529")
     assert "100%25" in github_lines(hostile("100%"))
+    assert github_lines(hasty(80)).count("no-backoff::") == ANNOTATIONS
     world = World(script(broken_stream("Hel"))).start(once(Ask())).run().wait(90).stop()
     assert github_lines(world.report(only=["not-tried-again"])).startswith("::notice ")
 
