@@ -299,6 +299,23 @@ class Shape:
 
 
 @frozen
+class Example:
+    """A request to an API, to which a response can be shown."""
+
+    path: str
+    document: Mapping[str, Any] = field(repr=False)
+    """Its body, without a model and whether it is streamed."""
+    query: str = ""
+    streamed: bool | None = None
+    """Whether it is for a stream; None if its body says so."""
+
+
+EXAMPLE_MESSAGES = [{"role": "user", "content": "What is the weather in Oslo?"}]
+EXAMPLE_SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
+EXAMPLE_FUNCTION = {"name": "weather", "parameters": EXAMPLE_SCHEMA}
+
+
+@frozen
 class Provider:
     """One API."""
 
@@ -330,6 +347,8 @@ class Provider:
     """The API's own errors, by name."""
     pages: Mapping[str, ErrorPage] = field(repr=False)
     """Answers of what is in front of the API, by name."""
+    examples: tuple[Example, ...] = field(default=(), repr=False)
+    """Requests that show what it sends."""
     transient: frozenset[int] = TRANSIENT
     """Statuses below 500 that are worth another attempt."""
     model_calls: re.Pattern[str] | None = None
@@ -362,6 +381,11 @@ class Provider:
     @cached_property
     def _host_pattern(self) -> re.Pattern[str]:
         return re.compile("|".join(fnmatch.translate(host) for host in self.hosts) or "(?!)")
+
+    @property
+    def example_host(self) -> str:
+        """One of its hosts."""
+        return self.hosts[0].replace("*", "us-east-1") if self.hosts else "api.example.com"
 
     def has_host(self, host: str) -> bool:
         """Return True if a host (in lower case) is the API's own."""

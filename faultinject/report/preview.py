@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import count
-from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
 from faultinject.faults import transform
 from faultinject.faults.breaks import How, break_words
@@ -23,7 +22,7 @@ from faultinject.faults.render import render_proxy_reply, render_reply
 from faultinject.faults.respond import Respond
 from faultinject.faults.transform import ENDINGS, TICK, Act, Received, Transform
 from faultinject.http.message import End, Headers, Part, ResponseHead
-from faultinject.providers.provider import ApiRequest, Provider
+from faultinject.providers.provider import ApiRequest, Example, Provider
 from faultinject.providers.synthetic import SPACING_SECONDS, synthetic_response
 from faultinject.rules.draws import Draws
 from faultinject.rules.match import Match
@@ -35,38 +34,9 @@ NOW_SECONDS = 1_800_000_000
 _DATE = b"Fri, 15 Jan 2027 08:00:00 GMT"
 _MOST_WAITS = 12
 _MOST_LONG_WAITS = 2
-_TOOL = {"type": "object", "properties": {"city": {"type": "string"}}}
 
 
-@frozen
-class Example:
-    """A request to an API, to which an answer is shown."""
-
-    path: str
-    document: dict[str, Any] = field(repr=False)
-
-
-_MESSAGES = [{"role": "user", "content": "What is the weather in Oslo?"}]
-_FUNCTION = {"name": "weather", "parameters": _TOOL}
-_EXAMPLES = {
-    "anthropic": [
-        Example(
-            "/v1/messages",
-            {"messages": _MESSAGES, "tools": [{"name": "weather", "input_schema": _TOOL}]},
-        )
-    ],
-    "openai": [
-        Example(
-            "/v1/chat/completions",
-            {"messages": _MESSAGES, "tools": [{"type": "function", "function": _FUNCTION}]},
-        ),
-        Example(
-            "/v1/responses",
-            {"input": _MESSAGES, "tools": [{"type": "function", **_FUNCTION}]},
-        ),
-    ],
-}
-_ELSEWHERE = [Example("/orders", {})]
+_ELSEWHERE = (Example("/orders", {}),)
 
 
 @frozen
@@ -84,7 +54,7 @@ def shown(rule: Rule, provider: Provider) -> Iterator[Shown]:
     """Yield what each fault of a rule does to requests to an API that the rule matches."""
     for choice in rule.faults:
         seen: set[str] = set()
-        for example in _EXAMPLES.get(provider.name, _ELSEWHERE):
+        for example in provider.examples or _ELSEWHERE:
             if (one := _shown(rule, choice.fault, provider, example)) and one.text not in seen:
                 seen.add(one.text)
                 yield one
@@ -93,13 +63,14 @@ def shown(rule: Rule, provider: Provider) -> Iterator[Shown]:
 def _shown(rule: Rule, fault: Fault, provider: Provider, example: Example) -> Shown | None:
     within = bool(fault.stream) or (fault.breaks is not None and fault.breaks.point is not None)
     stream = within and rule.match.stream is not False
-    if not _fits(rule.match, provider, example.path):
+    wrong_kind = example.streamed is not None and example.streamed is not stream
+    if wrong_kind or not _fits(rule.match, provider, example.path):
         return None
     document = {"model": "some-model", "stream": stream, **example.document}
     if rule.match.tools is None or not rule.match.tools:
-        document.pop("tools", None)
-    host = provider.hosts[0] if provider.hosts else "api.example.com"
-    request = provider.api_request(example.path, document, host)
+        for name in ("tools", "toolConfig"):
+            document.pop(name, None)
+    request = provider.api_request(example.path, document, provider.example_host, example.query)
     return Shown(example.path, stream, "".join(_Preview(rule, fault, provider, request).lines()))
 
 

@@ -12,7 +12,16 @@ from faultinject.providers.anthropic import errors, headers, messages, stream
 from faultinject.providers.anthropic.errors import error_type, reason_phrase
 from faultinject.providers.documents import compact, member, read_usage
 from faultinject.providers.gateway import cloudflare_headers
-from faultinject.providers.provider import TRANSIENT, ErrorPage, Provider, Shape, Usage
+from faultinject.providers.provider import (
+    EXAMPLE_MESSAGES,
+    EXAMPLE_SCHEMA,
+    TRANSIENT,
+    ErrorPage,
+    Example,
+    Provider,
+    Shape,
+    Usage,
+)
 
 
 def _edge(name: str, status: int, kind: str, message: str, evidence: str) -> ErrorPage:
@@ -81,6 +90,15 @@ PROVIDER = Provider(
     ),
     failures=errors.FAILURES,
     pages=_PAGES,
+    examples=(
+        Example(
+            "/v1/messages",
+            {
+                "messages": EXAMPLE_MESSAGES,
+                "tools": [{"name": "weather", "input_schema": EXAMPLE_SCHEMA}],
+            },
+        ),
+    ),
     transient=TRANSIENT | {409},  # its SDKs try again after a conflict
     model_calls=re.compile(r".*/v1/(messages|complete)"),
     # The API itself is below /v1. The rest is what Claude Code asks beside.

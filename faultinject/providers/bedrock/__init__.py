@@ -16,7 +16,7 @@ from faultinject.providers.anthropic import stream as anthropic_stream
 from faultinject.providers.anthropic.api import message_usage
 from faultinject.providers.bedrock import converse, errors, invoke
 from faultinject.providers.bedrock.frames import is_streamed, model
-from faultinject.providers.provider import Provider, Shape
+from faultinject.providers.provider import EXAMPLE_SCHEMA, Example, Provider, Shape
 
 __all__ = ["PROVIDER"]
 
@@ -46,6 +46,13 @@ _MESSAGES = Shape(
     message_usage,
 )
 """Anthropic's own form, on the hosts called ``bedrock-mantle``."""
+
+_EXAMPLE = {
+    "messages": [{"role": "user", "content": [{"text": "What is the weather in Oslo?"}]}],
+    "toolConfig": {
+        "tools": [{"toolSpec": {"name": "weather", "inputSchema": {"json": EXAMPLE_SCHEMA}}}]
+    },
+}
 
 PROVIDER = Provider(
     name="bedrock",
@@ -78,6 +85,10 @@ PROVIDER = Provider(
     ),
     failures=errors.FAILURES,
     pages=gateway.PAGES,
+    examples=(
+        Example("/model/some-model/converse", _EXAMPLE, streamed=False),
+        Example("/model/some-model/converse-stream", _EXAMPLE, streamed=True),
+    ),
     # None is worth another attempt to the SDKs: not 408, not 424.
     transient=frozenset({429}),
     model_calls=re.compile(

@@ -17,7 +17,7 @@ from faultinject.providers.anthropic.api import message_usage
 from faultinject.providers.gemini import content, errors, stream
 from faultinject.providers.openai import chat
 from faultinject.providers.openai import usage as openai_usage
-from faultinject.providers.provider import Provider, Shape
+from faultinject.providers.provider import EXAMPLE_FUNCTION, Example, Provider, Shape
 
 __all__ = ["GEMINI", "VERTEX"]
 
@@ -52,6 +52,12 @@ _CLAUDE = Shape(
 )
 """Anthropic's models on Vertex."""
 
+_EXAMPLE = {
+    "contents": [{"role": "user", "parts": [{"text": "What is the weather in Oslo?"}]}],
+    "tools": [{"functionDeclarations": [EXAMPLE_FUNCTION]}],
+}
+_VERTEX_PATH = "/v1/projects/p/locations/us-east1/publishers/google/models/some-model"
+
 GEMINI = Provider(
     name="gemini",
     hosts=(
@@ -75,6 +81,10 @@ GEMINI = Provider(
     shapes=(_CONTENT, _CHAT, _OTHER),
     failures=errors.FAILURES,
     pages=gateway.PAGES,
+    examples=(
+        Example("/v1/models/some-model:generateContent", _EXAMPLE, streamed=False),
+        Example("/v1/models/some-model:streamGenerateContent", _EXAMPLE, "alt=sse", streamed=True),
+    ),
     model_calls=re.compile(
         r".*(?::(?:generateContent|streamGenerateContent)|/openai/chat/completions)", re.DOTALL
     ),
@@ -99,6 +109,10 @@ VERTEX = evolve(
     paths=re.compile(r".*/publishers/[^/]+/models/[^/]+:[^/]+", re.DOTALL),
     shapes=(_CONTENT, _CLAUDE, _CHAT, _OTHER),
     failures=errors.VERTEX_FAILURES,
+    examples=(
+        Example(f"{_VERTEX_PATH}:generateContent", _EXAMPLE, streamed=False),
+        Example(f"{_VERTEX_PATH}:streamGenerateContent", _EXAMPLE, "alt=sse", streamed=True),
+    ),
     model_calls=re.compile(
         r".*(?::(?:generateContent|streamGenerateContent|rawPredict|streamRawPredict)"
         r"|/openapi/chat/completions)",

@@ -21,7 +21,15 @@ from faultinject.providers.ollama import chunks
 from faultinject.providers.ollama.chunks import error_text
 from faultinject.providers.openai import chat, responses
 from faultinject.providers.openai import usage as openai_usage
-from faultinject.providers.provider import Failure, Fields, Provider, Shape
+from faultinject.providers.provider import (
+    EXAMPLE_FUNCTION,
+    EXAMPLE_MESSAGES,
+    Example,
+    Failure,
+    Fields,
+    Provider,
+    Shape,
+)
 
 __all__ = ["PROVIDER"]
 
@@ -110,7 +118,17 @@ PROVIDER = Provider(
         ),
         "unknown-model": Failure(404),
         "server-error": Failure(500),
-    }, pages=gateway.PAGES,
+    },
+    pages=gateway.PAGES,
+    examples=(
+        Example(
+            "/api/chat",
+            {
+                "messages": EXAMPLE_MESSAGES,
+                "tools": [{"type": "function", "function": EXAMPLE_FUNCTION}],
+            },
+        ),
+    ),
     model_calls=re.compile(r".*/(?:api/(?:chat|generate)|(?:chat/)?completions|responses|messages)"),
     # What its own command line asks for to see what there is.
     housekeeping=re.compile(r"/api/(?:version|ps|tags|me|experimental/.*)"),

@@ -16,7 +16,10 @@ from faultinject.providers import gateway, generic
 from faultinject.providers.documents import member, read_usage
 from faultinject.providers.openai import chat, errors, headers, responses
 from faultinject.providers.provider import (
+    EXAMPLE_FUNCTION,
+    EXAMPLE_MESSAGES,
     TRANSIENT,
+    Example,
     Provider,
     Shape,
     Usage,
@@ -63,6 +66,19 @@ PROVIDER = Provider(
     ),
     failures=errors.FAILURES,
     pages=gateway.PAGES,
+    examples=(
+        Example(
+            "/v1/chat/completions",
+            {
+                "messages": EXAMPLE_MESSAGES,
+                "tools": [{"type": "function", "function": EXAMPLE_FUNCTION}],
+            },
+        ),
+        Example(
+            "/v1/responses",
+            {"input": EXAMPLE_MESSAGES, "tools": [{"type": "function", **EXAMPLE_FUNCTION}]},
+        ),
+    ),
     transient=TRANSIENT | {409},  # its SDKs try again after a conflict
     model_calls=re.compile(r".*/((chat/)?completions|responses(/compact)?)"),
     housekeeping=re.compile(r"/v1/traces/ingest"),

@@ -66,7 +66,7 @@ def test_one_is_shown(run):
     assert "      stream: {after: {count: 5}, cut: true}\n" in out
     for provider in ("anthropic, a stream of /v1/messages", "openai, a stream of /v1/responses"):
         assert f"\n---- {provider}, rule stream-cut ----\nHTTP/1.1 200 OK\n" in out
-    assert out.count("[FIN, without the body's proper end]\n") == 4
+    assert out.count("[FIN, without the body's proper end]\n") == 8  # a form of stream each
 
 
 def test_a_note_is_shown(run):
