@@ -28,7 +28,8 @@ from faultinject.faults.transform import (
     Transform,
 )
 from faultinject.providers.framing import StreamEvent
-from faultinject.providers.provider import Fields, Progress, Provider, StreamShape, Uniform
+from faultinject.providers.provider import Provider
+from faultinject.providers.shape import Fields, Progress, StreamShape, Uniform
 
 Numbers = Callable[[str], Uniform]
 """Returns the random numbers for a purpose. The same purpose gets the same numbers."""

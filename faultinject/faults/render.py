@@ -18,7 +18,8 @@ from faultinject.http.headers import MARKER
 from faultinject.http.message import Headers, standard_phrase, without_headers
 from faultinject.providers.documents import filled
 from faultinject.providers.known import PROVIDERS
-from faultinject.providers.provider import ApiRequest, ErrorPage, Failure, Fields, Provider
+from faultinject.providers.provider import ErrorPage, Provider
+from faultinject.providers.shape import ApiRequest, Failure, Fields
 
 T = TypeVar("T")
 _WITHOUT_BODY = (204, 304)  # RFC 9110 sections 15.3.5 and 15.4.5

@@ -13,7 +13,7 @@ from typing import Any
 from attrs import asdict, frozen
 
 from faultinject.providers.framing.sse import encode
-from faultinject.providers.provider import ApiRequest, Failure, Fields, Usage
+from faultinject.providers.shape import ApiRequest, Failure, Fields, Usage
 from faultinject.providers.tool_arguments import arguments_for
 
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from faultinject.http.message import Headers
 from faultinject.providers.documents import HEXADECIMAL, compact, identifier
-from faultinject.providers.provider import ErrorPage, Fields, Uniform
+from faultinject.providers.provider import ErrorPage
+from faultinject.providers.shape import Fields, Uniform
 
 _DOCUMENTED = "https://developers.cloudflare.com/support/troubleshooting/http-status-codes/"
 _LAST_SECOND = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())

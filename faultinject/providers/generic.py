@@ -23,11 +23,11 @@ from faultinject.providers.framing.aws_event_stream import AWS_EVENT_STREAM
 from faultinject.providers.framing.ndjson import NDJSON
 from faultinject.providers.framing.sse import SSE, comment
 from faultinject.providers.gateway import ray_id
-from faultinject.providers.provider import (
+from faultinject.providers.provider import Provider
+from faultinject.providers.shape import (
     ApiRequest,
     Failure,
     Fields,
-    Provider,
     Shape,
     StreamShape,
     Uniform,

@@ -12,7 +12,8 @@ from attrs import frozen
 from faultinject.http.coding import content_codings, decoded
 from faultinject.http.headers import MARKER
 from faultinject.http.message import Headers, ResponseHead
-from faultinject.providers.provider import ApiRequest, Fields, Provider, Uniform
+from faultinject.providers.provider import Provider
+from faultinject.providers.shape import ApiRequest, Fields, Uniform
 
 SPACING_SECONDS = 0.02
 """The time between two events: short enough for tests, long enough for each to arrive alone."""

@@ -9,8 +9,9 @@ from attrs import frozen
 from faultinject.events import Outcome
 from faultinject.http.message import ResponseHead
 from faultinject.providers.known import provider_for
-from faultinject.providers.provider import Provider, asked_wait_seconds, framing_of
+from faultinject.providers.provider import Provider, asked_wait_seconds
 from faultinject.providers.retries import failure_kind
+from faultinject.providers.shape import framing_of
 from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.rules.attempts import Ended
 

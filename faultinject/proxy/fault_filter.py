@@ -27,7 +27,8 @@ from faultinject.http.headers import is_encoded, reframed
 from faultinject.http.message import End, Part, ResponseHead, find_header
 from faultinject.net.streams import CloseMode
 from faultinject.net.timeouts import Timeout
-from faultinject.providers.provider import ApiRequest, Fields, Provider
+from faultinject.providers.provider import Provider
+from faultinject.providers.shape import ApiRequest, Fields
 from faultinject.proxy.disconnect import ClientWatch
 from faultinject.proxy.lookahead import FEW, MANY, writes_ahead
 from faultinject.proxy.upstream.lease import Lease

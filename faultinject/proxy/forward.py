@@ -25,7 +25,7 @@ from faultinject.net.streams import LINGER_SECONDS
 from faultinject.net.tasks import run_with_watcher
 from faultinject.net.timeouts import Timeout
 from faultinject.providers.framing import Tail
-from faultinject.providers.provider import tail_of
+from faultinject.providers.shape import tail_of
 from faultinject.proxy.disconnect import ClientWatch
 from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.proxy.upstream.dial import Origin

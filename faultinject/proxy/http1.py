@@ -22,7 +22,7 @@ from faultinject.http.message import RequestHead, ResponseHead
 from faultinject.net.streams import CloseMode, send_close_notify
 from faultinject.net.tasks import run_with_watcher
 from faultinject.observed import Observed
-from faultinject.providers.provider import framing_of
+from faultinject.providers.shape import framing_of
 from faultinject.proxy.decision import Decision
 from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.observe import copied, end_attempt, observe

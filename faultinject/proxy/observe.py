@@ -19,8 +19,8 @@ from faultinject.http.message import ResponseHead
 from faultinject.matchers import MISSING
 from faultinject.observed import MESSAGES, Message, Observed
 from faultinject.providers.dialogue import Turn, turns_of
-from faultinject.providers.provider import Usage
 from faultinject.providers.retries import asked_wait, should_retry
+from faultinject.providers.shape import Usage
 from faultinject.proxy.decision import Decision
 from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.exchange_end import ExchangeEnd, ended

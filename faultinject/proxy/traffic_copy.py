@@ -14,7 +14,7 @@ from attrs import define, field
 from faultinject.http.coding import content_codings, decoded
 from faultinject.http.message import Headers, Part, ResponseHead
 from faultinject.providers.framing import Tail
-from faultinject.providers.provider import tail_of
+from faultinject.providers.shape import tail_of
 
 BODY_BYTES = 8 * 1024 * 1024
 ANSWER_BYTES = 1024 * 1024

@@ -6,6 +6,7 @@ harm the smallest answer that the API could give.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -22,7 +23,8 @@ from faultinject.faults.render import render_proxy_reply, render_reply
 from faultinject.faults.respond import Respond
 from faultinject.faults.transform import ENDINGS, TICK, Act, Received, Transform
 from faultinject.http.message import End, Headers, Part, ResponseHead
-from faultinject.providers.provider import ApiRequest, Example, Provider
+from faultinject.providers.provider import Example, Provider
+from faultinject.providers.shape import ApiRequest
 from faultinject.providers.synthetic import SPACING_SECONDS, synthetic_response
 from faultinject.rules.draws import Draws
 from faultinject.rules.match import Match
@@ -33,6 +35,8 @@ NOW_SECONDS = 1_800_000_000
 """The time that is shown: 2027-01-15T08:00:00Z."""
 _DATE = b"Fri, 15 Jan 2027 08:00:00 GMT"
 _MOST_WAITS = 12
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What a terminal may obey: frames of the AWS event stream are full of them."""
 _MOST_LONG_WAITS = 2
 
 
@@ -204,4 +208,5 @@ def visible(data: bytes) -> str:
     Bytes that are not UTF-8 are escaped as in Python.
     """
     text = data.decode("utf-8", "backslashreplace").replace("\r", "␍")
+    text = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
     return text if text.endswith("\n") or not text else text + "␃\n"

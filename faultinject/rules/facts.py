@@ -19,7 +19,8 @@ from faultinject.http.cors import is_preflight
 from faultinject.http.message import RequestHead
 from faultinject.matchers import MISSING
 from faultinject.providers.known import kind_of, provider_for
-from faultinject.providers.provider import ApiRequest, Provider
+from faultinject.providers.provider import Provider
+from faultinject.providers.shape import ApiRequest
 
 USER_AGENT = b"user-agent"
 RETRY_COUNT = b"x-stainless-retry-count"

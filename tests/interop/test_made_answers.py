@@ -17,7 +17,7 @@ from attrs import define
 
 from faultinject.providers.documents import TEXT
 from faultinject.providers.known import provider_for
-from faultinject.providers.provider import ApiRequest, Failure
+from faultinject.providers.shape import ApiRequest, Failure
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
 MESSAGES: list[Any] = [{"role": "user", "content": "How is the weather?"}]

@@ -12,7 +12,7 @@ from attrs import frozen
 from faultinject.faults.place import Ability
 from faultinject.faults.transform import Act, Action, Finish, Send, StreamAction
 from faultinject.providers.framing import Decoder, StreamEvent
-from faultinject.providers.provider import Progress, Uniform
+from faultinject.providers.shape import Progress, Uniform
 
 
 @frozen

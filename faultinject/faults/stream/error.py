@@ -8,7 +8,8 @@ from __future__ import annotations
 from attrs import evolve, frozen
 
 from faultinject.faults.transform import Act, Finish, Send, StreamAction
-from faultinject.providers.provider import Failure, Fields, Progress, Provider, Uniform
+from faultinject.providers.provider import Provider
+from faultinject.providers.shape import Failure, Fields, Progress, Uniform
 
 
 @frozen

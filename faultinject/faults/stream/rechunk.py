@@ -8,7 +8,7 @@ from attrs import frozen
 
 from faultinject.faults.transform import Act, Action, Send, StreamAction
 from faultinject.providers.framing import Decoder
-from faultinject.providers.provider import Uniform
+from faultinject.providers.shape import Uniform
 
 
 @frozen

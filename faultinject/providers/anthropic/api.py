@@ -19,9 +19,8 @@ from faultinject.providers.provider import (
     ErrorPage,
     Example,
     Provider,
-    Shape,
-    Usage,
 )
+from faultinject.providers.shape import Shape, Usage
 
 
 def _edge(name: str, status: int, kind: str, message: str, evidence: str) -> ErrorPage:

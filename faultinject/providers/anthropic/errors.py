@@ -8,7 +8,7 @@ from typing import Any
 from faultinject.http.message import standard_phrase
 from faultinject.providers.anthropic.headers import LIMITS
 from faultinject.providers.documents import compact, filled, message_of
-from faultinject.providers.provider import FAKE_MODEL, Failure, Fields
+from faultinject.providers.shape import FAKE_MODEL, Failure, Fields
 
 _ERROR_TYPES = {
     400: "invalid_request_error",

@@ -10,7 +10,7 @@ import math
 from faultinject.http.message import Headers
 from faultinject.providers.documents import identifier, uuid
 from faultinject.providers.gateway import cloudflare_headers, ray_id, timestamp
-from faultinject.providers.provider import ApiRequest, Failure, Fields, Uniform
+from faultinject.providers.shape import ApiRequest, Failure, Fields, Uniform
 
 ORGANIZATION_ID = uuid(1)
 WORKSPACE_ID = identifier("wrkspc_01", 1, 22)

@@ -17,11 +17,7 @@ from faultinject.providers.documents import (
     words,
 )
 from faultinject.providers.framing.sse import encode
-from faultinject.providers.provider import (
-    ApiRequest,
-    Fields,
-    Uniform,
-)
+from faultinject.providers.shape import ApiRequest, Fields, Uniform
 
 _PATH = {"type": "string"}
 _RUN_BY_THE_CLIENT: dict[str, Any] = {

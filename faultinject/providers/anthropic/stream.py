@@ -20,7 +20,7 @@ from faultinject.providers.anthropic.messages import (
 from faultinject.providers.documents import member, read_usage
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.sse import SSE
-from faultinject.providers.provider import Failure, Fields, StreamShape, Uniform, Usage
+from faultinject.providers.shape import Failure, Fields, StreamShape, Uniform, Usage
 
 
 @define

@@ -16,7 +16,8 @@ from faultinject.providers.anthropic import stream as anthropic_stream
 from faultinject.providers.anthropic.api import message_usage
 from faultinject.providers.bedrock import converse, errors, invoke
 from faultinject.providers.bedrock.frames import is_streamed, model
-from faultinject.providers.provider import EXAMPLE_SCHEMA, Example, Provider, Shape
+from faultinject.providers.provider import EXAMPLE_SCHEMA, Example, Provider
+from faultinject.providers.shape import Shape
 
 __all__ = ["PROVIDER"]
 

@@ -26,7 +26,7 @@ from faultinject.providers.documents import (
 )
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.aws_event_stream import AWS_EVENT_STREAM
-from faultinject.providers.provider import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
+from faultinject.providers.shape import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
 
 Document = dict[str, Any]
 _TOKEN_NAMES = ("inputTokens", "outputTokens")

@@ -10,7 +10,7 @@ import math
 
 from faultinject.http.message import Headers, standard_phrase
 from faultinject.providers.documents import compact, message_of
-from faultinject.providers.provider import Failure, Fields
+from faultinject.providers.shape import Failure, Fields
 
 _TYPES = {
     400: "ValidationException",

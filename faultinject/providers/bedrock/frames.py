@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from faultinject.providers.bedrock.errors import message, type_of
 from faultinject.providers.documents import compact
 from faultinject.providers.framing.aws_event_stream import encode
-from faultinject.providers.provider import ApiRequest, Failure, Fields, Uniform, model_in_body
+from faultinject.providers.shape import ApiRequest, Failure, Fields, Uniform, model_in_body
 
 _MODEL = re.compile(r".*/model/([^/]+)/[^/]+", re.DOTALL)
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

@@ -17,7 +17,7 @@ from faultinject.providers.bedrock.frames import CONTENT_TYPE, FORMS, error_fram
 from faultinject.providers.documents import compact, member
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.aws_event_stream import AWS_EVENT_STREAM
-from faultinject.providers.provider import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
+from faultinject.providers.shape import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
 
 
 def _chunk(document: dict[str, Any], uniform: Uniform) -> bytes:

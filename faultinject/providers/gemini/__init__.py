@@ -17,7 +17,8 @@ from faultinject.providers.anthropic.api import message_usage
 from faultinject.providers.gemini import content, errors, stream
 from faultinject.providers.openai import chat
 from faultinject.providers.openai import usage as openai_usage
-from faultinject.providers.provider import EXAMPLE_FUNCTION, Example, Provider, Shape
+from faultinject.providers.provider import EXAMPLE_FUNCTION, Example, Provider
+from faultinject.providers.shape import Shape
 
 __all__ = ["GEMINI", "VERTEX"]
 

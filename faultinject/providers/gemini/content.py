@@ -24,7 +24,7 @@ from faultinject.providers.documents import (
     words,
 )
 from faultinject.providers.framing.sse import encode
-from faultinject.providers.provider import ApiRequest, Fields, Uniform, model_in_body
+from faultinject.providers.shape import ApiRequest, Fields, Uniform, model_in_body
 
 Document = dict[str, Any]
 _MODEL = re.compile(r".*/models/([^/:]+)(?::.*)?", re.DOTALL)

@@ -10,7 +10,7 @@ from typing import Any
 
 from faultinject.http.message import Headers, standard_phrase
 from faultinject.providers.documents import indented, message_of
-from faultinject.providers.provider import Failure, Fields
+from faultinject.providers.shape import Failure, Fields
 
 _TYPES = "type.googleapis.com/google.rpc."
 _STATUSES = {

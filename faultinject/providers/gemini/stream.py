@@ -13,7 +13,7 @@ from faultinject.providers.framing.json_array import JSON_ARRAY
 from faultinject.providers.framing.sse import SSE
 from faultinject.providers.gemini import content
 from faultinject.providers.gemini.errors import failure_document
-from faultinject.providers.provider import Failure, Fields, StreamShape, Uniform, Usage
+from faultinject.providers.shape import Failure, Fields, StreamShape, Uniform, Usage
 
 _FINISHED = re.compile(rb'"finishReason"\s*:\s*"')
 _TOKEN_NAMES = ("promptTokenCount", "candidatesTokenCount")

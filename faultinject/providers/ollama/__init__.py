@@ -21,15 +21,8 @@ from faultinject.providers.ollama import chunks
 from faultinject.providers.ollama.chunks import error_text
 from faultinject.providers.openai import chat, responses
 from faultinject.providers.openai import usage as openai_usage
-from faultinject.providers.provider import (
-    EXAMPLE_FUNCTION,
-    EXAMPLE_MESSAGES,
-    Example,
-    Failure,
-    Fields,
-    Provider,
-    Shape,
-)
+from faultinject.providers.provider import EXAMPLE_FUNCTION, EXAMPLE_MESSAGES, Example, Provider
+from faultinject.providers.shape import Failure, Fields, Shape
 
 __all__ = ["PROVIDER"]
 

@@ -26,7 +26,7 @@ from faultinject.providers.documents import (
 )
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.ndjson import NDJSON, encode
-from faultinject.providers.provider import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
+from faultinject.providers.shape import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
 
 Document = dict[str, Any]
 _TOKEN_NAMES = ("prompt_eval_count", "eval_count")

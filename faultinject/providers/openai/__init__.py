@@ -21,9 +21,8 @@ from faultinject.providers.provider import (
     TRANSIENT,
     Example,
     Provider,
-    Shape,
-    Usage,
 )
+from faultinject.providers.shape import Shape, Usage
 
 __all__ = ["PROVIDER", "usage"]
 

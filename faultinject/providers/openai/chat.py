@@ -28,7 +28,7 @@ from faultinject.providers.documents import (
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.sse import SSE, encode
 from faultinject.providers.openai.errors import failure_error
-from faultinject.providers.provider import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
+from faultinject.providers.shape import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
 
 
 def called(request: ApiRequest) -> ToolCall | None:

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from faultinject.http.message import standard_phrase
 from faultinject.providers.documents import filled, indented
 from faultinject.providers.openai.headers import duration, exhausted, wait_seconds
-from faultinject.providers.provider import FAKE_MODEL, Failure, Fields
+from faultinject.providers.shape import FAKE_MODEL, Failure, Fields
 
 
 @frozen

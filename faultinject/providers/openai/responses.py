@@ -22,7 +22,7 @@ from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.sse import SSE
 from faultinject.providers.openai.chat import called
 from faultinject.providers.openai.errors import failure_error
-from faultinject.providers.provider import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
+from faultinject.providers.shape import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
 
 Document = dict[str, Any]
 

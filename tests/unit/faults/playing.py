@@ -14,7 +14,8 @@ from faultinject.faults.build import BuiltFaults, ResponseInfo, build_faults
 from faultinject.faults.transform import Act, Received
 from faultinject.http.message import End
 from faultinject.providers.anthropic import api
-from faultinject.providers.provider import ApiRequest, Provider
+from faultinject.providers.provider import Provider
+from faultinject.providers.shape import ApiRequest
 from faultinject.rules.draws import Draws
 
 

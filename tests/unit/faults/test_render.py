@@ -12,7 +12,7 @@ from faultinject.faults.render import render_proxy_reply, render_reply
 from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.http.message import find_header
 from faultinject.providers.anthropic import api
-from faultinject.providers.provider import ApiRequest, Fields
+from faultinject.providers.shape import ApiRequest, Fields
 from faultinject.rules.draws import Draws
 
 NOW = 1_800_000_000.0

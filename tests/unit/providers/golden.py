@@ -13,14 +13,8 @@ from typing import Any
 from faultinject.http.message import Headers
 from faultinject.providers import gateway
 from faultinject.providers.known import PROVIDERS
-from faultinject.providers.provider import (
-    ApiRequest,
-    ErrorPage,
-    Failure,
-    Provider,
-    Shape,
-    StreamShape,
-)
+from faultinject.providers.provider import ErrorPage, Provider
+from faultinject.providers.shape import ApiRequest, Failure, Shape, StreamShape
 from tests.unit.providers.support import MESSAGES, SCHEMA, fields_of, passed, uniform
 
 FOLDER = Path(__file__).parent / "golden"

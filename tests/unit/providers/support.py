@@ -8,7 +8,8 @@ from typing import Any
 from faultinject.providers.framing import Framing, StreamEvent
 from faultinject.providers.framing.json_array import JSON_ARRAY
 from faultinject.providers.framing.sse import SSE
-from faultinject.providers.provider import ApiRequest, Fields, Progress, Provider, Uniform
+from faultinject.providers.provider import Provider
+from faultinject.providers.shape import ApiRequest, Fields, Progress, Uniform
 
 NOW_SECONDS = 1754179200.25  # 2025-08-03T00:00:00.25Z
 SCHEMA = {

@@ -12,7 +12,7 @@ from attrs import evolve
 from faultinject.providers.anthropic.api import PROVIDER
 from faultinject.providers.anthropic.errors import error_body, error_type, reason_phrase
 from faultinject.providers.anthropic.stream import STREAM
-from faultinject.providers.provider import FAKE_MODEL, ApiRequest, Failure, Usage
+from faultinject.providers.shape import FAKE_MODEL, ApiRequest, Failure, Usage
 from tests.unit.providers.support import MESSAGES, documents_of, fields_of, uniform
 
 ASKED = ApiRequest("/v1/messages", {"model": "some-model", "messages": MESSAGES})

@@ -12,7 +12,7 @@ from faultinject.providers.anthropic.api import PROVIDER
 from faultinject.providers.anthropic.messages import PING, padded
 from faultinject.providers.anthropic.stream import STREAM
 from faultinject.providers.framing import StreamEvent
-from faultinject.providers.provider import ApiRequest, Usage
+from faultinject.providers.shape import ApiRequest, Usage
 from tests.unit.providers.support import (
     MESSAGES,
     SCHEMA,

@@ -9,7 +9,8 @@ import pytest
 
 from faultinject.providers import gateway
 from faultinject.providers.known import PROVIDERS
-from faultinject.providers.provider import Failure, Provider
+from faultinject.providers.provider import Provider
+from faultinject.providers.shape import Failure
 from tests.unit.providers.support import fields_of
 
 DOCS = Path(__file__).parents[3] / "docs" / "providers"

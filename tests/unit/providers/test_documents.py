@@ -24,7 +24,7 @@ from faultinject.providers.documents import (
     tool_call,
     words,
 )
-from faultinject.providers.provider import ApiRequest, Usage
+from faultinject.providers.shape import ApiRequest, Usage
 from tests.unit.providers.support import fields_of
 
 JSON = st.recursive(

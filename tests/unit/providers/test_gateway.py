@@ -6,7 +6,7 @@ import json
 
 from faultinject.providers.anthropic import api
 from faultinject.providers.gateway import PAGES, timestamp
-from faultinject.providers.provider import ApiRequest
+from faultinject.providers.shape import ApiRequest
 from tests.unit.providers.support import fields_of
 
 FIELDS = fields_of(api.PROVIDER, ApiRequest("/v1/messages", None, "api.anthropic.com"))

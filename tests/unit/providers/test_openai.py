@@ -11,7 +11,7 @@ from attrs import evolve
 
 from faultinject.providers.openai import PROVIDER
 from faultinject.providers.openai.headers import duration, exhausted
-from faultinject.providers.provider import FAKE_MODEL, ApiRequest, Failure, Usage
+from faultinject.providers.shape import FAKE_MODEL, ApiRequest, Failure, Usage
 from tests.unit.providers.support import MESSAGES, fields_of, uniform
 
 FIELDS = fields_of(PROVIDER, ApiRequest("/v1/chat/completions", {"model": "gpt-4.1"}))

@@ -13,7 +13,7 @@ from faultinject.providers.framing.sse import encode
 from faultinject.providers.openai import PROVIDER, chat, responses
 from faultinject.providers.openai.chat import called
 from faultinject.providers.openai.responses import KEPT_BYTES, numbered
-from faultinject.providers.provider import ApiRequest, Failure, Progress, StreamShape, Usage
+from faultinject.providers.shape import ApiRequest, Failure, Progress, StreamShape, Usage
 from tests.unit.providers.support import (
     MESSAGES,
     SCHEMA,

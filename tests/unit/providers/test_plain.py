@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from faultinject.providers.generic import PROVIDER, SHAPE
-from faultinject.providers.provider import Failure
+from faultinject.providers.shape import Failure
 from tests.unit.providers.support import documents_of, events_of, fields_of, uniform
 
 FIELDS = fields_of(PROVIDER)

@@ -16,13 +16,8 @@ from faultinject.providers import known
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.sse import SSE
 from faultinject.providers.known import PROVIDERS, kind_of, provider_for, provider_named
-from faultinject.providers.provider import (
-    ApiRequest,
-    Failure,
-    Provider,
-    Usage,
-    framing_of,
-)
+from faultinject.providers.provider import Provider
+from faultinject.providers.shape import ApiRequest, Failure, Usage, framing_of
 from tests.unit.providers.golden import PATHS, asked_of, stream_at
 from tests.unit.providers.support import NOW_SECONDS, events_of, fields_of, passed, uniform
 

@@ -23,7 +23,8 @@ from faultinject.providers.documents import compact, requires_tool_call, words
 from faultinject.providers.known import provider_for
 from faultinject.providers.openai import PROVIDER as OPENAI
 from faultinject.providers.openai import chat, responses
-from faultinject.providers.provider import ApiRequest, Failure, Fields, Provider, Uniform
+from faultinject.providers.provider import Provider
+from faultinject.providers.shape import ApiRequest, Failure, Fields, Uniform
 from faultinject.proxy.upstream.fake.agent_loop import tool_to_call
 
 MODEL = "fake-model"

@@ -26,7 +26,7 @@ from faultinject.http.message import End, Headers, RequestHead, ResponseHead
 from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.net.streams import CloseMode, close
 from faultinject.providers.anthropic.errors import reason_phrase
-from faultinject.providers.provider import ApiRequest, Fields, Uniform
+from faultinject.providers.shape import ApiRequest, Fields, Uniform
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.fake.fake_answer import (
     DEFAULT_ENDPOINT,
