@@ -13,6 +13,9 @@ import nox
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "uv|venv"  # uv, if it is there, takes seconds; pip a minute
 nox.options.error_on_missing_interpreters = False
+# Tests start hundreds of processes, which would compile what they import again and again.
+os.environ["UV_COMPILE_BYTECODE"] = "1"
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 nox.options.sessions = [
     "lint", "types", "proto", "coverage", "pythons", "interop", "docs", "fault",
 ]  # fmt: skip
