@@ -6,14 +6,14 @@ import gc
 import json
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import trio
 from attrs import evolve, frozen
 
 from faultinject.authority import is_loopback
-from faultinject.cli.judging import Judging
 from faultinject.cli.signals import Contents, Serve, until_stopped
 from faultinject.cli.warning import warn
 from faultinject.errors import StartError
@@ -21,6 +21,9 @@ from faultinject.events import Event
 from faultinject.files import check_place, write_within
 from faultinject.report import EventOutput, Summary, wants_color
 from faultinject.settings import Settings
+
+if TYPE_CHECKING:
+    from faultinject.cli.judging import Judging
 
 try:
     import resource
@@ -47,7 +50,15 @@ def run(settings: Settings, service: Service) -> int:
 
     Raises `StartError` if it cannot start, or cannot write one of its files.
     """
-    judging = Judging(settings)
+
+    @cache
+    def judging() -> Judging:
+        from faultinject.cli.judging import Judging  # late, when the proxy listens
+
+        return Judging(settings)
+
+    if _has_judging_options(settings):
+        judging()  # which reports a mistake in them
     if settings.summary is not None:
         check_summary(settings.summary)
     settings = evolve(settings, gives_memory_back=True)  # nobody else uses this process
@@ -59,15 +70,21 @@ def run(settings: Settings, service: Service) -> int:
 
     def listener(event: Event) -> None:
         summary.listen(event)
-        judging.listen(event)
+        judging().listen(event)
         output.listen(event)
 
     with output:
         trio.run(until_stopped, settings, listener, service.serve, service.contents)
         if settings.log_format == "text":
-            render_summary(summary, judging, output, sys.stdout)
-    _write_elsewhere(settings, summary, judging)
-    return judging.end()
+            render_summary(summary, judging(), output, sys.stdout)
+    _write_elsewhere(settings, summary, judging())
+    return judging().end()
+
+
+def _has_judging_options(settings: Settings) -> bool:
+    """Say whether there is an option of `Judging` that can be wrong."""
+    given = settings.report or settings.judge_only or settings.ignore or settings.threshold
+    return bool(given) or settings.fail_on not in ("none", "error")
 
 
 def warn_of_address(settings: Settings, service: Service) -> None:

@@ -83,7 +83,7 @@ LATE: dict[str, set[str]] = {
     "cli": {"cli.entry"},
     "cli.commands": {"rich.padding", "rich.text"},
     "cli.judging": {"report.forms"},
-    "cli.runner": {"report.table"},
+    "cli.runner": {"cli.judging", "report.table"},
     "config.file": {"config.yaml"},
     "environment.bundles": {"tls.certificates"},
     "plugin.serving": {"plugin.bridge.grpc_server"},
