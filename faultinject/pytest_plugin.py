@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,6 +20,7 @@ _MARKER = (
     f"{_NAME}(*rules, preset=(), upstream='fake', optional=False, ...): make the API fail by these"
     " rules while the test runs; the arguments are those of faultinject.Proxy"
 )
+_SEED = "faultinject_seed"
 _SESSION: pytest.StashKey[PytestSession] = pytest.StashKey()
 _PROXY: pytest.StashKey[Proxy] = pytest.StashKey()
 
@@ -71,11 +72,18 @@ def _only_hands_out(config: pytest.Config) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and check the options."""
     config.addinivalue_line("markers", _MARKER)
-    seed = config.option.faultinject_seed
+    given = config.option.faultinject_seed
+    config.option.faultinject_seed = seed = getattr(config, "workerinput", {}).get(_SEED, given)
     if seed == "random":
         config.option.faultinject_seed = str(int.from_bytes(os.urandom(4)))
     elif not seed.isdecimal():
         raise pytest.UsageError(f"--faultinject-seed: {seed!r} is no whole number, nor 'random'")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist the seed that was drawn."""
+    node.workerinput[_SEED] = node.config.option.faultinject_seed
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -26,7 +26,7 @@ from faultinject.proxy.http_proxy import HttpProxy
 from faultinject.proxy.local_reply import dated, local_reply
 from faultinject.proxy.runtime import Runtime, dialer_of, runtime_of
 from faultinject.proxy.session import Session
-from faultinject.proxy.startup import Run
+from faultinject.proxy.startup import Run, UpstreamServer
 from faultinject.proxy.upstream.dial import Dialer, Origin
 from faultinject.proxy.upstream.fake.fake_api import FakeApi, FakeUpstream
 from faultinject.proxy.upstream.pool import Dial
@@ -55,7 +55,8 @@ async def serve_clients(
 def _runtime(run: Run, dialer: Dialer, fake_upstream: trio.Nursery) -> Runtime:
     settings = run.settings
     if run.upstream is not None:
-        return runtime_of(run, dialer, dial=_Detour(run, dialer).dial, relays_targets=False)
+        dial = _Detour(settings, run.upstream, dialer).dial
+        return runtime_of(run, dialer, dial=dial, relays_targets=False)
     if not settings.fake_upstream:
         return runtime_of(run, dialer)
     dial = _dial_fake_upstream(settings, run.listener, dialer.dial, fake_upstream)
@@ -79,14 +80,14 @@ def _is_target(settings: Settings, authority: Authority) -> bool:
 class _Detour:
     """Dials one server for all targets."""
 
-    run: Run
+    settings: Settings
+    server: UpstreamServer
     dialer: Dialer
 
     async def dial(self, origin: Origin) -> trio.abc.Stream:
         """Open a connection that is ready for HTTP. Raises `UpstreamError`."""
-        server = self.run.upstream
-        if server is not None and _is_target(self.run.settings, origin.authority):
-            origin = Origin(server.authority, server.authority, server.tls)
+        if _is_target(self.settings, origin.authority):
+            origin = Origin(self.server.authority, self.server.authority, self.server.tls)
         return await self.dialer.dial(origin)
 
 

@@ -144,9 +144,12 @@ class Run:
     def replace_rules(self, settings: Settings) -> None:
         """Put the rules of other settings in force; what is counted goes on, by the rules' ids.
 
-        Raises `SettingsError`, and then nothing has changed.
+        What they bring to warn of is reported. Raises `SettingsError`; then nothing has changed.
         """
-        self._composed = composed(settings)
+        before, self._composed = self._composed, composed(settings)
+        for message in self._composed.warnings:
+            if message not in before.warnings:
+                self.listener(Warned(time=time.time(), message=message))
         if self.on_rules is not None:
             self.on_rules(self.rule_set)
 

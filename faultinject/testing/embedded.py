@@ -247,6 +247,7 @@ class Proxy:
 
     def check(self) -> None:
         """Raise `CheckError` (an `AssertionError`) if there are `problems`."""
+        __tracebackhide__ = True  # of pytest: the test is shown, and not this
         if problems := self.problems:
             raise CheckError("\n".join(problems))
 
@@ -285,10 +286,9 @@ class Proxy:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._settled()
-        self._is_open = False
-        self._app.close()
-        self._owned.close()
+        with self._owned, self._app:
+            self._settled()
+            self._is_open = False
 
     async def __aenter__(self) -> Proxy:
         """Enter; see the class."""

@@ -12,6 +12,7 @@ from faultinject.authority import TargetPattern
 from faultinject.errors import DataDirectoryError, SettingsError
 from faultinject.events import Event, PluginStopped, ProxyStopped, Warned
 from faultinject.proxy.startup import Run, Running, ignore_event
+from faultinject.rules import RuleSet
 from faultinject.rules.checks import Capabilities
 from faultinject.settings import Settings, WrittenRules
 from faultinject.tls.certificate_authority import NoAuthority
@@ -40,6 +41,24 @@ def test_start_warnings_and_end_in_this_order(tmp_path: Path) -> None:
     assert warned.message.startswith("--rule: rule: it is never reached: ")
     assert isinstance(stopped, ProxyStopped)
     assert [rule["reached"] for rule in stopped.rules] == [1, 0]
+
+
+def test_rules_are_replaced_as_a_whole(tmp_path: Path) -> None:
+    """With what the new ones bring to warn of; whoever decides by them is told, if there is one."""
+    run, events = run_of(tmp_path, rules=("respond 503 name=first",))
+    more = ("respond 503 name=first", "respond 500 name=second")
+    run.replace_rules(Settings(rules=more))
+    assert run.rule_set.ids == ("first", "second")
+    [warned] = events
+    assert isinstance(warned, Warned)
+    told: list[RuleSet] = []
+    run.on_rules = told.append
+    run.replace_rules(Settings(rules=more))
+    assert told == [run.rule_set]
+    with pytest.raises(SettingsError):
+        run.replace_rules(Settings(rules=("respond 999",)))
+    assert run.rule_set.ids == ("first", "second")
+    assert len(events) == 1
 
 
 def test_a_key_log_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

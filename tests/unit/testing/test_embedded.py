@@ -133,6 +133,14 @@ def test_what_cannot_be(settings: dict[str, object], words: str) -> None:
     assert proxies() == before
 
 
+def test_a_rule_that_cannot_fire_is_warned_of(thread: ProxyThread) -> None:
+    """In the timeline, also if it came later; once."""
+    with faultinject.Proxy("respond 529 host=one.example", thread=thread, optional=True) as proxy:
+        assert proxy.timeline.count("one.example is not a target") == 1
+        proxy.rules("respond 529 host=two.example", optional=True)
+        assert proxy.timeline.count("is not a target") == 2
+
+
 def test_a_seed_decides_the_draws(thread: ProxyThread) -> None:
     """The same number, the same failures."""
 

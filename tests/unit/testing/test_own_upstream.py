@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
@@ -59,6 +60,24 @@ def test_a_server_at_a_url(thread: ProxyThread) -> None:
     ):
         assert ask(proxy, host="api.openai.com") == 202
         assert ask(proxy) == 202
+
+
+def test_other_hosts_are_asked_themselves(thread: ProxyThread) -> None:
+    """The server answers for the targets alone."""
+
+    def other(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("204 No Content", [])
+        return []
+
+    with (
+        serving(other) as server,
+        faultinject.Proxy(upstream=wsgi_app, thread=thread) as proxy,
+    ):
+        assert server is not None
+        client = HTTPConnection("127.0.0.1", int(proxy.url.rpartition(":")[2]))
+        client.request("GET", f"http://{server.authority}/")
+        assert client.getresponse().status == 204
+        client.close()
 
 
 def test_another_upstream_is_said_before_the_first_request(thread: ProxyThread) -> None:

@@ -257,6 +257,30 @@ def test_it(faultinject, number):
     assert not proxies()
 
 
+def test_workers_share_the_seed_that_was_drawn(run_tests: Run, pytester: pytest.Pytester) -> None:
+    """The one that the first lines say, so that it can be repeated."""
+    source = """
+import pathlib
+
+@pytest.mark.parametrize("number", range(4))
+def test_it(faultinject, number):
+    with pathlib.Path("seeds").open("a") as file:
+        file.write(f"{number} {faultinject.seed}\\n")
+"""
+
+    def seeds(*arguments: str) -> tuple[str, list[str]]:
+        result = run_tests(source, *arguments)
+        result.assert_outcomes(passed=4)
+        written = pytester.path / "seeds"
+        lines = sorted(written.read_text().splitlines())
+        written.unlink()
+        return next(line for line in result.outlines if "--faultinject-seed" in line), lines
+
+    header, drawn = seeds("-n", "2", "--faultinject-seed", "random")
+    again = header.rpartition(" ")[2]
+    assert seeds("--faultinject-seed", again) == (header, drawn)
+
+
 def test_a_worker_is_told_by_its_environment(
     run_tests: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
