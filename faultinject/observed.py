@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Literal
 
-from attrs import asdict, fields, frozen
+from attrs import asdict, define, fields, frozen
 
 Failure = Literal[
     "connect",  # the proxy refused or broke the tunnel, by a rule
@@ -73,9 +73,13 @@ class Message:
     results: tuple[ToolResult, ...] = ()
 
 
-@frozen(kw_only=True)
+@define(kw_only=True, unsafe_hash=True)
 class Observed:
-    """What was seen of one attempt. What is None was not told, or could not be seen."""
+    """What was seen of one attempt. What is None was not told, or could not be seen.
+
+    It is made for each request, and to make a frozen one takes several times as long. Nobody
+    changes it.
+    """
 
     began_seconds: float | None = None
     """When the request's head was received, since the start of the run."""

@@ -17,11 +17,11 @@ from faultinject.http.coding import content_codings, decoded
 from faultinject.http.h1.connection import CONTINUE, ClientConnection
 from faultinject.http.message import End, Part, RequestHead, without_headers
 from faultinject.matchers import MISSING
+from faultinject.proxy.exchange_end import ExchangeEnd, ended
+from faultinject.proxy.observe import Observer
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import Session
-from faultinject.proxy.traffic_copy import TrafficCopy
 from faultinject.rules import Plan
-from faultinject.rules.attempts import Attempt
 from faultinject.rules.decide import PASS
 from faultinject.rules.facts import Facts
 
@@ -74,10 +74,17 @@ class Decision:
     plan: Plan = PASS
     received: tuple[Part, ...] = ()
     """What was read of the body already."""
-    copy: TrafficCopy | None = None
-    """What has passed so far; None if nothing is told of it as an attempt of a call."""
-    attempt: Attempt | None = None
-    """Which attempt it was, once that is over."""
+    observer: Observer | None = None
+    """Observes the exchange as an attempt of a call; None if it is none."""
+
+    def end_attempt(self, end: ExchangeEnd) -> None:
+        """Note how the attempt ended, if that is counted or told; only the first note counts."""
+        facts, attempt = self.facts, self.plan.attempt
+        if self.observer is not None:
+            self.observer.end(end, attempt)
+        elif attempt is not None:
+            now_seconds = self.session.runtime.now_seconds
+            attempt.end(ended(end, facts.host, facts.path, now_seconds))
 
     async def make(self) -> None:
         """Make the plan. Raises `ClientGoneError`, `ClientProtocolError` for a body that fails."""

@@ -87,7 +87,8 @@ class Exchange:
         response that gives no reason to try again is not noted before its end. Raises
         `ClientGoneError`.
         """
-        if self.on_end is None:
+        plain = self.fault_filter is None and self._own is None
+        if self.on_end is None or (plain and whole and head is not None and head.status < 400):
             return
         end = ExchangeEnd(self._own or self._passed_on, head, self.fault_filter, whole)
         if not is_good(end):

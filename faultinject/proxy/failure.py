@@ -68,7 +68,7 @@ def _of_stream(
 ) -> Failure | None:
     """Return how a stream failed; ``last`` is its last event."""
     harm = _harm(fault_filter)
-    if harm == "error-event" or _is_error(last):
+    if harm == "error-event" or is_error_event(last):
         return "error-event"
     is_harmed = fault_filter is not None and fault_filter.harmed
     if how == "broken" or (is_harmed and not provider.shape_of(path).ends_with(last)):
@@ -95,7 +95,7 @@ def _harm(fault_filter: FaultFilter | None) -> Failure | None:
 _ERROR = re.compile(rb'\s*\{\s*"(?:error"|type"\s*:\s*"error")')
 
 
-def _is_error(last: StreamEvent | None) -> bool:
+def is_error_event(last: StreamEvent | None) -> bool:
     """Return True if an event is an error: by its name, of Amazon's by its type, or by its data."""
     if last is None:
         return False

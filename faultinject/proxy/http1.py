@@ -25,7 +25,7 @@ from faultinject.observed import Observed
 from faultinject.providers.shape import framing_of
 from faultinject.proxy.decision import Decision
 from faultinject.proxy.exchange import Exchange
-from faultinject.proxy.observe import copied, end_attempt, observe
+from faultinject.proxy.observe import observer_of
 from faultinject.proxy.planned import Planned, fault_filter_of
 from faultinject.proxy.session import Session, report_exchange, report_wait, reported_path
 from faultinject.proxy.upstream.dial import Origin
@@ -191,23 +191,17 @@ class Http1Session:
         exchange = self._new_exchange()
         exchange.on_upgrade = partial(self._warn_of_upgrade, origin.authority)
         exchange.page = self.session.runtime.origins.page(origin.authority, decision.request)
-        with copied(self.session.runtime, self.client, decision.facts) as copy:
-            decision.copy = copy
-            try:
-                await perform(exchange, decision, origin)
-            finally:
-                end_attempt(decision, exchange.end)
-                decision.plan.end()
-                observed = None if copy is None else observe(exchange, decision, copy)
-                self.ending = self._ending_after(exchange)
-                self._report(
-                    exchange,
-                    decision.request,
-                    origin,
-                    decision.plan.rule_id,
-                    decision.facts,
-                    observed,
-                )
+        observer = decision.observer = observer_of(self.session, self.client, decision.facts)
+        try:
+            await perform(exchange, decision, origin)
+        finally:
+            decision.end_attempt(exchange.end)
+            decision.plan.end()
+            self.client.on_received = self.client.on_sent = None
+            self.ending = self._ending_after(exchange)
+            observed = None if observer is None else observer.observed(exchange)
+            rule_id, facts = decision.plan.rule_id, decision.facts
+            self._report(exchange, decision.request, origin, rule_id, facts, observed)
         self._warn_of_unknown_stream(exchange.head, decision.facts)
 
     def _warn_of_unknown_stream(self, head: ResponseHead | None, facts: Facts) -> None:
@@ -242,8 +236,8 @@ class Http1Session:
         except ClientProtocolError as error:
             await exchange.refuse(decision.request.method, error)
         else:
-            if decision.plan.attempt is not None or decision.copy is not None:
-                exchange.on_end = partial(end_attempt, decision)
+            if decision.plan.attempt is not None or decision.observer is not None:
+                exchange.on_end = decision.end_attempt
             await _perform(exchange, decision, origin)
 
     async def answer_connect(self, request: RequestHead, origin: Origin) -> bool:

@@ -14,6 +14,7 @@ from faultinject.events import Listener, Warned
 from faultinject.faults.place import Stage
 from faultinject.http.cors import SeenOrigins
 from faultinject.proxy.base_url import single_targets
+from faultinject.proxy.request_digests import RequestDigests
 from faultinject.proxy.startup import Run
 from faultinject.proxy.upstream.dial import Dialer
 from faultinject.proxy.upstream.lease import Lease
@@ -27,6 +28,9 @@ from faultinject.tls.leaf_cache import LeafCache
 MOST_WARNINGS = 1_000
 """How many warnings are remembered, so that each is given once; after these there are no more.
 A client may choose what is in them."""
+
+MOST_HOSTS = 1_000
+"""Of so many hosts it is remembered which target they are."""
 
 
 @define(eq=False)
@@ -66,6 +70,11 @@ class Runtime:
         lambda self: single_targets(self.targets), takes_self=True
     )
     """The targets that a base-URL request may be for."""
+    digests: RequestDigests = Factory(
+        lambda self: RequestDigests(self.counters.attempts.key), takes_self=True
+    )
+    """Digests what requests say."""
+    _known_targets: dict[tuple[str, int], TargetPattern | None] = field(factory=dict)
     _warnings: set[str] = field(factory=set)
     _session_ids: itertools.count[int] = field(factory=lambda: itertools.count(1))
 
@@ -93,7 +102,13 @@ class Runtime:
 
     def target_of(self, host: str, port: int) -> TargetPattern | None:
         """Return the first target pattern that a host and port match."""
-        return next((target for target in self.targets if target.matches(host, port)), None)
+        key = (host, port)
+        if key not in self._known_targets:
+            if len(self._known_targets) >= MOST_HOSTS:
+                self._known_targets.clear()
+            found = (target for target in self.targets if target.matches(host, port))
+            self._known_targets[key] = next(found, None)
+        return self._known_targets[key]
 
     def target_named(self, host: str) -> TargetPattern | None:
         """Return the first target pattern that a host matches on some port."""

@@ -7,9 +7,8 @@ an answer that is no stream of up to `ANSWER_BYTES`, of a stream how its last ev
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-
-from attrs import define, field
+from collections.abc import Iterable
+from typing import Protocol
 
 from faultinject.http.coding import content_codings, decoded
 from faultinject.http.message import Headers, Part, ResponseHead
@@ -23,76 +22,92 @@ _PINGS = re.compile(rb"(?:[\r\n]+|:[^\n]*\n|event: ?ping\r?\ndata:[^\n]*\n)+")
 _LONGEST_PING = 200
 
 
-@define
-class Kept:
-    """The pieces of a body, as long as they are not too many bytes."""
-
-    most_bytes: int
-    size: int = 0
-    ended: bool = False
-    _pieces: list[bytes] = field(factory=list)
-
-    def add(self, part: Part) -> None:
-        """Take the next part."""
-        if not isinstance(part, bytes):
-            self.ended = True
-            return
-        self.size += len(part)
-        if self.size <= self.most_bytes:
-            self._pieces.append(part)
-        else:
-            self._pieces.clear()
+class Timer(Protocol):
+    """Knows the time of the run."""
 
     @property
-    def whole(self) -> bytes | None:
-        """The body; None if it did not end, or was too long."""
-        return b"".join(self._pieces) if self.ended and self.size <= self.most_bytes else None
+    def now_seconds(self) -> float:
+        """The time since the start of the run."""
 
 
-@define(eq=False)
 class TrafficCopy:
     """What has passed so far. Times are seconds of the run."""
 
-    now: Callable[[], float]
-    began_seconds: float
-    body: Kept = field(factory=lambda: Kept(BODY_BYTES))
-    answer: Kept = field(factory=lambda: Kept(ANSWER_BYTES))
-    head: ResponseHead | None = None
-    """The head of the answer that the client was sent."""
-    head_seconds: float | None = None
-    """When it had been sent."""
-    spoke_seconds: float = 0.0
-    """When the client was sent the last thing that is no ping."""
-    tail: Tail | None = None
-    """The end of the answer so far, if it is a stream of a known form."""
+    __slots__ = (
+        "answer", "answer_bytes", "answer_ended", "began_seconds", "body", "body_bytes",
+        "body_ended", "head", "head_seconds", "spoke_seconds", "tail", "timer",
+    )  # fmt: skip
 
-    def __attrs_post_init__(self) -> None:
-        self.spoke_seconds = self.began_seconds
+    def __init__(self, timer: Timer, began_seconds: float) -> None:
+        self.timer = timer
+        self.began_seconds = began_seconds
+        self.body: list[bytes] = []
+        """The pieces of the request's body; of a longer one than `BODY_BYTES` none."""
+        self.body_bytes = 0
+        self.body_ended = False
+        self.head: ResponseHead | None = None
+        """The head of the answer that the client was sent."""
+        self.head_seconds: float | None = None
+        """When it had been sent."""
+        self.answer: list[bytes] = []
+        """The pieces of an answer that is no stream; of a longer one than `ANSWER_BYTES` none."""
+        self.answer_bytes = 0
+        self.answer_ended = False
+        self.spoke_seconds = began_seconds
+        """When the client was sent the last thing that is no ping."""
+        self.tail: Tail | None = None
+        """The end of the answer so far, if it is a stream of a known form."""
 
     def received(self, parts: Iterable[Part]) -> None:
         """Take parts of the request."""
         for part in parts:
-            self.body.add(part)
+            if not isinstance(part, bytes):
+                self.body_ended = True
+            else:
+                self.body_bytes += len(part)
+                if self.body_bytes <= BODY_BYTES:
+                    self.body.append(part)
+                else:
+                    self.body.clear()
 
     def sent(self, parts: Iterable[Part]) -> None:
         """Take parts of the answer, which have been sent."""
         for part in parts:
-            if isinstance(part, ResponseHead):
-                self._head(part)
-            elif self.tail is None:
-                self.answer.add(part)
-                self.spoke_seconds = self.now()
-            elif isinstance(part, bytes):
-                self.tail.observe(part)
-                if len(part) > _LONGEST_PING or not _PINGS.fullmatch(part):
-                    self.spoke_seconds = self.now()
+            if isinstance(part, bytes):
+                self._sent_bytes(part)
+            elif not isinstance(part, ResponseHead):
+                self.answer_ended = True
+            elif not part.interim or part.status == 101:
+                self.head, self.head_seconds = part, self.timer.now_seconds
+                self.spoke_seconds = self.head_seconds
+                self.tail = tail_of(part)
 
-    def _head(self, head: ResponseHead) -> None:
-        if head.interim and head.status != 101:
+    def _sent_bytes(self, part: bytes) -> None:
+        if self.tail is None:
+            self.spoke_seconds = self.timer.now_seconds
+            self.answer_bytes += len(part)
+            if self.answer_bytes <= ANSWER_BYTES:
+                self.answer.append(part)
+            else:
+                self.answer.clear()
             return
-        self.head, self.head_seconds = head, self.now()
-        self.spoke_seconds = self.head_seconds
-        self.tail = tail_of(head)
+        self.tail.observe(part)
+        if len(part) > _LONGEST_PING or not _PINGS.fullmatch(part):
+            self.spoke_seconds = self.timer.now_seconds
+
+    @property
+    def whole_body(self) -> bytes | None:
+        """The request's body; None if it did not end, or was too long."""
+        if not self.body_ended or self.body_bytes > BODY_BYTES:
+            return None
+        return b"".join(self.body)
+
+    @property
+    def whole_answer(self) -> bytes | None:
+        """The answer's body; None if it is a stream, did not end, or was too long."""
+        if not self.answer_ended or self.answer_bytes > ANSWER_BYTES:
+            return None
+        return b"".join(self.answer)
 
 
 def uncoded(headers: Headers, body: bytes | None, most_bytes: int) -> bytes | None:

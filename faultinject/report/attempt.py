@@ -107,6 +107,20 @@ class SeenAttempt:
         return round(following.began - self.told, 3)
 
 
+def is_plain(event: ExchangeEnded) -> bool:
+    """Return True for the only attempt of a call that was answered while nothing had failed."""
+    seen = event.observed
+    return (
+        seen is not None
+        and seen.request is None
+        and seen.failure is None
+        and seen.taken == "whole"
+        and seen.attempt == 1
+        and seen.call is not None
+        and seen.began_seconds is not None
+    )
+
+
 def begun_within(
     attempts: list[SeenAttempt], after: float, seconds: float
 ) -> Iterator[SeenAttempt]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Literal
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from faultinject.report.attempt import Client, SeenAttempt
 
@@ -113,10 +113,4 @@ class Totals:
 
     def copy(self) -> Totals:
         """Return totals that can be added to apart."""
-        return Totals(
-            dict(self.outcomes),
-            self.attempts,
-            self.added_seconds,
-            self.lost_input_tokens,
-            self.lost_output_tokens,
-        )
+        return evolve(self, outcomes=dict(self.outcomes))

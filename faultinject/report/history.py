@@ -41,7 +41,23 @@ class History:
     @cached_property
     def by_request(self) -> dict[str, list[SeenAttempt]]:
         """The attempts by what they say alike."""
-        return _grouped(self.attempts, lambda seen: seen.request)
+        groups: dict[str, list[SeenAttempt]] = {}
+        for each in self.attempts:
+            if (said := self._request_of(each.seen)) is not None:
+                groups.setdefault(said, []).append(each)
+        return groups
+
+    def _request_of(self, seen: Observed) -> str | None:
+        """Return what a request says; by its whole body where that is all that was looked at."""
+        return seen.request or self._request_by_body.get(seen.body or "")
+
+    @cached_property
+    def _request_by_body(self) -> dict[str, str]:
+        return {
+            each.seen.body: each.seen.request
+            for each in self.attempts
+            if each.seen.body is not None and each.seen.request is not None
+        }
 
     @cached_property
     def by_body(self) -> dict[str, list[SeenAttempt]]:
@@ -89,7 +105,8 @@ class History:
 
     def is_doubtful(self, attempt: SeenAttempt) -> bool:
         """Say whether it cannot be known of which call an attempt is one."""
-        return attempt.seen.request is None or attempt.seen.request in self.doubtful
+        said = self._request_of(attempt.seen)
+        return said is None or said in self.doubtful
 
     @cached_property
     def told_apart(self) -> list[Call]:

@@ -5,19 +5,21 @@ Bounded: of more calls than `CALLS` the older half is judged, added to the total
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Literal
 
 from attrs import define, evolve, field, frozen
 
 from faultinject.events import Event, ExchangeEnded
-from faultinject.report.attempt import SeenAttempt
+from faultinject.report.attempt import SeenAttempt, is_plain
 from faultinject.report.client_calls import Call, Outcome, Totals
 from faultinject.report.display import brief
 from faultinject.report.finding import SEVERITIES, Finding, Judged, Known
 from faultinject.report.findings import CHECKS, KNOWN, NOTHING_TESTED
 from faultinject.report.findings.coverage import nothing_tested
+from faultinject.report.findings.giving_up import CLIENT_LEFT
 from faultinject.report.history import History
 from faultinject.report.run_facts import RunFacts
 from faultinject.report.thresholds import Thresholds
@@ -29,6 +31,8 @@ ATTEMPTS = 40_000
 """How many of their attempts are kept, at most."""
 OLDER = 100
 """Of older calls that are judged already so many are kept, if a finding is about them."""
+BEFORE_SECONDS = 60.0
+"""So long before a call that is judged the others are looked at."""
 EVIDENCE = 400
 """How many characters of evidence are kept, at most."""
 FINDINGS = 100
@@ -140,6 +144,10 @@ class Judge:
         self._bound = calls
         self._calls: dict[int, Call] = {}
         self._kept_attempts = 0
+        self._plain: deque[ExchangeEnded] = deque(maxlen=calls)
+        """The latest of the calls that need no judgement: they matter beside those that failed."""
+        self._plain_calls = 0
+        """How many there were."""
         self._totals = Totals()
         self._older: dict[int, ToldCall] = {}
         self._verdicts = {known.id: Verdict(known) for known in KNOWN if known.id in self._ids}
@@ -147,13 +155,22 @@ class Judge:
     def listen(self, event: Event) -> None:
         """Take note of an event."""
         self.facts.listen(event)
-        if isinstance(event, ExchangeEnded) and (attempt := SeenAttempt.of(event)) is not None:
+        if not isinstance(event, ExchangeEnded):
+            return
+        if is_plain(event):
+            self._plain.append(event)
+            self._plain_calls += 1
+        elif (attempt := SeenAttempt.of(event)) is not None:
             self._add(attempt)
 
     def report(self) -> Report:
         """Return what came of the run so far. More events may follow."""
         totals = self._totals.copy()
+        totals.outcomes["succeeded"] += self._plain_calls
+        totals.attempts += self._plain_calls
         verdicts = {name: verdict.copy() for name, verdict in self._verdicts.items()}
+        if (verdict := verdicts.get(CLIENT_LEFT.id)) is not None:
+            verdict.judged += self._plain_calls  # nothing else is to be said of them
         told = self._older | self._judge(self._calls.keys(), totals, verdicts)
         if (verdict := verdicts.get(NOTHING_TESTED.id)) is not None:
             judged = nothing_tested(self.facts)
@@ -213,6 +230,9 @@ class Judge:
 
     def _history(self) -> History:
         calls, facts = list(self._calls.values()), self.facts
+        if calls:
+            since = min(call.attempts[0].began for call in calls) - BEFORE_SECONDS
+            calls += self._plain_since(since)
         ended = max((each.last.ended for each in calls), default=0.0)
         return History(
             calls,
@@ -221,3 +241,11 @@ class Judge:
             facts.over,
             list(facts.logins),
         )
+
+    def _plain_since(self, since: float) -> Iterator[Call]:
+        """Return the calls that need no judgement and were not over before a time."""
+        for attempt in filter(None, map(SeenAttempt.of, self._plain)):
+            if attempt.ended >= since:
+                call = Call(attempt.call)
+                call.add(attempt)
+                yield call

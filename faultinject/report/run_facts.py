@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from attrs import define, field
@@ -56,16 +57,16 @@ class RunFacts:
 
     def listen(self, event: Event) -> None:
         """Take note of an event."""
-        time = round(event.time * 1000) / 1000  # as a log has it
-        self._last = max(self._last, time)
+        if event.time > self._last:
+            self._last = event.time
         listen = _LISTEN.get(type(event))
         if listen is not None:
-            listen(self, event, time)
+            listen(self, event)
 
     @property
     def now(self) -> float:
         """The time of the last event, since the start of the run."""
-        return 0.0 if self._zero is None else max(0.0, round(self._last - self._zero, 3))
+        return 0.0 if self._zero is None else max(0.0, round(_logged(self._last) - self._zero, 3))
 
     @property
     def command_ended(self) -> bool:
@@ -82,20 +83,19 @@ class RunFacts:
         ends = [each.time for each in (self.command, self.stopped) if each is not None]
         return round(min(ends) - self._zero, 3) if ends and self._zero is not None else None
 
-    def _start(self, event: ProxyStarted | PluginStarted, time: float) -> None:
-        self.started, self._zero = event, time
+    def _start(self, event: ProxyStarted | PluginStarted) -> None:
+        self.started, self._zero = event, _logged(event.time)
 
-    def _stop(self, event: ProxyStopped | PluginStopped, _: float) -> None:
+    def _stop(self, event: ProxyStopped | PluginStopped) -> None:
         self.stopped = event
 
-    def _command(self, event: CommandEnded, _: float) -> None:
+    def _command(self, event: CommandEnded) -> None:
         self.command = event
 
-    def _exchange(self, event: ExchangeEnded, time: float) -> None:
-        took = event.milliseconds / 1000
+    def _exchange(self, event: ExchangeEnded) -> None:
         if self._zero is None:
             began = event.observed.began_seconds if event.observed is not None else None
-            self._zero = time - took - (began or 0.0)
+            self._zero = _logged(event.time) - event.milliseconds / 1000 - (began or 0.0)
         if event.rule is not None and event.outcome != "not-reached":
             self.happened[event.rule] = self.happened.get(event.rule, 0) + 1
         if event.kind in ("housekeeping", "preflight"):
@@ -103,26 +103,36 @@ class RunFacts:
         elif self.started is None or event.target in self.started.targets:
             self.requests += 1
             self.unseen += event.observed is None or event.observed.call is None
-        if any(word in event.path.lower() for word in _TOKEN_PATH):
-            self._login(time, took)
+        if _may_ask_for_token(event.path):
+            self._login(event)
 
-    def _relay(self, event: RelayEnded, time: float) -> None:
+    def _relay(self, event: RelayEnded) -> None:
         self.relayed += 1
-        self._login(time, event.milliseconds / 1000)
+        self._login(event)
 
-    def _login(self, ended: float, took: float) -> None:
+    def _login(self, event: ExchangeEnded | RelayEnded) -> None:
         if self._zero is not None:
-            ended -= self._zero
-            self.logins.append((round(ended - took, 3), round(ended, 3)))
+            ended = _logged(event.time) - self._zero
+            self.logins.append((round(ended - event.milliseconds / 1000, 3), round(ended, 3)))
 
-    def _handshake(self, event: HandshakeFailed, _: float) -> None:
+    def _handshake(self, event: HandshakeFailed) -> None:
         self.refused_handshakes += event.refused or event.left
 
-    def _drop(self, event: EventsDropped, _: float) -> None:
+    def _drop(self, event: EventsDropped) -> None:
         self.dropped += event.count
 
 
-_LISTEN: dict[type[Event], Callable[[RunFacts, Any, float], None]] = {
+def _logged(time: float) -> float:
+    """Return a time as a log has it."""
+    return round(time * 1000) / 1000
+
+
+@lru_cache(maxsize=256)
+def _may_ask_for_token(path: str) -> bool:
+    return any(word in path.lower() for word in _TOKEN_PATH)
+
+
+_LISTEN: dict[type[Event], Callable[[RunFacts, Any], None]] = {
     ProxyStarted: RunFacts._start,
     PluginStarted: RunFacts._start,
     ProxyStopped: RunFacts._stop,

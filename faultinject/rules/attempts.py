@@ -5,7 +5,7 @@ A request is the next attempt of a call if all of this holds:
 - The call's last attempt had failed (`Ended.failed`) and had ended before this request began, at
   most 10 minutes earlier, or the wait that the answer asked for if that is longer.
 - Both have the same method, host and port, path, credentials, and body, apart from the keys in
-  `IGNORED_KEYS` and any ``cache_control``.
+  `faultinject.rules.identity.IGNORED_KEYS` and any ``cache_control``.
 
 Else it is the first attempt of a new call. So requests that overlap are never attempts of the same
 call. After a failure against which another attempt does not help (`Ended.is_worth_repeating`) the
@@ -26,16 +26,13 @@ one clock of the caller's choice. Everything is bounded.
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections import OrderedDict
-from hashlib import blake2b
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from attrs import define, frozen
 
-from faultinject.rules.facts import USER_AGENT, Facts
+from faultinject.rules.identity import Identity
 
 Kept = TypeVar("Kept")
 
@@ -59,126 +56,6 @@ LONGEST_PAUSE_SECONDS = 600.0
 SOONEST_SECONDS = 0.3
 """How long a client that sends a count waits, at least, before it tries again: 0.5 s less a quarter
 in Anthropic's and OpenAI's SDKs, 0.5 s in Claude Code."""
-IGNORED_KEYS = frozenset(
-    {
-        "stream",
-        "stream_options",
-        "metadata",
-        "user",
-        "prompt_cache_key",
-        "safety_identifier",
-        "max_tokens",
-    }
-)
-"""Keys of a body that may differ between the attempts of a call. After a stream that broke off,
-Claude Code sends the request without ``stream``."""
-CACHE_CONTROL = "cache_control"
-"""A key that may differ at any depth."""
-INVOCATION_ID = b"amz-sdk-invocation-id"
-_ACCESS_KEY = re.compile(rb"Credential=([^/,\s]+)/")
-"""The access key's id in a signature of AWS's (SigV4)."""
-CREDENTIALS = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
-"""Headers with the client's credentials. The query's parameter ``key`` is another."""
-
-
-# -- which call a request belongs to ------------------------------------------------------------
-
-
-@frozen
-class Identity:
-    """What identifies the call that a request belongs to: digests, with a key of the run."""
-
-    content: str | None
-    """Digest of what is equal in all attempts of a call; None if the body is not known."""
-    invocation: str = ""
-    """Digest of the ``amz-sdk-invocation-id``; empty if there is none."""
-    client: str = ""
-    """Digest of the User-Agent."""
-    retry_count: int | None = None
-    """The client's own count of retries, from 0; None if it sends none."""
-
-
-def identity_of(facts: Facts, key: bytes) -> Identity:
-    """Return what identifies a request's call; ``key`` is `Attempts.key`."""
-    invocation = facts.headers.get(INVOCATION_ID, ())
-    return Identity(
-        None if facts.body is None else digest(key, *_common_parts(facts, facts.body)),
-        digest(key, *invocation) if invocation else "",
-        digest(key, *facts.headers.get(USER_AGENT, ())),
-        facts.retry_count,
-    )
-
-
-def digest(key: bytes, *pieces: bytes) -> str:
-    """Return a digest of pieces, which depends on where one ends and the next begins."""
-    made = blake2b(digest_size=16, key=key)
-    for piece in pieces:
-        made.update(len(piece).to_bytes(8))
-        made.update(piece)
-    return made.hexdigest()
-
-
-def credential_of(facts: Facts, key: bytes) -> str | None:
-    """Return a digest of a request's credentials; None if it brings none."""
-    pieces = _credentials(facts)
-    return digest(key, *pieces) if any(pieces[1::2]) else None
-
-
-def _credentials(facts: Facts) -> list[bytes]:
-    """Return the places of credentials and their contents, in turn."""
-    pieces: list[bytes] = []
-    for name in CREDENTIALS:
-        pieces += [name, b"\n".join(map(_account, facts.headers.get(name, ())))]
-    return [*pieces, b"key", "\n".join(facts.parameter("key")).encode()]
-
-
-def _account(value: bytes) -> bytes:
-    """Return the constant part of a credential, because AWS's signatures differ each time."""
-    if not value.startswith(b"AWS4-"):
-        return value
-    found = _ACCESS_KEY.search(value)
-    return found.group(1) if found else value
-
-
-def _common_parts(facts: Facts, body: bytes) -> list[bytes]:
-    pieces = [facts.head.method, f"{facts.host}:{facts.port}".encode(), facts.path.encode()]
-    return [*pieces, *_credentials(facts), b"body", _comparable(body, facts.json)]
-
-
-def canonical(value: Any) -> bytes:
-    """Return a JSON value as bytes that are the same for equal values; without `CACHE_CONTROL`.
-
-    Raises `RecursionError` for brackets nested by the hundred.
-    """
-    return _canonical(_without_cache_control(value)).encode()
-
-
-def _comparable(body: bytes, document: Any) -> bytes:
-    """Return the part of a body that all attempts share; all of it if it is not a JSON object."""
-    if not isinstance(document, dict):
-        return body
-    kept = {name: value for name, value in document.items() if name not in IGNORED_KEYS}
-    try:
-        text = _canonical(kept)
-        if f'"{CACHE_CONTROL}"' in text:
-            text = _canonical(_without_cache_control(kept))
-    except RecursionError:  # nested by the hundred
-        return body
-    return text.encode()
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
-def _without_cache_control(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            name: _without_cache_control(each)
-            for name, each in value.items()
-            if name != CACHE_CONTROL
-        }
-    return [_without_cache_control(each) for each in value] if isinstance(value, list) else value
 
 
 # -- calls --------------------------------------------------------------------------------------
@@ -268,6 +145,8 @@ class Attempts:
         """The key of the digests in `Identity`."""
         self._bound = calls
         self._count = 0
+        self._quiet_from = -1.0
+        """When an attempt may begin at the latest after a failure."""
         self._ended: OrderedDict[_Call, None] = OrderedDict()
         """Calls between two attempts, or over; the least recently seen first."""
         self._failed: dict[str, OrderedDict[_Call, None]] = {}
@@ -307,6 +186,15 @@ class Attempts:
             crowd.has_overlapped = True
         crowd.under_way += 1
         return crowd
+
+    def begin_alone(self) -> int:
+        """Return the number of a new call that no other request will go on with."""
+        self._count += 1
+        return self._count
+
+    def is_quiet(self, seconds: float) -> bool:
+        """Return True if at that time no failure is so recent that an attempt may follow it."""
+        return seconds > self._quiet_from
 
     def _continued(
         self, identity: Identity, content: str, crowd: _Crowd, began_seconds: float
@@ -355,6 +243,8 @@ class Attempts:
         pause = max(LONGEST_PAUSE_SECONDS, ended.asked_wait_seconds)
         call.ended_seconds, call.open_until = ended.seconds, ended.seconds + pause
         call.failed = ended.failed
+        if ended.failed:
+            self._quiet_from = max(self._quiet_from, call.open_until)
         self._ended[call] = None
         if ended.failed and ended.is_worth_repeating:
             self._failed.setdefault(call.content, OrderedDict())[call] = None

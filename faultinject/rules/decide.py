@@ -14,10 +14,11 @@ from faultinject.faults.fault import Fault
 from faultinject.faults.place import Stage
 from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.faults.stream import StreamFault
-from faultinject.rules.attempts import Attempt, Ended, identity_of
+from faultinject.rules.attempts import Attempt, Ended
 from faultinject.rules.counters import Counters, Slot, Tally
 from faultinject.rules.draws import Draws
 from faultinject.rules.facts import Facts
+from faultinject.rules.identity import identity_of
 from faultinject.rules.index import Candidates, RuleSet
 from faultinject.rules.model import Rule
 

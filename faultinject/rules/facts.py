@@ -141,7 +141,11 @@ class Facts:
     def headers(self) -> dict[bytes, tuple[bytes, ...]]:
         """The headers by lower-case name; each with its values in order."""
         if self._headers is None:
-            self._headers = _grouped((name.lower(), value) for name, value in self.head.headers)
+            found: dict[bytes, tuple[bytes, ...]] = {}
+            for name, value in self.head.headers:
+                key = name.lower()
+                found[key] = (*found[key], value) if key in found else (value,)
+            self._headers = found
         return self._headers
 
     def header(self, name: bytes) -> tuple[str, ...]:

@@ -61,23 +61,47 @@ def always(answer: bytes) -> Script:
     return answers(answer)
 
 
-async def test_a_whole_answer(autojump_clock: trio.testing.MockClock) -> None:
-    """Nothing failed; model, tokens, and that a key was there, are told."""
+STATED = (b"Idempotency-Key: a", b"X-Stainless-Timeout: 600000",
+          b"X-Stainless-Read-Timeout: 60", b"X-Stainless-Retry-Count: 0")  # fmt: skip
+
+
+@pytest.mark.parametrize("after_failure", [False, True])
+async def test_a_whole_answer(autojump_clock: trio.testing.MockClock, after_failure: bool) -> None:
+    """Nothing failed; that a key was there is told. More of it only once something has failed."""
     usage = {"usage": {"input_tokens": 5, "output_tokens": 7}}
     answer = {"id": "msg_1", "type": "message", "content": [], **usage}
-    request = ask(b"Idempotency-Key: a", b"X-Stainless-Timeout: 600000",
-                  b"X-Stainless-Read-Timeout: 60", b"X-Stainless-Retry-Count: 0")  # fmt: skip
-    [told] = await observed(always(ok(json.dumps(answer).encode())), request)
+    failed = [post("/v1/messages", b"fail")] if after_failure else []
+    rules = [{"name": "r", "when": {"first": 1}, "fault": {"respond": 529}}]
+    script = always(ok(json.dumps(answer).encode()))
+    told = (await observed(script, *failed, ask(*STATED), rules=rules if failed else ()))[-1]
     assert (told.provider, told.model, told.stream) == ("anthropic", "claude-x", False)
-    assert (told.call, told.attempt, told.retry_count, told.gap_seconds) == (1, 1, 0, None)
-    assert (told.taken, told.failure, told.failure_kind) == ("whole", None, None)
-    assert (told.input_tokens, told.output_tokens) == (5, 7)
+    assert (told.call, told.attempt, told.retry_count) == (1 + len(failed), 1, 0)
+    assert (told.taken, told.failure, told.gap_seconds) == ("whole", None, None)
     assert (told.timeout_seconds, told.read_timeout_seconds) == (600.0, 60.0)
     assert told.idempotency_key
-    assert told.message_count == len(told.messages) == 1
-    assert None not in (told.credential, told.request, told.body, told.system, told.prefix)
+    assert None not in (told.credential, told.body, told.first_byte_seconds)
     assert "k1" not in str(told.as_dict())
-    assert "hi" not in [message.text for message in told.messages]
+    more = [told.request, told.system, told.prefix, told.message_count, told.input_tokens]
+    assert [each is not None for each in more] == [after_failure] * 5
+    if after_failure:
+        assert (told.input_tokens, told.output_tokens) == (5, 7)
+        assert told.message_count == len(told.messages) == 1
+        assert "hi" not in [message.text for message in told.messages]
+
+
+async def test_how_long_a_failure_makes_all_requests_be_looked_at(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Ten minutes: then no attempt can follow it any more."""
+    async with open_bench(upstream=always(ok(b"{}"))) as bench:
+        bench.rules({"name": "r", "when": {"first": 1}, "fault": {"respond": 529}})
+        for pause in (1, 590, 20, 0):
+            client = await bench.tls()
+            await client.ask(ask())
+            await client.cut()
+            await trio.sleep(pause)
+        assert [each.request is not None for each in seen(bench)] == [True, True, True, False]
+        assert [each.call for each in seen(bench)] == [1, 1, 2, 3]
 
 
 async def test_attempts_of_a_call(autojump_clock: trio.testing.MockClock) -> None:
@@ -252,17 +276,20 @@ async def test_the_run_ends_first(autojump_clock: trio.testing.MockClock) -> Non
 
 
 async def test_bodies_that_tell_nothing(autojump_clock: trio.testing.MockClock) -> None:
-    """Compressed ones are read; others are no hindrance."""
+    """Compressed ones are read once something has failed; others are no hindrance."""
     packed = gzip.compress(BODY)
     nested = b"[" * 5000 + b"]" * 5000
     deep = b'{"messages":[{"content":' + b"[" * 800 + b"]" * 800 + b"}]}"
-    plain, told, broken, *others = await observed(
+    rules = [{"name": "r", "when": {"first": 1}, "fault": {"respond": 529}}]
+    _, plain, told, broken, *others = await observed(
         always(ok(b"[" * 5000)),
+        ask(path="/v1/messages?x"),
         ask(),
         ask(b"Content-Encoding: gzip", body=packed),
         ask(b"Content-Encoding: gzip", body=b"no gzip"),
         ask(body=nested),
         ask(body=deep),
+        rules=rules,
     )
     assert (told.model, told.prefix, told.request) == ("claude-x", plain.prefix, plain.request)
     assert (broken.model, broken.call) == (None, None)
@@ -282,6 +309,29 @@ async def test_a_model_in_the_path(autojump_clock: trio.testing.MockClock) -> No
     )
     assert (told[0].model, told[0].stream) == ("gemini-x", True)
     assert told[0].credential == told[1].credential != told[2].credential
+
+
+@pytest.mark.parametrize(
+    ("body", "model", "stream"),
+    [
+        (b'{"model": "m", "stream": true}', "m", True),
+        (b'{"stream" : false, "model" :\n"m"}', "m", False),
+        (b'{"model": "m", "x": "\\"model\\": \\"n\\" \\"stream\\": true"}', "m", False),
+        (b'{"model": "m", "x": {"model": "n"}}', None, None),
+        (b'{"model": "m", "stream": true, "x": {"stream": 1}}', None, None),
+        (b'{"model": "m", "stream": 1}', None, None),
+        (b'{"model": 1}', None, None),
+        (b'{"x": "model"}', None, None),
+        (b"{}", None, None),
+        (b"", None, False),
+    ],
+)
+async def test_what_is_seen_of_a_body_that_is_not_parsed(
+    autojump_clock: trio.testing.MockClock, body: bytes, model: str | None, stream: bool | None
+) -> None:
+    """The model and whether a stream is asked for, where that is sure."""
+    [told] = await observed(always(ok(b"{}")), ask(body=body))
+    assert (told.model, told.stream) == (model, stream)
 
 
 async def test_what_is_no_call(autojump_clock: trio.testing.MockClock) -> None:
@@ -325,8 +375,11 @@ async def test_rules_that_count_attempts(autojump_clock: trio.testing.MockClock)
 async def test_a_body_that_is_too_long(autojump_clock: trio.testing.MockClock) -> None:
     """Nothing is told of what it says."""
     [told] = await observed(always(ok(b"{}")), ask(body=b" " * (BODY_BYTES + 1)))
-    assert (told.body, told.call, told.model) == (None, None, None)
+    assert (told.body, told.call, told.model) == (None, 1, None)
     assert told.taken == "whole"
+    error = b"HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\n{}"
+    [told] = await observed(always(error), ask(body=b" " * (BODY_BYTES + 1)))
+    assert (told.body, told.call, told.failure) == (None, None, "answer")
 
 
 async def test_the_judge_follows(autojump_clock: trio.testing.MockClock) -> None:

@@ -38,7 +38,8 @@ from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import Session
 from faultinject.proxy.upstream.dial import Dialer, Origin
 from faultinject.rules import Counters, RuleSet
-from faultinject.rules.attempts import Attempt, Attempts, Identity
+from faultinject.rules.attempts import Attempt, Attempts
+from faultinject.rules.identity import Identity
 from faultinject.settings import Limits, Settings
 from faultinject.tls.certificate_authority import CertificateAuthority
 from faultinject.tls.certificates import new_rsa_key

@@ -9,15 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.rules.attempts import (
-    LONGEST_PAUSE_SECONDS,
-    Attempt,
-    Attempts,
-    Ended,
-    Identity,
-    identity_of,
-)
+from faultinject.rules.attempts import LONGEST_PAUSE_SECONDS, Attempt, Attempts, Ended
 from faultinject.rules.facts import Facts
+from faultinject.rules.identity import Identity, identity_of
 from tests.unit.rules.support import request
 
 KEY = b"k"

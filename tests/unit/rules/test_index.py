@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from faultinject.faults.place import Stage
 from faultinject.rules import PASS, Counters, Plan, RuleSet, decide, index
-from faultinject.rules.attempts import Ended, identity_of
+from faultinject.rules.attempts import Ended
 from faultinject.rules.decide import _try_rule
 from faultinject.rules.facts import Facts
+from faultinject.rules.identity import identity_of
 from faultinject.rules.index import Index
 from tests.unit.rules.support import request, rules
 

@@ -29,7 +29,8 @@ from faultinject.observed import (
 from faultinject.report.finding import Finding
 from faultinject.report.judge import Judge, Report
 from faultinject.report.thresholds import Thresholds
-from faultinject.rules.attempts import Attempt, Attempts, Ended, Identity
+from faultinject.rules.attempts import Attempt, Attempts, Ended
+from faultinject.rules.identity import Identity
 from tests.support.sample_events import TIME, sample
 
 HOST = "api.anthropic.com"

@@ -1,0 +1,209 @@
+"""Digests of what a request says, with the run's key: the texts themselves are not kept.
+
+The same body comes again and again where a client tries again, so the latest ones are remembered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from hashlib import blake2b
+
+from attrs import define, field, frozen
+
+from faultinject.matchers import MISSING
+from faultinject.observed import MESSAGES, Message
+from faultinject.providers.dialogue import Turn, turns_of
+from faultinject.rules.facts import Facts
+from faultinject.rules.identity import INVOCATION_ID, canonical, content_of, credential_of, digest
+
+REMEMBERED = 64
+"""So many bodies are remembered."""
+_FEATURES = (
+    b"anthropic-version", b"anthropic-beta", b"openai-beta", b"openai-organization",
+    b"openai-project", b"x-goog-user-project", b"content-type", b"accept",
+)  # fmt: skip
+"""Headers that choose a version or a feature of an API: a client that mends one repeats nothing."""
+_IDEMPOTENCY = frozenset({b"idempotency-key", b"x-idempotency-key", b"anthropic-idempotency-key"})
+_LENGTH = b"content-length"
+_SECONDS = re.compile(rb"\d{1,9}(?:\.\d{0,9})?")
+_MILLISECONDS_FROM = 10_000
+"""Older SDKs for TypeScript stated milliseconds in ``x-stainless-timeout``."""
+_LONGEST_MODEL = 200
+
+
+@frozen
+class Said:
+    """What a request says."""
+
+    content: str | None
+    """See `faultinject.rules.attempts.Identity.content`."""
+    model: str | None
+    stream: bool
+    system: str | None = None
+    prefix: str | None = None
+    message_count: int | None = None
+    messages: tuple[Message, ...] = ()
+
+
+NOTHING_SAID = Said(None, None, stream=False)
+"""Of a request whose body is not known."""
+
+
+@frozen
+class HeadSaid:
+    """What a request's head says, apart from its path's query."""
+
+    provider: str
+    credential: str | None
+    """See `faultinject.observed.Observed`."""
+    features: bytes
+    """Where it goes, and which version and features of the API it asks for."""
+    model: str | None
+    """The model that the path names."""
+    streams: bool
+    """Whether the path asks for a stream."""
+    retry_count: int | None
+    read_timeout_seconds: float | None
+    timeout_seconds: float | None
+    idempotency_key: bool
+    is_of_invocation: bool
+    """Whether the client has numbered the call (AWS)."""
+
+
+@define(eq=False)
+class RequestDigests:
+    """Digests requests of one run."""
+
+    key: bytes
+    _heads: OrderedDict[int, HeadSaid] = field(factory=OrderedDict)
+    """By a hash, so that no credentials are kept."""
+    _remembered: OrderedDict[tuple[str, str | None], Said] = field(factory=OrderedDict)
+
+    def head(self, facts: Facts) -> HeadSaid:
+        """Return what a request's head says; a client's heads mostly say the same."""
+        head = facts.head
+        same = [
+            each
+            for each in head.headers
+            if len(each[0]) != len(_LENGTH) or each[0].lower() != _LENGTH
+        ]
+        key = hash((facts.host, facts.port, head.method, head.target, *same))
+        found = self._heads.get(key)
+        if found is None:
+            found = self._heads[key] = self._head(facts)
+            if len(self._heads) > REMEMBERED:
+                self._heads.popitem(last=False)
+        return found
+
+    def _head(self, facts: Facts) -> HeadSaid:
+        head, headers = facts.head, facts.headers
+        path, _, parameters = head.target.partition(b"?")
+        asked = facts.provider.api_request(
+            facts.path, MISSING, facts.host, parameters.decode("ascii", "backslashreplace")
+        )
+        query = sorted((name, values) for name, values in facts.query.items() if name != "key")
+        said = repr(query).encode("utf-8", "backslashreplace")
+        features = [b"\r".join(headers.get(name, ())) for name in _FEATURES]
+        where = f"{facts.host}:{facts.port}".encode()
+        return HeadSaid(
+            facts.provider.name,
+            credential_of(facts, self.key),
+            digest(self.key, head.method, where, path, said, *features).encode(),
+            _shortened(asked.named_model),
+            asked.stream,
+            facts.retry_count,
+            _stated(facts, b"x-stainless-read-timeout"),
+            _stated(facts, b"x-stainless-timeout"),
+            not _IDEMPOTENCY.isdisjoint(headers),
+            INVOCATION_ID in headers,
+        )
+
+    def body(self, said: HeadSaid, body: bytes) -> str:
+        """Return a digest of all that a repeat in vain would repeat; ``body`` is as it was sent."""
+        made = blake2b(said.features, digest_size=16, key=self.key)
+        made.update(body)
+        return made.hexdigest()
+
+    def said(self, facts: Facts, body: bytes | None) -> Said:
+        """Return what a request says; ``body`` is its body as it was sent, if that is known."""
+        if body is None:
+            return self._said(facts)
+        head = self.head(facts)
+        key = (self.body(head, body), head.credential)
+        found = self._remembered.get(key)
+        if found is None:
+            found = self._remembered[key] = self._said(facts)
+            if len(self._remembered) > REMEMBERED:
+                self._remembered.popitem(last=False)
+        else:
+            self._remembered.move_to_end(key)
+        return found
+
+    def _said(self, facts: Facts) -> Said:
+        content = content_of(facts, self.key)
+        alone = Said(content, _shortened(facts.model), facts.stream)
+        if facts.json is MISSING:
+            return alone
+        try:
+            system, turns = turns_of(facts.json)
+            chain = [digest(self.key)]
+            for turn in turns:
+                values = [canonical(value) for value in turn.values]
+                chain.append(digest(self.key, chain[-1].encode(), *values))
+        except RecursionError:  # nested by the hundred
+            return alone
+        befores = zip(turns, chain[:-1], strict=True)
+        messages = [self._message(turn, before) for turn, before in befores]
+        return Said(
+            content,
+            _shortened(facts.model),
+            facts.stream,
+            system=digest(self.key, _bytes(system)) if system else None,
+            prefix=chain[-1] if turns else None,
+            message_count=len(turns) if turns else None,
+            messages=tuple(messages[-MESSAGES:]),
+        )
+
+    def _message(self, turn: Turn, before: str) -> Message:
+        text = digest(self.key, _bytes(turn.text)) if turn.text else None
+        return Message(role=turn.role, text=text, before=before)
+
+
+def _shortened(model: str | None) -> str | None:
+    return None if model is None else model[:_LONGEST_MODEL]
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+_MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]{1,200})"')
+_STREAM = re.compile(rb'"stream"\s*:\s*(true|false)')
+
+
+def peeked(body: bytes) -> tuple[str | None, bool] | None:
+    """Return the model that a JSON body names, and whether it asks for a stream; it is not parsed.
+
+    A quote within a text has a backslash before it, so that what is found is a key or a text of its
+    own. None if it is not sure which: it is there twice, or what follows is unusual.
+    """
+    at = body.find(b'"model"')
+    named = None if at < 0 or body.find(b'"model"', at + 1) >= 0 else _MODEL.match(body, at)
+    at = body.find(b'"stream"')
+    if named is None:
+        return None
+    name = named.group(1).decode("utf-8", "replace")
+    if at < 0:
+        return name, False
+    told = None if body.find(b'"stream"', at + 1) >= 0 else _STREAM.match(body, at)
+    return None if told is None else (name, told.group(1) == b"true")
+
+
+def _stated(facts: Facts, name: bytes) -> float | None:
+    """Return the seconds that a header states; None if it does not."""
+    text = facts.headers.get(name, (b"",))[0]
+    if not _SECONDS.fullmatch(text):
+        return None
+    seconds = float(text)
+    return seconds / 1000 if seconds >= _MILLISECONDS_FROM else seconds

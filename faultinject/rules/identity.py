@@ -1,0 +1,138 @@
+"""What identifies the call that a request belongs to: digests, with a key of the run."""
+
+from __future__ import annotations
+
+import json
+import re
+from hashlib import blake2b
+from typing import Any
+
+from attrs import frozen
+
+from faultinject.rules.facts import USER_AGENT, Facts
+
+IGNORED_KEYS = frozenset(
+    {
+        "stream",
+        "stream_options",
+        "metadata",
+        "user",
+        "prompt_cache_key",
+        "safety_identifier",
+        "max_tokens",
+    }
+)
+"""Keys of a body that may differ between the attempts of a call. After a stream that broke off,
+Claude Code sends the request without ``stream``."""
+CACHE_CONTROL = "cache_control"
+"""A key that may differ at any depth."""
+INVOCATION_ID = b"amz-sdk-invocation-id"
+_ACCESS_KEY = re.compile(rb"Credential=([^/,\s]+)/")
+"""The access key's id in a signature of AWS's (SigV4)."""
+CREDENTIALS = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
+"""Headers with the client's credentials. The query's parameter ``key`` is another."""
+
+
+@frozen
+class Identity:
+    """What identifies the call that a request belongs to: digests, with a key of the run."""
+
+    content: str | None
+    """Digest of what is equal in all attempts of a call; None if the body is not known."""
+    invocation: str = ""
+    """Digest of the ``amz-sdk-invocation-id``; empty if there is none."""
+    client: str = ""
+    """Digest of the User-Agent."""
+    retry_count: int | None = None
+    """The client's own count of retries, from 0; None if it sends none."""
+
+
+def identity_of(facts: Facts, key: bytes, content: str | None = None) -> Identity:
+    """Return what identifies a request's call; ``key`` is `Attempts.key`.
+
+    ``content`` is `Identity.content`, if that is known already.
+    """
+    invocation = facts.headers.get(INVOCATION_ID, ())
+    return Identity(
+        content_of(facts, key) if content is None else content,
+        digest(key, *invocation) if invocation else "",
+        digest(key, *facts.headers.get(USER_AGENT, ())),
+        facts.retry_count,
+    )
+
+
+def content_of(facts: Facts, key: bytes) -> str | None:
+    """Return `Identity.content` of a request."""
+    return None if facts.body is None else digest(key, *_common_parts(facts, facts.body))
+
+
+def digest(key: bytes, *pieces: bytes) -> str:
+    """Return a digest of pieces, which depends on where one ends and the next begins."""
+    sizes = ",".join([str(len(piece)) for piece in pieces])
+    made = blake2b(sizes.encode(), digest_size=16, key=key)
+    for piece in pieces:
+        made.update(piece)
+    return made.hexdigest()
+
+
+def credential_of(facts: Facts, key: bytes) -> str | None:
+    """Return a digest of a request's credentials; None if it brings none."""
+    pieces = _credentials(facts)
+    return digest(key, *pieces) if any(pieces[1::2]) else None
+
+
+def _credentials(facts: Facts) -> list[bytes]:
+    """Return the places of credentials and their contents, in turn."""
+    pieces: list[bytes] = []
+    for name in CREDENTIALS:
+        pieces += [name, b"\n".join(map(_account, facts.headers.get(name, ())))]
+    return [*pieces, b"key", "\n".join(facts.parameter("key")).encode()]
+
+
+def _account(value: bytes) -> bytes:
+    """Return the constant part of a credential, because AWS's signatures differ each time."""
+    if not value.startswith(b"AWS4-"):
+        return value
+    found = _ACCESS_KEY.search(value)
+    return found.group(1) if found else value
+
+
+def _common_parts(facts: Facts, body: bytes) -> list[bytes]:
+    pieces = [facts.head.method, f"{facts.host}:{facts.port}".encode(), facts.path.encode()]
+    return [*pieces, *_credentials(facts), b"body", _comparable(body, facts.json)]
+
+
+def canonical(value: Any) -> bytes:
+    """Return a JSON value as bytes that are the same for equal values; without `CACHE_CONTROL`.
+
+    Raises `RecursionError` for brackets nested by the hundred.
+    """
+    return _canonical(_without_cache_control(value)).encode()
+
+
+def _comparable(body: bytes, document: Any) -> bytes:
+    """Return the part of a body that all attempts share; all of it if it is not a JSON object."""
+    if not isinstance(document, dict):
+        return body
+    kept = {name: value for name, value in document.items() if name not in IGNORED_KEYS}
+    try:
+        text = _canonical(kept)
+        if f'"{CACHE_CONTROL}"' in text:
+            text = _canonical(_without_cache_control(kept))
+    except RecursionError:  # nested by the hundred
+        return body
+    return text.encode()
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _without_cache_control(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: _without_cache_control(each)
+            for name, each in value.items()
+            if name != CACHE_CONTROL
+        }
+    return [_without_cache_control(each) for each in value] if isinstance(value, list) else value
