@@ -306,8 +306,8 @@ class Exchange:
         """
         self._own = outcome
         try:
-            await self._prepare_reply(last)
-            self.status = await send(not last and await self._drain_request())
+            is_read = await self._prepare_reply(last)
+            self.status = await send(not last and (is_read or await self._drain_request()))
         except ClientGoneError as error:
             self.departure = error
             self.outcome = outcome if self._has_begun else "client-gone"
@@ -324,13 +324,15 @@ class Exchange:
                 self.broken_off, self.error = True, "broken off before the answer's end"
                 self.outcome = outcome if self._has_begun else self.outcome
 
-    async def _prepare_reply(self, last: bool) -> None:
-        if not last and not self.client.request_ended:
+    async def _prepare_reply(self, last: bool) -> bool:
+        """Get ready to send; return True if the request was read to its end."""
+        is_read = self.client.request_ended
+        if not last and not is_read:
             self._keep(self.client.buffered_parts())
+            is_read = self.client.request_ended
         writes = 2 if self.client.waits_for_continue else 1
-        await self.lease.before_local_reply(
-            writes, self.client.unread if self.client.request_ended else b""
-        )
+        await self.lease.before_local_reply(writes, self.client.unread if is_read else b"")
+        return is_read
 
     def _keep(self, parts: list[Part]) -> None:
         if self.fault_filter is not None:
@@ -341,8 +343,6 @@ class Exchange:
 
         The body is discarded, unless the fault filter keeps it.
         """
-        if not self.client.request_ended:
-            self._keep(self.client.buffered_parts())
         if self.client.waits_for_continue:
             await self.client.send(CONTINUE)
         while not self.client.request_ended:

@@ -230,15 +230,19 @@ class TlsStream(Layered):
         """Send what TLS has to send, if anything."""
         if not self._outgoing.pending:
             return
-        try:
-            self._transport_lock.acquire_nowait()
-        except trio.WouldBlock:
-            await self._transport_lock.acquire()
+        await self._lock_transport()
         try:
             if data := self._take_encrypted():
                 await self.transport.send_all(data)
         finally:
             self._transport_lock.release()
+
+    async def _lock_transport(self) -> None:
+        """Wait until nobody sends; without a turn of the loop if that is so already."""
+        try:
+            self._transport_lock.acquire_nowait()
+        except trio.WouldBlock:
+            await self._transport_lock.acquire()
 
     def _take_encrypted(self) -> bytes:
         data = self._outgoing.read()
@@ -257,8 +261,11 @@ class TlsStream(Layered):
             raise trio.BusyResourceError("another task is sending")
         self._sending = True
         try:
-            async with self._transport_lock:  # a reader may be sending for TLS
+            await self._lock_transport()  # a reader may be sending for TLS
+            try:
                 await self.transport.wait_send_all_might_not_block()
+            finally:
+                self._transport_lock.release()
         finally:
             self._sending = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import sys
@@ -293,3 +294,27 @@ async def test_a_system_without_the_mark_of_unsent_bytes(
             await door.accept() as accepted,
         ):
             assert accepted.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.parametrize("asks_first", [True, False])
+async def test_room_is_waited_for_where_there_is_none(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, asks_first: bool
+) -> None:
+    """Where there is some it costs no turn of the loop, if the system can be asked."""
+    if not asks_first:  # as on Windows
+        monkeypatch.setattr(socket_stream, "_POLL", None)
+    ours, theirs = pair
+    await ours.wait_send_all_might_not_block()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await ours.wait_send_all_might_not_block()
+    assert scope.cancelled_caught
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            ours.socket.send(bytes(1024 * 1024))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ours.wait_send_all_might_not_block)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(nursery.child_tasks) == 1
+        while nursery.child_tasks:
+            await theirs.receive_some()
