@@ -124,7 +124,13 @@ def test_text_stands_for_values() -> None:
         preset=["overloaded", ChosenPreset("busy", factor=0.5)],
         data_dir="data",
         headers={"retry-after": "1"},
+        report=["r.md", Path("r.html")],
+        threshold={"crowd": "7"},
+        ignore=["hung"],
     )
+    assert settings.report == (Path("r.md"), Path("r.html"))
+    assert settings.threshold == (("crowd", "7"),)
+    assert settings.ignore == ("hung",)
     assert settings.target_host == (TargetPattern("a.example"), TargetPattern("b.example"))
     assert settings.connect_to == (ConnectTo(None, None, "127.0.0.1", 8443),)
     assert settings.rules == (WrittenRules("respond 529", "rules"),)

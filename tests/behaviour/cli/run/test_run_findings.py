@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from faultinject.cli.run import command_run
 from tests.behaviour.cli.run.test_run import REQUEST, ended  # noqa: F401
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, sh")
@@ -51,3 +52,20 @@ def test_a_command_that_a_signal_ended_gave_nothing_up(ended):  # noqa: F811
     assert run.returncode == 137
     assert "not-retried:" not in run.stderr
     assert "1 call (1 unfinished)" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "signal"), [("exit 7", 7, None), ("kill -9 $$", None, 9)]
+)
+def test_how_the_command_ended_is_an_event(run, monkeypatch, tmp_path, script, code, signal):
+    """Before the proxy drains; by a signal or by itself."""
+    monkeypatch.setattr(command_run, "raise_open_files_limit", lambda: None)
+    log = tmp_path / "events.jsonl"
+    options = ["--fake-upstream", "--log-file", str(log), "--log-format", "json"]
+    run("run", *options, "--", "sh", "-c", script)
+    events = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    (end,) = [each for each in events if each["event"] == "command-ended"]
+    assert (end["code"], end["signal"]) == (code, signal)
+    assert events.index(end) < len(events) - 1
+    judged = run("report", str(log))[1]
+    assert "error    nothing-tested" in judged

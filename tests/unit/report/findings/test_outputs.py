@@ -233,6 +233,17 @@ def test_names_that_mean_harm(name: str) -> None:
     assert len(github_lines(told).splitlines()) == 1
 
 
+def test_a_rule_whose_name_means_harm() -> None:
+    """A log can be anybody's."""
+    told = (
+        World(script(ok()), rules=("\x1b[31m\u202e<b>",)).start(once(Ask())).run().stop().report()
+    )
+    (only,) = told.findings
+    assert only.id == "nothing-tested"
+    assert only.evidence.isprintable()
+    assert "rule \\x1b[31m\\u202e<b>" in only.evidence
+
+
 def test_markdown_shows_names_as_they_are() -> None:
     """Nothing in them is a link, a tag, or code."""
     text = markdown_report(hostile("<img src=x>[a](b)`|"))
