@@ -1,4 +1,4 @@
-"""Draws docs/images/demo.svg and run.svg: what commands print on a terminal, as they ran just now.
+"""Draws docs/images/demo.svg, judged.svg and run.svg: what commands print, as they ran just now.
 
 Run it with ``python tools/pictures.py``.
 """
@@ -31,8 +31,15 @@ RUN_COLUMNS = 158
 ADVICE = "What next"
 RUN = "faultinject proxy --fake-upstream --preset overload-storm --preset stream-truncated"
 """What is drawn in run.svg: it fails each call's first two attempts, and cuts off streams."""
+JUDGED = (
+    "faultinject run --fake-upstream --preset rate-limited@first=3"
+    " -- python3 docs/examples/impatient.py"
+)
+"""What is drawn in judged.svg: a program that tries again at once, three times too early."""
 BASE_URL = re.compile(r"ANTHROPIC_BASE_URL=(\S+)")
 """The last thing that the proxy says of itself before it tells what arrives."""
+FOUND = 3
+"""The exit code of a run with findings."""
 PAUSE_SECONDS = 0.5
 """What the SDKs wait before they try again."""
 
@@ -85,6 +92,19 @@ def demo_output() -> str:
         encoding="utf-8",
     )  # fmt: skip
     return "".join(takewhile(lambda line: ADVICE not in line, shown.stdout.splitlines(True)))
+
+
+def judged_output() -> str:
+    """Return what a run of a command prints: the command's own words, then what is found of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        shown = subprocess.run(  # noqa: S603 - the command is ours
+            _command(JUDGED), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
+            check=False, cwd=FOLDER.parents[1],
+            env=_environment(COLUMNS) | {"FAULTINJECT_DATA_DIR": folder},
+        )  # fmt: skip
+    if shown.returncode != FOUND:
+        raise ValueError(shown.stdout)
+    return f"$ {JUDGED}\n{shown.stdout}"
 
 
 def run_output() -> str:
@@ -145,6 +165,7 @@ if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     for name, title, output, columns in (
         ("demo", "faultinject demo", demo_output(), COLUMNS),
+        ("judged", "faultinject run", judged_output(), COLUMNS),
         ("run", "faultinject proxy", run_output(), RUN_COLUMNS),
     ):
         (FOLDER / f"{name}.svg").write_text(picture(output, title, columns), encoding="utf-8")

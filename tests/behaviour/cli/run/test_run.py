@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tests.support.proxy import clean_environment
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, sh")
 
 SECONDS = 30
+ROOT = Path(__file__).parents[4]
 REQUEST = """
 import os, urllib.request
 for _ in range(4):
@@ -79,6 +81,26 @@ def test_the_proxys_lines_are_shown_if_asked_for(ended, tmp_path):
     events = [json.loads(line)["event"] for line in file.read_text().splitlines()]
     assert (events[0], events[-1]) == ("proxy-started", "proxy-stopped")
     assert "listens on" not in run.stderr
+
+
+def test_the_readmes_first_command(data_dir):
+    """The example's impatience is found, and is told in words and by the exit code."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    [line] = re.findall(r"faultinject run (.* docs/examples/impatient.py)$", readme, re.MULTILINE)
+    options, _, command = line.partition(" -- ")
+    words = ["--data-dir", str(data_dir), "--", sys.executable, *command.split()[1:]]
+    run = subprocess.run(
+        [sys.executable, "-m", "faultinject", "run", *options.split(), *words],
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+        timeout=SECONDS,
+        check=False,
+        cwd=ROOT,
+    )
+    assert run.stdout.splitlines()[:3] == [f"attempt {n} failed: 429" for n in (1, 2, 3)]
+    assert "retry-after-ignored" in run.stderr
+    assert run.returncode == 3
 
 
 @pytest.mark.parametrize(
