@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
-from attrs import fields_dict, frozen
+from attrs import frozen
 
 from faultinject.environment.client_variables import Changes, ClientEnvironment
-from faultinject.environment.vendor_variables import dummy_keys, own_urls
+from faultinject.environment.vendor_variables import dummy_keys
 from faultinject.errors import CheckError, SettingsError, StartError
 from faultinject.events import ExchangeEnded
-from faultinject.providers.known import PROVIDERS
 from faultinject.proxy.server import RunningProxy
 from faultinject.proxy.startup import Run
 from faultinject.report.as_lines import text_report
@@ -27,15 +26,7 @@ from faultinject.testing.own_upstream import FAKE, REAL, Upstream, serving
 from faultinject.testing.program import ProgramCall, calls_in, judged
 from faultinject.testing.proxy_thread import ProxyThread
 from faultinject.testing.recorder import Recorder
-from faultinject.testing.wanted import RuleSource, Wanted
-
-TARGETS = tuple(host for api in PROVIDERS for host in api.hosts if "*" not in host)
-"""The hosts of the APIs that are known. Of those that have one for each region a test names its."""
-_NOT_HERE = {
-    *("host", "proxy_port", "rules", "preset", "fake_upstream", "short_form", "error_probability"),
-    *("status_code", "error_body", "headers", "log_level", "log_format", "gives_memory_back"),
-}
-"""Fields of `Settings` that make no sense here."""
+from faultinject.testing.wanted import RuleSource, Wanted, as_list, checked_settings
 
 
 @frozen
@@ -74,8 +65,7 @@ class Proxy:
         """
         self._shared = thread
         self._upstream = upstream
-        own = [each.target for each in own_urls(os.environ)]
-        self._given = {"target_host": (*TARGETS, *own), "fake_pace": 0.0, **_checked(settings)}
+        self._given = checked_settings(settings)
         self._wanted = Wanted()
         self._recorder = Recorder()
         self._owned = ExitStack()
@@ -96,8 +86,8 @@ class Proxy:
         optional: bool = False,
     ) -> None:
         """Add rules and presets, one or several of each; see `rules` and `preset`."""
-        self.rules(*_listed(rules), optional=optional)
-        self.preset(*_listed(preset), optional=optional)
+        self.rules(*as_list(rules), optional=optional)
+        self.preset(*as_list(preset), optional=optional)
 
     def rules(self, *rules: RuleSource, optional: bool = False) -> None:
         """Add rules, behind those that are there; what is counted goes on.
@@ -302,17 +292,3 @@ class Proxy:
     ) -> None:
         """Leave; see the class."""
         self.__exit__(kind, error, traceback)
-
-
-def _checked(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    known = fields_dict(Settings).keys() - _NOT_HERE
-    for name in settings.keys() - known:
-        raise SettingsError(
-            f"{name}: that cannot be set here; what can is {', '.join(sorted(known))}"
-        )
-    return settings
-
-
-def _listed(values: Any) -> Iterable[Any]:
-    """Return one value as a list, and several as they are."""
-    return (values,) if isinstance(values, (str, Path, Mapping, RuleSet)) else values

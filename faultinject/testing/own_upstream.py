@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
-from faultinject.authority import HTTP_PORT, HTTPS_PORT, Authority
+from faultinject.authority import HTTP_PORT, HTTPS_PORT, Authority, normal_host
 from faultinject.config.scalars import shown_text
 from faultinject.errors import SettingsError
 from faultinject.proxy.startup import UpstreamServer
@@ -50,12 +50,13 @@ def _server(url: str) -> UpstreamServer | None:
     try:
         parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme, 0)
+        host = normal_host(parts.hostname or "")
     except ValueError:
         return None
     more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
-    if parts.scheme not in _PORTS or not parts.hostname or more:
+    if parts.scheme not in _PORTS or more:
         return None
-    return UpstreamServer(Authority(parts.hostname, port), parts.scheme == "https")
+    return UpstreamServer(Authority(host, port), parts.scheme == "https")
 
 
 @contextmanager

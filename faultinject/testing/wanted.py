@@ -1,20 +1,31 @@
-"""What shall fail in a test: its rules and presets, and of which of them something must come."""
+"""What a test gives: rules, presets, of which of them something must come, and settings."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, fields_dict, frozen
 
 from faultinject.config.presets import preset_named
 from faultinject.config.rule_set import load_rules
 from faultinject.config.values import PRESETS
+from faultinject.environment.vendor_variables import own_urls
 from faultinject.errors import SettingsError
+from faultinject.providers.known import PROVIDERS
 from faultinject.rules.index import RuleSet
 from faultinject.rules.model import Rule
-from faultinject.settings import ChosenPreset
+from faultinject.settings import ChosenPreset, Settings
 
+TARGETS = tuple(host for api in PROVIDERS for host in api.hosts if "*" not in host)
+"""The hosts of the APIs that are known. Of those that have one for each region a test names its."""
+_NOT_HERE = {
+    *("host", "proxy_port", "rules", "preset", "fake_upstream", "short_form", "error_probability"),
+    *("status_code", "error_body", "headers", "log_level", "log_format", "gives_memory_back"),
+}
+"""Fields of `Settings` that make no sense here."""
 RuleSource = str | Path | Mapping[str, object] | RuleSet
 """One rule in text, or as a file has it; a file's name; or rules that are read."""
 
@@ -81,3 +92,19 @@ def _preset(name: str) -> ChosenPreset:
     except ValueError as error:
         raise SettingsError(f"preset: {error}") from None
     return chosen
+
+
+def checked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields of `Settings`, with the defaults of a test. Raises `SettingsError`."""
+    known = fields_dict(Settings).keys() - _NOT_HERE
+    for name in settings.keys() - known:
+        raise SettingsError(
+            f"{name}: that cannot be set here; what can is {', '.join(sorted(known))}"
+        )
+    own = [each.target for each in own_urls(os.environ)]
+    return {"target_host": (*TARGETS, *own), "fake_pace": 0.0, **settings}
+
+
+def as_list(values: Any) -> Iterable[Any]:
+    """Return one value as a list, and several as they are."""
+    return (values,) if isinstance(values, (str, Path, Mapping, RuleSet)) else values

@@ -8,6 +8,8 @@ from http.client import HTTPConnection
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import faultinject
 from faultinject.errors import SettingsError, StartError
@@ -124,7 +126,7 @@ def test_urls(url: str, server: str) -> None:
     "url",
     [
         *("", "fakes", "localhost:80", "ftp://h", "http://", "http://h:x", "http://h:99999"),
-        *("http://h/v1", "http://h?q", "http://h#f", "http://me@h"),
+        *("http://a b", "http://[::1", "http://h/v1", "http://h?q", "http://h#f", "http://me@h"),
     ],
 )
 def test_what_is_no_servers_url(url: str) -> None:
@@ -132,6 +134,16 @@ def test_what_is_no_servers_url(url: str) -> None:
     with pytest.raises(SettingsError, match="nor the URL of a server") as caught:
         serving(url)
     assert "me" not in str(caught.value).split()[1]
+
+
+@given(st.text() | st.from_regex(r"https?://[^/]{0,20}/?", fullmatch=True))
+def test_any_text_is_a_servers_url_or_is_refused(text: str) -> None:
+    """With one kind of error."""
+    try:
+        server = server_at(text)
+    except SettingsError:
+        return
+    assert server_at(f"{'https' if server.tls else 'http'}://{server.authority}") == server
 
 
 @pytest.mark.parametrize("app", [int, lambda: None, object(), lambda one: one])

@@ -143,6 +143,25 @@ class TestIt:
     ).assert_outcomes(passed=1, failed=1)
 
 
+def test_a_test_case_of_unittest_has_a_marker(run_tests: Run) -> None:
+    """It cannot name a fixture, and needs not."""
+    result = run_tests(
+        """
+import unittest
+
+@pytest.mark.faultinject("respond 503 first=1")
+class TestIt(unittest.TestCase):
+    def test_both(self):
+        self.assertEqual([ask(), ask()], [503, 200])
+
+    def test_nothing(self):
+        pass
+"""
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["faultinject: nothing came of *"])
+
+
 def test_what_cannot_be_is_said_without_a_traceback(run_tests: Run) -> None:
     """A rule in a marker, an ini value, a seed."""
     source = """
