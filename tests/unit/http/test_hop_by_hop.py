@@ -209,6 +209,7 @@ def test_what_has_passed_passes_again_as_it_is(headers: Headers) -> None:
     [
         ([b"Upgrade: websocket"], None),
         ([b"upgrade: WebSocket", b"Connection: Upgrade"], None),
+        ([b"Upgrade: websocket,"], None),
         ([b"Upgrade: h2c"], "h2c"),
         ([b"Upgrade: websocket, h2c"], "h2c"),
         ([b"Upgrade: websocket", b"Upgrade: TLS/1.2"], "tls/1.2"),

@@ -122,6 +122,21 @@ def test_a_password_is_not_repeated(target: bytes) -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        (b"ftp://h/", "only http:// and https:// URLs can be asked for"),
+        (b"http://h:70000/", "'70000' is not a port (1 to 65535)"),
+        (b"ftp://h?key=secret", "it is not a URL with a host and a port"),
+    ],
+)
+def test_what_is_wrong_with_a_target(target: bytes, reason: str) -> None:
+    """As closely as it can be said without a word of the URL that may be secret."""
+    with pytest.raises(ClientProtocolError) as caught:
+        split_absolute(get(target))
+    assert str(caught.value) == f"the request target cannot be used: {reason}"
+
+
 @given(st.binary(max_size=40).map(lambda tail: bytes(byte for byte in tail if byte in VISIBLE)))
 def test_no_target_does_anything_else(tail: bytes) -> None:
     """Whatever follows the scheme: an origin-form target that keeps the bytes, or a 400."""

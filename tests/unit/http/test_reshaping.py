@@ -34,7 +34,13 @@ def test_a_request_for_an_answer_that_can_be_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("codings", "encoded"), [((), False), ((b"identity",), False), ((b"identity, GZIP",), True)]
+    ("codings", "encoded"),
+    [
+        ((), False),
+        ((b"identity",), False),
+        ((b"identity,", b""), False),
+        ((b"identity, GZIP",), True),
+    ],
 )
 def test_whether_a_body_is_encoded(codings: tuple[bytes, ...], encoded: bool) -> None:
     """`identity` is no coding."""

@@ -38,6 +38,8 @@ def last_of(framing: Framing, *pieces: bytes) -> StreamEvent | None:
         ([b"data: 1\r\n\r", b"\n"], (None, b"1")),
         ([b"data: 1\n", b"\n"], (None, b"1")),
         ([b"da", b"ta: 1", b"\n\n"], (None, b"1")),
+        ([b"data: 1", b"\n\ndata: 2\n\n"], (None, b"2")),
+        ([b"Xdata: 1\n\n"], None),
         ([b"event: a\n", b"data: 1\n\n", b"\n"], ("a", b"1")),
         ([b"data: 1\n\n", b"data: 2\n"], None),
         ([b"data: 1\n\n", b"d"], None),
