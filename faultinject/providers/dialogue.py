@@ -6,6 +6,9 @@ For Anthropic's Messages, OpenAI's Chat Completions and Responses, and those tha
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from attrs import frozen
@@ -13,6 +16,17 @@ from attrs import frozen
 _SYSTEM = ("system", "developer")
 _ROLES = {"assistant": "assistant", "model": "assistant", "tool": "tool", "function": "tool"}
 _OF_ASSISTANT = ("function_call", "reasoning", "custom_tool_call")
+
+
+@frozen
+class CalledTool:
+    """A tool that the model calls."""
+
+    id: str
+    tool: str
+    """The tool's name."""
+    arguments: Any
+    """A JSON value."""
 
 
 @frozen
@@ -25,6 +39,10 @@ class Turn:
     """All of its text together, without blanks at its ends; empty without text."""
     values: tuple[Any, ...]
     """The JSON values that it is of."""
+    tool_calls: tuple[CalledTool, ...] = ()
+    """The tools that the model calls in it."""
+    tool_results: tuple[tuple[str, Any], ...] = ()
+    """The results that it brings, each with the id of its call."""
 
 
 def turns_of(document: Any) -> tuple[str, list[Turn]]:
@@ -57,7 +75,7 @@ def _turn(item: dict[str, Any]) -> Turn:
     else:
         said = item.get("role")
         role = _ROLES.get(said, "user") if isinstance(said, str) else "user"
-    return Turn(role, _text(item), (item,))
+    return Turn(role, _text(item), (item,), tuple(_calls(item)), tuple(_results(item)))
 
 
 def _joined(turns: list[Turn]) -> list[Turn]:
@@ -67,9 +85,52 @@ def _joined(turns: list[Turn]) -> list[Turn]:
         if joined and turn.role == joined[-1].role != "user":
             last = joined.pop()
             text = f"{last.text}\n{turn.text}".strip()
-            turn = Turn(turn.role, text, (*last.values, *turn.values))
+            turn = Turn(
+                turn.role,
+                text,
+                (*last.values, *turn.values),
+                (*last.tool_calls, *turn.tool_calls),
+                (*last.tool_results, *turn.tool_results),
+            )
         joined.append(turn)
     return joined
+
+
+def _calls(item: dict[str, Any]) -> Iterator[CalledTool]:
+    """Return the tools called in a message: Anthropic's, Chat's, and an item of Responses."""
+    if item.get("type") in ("function_call", "custom_tool_call"):
+        yield from _call(item.get("call_id"), item.get("name"), item.get("arguments"))
+    for part in _objects(item.get("content")):
+        if part.get("type") == "tool_use":
+            yield from _call(part.get("id"), part.get("name"), part.get("input"))
+    for each in _objects(item.get("tool_calls")):
+        function = each.get("function")
+        if isinstance(function, dict):
+            yield from _call(each.get("id"), function.get("name"), function.get("arguments"))
+
+
+def _call(call_id: Any, tool: Any, arguments: Any) -> Iterator[CalledTool]:
+    if not isinstance(call_id, str) or not isinstance(tool, str):
+        return
+    if isinstance(arguments, str):  # OpenAI's are JSON within JSON
+        with suppress(ValueError, RecursionError):
+            arguments = json.loads(arguments)
+    yield CalledTool(call_id, tool, arguments)
+
+
+def _results(item: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Return the results of tools in a message, each with the id of its call."""
+    kind = item.get("type")
+    found = [(item.get("tool_call_id"), item.get("content"))] if item.get("role") == "tool" else []
+    if isinstance(kind, str) and kind.endswith("_call_output"):
+        found.append((item.get("call_id"), item.get("output")))
+    parts = [part for part in _objects(item.get("content")) if part.get("type") == "tool_result"]
+    found += [(part.get("tool_use_id"), part.get("content")) for part in parts]
+    return ((call_id, result) for call_id, result in found if isinstance(call_id, str))
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _text(value: Any) -> str:

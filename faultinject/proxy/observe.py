@@ -17,6 +17,7 @@ from faultinject.http.h1.connection import ClientConnection
 from faultinject.observed import Observed
 from faultinject.providers.retries import asked_wait, should_retry
 from faultinject.providers.shape import Usage
+from faultinject.providers.streamed import streamed_text
 from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.exchange_end import ExchangeEnd, ended, is_good
 from faultinject.proxy.failure import failure_of, is_error_event, taken
@@ -26,6 +27,10 @@ from faultinject.proxy.traffic_copy import ANSWER_BYTES, BODY_BYTES, TrafficCopy
 from faultinject.rules.attempts import Attempt, Attempts
 from faultinject.rules.facts import Facts
 from faultinject.rules.identity import identity_of
+
+NO_USAGE = Usage(None, None)
+LONGEST_STREAM = 256 * 1024
+"""Of a longer stream the text and the tokens are not read: it would hold up other requests."""
 
 
 def observer_of(session: Session, client: ClientConnection, facts: Facts) -> Observer | None:
@@ -139,8 +144,9 @@ class Observer:
         how = taken(exchange, stopped=stopped)
         failed = failure_of(exchange, copy, facts.provider, facts.path, answer, how)
         wait = asked_wait(head, answer, time.time()) if failed and head is not None else None
-        usage = None if failed or answer is None else _usage_of(facts, answer)
-        usage = usage or Usage(None, None)
+        usage, text = self._told(exchange, answer)
+        if failed is not None or how != "whole":
+            session.runtime.counters.attempts.disturb(session.runtime.now_seconds)
         return Observed(
             began_seconds=_rounded(copy.began_seconds),
             provider=asked.provider,
@@ -170,11 +176,33 @@ class Observer:
             prefix=said.prefix,
             message_count=said.message_count,
             messages=said.messages,
+            delivered=session.runtime.digests.text(text),
         )
 
+    def _told(self, exchange: Exchange, answer: Any) -> tuple[Usage, str]:
+        """Return the tokens that an answer told of, and its text if it is a stream.
 
-def _usage_of(facts: Facts, answer: Any) -> Usage | None:
-    return facts.provider.shape_of(facts.path).usage(answer)
+        ``answer`` is the JSON value that it is, or None.
+        """
+        facts, copy, head = self.facts, self.copy, self.copy.head
+        shape = facts.provider.shape_of(facts.path)
+        if head is None or head.status >= 400:
+            return NO_USAGE, ""
+        stream = shape.stream_of(head, facts.api_request)
+        if stream is None:
+            return (None if answer is None else shape.usage(answer)) or NO_USAGE, ""
+        decoder, progress = stream.framing.decoder(), stream.progress()
+        body = uncoded(head.headers, copy.answer_so_far, ANSWER_BYTES) or b""
+        if len(body) > LONGEST_STREAM:
+            return NO_USAGE, ""
+        pieces = decoder.feed(body) + (decoder.end() if copy.answer_ended else [])
+        events = [event for event in pieces if event.is_event]
+        for event in events:
+            progress.observe(event)
+        is_made = (
+            exchange.fault_filter is not None and exchange.fault_filter.plan.upstream == "skipped"
+        )
+        return (None if is_made else progress.usage) or NO_USAGE, streamed_text(events)
 
 
 def _rounded(seconds: float | None) -> float | None:

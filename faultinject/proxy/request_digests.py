@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Iterator
 from hashlib import blake2b
 
 from attrs import define, field, frozen
 
 from faultinject.matchers import MISSING
-from faultinject.observed import MESSAGES, Message
-from faultinject.providers.dialogue import Turn, turns_of
+from faultinject.observed import MESSAGES, Message, ToolResult
+from faultinject.providers.dialogue import CalledTool, Turn, turns_of
 from faultinject.rules.facts import Facts
 from faultinject.rules.identity import INVOCATION_ID, canonical, content_of, credential_of, digest
 
@@ -30,6 +31,7 @@ _SECONDS = re.compile(rb"\d{1,9}(?:\.\d{0,9})?")
 _MILLISECONDS_FROM = 10_000
 """Older SDKs for TypeScript stated milliseconds in ``x-stainless-timeout``."""
 _LONGEST_MODEL = 200
+_LONGEST_TOOL = 200
 
 
 @frozen
@@ -151,23 +153,52 @@ class RequestDigests:
             for turn in turns:
                 values = [canonical(value) for value in turn.values]
                 chain.append(digest(self.key, chain[-1].encode(), *values))
+            messages = self._messages(turns, chain)
         except RecursionError:  # nested by the hundred
             return alone
-        befores = zip(turns, chain[:-1], strict=True)
-        messages = [self._message(turn, before) for turn, before in befores]
         return Said(
             content,
             _shortened(facts.model),
             facts.stream,
-            system=digest(self.key, _bytes(system)) if system else None,
+            system=self.text(system),
             prefix=chain[-1] if turns else None,
             message_count=len(turns) if turns else None,
-            messages=tuple(messages[-MESSAGES:]),
+            messages=messages,
         )
 
-    def _message(self, turn: Turn, before: str) -> Message:
-        text = digest(self.key, _bytes(turn.text)) if turn.text else None
-        return Message(role=turn.role, text=text, before=before)
+    def _messages(self, turns: list[Turn], chain: list[str]) -> tuple[Message, ...]:
+        """Return the last messages; ``chain`` has what was said before each."""
+        calls: dict[str, tuple[CalledTool, str]] = {}
+        for turn, before in zip(turns, chain, strict=False):
+            calls |= {call.id: (call, before) for call in turn.tool_calls}
+        first = max(0, len(turns) - MESSAGES)
+        return tuple(
+            Message(
+                role=turn.role,
+                text=self.text(turn.text),
+                before=before,
+                results=tuple(self._results(turn, calls)),
+            )
+            for turn, before in zip(turns[first:], chain[first:], strict=False)
+        )
+
+    def _results(
+        self, turn: Turn, calls: dict[str, tuple[CalledTool, str]]
+    ) -> Iterator[ToolResult]:
+        for call_id, result in turn.tool_results:
+            if call_id in calls:
+                call, before = calls[call_id]
+                yield ToolResult(
+                    tool=call.tool[:_LONGEST_TOOL],
+                    arguments=digest(self.key, canonical(call.arguments)),
+                    call_id=digest(self.key, _bytes(call_id)),
+                    result=digest(self.key, canonical(result)),
+                    prefix=before,
+                )
+
+    def text(self, text: str) -> str | None:
+        """Return a digest of a text; None of an empty one."""
+        return digest(self.key, _bytes(text)) if text else None
 
 
 def _shortened(model: str | None) -> str | None:

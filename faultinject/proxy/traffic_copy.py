@@ -1,7 +1,7 @@
 """A copy of what passes in one exchange, as far as it tells how the client takes failures.
 
 It is made while bytes pass; nothing waits for it. Bounded: a request's body of up to `BODY_BYTES`,
-an answer that is no stream of up to `ANSWER_BYTES`, of a stream how its last event begins.
+an answer of up to `ANSWER_BYTES`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class TrafficCopy:
         self.head_seconds: float | None = None
         """When it had been sent."""
         self.answer: list[bytes] = []
-        """The pieces of an answer that is no stream; of a longer one than `ANSWER_BYTES` none."""
+        """The pieces of the answer; of a longer one than `ANSWER_BYTES` none."""
         self.answer_bytes = 0
         self.answer_ended = False
         self.spoke_seconds = began_seconds
@@ -83,13 +83,13 @@ class TrafficCopy:
                 self.tail = tail_of(part)
 
     def _sent_bytes(self, part: bytes) -> None:
+        self.answer_bytes += len(part)
+        if self.answer_bytes <= ANSWER_BYTES:
+            self.answer.append(part)
+        else:
+            self.answer.clear()
         if self.tail is None:
             self.spoke_seconds = self.timer.now_seconds
-            self.answer_bytes += len(part)
-            if self.answer_bytes <= ANSWER_BYTES:
-                self.answer.append(part)
-            else:
-                self.answer.clear()
             return
         self.tail.observe(part)
         if len(part) > _LONGEST_PING or not _PINGS.fullmatch(part):
@@ -104,10 +104,13 @@ class TrafficCopy:
 
     @property
     def whole_answer(self) -> bytes | None:
-        """The answer's body; None if it is a stream, did not end, or was too long."""
-        if not self.answer_ended or self.answer_bytes > ANSWER_BYTES:
-            return None
-        return b"".join(self.answer)
+        """The answer's body; None if it did not end, or was too long."""
+        return self.answer_so_far if self.answer_ended else None
+
+    @property
+    def answer_so_far(self) -> bytes | None:
+        """What came of the answer's body; None if that was too long."""
+        return None if self.answer_bytes > ANSWER_BYTES else b"".join(self.answer)
 
 
 def uncoded(headers: Headers, body: bytes | None, most_bytes: int) -> bytes | None:

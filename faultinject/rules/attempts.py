@@ -196,6 +196,10 @@ class Attempts:
         """Return True if at that time no failure is so recent that an attempt may follow it."""
         return seconds > self._quiet_from
 
+    def disturb(self, seconds: float) -> None:
+        """Note that something went wrong at that time after which the client may ask again."""
+        self._quiet_from = max(self._quiet_from, seconds + LONGEST_PAUSE_SECONDS)
+
     def _continued(
         self, identity: Identity, content: str, crowd: _Crowd, began_seconds: float
     ) -> _Call | None:

@@ -102,3 +102,66 @@ def test_any_document_is_read(document: Any) -> None:
     system, turns = turns_of(document)
     assert system == system.strip()
     assert all(turn.role in ("user", "assistant", "tool") for turn in turns)
+
+
+def tools(document: Any) -> tuple[list[tuple[str, str, Any]], list[tuple[str, Any]]]:
+    """Return the tools that a document's messages call, and the results that they bring."""
+    _, turns = turns_of(document)
+    calls = [call for turn in turns for call in turn.tool_calls]
+    results = [result for turn in turns for result in turn.tool_results]
+    return [(call.id, call.tool, call.arguments) for call in calls], results
+
+
+@pytest.mark.parametrize(
+    ("document", "calls", "results"),
+    [
+        (
+            {
+                "messages": [
+                    {"role": "assistant", "content": [
+                        {"type": "text", "text": "x"},
+                        {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": 1}},
+                        {"type": "tool_use", "id": 3, "name": "f", "input": {}},
+                    ]},
+                    {"role": "user", "content": [
+                        {"type": "tool_result", "tool_use_id": "t1", "content": "done"},
+                        {"type": "tool_result", "content": "lost"},
+                    ]},
+                ]
+            },
+            [("t1", "f", {"a": 1})],
+            [("t1", "done")],
+        ),
+        (
+            {
+                "messages": [
+                    {"role": "assistant", "tool_calls": [
+                        {"id": "c1", "function": {"name": "f", "arguments": '{"a": 1}'}},
+                        {"id": "c2", "function": {"name": "g", "arguments": "{"}},
+                        {"id": "c3"},
+                    ]},
+                    {"role": "tool", "tool_call_id": "c1", "content": "done"},
+                ]
+            },
+            [("c1", "f", {"a": 1}), ("c2", "g", "{")],
+            [("c1", "done")],
+        ),
+        (
+            {
+                "input": [
+                    {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"},
+                    {"type": "custom_tool_call", "call_id": "c2", "name": "g", "arguments": "["},
+                    {"type": "function_call_output", "call_id": "c1", "output": "done"},
+                    {"type": "custom_tool_call_output", "call_id": "c2", "output": "too"},
+                ]
+            },
+            [("c1", "f", {}), ("c2", "g", "[")],
+            [("c1", "done"), ("c2", "too")],
+        ),
+    ],
+)  # fmt: skip
+def test_tools(
+    document: Any, calls: list[tuple[str, str, Any]], results: list[tuple[str, Any]]
+) -> None:
+    """What the model calls, and what comes of it."""
+    assert tools(document) == (calls, results)
