@@ -1,4 +1,4 @@
-"""What the run of all tests stands on. Knows nothing of what they test."""
+"""What the run of all tests stands on."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
     python tools/option_table.py
 
-A test holds the page against what this makes. Knows nothing of the page but its two marks.
+A test holds the page against what this makes.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python tools/preset_page.py
 
-A test holds the page against what this makes. Knows nothing of the page but its two marks.
+A test holds the page against what this makes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _row(preset: Preset) -> str:
 
 
 def refused(preset: Preset) -> bool:
-    """Say whether the plugin cannot do what a preset asks for."""
+    """Return True if the plugin cannot do what a preset asks for."""
     return any(rule.abilities & CAPABILITIES["duplex"].lacks.keys() for rule in preset.rules)
 
 

@@ -135,7 +135,7 @@ def began(attempt: SeenAttempt) -> float:
 
 
 def overlap(attempts: list[SeenAttempt]) -> bool:
-    """Say whether two of some attempts, given in order, were under way at once."""
+    """Return True if two of some attempts, given in order, were under way at once."""
     ended = float("-inf")
     for each in attempts:
         if each.began < ended - AT_ONCE_SECONDS:

@@ -24,7 +24,7 @@ class FailOn:
     ids: frozenset[str] = frozenset()
 
     def fails(self, finding: Finding) -> bool:
-        """Say whether a finding makes the run fail."""
+        """Return True if a finding makes the run fail."""
         return finding.severity in self.severities or finding.id in self.ids
 
     def exit_code(self, report: Report) -> int:

@@ -104,9 +104,9 @@ class History:
         return frozenset(each.client for each in self.attempts if each.seen.retry_count)
 
     def is_doubtful(self, attempt: SeenAttempt) -> bool:
-        """Say whether it cannot be known of which call an attempt is one."""
-        said = self._request_of(attempt.seen)
-        return said is None or said in self.doubtful
+        """Return True if it cannot be known to which call an attempt belongs."""
+        request = self._request_of(attempt.seen)
+        return request is None or request in self.doubtful
 
     @cached_property
     def told_apart(self) -> list[Call]:
@@ -178,7 +178,7 @@ class History:
         return groups
 
     def is_settled(self, attempt: SeenAttempt) -> bool:
-        """Say whether what has not followed an attempt will not follow any more."""
+        """Return True if what has not followed an attempt will not follow any more."""
         return self.command_ended or self.now - attempt.ended >= SETTLED_SECONDS
 
     def outcome(self, call: Call) -> Outcome:

@@ -1,6 +1,6 @@
 """The certificates of a run: an authority for the origin, and one that proxy.py is given.
 
-Knows nothing of who uses them. The other proxies make their own authority, as users have it.
+The other proxies make their own authority, as for their users.
 """
 
 from __future__ import annotations

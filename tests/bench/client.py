@@ -1,6 +1,6 @@
 """The load generator's client: CONNECT, TLS and HTTP/1.1 on a blocking socket.
 
-Checks every answer. Knows nothing of which proxy it talks to, nor of time.
+Checks every answer.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The proxies that are measured: how each is installed, started and trusted.
 
-Knows nothing of workloads but which of three ways of running they need. Every proxy runs
-quietly, verifies the origin's certificate, and is given its fastest reasonable settings.
+Every proxy runs quietly, verifies the origin's certificate, and is given its fastest reasonable
+settings.
 """
 
 from __future__ import annotations

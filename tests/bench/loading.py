@@ -1,7 +1,4 @@
-"""Load on a proxy: requests on open tunnels, and streams of events, and what is measured of them.
-
-Knows nothing of which workload wants them.
-"""
+"""Load on a proxy: requests on open tunnels, and streams of events, with their measurements."""
 
 from __future__ import annotations
 

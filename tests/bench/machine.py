@@ -1,7 +1,4 @@
-"""Cores, CPU time and memory of processes: what the benchmark asks the system.
-
-Knows nothing of proxies or workloads.
-"""
+"""Cores, CPU time and memory of processes: what the benchmark asks the system."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Started as a program of its own, ``python -m tests.bench.origin CERTIFICATE KEY``; prints its two
 ports as one line of JSON and serves until its standard input ends. Blocking sockets and a thread
-a connection: the shortest way to be right and quick enough. Knows nothing of proxies.
+a connection: the shortest way to be right and quick enough.
 
 - ``POST /v1/messages`` answers 200 with about 1 KB of JSON.
 - ``GET /events/COUNT/MICROSECONDS`` streams COUNT server-sent events, so many microseconds apart;

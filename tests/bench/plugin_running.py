@@ -1,7 +1,4 @@
-"""Programs that the plugin's benchmark runs: the plugin, and the real Fault before it.
-
-Knows nothing of what is measured.
-"""
+"""Programs that the plugin's benchmark runs: the plugin, and the real Fault before it."""
 
 from __future__ import annotations
 

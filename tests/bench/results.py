@@ -1,6 +1,6 @@
 """What a run found: medians, ratios to the peers, and the floors that they are held to.
 
-Plain arithmetic on samples. Knows nothing of how they were taken or are shown.
+Plain arithmetic on samples.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Takes the samples: which proxies are up when, and whose turn it is.
-
-Knows nothing of what a workload does, nor of what its figures mean.
-"""
+"""Takes the samples: which proxies are up when, and whose turn it is."""
 
 from __future__ import annotations
 

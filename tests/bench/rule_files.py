@@ -1,6 +1,6 @@
 """The rule files of the benchmark: many rules that do not match, and a fault that only waits.
 
-Knows nothing of proxies. JSON, which every reader of a configuration file takes.
+They are JSON, which every reader of a configuration file takes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Programs that run beside the benchmark: the origin, and a proxy from start to end.
-
-Knows nothing of what they are asked.
-"""
+"""Programs that run beside the benchmark: the origin, and a proxy from start to end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shows results as tables. Knows nothing of how they came about."""
+"""Shows results as tables."""
 
 from __future__ import annotations
 

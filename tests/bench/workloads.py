@@ -1,7 +1,6 @@
 """What the proxies are asked to do, and what is measured of it.
 
-Each workload's function takes one sample and returns its measures by name. Knows nothing of
-rounds, medians and floors.
+Each workload's function takes one sample and returns its measures by name.
 """
 
 from __future__ import annotations

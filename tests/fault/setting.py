@@ -1,7 +1,4 @@
-"""One setting: origins, the plugin and Fault as processes, and the ways of a client through them.
-
-Knows nothing of what is asked.
-"""
+"""One setting: origins, the plugin and Fault as processes, and a client's ways through them."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def post(path: str, body: bytes) -> bytes:
 
 
 def is_injected(answer: Answer) -> bool:
-    """Say whether the plugin made an answer; each is one or the other, and whole."""
+    """Return True if the plugin made an answer; each is one or the other, and whole."""
     assert answer.end == "complete"
     injected = answer.head.startswith(b"HTTP/1.1 %d " % STATUS)
     assert injected == (b"\r\nX-Faultinject: options\r\n" in answer.head)

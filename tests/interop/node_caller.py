@@ -1,7 +1,4 @@
-"""The Anthropic SDK for Node, as a caller: a Node process that is asked by lines of JSON.
-
-Knows nothing of what the SDK does; `node/client.mjs` does.
-"""
+"""The Anthropic SDK for Node, as a caller: a Node process that is asked by lines of JSON."""
 
 from __future__ import annotations
 

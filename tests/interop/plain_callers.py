@@ -1,4 +1,4 @@
-"""HTTP clients of Python as callers. Knows nothing of faults."""
+"""HTTP clients of Python as callers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The Python SDKs as callers: anthropic and openai, each with its own exceptions and retries.
-
-Knows nothing of faults.
-"""
+"""The Python SDKs as callers: anthropic and openai, each with its own exceptions and retries."""
 
 from __future__ import annotations
 

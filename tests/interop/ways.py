@@ -1,6 +1,6 @@
 """The ways by which a request reaches the origin, each as a raw client connects to it.
 
-Also how requests are written and asked. Knows nothing of which, or of what must come back.
+Also how requests are written and asked.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ imported, from the descriptor in the generated module and by the public function
 What protoc writes as Python would refuse to be imported under the protobuf after the next one
 (https://protobuf.dev/support/cross-version-runtime-guarantee), and changes with every protoc.
 
-Needs grpcio-tools. Knows nothing of the plugin.
+Needs grpcio-tools.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Certificates of the tests' origins, made by trustme for the run.
-
-Knows nothing of faultinject's own certificate authority.
-"""
+"""Certificates of the tests' origins, made by trustme for the run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A request as the scripted origin received it, and the means to answer it byte by byte.
-
-Knows nothing of listening, of threads, or of which pages there are.
-"""
+"""A request as the scripted origin received it, and the means to answer it byte by byte."""
 
 from __future__ import annotations
 

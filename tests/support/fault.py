@@ -1,9 +1,9 @@
 """The real Fault as a process of its own: found, started as the plugin says, and stopped.
 
+As a program::
+
     python -m tests.support.fault --command    # prints the command, if there is one
     python -m tests.support.fault --cache      # prints where `nox -s fault -- --install` puts it
-
-Knows nothing of faultinject's code, or of what is asked through it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ because what Fault loses and where it stalls comes from just those:
 - **P2**: an empty `Replace` to a write call makes Fault call again at once.
 - **P3**: a reply that the socket takes only in part leaves the task without a waker.
 
-A poll returns None for "pending". Knows nothing of gRPC, TLS or HTTP: the plugin is called as
+A poll returns None for "pending". The plugin is called as
 `faultinject.plugin.interface.TunnelPlugin` says, and the peers are streams in memory.
 """
 

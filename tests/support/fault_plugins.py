@@ -1,4 +1,4 @@
-"""Small plugins for the simulated host. Knows nothing of the lanes."""
+"""Small plugins for the simulated host."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A session of the plugin between a client and an upstream, behind the simulated host.
 
-TLS is real on both sides. Knows nothing of gRPC.
+TLS is real on both sides.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Joins the client's sides of two tunnels through a trivial host, so that their streams meet.
 
-What one tunnel's plugin writes to its client is what the other one's client sends. Knows nothing
-of what is said.
+What one tunnel's plugin writes to its client is what the other one's client sends.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 Anthropic's Messages API, OpenAI's Chat Completions and Responses, plain and streamed, with the
 events spaced in time. The shapes are those of the vendors' API references
 (https://docs.anthropic.com/en/api/messages, https://platform.openai.com/docs/api-reference).
-Knows nothing of sockets or of the clients.
 """
 
 from __future__ import annotations

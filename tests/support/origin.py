@@ -1,8 +1,7 @@
 """An HTTP/1.1 origin that sends exactly the bytes its pages say and keeps all it received.
 
 One thread a connection, so that a page is straight code: read, send, pause, close. A context
-manager: leaving it ends every connection and raises what went wrong in a page. Knows nothing of
-which pages there are (see `pages` and `llm_api`), of proxies, or of the tests.
+manager: leaving it ends every connection and raises what went wrong in a page.
 """
 
 from __future__ import annotations

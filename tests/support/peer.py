@@ -1,7 +1,6 @@
 """A client or upstream of a few lines: reads HTTP messages off a Trio stream exactly, sends bytes.
 
-It is deliberately no HTTP library: what it hands out is what was on the wire. Knows nothing of
-faultinject.
+It is deliberately no HTTP library: what it hands out is what was on the wire.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Connections in memory that can be half-closed, closed and reset, and that know whether they are.
-
-Knows nothing of what is said on them.
-"""
+"""Connections in memory that can be half-closed, closed and reset, and that know their state."""
 
 from __future__ import annotations
 
@@ -49,7 +46,7 @@ class Pipe(Peekable, trio.abc.HalfCloseableStream):
         return data
 
     def has_arrived(self) -> bool:
-        """Say whether a read would return, or raise, at once."""
+        """Return True if a read would return, or raise, at once."""
         return len(self.other.sent) > self.received_bytes or self.other.ended or self.was_reset
 
     async def send_eof(self) -> None:

@@ -1,7 +1,6 @@
 """`faultinject proxy` or `plugin` as a process of its own: started, listened to, and stopped.
 
 The events come from its standard output (JSON lines), which is also how its start is awaited.
-Knows nothing of faultinject's code, of origins, or of what is asked through the proxy.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A client of bare sockets that keeps every byte and when it came.
 
 It speaks to an origin directly or through a proxy's CONNECT, so that the two can be compared.
-Blocking, with a bound on every wait. Knows nothing of pages and rules.
+Blocking, with a bound on every wait.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The rules of docs/rules.md, each block of them run by itself against the fake API, in memory.
-
-Knows nothing of what must come out.
-"""
+"""The rules of docs/rules.md, each block of them run by itself against the fake API, in memory."""
 
 from __future__ import annotations
 

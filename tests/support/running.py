@@ -1,7 +1,6 @@
 """A proxy that really listens, in the test's own loop, and upstreams on loopback beside it.
 
-For claims about sockets: listening, resets, descriptors, many clients. Knows nothing of the
-command line.
+For claims about sockets: listening, resets, descriptors, many clients.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The other end of a stream under test, for tests written as transcripts.
 
 What it says is there at once, and what it was told is there to be looked at, so that no second
-task is needed. Knows nothing of what is spoken.
+task is needed.
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ def _in_step(gaps: list[float], limits: Thresholds) -> bool:
 
 
 def _is_rationed(history: History, call: Call, limits: Thresholds) -> bool:
-    """Say whether a limiter of the program's own sets the pace of a call's attempts.
+    """Return True if a limiter of the program's own sets the pace of a call's attempts.
 
     Then all its requests come at a steady pace, or they did before anything failed.
     """

@@ -123,7 +123,7 @@ def fallback_of(history: History, call: Call, limits: Thresholds) -> SeenAttempt
 
 
 def _asks_no_more(other: SeenAttempt, failed: SeenAttempt) -> bool:
-    """Say whether a request has the same messages as another, or fewer, and none besides."""
+    """Return True if a request has the same messages as another, or fewer, and none besides."""
     said = {(message.role, message.text) for message in failed.seen.messages}
     return (
         other.seen.system == failed.seen.system
@@ -133,7 +133,7 @@ def _asks_no_more(other: SeenAttempt, failed: SeenAttempt) -> bool:
 
 
 def _may_be_tried_again(attempt: SeenAttempt, limits: Thresholds) -> bool:
-    """Say whether a client should have tried again. After a 200's head none does by itself."""
+    """Return True if a client should have tried again. After a 200's head none does by itself."""
     return (
         attempt.worth_repeating
         and attempt.failure in ("answer", "no-answer", "connect", "handshake")
@@ -143,7 +143,7 @@ def _may_be_tried_again(attempt: SeenAttempt, limits: Thresholds) -> bool:
 
 
 def _something_followed(history: History, attempt: SeenAttempt, limits: Thresholds) -> bool:
-    """Say whether a request followed that may have been another attempt, in other words."""
+    """Return True if a request followed that may have been another attempt, in other words."""
     of_connection = attempt.failure in ("connect", "handshake")
     if of_connection:
         same = history.by_host[attempt.host]
@@ -186,7 +186,7 @@ def _at_the_end(history: History, attempt: SeenAttempt) -> bool:
 
 
 def _is_answered(history: History, attempt: SeenAttempt) -> bool:
-    """Say whether another request brought the answer, so that this one was not needed."""
+    """Return True if another request brought the answer, so that this one was not needed."""
     equal = _at_once(history.by_request.get(attempt.seen.request or "", []), attempt)
     question = history.question(attempt)
     groups = [] if question is None else history.by_question[question].values()

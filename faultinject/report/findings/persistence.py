@@ -130,6 +130,6 @@ def _trying_seconds(call: Call, limits: Thresholds) -> float:
 
 
 def _is_probe(history: History, call: Call, limits: Thresholds) -> bool:
-    """Say whether attempts come at no more than the pace that the program has anyway."""
+    """Return True if attempts come at no more than the pace that the program has anyway."""
     slow = min(paces_of(call)) >= limits.probe_seconds
     return slow and same_pace_elsewhere(history, call, limits)

@@ -21,7 +21,7 @@ def unasked(call: Call, limits: Thresholds) -> list[Repeat]:
 
 
 def same_pace_elsewhere(history: History, call: Call, limits: Thresholds) -> bool:
-    """Say whether the program asks at the pace of a call's attempts where nothing failed."""
+    """Return True if the program asks at the pace of a call's attempts where nothing failed."""
     attempts = call.attempts
     own = paces_of(call)
     if not own or not is_even(own, limits):
@@ -46,5 +46,5 @@ def paces_of(call: Call) -> list[float]:
 
 
 def is_even(times: list[float], limits: Thresholds) -> bool:
-    """Say whether times are nearly the same."""
+    """Return True if times are nearly the same."""
     return max(times) <= min(times) * (1 + 2 * limits.probe_part)

@@ -81,7 +81,7 @@ def _failed_for_good(attempt: SeenAttempt) -> bool:
 
 
 def _repeats(history: History, one: SeenAttempt, other: SeenAttempt, limits: Thresholds) -> bool:
-    """Say whether a request is in vain after another: nothing has changed."""
+    """Return True if a request is in vain after another: nothing has changed."""
     same = one.seen.credential == other.seen.credential and one.seen.model == other.seen.model
     if not same or not 0 <= one.gap_to(other) <= limits.window_seconds:
         return False
@@ -101,7 +101,7 @@ def _begins_again(one: SeenAttempt, other: SeenAttempt, limits: Thresholds) -> b
 
 
 def _asks_the_same_often(attempts: list[SeenAttempt]) -> bool:
-    """Say whether a program asks the same again though it had its answer."""
+    """Return True if a program asks the same again though it had its answer."""
     return any(one.succeeded for one, _ in pairwise(attempts))
 
 

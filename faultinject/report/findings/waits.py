@@ -138,7 +138,7 @@ def early(failed: SeenAttempt, limits: Thresholds) -> float:
 
 
 def kept_wait(failed: SeenAttempt, again: SeenAttempt, limits: Thresholds) -> bool:
-    """Say whether a wait was asked for, and kept. A wait of 0 is kept whatever the gap."""
+    """Return True if a wait was asked for, and kept. A wait of 0 is kept whatever the gap."""
     return failed.seen.wait_asked_seconds is not None and not _is_early(failed, again, limits)
 
 

@@ -2,7 +2,7 @@
 
 It runs in any virtual environment that has the SDK and imports nothing else, so that several
 majors of an SDK can be tried by one test run. Each line is a case; each answer is a line with what
-each of the case's calls, all on one client, came to. Knows nothing of proxies' faults.
+each of the case's calls, all on one client, came to.
 """
 
 from __future__ import annotations

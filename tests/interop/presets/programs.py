@@ -1,7 +1,7 @@
 """The programs that ask by each SDK, or why one cannot be had here.
 
 The majors that cannot stand beside the newest live in a virtual environment of their own, which is
-made once and kept in pytest's cache. Knows nothing of presets.
+made once and kept in pytest's cache.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Runs the whole matrix: a proxy for each preset, a program for each SDK, all at the same time.
 
 The calls whose pauses are measured are made after all the others, when there is less to do.
-Knows nothing of what must come out.
 """
 
 from __future__ import annotations

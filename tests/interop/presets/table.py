@@ -1,7 +1,4 @@
-"""The table of what an application sees of each preset, with each SDK: written and read back.
-
-Knows nothing of how the results come about.
-"""
+"""The table of what an application sees of each preset, with each SDK: written and read back."""
 
 from __future__ import annotations
 
@@ -37,7 +34,7 @@ def _by_chance(result: Result) -> str:
 
 
 def ends_well(outcome: dict[str, object]) -> bool:
-    """Say whether a call gave a whole answer."""
+    """Return True if a call gave a whole answer."""
     return outcome["stop"] in ("end_turn", "stop") and "error" not in outcome
 
 

@@ -261,7 +261,7 @@ def test_mutated_hellos(data: bytes, changes: list[tuple[int, int]], size: int) 
 
 
 def openssl_goes_on(context: ssl.SSLContext, data: bytes) -> bool:
-    """Say whether OpenSSL's server answers these first bytes with a ServerHello."""
+    """Return True if OpenSSL's server answers these first bytes with a ServerHello."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     server = context.wrap_bio(incoming, outgoing, server_side=True)
     incoming.write(data)

@@ -32,7 +32,7 @@ def retrying(ask: Ask, pause: Pause, *, counts: bool = False) -> Client:
 
 
 def may_help(result: Result) -> bool:
-    """Say whether an SDK tries again: not after a final error, nor within an answer."""
+    """Return True if an SDK tries again: not after a final error, nor within an answer."""
     answer = result.answer
     if answer.should_retry is not None:
         return answer.should_retry

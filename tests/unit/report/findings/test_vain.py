@@ -26,7 +26,7 @@ from tests.unit.report.findings.simulator import (
 
 
 def in_vain(world: World) -> bool:
-    """Say whether it is found."""
+    """Return True if it is found."""
     found = world.found(only=("retried-in-vain",))
     assert found in ({}, {"retried-in-vain": "warning"})
     return bool(found)
