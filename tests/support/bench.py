@@ -237,7 +237,7 @@ class Bench:
     # Clients
 
     def connect(self) -> Peer:
-        """Return a client of the front door."""
+        """Return a client of the proxy's port."""
         ours, theirs = pipe_pair()
         self._clients.append(ours)
         self.doors.append(theirs)

@@ -1,4 +1,4 @@
-"""Each preset is whole, works at both front doors or is refused there, and sends known bytes."""
+"""Each preset is whole, works with proxy and plugin or is refused there, and sends known bytes."""
 
 from __future__ import annotations
 
