@@ -105,6 +105,8 @@ def checks(summary: Summary) -> list[str]:
         return others
     if isinstance(summary.started, PluginStarted):
         return _plugin_checks(summary, summary.started)
+    if summary.ran_command and (lines := _command_checks(summary)):
+        return lines
     if summary.refused_handshakes:
         fix = "Make the client trust our CA (`faultinject ca instructions`), or give it "
         return [f"{fix}{_url(summary)} as its base URL: that needs no certificate."]
@@ -141,6 +143,21 @@ def _checks_of_others(summary: Summary) -> list[str]:
     if summary.preflights:
         lines.append("CORS preflights always pass: check that the page's call itself comes.")
     return lines
+
+
+def _command_checks(summary: Summary) -> list[str]:
+    """Return what to check if a command's environment did not lead its clients here."""
+    if summary.refused_handshakes:
+        return [
+            "The command's client does not take our CA from its environment.",
+            "`--via base-url` needs no certificate; docs/run.md says what else helps.",
+        ]
+    if summary.sessions:
+        return []
+    return [
+        "The command made no connection to the proxy. Does it ask a target at all (--target-host)?",
+        "Not all programs heed their environment: docs/run.md names those, and what to do.",
+    ]
 
 
 def _plugin_checks(summary: Summary, started: PluginStarted) -> list[str]:

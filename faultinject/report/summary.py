@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from attrs import define, field
 
 from faultinject.events import (
+    CommandEnded,
     Event,
     ExchangeEnded,
     HandshakeFailed,
@@ -148,6 +149,8 @@ class Summary:
         self.left_out_hit: dict[str, int] = {}
         """Requests that ``--only`` excludes and that a rule of the user hit."""
         self.preflights = 0
+        self.ran_command = False
+        """Whether the run was started for a command, whose environment was set."""
         self.refused = 0
         """Requests that were refused, to any host or to none."""
         self.relayed: dict[str, int] = {}
@@ -167,6 +170,7 @@ class Summary:
             RelayEnded: self._relay,
             HandshakeFailed: self._handshake_failure,
             SessionFailed: self._session_failure,
+            CommandEnded: self._command,
         }
 
     def listen(self, event: Event) -> None:
@@ -276,6 +280,9 @@ class Summary:
             _count(self.refused_handshakes, event.host)
         else:
             self.handshake_failures += 1
+
+    def _command(self, _event: CommandEnded) -> None:
+        self.ran_command = True
 
     def _session_failure(self, _: SessionFailed) -> None:
         self.session_failures += 1

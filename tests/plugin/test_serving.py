@@ -103,15 +103,17 @@ async def plugin(folder: Path, **settings: Any) -> AsyncIterator[Run]:
 
 async def test_the_start_is_told(tmp_path: Path) -> None:
     """With the command that starts Fault."""
-    targets = tuple(map(TargetPattern.parse, ("a.example", "[::1]:8443", "a.example")))
+    hosts = ("a.example", "[::1]:8443", "a.example", "http://b.example")
+    targets = tuple(map(TargetPattern.parse_target, hosts))
     async with plugin(tmp_path, target_host=targets) as run:
         [started] = run.of(PluginStarted)
         assert started.version == faultinject.__version__
-        assert started.targets == ("a.example", "[::1]:8443", "a.example")
+        assert started.targets == (*hosts[:3], "http://b.example:80")
         assert started.ca_cert == str(tmp_path / "data" / "fault-ca.crt")
         assert started.command == run.running.command == (
             f"fault run --grpc-plugin {started.client_url} --grpc-plugin {started.upstream_url}"
             " --upstream https://a.example --upstream 'https://[::1]:8443'"
+            " --upstream http://b.example:80"
         )  # fmt: skip
     assert run.of(PluginStopped)[0].reason == "cancelled"
 

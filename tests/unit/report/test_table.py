@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from faultinject.events import (
+    CommandEnded,
     Event,
     ExchangeEnded,
     HandshakeFailed,
@@ -243,6 +244,9 @@ def test_what_happened_besides() -> None:
     ("events", "advice"),
     [
         ([], "No client connected. Is HTTPS_PROXY=http://127.0.0.1:8080 set"),
+        ([sample(CommandEnded)], "The command made no connection to the proxy."),
+        ([sample(CommandEnded), sample(HandshakeFailed)], "does not take our CA from its"),
+        ([sample(CommandEnded), sample(SessionStarted)], "as an HTTP proxy (not SOCKS)"),
         ([sample(SessionStarted)], "as an HTTP proxy (not SOCKS), by http:// (not https://)"),
         ([sample(HandshakeFailed, refused=False)], "TLS with them failed"),
         ([sample(RelayEnded)], "no connection was decrypted: not a target (1)"),
@@ -259,6 +263,9 @@ def test_what_happened_besides() -> None:
     ],
     ids=[
         "no client",
+        "no client of a command",
+        "a command that does not trust us",
+        "no request of a command",
         "no request",
         "failed",
         "relayed",
