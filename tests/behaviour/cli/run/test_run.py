@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -200,6 +201,16 @@ def test_a_command_that_leaves_another_behind(ended):
     run = ended("--", "sh", "-c", "sleep 20 >/dev/null 2>&1 & exit 3")
     assert run.returncode == 3
     assert time.monotonic() - began < 20
+
+
+def test_the_commands_limit_of_open_files_is_as_it_was(data_dir):
+    """We raise our own only: programs that close all they might have would take long."""
+    command = ["sh", "-c", "ulimit -Sn"]
+    script = "ulimit -Sn 300; exec " + shlex.join(command_line(data_dir, "--", *command))
+    run = subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, env=clean_environment(), check=False
+    )
+    assert run.stdout == "300\n", run.stderr
 
 
 def test_it_stays_in_our_process_group(ended):
