@@ -102,10 +102,8 @@ class SeenOrigins:
 
     def page(self, authority: Authority, request: RequestHead) -> BrowserPage | None:
         """Return the page that sent a request to a host; None if no page did."""
-        if not request.has_header(b"origin"):
-            return None
-        origin = find_header(request.headers, b"origin") or b""
-        return BrowserPage(self, str(authority), origin, request)
+        origin = request.find(b"origin")
+        return None if origin is None else BrowserPage(self, str(authority), origin, request)
 
     def find(self, authority: str, origin: bytes) -> _AllowedHeaders | None:
         """Return what was allowed to an origin; None if no answer to it was seen."""

@@ -82,6 +82,10 @@ class _Head:
             object.__setattr__(self, "_names", names)
             return names
 
+    def find(self, name: bytes) -> bytes | None:
+        """Return the value of the first header of that (lower-case) name."""
+        return find_header(self.headers, name) if name in self.names else None
+
     def has_header(self, name: bytes) -> bool:
         """Return True if there is a header of that (lower-case) name."""
         return name in self.names

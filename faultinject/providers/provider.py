@@ -16,7 +16,7 @@ from typing import Any
 from attrs import field, frozen
 
 from faultinject.events import Kind
-from faultinject.http.message import Headers, ResponseHead, find_header
+from faultinject.http.message import Headers, ResponseHead
 from faultinject.providers.shape import (
     ApiRequest,
     Failure,
@@ -36,7 +36,7 @@ def is_transient(head: ResponseHead, statuses: frozenset[int] = TRANSIENT) -> bo
 
     ``statuses`` are those below 500 that count as such. All statuses from 500 on do.
     """
-    should_retry = find_header(head.headers, b"x-should-retry")
+    should_retry = head.find(b"x-should-retry")
     if should_retry in (b"true", b"false"):
         return should_retry == b"true"
     return head.status in statuses or head.status >= 500
@@ -47,15 +47,15 @@ def asked_wait_seconds(head: ResponseHead, now_seconds: float) -> float:
 
     ``now_seconds`` is the Unix time.
     """
-    milliseconds = _number(find_header(head.headers, b"retry-after-ms"))
+    milliseconds = _number(head.find(b"retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
-    retry_after = find_header(head.headers, b"retry-after")
+    retry_after = head.find(b"retry-after")
     seconds = _number(retry_after)
-    if seconds is not None:
-        return seconds
+    if seconds is not None or retry_after is None:
+        return seconds or 0.0
     try:
-        when = datetime.strptime((retry_after or b"").decode("latin-1"), _DATE).replace(tzinfo=UTC)
+        when = datetime.strptime(retry_after.decode("latin-1"), _DATE).replace(tzinfo=UTC)
     except ValueError:
         return 0.0
     return max(0.0, when.timestamp() - now_seconds)

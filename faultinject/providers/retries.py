@@ -10,11 +10,11 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from faultinject.http.message import ResponseHead, find_header
+from faultinject.http.message import ResponseHead
 from faultinject.observed import FailureKind, WaitAskedBy
 from faultinject.providers.provider import Provider
 
-_NUMBER = re.compile(r"\d{1,12}(?:\.\d{0,9})?")
+_NUMBER = re.compile(rb"\d{1,12}(?:\.\d{0,9})?")
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{0,9})?)s")
 _DATE = "%a, %d %b %Y %H:%M:%S GMT"
 _PAY_STATUSES = frozenset({400, 402, 403, 429})
@@ -40,7 +40,7 @@ def failure_kind(provider: Provider, head: ResponseHead, document: Any) -> Failu
     ``document`` is its body as a JSON value, or None. ``x-should-retry`` goes before all else,
     the body's own word before the status.
     """
-    told = find_header(head.headers, b"x-should-retry")
+    told = head.find(b"x-should-retry")
     if told == b"false":
         return "final"
     if head.status in _PAY_STATUSES and _is_about_money(head.status, document):
@@ -101,18 +101,16 @@ def asked_wait(
     return None
 
 
-def _text(head: ResponseHead, name: bytes) -> str:
-    return (find_header(head.headers, name) or b"").decode("latin-1")
-
-
 def _number(head: ResponseHead, name: bytes) -> float | None:
-    text = _text(head, name)
-    return float(text) if _NUMBER.fullmatch(text) else None
+    text = head.find(name)
+    return float(text) if text is not None and _NUMBER.fullmatch(text) else None
 
 
 def _date(head: ResponseHead) -> float | None:
+    if (text := head.find(b"retry-after")) is None:
+        return None
     try:
-        when = datetime.strptime(_text(head, b"retry-after"), _DATE)
+        when = datetime.strptime(text.decode("latin-1"), _DATE)
     except ValueError:
         return None
     return when.replace(tzinfo=UTC).timestamp()
@@ -120,4 +118,4 @@ def _date(head: ResponseHead) -> float | None:
 
 def should_retry(head: ResponseHead) -> bool | None:
     """Return what an answer says in ``x-should-retry``; None if it says nothing."""
-    return {b"true": True, b"false": False}.get(find_header(head.headers, b"x-should-retry") or b"")
+    return {b"true": True, b"false": False}.get(head.find(b"x-should-retry") or b"")

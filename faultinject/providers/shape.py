@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
-from faultinject.http.message import ResponseHead, find_header
+from faultinject.http.message import ResponseHead
 from faultinject.providers.framing import Framing, StreamEvent, Tail
 from faultinject.providers.framing.aws_event_stream import AWS_EVENT_STREAM
 from faultinject.providers.framing.ndjson import NDJSON
@@ -147,7 +147,7 @@ class Progress(Protocol):
 
 def media_type(head: ResponseHead) -> str:
     """Return the media type of a response, in lower case; empty if it has none."""
-    value = find_header(head.headers, b"content-type") or b""
+    value = head.find(b"content-type") or b""
     return value.partition(b";")[0].strip().lower().decode("latin-1")
 
 
