@@ -28,6 +28,8 @@ from faultinject.settings import Settings
 from faultinject.tls.certificate_authority import CertificateAuthority, NoAuthority
 
 T = TypeVar("T")
+_Place = tuple[Path | None, Path | None, Path | None]
+"""The settings that say where a certificate authority is."""
 HOST = "127.0.0.1"
 _SETTLE_SECONDS = 1.0
 """How long a proxy that never rests is waited for."""
@@ -45,8 +47,8 @@ class ProxyThread:
         self._temporary = tempfile.TemporaryDirectory(prefix="faultinject-")
         self._folder = Path(self._temporary.name)
         self.data_dir = data_dir or self._folder
-        self._authority: CertificateAuthority | NoAuthority | None = None
-        self._bundles: Bundles | None = None
+        self._authorities: dict[_Place, CertificateAuthority | NoAuthority] = {}
+        self._bundles: dict[Path, Bundles] = {}
         self._running: RunningProxy | None = None
         self._failure: BaseException | None = None
         self._started: Future[None] = Future()
@@ -67,16 +69,18 @@ class ProxyThread:
 
         Raises `SettingsError`, `StartError`; then the run before goes on.
         """
-        run = Run.of(
-            settings, listener, is_base_url=True, authority=self._authority, upstream=upstream
-        )
-        self._authority = run.authority
+        place = settings.ca_cert, settings.ca_key, settings.data_dir
+        known = self._authorities.get(place)
+        run = Run.of(settings, listener, is_base_url=True, authority=known, upstream=upstream)
+        self._authorities[place] = run.authority
         return run, self.call(lambda: self._open(run))
 
     def bundles(self, ca_cert: Path) -> Bundles:
         """Return what makes the files of certificates that clients trust."""
-        self._bundles = self._bundles or Bundles(self._folder, ca_cert.read_bytes(), warnings.warn)
-        return self._bundles
+        if ca_cert not in self._bundles:
+            made = Bundles(self._folder, ca_cert.read_bytes(), warnings.warn)
+            self._bundles[ca_cert] = made
+        return self._bundles[ca_cert]
 
     def settle(self) -> None:
         """Wait until all that clients have done so far is reported."""

@@ -212,6 +212,19 @@ def test_connections_that_are_left_open_are_closed(thread: ProxyThread) -> None:
     assert len(first.exchanges) == 1
 
 
+def test_another_certificate_authority(thread: ProxyThread, tmp_path: Path) -> None:
+    """One run may have its own; the next one has the thread's again."""
+    with faultinject.Proxy(thread=thread, data_dir=tmp_path) as proxy:
+        assert ask(proxy) == 200
+        own, bundle = proxy.ca_cert, proxy.env["SSL_CERT_FILE"]
+        assert own.read_text() in Path(bundle).read_text()
+    assert own.parent == tmp_path
+    with faultinject.Proxy(thread=thread) as proxy:
+        assert ask(proxy) == 200
+        assert proxy.ca_cert.parent != tmp_path
+        assert own.read_text() not in Path(proxy.env["SSL_CERT_FILE"]).read_text()
+
+
 def test_no_keys_for_the_targets_themselves(
     thread: ProxyThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
