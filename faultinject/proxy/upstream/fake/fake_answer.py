@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from faultinject.authority import HTTPS_PORT, Authority
 from faultinject.http.message import RequestHead, find_header
@@ -115,9 +115,10 @@ class JsonResponse:
 
 @frozen
 class EventStreamResponse:
-    """A response with server-sent events, each sent as one chunk, with a pause between them."""
+    """A response that is a stream; each event is sent as one chunk, with a pause between them."""
 
     events: tuple[bytes, ...]
+    content_type: str = "text/event-stream; charset=utf-8"
 
 
 FakeResponse = JsonResponse | EventStreamResponse
@@ -179,6 +180,52 @@ class EmbeddingsEndpoint(FakeEndpoint):
             return self.error(400, str(error), fields)
 
 
+_TOOLS = ("tools", "toolConfig")
+
+
+@frozen
+class ShapeEndpoint(FakeEndpoint):
+    """Any other path of which it is known what is spoken there. It says a text and calls no tool.
+
+    It is made for one request, for the path says what most say in their body.
+    """
+
+    host: str
+    path: str
+    query: str
+
+    def respond(
+        self, request: dict[str, Any], fields: Fields, uniform: Uniform, text: str
+    ) -> FakeResponse:
+        """Return the smallest response, as one document or as a stream."""
+        del text
+        document = {name: value for name, value in request.items() if name not in _TOOLS}
+        asked = self.provider.api_request(self.path, document, self.host, self.query)
+        if not asked.stream:
+            return JsonResponse(self.whole(asked, fields, uniform, ""))
+        stream = self.provider.shape_of(self.path).requested_stream(asked)
+        events = tuple(stream.minimal(asked, fields, uniform))
+        return EventStreamResponse(events, stream.content_type)
+
+
+def _shape_endpoint(request: RequestHead) -> ShapeEndpoint | None:
+    """Return the endpoint for a path that is spoken for by an API other than those above."""
+    path, _, query = request.target.decode("ascii", "replace").partition("?")
+    host = _host_of(request)
+    provider = provider_for(host, path)
+    if (
+        not (provider.has_shape(path) or provider.paths.fullmatch(path))
+        or not provider.housekeeping
+    ):
+        return None
+    shape = provider.shape_of(path)
+
+    def whole(asked: ApiRequest, fields: Fields, uniform: Uniform, _text: str) -> bytes:
+        return shape.minimal_response(asked, fields, uniform)
+
+    return ShapeEndpoint(provider, whole, lambda *_: [], host, path, query)
+
+
 ENDPOINTS = {
     b"/v1/messages": FakeEndpoint(ANTHROPIC, messages.minimal_response, messages.minimal_stream),
     b"/v1/chat/completions": FakeEndpoint(OPENAI, chat.minimal_response, chat.minimal_stream),
@@ -212,27 +259,41 @@ def models_response(request: RequestHead) -> JsonResponse | None:
 
 def endpoint_for_errors(request: RequestHead) -> FakeEndpoint:
     """Return the endpoint whose errors fit a path that is not served."""
-    return ENDPOINTS[b"/v1/responses"] if _provider_of(request) is OPENAI else DEFAULT_ENDPOINT
+    provider = _provider_of(request)
+    if provider.name in ("anthropic", "plain"):
+        return DEFAULT_ENDPOINT
+    return evolve(ENDPOINTS[b"/v1/responses"], provider=provider)
 
 
 def _provider_of(request: RequestHead) -> Provider:
     """Return the provider of the host that a request names."""
+    return provider_for(_host_of(request), "/")
+
+
+def _host_of(request: RequestHead) -> str:
+    """Return the host that a request names; empty if it names none that is valid."""
     host = find_header(request.headers, b"host") or b""
     try:
-        return provider_for(Authority.parse(host.decode("ascii"), HTTPS_PORT).host, "/")
-    except ValueError:  # no valid host
-        return provider_for("", "/")
+        return Authority.parse(host.decode("ascii"), HTTPS_PORT).host
+    except ValueError:
+        return ""
 
 
 _BASE = re.compile(rb"\A(?:/v1(?=/))*")
 
 
-def endpoint_for(path: bytes) -> FakeEndpoint | None:
-    """Return the endpoint at a path; ``/v1`` may be missing, or there more than once.
+def endpoint_for(request: RequestHead) -> FakeEndpoint | None:
+    """Return the endpoint at a request's path; None if nothing is known of the path.
 
-    Some clients' base URLs end in it, and others' do not.
+    ``/v1`` may be missing, or there more than once: some clients' base URLs end in it, and others'
+    do not.
     """
-    return ENDPOINTS.get(_BASE.sub(b"/v1", path))
+    own = ENDPOINTS.get(_BASE.sub(b"/v1", request.target.partition(b"?")[0]))
+    return own if own is not None and _provider_of(request) in _OWN else _shape_endpoint(request)
+
+
+_OWN = (ANTHROPIC, OPENAI, provider_for("", "/"))
+"""The APIs that the endpoints above are of, and any host that is nobody's."""
 
 
 def too_large_response(fields: Fields) -> JsonResponse:

@@ -83,7 +83,7 @@ class FakeApi:
             await exchange.refuse(error.status, str(error), last=True)
 
     async def _exchange(self, client: ClientConnection, request: RequestHead) -> None:
-        endpoint = endpoint_for(request.target.partition(b"?")[0])
+        endpoint = endpoint_for(request)
         exchange = self._begin(client, endpoint or endpoint_for_errors(request), request)
         body = await exchange.body(self.limits.drained_body_bytes)
         if body is None:
@@ -205,8 +205,7 @@ def _body_headers(response: FakeResponse) -> Headers:
     if isinstance(response, JsonResponse):
         length = b"%d" % len(response.body)
         return ((b"Content-Type", b"application/json"), (b"Content-Length", length))
-    stream = b"text/event-stream; charset=utf-8"
-    return ((b"Content-Type", stream), (b"Transfer-Encoding", b"chunked"))
+    return ((b"Content-Type", response.content_type.encode()), (b"Transfer-Encoding", b"chunked"))
 
 
 @define(eq=False)

@@ -542,3 +542,43 @@ async def test_a_compressed_request() -> None:
         assert answer.status == 200
         answer = await client.ask(post("/v1/messages", body, "Content-Encoding: br"))
         assert answer.status == 400
+
+
+GEMINI_TOOLS = {"tools": [{"functionDeclarations": [{"name": "delete_file"}]}]}
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "says"),
+    [
+        ("/v1/models/m:generateContent", "application/json", '"candidates"'),
+        ("/v1/models/m:streamGenerateContent?alt=sse", "text/event-stream", "data: {"),
+        (
+            "/v1/models/m:streamGenerateContent",
+            "application/json; charset=UTF-8",
+            '"finishReason": "STOP"',
+        ),
+        ("/v1/models/m:countTokens", "application/json", '"totalTokens": 0'),
+        ("/model/m/converse", "application/json", '"stopReason":"end_turn"'),
+        ("/model/m/converse-stream", "application/vnd.amazon.eventstream", "messageStop"),
+        ("/api/chat", "application/x-ndjson", '"done":true'),
+    ],
+)
+async def test_other_apis_say_a_text_in_their_own_form(
+    path: str, content_type: str, says: str
+) -> None:
+    """They call no tool: which ones only read is known of Anthropic's and OpenAI's forms."""
+    answer = await ask(path, GEMINI_TOOLS)
+    assert answer.line == b"HTTP/1.1 200 OK"
+    assert answer.header(b"content-type") == content_type.encode()
+    body = answer.body.decode("utf-8", "replace")
+    assert says in body
+    assert "delete_file" not in body
+
+
+async def test_other_hosts_refuse_in_their_own_words() -> None:
+    """What is not served on a host of a known API is an error of that API."""
+    async with served(FakeApi()) as client:
+        await client.send(b"GET /v1/x HTTP/1.1\r\nHost: generativelanguage.googleapis.com\r\n\r\n")
+        answer = await client.read_message()
+    assert answer.line == b"HTTP/1.1 404 Not Found"
+    assert b'"status": "NOT_FOUND"' in answer.body
