@@ -213,10 +213,8 @@ def _shape_endpoint(request: RequestHead) -> ShapeEndpoint | None:
     path, _, query = request.target.decode("ascii", "replace").partition("?")
     host = _host_of(request)
     provider = provider_for(host, path)
-    if (
-        not (provider.has_shape(path) or provider.paths.fullmatch(path))
-        or not provider.housekeeping
-    ):
+    is_known = provider.has_shape(path) or provider.paths.fullmatch(path)
+    if not is_known or provider in _OWN:
         return None
     shape = provider.shape_of(path)
 
