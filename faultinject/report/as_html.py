@@ -157,17 +157,28 @@ def _prose(text: str) -> Iterator[Content]:
 
 def _evidence(finding: Finding, drawn: frozenset[int]) -> Element:
     item = element("li")
-    if finding.calls:
-        number = finding.calls[0]
-        name = f"call {number}"
-        is_drawn = number in drawn
-        link = element("a", name, href=f"#call-{number}") if is_drawn else element("span", name)
-        link.tail = ": "
-        item.append(link)
+    first, *others = [_link(number, drawn) for number in finding.calls] or [None]
+    if first is not None:
+        item.extend((first, element("span", ": ")))
     item.append(element("span", finding.evidence))
+    if others:
+        item.append(element("small", " (with ", *_with_commas(others), ")"))
     if finding.timeline:
         item.append(element("div", _unbroken(finding.timeline), class_="timeline"))
     return item
+
+
+def _link(number: int, drawn: frozenset[int]) -> Element:
+    """Return the name of a call, which leads to its picture if it is drawn."""
+    name = f"call {number}"
+    return element("a", name, href=f"#call-{number}") if number in drawn else element("span", name)
+
+
+def _with_commas(names: list[Element]) -> Iterator[Content]:
+    for place, name in enumerate(names):
+        if place:
+            yield ", "
+        yield name
 
 
 def _unbroken(line: str) -> str:

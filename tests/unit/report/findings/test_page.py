@@ -124,6 +124,21 @@ def test_a_timeline_stands_once() -> None:
     assert shown(told).text.count("18 more") == 1  # in the picture
 
 
+def test_a_finding_names_all_its_calls() -> None:
+    """Each leads to its picture, if it has one."""
+    failing = World(lambda ask, now: overloaded() if now < 3.0 else ok())
+    for place in range(5):
+        failing.start(retrying(Ask(turns=(user(str(place)),)), pauses(1.0, 2.0)), 0.01 * place)
+    told = failing.run().end_command().report(only=["no-jitter"])
+    (only,) = told.findings
+    assert len(only.calls) == 5
+    seen = shown(told)
+    assert "(with call 2, call 3, call 4, call 5)" in seen.text
+    assert [found["href"] for tag, found in seen.elements if tag == "a"] == [
+        f"#call-{number}" for number in range(1, 6)
+    ]
+
+
 def test_of_many_findings_some() -> None:
     """And how many more there are."""
     seen = shown(hasty(120))
