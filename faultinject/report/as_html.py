@@ -157,12 +157,12 @@ def _prose(text: str) -> Iterator[Content]:
 
 def _evidence(finding: Finding, drawn: frozenset[int]) -> Element:
     item = element("li")
-    first, *others = [_link(number, drawn) for number in finding.calls] or [None]
-    if first is not None:
-        item.extend((first, element("span", ": ")))
+    calls = [_link(number, drawn) for number in finding.calls]
+    if calls:
+        item.extend((calls[0], element("span", ": ")))
     item.append(element("span", finding.evidence))
-    if others:
-        item.append(element("small", " (with ", *_with_commas(others), ")"))
+    if calls[1:]:
+        item.append(element("small", " (with ", *_with_commas(calls[1:]), ")"))
     if finding.timeline:
         item.append(element("div", _unbroken(finding.timeline), class_="timeline"))
     return item
