@@ -56,6 +56,11 @@ class Child:
         return self._process.pid
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it has ended, and that was noticed."""
+        return self._process.returncode is not None
+
+    @property
     def returncode(self) -> int:
         """How it ended, as `subprocess.Popen` tells it; asked once it has."""
         code: int = self._process.returncode

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 
 import trio
@@ -12,13 +13,23 @@ from attrs import define
 
 from faultinject.cli.proxy import PROXY
 from faultinject.cli.run.child_process import Child, exit_code, started
-from faultinject.cli.signals import forget_ready_file, ready_file, stop_signals
+from faultinject.cli.signals import STOP_SIGNALS, forget_ready_file, ready_file
 from faultinject.events import CommandEnded, Listener
 from faultinject.proxy.server import RunningProxy, serve
 from faultinject.settings import RunSettings
 
 _OF_THE_TERMINAL = {signal.SIGINT, getattr(signal, "SIGQUIT", signal.SIGINT)}
 """Signals that a terminal sends to the command as well: it decides what they mean."""
+
+
+def heeded_signals() -> list[signal.Signals]:
+    """Return the signals to act on: all that end a run, but those that we were told to ignore.
+
+    The command inherits that: it must not be undone by a handler of ours, which would make the
+    command take the signal again.
+    """
+    return [each for each in STOP_SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
+
 
 Environment = Callable[[RunningProxy], Mapping[str, str]]
 """Returns the command's environment, once it is known where the proxy listens."""
@@ -45,9 +56,11 @@ class Supervisor:
         """
         forget_ready_file(self.settings.ready_file)
         code = 0
-        with trio.open_signal_receiver(*stop_signals()) as signals:
+        with ExitStack() as receiving:
             async with trio.open_nursery() as watching:
-                watching.start_soon(self._watch, signals, watching.cancel_scope)
+                if numbers := heeded_signals():
+                    signals = receiving.enter_context(trio.open_signal_receiver(*numbers))
+                    watching.start_soon(self._watch, signals, watching.cancel_scope)
                 async with trio.open_nursery() as serving:
                     start = partial(serve, self.settings, listener=self.listener)
                     running = await serving.start(start)
@@ -65,10 +78,12 @@ class Supervisor:
             return code
 
     async def _watch(self, signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
-        """Act on each signal: before the command runs it ends us, later it is the command's."""
+        """Act on each signal: while the command runs it is the command's, else it ends us."""
         async for number in signals:
             if self._child is None:
                 self._stopped_by = number
+                scope.cancel()
+            elif self._child.has_ended:
                 scope.cancel()
             elif number not in _OF_THE_TERMINAL:
                 self._child.send(number)

@@ -39,6 +39,16 @@ def test_a_command_ends_with_its_own_code(run):
     assert "Summary" in err
 
 
+def test_a_command_that_a_signal_ends(run, tmp_path):
+    """The exit code is a shell's; the event says which signal."""
+    log = tmp_path / "log"
+    options = ["--fake-upstream", "--log-format", "json", "--log-file", str(log)]
+    assert run("run", *options, "--", "sh", "-c", "kill -9 $$")[0] == 128 + signal.SIGKILL
+    events = map(json.loads, log.read_text().splitlines())
+    [ended] = [event for event in events if event["event"] == "command-ended"]
+    assert (ended["code"], ended["signal"]) == (None, signal.SIGKILL)
+
+
 def test_the_environment_of_the_command(run, monkeypatch):
     """The rest of it is as it was."""
     monkeypatch.setenv("ALL_PROXY", "")
@@ -202,6 +212,32 @@ def test_signals_while_the_command_runs(run):
     script = "trap 'echo term; exit 4' TERM; kill -INT $PPID; kill -TERM $PPID; sleep 30 & wait"
     code, out, _ = run("run", "--fake-upstream", "--", "sh", "-c", script)
     assert (code, out) == (4, "term\n")
+
+
+def test_ctrl_c_while_the_proxy_drains(run, monkeypatch):
+    """The command has ended: nobody else would take it."""
+
+    async def serve_for_long(settings, *, listener, task_status):
+        async with trio.open_nursery() as nursery:
+            running = await nursery.start(partial(serve, settings, listener=listener))
+            nursery.start_soon(trio.sleep_forever)
+            task_status.started(running)
+
+    monkeypatch.setattr(supervise, "serve", serve_for_long)
+    script = f"(sleep 0.5; kill -INT {os.getpid()}) >/dev/null 2>&1 & exit 5"
+    assert run("run", "--fake-upstream", "--", "sh", "-c", script)[0] == 5
+
+
+def test_signals_that_are_ignored_are_so_by_the_command_too(run):
+    """As in the background of a script, or under nohup."""
+    show = "import signal; print(*(signal.getsignal(n).name for n in (2, 1, 15)))"
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in supervise.STOP_SIGNALS}
+    try:
+        out = run("run", "--fake-upstream", "--", sys.executable, "-c", show)[1]
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert out == "SIG_IGN SIG_IGN SIG_IGN\n"
 
 
 def test_a_proxy_that_fails_ends_the_command(run, monkeypatch):
