@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -166,14 +165,14 @@ class Proxy:
         key is set for an API there is one that is none, unless the targets themselves answer.
         """
         opened = self._was_opened
-        bundles = opened.thread.bundles(self.ca_cert)
+        bundles = opened.thread.bundles(self.ca_cert, self._recorder.warn)
         targets = opened.run.settings.target_host
         clients = ClientEnvironment(os.environ, self.url, targets, bundles)
         changes = clients.changes()
         if self._upstream != REAL:
             changes |= dummy_keys(os.environ, targets)
         for entry, target in clients.uncovered:
-            warnings.warn(f"NO_PROXY: {entry} is left out, for it covers {target}", stacklevel=2)
+            self._recorder.warn(f"NO_PROXY: {entry} is left out, because it covers {target}")
         return changes
 
     @property

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import tempfile
 import threading
-import warnings
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -75,12 +74,13 @@ class ProxyThread:
         self._authorities[place] = run.authority
         return run, self.call(lambda: self._open(run))
 
-    def bundles(self, ca_cert: Path) -> Bundles:
+    def bundles(self, ca_cert: Path, warn: Callable[[str], None]) -> Bundles:
         """Return what makes the files of certificates that clients trust."""
         if ca_cert not in self._bundles:
-            made = Bundles(self._folder, ca_cert.read_bytes(), warnings.warn)
-            self._bundles[ca_cert] = made
-        return self._bundles[ca_cert]
+            self._bundles[ca_cert] = Bundles(self._folder, ca_cert.read_bytes(), warn)
+        bundles = self._bundles[ca_cert]
+        bundles.warn = warn
+        return bundles
 
     def settle(self) -> None:
         """Wait until all that clients have done so far is reported."""

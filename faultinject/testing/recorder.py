@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
 from collections.abc import Iterable
 
@@ -44,6 +45,11 @@ class Recorder:
             self._events.append(event)
         if isinstance(event, ExchangeEnded) and event.outcome == "not-reached":
             self._missed[str(event.rule)] += 1
+
+    def warn(self, message: str) -> None:
+        """Take note of something that the user should know, once."""
+        if not any(isinstance(each, Warned) and each.message == message for each in self.events):
+            self.listen(Warned(time=time.time(), message=message))
 
     @property
     def events(self) -> list[Event]:

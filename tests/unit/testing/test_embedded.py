@@ -161,8 +161,9 @@ def test_the_environment_for_another_program(
     monkeypatch.setenv("OPENAI_API_KEY", "of-the-user")
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
     before = dict(os.environ)
-    with faultinject.Proxy(thread=thread) as proxy, pytest.warns(UserWarning, match="NO_PROXY"):
+    with faultinject.Proxy(thread=thread) as proxy:
         env = proxy.env
+        assert proxy.env == env
     assert dict(os.environ) == before
     assert env["HTTPS_PROXY"] == proxy.url
     assert env["PATH"] == os.environ["PATH"]
@@ -170,6 +171,7 @@ def test_the_environment_for_another_program(
     assert env["OPENAI_API_KEY"] == "of-the-user"
     assert "no-key" in env["ANTHROPIC_API_KEY"]
     assert env["NO_PROXY"].startswith("example.org,localhost")
+    assert proxy.timeline.count("NO_PROXY: .anthropic.com is left out") == 1
     assert proxy.ca_cert.read_text() in Path(env["SSL_CERT_FILE"]).read_text()
 
 
