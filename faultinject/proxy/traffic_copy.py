@@ -41,16 +41,16 @@ class TrafficCopy:
     def __init__(self, timer: Timer, began_seconds: float) -> None:
         self.timer = timer
         self.began_seconds = began_seconds
-        self.body: list[bytes] = []
-        """The pieces of the request's body; of a longer one than `BODY_BYTES` none."""
+        self.body: bytes | bytearray = b""
+        """The request's body so far; of a longer one than `BODY_BYTES` nothing."""
         self.body_bytes = 0
         self.body_ended = False
         self.head: ResponseHead | None = None
         """The head of the answer that the client was sent."""
         self.head_seconds: float | None = None
         """When it had been sent."""
-        self.answer: list[bytes] = []
-        """The pieces of the answer; of a longer one than `ANSWER_BYTES` none."""
+        self.answer: bytes | bytearray = b""
+        """The answer so far; of a longer one than `ANSWER_BYTES` nothing."""
         self.answer_bytes = 0
         self.answer_ended = False
         self.spoke_seconds = began_seconds
@@ -65,10 +65,7 @@ class TrafficCopy:
                 self.body_ended = True
             else:
                 self.body_bytes += len(part)
-                if self.body_bytes <= BODY_BYTES:
-                    self.body.append(part)
-                else:
-                    self.body.clear()
+                self.body = _with(self.body, part) if self.body_bytes <= BODY_BYTES else b""
 
     def sent(self, parts: Iterable[Part]) -> None:
         """Take parts of the answer, which have been sent."""
@@ -84,10 +81,7 @@ class TrafficCopy:
 
     def _sent_bytes(self, part: bytes) -> None:
         self.answer_bytes += len(part)
-        if self.answer_bytes <= ANSWER_BYTES:
-            self.answer.append(part)
-        else:
-            self.answer.clear()
+        self.answer = _with(self.answer, part) if self.answer_bytes <= ANSWER_BYTES else b""
         if self.tail is None:
             self.spoke_seconds = self.timer.now_seconds
             return
@@ -100,7 +94,7 @@ class TrafficCopy:
         """The request's body; None if it did not end, or was too long."""
         if not self.body_ended or self.body_bytes > BODY_BYTES:
             return None
-        return b"".join(self.body)
+        return bytes(self.body)
 
     @property
     def whole_answer(self) -> bytes | None:
@@ -110,7 +104,19 @@ class TrafficCopy:
     @property
     def answer_so_far(self) -> bytes | None:
         """What came of the answer's body; None if that was too long."""
-        return None if self.answer_bytes > ANSWER_BYTES else b"".join(self.answer)
+        return None if self.answer_bytes > ANSWER_BYTES else bytes(self.answer)
+
+
+def _with(kept: bytes | bytearray, part: bytes) -> bytes | bytearray:
+    """Return what was kept and the next part in one piece: a peer may send millions of parts.
+
+    Most send one, which is not copied.
+    """
+    if not kept:
+        return part
+    grown = kept if isinstance(kept, bytearray) else bytearray(kept)
+    grown += part
+    return grown
 
 
 def uncoded(headers: Headers, body: bytes | None, most_bytes: int) -> bytes | None:
