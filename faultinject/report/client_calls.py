@@ -6,7 +6,6 @@ here they are only collected.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Literal
@@ -28,31 +27,30 @@ class Call:
     number: int
     count: int = 0
     """How many attempts there were; of many not all are kept."""
-    _first: list[SeenAttempt] = field(factory=list)
-    _last: deque[SeenAttempt] = field(factory=lambda: deque(maxlen=KEPT_AT_EITHER_END))
+    _kept: list[SeenAttempt] = field(factory=list)
+    """The first, and then the last; one list, for thousands of calls are kept."""
 
     def add(self, attempt: SeenAttempt) -> None:
         """Add an attempt that has ended; they come in the order in which they ended."""
         self.count += 1
-        if len(self._first) < KEPT_AT_EITHER_END:
-            self._first.append(attempt)
-        else:
-            self._last.append(attempt)
+        self._kept.append(attempt)
+        if len(self._kept) > 2 * KEPT_AT_EITHER_END:
+            del self._kept[KEPT_AT_EITHER_END]
 
     @property
     def attempts(self) -> list[SeenAttempt]:
         """The attempts that are kept, in order."""
-        return sorted([*self._first, *self._last], key=lambda each: (each.number, each.began))
+        return sorted(self._kept, key=lambda each: (each.number, each.began))
 
     @property
     def last(self) -> SeenAttempt:
         """The attempt that ended last."""
-        return self._last[-1] if self._last else self._first[-1]
+        return self._kept[-1]
 
     @property
     def kept(self) -> int:
         """How many attempts are kept."""
-        return len(self._first) + len(self._last)
+        return len(self._kept)
 
     @property
     def client(self) -> Client:
