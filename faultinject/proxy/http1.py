@@ -224,11 +224,15 @@ class Http1Session:
     async def _decide_and_perform(
         self, exchange: Exchange, decision: Decision, origin: Origin
     ) -> None:
-        if self._refuses(decision):
-            await exchange.refuse(decision.request.method, _NO_WEBSOCKET)
-            return
+        asks_rules = True
+        if self._wants_websocket(decision):
+            if self.session.runtime.refuses_websockets:
+                await exchange.refuse(decision.request.method, _NO_WEBSOCKET)
+                return
+            asks_rules = not self.session.runtime.fakes_targets
         try:
-            await decision.make()
+            if asks_rules:
+                await decision.make()
         except ClientGoneError as error:
             exchange.error, exchange.departure = str(error), error
         except UpstreamError as error:
@@ -284,11 +288,11 @@ class Http1Session:
         finally:
             self._report(exchange, request, origin, None)
 
-    def _refuses(self, decision: Decision) -> bool:
-        runtime, facts = self.session.runtime, decision.facts
-        if not runtime.refuses_websockets or not asks_for_websocket(decision.request):
+    def _wants_websocket(self, decision: Decision) -> bool:
+        """Return True if a target is asked for a WebSocket."""
+        if not asks_for_websocket(decision.request):
             return False
-        return runtime.target_of(facts.host, facts.port) is not None
+        return self.session.runtime.target_of(decision.facts.host, decision.facts.port) is not None
 
     def _warn_of_upgrade(self, authority: Authority) -> None:
         runtime = self.session.runtime

@@ -56,6 +56,9 @@ class Runtime:
     """Whether a base-URL request may send a target a key of another vendor's form."""
     refuses_websockets: bool = False
     """Whether clients that ask a target for a WebSocket are answered 426."""
+    fakes_targets: bool = False
+    """Whether the fake API answers for targets. It declines every WebSocket, and no rule is asked
+    before: a client that can do without then makes the requests that rules are for."""
     cannot_intercept: str | None = None
     """Why no tunnel can be intercepted; None if they can."""
     draining: bool = False
@@ -174,5 +177,6 @@ def runtime_of(
         relays_targets=relays_targets,
         cannot_intercept=authority.reason if isinstance(authority, NoAuthority) else None,
         refuses_websockets=run.settings.refuse_websocket,
+        fakes_targets=run.settings.fake_upstream and run.upstream is None,
         allows_foreign_keys=run.settings.allow_foreign_keys or run.settings.fake_upstream,
     )

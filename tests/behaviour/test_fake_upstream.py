@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 import trio
@@ -97,7 +97,7 @@ class Run:
 
 
 @asynccontextmanager
-async def running(folder: Path, *, fake: bool = True) -> AsyncIterator[Run]:
+async def running(folder: Path, *, fake: bool = True, **more: Any) -> AsyncIterator[Run]:
     """Run a proxy for which every address is the trap's."""
     run = Run(Trap())
     async with trio.open_nursery() as nursery:
@@ -106,11 +106,11 @@ async def running(folder: Path, *, fake: bool = True) -> AsyncIterator[Run]:
         settings = Settings(
             proxy_port=0,
             target_host=(TargetPattern(TARGET),),
-            error_probability=0.0,
             data_dir=folder,
             fake_upstream=fake,
             connect_to=(ConnectTo(None, None, "127.0.0.1", listener.socket.getsockname()[1]),),
             limits=Limits(silent_tunnel_seconds=0.02),
+            **({"error_probability": 0.0} | more),
         )
         await run.start(settings, nursery)
         yield run
@@ -137,6 +137,18 @@ async def test_plain_requests(tmp_path: Path, target: str) -> None:
             assert answer.json()["content"][0]["text"] == TEXT
         assert (await run.first(ExchangeEnded)).outcome == "forwarded"
         assert run.trap.visitors == 0
+        await client.close()
+
+
+async def test_a_websocket_is_declined_whatever_the_rules_say(tmp_path: Path) -> None:
+    """A client that asks for one first, as Codex does, goes on to the requests that may fail."""
+    upgrade = b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    async with running(tmp_path, error_probability=1.0, status_code=503) as run:
+        client = await run.connect()
+        declined = await client.ask(b"GET /v1/responses HTTP/1.1\r\nHost: x\r\n" + upgrade)
+        assert declined.status == 426
+        assert declined.header(b"x-faultinject") is None
+        assert (await client.ask(post("/v1/responses"))).status == 503
         await client.close()
 
 
