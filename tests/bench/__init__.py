@@ -14,6 +14,8 @@ W1       new connection each time: TCP, CONNECT, full TLS handshake, a POST, an 
 W2       keep-alive: many POSTs on each of 32 tunnels, each answered by an injected 429
 W3       blind tunnel: bytes from an origin that is not a target
 W4       intercepted and passed on: decrypt, forward to a TLS origin, re-encrypt; keep-alive
+long     W2 and W4 with bodies of 200 KB (no peers)
+base     W2 and W4 through the proxy's own URL: no CONNECT, and no TLS of the client's (no peers)
 SSE      what the proxy adds to the time an event takes from the origin to the client
 rules    W4 and W2 with 200 rules that do not match, beside the same without them (no peers)
 harm     SSE with a stream fault that waits for a point which never comes (no peers)

@@ -44,7 +44,11 @@ class Address:
         return f"{self.host}:{self.port}"
 
 
-def headers(authority: str) -> dict[str, str]:
+LONG_BODY = BODY.replace(b"x" * 920, b"x" * 200_000)
+"""About 200 KB, like a prompt with files."""
+
+
+def headers(authority: str, body: bytes = BODY) -> dict[str, str]:
     """The 14 headers of a request, such as an SDK sends."""
     return {
         "Host": authority,
@@ -60,14 +64,14 @@ def headers(authority: str) -> dict[str, str]:
         "X-Stainless-Retry-Count": "0",
         "X-Api-Key": "sk-bench-0000000000000000000000000000",
         "Anthropic-Version": "2023-06-01",
-        "Content-Length": str(len(BODY)),
+        "Content-Length": str(len(body)),
     }
 
 
-def post(authority: str) -> bytes:
+def post(authority: str, body: bytes = BODY) -> bytes:
     """The request of W1, W2 and W4, head and body at once."""
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers(authority).items())
-    return f"POST /v1/messages HTTP/1.1\r\n{lines}\r\n".encode() + BODY
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers(authority, body).items())
+    return f"POST /v1/messages HTTP/1.1\r\n{lines}\r\n".encode() + body
 
 
 class Tunnel:

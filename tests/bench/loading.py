@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from attrs import frozen
 
-from tests.bench.client import Address, Tunnel, WrongAnswerError, post
+from tests.bench.client import BODY, Address, Tunnel, WrongAnswerError, post
 from tests.bench.machine import cpu_seconds
 from tests.bench.running import Running
 
@@ -43,10 +43,16 @@ def on_open_tunnels(proxy: Running, effort: Effort, status: int) -> Measures:
 
 
 @contextlib.contextmanager
-def open_tunnels(proxy: Running, status: int) -> Iterator[list[Callable[[], None]]]:
-    """Tunnels that have each been used once; each step is one more request, with that answer."""
-    address, tls = proxy.target(), proxy.tls()
-    request = post(address.authority)
+def open_tunnels(
+    proxy: Running, status: int, body: bytes = BODY, *, by_base_url: bool = False
+) -> Iterator[list[Callable[[], None]]]:
+    """Tunnels that have each been used once; each step is one more request, with that answer.
+
+    ``by_base_url`` are connections to the proxy itself, as if it were the API.
+    """
+    address = Address(None, "127.0.0.1", proxy.port) if by_base_url else proxy.target()
+    tls = None if by_base_url else proxy.tls()
+    request = post(address.authority, body)
     with contextlib.ExitStack() as stack:
         tunnels = [stack.enter_context(Tunnel(address, tls)) for _ in range(CONNECTIONS)]
         for tunnel in tunnels:

@@ -17,6 +17,8 @@ COMPARED = {
     "W2": ("cpu_us_per_request", "requests_per_second"),
     "W3": ("cpu_us_per_megabyte", "megabytes_per_second"),
     "W4": ("cpu_us_per_request", "requests_per_second"),
+    "long": ("injected_cpu_us", "passed_cpu_us"),
+    "base": ("injected_cpu_us", "passed_cpu_us"),
     "SSE": ("added_us",),
     "rules": (
         *("passed_head_percent", "injected_head_percent"),

@@ -10,6 +10,8 @@ from tests.bench.workloads import WORKLOADS
 
 LABELS = {
     "cpu_us_per_request": "CPU µs / request",
+    "injected_cpu_us": "injected: CPU µs / request",
+    "passed_cpu_us": "passed on: CPU µs / request",
     "cpu_us_per_megabyte": "CPU µs / MB",
     "requests_per_second": "requests / s",
     "megabytes_per_second": "MB / s",

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 from attrs import evolve, frozen
 
-from tests.bench.client import BODY, Tunnel, WrongAnswerError, headers, post
+from tests.bench.client import BODY, LONG_BODY, Tunnel, WrongAnswerError, headers, post
 from tests.bench.contestants import Mode
 from tests.bench.loading import (
     CONNECTIONS,
@@ -24,6 +24,7 @@ from tests.bench.loading import (
     load,
     median_delay_us,
     on_open_tunnels,
+    open_tunnels,
 )
 from tests.bench.machine import cpu_seconds, resident_bytes
 from tests.bench.rules import RULES_BESIDE, stream_with_fault_waiting, with_rules
@@ -66,6 +67,27 @@ def keep_alive(proxy: Running, effort: Effort) -> Measures:
 def passed_on(proxy: Running, effort: Effort) -> Measures:
     """W4: the same, answered by the origin."""
     return on_open_tunnels(proxy, effort, 200)
+
+
+def long_bodies(proxy: Running, effort: Effort) -> Measures:
+    """Requests with 200 KB of body on open tunnels, answered by the proxy and by the origin."""
+    return _both_ways(proxy, effort, LONG_BODY)
+
+
+def base_url(proxy: Running, effort: Effort) -> Measures:
+    """Requests to the proxy as if it were the API, answered by it and by the origin."""
+    return _both_ways(proxy, effort, BODY, by_base_url=True)
+
+
+def _both_ways(
+    proxy: Running, effort: Effort, body: bytes, *, by_base_url: bool = False
+) -> Measures:
+    measures = {}
+    for name, run, status in (("injected", proxy.beside["inject"], 429), ("passed", proxy, 200)):
+        with open_tunnels(run, status, body, by_base_url=by_base_url) as steps:
+            done = load(run, steps, effort.seconds)
+        measures[f"{name}_cpu_us"] = done["cpu_us_per_request"]
+    return measures
 
 
 def blind_tunnels(proxy: Running, effort: Effort) -> Measures:
@@ -163,6 +185,8 @@ WORKLOADS: dict[str, Workload] = {
     "requests": Workload("POST by requests, new connection", "inject", library_posts),
     "W3": Workload("blind tunnel", "blind", blind_tunnels),
     "W4": Workload("intercepted, passed on, keep-alive", "pass", passed_on),
+    "long": Workload("200 KB bodies, keep-alive", "pass", long_bodies, beside=("inject",)),
+    "base": Workload("base URL, keep-alive", "pass", base_url, beside=("inject",)),
     "SSE": Workload("event stream, passed on", "pass", event_stream),
     "rules": Workload("200 rules, none matches", "pass", with_rules, beside=RULES_BESIDE),
     "harm": Workload("stream fault waiting", "pass", stream_with_fault_waiting, beside=("harm",)),
