@@ -53,8 +53,10 @@ def failure_kind(provider: Provider, head: ResponseHead, document: Any) -> Failu
 
 
 def _is_about_money(status: int, document: Any) -> bool:
+    if document is None or status == 402:
+        return status == 402
     said = " ".join(_error_texts(document)).lower()
-    return status == 402 or any(word in said for word in _PAY_WORDS)
+    return any(word in said for word in _PAY_WORDS)
 
 
 def _error_texts(document: Any) -> list[str]:

@@ -28,17 +28,29 @@ class ExchangeEnd:
     """Whether the client was sent a whole response."""
 
 
-def ended(end: ExchangeEnd, host: str, path: str, now_seconds: float) -> Ended:
-    """Return how an attempt ended, for rules that count them. ``now_seconds`` is the run's time.
+def ended(
+    end: ExchangeEnd, host: str, path: str, now_seconds: float, head_seconds: float | None = None
+) -> Ended:
+    """Return how an attempt ended, for rules that count them. Times are the run's.
+
+    ``head_seconds`` is when the response's head had been sent, if that is known.
 
     A rule made it fail if it answered in the API's place, harmed the response, or took so long
     that the client left. The API made it fail if its response never came, broke off, or shows that
     a retry may help. A client that left for any other reason had no failure.
     """
-    head = end.head
-    wait = 0.0 if head is None else asked_wait_seconds(head, time.time())
+    if not _failed(end, host, path):
+        return Ended(now_seconds)
     worth = _is_worth_repeating(end, provider_for(host, path))
-    return Ended(now_seconds, _failed(end, host, path), worth, wait)
+    wait = 0.0 if end.head is None else asked_wait_seconds(end.head, time.time())
+    known = head_seconds if end.answered else None
+    return Ended(
+        now_seconds,
+        failed=True,
+        is_worth_repeating=worth,
+        asked_wait_seconds=wait,
+        known_seconds=known,
+    )
 
 
 def _is_worth_repeating(end: ExchangeEnd, provider: Provider) -> bool:

@@ -11,8 +11,6 @@ import json
 import time
 from typing import Any
 
-from attrs import evolve
-
 from faultinject.http.h1.connection import ClientConnection
 from faultinject.observed import Observed
 from faultinject.providers.retries import asked_wait, should_retry
@@ -26,7 +24,7 @@ from faultinject.proxy.session import Session
 from faultinject.proxy.traffic_copy import ANSWER_BYTES, BODY_BYTES, TrafficCopy, uncoded
 from faultinject.rules.attempts import Attempt, Attempts
 from faultinject.rules.facts import Facts
-from faultinject.rules.identity import identity_of
+from faultinject.rules.identity import Identity
 
 NO_USAGE = Usage(None, None)
 LONGEST_STREAM = 256 * 1024
@@ -46,7 +44,10 @@ def observer_of(session: Session, client: ClientConnection, facts: Facts) -> Obs
 class Observer:
     """Observes one exchange."""
 
-    __slots__ = ("_alone", "_attempt", "_head", "_said", "copy", "facts", "session")
+    __slots__ = (
+        "_alone", "_attempt", "_body_digest", "_has_ended", "_head", "_said",
+        "copy", "facts", "session",
+    )  # fmt: skip
 
     def __init__(self, session: Session, facts: Facts) -> None:
         self.session = session
@@ -54,6 +55,8 @@ class Observer:
         self.copy = TrafficCopy(session.runtime, facts.began_seconds or 0.0)
         self._head: HeadSaid | None = None
         self._said: Said | None = None
+        self._body_digest: str | None = None
+        self._has_ended = False
         self._attempt: Attempt | None = None
         self._alone: int | None = None
         """The number of the call, if it was answered at once and nothing in the run failed lately:
@@ -71,42 +74,48 @@ class Observer:
 
         ``counted`` is the attempt that it is, if a rule counts attempts.
         """
-        if self._alone is not None:
+        if self._has_ended:
             return
-        runtime = self.session.runtime
-        if self._attempt is None:
-            if counted is None and is_good(end) and self._is_alone(runtime.counters.attempts):
-                self._alone = runtime.counters.attempts.begin_alone()
-                return
-            self._attempt = counted or self._begun()
+        self._has_ended = True
+        runtime, facts = self.session.runtime, self.facts
+        attempts = runtime.counters.attempts
+        if counted is None and is_good(end) and self._is_alone(attempts):
+            self._alone = attempts.begin_alone()
+            return
+        self._attempt = counted or self._begun(attempts)
         if self._attempt is not None:
-            note = ended(end, self.facts.host, self.facts.path, runtime.now_seconds)
-            told = self.copy.head_seconds if end.answered and note.failed else None
-            self._attempt.end(evolve(note, known_seconds=told))
+            now_seconds, head_seconds = runtime.now_seconds, self.copy.head_seconds
+            self._attempt.end(ended(end, facts.host, facts.path, now_seconds, head_seconds))
 
     def _is_alone(self, attempts: Attempts) -> bool:
         """Return True if a request that was answered follows no failure."""
         head, tail = self.head, self.copy.tail
-        if head.retry_count or head.is_of_invocation:
+        if head.retry_count or head.invocation:
             return False
         quiet = attempts.is_quiet(self.copy.began_seconds)
         return quiet and (tail is None or not is_error_event(tail.last))
 
-    def _begun(self) -> Attempt | None:
+    def _begun(self, attempts: Attempts) -> Attempt | None:
         """Return which attempt it is, for which no rule asked. It may be late: times are given."""
-        attempts = self.session.runtime.counters.attempts
-        identity = identity_of(self.facts, attempts.key, self._what_it_says().content)
+        head, content = self.head, self._what_it_says().content
+        identity = Identity(content, head.invocation, head.client, head.retry_count)
         return attempts.begin(identity, self.copy.began_seconds)
 
     def _what_it_says(self) -> Said:
         if self._said is None:
-            facts, copy = self.facts, self.copy
-            body = copy.whole_body
+            facts = self.facts
             if facts.body is None:
-                facts.body = uncoded(facts.head.headers, body, BODY_BYTES)
+                facts.body = uncoded(facts.head.headers, self.copy.whole_body, BODY_BYTES)
             digests = self.session.runtime.digests
-            self._said = digests.said(facts, body) if facts.body is not None else NOTHING_SAID
+            known = facts.body is not None
+            self._said = digests.said(facts, self.head, self._body()) if known else NOTHING_SAID
         return self._said
+
+    def _body(self) -> str | None:
+        """Return the digest of the body; None if that is not known."""
+        if self._body_digest is None and (body := self.copy.whole_body) is not None:
+            self._body_digest = self.session.runtime.digests.body(self.head, body)
+        return self._body_digest
 
     def observed(self, exchange: Exchange) -> Observed:
         """Return what was seen of the exchange, which is over."""
@@ -114,10 +123,10 @@ class Observer:
 
     def _plainly(self, call: int) -> Observed:
         copy, head = self.copy, self.head
-        body, began = copy.whole_body, copy.began_seconds
+        began = copy.began_seconds
         model: str | None = head.model
         stream: bool | None = head.streams
-        if model is None and body:
+        if model is None and (body := copy.whole_body):
             model, stream = peeked(body) or (None, None)
         return Observed(
             began_seconds=round(began, 3),
@@ -133,13 +142,13 @@ class Observer:
             timeout_seconds=head.timeout_seconds,
             idempotency_key=head.idempotency_key,
             credential=head.credential,
-            body=None if body is None else self.session.runtime.digests.body(head, body),
+            body=self._body(),
         )
 
     def _closely(self, exchange: Exchange) -> Observed:
         session, facts, copy, attempt = self.session, self.facts, self.copy, self._attempt
         asked, said = self.head, self._what_it_says()
-        head, body, answer = copy.head, copy.whole_body, _answer_of(copy)
+        head, answer = copy.head, _answer_of(copy)
         stopped = session.runtime.draining or not session.timeout.expired
         how = taken(exchange, stopped=stopped)
         failed = failure_of(exchange, copy, facts.provider, facts.path, answer, how)
@@ -171,7 +180,7 @@ class Observer:
             output_tokens=usage.output_tokens,
             credential=asked.credential,
             request=said.content,
-            body=None if body is None else session.runtime.digests.body(asked, body),
+            body=self._body(),
             system=said.system,
             prefix=said.prefix,
             message_count=said.message_count,

@@ -16,7 +16,7 @@ from faultinject.matchers import MISSING
 from faultinject.observed import MESSAGES, Message, ToolResult
 from faultinject.providers.dialogue import CalledTool, Turn, turns_of
 from faultinject.rules.facts import Facts
-from faultinject.rules.identity import INVOCATION_ID, canonical, content_of, credential_of, digest
+from faultinject.rules.identity import canonical, content_of, credential_of, digest, identity_of
 
 REMEMBERED = 64
 """So many bodies are remembered."""
@@ -69,8 +69,9 @@ class HeadSaid:
     read_timeout_seconds: float | None
     timeout_seconds: float | None
     idempotency_key: bool
-    is_of_invocation: bool
-    """Whether the client has numbered the call (AWS)."""
+    invocation: str
+    """See `faultinject.rules.identity.Identity`, as for ``client``."""
+    client: str
 
 
 @define(eq=False)
@@ -100,6 +101,7 @@ class RequestDigests:
 
     def _head(self, facts: Facts) -> HeadSaid:
         head, headers = facts.head, facts.headers
+        identity = identity_of(facts, self.key, "")
         path, _, parameters = head.target.partition(b"?")
         asked = facts.provider.api_request(
             facts.path, MISSING, facts.host, parameters.decode("ascii", "backslashreplace")
@@ -118,7 +120,8 @@ class RequestDigests:
             _stated(facts, b"x-stainless-read-timeout"),
             _stated(facts, b"x-stainless-timeout"),
             not _IDEMPOTENCY.isdisjoint(headers),
-            INVOCATION_ID in headers,
+            identity.invocation,
+            identity.client,
         )
 
     def body(self, said: HeadSaid, body: bytes) -> str:
@@ -127,12 +130,11 @@ class RequestDigests:
         made.update(body)
         return made.hexdigest()
 
-    def said(self, facts: Facts, body: bytes | None) -> Said:
-        """Return what a request says; ``body`` is its body as it was sent, if that is known."""
+    def said(self, facts: Facts, head: HeadSaid, body: str | None) -> Said:
+        """Return what a request says; ``body`` is its body's digest, if that is known."""
         if body is None:
             return self._said(facts)
-        head = self.head(facts)
-        key = (self.body(head, body), head.credential)
+        key = (body, head.credential)
         found = self._remembered.get(key)
         if found is None:
             found = self._remembered[key] = self._said(facts)
