@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +12,10 @@ import trio
 from attrs import frozen
 
 from faultinject.plugin.tunnels import Tunnels
-from faultinject.proxy.upstream.dial import Dialer
-from tests.plugin.test_duplex import fault, trusting_dialer
 from tests.support import reply_world
 from tests.support.bench import TARGET, Bench, get, post, trusting_context
 from tests.support.cancelling import cancelled_at
+from tests.support.fault_world import orderly
 from tests.support.peer import Cut, Peer
 
 GIVEN_UP_SECONDS = 1000.0
@@ -41,14 +39,14 @@ class Hosted:
 
 
 @asynccontextmanager
-async def behind_duplex(folder: Path, dialer: Dialer) -> AsyncIterator[Hosted]:
+async def behind_duplex() -> AsyncIterator[Hosted]:
     """A tunnel of Fault itself."""
-    async with fault(folder, dialer=dialer) as here, here.tunnel() as host:
+    async with orderly() as here, here.tunnel() as host:
         yield Hosted(here.bench, here.tunnels, host.client, lambda: bool(host._in_flight))
 
 
 @asynccontextmanager
-async def behind_reply(_folder: Path, _dialer: Dialer) -> AsyncIterator[Hosted]:
+async def behind_reply() -> AsyncIterator[Hosted]:
     """A tunnel of a host that gives the answer to a chunk back to its sender."""
     async with reply_world.world() as here:
         host = here.open()
@@ -66,19 +64,17 @@ async def use(client: trio.abc.Stream) -> None:
 
 @pytest.mark.parametrize("behind", [behind_duplex, behind_reply], ids=["duplex", "reply"])
 async def test_cancellation_anywhere_leaves_nothing_behind(
-    behind: Callable[[Path, Dialer], AbstractAsyncContextManager[Hosted]],
-    tmp_path: Path,
+    behind: Callable[[], AbstractAsyncContextManager[Hosted]],
     autojump_clock: trio.abc.Clock,
 ) -> None:
     """Cancelled at its n-th step, for every n: no tunnel is left, and no call without an answer.
 
     What else must hold is asserted when the host and the bench are left.
     """
-    dialer = await trusting_dialer(tmp_path)
     step, done = 0, False
     while not done:
         step += 1
-        async with behind(tmp_path, dialer) as here:
+        async with behind() as here:
             here.bench.rules({"when": {"first": 1}, "fault": {"respond": 529}})
             with cancelled_at(step, here.cancel) as cancelling:
                 try:

@@ -2,80 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
-
 import pytest
 import trio
 import trio.testing
-from attrs import define, evolve
+from attrs import evolve
 
-from faultinject.events import ExchangeEnded, SessionEnded, SessionFailed, Warned
-from faultinject.plugin.duplex.duplex_tunnel import duplex_tunnels
+from faultinject.events import ExchangeEnded, SessionEnded, Warned
 from faultinject.plugin.interface import Close, Direction, Side
-from faultinject.plugin.tunnels import FLUSH_SECONDS, Tunnels
-from faultinject.proxy.upstream.dial import Dialer
 from faultinject.settings import PluginSettings
-from tests.support.bench import TARGET, Bench, authority, get, open_bench, post, trusting_context
-from tests.support.fault_host import FaultTunnel
-from tests.support.fault_world import answers_all, serve_upstream
+from tests.support.bench import TARGET, get, post, trusting_context
+from tests.support.fault_world import DEFAULTS, Fault, orderly
 from tests.support.peer import Peer
 
-DEFAULTS = PluginSettings(seed=1)
 
-
-@define
-class Fault:
-    """A host with as many tunnels as one likes."""
-
-    bench: Bench
-    tunnels: Tunnels[Any]
-    _ids: Any
-
-    @asynccontextmanager
-    async def tunnel(self, script: Any = answers_all) -> AsyncIterator[FaultTunnel]:
-        """Open one, to an upstream that follows a script."""
-        host = FaultTunnel(self.tunnels, tunnel_id=f"{next(self._ids):08}-0000")
-        async with host.running(), trio.open_nursery() as nursery:
-            nursery.start_soon(serve_upstream, host, script, None)
-            yield host
-            nursery.cancel_scope.cancel()
-
-
-async def trusting_dialer(folder: Path) -> Dialer:
-    """Return what shakes hands with the upstreams."""
-    certificate = folder / "upstream.pem"
-    certificate.write_bytes(authority().certificate_pem)
-    dialer = Dialer((), certificate, False, 20, lambda _socket: False)
-    await dialer._make_context()  # in a thread, while a clock that jumps would run on
-    return dialer
-
-
-@asynccontextmanager
-async def fault(
-    folder: Path,
-    probability: float = 0.0,
-    settings: PluginSettings = DEFAULTS,
-    dialer: Dialer | None = None,
-) -> AsyncIterator[Fault]:
-    """Open the host; afterwards nothing may be left, and no session may have failed."""
-    async with open_bench(probability=probability) as bench:
-        bench.runtime.dialer = dialer or await trusting_dialer(folder)
-        tunnels = duplex_tunnels(bench.nursery, bench.runtime, settings)
-        yield Fault(bench, tunnels, itertools.count(1))
-        await tunnels.drain()
-        assert not tunnels._sessions
-        await trio.sleep(FLUSH_SECONDS + 1)
-        assert not tunnels._open
-        assert not bench.of(SessionFailed)
-
-
-async def test_hundreds_of_tunnels(
-    tmp_path: Path, uncollected: None, autojump_clock: trio.abc.Clock
-) -> None:
+async def test_hundreds_of_tunnels(uncollected: None, autojump_clock: trio.abc.Clock) -> None:
     """Mixed requests in each of them, all at once."""
     statuses: list[int] = []
 
@@ -89,7 +29,7 @@ async def test_hundreds_of_tunnels(
             await peer.close()
 
     context = trusting_context(alpn=["http/1.1"])
-    async with fault(tmp_path, 0.5) as here:
+    async with orderly(probability=0.5) as here:
         async with trio.open_nursery() as nursery:
             for _ in range(200):
                 nursery.start_soon(client, here)
@@ -103,7 +43,7 @@ async def test_hundreds_of_tunnels(
         assert "tunnel 00000001" in clients
 
 
-async def test_draining(tmp_path: Path, autojump_clock: trio.abc.Clock) -> None:
+async def test_draining(autojump_clock: trio.abc.Clock) -> None:
     """An idle tunnel ends, an exchange in hand is finished, and none is begun."""
     asked, may_answer = trio.Event(), trio.Event()
 
@@ -114,7 +54,7 @@ async def test_draining(tmp_path: Path, autojump_clock: trio.abc.Clock) -> None:
         await upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         await upstream.end()
 
-    async with fault(tmp_path) as here, here.tunnel() as idle, here.tunnel(waits) as busy:
+    async with orderly() as here, here.tunnel() as idle, here.tunnel(waits) as busy:
         peers = [Peer(host.client) for host in (idle, busy)]
         for peer in peers:
             await peer.start_tls(trusting_context(), TARGET)
@@ -135,9 +75,9 @@ async def test_draining(tmp_path: Path, autojump_clock: trio.abc.Clock) -> None:
         assert len(here.bench.of(SessionEnded)) == 2
 
 
-async def test_a_broken_scheme_is_told(tmp_path: Path, autojump_clock: trio.abc.Clock) -> None:
+async def test_a_broken_scheme_is_told(autojump_clock: trio.abc.Clock) -> None:
     """With the tunnel, and what mends it."""
-    async with fault(tmp_path) as here, here.tunnel() as host:
+    async with orderly() as here, here.tunnel() as host:
         peer = Peer(host.client)
         await peer.start_tls(trusting_context(), TARGET)
         answer = await here.tunnels.process_tunnel_data(
@@ -150,7 +90,7 @@ async def test_a_broken_scheme_is_told(tmp_path: Path, autojump_clock: trio.abc.
         assert "both of its ports must be registered" in warned.message
 
 
-async def test_a_carrier_of_the_users(tmp_path: Path, autojump_clock: trio.abc.Clock) -> None:
+async def test_a_carrier_of_the_users(autojump_clock: trio.abc.Clock) -> None:
     """With its headers."""
     seen: list[bytes] = []
 
@@ -161,7 +101,10 @@ async def test_a_carrier_of_the_users(tmp_path: Path, autojump_clock: trio.abc.C
 
     carrier = evolve(DEFAULTS.carrier, method=b"GET", target=b"/health")
     settings = PluginSettings(carrier=carrier, carrier_header=(("X-A", "b"),))
-    async with fault(tmp_path, 1.0, settings) as here, here.tunnel(remembers) as host:
+    async with (
+        orderly(probability=1.0, settings=settings) as here,
+        here.tunnel(remembers) as host,
+    ):
         peer = Peer(host.client)
         await peer.start_tls(trusting_context(), TARGET)
         assert (await peer.ask(get("/"))).status == 429
@@ -170,7 +113,7 @@ async def test_a_carrier_of_the_users(tmp_path: Path, autojump_clock: trio.abc.C
 
 @pytest.mark.parametrize("end", ["client", "upstream"])
 async def test_after_its_end_a_tunnel_is_forgotten(
-    end: str, tmp_path: Path, autojump_clock: trio.abc.Clock
+    end: str, autojump_clock: trio.abc.Clock
 ) -> None:
     """Whichever side says good-bye."""
 
@@ -180,7 +123,7 @@ async def test_after_its_end_a_tunnel_is_forgotten(
         if end == "client":
             await upstream.end()
 
-    async with fault(tmp_path) as here, here.tunnel(once) as host:
+    async with orderly() as here, here.tunnel(once) as host:
         peer = Peer(host.client)
         await peer.start_tls(trusting_context(), TARGET)
         assert (await peer.ask(get("/"))).body == b"ok"

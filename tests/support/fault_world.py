@@ -5,40 +5,94 @@ TLS is real on both sides.
 
 from __future__ import annotations
 
+import itertools
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from functools import cache
-from typing import Any
+from functools import cache, cached_property
+from typing import Any, cast
 
 import trio
-from attrs import define
+from attrs import define, frozen
 
 from faultinject.errors import UpstreamError
 from faultinject.events import SessionFailed
-from faultinject.plugin.duplex.duplex_tunnel import DuplexTunnel
+from faultinject.plugin.duplex.duplex_tunnel import duplex_tunnels
 from faultinject.plugin.duplex.lane_stream import LanePair
-from faultinject.plugin.duplex.tunnel_lease import TunnelLease
-from faultinject.proxy.session import Session
-from faultinject.proxy.upstream.dial import Origin
-from faultinject.settings import Limits
+from faultinject.plugin.tunnels import FLUSH_SECONDS, Tunnels
+from faultinject.proxy.upstream.dial import Dialer, Origin
+from faultinject.settings import Limits, PluginSettings
 from faultinject.tls.leaf_cache import LeafCache
 from faultinject.tls.stream import TlsStream
 from tests.support.bench import TARGET, Bench, authority, ok, open_bench, trusting_context
 from tests.support.fault_host import FaultTunnel
-from tests.support.fault_plugins import OneTunnel
 from tests.support.peer import Cut, Peer
 
+DEFAULTS = PluginSettings(seed=1)
 
-async def start_tls(stream: trio.abc.Stream, origin: Origin) -> trio.abc.Stream:
-    """Shake hands with an upstream as the dialler does."""
-    context = trusting_context(alpn=["http/1.1"])
-    tls = TlsStream(stream, context, server_side=False, server_hostname=origin.authority.host)
-    try:
-        await tls.do_handshake()
-    except trio.BrokenResourceError as error:
-        raise UpstreamError("tls", str(error)) from error
-    return tls
+
+class HandshakesOnly:
+    """Shakes hands with upstreams as the dialler does; it is the host that connects."""
+
+    async def start_tls(self, stream: trio.abc.Stream, origin: Origin) -> trio.abc.Stream:
+        """Stand for `Dialer.start_tls`."""
+        context = trusting_context(alpn=["http/1.1"])
+        tls = TlsStream(stream, context, server_side=False, server_hostname=origin.authority.host)
+        try:
+            await tls.do_handshake()
+        except trio.BrokenResourceError as error:
+            raise UpstreamError("tls", str(error)) from error
+        return tls
+
+
+@frozen
+class Fault:
+    """A host with as many tunnels as one likes."""
+
+    bench: Bench
+    tunnels: Tunnels[LanePair]
+    _ids: Iterator[int]
+
+    @asynccontextmanager
+    async def tunnel(
+        self,
+        script: Any = None,
+        *,
+        version: ssl.TLSVersion | None = None,
+        raw: bool = False,
+        plain_upstream: bool = False,
+    ) -> AsyncIterator[FaultTunnel]:
+        """Open one, to an upstream that follows a script in TLS, or to one that the test plays."""
+        host = FaultTunnel(self.tunnels, tunnel_id=f"{next(self._ids):08}-0000", raw=raw)
+        async with host.running(), trio.open_nursery() as nursery:
+            if not plain_upstream:
+                nursery.start_soon(serve_upstream, host, script or answers_all, version)
+            yield host
+            nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def fault(
+    probability: float = 0.0, settings: PluginSettings = DEFAULTS, limits: Limits | None = None
+) -> AsyncIterator[Fault]:
+    """Open the host; no session may fail."""
+    async with open_bench(probability=probability, limits=limits) as bench:
+        bench.runtime.dialer = cast("Dialer", HandshakesOnly())
+        tunnels = duplex_tunnels(bench.nursery, bench.runtime, settings)
+        yield Fault(bench, tunnels, itertools.count(1))
+        await tunnels.end()
+        assert not bench.of(SessionFailed)
+
+
+@asynccontextmanager
+async def orderly(**options: Any) -> AsyncIterator[Fault]:
+    """Open the host, and end in an orderly way: then nothing may be left."""
+    async with fault(**options) as here:
+        yield here
+        await here.tunnels.drain()
+        assert not here.tunnels._sessions
+        await trio.sleep(FLUSH_SECONDS + 1)
+        assert not here.tunnels._open
 
 
 @define
@@ -47,7 +101,12 @@ class World:
 
     bench: Bench
     host: FaultTunnel
-    pair: LanePair
+    _tunnels: Tunnels[LanePair]
+
+    @cached_property
+    def pair(self) -> LanePair:
+        """The lanes of the tunnel, which has begun."""
+        return self._tunnels._open[self.host.tunnel_id]
 
     async def tls(self, **options: Any) -> Peer:
         """Return a client that has shaken hands."""
@@ -90,26 +149,8 @@ async def answers_all(upstream: Peer) -> None:
 
 @asynccontextmanager
 async def world(
-    *,
-    probability: float = 0.0,
-    script: Any = answers_all,
-    version: ssl.TLSVersion | None = None,
-    raw: bool = False,
-    plain_upstream: bool = False,
-    limits: Limits | None = None,
+    *, probability: float = 0.0, limits: Limits | None = None, **tunnel: Any
 ) -> AsyncIterator[World]:
-    """Run a tunnel whose session is the plugin's."""
-    async with open_bench(probability=probability, limits=limits) as bench:
-        plugin = OneTunnel()
-        host = FaultTunnel(plugin, raw=raw)
-        lease = TunnelLease(plugin.pair, bench.nursery)
-        idle_seconds = bench.runtime.limits.idle_tunnel_seconds
-        session = Session(bench.runtime, 1, "fault", lease=lease, idle_seconds=idle_seconds)
-        tunnel = DuplexTunnel(plugin.pair, start_tls)
-        async with host.running(), trio.open_nursery() as nursery:
-            nursery.start_soon(tunnel.run, session)
-            if not plain_upstream:
-                nursery.start_soon(serve_upstream, host, script, version)
-            yield World(bench, host, plugin.pair)
-            nursery.cancel_scope.cancel()
-        assert not bench.of(SessionFailed)
+    """Open the host with one tunnel; see `Fault.tunnel`."""
+    async with fault(probability, limits=limits) as here, here.tunnel(**tunnel) as host:
+        yield World(here.bench, host, here.tunnels)
