@@ -178,6 +178,7 @@ SHAPE = Shape(
     minimal_response=_minimal_response,
     streams=_STREAMS,
     usage=lambda _: None,
+    ends_early=False,
 )
 """Any form. Streams are recognised by their media type."""
 

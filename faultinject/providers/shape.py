@@ -207,6 +207,9 @@ class Shape:
     stream_for: Callable[[ApiRequest], int] = field(default=lambda _: 0, repr=False)
     """Which of `streams` a request asks for."""
 
+    ends_early: bool = True
+    """Whether it is known how a message ends at the limit of tokens."""
+
     @property
     def stream(self) -> StreamShape:
         """The usual stream."""

@@ -19,7 +19,7 @@ from faultinject.proxy.startup import Run
 from faultinject.proxy.upstream.dial import Dialer
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.proxy.upstream.pool import Dial, PoolLease
-from faultinject.rules import Candidates, Counters, Plan, RuleSet, decide
+from faultinject.rules import Candidates, Counters, Plan, Rule, RuleSet, decide
 from faultinject.rules.facts import Facts
 from faultinject.settings import Limits, Settings
 from faultinject.tls.certificate_authority import NoAuthority
@@ -96,7 +96,12 @@ class Runtime:
             now_seconds=self.now_seconds,
             stage=stage,
             candidates=candidates,
+            on_unfit=self._warn_of_unfit,
         )
+
+    def _warn_of_unfit(self, rule: Rule, why: str) -> None:
+        """Warn of a rule that does nothing for an API that it meets."""
+        self.warn_once(f"the rule {rule.id} does nothing there, and its requests pass: {why}")
 
     @property
     def now_seconds(self) -> float:

@@ -18,6 +18,7 @@ from faultinject.faults.breaks import How, break_words
 from faultinject.faults.build import ResponseInfo, build_faults
 from faultinject.faults.delay import Delay, Fixed
 from faultinject.faults.fault import Fault
+from faultinject.faults.fit import why_unfit
 from faultinject.faults.place import Stage
 from faultinject.faults.render import render_proxy_reply, render_reply
 from faultinject.faults.respond import Respond
@@ -67,6 +68,8 @@ def shown(rule: Rule, provider: Provider) -> Iterator[Shown]:
 def _shown(rule: Rule, fault: Fault, provider: Provider, example: Example) -> Shown | None:
     within = bool(fault.stream) or (fault.breaks is not None and fault.breaks.point is not None)
     stream = within and rule.match.stream is not False
+    if why_unfit(fault, provider, provider.shape_of(example.path)) is not None:
+        return None
     wrong_kind = example.streamed is not None and example.streamed is not stream
     if wrong_kind or not _fits(rule.match, provider, example.path):
         return None
@@ -79,8 +82,10 @@ def _shown(rule: Rule, fault: Fault, provider: Provider, example: Example) -> Sh
 
 
 def _fits(match: Match, provider: Provider, path: str) -> bool:
-    return (match.providers is None or provider.name in match.providers) and (
-        match.path is None or match.path.holds(path)
+    return (
+        (match.providers is None or provider.name in match.providers)
+        and (match.shapes is None or provider.shape_of(path).name in match.shapes)
+        and (match.path is None or match.path.holds(path))
     )
 
 

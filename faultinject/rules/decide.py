@@ -11,6 +11,7 @@ from attrs import evolve, field, frozen
 from faultinject.faults.breaks import Break
 from faultinject.faults.delay import Before
 from faultinject.faults.fault import Fault
+from faultinject.faults.fit import why_unfit
 from faultinject.faults.place import Stage
 from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.faults.stream import StreamFault
@@ -20,7 +21,7 @@ from faultinject.rules.draws import Draws
 from faultinject.rules.facts import Facts
 from faultinject.rules.identity import identity_of
 from faultinject.rules.index import Candidates, RuleSet
-from faultinject.rules.model import Rule
+from faultinject.rules.model import Rule, Weighted
 
 Upstream = Literal["asked", "skipped", "answered"]
 
@@ -92,13 +93,15 @@ def decide(
     now_seconds: float = 0.0,
     stage: Stage = Stage.ANSWER,
     candidates: Candidates | None = None,
+    on_unfit: Callable[[Rule, str], None] = lambda _rule, _why: None,
 ) -> Plan:
     """Return the plan of the first rule that fires; each rule that is reached is counted.
 
     ``now_seconds`` is the time since the start of the run. Call this once at each stage of a
     request that `RuleSet.has`, until a rule has fired. Pass ``candidates`` if `RuleSet.candidates`
     was called already; if they need the body, put it into the facts first. Call `Plan.end` when
-    the exchange is over.
+    the exchange is over. ``on_unfit`` is called with a rule that would be next but means nothing
+    for the request's API, and why; it is not counted, and the next rule is tried.
     """
     if candidates is None:
         candidates = rule_set.candidates(stage, facts)
@@ -106,10 +109,21 @@ def decide(
     if attempt is not None:
         facts = facts.counted(attempt.number, attempt.call)
     for rule in candidates.matching(facts):
+        if rule.depends_on_api and (unfit := _why_unfit(rule, facts)) is not None:
+            on_unfit(rule, unfit)
+            continue
         plan = _try_rule(rule_set, counters, rule, facts, now_seconds)
         if plan is not None:
             return plan if attempt is None else evolve(plan, attempt=attempt)
     return PASS if attempt is None else Plan(source=None, attempt=attempt)
+
+
+def _why_unfit(rule: Rule, facts: Facts) -> str | None:
+    """Return why none of a rule's faults means anything for a request's API; None if one does."""
+    shape = facts.provider.shape_of(facts.path)
+    if rule.fitting(facts.provider, shape):
+        return None
+    return why_unfit(rule.faults[0].fault, facts.provider, shape)
 
 
 def _attempt(counters: Counters, facts: Facts, now_seconds: float) -> Attempt | None:
@@ -139,7 +153,7 @@ def _try_rule(
     tally.fired += 1
     if when.per is not None:
         counters.tally(rule.id).fired += 1  # of all groups
-    return _plan(rule, draws, _slot(rule, tally), marked=rule_set.marker)
+    return _plan(rule, facts, draws, _slot(rule, tally), marked=rule_set.marker)
 
 
 def _slot(rule: Rule, tally: Tally) -> Slot | None:
@@ -147,8 +161,8 @@ def _slot(rule: Rule, tally: Tally) -> Slot | None:
     return Slot(tally) if limit is not None and limit.at_a_time is not None else None
 
 
-def _plan(rule: Rule, draws: Draws, slot: Slot | None, *, marked: bool) -> Plan:
-    fault = _choose(rule, draws)
+def _plan(rule: Rule, facts: Facts, draws: Draws, slot: Slot | None, *, marked: bool) -> Plan:
+    fault = _choose(_choices(rule, facts), draws)
     return Plan(
         rule.response,
         rule.id,
@@ -163,14 +177,20 @@ def _plan(rule: Rule, draws: Draws, slot: Slot | None, *, marked: bool) -> Plan:
     )
 
 
-def _choose(rule: Rule, draws: Draws) -> Fault:
-    if len(rule.faults) == 1:
-        return rule.faults[0].fault
-    sums = list(accumulate(choice.weight for choice in rule.faults))
+def _choices(rule: Rule, facts: Facts) -> tuple[Weighted, ...]:
+    if not rule.depends_on_api or len(rule.faults) == 1:
+        return rule.faults
+    return rule.fitting(facts.provider, facts.provider.shape_of(facts.path))
+
+
+def _choose(choices: tuple[Weighted, ...], draws: Draws) -> Fault:
+    if len(choices) == 1:
+        return choices[0].fault
+    sums = list(accumulate(choice.weight for choice in choices))
     number = draws.uniform() * sums[-1]
     return next(
-        (choice.fault for choice, sum_ in zip(rule.faults, sums, strict=True) if number < sum_),
-        rule.faults[-1].fault,  # for rounding
+        (choice.fault for choice, sum_ in zip(choices, sums, strict=True) if number < sum_),
+        choices[-1].fault,  # for rounding
     )
 
 

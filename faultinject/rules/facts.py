@@ -232,14 +232,29 @@ def _parsed(body: bytes) -> Any:
 def tools_in(document: Any) -> tuple[str, ...]:
     """Return the names of the tools that a body offers; one without a name goes by its type."""
     tools = document.get("tools") if isinstance(document, dict) else None
-    return tuple(_tool_name(tool) for tool in tools) if isinstance(tools, list) else ()
+    if tools is None and isinstance(document, dict):  # Amazon's Converse
+        config = document.get("toolConfig")
+        tools = config.get("tools") if isinstance(config, dict) else None
+    if not isinstance(tools, list):
+        return ()
+    return tuple(name for tool in tools for name in _tool_names(tool))
+
+
+def _tool_names(tool: Any) -> list[str]:
+    """Return the names in one entry: Gemini declares several functions in each."""
+    functions = tool.get("functionDeclarations") if isinstance(tool, dict) else None
+    return (
+        [_tool_name(each) for each in functions]
+        if isinstance(functions, list)
+        else [_tool_name(tool)]
+    )
 
 
 def _tool_name(tool: Any) -> str:
-    """Return a tool's name, from where Anthropic, Responses or Chat Completions put it."""
+    """Return a tool's name, from where each API puts it."""
     if not isinstance(tool, dict):
         return ""
-    function = tool.get("function")
-    inner = function.get("name") if isinstance(function, dict) else None
-    names = (tool.get("name"), inner, tool.get("type"))
+    nested = [tool.get(key) for key in ("function", "toolSpec")]
+    inner = [each.get("name") for each in nested if isinstance(each, dict)]
+    names = (tool.get("name"), *inner, tool.get("type"))
     return next((name for name in names if name and isinstance(name, str)), "")

@@ -132,7 +132,7 @@ class Candidates:
 
 def _reachable(rules: Sequence[Rule]) -> Sequence[Rule]:
     for place, rule in enumerate(rules):
-        if rule.when.always and not rule.reads_body:
+        if rule.when.always and not rule.reads_body and not rule.depends_on_api:
             return rules[: place + 1]
     return rules
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from attrs import evolve, field, frozen
 
 from faultinject.faults.fault import Fault
+from faultinject.faults.fit import depends_on_api, why_unfit
 from faultinject.faults.place import Ability, Stage
 from faultinject.faults.respond import InjectedResponse, Respond, injected_response
+from faultinject.providers.provider import Provider
+from faultinject.providers.shape import Shape
 from faultinject.rules.match import Match
 from faultinject.rules.when import When
 
@@ -59,6 +64,17 @@ class Rule:
         if self.stage is not Stage.ANSWER:
             raise ValueError("is decided before the request is read, so it cannot count attempts")
         return evolve(self, when=self.when.of_first_attempts(first))
+
+    @cached_property
+    def depends_on_api(self) -> bool:
+        """Whether there may be APIs for which one of the faults means nothing."""
+        return any(depends_on_api(choice.fault) for choice in self.faults)
+
+    def fitting(self, provider: Provider, shape: Shape) -> tuple[Weighted, ...]:
+        """Return the faults that mean something for an API and what is spoken there."""
+        return tuple(
+            choice for choice in self.faults if why_unfit(choice.fault, provider, shape) is None
+        )
 
     @property
     def counts_attempts(self) -> bool:

@@ -1,0 +1,105 @@
+"""Which faults mean something for which API, and what a run does with those that do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from faultinject.config.rules import read_rules
+from faultinject.faults.fault import Fault
+from faultinject.faults.fit import depends_on_api, why_unfit
+from faultinject.http.message import RequestHead
+from faultinject.providers.known import provider_for
+from faultinject.rules import Counters, Rule, RuleSet, decide
+from faultinject.rules.facts import Facts
+
+
+def rules_of(*rules: dict[str, Any]) -> tuple[Rule, ...]:
+    """Return rules that are written as in a file."""
+    return tuple(read_rules(list(rules), "test").rules)
+
+
+def fault_of(fault: Any) -> Fault:
+    """Return a fault that is written as in a rule."""
+    [rule] = rules_of({"fault": fault})
+    return rule.faults[0].fault
+
+
+MESSAGES = ("api.anthropic.com", "/v1/messages")
+CHAT = ("api.openai.com", "/v1/chat/completions")
+GEMINI = ("generativelanguage.googleapis.com", "/v1/models/m:streamGenerateContent")
+PLAIN = ("api.example.com", "/orders")
+SPEND_CAP = {"respond": {"failure": "spend-cap"}}
+ERROR = {"stream": {"at": "first-event", "error": {"failure": "slow-down"}}}
+FORM = {"stream": {"at": "first-event", "error": {"status": 503, "form": "nested"}}}
+PINGS = {"stream": {"after": {"count": 1}, "stall": {"for": "forever", "pings": "5s"}}}
+EARLY = {"stream": {"after": {"count": 1}, "end_early": "max_tokens"}}
+
+
+@pytest.mark.parametrize(
+    ("fault", "where", "why"),
+    [
+        ({"respond": 500}, PLAIN, None),
+        (SPEND_CAP, MESSAGES, None),
+        (SPEND_CAP, PLAIN, "plain has no failure spend-cap; it has auth-expired, overloaded,"),
+        ({"respond": {"page": "too-large"}}, MESSAGES, None),
+        ({"respond": {"page": "too-large"}}, CHAT, "openai has no page too-large; give status"),
+        (ERROR, CHAT, None),
+        (ERROR, MESSAGES, "anthropic has no failure slow-down; it has"),
+        (FORM, ("api.openai.com", "/v1/responses"), None),
+        (FORM, CHAT, "an error in a stream of chat has no form nested; it has data"),
+        (PINGS, MESSAGES, None),
+        (PINGS, GEMINI, "streams of gemini have no pings; use stall without pings"),
+        (EARLY, GEMINI, None),
+        (EARLY, PLAIN, "how a message of plain ends early is not known; use end"),
+    ],
+)
+def test_what_means_something(fault: dict[str, Any], where: tuple[str, str], why: str) -> None:
+    """Else the reason says what would."""
+    provider = provider_for(*where)
+    found = why_unfit(fault_of(fault), provider, provider.shape_of(where[1]))
+    assert found == why or (found or "").startswith(why or "-")
+    assert why is None or depends_on_api(fault_of(fault))
+
+
+@pytest.mark.parametrize(
+    "fault", [{"respond": 500}, {"stream": {"after": {"count": 1}, "cut": True}}, "pass"]
+)
+def test_most_faults_mean_something_everywhere(fault: Any) -> None:
+    """They need not be looked at again for each request."""
+    assert not depends_on_api(fault_of(fault))
+
+
+def decided(rules: tuple[Rule, ...], where: tuple[str, str]) -> tuple[str | None, list[str]]:
+    """Return the rule that fires, and what was told of those that mean nothing."""
+    told: list[str] = []
+    host, path = where
+    facts = Facts(host, 443, RequestHead(b"POST", path.encode(), ()), b"{}")
+    plan = decide(
+        RuleSet(rules, 1), Counters(), facts, on_unfit=lambda rule, why: told.append(rule.id + why)
+    )
+    return plan.rule_id, told
+
+
+def test_a_rule_that_means_nothing_lets_the_next_one_fire() -> None:
+    """It is told each time; who listens says it once."""
+    rules = rules_of(
+        {"name": "cap", "fault": SPEND_CAP}, {"name": "other", "fault": {"respond": 500}}
+    )
+    assert decided(rules, MESSAGES) == ("cap", [])
+    fired, told = decided(rules, PLAIN)
+    assert fired == "other"
+    assert len(told) == 1
+    assert told[0].startswith("capplain has no failure spend-cap")
+
+
+def test_of_several_faults_those_are_chosen_that_mean_something() -> None:
+    """Their weights count among themselves."""
+    [rule] = rules_of(
+        {"fault": {"one_of": [{"weight": 1000, **SPEND_CAP}, {"weight": 1, "respond": 503}]}}
+    )
+    facts = Facts("api.example.com", 443, RequestHead(b"POST", b"/orders", ()), b"{}")
+    plan = decide(RuleSet((rule,), 1), Counters(), facts)
+    assert plan.respond is not None
+    assert plan.respond.status == 503
