@@ -179,8 +179,8 @@ def names_model(
 ) -> bool:
     """Return True if an answer, or an error in a stream, names the model in the API's terms."""
     errors = (each.action for each in stream if isinstance(each.action, SendError))
-    said = (respond, *errors) if respond is not None else errors
-    return any(_names_model(each, provider.name) for each in said)
+    parts = (respond, *errors) if respond is not None else errors
+    return any(_names_model(each, provider.name) for each in parts)
 
 
 @lru_cache(maxsize=256)
@@ -191,5 +191,5 @@ def _names_model(fault: Respond | SendError, api: str) -> bool:
         return _MODEL.encode() in provider.error_body(failure_of(fault, provider), fields)
     response = render_reply(fault, provider, fields, None)
     return any(
-        _MODEL.encode() in said for said in (response.body, *dict(response.headers).values())
+        _MODEL.encode() in text for text in (response.body, *dict(response.headers).values())
     )

@@ -67,12 +67,12 @@ class Respond:
     @property
     def abilities(self) -> frozenset[Ability]:
         """What the proxy or plugin must be able to do."""
-        asked = {
+        needed_for = {
             Ability.CONNECT: self.at is Stage.CONNECT,
             Ability.ANSWERED: self.answered,
             Ability.CLOSE_AFTER: not self.keep_open,
         }
-        return frozenset(ability for ability, needed in asked.items() if needed)
+        return frozenset(ability for ability, needed in needed_for.items() if needed)
 
 
 @frozen(cache_hash=True)

@@ -271,11 +271,11 @@ class FaultFilter:
         rest = self._parts[self._place : self._place + MANY]
         return [*rest, self._parts[-1]] if self._place + MANY < len(self._parts) else rest
 
-    async def _step(self, chain: Transform, told: Received) -> bool:
+    async def _step(self, chain: Transform, received: Received) -> bool:
         now_seconds = trio.current_time() - self._started
-        if isinstance(told, transform.Tick):  # in spite of what sums of fractions lose
+        if isinstance(received, transform.Tick):  # in spite of what sums of fractions lose
             now_seconds = max(now_seconds, chain.wake_at)
-        due, following = iter(chain.step(told, now_seconds)), deque[Act]()
+        due, following = iter(chain.step(received, now_seconds)), deque[Act]()
         while (act := following.popleft() if following else next(due, None)) is not None:
             if isinstance(act, transform.WaitUntil) and self.lease.is_paced:
                 following.extend(islice(due, max(0, 2 * MANY - len(following))))

@@ -1,4 +1,4 @@
-"""What is told of an exchange as an attempt of a call: `Observed`, made when it is over.
+"""Observes an exchange as an attempt of a call: `Observed` is made when it is over.
 
 All that a client or an API chose becomes digests with the run's key here. As long as nothing in the
 run has failed lately, a request that was answered is looked at no closer than it must be: its JSON
@@ -19,7 +19,7 @@ from faultinject.providers.streamed import streamed_text
 from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.exchange_end import ExchangeEnd, ended, is_good
 from faultinject.proxy.failure import failure_of, is_error_event, taken
-from faultinject.proxy.request_digests import NOTHING_SAID, HeadSaid, Said, peeked
+from faultinject.proxy.request_digests import UNKNOWN_CONTENT, HeadContent, RequestContent, peeked
 from faultinject.proxy.session import Session
 from faultinject.proxy.traffic_copy import ANSWER_BYTES, BODY_BYTES, TrafficCopy, uncoded
 from faultinject.rules.attempts import Attempt, Attempts
@@ -45,7 +45,7 @@ class Observer:
     """Observes one exchange."""
 
     __slots__ = (
-        "_alone", "_attempt", "_body_digest", "_has_ended", "_head", "_said",
+        "_alone", "_attempt", "_body_digest", "_content", "_has_ended", "_head",
         "copy", "facts", "session",
     )  # fmt: skip
 
@@ -53,8 +53,8 @@ class Observer:
         self.session = session
         self.facts = facts
         self.copy = TrafficCopy(session.runtime, facts.began_seconds or 0.0)
-        self._head: HeadSaid | None = None
-        self._said: Said | None = None
+        self._head: HeadContent | None = None
+        self._content: RequestContent | None = None
         self._body_digest: str | None = None
         self._has_ended = False
         self._attempt: Attempt | None = None
@@ -63,7 +63,7 @@ class Observer:
         so little more has to be known."""
 
     @property
-    def head(self) -> HeadSaid:
+    def head(self) -> HeadContent:
         """What the request's head says."""
         if self._head is None:
             self._head = self.session.runtime.digests.head(self.facts)
@@ -97,19 +97,21 @@ class Observer:
 
     def _begun(self, attempts: Attempts) -> Attempt | None:
         """Return which attempt it is, for which no rule asked. It may be late: times are given."""
-        head, content = self.head, self._what_it_says().content
+        head, content = self.head, self._request_content().content
         identity = Identity(content, head.invocation, head.client, head.retry_count)
         return attempts.begin(identity, self.copy.began_seconds)
 
-    def _what_it_says(self) -> Said:
-        if self._said is None:
+    def _request_content(self) -> RequestContent:
+        if self._content is None:
             facts = self.facts
             if facts.body is None:
                 facts.body = uncoded(facts.head.headers, self.copy.whole_body, BODY_BYTES)
             digests = self.session.runtime.digests
             known = facts.body is not None
-            self._said = digests.said(facts, self.head, self._body()) if known else NOTHING_SAID
-        return self._said
+            self._content = (
+                digests.content(facts, self.head, self._body()) if known else UNKNOWN_CONTENT
+            )
+        return self._content
 
     def _body(self) -> str | None:
         """Return the digest of the body; None if that is not known."""
@@ -147,23 +149,23 @@ class Observer:
 
     def _closely(self, exchange: Exchange) -> Observed:
         session, facts, copy, attempt = self.session, self.facts, self.copy, self._attempt
-        asked, said = self.head, self._what_it_says()
+        request, content = self.head, self._request_content()
         head, answer = copy.head, _answer_of(copy)
         stopped = session.runtime.draining or not session.timeout.expired
         how = taken(exchange, stopped=stopped)
         failed = failure_of(exchange, copy, facts.provider, facts.path, answer, how)
         wait = asked_wait(head, answer, time.time()) if failed and head is not None else None
-        usage, text = self._told(exchange, answer)
+        usage, text = self._usage_and_text(exchange, answer)
         if failed is not None or how != "whole":
             session.runtime.counters.attempts.disturb(session.runtime.now_seconds)
         return Observed(
             began_seconds=_rounded(copy.began_seconds),
-            provider=asked.provider,
-            model=said.model,
-            stream=said.stream,
+            provider=request.provider,
+            model=content.model,
+            stream=content.stream,
             call=None if attempt is None else int(attempt.call),
             attempt=None if attempt is None else attempt.number,
-            retry_count=asked.retry_count,
+            retry_count=request.retry_count,
             gap_seconds=None if attempt is None else _rounded(attempt.gap_seconds),
             first_byte_seconds=_rounded(_since(copy.began_seconds, copy.head_seconds)),
             quiet_seconds=_rounded(session.runtime.now_seconds - copy.spoke_seconds),
@@ -173,22 +175,22 @@ class Observer:
             wait_asked_seconds=_rounded(wait and wait[0]),
             wait_asked_by=wait and wait[1],
             should_retry=None if head is None else should_retry(head),
-            read_timeout_seconds=asked.read_timeout_seconds,
-            timeout_seconds=asked.timeout_seconds,
-            idempotency_key=asked.idempotency_key,
+            read_timeout_seconds=request.read_timeout_seconds,
+            timeout_seconds=request.timeout_seconds,
+            idempotency_key=request.idempotency_key,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
-            credential=asked.credential,
-            request=said.content,
+            credential=request.credential,
+            request=content.content,
             body=self._body(),
-            system=said.system,
-            prefix=said.prefix,
-            message_count=said.message_count,
-            messages=said.messages,
+            system=content.system,
+            prefix=content.prefix,
+            message_count=content.message_count,
+            messages=content.messages,
             delivered=session.runtime.digests.text(text),
         )
 
-    def _told(self, exchange: Exchange, answer: Any) -> tuple[Usage, str]:
+    def _usage_and_text(self, exchange: Exchange, answer: Any) -> tuple[Usage, str]:
         """Return the tokens that an answer told of, and its text if it is a stream.
 
         ``answer`` is the JSON value that it is, or None.

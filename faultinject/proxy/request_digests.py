@@ -1,4 +1,4 @@
-"""Digests of what a request says, with the run's key: the texts themselves are not kept.
+"""Digests of the contents of requests, with the run's key. The texts themselves are not kept.
 
 The same body comes again and again where a client tries again, so the latest ones are remembered.
 """
@@ -19,7 +19,7 @@ from faultinject.rules.facts import Facts
 from faultinject.rules.identity import canonical, content_of, credential_of, digest, identity_of
 
 REMEMBERED = 64
-"""So many bodies are remembered."""
+"""How many bodies are remembered."""
 _FEATURES = (
     b"anthropic-version", b"anthropic-beta", b"openai-beta", b"openai-organization",
     b"openai-project", b"x-goog-user-project", b"content-type", b"accept",
@@ -35,8 +35,8 @@ _LONGEST_TOOL = 200
 
 
 @frozen
-class Said:
-    """What a request says."""
+class RequestContent:
+    """The content of a request, with texts as digests."""
 
     content: str | None
     """See `faultinject.rules.attempts.Identity.content`."""
@@ -48,12 +48,12 @@ class Said:
     messages: tuple[Message, ...] = ()
 
 
-NOTHING_SAID = Said(None, None, stream=False)
-"""Of a request whose body is not known."""
+UNKNOWN_CONTENT = RequestContent(None, None, stream=False)
+"""For a request whose body is unknown."""
 
 
 @frozen
-class HeadSaid:
+class HeadContent:
     """What a request's head says, apart from its path's query."""
 
     provider: str
@@ -79,11 +79,11 @@ class RequestDigests:
     """Digests requests of one run."""
 
     key: bytes
-    _heads: OrderedDict[int, HeadSaid] = field(factory=OrderedDict)
+    _heads: OrderedDict[int, HeadContent] = field(factory=OrderedDict)
     """By a hash, so that no credentials are kept."""
-    _remembered: OrderedDict[tuple[str, str | None], Said] = field(factory=OrderedDict)
+    _remembered: OrderedDict[tuple[str, str | None], RequestContent] = field(factory=OrderedDict)
 
-    def head(self, facts: Facts) -> HeadSaid:
+    def head(self, facts: Facts) -> HeadContent:
         """Return what a request's head says; a client's heads mostly say the same."""
         head = facts.head
         same = [
@@ -99,23 +99,23 @@ class RequestDigests:
                 self._heads.popitem(last=False)
         return found
 
-    def _head(self, facts: Facts) -> HeadSaid:
+    def _head(self, facts: Facts) -> HeadContent:
         head, headers = facts.head, facts.headers
         identity = identity_of(facts, self.key, "")
         path, _, parameters = head.target.partition(b"?")
-        asked = facts.provider.api_request(
+        api_request = facts.provider.api_request(
             facts.path, MISSING, facts.host, parameters.decode("ascii", "backslashreplace")
         )
         query = sorted((name, values) for name, values in facts.query.items() if name != "key")
-        said = repr(query).encode("utf-8", "backslashreplace")
+        query_bytes = repr(query).encode("utf-8", "backslashreplace")
         features = [b"\r".join(headers.get(name, ())) for name in _FEATURES]
         where = f"{facts.host}:{facts.port}".encode()
-        return HeadSaid(
+        return HeadContent(
             facts.provider.name,
             credential_of(facts, self.key),
-            digest(self.key, head.method, where, path, said, *features).encode(),
-            _shortened(asked.named_model),
-            asked.stream,
+            digest(self.key, head.method, where, path, query_bytes, *features).encode(),
+            _shortened(api_request.named_model),
+            api_request.stream,
             facts.retry_count,
             _stated(facts, b"x-stainless-read-timeout"),
             _stated(facts, b"x-stainless-timeout"),
@@ -124,29 +124,29 @@ class RequestDigests:
             identity.client,
         )
 
-    def body(self, said: HeadSaid, body: bytes) -> str:
+    def body(self, head: HeadContent, body: bytes) -> str:
         """Return a digest of all that a repeat in vain would repeat; ``body`` is as it was sent."""
-        made = blake2b(said.features, digest_size=16, key=self.key)
+        made = blake2b(head.features, digest_size=16, key=self.key)
         made.update(body)
         return made.hexdigest()
 
-    def said(self, facts: Facts, head: HeadSaid, body: str | None) -> Said:
+    def content(self, facts: Facts, head: HeadContent, body: str | None) -> RequestContent:
         """Return what a request says; ``body`` is its body's digest, if that is known."""
         if body is None:
-            return self._said(facts)
+            return self._content(facts)
         key = (body, head.credential)
         found = self._remembered.get(key)
         if found is None:
-            found = self._remembered[key] = self._said(facts)
+            found = self._remembered[key] = self._content(facts)
             if len(self._remembered) > REMEMBERED:
                 self._remembered.popitem(last=False)
         else:
             self._remembered.move_to_end(key)
         return found
 
-    def _said(self, facts: Facts) -> Said:
+    def _content(self, facts: Facts) -> RequestContent:
         content = content_of(facts, self.key)
-        alone = Said(content, _shortened(facts.model), facts.stream)
+        alone = RequestContent(content, _shortened(facts.model), facts.stream)
         if facts.json is MISSING:
             return alone
         try:
@@ -158,7 +158,7 @@ class RequestDigests:
             messages = self._messages(turns, chain)
         except RecursionError:  # nested by the hundred
             return alone
-        return Said(
+        return RequestContent(
             content,
             _shortened(facts.model),
             facts.stream,
@@ -229,8 +229,8 @@ def peeked(body: bytes) -> tuple[str | None, bool] | None:
     name = named.group(1).decode("utf-8", "replace")
     if at < 0:
         return name, False
-    told = None if body.find(b'"stream"', at + 1) >= 0 else _STREAM.match(body, at)
-    return None if told is None else (name, told.group(1) == b"true")
+    match = None if body.find(b'"stream"', at + 1) >= 0 else _STREAM.match(body, at)
+    return None if match is None else (name, match.group(1) == b"true")
 
 
 def _stated(facts: Facts, name: bytes) -> float | None:

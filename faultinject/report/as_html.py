@@ -14,7 +14,7 @@ from faultinject.report.call_picture import LEGEND, attempts_table, picture
 from faultinject.report.client_calls import OUTCOMES, Outcome
 from faultinject.report.display import brief, times
 from faultinject.report.finding import SEVERITIES, Finding
-from faultinject.report.judge import Report, ToldCall, Verdict
+from faultinject.report.judge import Report, ShownCall, Verdict
 from faultinject.report.markup import Content, element, page
 from faultinject.report.words import seconds, timeline
 
@@ -196,11 +196,11 @@ def _without_finding(verdict: Verdict) -> Element:
 # -- calls --------------------------------------------------------------------------------------
 
 
-def _drawn(report: Report) -> list[ToldCall]:
+def _drawn(report: Report) -> list[ShownCall]:
     """Return the calls that are drawn, in order: of too many those that tell most."""
     named = {number: place for place, each in enumerate(report.findings) for number in each.calls}
 
-    def interest(each: ToldCall) -> tuple[int, int, int, int]:
+    def interest(each: ShownCall) -> tuple[int, int, int, int]:
         call = each.call
         place = named.get(call.number, len(named) + len(report.findings))
         return place, _OF_INTEREST.index(each.outcome), -call.count, call.number
@@ -209,7 +209,7 @@ def _drawn(report: Report) -> list[ToldCall]:
     return sorted(chosen, key=lambda each: each.call.number)
 
 
-def _calls(report: Report, drawn: list[ToldCall]) -> Iterator[Element]:
+def _calls(report: Report, drawn: list[ShownCall]) -> Iterator[Element]:
     if not drawn:
         return
     more = report.totals.calls - len(drawn)
@@ -234,8 +234,8 @@ def _calls(report: Report, drawn: list[ToldCall]) -> Iterator[Element]:
     )
 
 
-def _call(told: ToldCall) -> Element:
-    call, first = told.call, told.call.attempts[0]
+def _call(shown_call: ShownCall) -> Element:
+    call, first = shown_call.call, shown_call.call.attempts[0]
     what = [f"{first.method} {first.host}{first.path}"]
     if first.seen.model is not None:
         what.append(first.seen.model)
@@ -244,7 +244,7 @@ def _call(told: ToldCall) -> Element:
         element(
             "h3",
             f"Call {call.number} ",
-            element("span", told.outcome, class_=f"badge {told.outcome}"),
+            element("span", shown_call.outcome, class_=f"badge {shown_call.outcome}"),
             element("small", f" {times(call.count, 'attempt')}"),
         ),
         element("p", " · ".join(brief(each, NAME) for each in what), class_="what"),

@@ -24,11 +24,11 @@ def markdown_report(report: Report) -> str:
 
 def github_lines(report: Report) -> str:
     """Return a command for each finding that GitHub shows beside the run (``::error::…``)."""
-    told = [each for _, findings in report.worst_first(ANNOTATIONS) for each in findings]
+    annotated = [each for _, findings in report.worst_first(ANNOTATIONS) for each in findings]
     return "".join(
         f"::{_COMMANDS[each.severity]} title=faultinject%3A {each.id}::"
         f"{_in_command(_evidence(each))}\n"
-        for each in told
+        for each in annotated
     )
 
 

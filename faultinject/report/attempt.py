@@ -16,7 +16,7 @@ AT_ONCE_SECONDS = 0.005
 Client = tuple[str, str | None]
 """A host, and the credentials with which it is asked (without any: what it is asked)."""
 
-Asked = tuple[str, str | None]
+HostAndModel = tuple[str, str | None]
 """A host, and a model."""
 
 
@@ -77,12 +77,12 @@ class SeenAttempt:
         return self.host, self.seen.credential or self.seen.request
 
     @property
-    def asked(self) -> Asked:
+    def host_and_model(self) -> HostAndModel:
         """Whom it asks."""
         return self.host, self.seen.model
 
     @property
-    def told(self) -> float:
+    def known(self) -> float:
         """When the client could know how it went: from the head if it is a whole error."""
         return self.head if self.failure == "answer" and self.head is not None else self.ended
 
@@ -104,7 +104,7 @@ class SeenAttempt:
 
     def gap_to(self, following: SeenAttempt) -> float:
         """Return how long the client waited before the next attempt."""
-        return round(following.began - self.told, 3)
+        return round(following.began - self.known, 3)
 
 
 def is_plain(event: ExchangeEnded) -> bool:

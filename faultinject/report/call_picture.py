@@ -65,8 +65,10 @@ class _Axis:
     def of(cls, attempts: list[SeenAttempt]) -> _Axis:
         start = min(each.began for each in attempts)
         ended = max(each.ended for each in attempts) - start
-        asked = max((until for each in attempts if (until := _asked_until(each))), default=start)
-        return cls(start, max(ended, min(asked - start, ended * BEYOND), 0.01))
+        until_asked = max(
+            (until for each in attempts if (until := _asked_until(each))), default=start
+        )
+        return cls(start, max(ended, min(until_asked - start, ended * BEYOND), 0.01))
 
     def part(self, time: float) -> float:
         """Return where a time is, from 0 to 100."""
@@ -113,18 +115,18 @@ def _rows(call: Call) -> Iterator[SeenAttempt | None]:
 def _name(row: SeenAttempt | None, before: dict[int, float], call: Call) -> Element:
     if row is None:
         return element("li", f"{call.count - ROWS} more", class_="left-out")
-    told = element("li", result(row), value=row.number, title=_words(row))
+    item = element("li", result(row), value=row.number, title=_words(row))
     if row.number in before:
         gap = seconds(max(0.0, before[row.number]))
-        told.append(element("small", f" after {gap}"))
-    return told
+        item.append(element("small", f" after {gap}"))
+    return item
 
 
 def _words(attempt: SeenAttempt) -> str:
     """Return an attempt in words: what a bar says if it is pointed at."""
-    told = f"attempt {attempt.number}: {result(attempt)}, took {_span(attempt)}"
-    asked = attempt.seen.wait_asked_seconds
-    return told if asked is None else f"{told}, asked to wait {seconds(asked)}"
+    words = f"attempt {attempt.number}: {result(attempt)}, took {_span(attempt)}"
+    asked_wait = attempt.seen.wait_asked_seconds
+    return words if asked_wait is None else f"{words}, asked to wait {seconds(asked_wait)}"
 
 
 def _span(attempt: SeenAttempt) -> str:
@@ -134,7 +136,7 @@ def _span(attempt: SeenAttempt) -> str:
 def _marks(attempt: SeenAttempt, axis: _Axis, y: int) -> Iterator[Element]:
     """Return the bar of an attempt, and the mark of the wait that it was told."""
     if (until := _asked_until(attempt)) is not None:
-        start, end = axis.part(attempt.told), axis.part(until)
+        start, end = axis.part(attempt.known), axis.part(until)
         yield _line(start, y, end, y, "asked")
         if until - axis.start <= axis.seconds:
             yield _line(end, y - BAR // 2, end, y + BAR // 2, "asked end")
@@ -167,8 +169,8 @@ def _line(x1: float, y1: int, x2: float, y2: int, class_: str) -> Element:
 
 
 def _asked_until(attempt: SeenAttempt) -> float | None:
-    asked = attempt.seen.wait_asked_seconds
-    return None if asked is None else attempt.told + asked
+    asked_wait = attempt.seen.wait_asked_seconds
+    return None if asked_wait is None else attempt.known + asked_wait
 
 
 def attempts_table(call: Call) -> Element:
@@ -186,12 +188,12 @@ def _cell(text: str) -> Element:
 
 
 def _numbers(attempt: SeenAttempt) -> tuple[str, ...]:
-    first, asked = attempt.seen.first_byte_seconds, attempt.seen.wait_asked_seconds
+    first, asked_wait = attempt.seen.first_byte_seconds, attempt.seen.wait_asked_seconds
     return (
         str(attempt.number),
         result(attempt),
         seconds(attempt.began),
         "" if first is None else seconds(first),
         _span(attempt),
-        "" if asked is None else seconds(asked),
+        "" if asked_wait is None else seconds(asked_wait),
     )

@@ -64,7 +64,7 @@ class Call:
         ask again before the end), and those between which some are not kept.
         """
         for one, other in pairwise(self.attempts):
-            follows = other.number == one.number + 1 and other.began >= one.told
+            follows = other.number == one.number + 1 and other.began >= one.known
             if one.failure is not None and follows:
                 yield one, other
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from attrs import define, field
 
 from faultinject.observed import Observed
-from faultinject.report.attempt import Asked, Client, SeenAttempt, began, overlap
+from faultinject.report.attempt import Client, HostAndModel, SeenAttempt, began, overlap
 from faultinject.report.client_calls import Call, Outcome
 
 SETTLED_SECONDS = 60.0
@@ -43,8 +43,8 @@ class History:
         """The attempts by what they say alike."""
         groups: dict[str, list[SeenAttempt]] = {}
         for each in self.attempts:
-            if (said := self._request_of(each.seen)) is not None:
-                groups.setdefault(said, []).append(each)
+            if (request := self._request_of(each.seen)) is not None:
+                groups.setdefault(request, []).append(each)
         return groups
 
     def _request_of(self, seen: Observed) -> str | None:
@@ -89,8 +89,8 @@ class History:
         They overlapped; or a client that counts its attempts said that it was the first.
         """
         return frozenset(
-            said
-            for said, attempts in self.by_request.items()
+            request
+            for request, attempts in self.by_request.items()
             if overlap(attempts) or any(map(self._says_it_is_first, attempts))
         )
 
@@ -109,26 +109,26 @@ class History:
         return request is None or request in self.doubtful
 
     @cached_property
-    def told_apart(self) -> list[Call]:
+    def certain(self) -> list[Call]:
         """The calls whose attempts are surely theirs."""
         return [call for call in self.calls if not self.is_doubtful(call.last)]
 
     @cached_property
     def repeated(self) -> list[Call]:
         """Those of them that had several attempts."""
-        return [call for call in self.told_apart if call.count > 1]
+        return [call for call in self.certain if call.count > 1]
 
     @cached_property
     def crowded(self) -> frozenset[str]:
         """The prefixes that were asked about by two requests at once."""
-        return frozenset(name for name, asked in self.by_prefix.items() if overlap(asked))
+        return frozenset(name for name, attempts in self.by_prefix.items() if overlap(attempts))
 
     @cached_property
     def answered_at(self) -> dict[str, float]:
         """When each prefix had its first whole answer, if it had one."""
         first: dict[str, float] = {}
-        for prefix, asked in self.by_prefix.items():
-            ended = [each.ended for each in asked if each.succeeded]
+        for prefix, attempts in self.by_prefix.items():
+            ended = [each.ended for each in attempts if each.succeeded]
             if ended:
                 first[prefix] = min(ended)
         return first
@@ -146,18 +146,18 @@ class History:
         return groups
 
     @cached_property
-    def by_question(self) -> dict[str, dict[Asked, list[SeenAttempt]]]:
+    def by_question(self) -> dict[str, dict[HostAndModel, list[SeenAttempt]]]:
         """The attempts by `question`, and by whom they ask."""
-        groups: dict[str, dict[Asked, list[SeenAttempt]]] = {}
+        groups: dict[str, dict[HostAndModel, list[SeenAttempt]]] = {}
         for each in self.attempts:
             if (key := self.question(each)) is not None:
-                groups.setdefault(key, {}).setdefault(each.asked, []).append(each)
+                groups.setdefault(key, {}).setdefault(each.host_and_model, []).append(each)
         return groups
 
     def question(self, attempt: SeenAttempt) -> str | None:
         """Return what the user said last in a request, whatever the API; None if it is not told."""
-        said = [each.text for each in attempt.seen.messages if each.role == "user"]
-        return next((text for text in reversed(said) if text is not None), None)
+        texts = [each.text for each in attempt.seen.messages if each.role == "user"]
+        return next((text for text in reversed(texts) if text is not None), None)
 
     def around(self, first: SeenAttempt, last: SeenAttempt) -> list[SeenAttempt]:
         """Return what a client asked of an API around two of its attempts, in order.

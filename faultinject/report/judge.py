@@ -74,7 +74,7 @@ class Verdict:
 
 
 @frozen
-class ToldCall:
+class ShownCall:
     """A call, and how it ended."""
 
     call: Call
@@ -89,7 +89,7 @@ class Report:
     totals: Totals
     verdicts: tuple[Verdict, ...]
     """Of each finding that was looked for, in the order of the documentation."""
-    calls: tuple[ToldCall, ...] = ()
+    calls: tuple[ShownCall, ...] = ()
     """The calls that are kept, and of older ones some that a finding is about."""
 
     @property
@@ -149,7 +149,7 @@ class Judge:
         self._plain_calls = 0
         """How many there were."""
         self._totals = Totals()
-        self._older: dict[int, ToldCall] = {}
+        self._older: dict[int, ShownCall] = {}
         self._verdicts = {known.id: Verdict(known) for known in KNOWN if known.id in self._ids}
 
     def listen(self, event: Event) -> None:
@@ -171,14 +171,14 @@ class Judge:
         verdicts = {name: verdict.copy() for name, verdict in self._verdicts.items()}
         if (verdict := verdicts.get(CLIENT_LEFT.id)) is not None:
             verdict.judged += self._plain_calls  # nothing else is to be said of them
-        told = self._older | self._judge(self._calls.keys(), totals, verdicts)
+        shown = self._older | self._judge(self._calls.keys(), totals, verdicts)
         if (verdict := verdicts.get(NOTHING_TESTED.id)) is not None:
             judged = nothing_tested(self.facts)
             findings = [
                 evolve(each, evidence=brief(each.evidence, EVIDENCE)) for each in judged.findings
             ]
             verdict.add(judged, findings, len(judged.calls))
-        return Report(self.facts, totals, tuple(verdicts.values()), tuple(told.values()))
+        return Report(self.facts, totals, tuple(verdicts.values()), tuple(shown.values()))
 
     def _add(self, attempt: SeenAttempt) -> None:
         call = self._calls.pop(attempt.call, None) or Call(attempt.call)
@@ -192,36 +192,38 @@ class Judge:
     def _fold(self) -> None:
         """Judge the older half of the calls, and forget them."""
         older = list(self._calls)[: max(1, len(self._calls) // 2)]
-        told = self._judge(older, self._totals, self._verdicts)
+        shown = self._judge(older, self._totals, self._verdicts)
         for number in older:
             self._kept_attempts -= self._calls.pop(number).kept
         found = (each.calls[0] for one in self._verdicts.values() for each in one.findings)
-        of_interest = {number: told[number] for number in found if number in told}
+        of_interest = {number: shown[number] for number in found if number in shown}
         self._older |= dict(islice(of_interest.items(), OLDER - len(self._older)))
 
     def _judge(
         self, numbers: Iterable[int], totals: Totals, verdicts: dict[str, Verdict]
-    ) -> dict[int, ToldCall]:
-        """Add what is to be said of some of the calls, which the others may explain."""
+    ) -> dict[int, ShownCall]:
+        """Judge some of the calls, which the others may explain, and return them to be shown."""
         history, numbers = self._history(), frozenset(numbers)
-        told = {
-            number: ToldCall(self._calls[number], history.outcome(self._calls[number]))
+        shown = {
+            number: ShownCall(self._calls[number], history.outcome(self._calls[number]))
             for number in numbers
         }
-        for each in told.values():
+        for each in shown.values():
             totals.add(each.call, each.outcome)
         for known, check in CHECKS:
             if known.id not in self._ids:
                 continue
             judged = check(history, self._thresholds)
             findings = [
-                self._told(known, each) for each in judged.findings if each.calls[0] in numbers
+                self._finding_to_show(known, each)
+                for each in judged.findings
+                if each.calls[0] in numbers
             ]
             subjects = sum(number in numbers for number in set(judged.calls))
             verdicts[known.id].add(judged, findings, subjects)
-        return told
+        return shown
 
-    def _told(self, known: Known, finding: Finding) -> Finding:
+    def _finding_to_show(self, known: Known, finding: Finding) -> Finding:
         """Return a finding fit to be shown: what strangers chose cannot harm a terminal."""
         line = timeline(self._calls[finding.calls[0]])
         return evolve(

@@ -63,7 +63,7 @@ def minimal_response(request: ApiRequest, fields: Fields, uniform: Uniform) -> b
         return compact({"model": request.model, "embeddings": [[1.0, 0.0, 0.0]]})
     return compact(
         _begun(request, fields)
-        | _said(request, TEXT, called(request))
+        | _message(request, TEXT, called(request))
         | _ending("stop", *_counts(request))
     )
 
@@ -78,7 +78,7 @@ def _begun(request: ApiRequest, fields: Fields) -> Document:
     return {"model": request.model, "created_at": moment.replace("+00:00", "Z")}
 
 
-def _said(request: ApiRequest, text: str, call: ToolCall | None = None) -> Document:
+def _message(request: ApiRequest, text: str, call: ToolCall | None = None) -> Document:
     if not request.path.endswith("/chat"):
         return {"response": text}
     message: Document = {"role": "assistant", "content": text}
@@ -110,10 +110,10 @@ def minimal_stream(request: ApiRequest, fields: Fields, uniform: Uniform) -> lis
 def _lines(request: ApiRequest, fields: Fields) -> Iterator[Document]:
     begun, call = _begun(request, fields), called(request)
     for word in pieces(TEXT):
-        yield begun | _said(request, word) | {"done": False}
+        yield begun | _message(request, word) | {"done": False}
     if call is not None:
-        yield begun | _said(request, "", call) | {"done": False}
-    yield begun | _said(request, "") | _ending("stop", *_counts(request))
+        yield begun | _message(request, "", call) | {"done": False}
+    yield begun | _message(request, "") | _ending("stop", *_counts(request))
 
 
 def usage(document: Any) -> Usage | None:

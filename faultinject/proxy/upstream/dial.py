@@ -64,8 +64,8 @@ class Dialer:
         with _time_limit(address, self.limit_seconds):
             return await self._dial_tcp(address)
 
-    async def _dial_tcp(self, asked: Authority) -> SocketStream:
-        address = self._mapped(asked)
+    async def _dial_tcp(self, authority: Authority) -> SocketStream:
+        address = self._mapped(authority)
         try:
             stream = await trio.open_tcp_stream(address.host, address.port)
         except socket.gaierror as error:
@@ -81,11 +81,11 @@ class Dialer:
             raise UpstreamError("loop", f"{address} is this proxy itself")
         return SocketStream(stream)
 
-    def _mapped(self, asked: Authority) -> Authority:
+    def _mapped(self, authority: Authority) -> Authority:
         for mapping in self.connect_to:
-            if (address := mapping.apply(asked)) is not None:
+            if (address := mapping.apply(authority)) is not None:
                 return address
-        return asked
+        return authority
 
     async def start_tls(self, transport: trio.abc.Stream, origin: Origin) -> trio.abc.Stream:
         """Do the handshake with an origin over a stream, which is closed if it fails.

@@ -88,12 +88,12 @@ def no_jitter(history: History, limits: Thresholds) -> Judged:
     )
     twice = sorted(
         (rounds for call in history.repeated if (rounds := _two_rounds(call))),
-        key=lambda rounds: rounds[0][0].told,
+        key=lambda rounds: rounds[0][0].known,
     )
-    told = [rounds[0][0].told for rounds in twice]
+    known = [rounds[0][0].known for rounds in twice]
     start = 0
     while start < len(twice):
-        end = bisect_right(told, told[start] + limits.crowd_seconds)
+        end = bisect_right(known, known[start] + limits.crowd_seconds)
         if end - start < limits.crowd:
             start += 1
             continue

@@ -69,9 +69,9 @@ def _name(started: ProxyStarted | PluginStarted, rule: str) -> str:
 def _idle(
     facts: RunFacts, started: ProxyStarted | PluginStarted, name: str, rules: list[str]
 ) -> str:
-    told = {str(each["rule"]): each for each in (facts.stopped.rules if facts.stopped else ())}
-    reached = {rule: int(told[rule]["reached"]) for rule in rules if rule in told}
-    fired = sum(int(told[rule]["fired"]) for rule in rules if rule in told)
+    counts = {str(each["rule"]): each for each in (facts.stopped.rules if facts.stopped else ())}
+    reached = {rule: int(counts[rule]["reached"]) for rule in rules if rule in counts}
+    fired = sum(int(counts[rule]["fired"]) for rule in rules if rule in counts)
     words = f"nothing came of {name}"
     if fired:
         return f"{words}: it fired {fired} times, and its point never came"

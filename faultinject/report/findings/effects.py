@@ -68,10 +68,10 @@ def _lost(history: History, prefix: str, one: _ToolRun, other: _ToolRun) -> Seen
     """
     if prefix in history.crowded:
         return None  # several conversations are there at once
-    asked, ended = history.by_prefix.get(prefix, []), one.attempt.ended
+    attempts, ended = history.by_prefix.get(prefix, []), one.attempt.ended
     again = [
         each
-        for each in begun_within(asked, ended, other.attempt.began - ended)
+        for each in begun_within(attempts, ended, other.attempt.began - ended)
         if each.ended <= other.attempt.began
     ]
     until = (again[0] if again else other.attempt).began

@@ -41,7 +41,7 @@ FALLBACK = Known(
 def not_retried(history: History, limits: Thresholds) -> Judged:
     """Look for calls that were given up after one attempt though another might have helped."""
     judged = Judged("no call failed in a way that another attempt may help against, or too late")
-    for call in history.told_apart:
+    for call in history.certain:
         only = call.last
         if not (call.count == only.number == 1 and _may_be_tried_again(only, limits)):
             continue
@@ -113,10 +113,10 @@ def fallback_of(history: History, call: Call, limits: Thresholds) -> SeenAttempt
     key = history.question(last)
     if last.failure is None or key is None:
         return None
-    for asked, attempts in history.by_question[key].items():
-        if asked == last.asked:
+    for host_and_model, attempts in history.by_question[key].items():
+        if host_and_model == last.host_and_model:
             continue
-        for each in begun_within(attempts, last.told, limits.window_seconds):
+        for each in begun_within(attempts, last.known, limits.window_seconds):
             if each.number == 1 and _asks_no_more(each, last):
                 return each
     return None
@@ -124,11 +124,11 @@ def fallback_of(history: History, call: Call, limits: Thresholds) -> SeenAttempt
 
 def _asks_no_more(other: SeenAttempt, failed: SeenAttempt) -> bool:
     """Return True if a request has the same messages as another, or fewer, and none besides."""
-    said = {(message.role, message.text) for message in failed.seen.messages}
+    texts = {(message.role, message.text) for message in failed.seen.messages}
     return (
         other.seen.system == failed.seen.system
         and (other.seen.message_count or 0) <= (failed.seen.message_count or 0)
-        and all((message.role, message.text) in said for message in other.seen.messages)
+        and all((message.role, message.text) in texts for message in other.seen.messages)
     )
 
 
@@ -153,7 +153,7 @@ def _something_followed(history: History, attempt: SeenAttempt, limits: Threshol
         same = history.around(attempt, attempt)
     return any(
         each.host == attempt.host and (of_connection or each.path == attempt.path)
-        for each in begun_within(same, attempt.told, limits.window_seconds)
+        for each in begun_within(same, attempt.known, limits.window_seconds)
         if each is not attempt
     )
 
@@ -190,8 +190,8 @@ def _is_answered(history: History, attempt: SeenAttempt) -> bool:
     equal = _at_once(history.by_request.get(attempt.seen.request or "", []), attempt)
     question = history.question(attempt)
     groups = [] if question is None else history.by_question[question].values()
-    asked = [each for group in groups for each in _at_once(group, attempt)]
-    others = [*equal, *(each for each in asked if _asks_no_more(each, attempt))]
+    candidates = [each for group in groups for each in _at_once(group, attempt)]
+    others = [*equal, *(each for each in candidates if _asks_no_more(each, attempt))]
     return any(
         each.failure is None and each.head is not None and each.head <= attempt.ended + AT_ONCE
         for each in others

@@ -123,8 +123,8 @@ def _trying_seconds(call: Call, limits: Thresholds) -> float:
     """
     total = 0.0
     for one, other in call.repeats():
-        asked = min(one.gap_to(other), one.seen.wait_asked_seconds or 0.0)
-        own = min(one.gap_to(other) - asked, limits.longest_counted_pause_seconds)
+        asked_wait = min(one.gap_to(other), one.seen.wait_asked_seconds or 0.0)
+        own = min(one.gap_to(other) - asked_wait, limits.longest_counted_pause_seconds)
         total += own + (0.0 if one.client_left else one.ended - one.began)
     return total
 

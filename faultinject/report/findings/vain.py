@@ -52,7 +52,7 @@ def retried_in_vain(history: History, limits: Thresholds) -> Judged:
 def retries_nested(history: History, limits: Thresholds) -> Judged:
     """Look for an SDK's count that begins again, since something around the SDK tries again."""
     judged = Judged("no client that counts its attempts failed at the last of several")
-    for said, attempts in history.by_request.items():
+    for request, attempts in history.by_request.items():
         exhausted = [
             (one, other)
             for one, other in pairwise(attempts)
@@ -60,7 +60,7 @@ def retries_nested(history: History, limits: Thresholds) -> Judged:
         ]
         judged.calls += [one.call for one, _ in exhausted]
         again = [pair for pair in exhausted if _begins_again(*pair, limits)]
-        if not again or said in history.doubtful or _asks_the_same_often(attempts):
+        if not again or request in history.doubtful or _asks_the_same_often(attempts):
             continue
         first, second = again[0]
         judged.find(
@@ -91,7 +91,7 @@ def _repeats(history: History, one: SeenAttempt, other: SeenAttempt, limits: Thr
 
 
 def _asked_for_token(history: History, one: SeenAttempt, other: SeenAttempt) -> bool:
-    return any(began <= other.began and ended >= one.told for began, ended in history.logins)
+    return any(began <= other.began and ended >= one.known for began, ended in history.logins)
 
 
 def _begins_again(one: SeenAttempt, other: SeenAttempt, limits: Thresholds) -> bool:

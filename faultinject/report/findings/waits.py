@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from faultinject.report.attempt import Asked, SeenAttempt
+from faultinject.report.attempt import HostAndModel, SeenAttempt
 from faultinject.report.finding import Judged, Known
 from faultinject.report.history import History
 from faultinject.report.thresholds import Thresholds
@@ -91,23 +91,23 @@ def _judge_key(attempts: list[SeenAttempt], judged: Judged, limits: Thresholds) 
     throttled = sorted((each for each in attempts if _holds_back(each, limits)), key=_told)
     judged.calls.extend(each.call for each in throttled)
     begun_within: dict[SeenAttempt, list[int]] = {}
-    last: dict[Asked, SeenAttempt] = {}  # of each host and model: the longest wait
+    last: dict[HostAndModel, SeenAttempt] = {}  # of each host and model: the longest wait
     place = 0
     for each in (attempt for attempt in attempts if attempt.number == 1):
-        while place < len(throttled) and throttled[place].told <= each.began:
-            key = throttled[place].asked
+        while place < len(throttled) and throttled[place].known <= each.began:
+            key = throttled[place].host_and_model
             last[key] = max(last.get(key, throttled[place]), throttled[place], key=_until)
             place += 1
-        asked = last.get(each.asked)
-        if asked is not None and _begins_within(asked, each, limits):
-            begun_within.setdefault(asked, []).append(each.call)
-    for asked, others in begun_within.items():
-        wait = seconds(asked.seen.wait_asked_seconds or 0.0)
+        waiting = last.get(each.host_and_model)
+        if waiting is not None and _begins_within(waiting, each, limits):
+            begun_within.setdefault(waiting, []).append(each.call)
+    for waiting, others in begun_within.items():
+        wait = seconds(waiting.seen.wait_asked_seconds or 0.0)
         judged.find(
             "note",
-            f"{asked.status} asked for {wait} ({asked.seen.wait_asked_by});"
+            f"{waiting.status} asked for {wait} ({waiting.seen.wait_asked_by});"
             f" {_calls(len(others))} with the same key and model began within it",
-            calls=[asked.call, *others],
+            calls=[waiting.call, *others],
         )
 
 
@@ -116,17 +116,19 @@ def _holds_back(attempt: SeenAttempt, limits: Thresholds) -> bool:
     return attempt.failure_kind == "throttled" and wait > limits.unaware_seconds
 
 
-def _begins_within(asked: SeenAttempt, other: SeenAttempt, limits: Thresholds) -> bool:
-    begins = asked.told + limits.unaware_seconds
-    return other.call != asked.call and begins <= other.began < _until(asked) - early(asked, limits)
+def _begins_within(waiting: SeenAttempt, other: SeenAttempt, limits: Thresholds) -> bool:
+    begins = waiting.known + limits.unaware_seconds
+    return other.call != waiting.call and begins <= other.began < _until(waiting) - early(
+        waiting, limits
+    )
 
 
 def _told(attempt: SeenAttempt) -> float:
-    return attempt.told
+    return attempt.known
 
 
 def _until(attempt: SeenAttempt) -> float:
-    return attempt.told + (attempt.seen.wait_asked_seconds or 0.0)
+    return attempt.known + (attempt.seen.wait_asked_seconds or 0.0)
 
 
 def early(failed: SeenAttempt, limits: Thresholds) -> float:

@@ -154,7 +154,7 @@ async def test_attempts_are_counted_whatever_their_coding_is(autojump_clock):
         (
             b"gzip",
             gzip.compress(bytes(3000), mtime=0),
-            "gzip) that cannot be decoded (what",
+            "gzip) that cannot be decoded (it decodes to",
         ),
         (
             b"aws-chunked",
