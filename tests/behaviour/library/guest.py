@@ -54,12 +54,13 @@ import pytest
 import rich
 import trio
 import trio.testing
+import uvicorn
 import yaml
 
 USED = (
     asyncio, attrs, click, concurrent.futures, cryptography, filelock, google.protobuf.message,
     grpclib.client, grpclib.server, grpclib.utils, h2.connection, h11, http.client, httpx, json,
-    logging, pytest, random, rich, socket, ssl, trio, warnings, yaml,
+    logging, pytest, random, rich, socket, ssl, trio, uvicorn, warnings, yaml,
 )  # fmt: skip
 """What a user's program may have loaded, and could see changed."""
 CHANGES_BY_LOADING = "faultinject.plugin.bridge.grpc_server"
