@@ -8,18 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import click
-from attrs import frozen
+from attrs import evolve, frozen
 
+from faultinject.authority import HTTPS_PORT, TargetPattern
 from faultinject.cli.commands import HelpfulCommand, HelpfulGroup
 from faultinject.cli.judging import judge_for
 from faultinject.config import PROXY_OPTIONS, file_problems, load_settings, read_config_file
 from faultinject.config.file import shown_path
 from faultinject.config.rule_set import OPTIONS, Composed, composed, problems
+from faultinject.config.scalars import shown_text
 from faultinject.errors import SettingsError, StartError
+from faultinject.faults.fit import why_unfit
+from faultinject.http.message import RequestHead
 from faultinject.plugin.interface import CAPABILITIES
+from faultinject.providers.known import provider_for
 from faultinject.rules.checks import check_capabilities
+from faultinject.rules.facts import Facts
 from faultinject.rules.index import RuleSet
-from faultinject.settings import WrittenRules
+from faultinject.settings import Settings, WrittenRules
+
+_PLACE = "api.openai.com/v1/responses"
 
 
 @frozen
@@ -34,8 +42,11 @@ class Checked:
     """The number of rules, without the options' rule."""
 
 
-def checked(path: Path) -> Checked:
-    """Check a file as ``--config`` reads it. Errors in it are returned, not raised."""
+def checked(path: Path, place: str | None = None) -> Checked:
+    """Check a file as ``--config`` reads it. Errors in it are returned, not raised.
+
+    ``place`` is a host and a path; what the rules mean there becomes notes.
+    """
     try:
         values = read_config_file(path)  # once, for a pipe can be read only once
         if found := [*file_problems(path, values), *_rule_problems(path, values)]:
@@ -45,7 +56,33 @@ def checked(path: Path) -> Checked:
         result = composed(settings)
     except SettingsError as error:
         return Checked((str(error),))
-    return Checked((), tuple(_notes(result)), _count(result))
+    met = () if place is None else _met(settings, place)
+    return Checked((), (*_notes(result), *met), _count(result))
+
+
+def _met(settings: Settings, place: str) -> Iterator[str]:
+    """Yield what the API at a host and a path is taken for, and which rules do nothing there."""
+    host, slash, path = place.partition("/")
+    path = slash + path.partition("?")[0]
+    if not slash:
+        raise SettingsError(f"--for: {shown_text(place)} is no host and path, as in {_PLACE}")
+    try:
+        target = TargetPattern.parse(host)
+    except ValueError as error:
+        raise SettingsError(f"--for: {shown_text(place)}: {error}") from None
+    provider = provider_for(target.host, path)
+    shape = provider.shape_of(path)
+    yield f"At {place} the API is {provider.name}, and {shape.name} is spoken."
+    head = RequestHead(b"POST", path.encode("ascii", "replace"), ())
+    facts = Facts(target.host, target.port or HTTPS_PORT, head)
+    for rule in composed(evolve(settings, target_host=(target,))).rule_set.rules:
+        if rule.id == OPTIONS:
+            continue
+        if not rule.match.accepts_route(facts):
+            yield f"There the rule {rule.id} does nothing: its match is not for it."
+        elif not rule.fitting(provider, shape):
+            why = why_unfit(rule.faults[0].fault, provider, shape)
+            yield f"There the rule {rule.id} does nothing: {why}"
 
 
 def _rule_problems(path: Path, values: Mapping[str, Any]) -> list[str]:
@@ -87,12 +124,18 @@ _COUNTED = {0: "no rules; the file", 1: "1 rule; it"}
 
 @rules.command("check", cls=HelpfulCommand)
 @click.argument("file", type=click.Path(path_type=Path))
-def check(file: Path) -> int:
+@click.option(
+    "--for",
+    "place",
+    metavar="HOST/PATH",
+    help=f"Say what the rules mean for a POST there, as in {_PLACE}.",
+)
+def check(file: Path, place: str | None) -> int:
     """Check a configuration file and its rules; print one line for each mistake.
 
     FILE may be - for standard input. The exit code is 2 if there is a mistake.
     """
-    found = checked(file)
+    found = checked(file, place)
     for line in (*found.problems, *found.notes):
         click.echo(line, err=True)
     if found.problems:

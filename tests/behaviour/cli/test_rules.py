@@ -199,3 +199,39 @@ def test_rules_from_a_pipe(run):
         f"{path}: rules[0].fault.respond: 99 is not a status from 200 to 599\n",
     )
     os.close(reading)
+
+
+RULES = """\
+rules:
+  - name: cap
+    match: {model: x*}
+    fault: {respond: {failure: spend-cap}}
+  - name: pings
+    match: {stream: true}
+    fault: {stream: {after: {count: 2}, stall: {for: forever, pings: 5s}}}
+  - name: chat
+    match: {shape: chat}
+    fault: {respond: 500}
+"""
+
+
+def test_what_rules_mean_at_a_place(run, file):
+    """Which API it is, and which rules do nothing there, as if it were a target."""
+    place = "bedrock-runtime.eu-west-1.amazonaws.com/model/x/converse-stream"
+    code, out, err = run("rules", "check", file(RULES), "--for", place)
+    assert code == 0
+    assert out.endswith("3 rules; all can be used\n")
+    assert f"At {place} the API is bedrock, and converse is spoken.\n" in err
+    assert "There the rule pings does nothing: streams of converse have no pings;" in err
+    assert "There the rule chat does nothing: its match is not for it.\n" in err
+    assert "rule cap" not in err
+    err = run("rules", "check", file(RULES), "--for", "api.example.com/orders")[2]
+    assert "There the rule cap does nothing: plain has no failure spend-cap; it has" in err
+
+
+@pytest.mark.parametrize("place", ["api.openai.com", "a b/x", "/x", ""])
+def test_what_is_no_place(run, file, place):
+    """A host, and a path."""
+    code, _, err = run("rules", "check", file(RULES), "--for", place)
+    assert code == 2
+    assert err.startswith("faultinject: --for: ")
