@@ -112,8 +112,8 @@ def _showings() -> Iterator[Showing]:
         yield Showing(preset=name)
     for name in ("overload-storm", "retry-torture"):
         yield Showing(preset=name, modes=("create", "raw"), backs_off=name == "overload-storm")
-    yield Showing(preset="rate-limited-long", deadline_seconds=3.0)
-    yield Showing(preset="cf-timeout", deadline_seconds=3.0)
+    yield Showing(preset="rate-limited-long", deadline_seconds=6.0)
+    yield Showing(preset="cf-timeout", deadline_seconds=6.0)
     for name in ("stream-overloaded", "stream-overloaded-first", "stream-cut", "stream-reset",
                  "stream-truncated", "max-tokens"):  # fmt: skip
         yield Showing(preset=name, modes=STREAMED)
