@@ -98,7 +98,9 @@ class Observer:
     def _begun(self, attempts: Attempts) -> Attempt | None:
         """Return which attempt it is, for which no rule asked. It may be late: times are given."""
         head, content = self.head, self._request_content().content
-        identity = Identity(content, head.invocation, head.client, head.retry_count)
+        identity = Identity(
+            content, head.invocation, head.client, head.retry_count, self.facts.connection
+        )
         return attempts.begin(identity, self.copy.began_seconds)
 
     def _request_content(self) -> RequestContent:

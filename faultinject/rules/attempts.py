@@ -17,8 +17,9 @@ Headers in which the client itself numbers its attempts go before that:
 - ``amz-sdk-invocation-id`` (AWS SDKs) decides alone: the same id means the same call.
 - ``x-stainless-retry-count`` above 0 continues a call, and the number is the client's. A 0 begins a
   new call if the same User-Agent has sent a count above 0 in this run; after a failure against
-  which another attempt does not help; and, where equal requests have overlapped, within
-  `SOONEST_SECONDS`. Else it may continue one: Claude Code sends 0 with every attempt.
+  which another attempt does not help; and within `SOONEST_SECONDS`, where equal requests have
+  overlapped or it comes on another connection. Else it may continue one: Claude Code sends 0 with
+  every attempt.
 
 If several equal calls could continue, it is the one whose attempt ended first. Times are seconds on
 one clock of the caller's choice. Everything is bounded.
@@ -94,6 +95,8 @@ class _Call:
     """The latest time at which the next attempt may begin."""
     failed: bool = False
     """Whether its last attempt failed."""
+    connection: int = 0
+    """The number of the client connection of its last attempt."""
 
     def may_continue(self, began_seconds: float) -> bool:
         """Return True if an attempt that begins at this time can be the next."""
@@ -176,6 +179,7 @@ class Attempts:
             call = self._continued(identity, identity.content, crowd, began_seconds)
             call = call or self._new(identity.content)
         call.attempts = count + 1 if count else call.attempts + 1
+        call.connection = identity.connection
         gap = None if call.known_seconds is None else began_seconds - call.known_seconds
         return Attempt(call.attempts, call, crowd, self, gap)
 
@@ -212,8 +216,9 @@ class Attempts:
             call = next(iter(failed))
             if call.ended_seconds > began_seconds:
                 break  # and so have the others
+            is_elsewhere = crowd.has_overlapped or call.connection != identity.connection
             pause = began_seconds - call.ended_seconds
-            if says_first and crowd.has_overlapped and pause < SOONEST_SECONDS:
+            if says_first and is_elsewhere and pause < SOONEST_SECONDS:
                 return None
             self._forget(call)
             if call.may_continue(began_seconds):

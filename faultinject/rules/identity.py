@@ -45,6 +45,8 @@ class Identity:
     """Digest of the User-Agent."""
     retry_count: int | None = None
     """The client's own count of retries, from 0; None if it sends none."""
+    connection: int = 0
+    """The number of the client connection."""
 
 
 def identity_of(facts: Facts, key: bytes, content: str | None = None) -> Identity:
@@ -58,6 +60,7 @@ def identity_of(facts: Facts, key: bytes, content: str | None = None) -> Identit
         digest(key, *invocation) if invocation else "",
         digest(key, *facts.headers.get(USER_AGENT, ())),
         facts.retry_count,
+        facts.connection,
     )
 
 

@@ -182,6 +182,19 @@ def test_tasks_that_send_the_same_are_throttled(
     assert begin(attempts, 2 + pause, count).number == number
 
 
+@pytest.mark.parametrize(
+    ("count", "connection", "pause", "number"),
+    [(0, 2, 0.2, 1), (0, 1, 0.2, 2), (0, 2, 0.4, 2), (None, 2, 0.2, 2), (1, 2, 0.2, 2)],
+)
+def test_tasks_whose_requests_just_miss_each_other(
+    count: int | None, connection: int, pause: float, number: int
+) -> None:
+    """Each has a connection of its own; a loop that does not wait has one."""
+    attempts = Attempts()
+    fail(begin(attempts, 1, count and 0, connection=1), 2)
+    assert begin(attempts, 2 + pause, count, connection=connection).number == number
+
+
 def test_that_requests_overlapped_is_known_from_the_first_to_begin_late() -> None:
     """An attempt that nobody asked for is begun when it ends, with the time of its head."""
     attempts = Attempts()
