@@ -19,7 +19,7 @@ from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.fake.fake_api import FakeApi, FakeUpstream
 from tests.support.bench import TARGET, Bench, echoes, get, ok, open_bench, post
 from tests.support.cancelling import cancelled_at
-from tests.support.fault_world import start_tls, upstream_context
+from tests.support.fault_world import HandshakesOnly, upstream_context
 from tests.support.llm_api import chunk
 from tests.support.peer import Cut, Peer
 
@@ -251,7 +251,7 @@ async def tells_its_upstream(bench: Bench) -> None:
     async def dial(origin: Origin) -> trio.abc.Stream:
         stream = await bench.dialer.dial(origin)
         try:
-            return await start_tls(stream, origin)
+            return await HandshakesOnly().start_tls(stream, origin)
         except BaseException:
             await trio.aclose_forcefully(stream)
             raise
