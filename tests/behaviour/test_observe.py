@@ -104,6 +104,13 @@ async def test_how_long_a_failure_makes_all_requests_be_looked_at(
         assert [each.call for each in seen(bench)] == [1, 1, 2, 3]
 
 
+async def test_a_count_of_the_client_s_own(autojump_clock: trio.testing.MockClock) -> None:
+    """It says that something failed that was not seen here, so all is looked at."""
+    [told] = await observed(always(ok(b"{}")), ask(b"X-Stainless-Retry-Count: 1"))
+    assert (told.attempt, told.retry_count) == (2, 1)
+    assert told.request is not None
+
+
 async def test_attempts_of_a_call(autojump_clock: trio.testing.MockClock) -> None:
     """They have one number, and the gap counts from the failed answer's head."""
     error = b"HTTP/1.1 429 X\r\nRetry-After: 2\r\nContent-Length: 2\r\n\r\n{}"

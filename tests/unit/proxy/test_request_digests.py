@@ -1,0 +1,45 @@
+"""Digests of what requests say, and how many are remembered."""
+
+from __future__ import annotations
+
+from faultinject.proxy.request_digests import REMEMBERED, RequestDigests
+from tests.unit.rules.support import request
+
+MANY = REMEMBERED + 5
+
+
+def test_heads_and_bodies_are_remembered_in_part() -> None:
+    """However many there are; and what was forgotten is digested as before."""
+    digests = RequestDigests(b"k")
+    first = digests.head(request(x_api_key="0"))
+    for number in range(MANY):
+        facts = request(x_api_key=str(number), body={"model": str(number)})
+        head = digests.head(facts)
+        said = digests.content(facts, head, digests.body(head, facts.body or b""))
+        assert said.model == str(number)
+    assert len(digests._heads) == len(digests._remembered) == REMEMBERED
+    assert digests.head(request(x_api_key="0")) == first
+
+
+def test_a_head_says_the_same_whatever_the_body_s_length() -> None:
+    """So that a client's heads are looked at once."""
+    digests = RequestDigests(b"k")
+    same = [digests.head(request(Content_Length=length)) for length in ("1", "2")]
+    assert same[0] is same[1]
+
+
+def test_a_body_of_which_no_digest_is_known() -> None:
+    """It is not remembered."""
+    digests = RequestDigests(b"k")
+    facts = request(body={"model": "m"})
+    assert digests.content(facts, digests.head(facts), None).model == "m"
+    assert not digests._remembered
+
+
+def test_the_result_of_a_tool_that_nobody_called() -> None:
+    """Nothing is told of it."""
+    digests = RequestDigests(b"k")
+    message = {"role": "tool", "tool_call_id": "lost", "content": "x"}
+    facts = request(body={"messages": [message]})
+    (told,) = digests.content(facts, digests.head(facts), None).messages
+    assert told.results == ()
