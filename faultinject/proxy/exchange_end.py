@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from attrs import frozen
+from attrs import define
 
 from faultinject.events import Outcome
 from faultinject.http.message import ResponseHead
@@ -16,9 +16,9 @@ from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.rules.attempts import Ended
 
 
-@frozen
+@define(eq=False)
 class ExchangeEnd:
-    """What is known of an exchange at its end."""
+    """What is known of an exchange at its end. Nobody changes it; not frozen, as `Observed`."""
 
     outcome: Outcome
     head: ResponseHead | None

@@ -81,6 +81,8 @@ class RequestDigests:
     key: bytes
     _heads: OrderedDict[int, HeadContent] = field(factory=OrderedDict)
     """By a hash, so that no credentials are kept."""
+    _bodies: OrderedDict[tuple[bytes, int, int], str] = field(factory=OrderedDict)
+    """By where they go, their length and a hash: a repeated body is not digested again."""
     _remembered: OrderedDict[tuple[str, str | None], RequestContent] = field(factory=OrderedDict)
 
     def head(self, facts: Facts) -> HeadContent:
@@ -126,9 +128,15 @@ class RequestDigests:
 
     def body(self, head: HeadContent, body: bytes) -> str:
         """Return a digest of all that a repeat in vain would repeat; ``body`` is as it was sent."""
-        made = blake2b(head.features, digest_size=16, key=self.key)
-        made.update(body)
-        return made.hexdigest()
+        key = (head.features, len(body), hash(body))
+        found = self._bodies.get(key)
+        if found is None:
+            made = blake2b(head.features, digest_size=16, key=self.key)
+            made.update(body)
+            found = self._bodies[key] = made.hexdigest()
+            if len(self._bodies) > REMEMBERED:
+                self._bodies.popitem(last=False)
+        return found
 
     def content(self, facts: Facts, head: HeadContent, body: str | None) -> RequestContent:
         """Return what a request says; ``body`` is its body's digest, if that is known."""

@@ -126,7 +126,7 @@ class Session:
 
 def milliseconds_since(started: float) -> float:
     """Return how long ago a `time.perf_counter` reading was."""
-    return round((time.perf_counter() - started) * 1000, 3)
+    return round((time.perf_counter() - started) * 1e6) / 1000
 
 
 _BEHIND_THE_PATH = re.compile(rb"[?#;&]|%(?:3[fF]|23|3[bB]|26)")

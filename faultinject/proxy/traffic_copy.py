@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from faultinject.http.coding import content_codings, decoded
-from faultinject.http.message import Headers, Part, ResponseHead
+from faultinject.http.message import Part, RequestHead, ResponseHead
 from faultinject.providers.framing import Tail
 from faultinject.providers.shape import tail_of
 
@@ -119,11 +119,11 @@ def _with(kept: bytes | bytearray, part: bytes) -> bytes | bytearray:
     return grown
 
 
-def uncoded(headers: Headers, body: bytes | None, most_bytes: int) -> bytes | None:
+def uncoded(head: RequestHead | ResponseHead, body: bytes | None, most_bytes: int) -> bytes | None:
     """Return a body without its codings; None if it has some that cannot be undone."""
-    if not body or not (codings := content_codings(headers)):
+    if not body or not head.has_header(b"content-encoding"):
         return body
     try:
-        return decoded(body, codings, most_bytes)
+        return decoded(body, content_codings(head.headers), most_bytes)
     except ValueError:
         return None

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import islice, takewhile
 
-from attrs import frozen
+from attrs import define
 
 from faultinject.events import ExchangeEnded, Kind
 from faultinject.observed import Failure, FailureKind, Observed
@@ -20,9 +20,9 @@ HostAndModel = tuple[str, str | None]
 """A host, and a model."""
 
 
-@frozen
+@define(unsafe_hash=True)
 class SeenAttempt:
-    """One attempt of a call."""
+    """One attempt of a call. Nobody changes it; not frozen, as `Observed`."""
 
     call: int
     number: int
@@ -50,7 +50,7 @@ class SeenAttempt:
         return cls(
             seen.call,
             seen.attempt,
-            round(began, 3),
+            began,
             round(began + event.milliseconds / 1000, 3),
             None if first_byte is None else round(began + first_byte, 3),
             event.method,

@@ -171,7 +171,7 @@ class Facts:
         if self._json is _UNREAD:
             if self.body is None:
                 return MISSING
-            self._json = _parsed(self.body)
+            self._json = parsed_json(self.body)
         return self._json
 
     @property
@@ -214,7 +214,8 @@ def _grouped(pairs: Iterable[tuple[T, T]]) -> dict[T, tuple[T, ...]]:
     return {name: tuple(values) for name, values in found.items()}
 
 
-def _parsed(body: bytes) -> Any:
+def parsed_json(body: bytes) -> Any:
+    """Return a body as a JSON value; `MISSING` if it is not JSON."""
     try:
         # Nearly all send plain UTF-8. `json.loads` takes more encodings, and twice as long.
         text = body.decode()
