@@ -31,7 +31,7 @@ import os
 from collections import OrderedDict
 from typing import TypeVar
 
-from attrs import define, frozen
+from attrs import define
 
 from faultinject.rules.identity import Identity
 
@@ -62,9 +62,9 @@ in Anthropic's and OpenAI's SDKs, 0.5 s in Claude Code."""
 # -- calls --------------------------------------------------------------------------------------
 
 
-@frozen
+@define(unsafe_hash=True)
 class Ended:
-    """How an attempt ended."""
+    """How an attempt ended. Nobody changes it; not frozen, as `Identity`."""
 
     seconds: float
     """When it ended."""
@@ -211,7 +211,7 @@ class Attempts:
         says_first = identity.retry_count == 0
         if says_first and self._counting[identity.client].counts:
             return None
-        failed = self._failed.get(content, OrderedDict[_Call, None]())
+        failed = self._failed.get(content)
         while failed:
             call = next(iter(failed))
             if call.ended_seconds > began_seconds:

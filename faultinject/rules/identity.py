@@ -7,7 +7,7 @@ import re
 from hashlib import blake2b
 from typing import Any
 
-from attrs import frozen
+from attrs import define
 
 from faultinject.rules.facts import USER_AGENT, Facts
 
@@ -33,9 +33,12 @@ CREDENTIALS = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
 """Headers with the client's credentials. The query's parameter ``key`` is another."""
 
 
-@frozen
+@define(unsafe_hash=True)
 class Identity:
-    """What identifies the call that a request belongs to: digests, with a key of the run."""
+    """What identifies the call that a request belongs to: digests, with a key of the run.
+
+    Nobody changes it. A frozen one takes longer to make.
+    """
 
     content: str | None
     """Digest of what is equal in all attempts of a call; None if the body is not known."""

@@ -17,7 +17,8 @@ def test_heads_and_bodies_are_remembered_in_part() -> None:
         head = digests.head(facts)
         said = digests.content(facts, head, digests.body(head, facts.body or b""))
         assert said.model == str(number)
-    assert len(digests._heads) == len(digests._remembered) == REMEMBERED
+    kept = (digests._heads, digests._bodies, digests._remembered)
+    assert [len(each) for each in kept] == [REMEMBERED] * 3
     assert digests.head(request(x_api_key="0")) == first
 
 
@@ -26,6 +27,20 @@ def test_a_head_says_the_same_whatever_the_body_s_length() -> None:
     digests = RequestDigests(b"k")
     same = [digests.head(request(Content_Length=length)) for length in ("1", "2")]
     assert same[0] is same[1]
+
+
+def test_a_body_that_comes_again_has_its_digest() -> None:
+    """It has another if a byte, the path, or a header for a feature differs, or the run's key."""
+    digests = RequestDigests(b"k")
+
+    def told(number: int, key: RequestDigests = digests, **headers: str) -> str:
+        facts = request(body={"model": number}, **headers)
+        return key.body(key.head(facts), facts.body or b"")
+
+    first = told(1)
+    assert first == told(1) == told(1, RequestDigests(b"k"))
+    others = [told(2), told(11), told(1, anthropic_beta="x"), told(1, RequestDigests(b"l"))]
+    assert len({first, *others}) == 5
 
 
 def test_a_body_of_which_no_digest_is_known() -> None:
