@@ -47,6 +47,11 @@ class History:
                 groups.setdefault(request, []).append(each)
         return groups
 
+    def equal_to(self, attempt: SeenAttempt) -> list[SeenAttempt]:
+        """Return the attempts that say the same as one, in order; itself among them."""
+        request = self._request_of(attempt.seen)
+        return [] if request is None else self.by_request[request]
+
     def _request_of(self, seen: Observed) -> str | None:
         """Return what a request says; by its whole body where that is all that was looked at."""
         return seen.request or self._request_by_body.get(seen.body or "")

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 import trio
 
+from faultinject.events import CommandEnded
 from faultinject.observed import Observed
 from faultinject.proxy.traffic_copy import BODY_BYTES
 from faultinject.report.judge import Judge
 from tests.support.bench import Bench, Script, answers, get, ok, open_bench, post
 from tests.support.llm_api import message_events
 from tests.support.peer import Cut, Peer
+from tests.support.sample_events import sample
 
 DOCUMENT = {
     "model": "claude-x",
@@ -403,3 +405,30 @@ async def test_the_judge_follows(autojump_clock: trio.testing.MockClock) -> None
             for event in bench.events:
                 judge.listen(event)
         assert [finding.id for finding in judge.report().findings] == ids
+
+
+async def test_a_final_answer_amid_attempts(autojump_clock: trio.testing.MockClock) -> None:
+    """Ends the call, but not the trying: the last attempt is not all that the client tried."""
+    statuses = [529, 529, 400, 529]
+    heads = (b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\n{}" % each for each in statuses)
+
+    async def script(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(next(heads))
+
+    async with open_bench(upstream=script) as bench:
+        for _ in statuses:
+            client = await bench.tls()
+            await client.ask(ask())
+            await client.cut()
+            await trio.sleep(1)
+        assert [(each.call, each.attempt) for each in seen(bench)] == [
+            (1, 1),
+            (1, 2),
+            (1, 3),
+            (2, 1),
+        ]
+        judge = Judge(only=["not-retried"])
+        for event in (*bench.events, sample(CommandEnded, time=bench.events[-1].time, code=1)):
+            judge.listen(event)
+    assert judge.report().findings == []

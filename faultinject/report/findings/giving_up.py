@@ -47,6 +47,8 @@ def not_retried(history: History, limits: Thresholds) -> Judged:
             continue
         if not history.is_settled(only) or _something_followed(history, only, limits):
             continue
+        if _had_failed_before(history, only, limits):
+            continue
         judged.calls.append(call.number)
         if fallback_of(history, call, limits) is None:
             judged.find("warning", f"{_kind(only)}, and no second attempt", calls=[call.number])
@@ -155,6 +157,18 @@ def _something_followed(history: History, attempt: SeenAttempt, limits: Threshol
         each.host == attempt.host and (of_connection or each.path == attempt.path)
         for each in begun_within(same, attempt.known, limits.window_seconds)
         if each is not attempt
+    )
+
+
+def _had_failed_before(history: History, attempt: SeenAttempt, limits: Thresholds) -> bool:
+    """Return True if an equal request failed shortly before: then this was one more attempt.
+
+    It is not counted as one if that failure was final, because such a failure ends a call.
+    """
+    return any(
+        each.failure is not None and attempt.began - limits.window_seconds <= each.ended
+        for each in history.equal_to(attempt)
+        if each.began < attempt.began
     )
 
 

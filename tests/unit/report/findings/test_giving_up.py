@@ -98,6 +98,30 @@ def test_what_follows_a_request_without_messages(follows: Ask, expected: str) ->
     assert judged(world.run().end_command(), "not-retried") == expected
 
 
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ((overloaded(), overloaded(), final(), overloaded()), "passed"),
+        ((final(), overloaded()), "no verdict"),
+        ((ok(), overloaded()), "warning"),
+    ],
+)
+def test_what_was_tried_before(before: tuple[Answer, ...], expected: str) -> None:
+    """A final failure ends a call, but not the trying: what follows is one more attempt."""
+    client = retrying(Ask(), pauses(*[0.5] * (len(before) - 1)))
+    if before[0].failure is None:
+        client = in_turn(once(Ask()), 0.5, once(Ask()))
+    world = World(script(*before)).start(client).run().end_command()
+    assert judged(world, "not-retried") == expected
+
+
+@pytest.mark.parametrize(("pause", "expected"), [(60.0, "no verdict"), (60.1, "warning")])
+def test_how_long_ago_it_was_tried_before(pause: float, expected: str) -> None:
+    """A minute, and it is another call."""
+    world = World(script(final(), overloaded())).start(in_turn(once(Ask()), pause, once(Ask())))
+    assert judged(world.run().end_command(), "not-retried") == expected
+
+
 def test_a_connection_that_is_tried_again() -> None:
     """Any request to the host is."""
     broken = Ask(turns=(), path="", method="CONNECT", credential=None, model=None, system=None)
