@@ -39,8 +39,6 @@ class Agent:
     arguments: tuple[str, ...]
     base_url: Way
     proxy: Way
-    fake_api_speaks: bool = True
-    """Whether the fake API speaks its API; else no stream comes that a rule could harm."""
     setup: str | None = None
     """A script of the npm package that puts its executable in place, where npm may not run it."""
 
@@ -89,7 +87,6 @@ AGENTS = (
         ("--skip-trust", "-p", PROMPT),
         Way({"GOOGLE_GEMINI_BASE_URL": "{url}"}, files=_GEMINI_KEY_FROM_VARIABLE),
         Way(_NODE, files=_GEMINI_KEY_FROM_VARIABLE),
-        fake_api_speaks=False,
     ),
     Agent(
         "opencode",

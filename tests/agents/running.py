@@ -18,7 +18,8 @@ from tests.support.proxy import Happening, ProxyRun
 
 PATIENCE_SECONDS = 150.0
 """How long an agent may take; then it is ended, and was still trying."""
-FAKE_WORDS = "This is the fake API of faultinject"
+FAKE_WORDS = ("This is the fake API of faultinject", "This answer was made by faultinject")
+"""What it says, in Anthropic's and OpenAI's forms and in others."""
 _MODEL_CALL = re.compile(
     r".*/(messages|responses|chat/completions)|.*:(streamG|g)enerateContent", re.DOTALL
 )
@@ -51,7 +52,8 @@ class Outcome:
     @property
     def answered(self) -> bool:
         """Whether it printed what the fake API said."""
-        return self.exit_code == 0 and FAKE_WORDS in " ".join(self.output.split())
+        output = " ".join(self.output.split())
+        return self.exit_code == 0 and any(words in output for words in FAKE_WORDS)
 
     @property
     def last_words(self) -> str:
