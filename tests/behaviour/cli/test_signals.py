@@ -11,6 +11,7 @@ import trio.testing
 from attrs import define, field
 
 from faultinject import serve, serve_plugin
+from faultinject.authority import TargetPattern
 from faultinject.cli import plugin
 from faultinject.cli.entry import only_cause
 from faultinject.cli.proxy import PROXY, contents
@@ -38,6 +39,8 @@ class Waiting:
     port: int = 5
     url: str = "http://127.0.0.1:5"
     ca_cert: Path | None = Path("ca.crt")
+    targets: tuple[TargetPattern, ...] = (TargetPattern("api.example.com"),)
+    fake_upstream: bool = False
     command: str = "fault run"
     registrations: Registrations = field(factory=Registrations)
     drains: int = 0
@@ -135,6 +138,8 @@ async def test_the_first_signal_drains(proxy, ready, number):
             "host": "127.0.0.1",
             "port": 5,
             "ca_cert": "ca.crt",
+            "targets": ["api.example.com"],
+            "fake_upstream": False,
             "pid": os.getpid(),
         }
         signal.raise_signal(number)
