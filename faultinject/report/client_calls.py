@@ -29,10 +29,16 @@ class Call:
     """How many attempts there were; of many not all are kept."""
     _kept: list[SeenAttempt] = field(factory=list)
     """The first, and then the last; one list, for thousands of calls are kept."""
+    lost_input_tokens: int = 0
+    lost_output_tokens: int = 0
+    """Of all its answers that failed after all, as far as they told of tokens."""
 
     def add(self, attempt: SeenAttempt) -> None:
         """Add an attempt that has ended; they come in the order in which they ended."""
         self.count += 1
+        if attempt.failure is not None:
+            self.lost_input_tokens += attempt.seen.input_tokens or 0
+            self.lost_output_tokens += attempt.seen.output_tokens or 0
         self._kept.append(attempt)
         if len(self._kept) > 2 * KEPT_AT_EITHER_END:
             del self._kept[KEPT_AT_EITHER_END]
@@ -46,6 +52,11 @@ class Call:
     def last(self) -> SeenAttempt:
         """The attempt that ended last."""
         return self._kept[-1]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all its attempts are kept."""
+        return len(self._kept) == self.count
 
     @property
     def kept(self) -> int:
@@ -104,10 +115,8 @@ class Totals:
         self.outcomes[outcome] += 1
         self.attempts += call.count
         self.added_seconds += max(0.0, attempts[-1].began - attempts[0].began)
-        for each in attempts:
-            if each.failure is not None:
-                self.lost_input_tokens += each.seen.input_tokens or 0
-                self.lost_output_tokens += each.seen.output_tokens or 0
+        self.lost_input_tokens += call.lost_input_tokens
+        self.lost_output_tokens += call.lost_output_tokens
 
     def copy(self) -> Totals:
         """Return totals that can be added to apart."""

@@ -182,6 +182,15 @@ class History:
             groups.setdefault(each.client, []).append(each)
         return groups
 
+    def counted(self, number: int, calls: Iterable[int]) -> str:
+        """Return how many attempts of some calls were counted; not all may be kept."""
+        return f"{number}" if self._in_part.isdisjoint(calls) else f"at least {number}"
+
+    @cached_property
+    def _in_part(self) -> frozenset[int]:
+        """The calls whose attempts are not all kept."""
+        return frozenset(call.number for call in self.calls if not call.is_whole)
+
     def is_settled(self, attempt: SeenAttempt) -> bool:
         """Return True if what has not followed an attempt will not follow any more."""
         return self.command_ended or self.now - attempt.ended >= SETTLED_SECONDS

@@ -48,14 +48,15 @@ def no_backoff(history: History, limits: Thresholds) -> Judged:
         if len(short) >= limits.no_pause_gaps - 1 and call.client in hasty:
             judged.find(
                 "error" if len(short) >= limits.no_pause_gaps else "warning",
-                f"{len(short)} of its attempts came less than {seconds(limits.no_pause_seconds)}"
-                f" after an error (the shortest {seconds(min(short))})",
+                f"{history.counted(len(short), [call.number])} of its attempts came less than"
+                f" {seconds(limits.no_pause_seconds)} after an error{_shortest(call, short)}",
                 calls=[call.number],
             )
         elif _is_steady(gaps, limits) and not _is_rationed(history, call, limits):
             judged.find(
                 "warning",
-                f"{len(gaps)} attempts came at a steady pace of {seconds(max(gaps))}",
+                f"{history.counted(len(gaps), [call.number])} attempts came at a steady pace of"
+                f" {seconds(max(gaps))}",
                 calls=[call.number],
             )
     return judged
@@ -65,6 +66,11 @@ def _short(repeats: list[Repeat], limits: Thresholds) -> list[float]:
     """Return the gaps after whole errors that are no pause."""
     gaps = [one.gap_to(other) for one, other in repeats if one.failure == "answer"]
     return [gap for gap in gaps if gap < limits.no_pause_seconds]
+
+
+def _shortest(call: Call, gaps: list[float]) -> str:
+    """Return the shortest gap, if all are known."""
+    return f" (the shortest {seconds(min(gaps))})" if call.is_whole else ""
 
 
 def _hasty_clients(history: History, limits: Thresholds) -> set[Client]:

@@ -108,11 +108,14 @@ def work_repeated(history: History, _: Thresholds) -> Judged:
                 judged.calls.append(each.call)
                 tokens_in, tokens_out = tokens_in + lost[0], tokens_out + lost[1]
     if judged.calls:
-        calls = list(dict.fromkeys(judged.calls))
+        calls, all_calls = (
+            list(dict.fromkeys(judged.calls)),
+            [each.number for each in history.calls],
+        )
         judged.find(
             "note",
-            f"{tokens_in} tokens of input and {tokens_out} of output were paid for in"
-            f" {len(judged.calls)} lost answers",
+            f"{history.counted(tokens_in, all_calls)} tokens of input and {tokens_out} of output"
+            f" were paid for in {history.counted(len(judged.calls), all_calls)} lost answers",
             calls=calls,
         )
     return judged

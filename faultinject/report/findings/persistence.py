@@ -43,7 +43,8 @@ def retry_storm(history: History, limits: Thresholds) -> Judged:
         if most > limits.storm_attempts and not _backs_off(call, limits):
             judged.find(
                 "error",
-                f"{most} attempts within {seconds(limits.window_seconds)}",
+                f"{history.counted(most, [call.number])} attempts within"
+                f" {seconds(limits.window_seconds)}",
                 calls=[call.number],
             )
     _judge_budget(history, retries, judged, limits)
@@ -74,7 +75,7 @@ def _judge_budget(
         if len(calls) >= limits.storm_calls and again > limits.storm_retries_per_call * len(calls):
             judged.find(
                 "error",
-                f"{again} further attempts of {len(calls)} calls within"
+                f"{history.counted(again, calls)} further attempts of {len(calls)} calls within"
                 f" {seconds(limits.window_seconds)}",
                 calls=list(calls),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 from faultinject.report.attempt import SeenAttempt
@@ -40,11 +41,12 @@ def retried_in_vain(history: History, limits: Thresholds) -> Judged:
         if not again or history.is_doubtful(again[0][0]):
             continue
         first, second = again[0]
+        calls = dict.fromkeys([first.call, *(other.call for _, other in again)])
         judged.find(
             "warning",
             f"{first.status} (final), and the same request again after"
-            f" {seconds(first.gap_to(second))}{_times(len(again))}",
-            calls=dict.fromkeys([first.call, *(other.call for _, other in again)]),
+            f" {seconds(first.gap_to(second))}{_times(history, len(again), calls)}",
+            calls=calls,
         )
     return judged
 
@@ -63,11 +65,13 @@ def retries_nested(history: History, limits: Thresholds) -> Judged:
         if not again or request in history.doubtful or _asks_the_same_often(attempts):
             continue
         first, second = again[0]
+        calls = dict.fromkeys([first.call, *(other.call for _, other in again)])
         judged.find(
             "warning",
             f"the SDK had tried {(first.seen.retry_count or 0) + 1} times and failed; after"
-            f" {seconds(first.gap_to(second))} it began again at 0{_times(len(again))}",
-            calls=dict.fromkeys([first.call, *(other.call for _, other in again)]),
+            f" {seconds(first.gap_to(second))} it began again at 0"
+            f"{_times(history, len(again), calls)}",
+            calls=calls,
         )
     return judged
 
@@ -105,5 +109,5 @@ def _asks_the_same_often(attempts: list[SeenAttempt]) -> bool:
     return any(one.succeeded for one, _ in pairwise(attempts))
 
 
-def _times(number: int) -> str:
-    return "" if number == 1 else f", {number} times"
+def _times(history: History, number: int, calls: Iterable[int]) -> str:
+    return "" if number == 1 else f", {history.counted(number, calls)} times"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from faultinject.observed import MESSAGES, Failure
-from tests.unit.report.findings.clients import in_turn, once
+from tests.unit.report.findings.clients import in_turn, once, pauses, retrying
 from tests.unit.report.findings.simulator import (
     Answer,
     Ask,
@@ -138,6 +138,17 @@ def test_work_repeated() -> None:
         "200 tokens of input and 40 of output were paid for in 2 lost answers"
     )
     assert (told.totals.lost_input_tokens, told.totals.lost_output_tokens) == (400, 80)
+
+
+def test_work_repeated_by_a_call_that_is_kept_in_part() -> None:
+    """The totals count all; the finding says that it knows of so many at least."""
+    lost = broken_stream("1 2", tokens=(100, 20))
+    world = World(script(lost)).start(retrying(first(), pauses(*[1.0] * 49)))
+    told = world.run().report(only=("work-repeated",))
+    assert finding(told, "work-repeated").evidence == (
+        "at least 3900 tokens of input and 780 of output were paid for in at least 39 lost answers"
+    )
+    assert (told.totals.lost_input_tokens, told.totals.lost_output_tokens) == (5000, 1000)
 
 
 def test_no_work_is_repeated() -> None:

@@ -228,6 +228,25 @@ def test_a_call_without_end_is_kept_in_part() -> None:
     assert "… 992 more …" in one.timeline
 
 
+def test_numbers_of_a_call_that_is_kept_in_part() -> None:
+    """Each of them is true, and none contradicts another."""
+    told = pace(*[0.01] * 59).report(only=("no-backoff", "retry-storm", "endless-retry"))
+    assert [each.evidence for each in told.findings] == [
+        "at least 38 of its attempts came less than 0.1 s after an error",
+        "at least 39 attempts within 60 s",
+        "60 attempts in 3.54 s",
+    ]
+    (steady,) = pace(*[0.5] * 59).report(only=("no-backoff",)).findings
+    assert steady.evidence == "at least 38 attempts came at a steady pace of 0.5 s"
+
+
+@pytest.mark.parametrize(("attempts", "told"), [(40, "40"), (41, "at least 39")])
+def test_how_many_attempts_are_kept(attempts: int, told: str) -> None:
+    """Up to 40 all of them count."""
+    one = finding(pace(*[0.2] * (attempts - 1)).report(only=("retry-storm",)), "retry-storm")
+    assert one.evidence == f"{told} attempts within 60 s"
+
+
 # -- no-jitter ----------------------------------------------------------------------------------
 
 

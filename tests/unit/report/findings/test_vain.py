@@ -105,6 +105,15 @@ def test_what_retried_in_vain_says() -> None:
     assert one.calls == (1, 2, 3, 4)
 
 
+def test_in_vain_more_often_than_attempts_are_kept() -> None:
+    """So often at least."""
+    asks = retrying(Ask(), pauses(*[1.0] * 49), counts=True)
+    told = World(script(final())).start(asks).run().report(only=("retried-in-vain",))
+    assert finding(told, "retried-in-vain").evidence == (
+        "400 (final), and the same request again after 1 s, at least 39 times"
+    )
+
+
 # -- retries-nested -----------------------------------------------------------------------------
 
 
