@@ -31,6 +31,8 @@ NO_JITTER = Known(
     "calls that failed together came back together",
     "A good client adds chance to its pauses, so that many clients do not all come back at once.",
 )
+SET_UP_SECONDS = 0.5
+"""To make a client and connect it may take so long: less need not be a pause."""
 _Rounds = tuple[Repeat, Repeat]
 
 
@@ -42,7 +44,6 @@ def no_backoff(history: History, limits: Thresholds) -> Judged:
         repeats = unasked(call, limits)
         if not repeats:
             continue
-        judged.calls.append(call.number)
         short = _short(repeats, limits)
         gaps = [one.gap_to(other) for one, other in _without_first_drop(repeats)]
         if len(short) >= limits.no_pause_gaps - 1 and call.client in hasty:
@@ -59,6 +60,12 @@ def no_backoff(history: History, limits: Thresholds) -> Judged:
                 f" {seconds(max(gaps))}",
                 calls=[call.number],
             )
+        elif _may_be_no_pauses(repeats, limits):
+            judged.why_not = (
+                f"no gap was as long as {seconds(SET_UP_SECONDS)}, which a new connection may take"
+            )
+            continue
+        judged.calls.append(call.number)
     return judged
 
 
@@ -66,6 +73,12 @@ def _short(repeats: list[Repeat], limits: Thresholds) -> list[float]:
     """Return the gaps after whole errors that are no pause."""
     gaps = [one.gap_to(other) for one, other in repeats if one.failure == "answer"]
     return [gap for gap in gaps if gap < limits.no_pause_seconds]
+
+
+def _may_be_no_pauses(repeats: list[Repeat], limits: Thresholds) -> bool:
+    """Return True if each of several gaps may be the set-up of another client, and no pause."""
+    several = len(repeats) >= limits.no_pause_gaps - 1
+    return several and all(one.gap_to(other) < SET_UP_SECONDS for one, other in repeats)
 
 
 def _shortest(call: Call, gaps: list[float]) -> str:

@@ -70,6 +70,24 @@ def test_no_backoff(gaps: tuple[float, ...], expected: str | None) -> None:
 @pytest.mark.parametrize(
     ("gaps", "expected"),
     [
+        ((0.1, 0.3), "no verdict"),
+        ((0.499, 0.2, 0.4), "no verdict"),
+        ((0.499, 0.5), "passed"),
+        ((0.499,), "passed"),  # one more attempt, whenever it comes
+        ((0.01, 0.01), "found"),
+    ],
+)
+def test_gaps_that_may_be_the_set_up_of_a_client(gaps: tuple[float, ...], expected: str) -> None:
+    """Nothing is found, but that there was a pause is not claimed."""
+    (verdict,) = pace(*gaps).report(only=("no-backoff",)).verdicts
+    assert verdict.word == expected
+    if expected == "no verdict":
+        assert verdict.why_not == "no gap was as long as 0.5 s, which a new connection may take"
+
+
+@pytest.mark.parametrize(
+    ("gaps", "expected"),
+    [
         ((0.0,), None),
         ((0.0, 0.5, 1.0, 2.0), None),
         ((0.0, 0.0, 0.0, 0.0), None),
