@@ -194,6 +194,7 @@ HEADERS = HeaderLines(metavar="'NAME: VALUE'")
 
 
 _FACTOR = "a chance (a number above 0, or a percentage as in 30%), nor first=N as in first=2"
+_UP_TO_100 = "a percentage up to 100%; to make a chance greater give a factor, as in flaky@{:g}"
 _PRESET = "the name of a preset, as in overloaded, overloaded@0.3 or overloaded@first=2"
 _FIRST = "first=N with a whole number from 1, as in first=2"
 _FIRST_KEY = "first"
@@ -229,6 +230,8 @@ def _factor(text: str) -> float:
         raise refusal(shown_text(text), _FACTOR) from None
     if not 0 < factor <= 1e6:  # NaN is not, either
         raise refusal(shown_text(text), _FACTOR)
+    if text.endswith("%") and factor > 1:
+        raise refusal(shown_text(text), _UP_TO_100.format(factor))
     return factor
 
 

@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 
+from faultinject.report.display import times
 from faultinject.report.finding import Finding
 from faultinject.report.judge import Report, Verdict
 from faultinject.report.words import calls_in_words
@@ -44,10 +45,11 @@ def _lines(report: Report, columns: int, *, color: bool) -> Iterator[str]:
         yield from _verdict_lines(verdict, findings, columns, color=color)
     words = [each.word for each in report.verdicts]
     passed, unjudged = words.count("passed"), words.count("no verdict")
-    end = f"Nothing found: {passed} findings passed, {unjudged} are without a verdict."
+    end = f"Nothing found: {times(passed, 'check')} passed, {unjudged} without a verdict."
     if found := words.count("found"):
         yield ""
-        end = f"Findings: {found} found, {passed} passed, {unjudged} without a verdict."
+        checks = f"{times(found, 'check')} found something"
+        end = f"{checks}, {passed} passed, {unjudged} without a verdict."
     yield from _wrapped(end, columns, "", "  ")
 
 

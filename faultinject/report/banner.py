@@ -98,8 +98,13 @@ def _unknown_lines(event: ProxyStarted | PluginStarted) -> list[str]:
     return [f"           {safe(host)}: {words}" for host in event.unknown_apis[:MOST_TARGETS]]
 
 
-def start_block(event: ProxyStarted, *, bold: str = "", plain: str = "") -> str:
-    """Return the lines that start a run; ``bold`` and ``plain`` are codes around the title."""
+def start_block(
+    event: ProxyStarted, *, bold: str = "", plain: str = "", setup_hints: bool = True
+) -> str:
+    """Return the lines that start a run; ``bold`` and ``plain`` are codes around the title.
+
+    With ``setup_hints`` they say how a client is led to the proxy.
+    """
     url = safe(event.url)
     targets = ", ".join(map(safe, event.targets))
     answer = " (answered by the built-in fake API)" if event.fake_upstream else ""
@@ -112,10 +117,9 @@ def start_block(event: ProxyStarted, *, bold: str = "", plain: str = "") -> str:
         *_unknown_lines(event),
         *_rule_lines(event),
         "",
-        *_proxy_lines(url, event.ca_cert),
-        *_base_url_lines(event),
-        "",
     ]
+    if setup_hints:
+        lines += [*_proxy_lines(url, event.ca_cert), *_base_url_lines(event), ""]
     return "\n".join(lines) + "\n"
 
 

@@ -82,11 +82,17 @@ def _is_new(host: str, hosts: set[str]) -> bool:
 
 
 class TextFormat:
-    """Turns events into text, in order; the columns never get narrower."""
+    """Turns events into text, in order; the columns never get narrower.
 
-    def __init__(self, *, level: Level = "info", color: bool = False) -> None:
+    The block at the proxy's start says how clients are set up, unless ``setup_hints`` is False.
+    """
+
+    def __init__(
+        self, *, level: Level = "info", color: bool = False, setup_hints: bool = True
+    ) -> None:
         self._debug = level == "debug"
         self._color = color
+        self._setup_hints = setup_hints
         self._words = {word: self._word(word) for word in _COLORS}
         self._second = -1
         self._clock = ""
@@ -160,7 +166,8 @@ class TextFormat:
     # --- events ---
 
     def _started(self, event: ProxyStarted) -> str:
-        return start_block(event, bold=_BOLD, plain=_PLAIN) if self._color else start_block(event)
+        bold, plain = (_BOLD, _PLAIN) if self._color else ("", "")
+        return start_block(event, bold=bold, plain=plain, setup_hints=self._setup_hints)
 
     def _plugin_started(self, event: PluginStarted) -> str:
         self._base_url_helps = False

@@ -11,6 +11,7 @@ import types
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import cache
+from itertools import islice
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
@@ -40,6 +41,13 @@ _READ: dict[str, type[Event]] = {
 }  # fmt: skip
 
 
+_WANTED = "the events that `--log-format json` wrote (to `--log-file FILE` under `run`)"
+_IS_A_REPORT = f"this is a report, which `--report` wrote; give {_WANTED}"
+_REPORT_KEY = '"verdicts": ['
+_REPORT_HEAD = 40
+"""In so many lines of a report in JSON that key has come."""
+
+
 class LogError(FaultinjectError):
     """A log that cannot be read, and where."""
 
@@ -49,13 +57,17 @@ def read_log(lines: Iterable[str]) -> Iterator[Event]:
 
     A last line that was cut (the program was killed while it wrote) is left out. Raises `LogError`.
     """
+    lines = iter(lines)
     for number, line in enumerate(lines, 1):
         try:
             document = json.loads(line, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             if not line.endswith("\n"):
                 return
-            raise LogError(f"line {number} is no JSON object: {error}") from None
+            if number == 1 and _REPORT_KEY in "".join(islice(lines, _REPORT_HEAD)):
+                raise LogError(_IS_A_REPORT) from None
+            hint = f"; give {_WANTED}" if number == 1 else ""
+            raise LogError(f"line {number} is no JSON object: {error}{hint}") from None
         try:
             event = event_of(document)
         except LogError as error:
@@ -69,6 +81,8 @@ def event_of(document: Any) -> Event | None:
 
     Raises `LogError`.
     """
+    if isinstance(document, dict) and "verdicts" in document:
+        raise LogError(_IS_A_REPORT)
     if not isinstance(document, dict) or "event" not in document:
         raise LogError("it is no event of faultinject: `event` is missing")
     if document.get("v") != VERSION:

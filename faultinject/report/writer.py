@@ -93,7 +93,7 @@ class EventOutput:
 
     At most ``limit`` events wait for a slow stream. The block's end waits ``exit_seconds`` for the
     rest. A stream that fails, is closed, or is None (as `sys.stdout` can be) is not an error: the
-    events that it did not take count as dropped.
+    events that it did not take count as dropped. ``setup_hints`` is `TextFormat`'s.
     """
 
     def __init__(
@@ -103,11 +103,13 @@ class EventOutput:
         *,
         level: Level = "info",
         color: bool = False,
+        setup_hints: bool = True,
         limit: int = 10_000,
         exit_seconds: float = EXIT_SECONDS,
     ) -> None:
         self._stream = stream
-        self._format: Format = json_line if fmt == "json" else TextFormat(level=level, color=color)
+        text = TextFormat(level=level, color=color, setup_hints=setup_hints)
+        self._format: Format = json_line if fmt == "json" else text
         self._least_level = _LEVELS[level]
         self._limit = limit
         self._exit_seconds = exit_seconds

@@ -118,6 +118,7 @@ class CommandRun:
             self.settings.log_format,
             level=self.settings.log_level,
             color=wants_color(stream),
+            setup_hints=False,  # the command's environment has it all
             limit=self.settings.limits.queued_events,
         )
 

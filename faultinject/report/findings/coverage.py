@@ -5,30 +5,40 @@ from __future__ import annotations
 from math import prod
 
 from faultinject.events import PluginStarted, ProxyStarted
-from faultinject.report.display import times as in_words
+from faultinject.report.display import times
 from faultinject.report.finding import Finding, Judged, Known
 from faultinject.report.run_facts import RunFacts
 
 NOTHING_TESTED = Known(
     "nothing-tested",
     "error",
-    "was not tested",
-    "A good test sees to it that each fault happens: a rule with `first=1` fires at the first"
-    " chance.",
+    "did not meet every failure that was asked for",
+    "A good test sees to it that each failure that it asks for happens; only what has failed is"
+    " tested.",
 )
+Started = ProxyStarted | PluginStarted
+_ASK = "the rule of the options"
 
 
 def nothing_tested(facts: RunFacts) -> Judged:
-    """Look for a run without requests, and for rules and presets of which nothing came."""
+    """Look for a run without requests, and for rules and presets of which nothing came.
+
+    What cannot fire, with a chance of 0, was not asked for.
+    """
     judged = Judged("the log does not say how the run began")
     started = facts.started
     if started is None:
         return judged
+    groups = _groups(started)
+    if not groups:
+        judged.why_not = "no failure was asked for: there is no rule, or its chance is 0"
+        return judged
     judged.calls.append(0)  # of the run, not of a call
     if not facts.requests and not facts.happened:
-        judged.findings.append(_finding(_no_request(facts)))
+        words = f"the program was not tested: {_no_request(facts, started)}"
+        judged.findings.append(_finding(words))
         return judged
-    for name, rules in _groups(started).items():
+    for name, rules in groups.items():
         if not any(facts.happened.get(rule) for rule in rules):
             judged.findings.append(_finding(_idle(facts, started, name, rules)))
     return judged
@@ -38,52 +48,82 @@ def _finding(evidence: str) -> Finding:
     return Finding(NOTHING_TESTED.id, "error", evidence)
 
 
-def _no_request(facts: RunFacts) -> str:
+def _no_request(facts: RunFacts, started: Started) -> str:
     if facts.housekeeping:
         return f"no call of the API came, only housekeeping ({facts.housekeeping})"
     if facts.refused_handshakes:
         return (
             f"no request to a target came: clients refused the certificate"
-            f" {facts.refused_handshakes} times (`faultinject ca instructions`)"
+            f" {times(facts.refused_handshakes, 'time')} (`faultinject ca instructions`)"
         )
     if facts.relayed:
-        return f"no request to a target came; {facts.relayed} tunnels went to other hosts"
-    return "no request and no connection to a target came: is the proxy set in the program?"
+        tunnels = times(facts.relayed, "tunnel")
+        return f"no request to a target came; {tunnels} went to other hosts (`--target-host`)"
+    return f"no request and no connection to a target came: {_question(facts, started)}"
 
 
-def _groups(started: ProxyStarted | PluginStarted) -> dict[str, list[str]]:
+def _question(facts: RunFacts, started: Started) -> str:
+    """Return what to look at where nothing came at all."""
+    if facts.command is not None:  # `run` has set the proxy in its environment
+        return (
+            "does it ask one of the targets (`--target-host`), and heed its environment"
+            " (docs/run.md)?"
+        )
+    if isinstance(started, PluginStarted):
+        return "does Fault use the plugin, and the program Fault?"
+    return "is the proxy set in the program?"
+
+
+def _groups(started: Started) -> dict[str, list[str]]:
     """Return the rules of each preset, and each other rule by itself."""
     groups: dict[str, list[str]] = {}
     for rule in started.rules:
-        groups.setdefault(_name(started, rule), []).append(rule)
+        if _chance(started, rule) > 0:
+            groups.setdefault(_name(started, rule), []).append(rule)
     return groups
 
 
-def _name(started: ProxyStarted | PluginStarted, rule: str) -> str:
+def _name(started: Started, rule: str) -> str:
     preset = started.presets.get(rule)
     if preset is not None:
         return f"preset {preset}"
-    return "the rule of the options" if rule == "options" else f"rule {rule}"
+    return _ASK if rule == "options" else f"rule {rule}"
 
 
-def _idle(
-    facts: RunFacts, started: ProxyStarted | PluginStarted, name: str, rules: list[str]
-) -> str:
+def _idle(facts: RunFacts, started: Started, name: str, rules: list[str]) -> str:
     counts = {str(each["rule"]): each for each in (facts.stopped.rules if facts.stopped else ())}
     reached = {rule: int(counts[rule]["reached"]) for rule in rules if rule in counts}
     fired = sum(int(counts[rule]["fired"]) for rule in rules if rule in counts)
     words = f"nothing came of {name}"
     if fired:
-        return f"{words}: it fired {fired} times, and its point never came"
+        return f"{words}: it fired {times(fired, 'time')}, and its point never came"
     if not any(reached.values()):
-        return f"{words}: no request matched it" if reached else words
-    number = sum(reached.values())
-    likely = prod(_no_fire(started, rule, times) for rule, times in reached.items())
-    chance = f", which was {likely:.0%} likely; use first=1 or a higher rate" if likely < 1 else ""
-    return f"{words}: it did not fire for {in_words(number, 'request')}{chance}"
+        why = f": no request matched it; {_what_it_is_for(started, rules)}" if reached else ""
+        return f"{words}{why}"
+    number = times(sum(reached.values()), "request")
+    return f"{words}: it did not fire for {number}{_more_often(started, reached)}"
 
 
-def _no_fire(started: ProxyStarted | PluginStarted, rule: str, reached: int) -> float:
-    """Return how likely it is that a rule never fires, if its chance is known; else 1."""
-    chance = started.error_probability if rule == "options" else started.chances.get(rule, 0.0)
-    return float((1 - min(1.0, chance)) ** reached)
+def _what_it_is_for(started: Started, rules: list[str]) -> str:
+    """Return where it stands which requests match rules."""
+    preset = started.presets.get(rules[0])
+    if preset is not None:
+        return f"`faultinject presets show {preset}` says which do"
+    if rules[0] == "options":
+        return "`--only all` makes it one for every request"
+    return "`faultinject rules check FILE --for HOST/PATH` says which rules a request meets"
+
+
+def _more_often(started: Started, reached: dict[str, int]) -> str:
+    """Return how likely it is that rules never fire, and what to do about it."""
+    chances = {rule: chance for rule in reached if (chance := _chance(started, rule)) < 1}
+    if not chances:
+        return "; its `when` held for none of them"
+    likely = prod((1 - chance) ** reached[rule] for rule, chance in chances.items())
+    rate = "a higher `--error-probability`" if "options" in reached else "first=1 or a higher rate"
+    return f", which was {likely:.0%} likely; use {rate}"
+
+
+def _chance(started: Started, rule: str) -> float:
+    """Return the chance of a rule; of one that fires whenever it may it is 1."""
+    return started.error_probability if rule == "options" else started.chances.get(rule, 1.0)

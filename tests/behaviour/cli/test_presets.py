@@ -130,6 +130,7 @@ def test_one_as_it_is_chosen(run):
     ("arguments", "problem"),
     [
         ("overloaded@first", "'first' is not first=N with a whole number from 1, as in first=2"),
+        ("overloaded@150%", "'150%' is not a percentage up to 100%; .* as in flaky@1.5"),
         ("overloaded@fist=2", "'fist=2' is not a chance (.*), nor first=N as in first=2"),
         ("overloded@2", "there is no preset 'overloded'; did you mean overloaded?"),
         ("tls-reset@first=2", "--preset tls-reset@first=2: its rule .*; leave @first out, or .*"),

@@ -28,6 +28,35 @@ def test_a_run_that_tested_nothing(run, log):
     assert run("report", log, "--fail-on", "no-backoff")[0] == 0
 
 
+def test_findings_alone_do_not_hide_that_nothing_was_tested(run, log):
+    """It is told, and does not fail the run; nor is it told if it was left out by its name."""
+    words = "Not counted (nothing-tested is not in --judge-only): the program was not tested"
+    code, out, _ = run("report", log, "--judge-only", "hung", "--fail-on", "error")
+    assert (code, words in out) == (0, True)
+    assert words not in run("report", log)[1]
+    assert words not in run("report", log, "--judge-only", "hung,nothing-tested")[1]
+    assert words not in run("report", log, "--judge-only", "hung", "--ignore", "nothing-tested")[1]
+
+
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [
+        (".json", "this is a report, which `--report` wrote; give the events that"),
+        (".xml", "give the events that `--log-format json` wrote"),
+        (".md", "give the events that `--log-format json` wrote"),
+        (".html", "give the events that `--log-format json` wrote"),
+    ],
+)
+def test_a_report_in_place_of_the_log(run, log, tmp_path, ending, words):
+    """The names invite it: `--report x.json`, then `report x.json`."""
+    file = str(tmp_path / f"x{ending}")
+    assert run("report", log, "--report", file)[0] == 0
+    code, out, err = run("report", file)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert err.count("\n") == 1
+
+
 def test_standard_input(run, log, environment):
     """It is read as a file is."""
     environment.setattr("sys.stdin", io.StringIO(Path(log).read_text("utf-8")))

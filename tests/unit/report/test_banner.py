@@ -176,3 +176,12 @@ def test_hosts_whose_api_is_not_known() -> None:
     ):
         assert "\n           api.groq.com: unknown API: generic errors, except on OpenAI's" in text
     assert "unknown API" not in start_block(sample(ProxyStarted))
+
+
+def test_without_the_hints() -> None:
+    """What the clients have already been given is not told; the rest is."""
+    text = start_block(sample(ProxyStarted), setup_hints=False)
+    assert "  targets  " in text
+    assert "Point a client" not in text
+    assert "base URL" not in text
+    assert text.endswith("\n\n")

@@ -21,8 +21,27 @@ def test_a_run_that_tested_nothing_fails(ended, tmp_path):  # noqa: F811
     """A green run that tested nothing is the worst."""
     run = ended("--report", str(tmp_path / "r.json"), "--", "sh", "-c", "exit 0")
     assert run.returncode == 3
-    assert "error    nothing-tested: the program was not tested" in run.stderr
+    assert "error    nothing-tested: the program did not meet every failure" in run.stderr
+    assert "the program was not tested: no request" in run.stderr
+    assert "is the proxy set" not in run.stderr
     assert found(tmp_path / "r.json") == ["nothing-tested"]
+
+
+def test_a_command_that_is_only_looked_at_passes(ended):  # noqa: F811
+    """With a chance of 0 no failure was asked for."""
+    run = ended("--error-probability", "0", "--", sys.executable, "-c", GIVES_UP)
+    assert run.stdout == "200\n"
+    assert "nothing-tested" not in run.stderr
+    assert run.returncode == 0
+
+
+def test_the_commands_lines_do_not_say_how_to_set_it_up(ended):  # noqa: F811
+    """`run` has done that."""
+    run = ended("-v", "--error-probability", "0", "--", sys.executable, "-c", GIVES_UP)
+    assert "faultinject" in run.stderr
+    assert "  targets  " in run.stderr
+    assert "Point a client" not in run.stderr
+    assert "base URL" not in run.stderr
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from faultinject.events import (
+    CommandEnded,
     Event,
     ExchangeEnded,
     HandshakeFailed,
@@ -19,6 +20,7 @@ from tests.support.sample_events import sample
 from tests.unit.report.findings.simulator import report
 
 TARGET = "api.anthropic.com"
+UNTESTED = "the program was not tested: "
 
 
 def evidence(*events: Event, told: dict[str, tuple[int, int]] | None = None, **started: Any) -> str:
@@ -63,15 +65,45 @@ def test_no_request_came() -> None:
     quiet = exchange(kind="housekeeping")
     stranger = exchange(target="pypi.org")
     nothing = "no request and no connection to a target came: is the proxy set in the program?"
-    assert evidence() == evidence(other) == evidence(stranger) == nothing
-    assert evidence(elsewhere, elsewhere) == (
-        "no request to a target came; 2 tunnels went to other hosts"
+    assert evidence() == evidence(other) == evidence(stranger) == f"{UNTESTED}{nothing}"
+    assert evidence(elsewhere) == (
+        f"{UNTESTED}no request to a target came; 1 tunnel went to other hosts (`--target-host`)"
     )
     assert evidence(refused, left, elsewhere) == (
-        "no request to a target came: clients refused the certificate 2 times"
+        f"{UNTESTED}no request to a target came: clients refused the certificate 2 times"
         " (`faultinject ca instructions`)"
     )
-    assert evidence(quiet, refused) == "no call of the API came, only housekeeping (1)"
+    assert evidence(refused).endswith("the certificate 1 time (`faultinject ca instructions`)")
+    assert evidence(quiet, refused) == (f"{UNTESTED}no call of the API came, only housekeeping (1)")
+
+
+def test_no_request_came_of_a_command() -> None:
+    """`run` has set the proxy itself: it is no question then."""
+    assert evidence(sample(CommandEnded, code=0, signal=None)) == (
+        f"{UNTESTED}no request and no connection to a target came: does it ask one of the targets"
+        " (`--target-host`), and heed its environment (docs/run.md)?"
+    )
+
+
+@pytest.mark.parametrize(
+    "started",
+    [
+        {"error_probability": 0.0},
+        {"rules": ()},
+        {"rules": ("r",), "chances": {"r": 0.0}},
+        {"rules": ("r", "options"), "chances": {"r": 0.0}, "error_probability": 0.0},
+    ],
+)
+def test_nothing_was_asked_for(started: dict[str, Any]) -> None:
+    """With or without requests: a chance of 0 is how one looks on."""
+    assert evidence(**started) == evidence(exchange(), **started) == "no verdict"
+
+
+def test_a_rule_that_cannot_fire_beside_another() -> None:
+    """The other one was asked for."""
+    both: dict[str, Any] = {"rules": ("a", "b"), "chances": {"a": 0.0}}
+    assert evidence(exchange("b"), **both) == "passed"
+    assert evidence(exchange(), **both) == "nothing came of rule b"
 
 
 def test_a_rule_that_fires_at_the_handshake_is_enough() -> None:
@@ -89,10 +121,33 @@ def test_a_rule_that_fires_at_the_handshake_is_enough() -> None:
             {},
             (
                 "nothing came of the rule of the options: it did not fire for 3 requests, which was"
-                " 73% likely; use first=1 or a higher rate"
+                " 73% likely; use a higher `--error-probability`"
             ),
         ),
-        ({"r": (0, 0)}, {"rules": ("r",)}, "nothing came of rule r: no request matched it"),
+        (
+            {"r": (0, 0)},
+            {"rules": ("r",)},
+            (
+                "nothing came of rule r: no request matched it; `faultinject rules check FILE --for"
+                " HOST/PATH` says which rules a request meets"
+            ),
+        ),
+        (
+            {"a": (0, 0)},
+            {"rules": ("a",), "presets": {"a": "stream-cut"}},
+            (
+                "nothing came of preset stream-cut: no request matched it;"
+                " `faultinject presets show stream-cut` says which do"
+            ),
+        ),
+        (
+            {"options": (0, 0)},
+            {},
+            (
+                "nothing came of the rule of the options: no request matched it;"
+                " `--only all` makes it one for every request"
+            ),
+        ),
         (
             {"r": (4, 0)},
             {"rules": ("r",), "chances": {"r": 0.5}},
@@ -104,7 +159,10 @@ def test_a_rule_that_fires_at_the_handshake_is_enough() -> None:
         (
             {"r": (4, 0)},
             {"rules": ("r",)},
-            "nothing came of rule r: it did not fire for 4 requests",
+            (
+                "nothing came of rule r: it did not fire for 4 requests;"
+                " its `when` held for none of them"
+            ),
         ),
         (
             {"r": (4, 2)},
@@ -132,7 +190,7 @@ def test_a_point_that_never_came() -> None:
     """A rule that fired may have done nothing."""
     fired = exchange("r", outcome="not-reached")
     assert evidence(fired, rules=("r",), told={"r": (1, 1)}) == (
-        "nothing came of rule r: it fired 1 times, and its point never came"
+        "nothing came of rule r: it fired 1 time, and its point never came"
     )
 
 
@@ -145,8 +203,8 @@ def test_a_preset_of_which_one_rule_did_something() -> None:
 
 def test_behind_fault() -> None:
     """The plugin's start says the same."""
-    told = report([sample(PluginStarted)], only=["nothing-tested"])
-    assert len(told.findings) == 1
+    (finding,) = report([sample(PluginStarted)], only=["nothing-tested"]).findings
+    assert finding.evidence.endswith("does Fault use the plugin, and the program Fault?")
 
 
 def test_a_log_without_its_beginning() -> None:

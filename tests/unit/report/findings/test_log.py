@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.events import Event
+from faultinject.report.as_json import json_report
 from faultinject.report.log import LogError, event_of, read_log
 from tests.support.sample_events import SAMPLES, sample
 from tests.unit.report.findings.clients import in_turn, once
@@ -87,6 +88,23 @@ def test_what_cannot_be_read(line: str, words: str) -> None:
     """It says where, and what is wrong."""
     with pytest.raises(LogError, match=words):
         list(read_log([line]))
+
+
+@pytest.mark.parametrize("indent", [2, None])
+def test_a_report_in_place_of_a_log(indent: int | None) -> None:
+    """The names invite it; it says what the file is, and what to give."""
+    value = json.loads(json_report(World(script(ok())).start(once(Ask())).run().report()))
+    text = json.dumps(value, indent=indent) + "\n"
+    with pytest.raises(LogError, match="this is a report, which `--report` wrote; give the events"):
+        list(read_log(text.splitlines(keepends=True)))
+
+
+def test_a_first_line_that_is_no_event_says_what_to_give() -> None:
+    """A later one does not: the file is a log then."""
+    with pytest.raises(LogError, match=r"give the events that `--log-format json` wrote"):
+        list(read_log(["# A report\n"]))
+    with pytest.raises(LogError, match=r"line 2 is no JSON object: [^;]*$"):
+        list(read_log([broken(), "{\n"]))
 
 
 def test_a_last_line_that_was_cut() -> None:

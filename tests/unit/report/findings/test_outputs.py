@@ -304,7 +304,7 @@ def test_lines_of_a_clean_run() -> None:
     world = World(script(overloaded(), ok())).start(retrying(Ask(), pauses(0.5)))
     assert text_report(world.run().end_command().report()).splitlines() == [
         "What the program did: 1 call (1 succeeded), 2 attempts, 0.55 s added by retries.",
-        "Nothing found: 6 findings passed, 15 are without a verdict.",
+        "Nothing found: 6 checks passed, 15 without a verdict.",
     ]
 
 
@@ -312,8 +312,11 @@ def test_lines_of_nothing() -> None:
     """No call, and why."""
     lines = text_report(quiet()).splitlines()
     assert lines[0] == ("What the program did: it made no call of an API that could be followed.")
-    assert lines[2] == "error    nothing-tested: the program was not tested"
-    assert lines[-1] == f"Findings: 1 found, 0 passed, {len(KNOWN) - 1} without a verdict."
+    assert (
+        lines[2]
+        == "error    nothing-tested: the program did not meet every failure that was asked for"
+    )
+    assert lines[-1] == f"1 check found something, 0 passed, {len(KNOWN) - 1} without a verdict."
 
 
 def test_lines_of_one_call() -> None:

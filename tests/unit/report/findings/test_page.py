@@ -175,9 +175,9 @@ def test_one_call_that_is_not_drawn() -> None:
 def test_a_run_without_a_call() -> None:
     """It says that nothing was tested, and draws nothing."""
     seen = shown(quiet())
-    assert "The program was not tested" in seen.text
+    assert "the program was not tested: no request" in seen.text
     assert f"No verdict: {len(KNOWN) - 1}" in seen.text
-    assert "first=1" in seen.text
+    assert "A good test sees to it" in seen.text
     assert "`" not in seen.text
     assert "svg" not in {tag for tag, _ in seen.elements}
 
