@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
+import faultinject
 from faultinject import __version__
 from faultinject.cli import commands, entry, main
 from faultinject.cli.entry import only_cause, root
@@ -119,7 +120,10 @@ def test_the_arguments_are_the_programs_own_by_default(monkeypatch, capsys):
     """`python -m faultinject` is the command."""
     monkeypatch.setattr(sys, "argv", ["faultinject", "--version"])
     with pytest.raises(SystemExit) as caught:
-        runpy.run_module("faultinject", run_name="__main__")
+        # pytest's own loader of what it rewrites, as it does with plugins, cannot run a module.
+        runpy.run_path(
+            str(Path(faultinject.__file__).with_name("__main__.py")), run_name="__main__"
+        )
     assert caught.value.code == 0
     assert capsys.readouterr().out == f"faultinject {__version__}\n"
 
