@@ -41,7 +41,7 @@ def test_one_registration_alone_is_switched_off(
                 time.sleep(0.5)
         for plugin in plugins:
             warned = plugin.wait_for(lambda event: event["event"] == "warning")
-            assert "start `fault run` with both" in warned["message"]
+            assert " is missing. Start it with both: fault run " in warned["message"]
 
 
 def _is_left_alone(direct: Connected) -> bool:
