@@ -12,7 +12,7 @@ from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.proxy.http_proxy import HttpProxy
 from faultinject.proxy.session import Session
 from faultinject.proxy.upstream.pool import PoolLease
-from faultinject.settings import Limits
+from faultinject.settings import Limits, WrittenRules
 from tests.support.bench import TARGET, answers, get, ok, open_bench, post, stays_open
 from tests.support.peer import Cut, Peer
 
@@ -728,3 +728,17 @@ async def test_a_page_sees_our_own_errors_and_what_is_made(autojump_clock):
         bench.rules({"fault": made})
         answer = await client.ask(post("/v1/messages", b'{"stream": true}', PAGE))
         assert (answer.status, answer.header(b"access-control-allow-origin")) == (200, b"*")
+
+
+async def test_of_a_preflight_no_attempt_is_noted(autojump_clock):
+    """It belongs to no call, whether its client waits for the answer or leaves."""
+    rule = {"name": "hang", "match": {"method": "OPTIONS"}, "fault": {"break": "hang"}}
+    async with open_bench(rules=(WrittenRules([rule], "test"),)) as bench:
+        client = bench.connect()
+        await client.send(
+            b"OPTIONS /x HTTP/1.1\r\nHost: x\r\nOrigin: https://page.example\r\n"
+            b"Access-Control-Request-Method: POST\r\n\r\n"
+        )
+        await trio.testing.wait_all_tasks_blocked()
+        await client.close()
+        assert (await bench.exchange()).observed is None

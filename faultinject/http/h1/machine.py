@@ -15,6 +15,7 @@ This module does no I/O.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, cast
@@ -37,7 +38,7 @@ from faultinject.http.message import End, Part, RequestHead, ResponseHead, body_
 _END = End()
 
 
-class Machine:
+class Machine(ABC):
     """The state of a connection, in either role."""
 
     _OUR_ROLE: type[h11.CLIENT] | type[h11.SERVER]
@@ -132,12 +133,12 @@ class Machine:
             self._tell_h11(self._method)
         self._to_come = 0
 
+    @abstractmethod
     def _tell_h11(self, method: bytes) -> None:
         """Have h11 know of a plain request of that method as far as it has come.
 
         So that it counts as well as we do, it gets one that has the rest as its length.
         """
-        raise NotImplementedError
 
     def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         if self._failure is not None:
@@ -266,8 +267,9 @@ class Machine:
             else:
                 yield self._written_head(part)
 
+    @abstractmethod
     def _written_head(self, head: Any) -> bytes:
-        raise NotImplementedError
+        """Return a plain message's head as bytes."""
 
     # The end
 

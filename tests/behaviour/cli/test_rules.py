@@ -202,6 +202,7 @@ def test_rules_from_a_pipe(run):
 
 
 RULES = """\
+error_probability: 0.5
 rules:
   - name: cap
     match: {model: x*}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -11,9 +12,13 @@ import faultinject
 from faultinject.authority import TargetPattern
 from faultinject.errors import DataDirectoryError, SettingsError
 from faultinject.events import Event, PluginStopped, ProxyStopped, Warned
+from faultinject.faults.place import Stage
+from faultinject.http.message import RequestHead
+from faultinject.proxy.runtime import MOST_HOSTS, Runtime
 from faultinject.proxy.startup import Run, Running, ignore_event
 from faultinject.rules import RuleSet
 from faultinject.rules.checks import Capabilities
+from faultinject.rules.facts import Facts
 from faultinject.settings import Settings, WrittenRules
 from faultinject.tls.certificate_authority import NoAuthority
 from tests.support.authorities import AuthorityFiles
@@ -177,3 +182,42 @@ def test_an_authority_that_was_named_and_is_not_there(tmp_path: Path) -> None:
     missing = tmp_path / "missing.pem"
     with pytest.raises(SettingsError, match=r"missing\.pem: there is no such file"):
         Run.of(Settings(ca_cert=missing, ca_key=missing), ignore_event, is_base_url=True)
+
+
+def runtime_of(run: Run, tell: list[Event]) -> Runtime:
+    """Return what the sessions of a run would share; it listens and dials nowhere."""
+    nothing: Any = None
+    return Runtime(
+        limits=run.settings.limits,
+        targets=run.settings.target_host,
+        rule_set=run.rule_set,
+        counters=run.counters,
+        leaves=nothing,
+        dialer=nothing,
+        dial=nothing,
+        listener=tell.append,
+    )
+
+
+def test_a_rule_that_means_nothing_for_an_api_is_warned_of_once(tmp_path: Path) -> None:
+    """With what would; the request passes."""
+    rule = "respond failure=spend-cap name=cap"
+    run, events = run_of(tmp_path, rules=(rule,), target_host=("api.example.com",))
+    runtime = runtime_of(run, events)
+    for _ in range(2):
+        facts = Facts("api.example.com", 443, RequestHead(b"POST", b"/orders", ()), b"{}")
+        assert runtime.decide(run.rule_set, facts, Stage.ANSWER).rule_id is None
+    [warned] = [event for event in events if isinstance(event, Warned)]
+    assert warned.message.startswith(
+        "the rule cap does nothing there, and its requests pass: plain has no failure spend-cap;"
+    )
+
+
+def test_targets_are_remembered_for_so_many_hosts(tmp_path: Path) -> None:
+    """Then all are forgotten, and found again."""
+    run, events = run_of(tmp_path, target_host=("*.example.com",))
+    runtime = runtime_of(run, events)
+    for number in range(MOST_HOSTS + 1):
+        assert runtime.target_of(f"{number}.example.com", 443) is not None
+    assert len(runtime._known_targets) == 1
+    assert runtime.target_of("other.example.org", 443) is None

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faultinject.events import Event, EventsDropped, ExchangeEnded
+from faultinject.observed import Observed
 from faultinject.report.finding import SEVERITIES
 from faultinject.report.findings import KNOWN
 from faultinject.report.judge import Judge, Report
@@ -250,3 +251,30 @@ def test_events_are_plain_json() -> None:
     for event in world.events:
         assert json.loads(json.dumps(event.as_dict()))["event"] == event.NAME
     assert found(world.report(only=["hung"])) == {}
+
+
+def test_plain_calls_stand_beside_those_that_failed() -> None:
+    """Their bodies alone were looked at; one that says the same as a failed one is known by it."""
+    plain = Observed(
+        call=1, attempt=1, request=None, failure=None, failure_kind=None, taken="whole",
+        body="b", began_seconds=100.0,
+    )  # fmt: skip
+    failed = evolve(
+        plain, call=2, request="r", failure="answer", failure_kind="transient", began_seconds=101.0
+    )
+    other = evolve(plain, call=3, body="c", began_seconds=102.0)
+    long_ago = evolve(plain, call=4, began_seconds=-1e6)
+    events = [
+        sample(ExchangeEnded, observed=each, milliseconds=10.0, outcome="forwarded")
+        for each in (long_ago, plain, failed, other)
+    ]
+    judge = Judge()
+    for event in events:
+        judge.listen(event)
+    history = judge._history()
+    assert {call.number for call in history.calls} == {1, 2, 3}
+    assert list(history.by_request) == ["r"]
+    by_call = {each.call: each for each in history.attempts}
+    assert [each.call for each in history.equal_to(by_call[1])] == [1, 2]
+    assert history.equal_to(by_call[3]) == []
+    assert judge.report().totals.outcomes["succeeded"] == 3
