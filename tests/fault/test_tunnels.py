@@ -253,7 +253,7 @@ def test_a_request_that_waits_for_100(never: Setting, always: Setting) -> None:
 def test_an_upgrade(never: Setting) -> None:
     """What follows a 101 passes both ways."""
     with never.connected().open() as client:
-        upgrade = get("/upgrade", b"Connection: Upgrade", b"Upgrade: echo")
+        upgrade = get("/upgrade", b"Connection: Upgrade", b"Upgrade: websocket")
         answer = client.ask(upgrade)
         assert answer.head.startswith(b"HTTP/1.1 101 ")
         assert client.wire.read_exactly(7) == b"welcome"
