@@ -192,3 +192,40 @@ def test_a_field_of_blanks_is_read_once(
     began = time.process_time()
     assert read(start + BLANKS, 100_000) is None
     assert time.process_time() - began < 1  # it would be several
+
+
+# Beside h11
+
+
+def test_nothing_follows_a_message_that_was_refused() -> None:
+    """What stands behind it must not be read as a new message: asked again, it fails again."""
+    machine = ServerMachine(HEAD_BYTES)
+    long = b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * HEAD_BYTES
+    machine.receive_data(long + b"\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    with pytest.raises(MessageError) as first:
+        machine.next_part()
+    with pytest.raises(MessageError) as again:
+        machine.next_part()
+    assert again.value is first.value
+
+
+def test_no_pair_follows_one_that_is_not_over() -> None:
+    """Neither while the request goes on, nor before the answer has ended."""
+    machine = ServerMachine(HEAD_BYTES)
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert len(parts_in(machine, head)) == 1
+    assert not machine.next_cycle()
+    assert parts_in(machine, b"0\r\n\r\n")[-1] == End()
+    assert not machine.next_cycle()
+    machine.encode(ResponseHead(200, b"OK", length_of()), End())
+    assert machine.next_cycle()
+
+
+def test_no_pair_follows_one_that_was_not_taken_to_its_end() -> None:
+    """The rest of a plain request that came whole is part of the pair."""
+    machine = ServerMachine(HEAD_BYTES)
+    machine.receive_data(post(b"body").encode() + b"body")
+    for part in (post(b"body"), b"body"):
+        assert machine.next_part() == part
+        assert not machine.next_cycle()
+    assert machine.next_part() == End()
