@@ -61,7 +61,7 @@ class CommandRun:
         warn_of_address(self.settings, PROXY)
         with self._log_stream() as stream:
             output = self._output(stream)
-            summary = Summary(events_dropped=lambda: output.dropped if output else 0)
+            summary = Summary(events_dropped=lambda: output.dropped)
             try:
                 code = self._supervised(summary, judging, output)
             except (CommandError, BaseExceptionGroup) as error:
@@ -73,19 +73,17 @@ class CommandRun:
         findings_code = self._report(summary, judging)
         return code or findings_code
 
-    def _supervised(self, summary: Summary, judging: Judging, output: EventOutput | None) -> int:
+    def _supervised(self, summary: Summary, judging: Judging, output: EventOutput) -> int:
         def listener(event: Event) -> None:
             summary.listen(event)
             judging.listen(event)
-            if output is not None:
-                output.listen(event)
+            output.listen(event)
 
         def on_start() -> None:
             # Only now: the command gets our limit as it was, and is started before there are
             # threads. Events of the start wait in the output's queue.
             raise_open_files_limit()
-            if output is not None:
-                self._owned.enter_context(output)
+            self._owned.enter_context(output)
 
         settings = evolve(self.settings, gives_memory_back=True)  # the process is ours alone
         supervisor = Supervisor(settings, listener, self.command, self._environment, on_start)
@@ -101,22 +99,22 @@ class CommandRun:
     # What is told
 
     @contextmanager
-    def _log_stream(self) -> Iterator[TextIO | None]:
-        """Open what the proxy's lines go to; None if nothing takes them."""
+    def _log_stream(self) -> Iterator[TextIO]:
+        """Open what the proxy's lines go to."""
         path = self.settings.log_file
         if path is None:
-            yield sys.stderr if self.verbose else None
+            yield sys.stderr
             return
         with _opened(path) as file:
             yield file
 
-    def _output(self, stream: TextIO | None) -> EventOutput | None:
-        if stream is None:
-            return None
+    def _output(self, stream: TextIO) -> EventOutput:
+        # Without -v the terminal is the command's, but for what makes a run test less than it says.
+        all_lines = self.verbose or self.settings.log_file is not None
         return EventOutput(
             stream,
             self.settings.log_format,
-            level=self.settings.log_level,
+            level=self.settings.log_level if all_lines else "warning",
             color=wants_color(stream),
             setup_hints=False,  # the command's environment has it all
             limit=self.settings.limits.queued_events,

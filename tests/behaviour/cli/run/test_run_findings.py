@@ -44,6 +44,16 @@ def test_the_commands_lines_do_not_say_how_to_set_it_up(ended):  # noqa: F811
     assert "base URL" not in run.stderr
 
 
+def test_warnings_are_shown_without_v(ended):  # noqa: F811
+    """A rule that means nothing for the API would else do nothing in silence; requests stay out."""
+    rule = "respond failure=slow-down name=slow"
+    run = ended("--rule", rule, "--", sys.executable, "-c", GIVES_UP)
+    assert run.stdout == "200\n"
+    assert "warning        the rule slow does nothing there, and its requests pass:" in run.stderr
+    assert "forwarded" not in run.stderr
+    assert run.returncode == 3
+
+
 @pytest.mark.parametrize(
     ("fail_on", "code"), [("error", 0), ("warning", 3), ("not-retried", 3), ("none", 0)]
 )
