@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from binascii import crc32
 
-from faultinject.providers.framing.decoder import KEPT_BYTES, Framing, StreamEvent
+from faultinject.providers.framing.decoder import KEPT_BYTES, BufferedDecoder, Framing, StreamEvent
 
 HEADER_BYTES = 128 * 1024
 """The longest headers of a frame that clients take."""
@@ -102,7 +102,7 @@ def frame_bytes(begin: bytes) -> int | None:
     return total if right and possible else None
 
 
-class AwsEventDecoder:
+class AwsEventDecoder(BufferedDecoder):
     """A `Decoder` of frames.
 
     A frame's name is its event or exception type, or ``error``; its data is the payload. One with
@@ -110,18 +110,7 @@ class AwsEventDecoder:
     """
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._gave_up = False
-
-    @property
-    def pending(self) -> bytes:
-        """The bytes of a frame whose end has not come."""
-        return bytes(self._buffer)
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether something came that begins no frame, or one that clients refuse as too long."""
-        return self._gave_up
+        super().__init__(MOST_BYTES)
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         """Take the next bytes; return the frames that they complete.
@@ -145,9 +134,7 @@ class AwsEventDecoder:
 
     def end(self) -> list[StreamEvent]:
         """Take the stream's end; what is left is half a frame, which no reader can use."""
-        raw = bytes(self._buffer)
-        self._buffer.clear()
-        return [StreamEvent(raw, is_event=False)] if raw else []
+        return self._take_rest()
 
 
 def _event(frame: bytes) -> StreamEvent:

@@ -9,6 +9,9 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
+EVENT_BYTES = 8 * 1024 * 1024
+"""The largest event that is waited for. The largest known ones hold a picture or the text of a
+whole answer, a few megabytes."""
 KEPT_BYTES = 16 * 1024
 """How many bytes of its last event a `Tail` keeps."""
 
@@ -72,6 +75,32 @@ class Decoder(Protocol):
 
         Nothing is fed afterwards.
         """
+
+
+class BufferedDecoder:
+    """What the decoders share: the bytes of an event whose end has not come, up to a limit."""
+
+    def __init__(self, event_bytes: int = EVENT_BYTES) -> None:
+        """Wait for events of that size at most."""
+        self._most_bytes = event_bytes
+        self._buffer = bytearray()
+        self._gave_up = False
+
+    @property
+    def pending(self) -> bytes:
+        """The bytes of an event whose end has not come."""
+        return bytes(self._buffer)
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether an event was larger than the limit, or what came begins no event."""
+        return self._gave_up
+
+    def _take_rest(self) -> list[StreamEvent]:
+        """Return all that is held, as a piece that is no event."""
+        raw = bytes(self._buffer)
+        self._buffer.clear()
+        return [StreamEvent(raw, is_event=False)] if raw else []
 
 
 def _unchanged(event: bytes) -> bytes:

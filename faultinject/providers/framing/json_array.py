@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import re
 
-from faultinject.providers.framing.decoder import Framing, StreamEvent
-
-EVENT_BYTES = 8 * 1024 * 1024
-"""The longest element that is waited for."""
+from faultinject.providers.framing.decoder import EVENT_BYTES, BufferedDecoder, Framing, StreamEvent
 
 _OUTSIDE = re.compile(rb'["{}\[\]]')
 _WITHIN_TEXT = re.compile(rb'["\\]')
 _AROUND = b" \t\r\n,"
 
 
-class JsonArrayDecoder:
+class JsonArrayDecoder(BufferedDecoder):
     """A `Decoder` of the objects in an array. What stands before an object belongs to it.
 
     It may begin between two elements of an array. Only brackets and texts are looked at: what else
@@ -26,23 +23,11 @@ class JsonArrayDecoder:
     """
 
     def __init__(self, event_bytes: int = EVENT_BYTES) -> None:
-        self._most_bytes = event_bytes
-        self._buffer = bytearray()
+        super().__init__(event_bytes)
         self._searched = 0
         self._depth: int | None = None
         """How many brackets are open around an element's own: 0 within the array."""
         self._in_text = False
-        self._gave_up = False
-
-    @property
-    def pending(self) -> bytes:
-        """The bytes of an element whose end has not come."""
-        return bytes(self._buffer)
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether an element was longer than the limit."""
-        return self._gave_up
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         """Take the next bytes; return the elements that they complete.
@@ -62,18 +47,12 @@ class JsonArrayDecoder:
         self._searched -= start
         if self._gave_up or len(self._buffer) > self._most_bytes:
             self._gave_up = True
-            pieces += self._take_all()
+            pieces += self._take_rest()
         return pieces
 
     def end(self) -> list[StreamEvent]:
         """Take the stream's end; what is left is half an element, which no reader can use."""
-        return self._take_all()
-
-    def _take_all(self) -> list[StreamEvent]:
-        raw = bytes(self._buffer)
-        self._buffer.clear()
-        self._searched = 0
-        return [StreamEvent(raw, is_event=False)] if raw else []
+        return self._take_rest()
 
     def _element_end(self) -> int | None:
         """Return where the next element, or the array, ends; None if that has not come."""

@@ -5,30 +5,21 @@ Ollama writes its streams so, as ``application/x-ndjson``.
 
 from __future__ import annotations
 
-from faultinject.providers.framing.decoder import KEPT_BYTES, Framing, StreamEvent
+from faultinject.providers.framing.decoder import (
+    EVENT_BYTES,
+    KEPT_BYTES,
+    BufferedDecoder,
+    Framing,
+    StreamEvent,
+)
 
-EVENT_BYTES = 8 * 1024 * 1024
-"""The longest line that is waited for."""
 
-
-class NdjsonDecoder:
+class NdjsonDecoder(BufferedDecoder):
     """A `Decoder` of lines. A line that is not blank is an event; its end belongs to it."""
 
     def __init__(self, event_bytes: int = EVENT_BYTES) -> None:
-        self._most_bytes = event_bytes
-        self._buffer = bytearray()
+        super().__init__(event_bytes)
         self._searched = 0
-        self._gave_up = False
-
-    @property
-    def pending(self) -> bytes:
-        """The bytes of a line whose end has not come."""
-        return bytes(self._buffer)
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether a line was longer than the limit."""
-        return self._gave_up
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         """Take the next bytes; return the lines that they complete.
@@ -49,10 +40,7 @@ class NdjsonDecoder:
         self._searched = len(self._buffer)
         if self._gave_up or len(self._buffer) > self._most_bytes:
             self._gave_up = True
-            if self._buffer:
-                pieces.append(StreamEvent(bytes(self._buffer), is_event=False))
-                self._buffer.clear()
-                self._searched = 0
+            pieces += self._take_rest()
         return pieces
 
     def end(self) -> list[StreamEvent]:

@@ -9,18 +9,20 @@ import re
 
 from attrs import evolve
 
-from faultinject.providers.framing.decoder import KEPT_BYTES, Framing, StreamEvent
-
-EVENT_BYTES = 8 * 1024 * 1024
-"""The largest event that is waited for. The largest known ones hold a picture or the text of a
-whole answer, a few megabytes."""
+from faultinject.providers.framing.decoder import (
+    EVENT_BYTES,
+    KEPT_BYTES,
+    BufferedDecoder,
+    Framing,
+    StreamEvent,
+)
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _CR = 0x0D
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class SseDecoder:
+class SseDecoder(BufferedDecoder):
     """A `Decoder` of server-sent events.
 
     A block of lines up to its blank line is one piece. It is an event if it has a ``data`` or an
@@ -33,10 +35,8 @@ class SseDecoder:
     """
 
     def __init__(self, event_bytes: int = EVENT_BYTES) -> None:
-        self._most_bytes = event_bytes
-        self._buffer = bytearray()
+        super().__init__(event_bytes)
         self._first = True
-        self._gave_up = False
         self._begin_block()
 
     def _begin_block(self) -> None:
@@ -44,16 +44,6 @@ class SseDecoder:
         self._searched = 0
         self._lf = self._cr = 0  # nothing before ends a line so
         self._bare_cr = False  # the line before this one ended in a CR without LF
-
-    @property
-    def pending(self) -> bytes:
-        """The bytes of an event whose end has not come."""
-        return bytes(self._buffer)
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether an event was larger than the limit."""
-        return self._gave_up
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         """Take the next bytes; return the pieces that they complete.
@@ -70,7 +60,7 @@ class SseDecoder:
                 pieces.append(self._take(end))
         if self._gave_up or len(self._buffer) > self._most_bytes:
             self._gave_up = True
-            pieces.extend(self._take_all())
+            pieces.extend(self._take_rest())
         return pieces
 
     def end(self) -> list[StreamEvent]:
@@ -133,11 +123,6 @@ class SseDecoder:
         text = raw.removeprefix(_BYTE_ORDER_MARK) if self._first else raw
         self._first = False
         return _piece(raw, text)
-
-    def _take_all(self) -> list[StreamEvent]:
-        raw = bytes(self._buffer)
-        self._buffer.clear()
-        return [StreamEvent(raw, is_event=False)] if raw else []
 
 
 def _piece(raw: bytes, text: bytes) -> StreamEvent:

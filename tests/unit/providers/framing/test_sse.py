@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.providers.framing import StreamEvent
-from faultinject.providers.framing.sse import EVENT_BYTES, SseDecoder, comment, encode
+from faultinject.providers.framing.decoder import EVENT_BYTES
+from faultinject.providers.framing.sse import SseDecoder, comment, encode
 
 
 def ended(*pieces: bytes) -> list[StreamEvent]:
