@@ -288,7 +288,9 @@ async def test_bodies_that_tell_nothing(autojump_clock: trio.testing.MockClock) 
     """Compressed ones are read once something has failed; others are no hindrance."""
     packed = gzip.compress(BODY)
     nested = b"[" * 5000 + b"]" * 5000
-    deep = b'{"messages":[{"content":' + b"[" * 800 + b"]" * 800 + b"}]}"
+    deeper, deep = (
+        b'{"messages":[{"content":' + b"[" * depth + b"]" * depth + b"}]}" for depth in (1500, 800)
+    )
     rules = [{"name": "r", "when": {"first": 1}, "fault": {"respond": 529}}]
     _, plain, told, broken, *others = await observed(
         always(ok(b"[" * 5000)),
@@ -297,12 +299,14 @@ async def test_bodies_that_tell_nothing(autojump_clock: trio.testing.MockClock) 
         ask(b"Content-Encoding: gzip", body=packed),
         ask(b"Content-Encoding: gzip", body=b"no gzip"),
         ask(body=nested),
-        ask(body=deep),
+        ask(body=deeper),
+        ask(body=deep),  # how deep a value may be depends on Python's version
         rules=rules,
     )
     assert (told.model, told.prefix, told.request) == ("claude-x", plain.prefix, plain.request)
     assert (broken.model, broken.call) == (None, None)
-    assert [each.prefix for each in others] == [None, None]
+    assert [each.prefix for each in others[:2]] == [None, None]
+    assert len({each.call for each in others}) == 3
 
 
 async def test_a_model_in_the_path(autojump_clock: trio.testing.MockClock) -> None:
