@@ -15,7 +15,7 @@ import trio
 from faultinject.cli.run import child_process, command_run, supervise
 from faultinject.cli.run.child_process import CommandError, started
 from faultinject.errors import StartError
-from faultinject.proxy.server import serve
+from faultinject.proxy.server import RunningProxy, serve
 from faultinject.settings import Settings
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, sh")
@@ -217,15 +217,11 @@ def test_signals_while_the_command_runs(run):
 def test_ctrl_c_while_the_proxy_drains(run, monkeypatch):
     """The command has ended: nobody else would take it."""
 
-    async def serve_for_long(settings, *, listener, task_status):
-        async with trio.open_nursery() as nursery:
-            running = await nursery.start(partial(serve, settings, listener=listener))
-            nursery.start_soon(trio.sleep_forever)
-            task_status.started(running)
+    def drain_for_ever(_running):
+        os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(supervise, "serve", serve_for_long)
-    script = f"(sleep 0.5; kill -INT {os.getpid()}) >/dev/null 2>&1 & exit 5"
-    assert run("run", "--fake-upstream", "--", "sh", "-c", script)[0] == 5
+    monkeypatch.setattr(RunningProxy, "drain", drain_for_ever)
+    assert run("run", "--fake-upstream", "--", "sh", "-c", "exit 5")[0] == 5
 
 
 def test_signals_that_are_ignored_are_so_by_the_command_too(run):
