@@ -11,6 +11,7 @@ from faultinject.faults.place import Stage
 from faultinject.faults.respond import Respond
 from faultinject.faults.stream import EndEarly, SendError, Stall
 from faultinject.faults.transform import StreamAction
+from faultinject.providers.gateway import PARTS
 from faultinject.providers.provider import Provider
 from faultinject.providers.shape import Shape
 
@@ -47,7 +48,11 @@ def _why_no_response(respond: Respond, provider: Provider) -> str | None:
     if respond.failure is not None and respond.failure not in provider.failures:
         return _no_failure(respond.failure, provider)
     if respond.page is not None and respond.page not in provider.pages:
-        return f"{provider.name} has no page {respond.page}; give status and body"
+        parts = ", ".join(PARTS)
+        return (
+            f"{provider.name} has no page {respond.page}; every API has {parts}, or give status and"
+            " body"
+        )
     return None
 
 

@@ -22,7 +22,7 @@ from faultinject.providers.framing import Framing, StreamEvent, aws_event_stream
 from faultinject.providers.framing.aws_event_stream import AWS_EVENT_STREAM
 from faultinject.providers.framing.ndjson import NDJSON
 from faultinject.providers.framing.sse import SSE, comment
-from faultinject.providers.gateway import ray_id
+from faultinject.providers.gateway.cloudflare import ray_id
 from faultinject.providers.provider import Provider
 from faultinject.providers.shape import (
     ApiRequest,
@@ -205,6 +205,6 @@ PROVIDER = Provider(
         "overloaded": Failure(503),
         "timeout": Failure(504),
     },
-    pages=gateway.PAGES,
+    pages=gateway.CLOUDFLARE_AND_ENVOY,
 )
 """An unknown API."""

@@ -11,7 +11,7 @@ from faultinject.providers import gateway, generic
 from faultinject.providers.anthropic import errors, headers, messages, stream
 from faultinject.providers.anthropic.errors import error_type, reason_phrase
 from faultinject.providers.documents import compact, member, read_usage
-from faultinject.providers.gateway import cloudflare_headers
+from faultinject.providers.gateway.cloudflare import cloudflare_headers
 from faultinject.providers.provider import (
     EXAMPLE_MESSAGES,
     EXAMPLE_SCHEMA,
@@ -55,7 +55,7 @@ _PAGES = {
             "the body is captured (big-AGI#176), an old form; its headers are not verified",
         ),
     )
-} | gateway.PAGES
+} | gateway.CLOUDFLARE_AND_ENVOY
 
 
 def message_usage(document: Any) -> Usage | None:

@@ -9,7 +9,7 @@ import math
 
 from faultinject.http.message import Headers
 from faultinject.providers.documents import identifier, uuid
-from faultinject.providers.gateway import cloudflare_headers, ray_id, timestamp
+from faultinject.providers.gateway.cloudflare import cloudflare_headers, ray_id, timestamp
 from faultinject.providers.shape import ApiRequest, Failure, Fields, Uniform
 
 ORGANIZATION_ID = uuid(1)

@@ -85,7 +85,7 @@ PROVIDER = Provider(
         evolve(generic.SHAPE, minimal_response=converse.minimal_response, model=model),
     ),
     failures=errors.FAILURES,
-    pages=gateway.PAGES,
+    pages=gateway.AWS,
     examples=(
         Example("/model/some-model/converse", _EXAMPLE, streamed=False),
         Example("/model/some-model/converse-stream", _EXAMPLE, streamed=True),

@@ -81,7 +81,7 @@ GEMINI = Provider(
     retry_headers=lambda _: (),
     shapes=(_CONTENT, _CHAT, _OTHER),
     failures=errors.FAILURES,
-    pages=gateway.PAGES,
+    pages=gateway.GOOGLE,
     examples=(
         Example("/v1/models/some-model:generateContent", _EXAMPLE, streamed=False),
         Example("/v1/models/some-model:streamGenerateContent", _EXAMPLE, "alt=sse", streamed=True),

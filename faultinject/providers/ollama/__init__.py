@@ -112,7 +112,7 @@ PROVIDER = Provider(
         "unknown-model": Failure(404),
         "server-error": Failure(500),
     },
-    pages=gateway.PAGES,
+    pages=gateway.NGINX,
     examples=(
         Example(
             "/api/chat",

@@ -64,7 +64,7 @@ PROVIDER = Provider(
         evolve(generic.SHAPE, minimal_response=chat.minimal_response, usage=usage),
     ),
     failures=errors.FAILURES,
-    pages=gateway.PAGES,
+    pages=gateway.CLOUDFLARE_AND_ENVOY,
     examples=(
         Example(
             "/v1/chat/completions",

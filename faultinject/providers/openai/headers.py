@@ -8,7 +8,7 @@ from attrs import frozen
 
 from faultinject.http.message import Headers
 from faultinject.providers.documents import BASE62, HEXADECIMAL, identifier
-from faultinject.providers.gateway import cloudflare_headers, ray_id
+from faultinject.providers.gateway.cloudflare import cloudflare_headers, ray_id
 from faultinject.providers.shape import ApiRequest, Failure, Fields, Uniform
 
 _MINUTE_SECONDS = 60.0

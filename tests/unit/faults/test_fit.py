@@ -44,7 +44,7 @@ EARLY = {"stream": {"after": {"count": 1}, "end_early": "max_tokens"}}
         (SPEND_CAP, MESSAGES, None),
         (SPEND_CAP, PLAIN, "plain has no failure spend-cap; it has auth-expired, overloaded,"),
         ({"respond": {"page": "too-large"}}, MESSAGES, None),
-        ({"respond": {"page": "too-large"}}, CHAT, "openai has no page too-large; give status"),
+        ({"respond": {"page": "too-large"}}, CHAT, "openai has no page too-large; every API"),
         (ERROR, CHAT, None),
         (ERROR, MESSAGES, "anthropic has no failure slow-down; it has"),
         (FORM, ("api.openai.com", "/v1/responses"), None),

@@ -54,7 +54,7 @@ _TOOLS: dict[str, Any] = {
     "converse": {"toolSpec": {"name": "weather", "inputSchema": {"json": SCHEMA}}},
     "invoke": {"name": "weather", "input_schema": SCHEMA},
 }
-_OF_EDGE = set(gateway.PAGES)
+_OF_EDGE = {*gateway.PAGES, *gateway.PARTS}
 
 
 def shown(data: bytes) -> str:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from faultinject.providers.anthropic import api
-from faultinject.providers.gateway import PAGES, timestamp
+from faultinject.providers.gateway import GOOGLE, PAGES, PARTS
+from faultinject.providers.gateway.cloudflare import timestamp
+from faultinject.providers.known import PROVIDERS
 from faultinject.providers.shape import ApiRequest
 from tests.unit.providers.support import fields_of
 
@@ -54,6 +58,34 @@ def test_envoy() -> None:
     )
     assert body("envoy-503-no-healthy-upstream") == b"no healthy upstream"
     assert PAGES["envoy-503-overflow"].headers(FIELDS) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("google-load-balancer-502", 332), ("aws-502", 122), ("aws-503", 162), ("azure-502", 183)],
+)
+def test_pages_are_as_long_as_those_that_were_captured(name: str, size: int) -> None:
+    """The captures tell the length and not always the line ends."""
+    assert len(body(name)) == size
+
+
+def test_google() -> None:
+    """The page with the robot has no type of the API's, and names the status three times."""
+    page = GOOGLE["bad-gateway"]
+    text = page.body(FIELDS).decode()
+    assert text.count("502") == 2
+    assert "Error 502 (Server Error)!!1" in text
+    assert page.headers(FIELDS) == ((b"Referrer-Policy", b"no-referrer"),)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_each_api_has_an_answer_of_what_is_in_front_of_it(part: str) -> None:
+    """A rule may be for any API, and no two kinds of front send the same."""
+    pages = {provider.name: provider.pages[part] for provider in PROVIDERS}
+    expected = {"bad-gateway": 502, "gateway-unavailable": 503, "gateway-timeout": 504}[part]
+    assert {page.status for page in pages.values()} == {expected}
+    bodies = {pages[name].body(FIELDS) for name in ("anthropic", "gemini", "bedrock", "ollama")}
+    assert len(bodies) == 4
 
 
 def test_timestamps() -> None:
