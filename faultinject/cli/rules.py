@@ -18,7 +18,6 @@ from faultinject.config.file import shown_path
 from faultinject.config.rule_set import OPTIONS, Composed, composed, problems
 from faultinject.config.scalars import shown_text
 from faultinject.errors import SettingsError, StartError
-from faultinject.faults.fit import why_unfit
 from faultinject.http.message import RequestHead
 from faultinject.plugin.interface import CAPABILITIES
 from faultinject.providers.known import provider_for
@@ -81,7 +80,7 @@ def _met(settings: Settings, place: str) -> Iterator[str]:
         if not rule.match.accepts_route(facts):
             yield f"There the rule {rule.id} does nothing: its match is not for it."
         elif not rule.fitting(provider, shape):
-            why = why_unfit(rule.faults[0].fault, provider, shape)
+            why = rule.faults[0].fault.why_unfit(provider, shape)
             yield f"There the rule {rule.id} does nothing: {why}"
 
 

@@ -1,28 +1,122 @@
-"""The fault *break*: end or damage a connection in place of the answer, or within it."""
+"""The fault *break*: end or damage a connection in place of the answer, or within it.
+
+Each way in which a connection breaks is a subclass of `How`, with all that is particular to it.
+`WAYS` names them all, and nothing else has to.
+"""
 
 from __future__ import annotations
 
 import math
-from enum import Enum
+from collections.abc import Mapping
+from typing import Self
 
 from attrs import frozen
 
 from faultinject.faults.place import Ability, Point, Stage, point_words
+from faultinject.faults.transform import Act, Cut, Garbage, Hang, Reset, WaitUntil
+from faultinject.faults.written import Written
+from faultinject.providers.shape import Uniform
+from faultinject.tls.client_hello import fatal_alert
 
 
-class How(Enum):
-    """How the connection breaks."""
+class How:
+    """How a connection breaks."""
 
-    CLOSE = "close"
+    __slots__ = ()
+
+    word = ""
+    """Its name in rules, events and headers."""
+    needs: Ability
+    """What the proxy or plugin must be able to do."""
+    keys: tuple[str, ...] = ()
+    """The keys of ``break`` that it alone has."""
+    stage = Stage.ANSWER
+    """Where it happens if a rule does not say."""
+    only_handshake = ""
+    """If it is possible at the TLS handshake only: what it is, for messages."""
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Written]) -> Self:  # noqa: ARG003
+        """Read its keys. Raises `SettingsError`."""
+        return cls()
+
+    def acts(self, now_seconds: float, uniform: Uniform) -> list[Act]:
+        """Return what is done. The last act ends the connection."""
+        raise NotImplementedError
+
+    @property
+    def lasts_seconds(self) -> float:
+        """How long it takes at most; 0 if it takes no time, infinity if there is no limit."""
+        return 0.0
+
+
+@frozen
+class CloseConnection(How):
     """FIN, both ways."""
-    RESET = "reset"
+
+    word = "close"
+    needs = Ability.CLOSE
+
+    def acts(self, now_seconds: float, uniform: Uniform) -> list[Act]:  # noqa: ARG002
+        """Close it."""
+        return [Cut()]
+
+
+@frozen
+class ResetConnection(How):
     """RST."""
-    HANG = "hang"
+
+    word = "reset"
+    needs = Ability.RESET
+
+    def acts(self, now_seconds: float, uniform: Uniform) -> list[Act]:  # noqa: ARG002
+        """Reset it."""
+        return [Reset()]
+
+
+@frozen
+class HangConnection(How):
     """Nothing more is sent, and the connection stays open."""
-    GARBAGE = "garbage"
+
+    word = "hang"
+    needs = Ability.HANG
+    keys = ("for",)
+
+    seconds: float | None = None
+    """How long, before it closes; None for until the client leaves."""
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Written]) -> Self:
+        """Read how long."""
+        return cls(fields["for"].positive_duration() if "for" in fields else None)
+
+    def acts(self, now_seconds: float, uniform: Uniform) -> list[Act]:  # noqa: ARG002
+        """Wait, and close it if the time is limited."""
+        if self.seconds is None:
+            return [Hang()]
+        return [WaitUntil(now_seconds + self.seconds), Cut()]
+
+    @property
+    def lasts_seconds(self) -> float:
+        """How long it takes."""
+        return math.inf if self.seconds is None else self.seconds
+
+
+GARBAGE_BYTES = 64
+"""How many bytes of garbage are sent."""
+
+
+@frozen
+class SendGarbage(How):
     """Bytes that break the protocol; then FIN."""
-    TLS_ALERT = "tls-alert"
-    """A fatal TLS alert instead of a ServerHello (RFC 8446 section 6.2)."""
+
+    word = "garbage"
+    needs = Ability.GARBAGE
+
+    def acts(self, now_seconds: float, uniform: Uniform) -> list[Act]:  # noqa: ARG002
+        """Send what is neither HTTP nor TLS, because neither begins with a zero."""
+        others = bytes(int(uniform() * 256) for _ in range(GARBAGE_BYTES - 1))
+        return [Garbage(b"\0" + others)]
 
 
 ALERTS = {
@@ -40,6 +134,38 @@ ALERTS = {
 
 
 @frozen
+class SendAlert(How):
+    """A fatal TLS alert instead of a ServerHello (RFC 8446 section 6.2)."""
+
+    word = "tls-alert"
+    needs = Ability.ALERT
+    keys = ("alert",)
+    stage = Stage.HANDSHAKE
+    only_handshake = "a TLS alert"
+
+    alert: int = ALERTS["handshake_failure"]
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Written]) -> Self:
+        """Read which alert."""
+        return cls(ALERTS[fields["alert"].word(*ALERTS)]) if "alert" in fields else cls()
+
+    def acts(self, now_seconds: float, uniform: Uniform) -> list[Act]:  # noqa: ARG002
+        """Send the alert, which is no HTTP."""
+        return [Garbage(fatal_alert(self.alert))]
+
+
+WAYS: tuple[type[How], ...] = (
+    CloseConnection,
+    ResetConnection,
+    HangConnection,
+    SendGarbage,
+    SendAlert,
+)
+"""All ways in which a connection breaks, in the order in which messages name them."""
+
+
+@frozen
 class Break:
     """Break the connection."""
 
@@ -48,16 +174,6 @@ class Break:
     """`Stage.ANSWER` means in place of the answer's head, unless there is a point."""
     point: Point | None = None
     """The place in the answer; None if it happens before the answer."""
-    seconds: float | None = None
-    """How long it hangs before it closes; None for until the client leaves."""
-    alert: int = ALERTS["handshake_failure"]
-
-    @property
-    def lasts_seconds(self) -> float:
-        """How long it takes at most; 0 if it takes no time, infinity if there is no limit."""
-        if self.how is not How.HANG:
-            return 0.0
-        return math.inf if self.seconds is None else self.seconds
 
     @property
     def abilities(self) -> frozenset[Ability]:
@@ -67,21 +183,12 @@ class Break:
             Stage.HANDSHAKE: Ability.HANDSHAKE,
             Stage.REQUEST: Ability.REQUEST,
         }
-        needed = {_ABILITIES[self.how]}
+        needed = {self.how.needs}
         if self.at in stages:
             needed.add(stages[self.at])
         if self.point is not None:
             needed.add(Ability.ANSWER)
         return frozenset(needed)
-
-
-_ABILITIES = {
-    How.CLOSE: Ability.CLOSE,
-    How.RESET: Ability.RESET,
-    How.HANG: Ability.HANG,
-    How.GARBAGE: Ability.GARBAGE,
-    How.TLS_ALERT: Ability.ALERT,
-}
 
 
 _STAGES = {
@@ -94,6 +201,6 @@ _STAGES = {
 def break_words(fault: Break) -> str:
     """Return in words how the connection breaks, and where."""
     if fault.point is not None:
-        return f"{fault.how.value} {point_words(fault.point)}"
+        return f"{fault.how.word} {point_words(fault.point)}"
     where = _STAGES.get(fault.at, "instead of an answer")
-    return f"{fault.how.value} {where}"
+    return f"{fault.how.word} {where}"

@@ -12,8 +12,8 @@ from typing import TypeVar
 from attrs import evolve
 
 from faultinject.faults.respond import InjectedResponse, Respond, content_type
-from faultinject.faults.stream import SendError, StreamFault
-from faultinject.faults.stream.error import failure_of
+from faultinject.faults.stream import StreamFault
+from faultinject.faults.stream.stream_action import StreamAction
 from faultinject.http.headers import MARKER
 from faultinject.http.message import Headers, standard_phrase, without_headers
 from faultinject.providers.documents import filled
@@ -178,17 +178,18 @@ def names_model(
     respond: Respond | None, stream: tuple[StreamFault, ...], provider: Provider
 ) -> bool:
     """Return True if an answer, or an error in a stream, names the model in the API's terms."""
-    errors = (each.action for each in stream if isinstance(each.action, SendError))
-    parts = (respond, *errors) if respond is not None else errors
+    actions = (each.action for each in stream)
+    parts = (respond, *actions) if respond is not None else actions
     return any(_names_model(each, provider.name) for each in parts)
 
 
 @lru_cache(maxsize=256)
-def _names_model(fault: Respond | SendError, api: str) -> bool:
+def _names_model(fault: Respond | StreamAction, api: str) -> bool:
     provider = next(each for each in PROVIDERS if each.name == api)
     fields = provider.draw_fields(lambda: 0.0, 0.0, ApiRequest("", {"model": _MODEL}))
-    if isinstance(fault, SendError):
-        return _MODEL.encode() in provider.error_body(failure_of(fault, provider), fields)
+    if isinstance(fault, StreamAction):
+        failure = fault.failure_of(provider)
+        return failure is not None and _MODEL.encode() in provider.error_body(failure, fields)
     response = render_reply(fault, provider, fields, None)
     return any(
         _MODEL.encode() in text for text in (response.body, *dict(response.headers).values())

@@ -16,6 +16,8 @@ from faultinject.faults.place import Ability, Stage
 from faultinject.http.headers import MARKER
 from faultinject.http.message import End, Headers, Part, ResponseHead, find_header
 from faultinject.providers.anthropic.errors import error_body, reason_phrase
+from faultinject.providers.gateway import PARTS
+from faultinject.providers.provider import Provider
 
 
 @frozen
@@ -73,6 +75,23 @@ class Respond:
             Ability.CLOSE_AFTER: not self.keep_open,
         }
         return frozenset(ability for ability, needed in needed_for.items() if needed)
+
+    @property
+    def depends_on_api(self) -> bool:
+        """Whether it names something that not every API has."""
+        return self.failure is not None or self.page is not None
+
+    def why_unfit(self, provider: Provider) -> str | None:
+        """Return what an API has not that it names; None if the API has all of it."""
+        if self.failure is not None and (why := provider.why_no_failure(self.failure)):
+            return why
+        if self.page is not None and self.page not in provider.pages:
+            parts = ", ".join(PARTS)
+            return (
+                f"{provider.name} has no page {self.page}; every API has {parts}, or give status"
+                " and body"
+            )
+        return None
 
 
 @frozen(cache_hash=True)

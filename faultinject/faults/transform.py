@@ -12,7 +12,6 @@ from typing import Final, Protocol
 
 from attrs import define, field, frozen
 
-from faultinject.faults.place import Ability
 from faultinject.http.message import End, Headers
 
 # What a transform receives
@@ -239,45 +238,6 @@ class Finder(Protocol):
         """Return what is held back, because nothing more will come, not even the end."""
 
 
-class StreamAction:
-    """A fault of a streamed answer, as a rule describes it. Each subclass is one such fault.
-
-    `faultinject.faults.build` makes the `Action` that carries it out.
-    """
-
-    __slots__ = ()
-
-    label = ""
-    """Its name in rules, events and headers."""
-    needs: frozenset[Ability] = frozenset()
-    """What the proxy or plugin must be able to do, besides `Ability.ANSWER`."""
-
-    @property
-    def ends(self) -> bool:
-        """Whether no other fault can follow it."""
-        return False
-
-    @property
-    def whole_events(self) -> bool:
-        """Whether it handles complete events, so that it must not begin within one."""
-        return False
-
-    @property
-    def keeps_length(self) -> bool:
-        """Whether a body that goes on to its end keeps its length."""
-        return False
-
-    @property
-    def harms(self) -> bool:
-        """Whether it changes what arrives. If not, the same arrives later or in other pieces."""
-        return True
-
-    @property
-    def lasts_seconds(self) -> float:
-        """How long it takes at most; 0 if it takes no time, infinity if there is no limit."""
-        return 0.0
-
-
 BodyPiece = bytes | End
 
 
@@ -325,6 +285,11 @@ class AtOnce(Action):
     def begin(self, now_seconds: float) -> Iterator[Act]:
         """Yield the acts. The last one ends the answer."""
         yield from self._acts(now_seconds)
+
+
+def at_once(*acts: Act) -> AtOnce:
+    """Return an action that does these acts at the point."""
+    return AtOnce(lambda _: list(acts))
 
 
 @define(eq=False)

@@ -182,6 +182,12 @@ class Provider:
         known = (shape for shape in self.shapes[:-1] if shape.paths.fullmatch(path))
         return next(known, self.shapes[-1])
 
+    def why_no_failure(self, name: str) -> str | None:
+        """Return that the API has no failure of a name, and which it has; None if it has it."""
+        if name in self.failures:
+            return None
+        return f"{self.name} has no failure {name}; it has {', '.join(sorted(self.failures))}"
+
     def api_request(self, path: str, document: Any, host: str, query: str = "") -> ApiRequest:
         """Return the parts of a request that a response depends on.
 

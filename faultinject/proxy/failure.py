@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from faultinject.faults.stream import Garble, SendError, Stall
 from faultinject.observed import Failure, FailureKind, Taken
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.provider import Provider
@@ -55,7 +54,7 @@ def failure_of(
 
 def _is_silent(fault_filter: FaultFilter) -> bool:
     """Return whether the plan has the answer fall silent, and that has begun."""
-    stalls = any(isinstance(fault.action, Stall) for fault in fault_filter.plan.stream)
+    stalls = any(each.action.causes == "stalled" for each in fault_filter.plan.stream)
     return fault_filter.silent or (stalls and fault_filter.done)
 
 
@@ -86,10 +85,9 @@ def _harm(fault_filter: FaultFilter | None) -> Failure | None:
     """Return which failure a rule has put within a stream."""
     if fault_filter is None or not fault_filter.harmed:
         return None
-    actions = [fault.action for fault in fault_filter.plan.stream]
-    if any(isinstance(action, SendError) for action in actions):
-        return "error-event"
-    return "malformed" if any(isinstance(action, Garble) for action in actions) else None
+    seen = {each.action.causes for each in fault_filter.plan.stream}
+    harms: tuple[Failure, ...] = ("error-event", "malformed")
+    return next((harm for harm in harms if harm in seen), None)
 
 
 _ERROR = re.compile(rb'\s*\{\s*"(?:error"|type"\s*:\s*"error")')

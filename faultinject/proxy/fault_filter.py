@@ -17,10 +17,11 @@ import trio
 from attrs import define, evolve, field
 
 from faultinject.faults import transform
-from faultinject.faults.breaks import break_words
-from faultinject.faults.build import BuiltFaults, ResponseInfo, build_faults
+from faultinject.faults.breaks import Break, break_words
+from faultinject.faults.build import BuiltFaults, build_faults
 from faultinject.faults.delay import Before, delay_words
 from faultinject.faults.stream import stream_words
+from faultinject.faults.stream.stream_action import ResponseInfo
 from faultinject.faults.transform import Act, Received, Transform
 from faultinject.http.h1.connection import ClientConnection
 from faultinject.http.headers import is_encoded, reframed
@@ -292,6 +293,14 @@ class FaultFilter:
                 return True
         return False
 
+    async def perform_break(self, breaks: Break) -> None:
+        """Break the connection in place of the response."""
+        self._started = trio.current_time()
+        for act in breaks.how.acts(0.0, self.plan.numbers("break")):
+            if isinstance(act, transform.WaitUntil):
+                self._fall_silent()
+            await self.act(act)
+
     async def _note_last(self, head: ResponseHead | None, *, whole: bool = True) -> None:
         if self.before_last is not None:
             await self.before_last(head, whole=whole)
@@ -320,7 +329,10 @@ class FaultFilter:
             case transform.Reset():
                 self.ending = CloseMode.RESET
             case transform.Hang():
-                await self.hang(None)
+                self._fall_silent()
+                self.timeout.reset("the client to leave", self.limits.idle_seconds)
+                await self.client_ended.wait()
+                self.ending = self.cut
             case _:
                 await self._note_last(self.head, whole=False)
                 await self.client.send_raw(act.data)
@@ -332,16 +344,10 @@ class FaultFilter:
         """How to close with FIN: unread bytes of the client would make it an RST."""
         return CloseMode.TRUNCATE if self.client.request_ended else CloseMode.TRUNCATE_LINGERING
 
-    async def hang(self, seconds: float | None) -> None:
-        """Send nothing for so long (None: until the client leaves), then end the connection."""
+    def _fall_silent(self) -> None:
+        """Note that nothing will be sent, until the client leaves or for a time."""
         self.silent = True
         self.lease.before_pause(0)
-        if seconds is not None:
-            await self._sleep_until(trio.current_time() + seconds)
-        else:
-            self.timeout.reset("the client to leave", self.limits.idle_seconds)
-            await self.client_ended.wait()
-        self.ending = self.cut
 
     async def wait(self, before: Before) -> None:
         """Wait if the plan has a delay at this place."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from faultinject.faults import transform
-from faultinject.faults.stream import Pace, StreamFault
+from faultinject.faults.stream import StreamFault
 from faultinject.faults.transform import Act
 from faultinject.http.message import End, Part
 
@@ -41,5 +41,5 @@ def _writes(act: Act) -> bool:
 
 def _ends_with_words(rest: Sequence[Part], faults: Iterable[StreamFault]) -> bool:
     """Return True if there will surely be output at the end."""
-    paces = any(isinstance(each.action, Pace) for each in faults)
+    paces = any(each.action.paces for each in faults)
     return bool(rest) and (paces or isinstance(rest[-1], End))

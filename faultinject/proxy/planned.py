@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from attrs import define, evolve
 
-from faultinject.faults import transform
-from faultinject.faults.breaks import Break, How, break_words
-from faultinject.faults.build import garbage
+from faultinject.faults.breaks import Break, break_words
 from faultinject.faults.delay import Before
-from faultinject.faults.place import Stage
+from faultinject.faults.place import Ability, Stage
 from faultinject.faults.render import render_proxy_reply, render_reply
 from faultinject.faults.respond import InjectedResponse, Respond
-from faultinject.faults.stream import CutStream, ResetStream
 from faultinject.http.headers import uncompressed
 from faultinject.http.message import End, Part, RequestHead
 from faultinject.providers.synthetic import SPACING_SECONDS, document_of, synthetic_response
@@ -41,10 +40,12 @@ def fault_filter_of(exchange: Exchange, plan: Plan, facts: Facts) -> FaultFilter
 
 def _may_end(plan: Plan) -> bool:
     """Return True if a plan may end the connection before the client leaves."""
-    breaks = plan.breaks
-    if breaks is not None and (breaks.how is not How.HANG or breaks.seconds is not None):
+    if plan.breaks is not None and plan.breaks.how.lasts_seconds < math.inf:
         return True
-    return any(isinstance(each.action, (CutStream, ResetStream)) for each in plan.stream)
+    return any(not _ENDS.isdisjoint(each.action.needs) for each in plan.stream)
+
+
+_ENDS = {Ability.CLOSE, Ability.RESET}
 
 
 @define(eq=False)
@@ -117,26 +118,14 @@ class Planned:
             await fault_filter.wait(Before.UPSTREAM)
             words = break_words(breaks)
             fault_filter.record(words)
-            fault_filter.report_wait(words, breaks.lasts_seconds)
-            await self._act(breaks)
+            fault_filter.report_wait(words, breaks.how.lasts_seconds)
+            await fault_filter.perform_break(breaks)
 
         await watch.run_while_connected(act)
 
     def _new_watch(self) -> ClientWatch:
         exchange, on_gone = self.exchange, self.fault_filter.client_left
         return ClientWatch(exchange.client, exchange.lease, exchange.limits, on_gone)
-
-    async def _act(self, breaks: Break) -> None:
-        fault_filter = self.fault_filter
-        match breaks.how:
-            case How.HANG:
-                await fault_filter.hang(breaks.seconds)
-            case How.GARBAGE:
-                await fault_filter.act(transform.Garbage(garbage(self.plan.numbers("break"))))
-            case How.RESET:
-                await fault_filter.act(transform.Reset())
-            case _:
-                await fault_filter.act(transform.Cut())
 
     # A response that is made up, in the upstream's place
 

@@ -10,14 +10,13 @@ import trio
 from attrs import define, field
 
 from faultinject.authority import Authority
-from faultinject.faults.breaks import Break, How, break_words
-from faultinject.faults.build import garbage
+from faultinject.faults import transform
+from faultinject.faults.breaks import Break, break_words
 from faultinject.faults.delay import delay_words
 from faultinject.net.streams import CloseMode, close
 from faultinject.net.tasks import run_with_watcher
 from faultinject.proxy.session import Session, report_exchange, report_wait
 from faultinject.rules import Plan
-from faultinject.tls.client_hello import fatal_alert
 
 
 @define(eq=False)
@@ -58,20 +57,21 @@ class BrokenHandshake:
         return cast("Break", self.plan.breaks)  # `decide_handshake` returns no other plan
 
     async def _break(self, breaks: Break) -> CloseMode:
-        match breaks.how:
-            case How.TLS_ALERT:
-                await self.stream.send_all(fatal_alert(breaks.alert))
-                return CloseMode.LINGER
-            case How.GARBAGE:
-                await self.stream.send_all(garbage(self.plan.numbers("break")))
-                return CloseMode.LINGER
-            case How.HANG:
-                self._report_wait(break_words(breaks), breaks.lasts_seconds)
-                await self._while_client_stays(breaks.seconds)
-                return CloseMode.TRUNCATE
-            case How.RESET:
-                return CloseMode.RESET
-        return CloseMode.TRUNCATE_LINGERING
+        if breaks.how.lasts_seconds:
+            self._report_wait(break_words(breaks), breaks.how.lasts_seconds)
+        ending = CloseMode.TRUNCATE_LINGERING
+        for act in breaks.how.acts(0.0, self.plan.numbers("break")):
+            match act:
+                case transform.Garbage(data):
+                    await self.stream.send_all(data)
+                    ending = CloseMode.LINGER
+                case transform.WaitUntil() | transform.Hang():
+                    seconds = act.seconds if isinstance(act, transform.WaitUntil) else None
+                    await self._while_client_stays(seconds)
+                    ending = CloseMode.TRUNCATE
+                case transform.Reset():
+                    ending = CloseMode.RESET
+        return ending
 
     async def _while_client_stays(self, seconds: float | None) -> None:
         """Wait so long (None: for ever), or until the client leaves."""

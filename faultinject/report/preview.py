@@ -14,14 +14,14 @@ from itertools import count
 from attrs import frozen
 
 from faultinject.faults import transform
-from faultinject.faults.breaks import How, break_words
-from faultinject.faults.build import ResponseInfo, build_faults
+from faultinject.faults.breaks import Break, break_words
+from faultinject.faults.build import build_faults
 from faultinject.faults.delay import Delay, Fixed
 from faultinject.faults.fault import Fault
-from faultinject.faults.fit import why_unfit
 from faultinject.faults.place import Stage
 from faultinject.faults.render import render_proxy_reply, render_reply
 from faultinject.faults.respond import Respond
+from faultinject.faults.stream.stream_action import ResponseInfo
 from faultinject.faults.transform import ENDINGS, TICK, Act, Received, Transform
 from faultinject.http.message import End, Headers, Part, ResponseHead
 from faultinject.providers.provider import Example, Provider
@@ -30,7 +30,6 @@ from faultinject.providers.synthetic import SPACING_SECONDS, synthetic_response
 from faultinject.rules.draws import Draws
 from faultinject.rules.match import Match
 from faultinject.rules.model import Rule
-from faultinject.tls.client_hello import fatal_alert
 
 NOW_SECONDS = 1_800_000_000
 """The time that is shown: 2027-01-15T08:00:00Z."""
@@ -68,7 +67,7 @@ def shown(rule: Rule, provider: Provider) -> Iterator[Shown]:
 def _shown(rule: Rule, fault: Fault, provider: Provider, example: Example) -> Shown | None:
     within = bool(fault.stream) or (fault.breaks is not None and fault.breaks.point is not None)
     stream = within and rule.match.stream is not False
-    if why_unfit(fault, provider, provider.shape_of(example.path)) is not None:
+    if fault.why_unfit(provider, provider.shape_of(example.path)) is not None:
         return None
     wrong_kind = example.streamed is not None and example.streamed is not stream
     if wrong_kind or not _fits(rule.match, provider, example.path):
@@ -107,9 +106,7 @@ class _Preview:
         if fault.respond is not None:
             yield from self._respond(fault.respond)
         elif fault.breaks is not None and fault.breaks.point is None:
-            yield f"[{break_words(fault.breaks)}]\n"
-            if fault.breaks.how is How.TLS_ALERT:
-                yield f"[bytes {fatal_alert(fault.breaks.alert).hex(' ')}]\n"
+            yield from self._broken(fault.breaks)
         elif fault.stream or fault.breaks is not None:
             yield from self._harmed()
         else:
@@ -126,6 +123,13 @@ class _Preview:
             response = render_reply(fault, self.provider, fields, self.rule.id)
         for part in response.parts(_DATE, close=not fault.keep_open):
             yield from _part(part)
+
+    def _broken(self, breaks: Break) -> Iterator[str]:
+        yield f"[{break_words(breaks)}]\n"
+        if breaks.at is Stage.HANDSHAKE:
+            for act in breaks.how.acts(0.0, self._numbers("break")):
+                if isinstance(act, transform.Garbage):
+                    yield f"[bytes {act.data.hex(' ')}]\n"
 
     def _harmed(self) -> Iterator[str]:
         fields = self.provider.draw_fields(self._numbers("fields"), NOW_SECONDS, self.request)

@@ -11,7 +11,6 @@ from attrs import evolve, field, frozen
 from faultinject.faults.breaks import Break
 from faultinject.faults.delay import Before
 from faultinject.faults.fault import Fault
-from faultinject.faults.fit import why_unfit
 from faultinject.faults.place import Stage
 from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.faults.stream import StreamFault
@@ -123,7 +122,7 @@ def _why_unfit(rule: Rule, facts: Facts) -> str | None:
     shape = facts.provider.shape_of(facts.path)
     if rule.fitting(facts.provider, shape):
         return None
-    return why_unfit(rule.faults[0].fault, facts.provider, shape)
+    return rule.faults[0].fault.why_unfit(facts.provider, shape)
 
 
 def _attempt(counters: Counters, facts: Facts, now_seconds: float) -> Attempt | None:

@@ -7,7 +7,6 @@ from functools import cached_property
 from attrs import evolve, field, frozen
 
 from faultinject.faults.fault import Fault
-from faultinject.faults.fit import depends_on_api, why_unfit
 from faultinject.faults.place import Ability, Stage
 from faultinject.faults.respond import InjectedResponse, Respond, injected_response
 from faultinject.providers.provider import Provider
@@ -68,12 +67,12 @@ class Rule:
     @cached_property
     def depends_on_api(self) -> bool:
         """Whether there may be APIs for which one of the faults means nothing."""
-        return any(depends_on_api(choice.fault) for choice in self.faults)
+        return any(choice.fault.depends_on_api for choice in self.faults)
 
     def fitting(self, provider: Provider, shape: Shape) -> tuple[Weighted, ...]:
         """Return the faults that mean something for an API and what is spoken there."""
         return tuple(
-            choice for choice in self.faults if why_unfit(choice.fault, provider, shape) is None
+            choice for choice in self.faults if choice.fault.why_unfit(provider, shape) is None
         )
 
     @property

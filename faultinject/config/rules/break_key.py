@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from faultinject.config.rules.match_key import json_test
 from faultinject.config.rules.node import Node
-from faultinject.config.rules.rule_values import positive_duration
-from faultinject.faults.breaks import ALERTS, Break, How
+from faultinject.faults.breaks import WAYS, Break, How
 from faultinject.faults.place import FIRST_EVENT, BytesPoint, EventPoint, Point, Stage, TimePoint
 
 _EVENT_KEYS = ("event", "count", "where")
@@ -44,7 +43,7 @@ def _point(node: Node, *, after: bool) -> Point:
         raise node.problem(f"{alone} stands alone; give it or an event")
     if alone == "bytes":
         return BytesPoint(fields["bytes"].whole())
-    return TimePoint(positive_duration(fields["time"]))
+    return TimePoint(fields["time"].positive_duration())
 
 
 def _event(node: Node, fields: Mapping[str, Node], *, after: bool) -> EventPoint:
@@ -57,14 +56,15 @@ def _event(node: Node, fields: Mapping[str, Node], *, after: bool) -> EventPoint
     return EventPoint(after, event, count, where)
 
 
-_WORDS = tuple(how.value for how in How)
+_WAYS = {how.word: how for how in WAYS}
 _STAGES = {
     "connect": Stage.CONNECT,
     "handshake": Stage.HANDSHAKE,
     "request": Stage.REQUEST,
     "head": Stage.ANSWER,
 }
-BREAK_KEYS = ("how", "at", "after", "before", "for", "alert")
+_OWNERS = {key: how for how in WAYS for key in how.keys}
+BREAK_KEYS = ("how", "at", "after", "before", *_OWNERS)
 """The keys of ``break``."""
 
 
@@ -72,29 +72,27 @@ def read_break(node: Node) -> Break:
     """Return the fault. Raises `SettingsError`."""
     if not isinstance(node.value, dict):
         return _break(node, {"how": node})
-    fields = node.fields(BREAK_KEYS, "one of " + ", ".join(_WORDS))
+    fields = node.fields(BREAK_KEYS, "one of " + ", ".join(_WAYS))
     if "how" not in fields:
-        raise node.problem("how is missing: one of " + ", ".join(_WORDS))
+        raise node.problem("how is missing: one of " + ", ".join(_WAYS))
     return _break(node, fields)
 
 
 def _break(node: Node, fields: Mapping[str, Node]) -> Break:
-    how = How(fields["how"].word(*_WORDS))
+    how = _WAYS[fields["how"].word(*_WAYS)]
     point = read_point(fields, at=False)
-    stage = _stage(fields.get("at"), how)
+    stage = _STAGES[fields["at"].word(*_STAGES)] if "at" in fields else how.stage
     if point is not None and "at" in fields:
         raise fields["at"].problem("there is a point in the answer already; give one of the two")
-    if how is How.TLS_ALERT and (stage is not Stage.HANDSHAKE or point is not None):
-        raise node.problem("a TLS alert is possible at the handshake only; write at: handshake")
-    for key, only in (("for", How.HANG), ("alert", How.TLS_ALERT)):
-        if key in fields and how is not only:
-            raise fields[key].problem(f"{key} belongs to {only.value}, and this is {how.value}")
-    seconds = positive_duration(fields["for"]) if "for" in fields else None
-    alert = ALERTS[fields["alert"].word(*ALERTS) if "alert" in fields else "handshake_failure"]
-    return Break(how, stage, point, seconds, alert)
+    _check_place(node, how, stage, point)
+    for key, owner in _OWNERS.items():
+        if key in fields and how is not owner:
+            raise fields[key].problem(f"{key} belongs to {owner.word}, and this is {how.word}")
+    return Break(how.read(fields), stage, point)
 
 
-def _stage(at: Node | None, how: How) -> Stage:
-    if at is None:
-        return Stage.HANDSHAKE if how is How.TLS_ALERT else Stage.ANSWER
-    return _STAGES[at.word(*_STAGES)]
+def _check_place(node: Node, how: type[How], stage: Stage, point: Point | None) -> None:
+    if how.only_handshake and (stage is not Stage.HANDSHAKE or point is not None):
+        raise node.problem(
+            f"{how.only_handshake} is possible at the handshake only; write at: handshake"
+        )

@@ -9,7 +9,6 @@ from faultinject.config.rules.node import Node, read_all
 from faultinject.config.scalars import shown_text
 from faultinject.faults.fault import Fault
 from faultinject.faults.place import Stage
-from faultinject.faults.stream import SendError
 from faultinject.providers.known import PROVIDERS
 from faultinject.providers.provider import Provider
 from faultinject.rules.match import Match
@@ -32,8 +31,8 @@ def _names(fault: Fault) -> Iterator[tuple[str, str]]:
     if respond is not None and respond.page is not None:
         yield "page", respond.page
     for each in fault.stream:
-        if isinstance(each.action, SendError) and each.action.failure is not None:
-            yield "failure", each.action.failure
+        if (failure := each.action.named_failure) is not None:
+            yield "failure", failure
 
 
 def _written(node: Node, kind: str, name: str) -> Node | None:

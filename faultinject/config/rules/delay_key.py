@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Mapping
 
 from faultinject.config.rules.node import Node
-from faultinject.config.rules.rule_values import duration, positive_duration
 from faultinject.faults.delay import (
     Before,
     Delay,
@@ -33,7 +32,7 @@ def read_delays(node: Node) -> tuple[Delay, ...]:
 
 def _delay(node: Node) -> Delay:
     if not isinstance(node.value, dict):
-        return Delay(Fixed(positive_duration(node)))
+        return Delay(Fixed(node.positive_duration()))
     fields = node.fields(DELAY_KEYS, "a duration")
     before = Before.UPSTREAM
     if "before" in fields:
@@ -53,7 +52,7 @@ def _cap(node: Node, at_most: Node | None, kind: str) -> float:
         return math.inf
     if kind in ("fixed", "range"):
         raise at_most.problem(f"{kind} has an upper bound already")
-    return positive_duration(at_most)
+    return at_most.positive_duration()
 
 
 def _parts(node: Node, *keys: str) -> Mapping[str, Node]:
@@ -66,7 +65,7 @@ def _parts(node: Node, *keys: str) -> Mapping[str, Node]:
 
 def _fixed(node: Node, cap: float) -> Length:
     del cap
-    return Fixed(positive_duration(node))
+    return Fixed(node.positive_duration())
 
 
 def _range(node: Node, cap: float) -> Length:
@@ -74,7 +73,7 @@ def _range(node: Node, cap: float) -> Length:
     if not isinstance(node.value, list) or len(node.value) != 2:
         raise node.wrong("two durations, as in [1s, 3s]")
     least, most = node.items()
-    least_seconds, most_seconds = duration(least), positive_duration(most)
+    least_seconds, most_seconds = least.duration(), most.positive_duration()
     if most_seconds <= least_seconds:
         raise most.wrong(f"longer than {least_seconds:g} s, where the range begins")
     return Range(least_seconds, most_seconds)
@@ -82,23 +81,23 @@ def _range(node: Node, cap: float) -> Length:
 
 def _normal(node: Node, cap: float) -> Length:
     parts = _parts(node, "mean", "deviation")
-    return Normal(duration(parts["mean"]), positive_duration(parts["deviation"]), cap)
+    return Normal(parts["mean"].duration(), parts["deviation"].positive_duration(), cap)
 
 
 def _lognormal(node: Node, cap: float) -> Length:
     parts = _parts(node, "median", "sigma")
-    return LogNormal(positive_duration(parts["median"]), parts["sigma"].positive(), cap)
+    return LogNormal(parts["median"].positive_duration(), parts["sigma"].positive(), cap)
 
 
 def _exponential(node: Node, cap: float) -> Length:
     if isinstance(node.value, dict):
         node = _parts(node, "mean")["mean"]
-    return Exponential(positive_duration(node), cap)
+    return Exponential(node.positive_duration(), cap)
 
 
 def _pareto(node: Node, cap: float) -> Length:
     parts = _parts(node, "least", "shape")
-    least_seconds = positive_duration(parts["least"])
+    least_seconds = parts["least"].positive_duration()
     if cap <= least_seconds:
         raise node.problem(f"at_most is not longer than the least, {least_seconds:g} s")
     return Pareto(least_seconds, parts["shape"].positive(), cap)

@@ -29,7 +29,7 @@ from faultinject.config.rules.match_key import MATCH_KEYS
 from faultinject.config.rules.node import Node
 from faultinject.config.rules.respond_key import RESPOND_KEYS, ReadFile
 from faultinject.config.rules.rule_list import RULE_KEYS, no_files, read_one_rule
-from faultinject.config.rules.stream_key import STREAM_ACTIONS, STREAM_KEYS
+from faultinject.config.rules.stream_key import ACTION_KEYS, STREAM_KEYS
 from faultinject.config.rules.when_key import WHEN_KEYS
 from faultinject.config.scalars import number_of, shown_text
 from faultinject.errors import SettingsError
@@ -38,7 +38,7 @@ from faultinject.rules.model import Rule
 _RULE_WIDE = {**dict.fromkeys(MATCH_KEYS, "match"), **dict.fromkeys(WHEN_KEYS, "when")}
 _SINGLE = {"respond": "status", "delay": "fixed", "break": "how"}
 """The key of the value right after a fault, for a fault that has other keys too."""
-_FAULTS = (*KINDS, *STREAM_ACTIONS, "pass")
+_FAULTS = (*KINDS, *ACTION_KEYS, "pass")
 _KEYS = {
     "respond": RESPOND_KEYS,
     "delay": DELAY_KEYS,
@@ -136,7 +136,7 @@ def _read_part(words: list[str], rule: dict[str, Any], source: str) -> None:
     kind, *rest = words
     if kind not in _FAULTS:
         raise SettingsError(f"{source}: {shown_text(kind)} is not a fault{_nearest(kind)}; {_HINT}")
-    name = "stream" if kind in STREAM_ACTIONS else kind
+    name = "stream" if kind in ACTION_KEYS else kind
     if name in rule["fault"]:
         raise SettingsError(f"{source}: there are two faults of the kind {name}; give one")
     single = _value(rest.pop(0), source) if rest and "=" not in rest[0] else None
@@ -152,7 +152,7 @@ def _read_part(words: list[str], rule: dict[str, Any], source: str) -> None:
 
 def _fault_value(kind: str, single: object, members: dict[str, Any], source: str) -> object:
     """Return the fault's value as a rule file would have it."""
-    if kind in STREAM_ACTIONS:
+    if kind in ACTION_KEYS:
         return {kind: True if single is None else single, **members}
     if single is None:
         return members

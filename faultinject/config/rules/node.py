@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from attrs import frozen
 
 from faultinject.config import nearest
-from faultinject.config.scalars import one_line, shown_text, shown_value
+from faultinject.config.scalars import DURATION, one_line, seconds_of, shown_text, shown_value
 from faultinject.errors import SettingsError
 
 Item = TypeVar("Item")
@@ -65,6 +65,7 @@ def _lines(errors: Iterable[SettingsError]) -> Iterator[str]:
 
 
 _LARGEST = 1e300
+_LONGEST_SECONDS = 10 * 365 * 86_400.0
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,40}")
 
 
@@ -239,6 +240,23 @@ class Node:
         if number <= 0:
             raise self.wrong(expected)
         return float(number)
+
+    def duration(self, *, least_seconds: float = 0.0) -> float:
+        """Return a duration in seconds."""
+        if isinstance(self.value, str):
+            read = seconds_of(self.value)
+            if read is None:
+                raise self.wrong(DURATION)
+            seconds = read
+        else:
+            seconds = float(self.number(DURATION))
+        if not least_seconds <= seconds <= _LONGEST_SECONDS:
+            raise self.wrong(f"a duration from {least_seconds:g} s to ten years")
+        return seconds
+
+    def positive_duration(self) -> float:
+        """Return a duration of at least a millisecond, in seconds."""
+        return self.duration(least_seconds=0.001)
 
 
 def _refuse_value(value: object) -> Any:

@@ -8,7 +8,6 @@ from typing import Any
 
 from faultinject.config.kinds import checked_header
 from faultinject.config.rules.node import Node
-from faultinject.config.rules.rule_values import duration
 from faultinject.config.scalars import shown_text
 from faultinject.faults.place import Stage
 from faultinject.faults.respond import Respond, RetryAfter
@@ -148,11 +147,11 @@ def _header(name: str, node: Node) -> tuple[bytes, bytes]:
 
 def _retry_after(node: Node) -> RetryAfter:
     if not isinstance(node.value, dict):
-        return RetryAfter(duration(node))
+        return RetryAfter(node.duration())
     fields = node.fields(("date",), "a duration, or {date: 30s} for a date that far from now")
     if "date" not in fields:
         raise node.problem("date is missing, as in {date: 30s}")
-    return RetryAfter(duration(fields["date"]), as_date=True)
+    return RetryAfter(fields["date"].duration(), as_date=True)
 
 
 def _details(node: Node) -> Mapping[str, Any]:

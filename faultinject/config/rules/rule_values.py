@@ -5,31 +5,10 @@ from __future__ import annotations
 import re
 
 from faultinject.config.rules.node import Node
-from faultinject.config.scalars import DURATION, seconds_of
 from faultinject.matchers import AnyOf, Equal, Glob, Matcher, Present, Within, is_glob
 
 _LONGEST_PATTERN = 10_000  # characters; each becomes hundreds of bytes in Python's `re`
-_LONGEST_SECONDS = 10 * 365 * 86_400.0
 _COMPARISONS = ("at_least", "at_most", "above", "below")
-
-
-def duration(node: Node, *, least_seconds: float = 0.0) -> float:
-    """Return a duration in seconds."""
-    if isinstance(node.value, str):
-        read = seconds_of(node.value)
-        if read is None:
-            raise node.wrong(DURATION)
-        seconds = read
-    else:
-        seconds = float(node.number(DURATION))
-    if not least_seconds <= seconds <= _LONGEST_SECONDS:
-        raise node.wrong(f"a duration from {least_seconds:g} s to ten years")
-    return seconds
-
-
-def positive_duration(node: Node) -> float:
-    """Return a duration of at least a millisecond, in seconds."""
-    return duration(node, least_seconds=0.001)
 
 
 def chance(node: Node) -> float:

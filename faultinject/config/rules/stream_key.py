@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from attrs import frozen
 
 from faultinject.config.rules.break_key import read_point
 from faultinject.config.rules.node import Node, read_all
-from faultinject.config.rules.rule_values import positive_duration
-from faultinject.faults.place import FIRST_EVENT, START
-from faultinject.faults.stream import (
-    CutStream,
-    Drop,
-    Duplicate,
-    EndEarly,
-    EndStream,
-    Garble,
-    Pace,
-    Rechunk,
-    ResetStream,
-    SendError,
-    Stall,
-    StreamAction,
-    StreamFault,
-)
+from faultinject.faults.place import START
+from faultinject.faults.stream import STREAM_ACTIONS, StreamAction, StreamFault
+
+_ACTIONS: Mapping[str, type[StreamAction]] = {action.key: action for action in STREAM_ACTIONS}
+ACTION_KEYS = tuple(_ACTIONS)
+"""The keys of the actions at a point."""
+STREAM_KEYS = ("after", "before", "at", *ACTION_KEYS, "upstream")
+"""All keys of ``stream``."""
 
 
 @frozen
@@ -70,8 +61,12 @@ def _check_ends(node: Node, faults: list[StreamFault]) -> None:
 
 def _faults(node: Node, fields: Mapping[str, Node]) -> list[StreamFault]:
     point = read_point(fields)
-    throughout = [_ACTIONS[key](fields[key]) for key in _THROUGHOUT if key in fields]
-    given = [key for key in _ACTIONS if key in fields and key not in _THROUGHOUT]
+    throughout = [
+        action.read(fields[key])
+        for key, action in _ACTIONS.items()
+        if action.throughout and key in fields
+    ]
+    given = [key for key in _ACTIONS if key in fields and not _ACTIONS[key].throughout]
     for other in given[1:]:
         raise fields[other].problem(
             f"{given[0]} happens at this point already; write a list of objects for several points"
@@ -79,97 +74,7 @@ def _faults(node: Node, fields: Mapping[str, Node]) -> list[StreamFault]:
     if not throughout and not given:
         raise node.problem("it does nothing; give one of " + ", ".join(_ACTIONS))
     if not given:
-        return [StreamFault(action, point or START) for action in throughout]
-    [key] = given
-    default = FIRST_EVENT if key in _AT_EVENTS else START
-    action = _ACTIONS[key](fields[key])
+        return [StreamFault(action, point or action.point) for action in throughout]
+    action = _ACTIONS[given[0]].read(fields[given[0]])
     others = [StreamFault(each, START) for each in throughout]
-    return [*others, StreamFault(action, point or default)]
-
-
-# -- actions ------------------------------------------------------------------------------------
-
-
-def _error(node: Node) -> StreamAction:
-    if node.value is True:
-        return SendError()
-    if isinstance(node.value, str):
-        return SendError(error=node.text())
-    keys = ("status", "type", "message", "code", "failure", "form")
-    fields = node.fields(keys, "true, the type of the error, or an object as {status: 529}")
-    status = fields["status"].whole(400, 599) if "status" in fields else 529
-    words = {key: fields[key].text() for key in keys[2:] if key in fields}
-    kind = fields["type"].text() if "type" in fields else None
-    return SendError(status, kind, **words)
-
-
-def _only_true(action: Callable[[], StreamAction]) -> Callable[[Node], StreamAction]:
-    def read(node: Node) -> StreamAction:
-        node.only_true()
-        return action()
-
-    return read
-
-
-def _end_early(node: Node) -> StreamAction:
-    if node.value is not True:
-        node.word("max_tokens")
-    return EndEarly()
-
-
-def _stall(node: Node) -> StreamAction:
-    if not isinstance(node.value, dict):
-        return Stall(_length(node))
-    fields = node.fields(
-        ("for", "pings"), "a duration, the word forever, or {for: 60s, pings: 10s}"
-    )
-    seconds = _length(fields["for"]) if "for" in fields else None
-    return Stall(seconds, positive_duration(fields["pings"]) if "pings" in fields else None)
-
-
-def _length(node: Node) -> float | None:
-    if node.value is True or node.value == "forever":
-        return None
-    return positive_duration(node)
-
-
-def _events(action: Callable[[int | None], StreamAction]) -> Callable[[Node], StreamAction]:
-    def read(node: Node) -> StreamAction:
-        if node.value == "all":
-            return action(None)
-        return action(1 if node.value is True else node.whole())
-
-    return read
-
-
-def _chunks(node: Node) -> StreamAction:
-    return Rechunk(node.word("split", "merge") == "split")
-
-
-def _pace(node: Node) -> StreamAction:
-    keys = ("events_per_second", "bytes_per_second")
-    fields = node.fields(keys, "an object, as in {bytes_per_second: 100}")
-    if len(fields) != 1:
-        raise node.problem("give one of " + ", ".join(keys))
-    return Pace(**{key: field.positive() for key, field in fields.items()})
-
-
-_ACTIONS: dict[str, Callable[[Node], StreamAction]] = {
-    "error": _error,
-    "cut": _only_true(CutStream),
-    "reset": _only_true(ResetStream),
-    "end": _only_true(EndStream),
-    "end_early": _end_early,
-    "stall": _stall,
-    "drop": _events(Drop),
-    "duplicate": _events(Duplicate),
-    "garble": _events(Garble),
-    "chunks": _chunks,
-    "pace": _pace,
-}
-_THROUGHOUT = ("chunks", "pace")
-_AT_EVENTS = ("error", "end_early", "drop", "duplicate", "garble")
-STREAM_ACTIONS = tuple(_ACTIONS)
-"""The keys of the actions at a point."""
-STREAM_KEYS = ("after", "before", "at", *_ACTIONS, "upstream")
-"""All keys of ``stream``."""
+    return [*others, StreamFault(action, point or action.point)]

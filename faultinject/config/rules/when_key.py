@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from faultinject.config.rules.node import Node
-from faultinject.config.rules.rule_values import chance, duration, positive_duration
+from faultinject.config.rules.rule_values import chance
 from faultinject.rules.when import Burst, GroupBy, Limit, Per, Ramp, Sequence, When, Window
 
 _COUNTED = ("first", "after", "nth", "every", "sequence", "burst", "ramp", "limit")
@@ -79,7 +79,7 @@ def _between(node: Node) -> Window:
         start, end, every = fields["from"], fields["to"], fields.get("every")
     else:
         raise node.wrong("two times since the start, as in [10s, 20s] or {from: 10s, to: 20s}")
-    start_seconds, end_seconds = duration(start), duration(end)
+    start_seconds, end_seconds = start.duration(), end.duration()
     if end_seconds <= start_seconds:
         raise end.wrong(f"after {start_seconds:g} s, where the window begins")
     return _window(start_seconds, end_seconds, every)
@@ -87,17 +87,17 @@ def _between(node: Node) -> Window:
 
 def _for(node: Node) -> Window:
     if not isinstance(node.value, dict):
-        return Window(0.0, positive_duration(node))
+        return Window(0.0, node.positive_duration())
     fields = node.fields(("lasting", "every"), "a window")
     if "lasting" not in fields:
         raise node.problem("lasting is missing, as in {lasting: 10s, every: 1m}")
-    return _window(0.0, positive_duration(fields["lasting"]), fields.get("every"))
+    return _window(0.0, fields["lasting"].positive_duration(), fields.get("every"))
 
 
 def _window(start_seconds: float, end_seconds: float, every: Node | None) -> Window:
     if every is None:
         return Window(start_seconds, end_seconds)
-    every_seconds = positive_duration(every)
+    every_seconds = every.positive_duration()
     if every_seconds <= end_seconds - start_seconds:
         raise every.wrong(f"longer than the window, which lasts {end_seconds - start_seconds:g} s")
     return Window(start_seconds, end_seconds, every_seconds)
@@ -127,7 +127,7 @@ def _ramp(node: Node) -> Ramp:
     start, end = (chance(fields[key]) if key in fields else None for key in ("from", "to"))
     if start is None or end is None:
         raise node.problem("give from and to, the probabilities at its beginning and its end")
-    seconds = positive_duration(fields["over"]) if "over" in fields else None
+    seconds = fields["over"].positive_duration() if "over" in fields else None
     return Ramp(start, end, seconds, fields["times"].whole() if "times" in fields else None)
 
 

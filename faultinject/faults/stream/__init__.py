@@ -1,7 +1,7 @@
 """The fault *stream*: harm an answer while it passes.
 
-Each file has one kind of fault: its description, label and flags, and the action that carries it
-out.
+Each module has one kind of fault, whole: its key in a rule, its label, its flags, and the action
+that carries it out. `STREAM_ACTIONS` names them all, and nothing else has to.
 """
 
 from __future__ import annotations
@@ -15,12 +15,28 @@ from faultinject.faults.stream.error import SendError
 from faultinject.faults.stream.pace import Pace
 from faultinject.faults.stream.rechunk import Rechunk
 from faultinject.faults.stream.stall import Stall
-from faultinject.faults.transform import StreamAction
+from faultinject.faults.stream.stream_action import StreamAction
 
 __all__ = [
+    "STREAM_ACTIONS",
     "CutStream", "Drop", "Duplicate", "EndEarly", "EndStream", "Garble", "Pace", "Rechunk",
     "ResetStream", "SendError", "Stall", "StreamAction", "StreamFault", "stream_words",
 ]  # fmt: skip
+
+STREAM_ACTIONS: tuple[type[StreamAction], ...] = (
+    SendError,
+    CutStream,
+    ResetStream,
+    EndStream,
+    EndEarly,
+    Stall,
+    Drop,
+    Duplicate,
+    Garble,
+    Rechunk,
+    Pace,
+)
+"""All faults of a stream, in the order in which messages name them."""
 
 
 @frozen

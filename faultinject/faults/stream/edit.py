@@ -4,44 +4,70 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Self
 
 from attrs import frozen
 
-from faultinject.faults.transform import Act, Action, Send, StreamAction
+from faultinject.faults.place import FIRST_EVENT
+from faultinject.faults.stream.stream_action import EventStream, StreamAction
+from faultinject.faults.transform import Act, Action, Send
+from faultinject.faults.written import Written
 from faultinject.providers.framing import Decoder, Framing, StreamEvent
 from faultinject.providers.shape import Uniform
 
 
 @frozen
-class Drop(StreamAction):
-    """Leave out the next events."""
+class _EditEvents(StreamAction):
+    """A fault that changes the next events."""
 
-    label = "drop"
+    point = FIRST_EVENT
     whole_events = True
 
     events: int | None = 1
     """None for all that follow."""
 
+    @classmethod
+    def read(cls, value: Written) -> Self:
+        """Read how many events: a number, ``true`` for one, ``all``."""
+        if value.value == "all":
+            return cls(None)
+        return cls(1 if value.value is True else value.whole())
+
 
 @frozen
-class Duplicate(StreamAction):
+class Drop(_EditEvents):
+    """Leave out the next events."""
+
+    key = label = "drop"
+
+    def on_events(self, stream: EventStream) -> Action:
+        """Return what leaves them out."""
+        return EditingEvents(drop, self.events, stream.decoder())
+
+
+@frozen
+class Duplicate(_EditEvents):
     """Send the next events twice, each after itself."""
 
-    label = "duplicate"
-    whole_events = True
+    key = label = "duplicate"
 
-    events: int | None = 1
+    def on_events(self, stream: EventStream) -> Action:
+        """Return what sends them twice."""
+        return EditingEvents(duplicate, self.events, stream.decoder())
 
 
 @frozen
-class Garble(StreamAction):
+class Garble(_EditEvents):
     """Change a byte in each of the next events, so that their data is not JSON any more."""
 
-    label = "garble"
-    whole_events = True
+    key = label = "garble"
     keeps_length = True
+    causes = "malformed"
 
-    events: int | None = 1
+    def on_events(self, stream: EventStream) -> Action:
+        """Return what garbles them."""
+        edit = garbler(stream.uniform, stream.shape.framing)
+        return EditingEvents(edit, self.events, stream.decoder())
 
 
 Edit = Callable[[StreamEvent], bytes]

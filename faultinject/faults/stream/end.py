@@ -6,50 +6,85 @@ The stream's `Progress` knows how a message ends early.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Self
 
 from attrs import frozen
 
-from faultinject.faults.place import Ability
-from faultinject.faults.transform import Act, Action, Finish, Send, StreamAction
+from faultinject.faults.place import FIRST_EVENT, Ability
+from faultinject.faults.stream.stream_action import EventStream, StreamAction
+from faultinject.faults.transform import Act, Action, Cut, Finish, Reset, Send, at_once
+from faultinject.faults.written import Written
 from faultinject.providers.framing import Decoder, StreamEvent
-from faultinject.providers.shape import Progress, Uniform
+from faultinject.providers.provider import Provider
+from faultinject.providers.shape import Progress, Shape, Uniform
 
 
 @frozen
 class CutStream(StreamAction):
     """FIN, without the body's proper end."""
 
-    label = "cut"
+    key = label = "cut"
     needs = frozenset({Ability.CLOSE})
     ends = True
     keeps_length = True
+
+    def on_bytes(self, uniform: Uniform) -> Action:  # noqa: ARG002
+        """Return what does it."""
+        return at_once(Cut())
 
 
 @frozen
 class ResetStream(StreamAction):
     """RST."""
 
-    label = "reset"
+    key = label = "reset"
     needs = frozenset({Ability.RESET})
     ends = True
     keeps_length = True
+
+    def on_bytes(self, uniform: Uniform) -> Action:  # noqa: ARG002
+        """Return what does it."""
+        return at_once(Reset())
 
 
 @frozen
 class EndStream(StreamAction):
     """The body's proper end without the stream's last event, as if nothing were wrong."""
 
-    label = "end"
+    key = label = "end"
     ends = True
+
+    def on_bytes(self, uniform: Uniform) -> Action:  # noqa: ARG002
+        """Return what does it."""
+        return at_once(Finish())
 
 
 @frozen
 class EndEarly(StreamAction):
     """End the message as the API does at the token limit."""
 
-    label = "end-early"
+    key, label = "end_early", "end-early"
+    point = FIRST_EVENT
     ends = True
     whole_events = True
+    depends_on_api = True
+
+    @classmethod
+    def read(cls, value: Written) -> Self:
+        """Read ``true``, or why the message ends: ``max_tokens`` alone, so far."""
+        if value.value is not True:
+            value.word("max_tokens")
+        return cls()
+
+    def on_events(self, stream: EventStream) -> Action:
+        """Return what ends it."""
+        return EndingEarly(stream.progress, stream.decoder(), stream.uniform)
+
+    def why_unfit(self, provider: Provider, shape: Shape) -> str | None:  # noqa: ARG002
+        """Return why it means nothing for what is spoken; None if it means something."""
+        if shape.ends_early:
+            return None
+        return f"how a message of {shape.name} ends early is not known; use end"
 
 
 class EndingEarly(Action):

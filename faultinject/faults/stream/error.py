@@ -5,20 +5,27 @@ The stream's `Progress` knows how the error is written.
 
 from __future__ import annotations
 
+from typing import Self
+
 from attrs import evolve, frozen
 
-from faultinject.faults.transform import Act, Finish, Send, StreamAction
+from faultinject.faults.place import FIRST_EVENT
+from faultinject.faults.stream.stream_action import EventStream, StreamAction
+from faultinject.faults.transform import Act, Action, AtOnce, Finish, Send
+from faultinject.faults.written import Written
 from faultinject.providers.provider import Provider
-from faultinject.providers.shape import Failure, Fields, Progress, Uniform
+from faultinject.providers.shape import Failure, Shape
 
 
 @frozen
 class SendError(StreamAction):
     """The API's own error within the stream; then the stream's proper end."""
 
-    label = "stream-error"
+    key, label = "error", "stream-error"
+    point = FIRST_EVENT
     ends = True
     whole_events = True
+    causes = "error-event"
 
     status: int = 529
     """Selects the type and the message. It is not sent."""
@@ -31,22 +38,59 @@ class SendError(StreamAction):
     form: str = ""
     """The form of the error, of those that the API has; empty for the usual one."""
 
+    @classmethod
+    def read(cls, value: Written) -> Self:
+        """Read ``true``, the type of the error, or an object."""
+        if value.value is True:
+            return cls()
+        if isinstance(value.value, str):
+            return cls(error=value.text())
+        keys = ("status", "type", "message", "code", "failure", "form")
+        fields = value.fields(keys, "true, the type of the error, or an object as {status: 529}")
+        status = fields["status"].whole(400, 599) if "status" in fields else 529
+        words = {key: fields[key].text() for key in keys[2:] if key in fields}
+        kind = fields["type"].text() if "type" in fields else None
+        return cls(status, kind, **words)
 
-def stream_error(
-    fault: SendError, provider: Provider, fields: Fields, uniform: Uniform, progress: Progress
-) -> list[Act]:
-    """Return the acts that send the error at this point."""
-    data = progress.error(failure_of(fault, provider), fields, uniform, fault.form)
-    return [Send(data), Finish()]
+    def on_events(self, stream: EventStream) -> Action:
+        """Return what sends the error at the point."""
+        answer = stream.answer
+        failure = self.failure_of(answer.provider)
 
+        def acts(_: float) -> list[Act]:
+            data = stream.progress.error(failure, answer.fields, stream.uniform, self.form)
+            return [Send(data), Finish()]
 
-def failure_of(fault: SendError, provider: Provider) -> Failure:
-    """Return the error in the API's terms; what the fault sets replaces the API's own."""
-    known = provider.failures.get(fault.failure) if fault.failure else None
-    failure = Failure(fault.status) if known is None else known
-    return evolve(
-        failure,
-        error_type=failure.error_type if fault.error is None else fault.error,
-        message=failure.message if fault.message is None else fault.message,
-        code=failure.code if fault.code is None else fault.code,
-    )
+        return AtOnce(acts)
+
+    # What it is to an API
+
+    @property
+    def named_failure(self) -> str | None:
+        """The name of one of the API's failures, if it has one."""
+        return self.failure
+
+    def failure_of(self, provider: Provider) -> Failure:
+        """Return the error in the API's terms; what the fault sets replaces the API's own."""
+        known = provider.failures.get(self.failure) if self.failure else None
+        failure = Failure(self.status) if known is None else known
+        return evolve(
+            failure,
+            error_type=failure.error_type if self.error is None else self.error,
+            message=failure.message if self.message is None else self.message,
+            code=failure.code if self.code is None else self.code,
+        )
+
+    @property
+    def depends_on_api(self) -> bool:
+        """Whether it names something that not every API has."""
+        return self.failure is not None or bool(self.form)
+
+    def why_unfit(self, provider: Provider, shape: Shape) -> str | None:
+        """Return what the API has not that it names; None if it has all of it."""
+        if self.failure is not None and (why := provider.why_no_failure(self.failure)):
+            return why
+        if self.form and not any(self.form in stream.error_forms for stream in shape.streams):
+            forms = ", ".join(shape.stream.error_forms)
+            return f"an error in a stream of {shape.name} has no form {self.form}; it has {forms}"
+        return None

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Self
 
 from attrs import frozen
 
-from faultinject.faults.transform import Act, Action, Send, StreamAction, WaitUntil
+from faultinject.faults.stream.stream_action import EventStream, StreamAction
+from faultinject.faults.transform import Act, Action, Send, WaitUntil
+from faultinject.faults.written import Written
 from faultinject.providers.framing import Decoder, StreamEvent
+from faultinject.providers.shape import Uniform
 
 
 @frozen
 class Pace(StreamAction):
     """Pass events or bytes on no faster than a rate. One of the two rates is given."""
 
-    label = "pace"
+    key = label = "pace"
+    throughout = True
+    paces = True
     keeps_length = True
     harms = False
     lasts_seconds = math.inf
@@ -27,6 +33,25 @@ class Pace(StreamAction):
     def whole_events(self) -> bool:
         """Whether it counts events."""
         return self.events_per_second is not None
+
+    @classmethod
+    def read(cls, value: Written) -> Self:
+        """Read one of the two rates."""
+        keys = ("events_per_second", "bytes_per_second")
+        fields = value.fields(keys, "an object, as in {bytes_per_second: 100}")
+        if len(fields) != 1:
+            raise value.problem("give one of " + ", ".join(keys))
+        return cls(**{key: rate.positive() for key, rate in fields.items()})
+
+    def on_bytes(self, uniform: Uniform) -> Action | None:  # noqa: ARG002
+        """Return what paces bytes."""
+        return None if self.bytes_per_second is None else PacingBytes(self.bytes_per_second)
+
+    def on_events(self, stream: EventStream) -> Action | None:
+        """Return what paces events."""
+        if self.events_per_second is None:
+            return None
+        return PacingEvents(self.events_per_second, stream.decoder())
 
 
 PIECES_PER_SECOND = 20

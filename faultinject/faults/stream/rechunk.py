@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Self
 
 from attrs import frozen
 
-from faultinject.faults.transform import Act, Action, Send, StreamAction
+from faultinject.faults.stream.stream_action import EventStream, StreamAction
+from faultinject.faults.transform import Act, Action, Send
+from faultinject.faults.written import Written
 from faultinject.providers.framing import Decoder
 from faultinject.providers.shape import Uniform
 
@@ -15,7 +18,8 @@ from faultinject.providers.shape import Uniform
 class Rechunk(StreamAction):
     """Pass the same bytes on in other pieces."""
 
-    label = "rechunk"
+    key, label = "chunks", "rechunk"
+    throughout = True
     keeps_length = True
     harms = False
 
@@ -26,6 +30,19 @@ class Rechunk(StreamAction):
     def whole_events(self) -> bool:
         """Whether it merges events."""
         return not self.split
+
+    @classmethod
+    def read(cls, value: Written) -> Self:
+        """Read whether to split or to merge."""
+        return cls(value.word("split", "merge") == "split")
+
+    def on_bytes(self, uniform: Uniform) -> Action:
+        """Return what splits bytes, or merges the pieces in which they come."""
+        return Splitting(uniform) if self.split else Merging(uniform, None)
+
+    def on_events(self, stream: EventStream) -> Action | None:
+        """Return what merges events."""
+        return None if self.split else Merging(stream.uniform, stream.decoder())
 
 
 MOST_SPLIT_BYTES = 24

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Self
 
 from attrs import frozen
 
-from faultinject.faults.transform import Act, Action, Hang, Send, StreamAction, WaitUntil
+from faultinject.faults.stream.stream_action import EventStream, StreamAction
+from faultinject.faults.transform import Act, Action, Hang, Send, WaitUntil
+from faultinject.faults.written import Written
+from faultinject.providers.provider import Provider
+from faultinject.providers.shape import Shape, Uniform
 
 
 @frozen
 class Stall(StreamAction):
     """Pass nothing on for a time."""
 
-    label = "stall"
+    key = label = "stall"
+    causes = "stalled"
 
     seconds: float | None = None
     """None until the client leaves."""
@@ -45,6 +51,44 @@ class Stall(StreamAction):
     def lasts_seconds(self) -> float:
         """How long it takes."""
         return math.inf if self.seconds is None else self.seconds
+
+    @classmethod
+    def read(cls, value: Written) -> Self:
+        """Read a duration, ``true`` or ``forever``, or an object with the pings' interval."""
+        if not isinstance(value.value, dict):
+            return cls(_length(value))
+        fields = value.fields(
+            ("for", "pings"), "a duration, the word forever, or {for: 60s, pings: 10s}"
+        )
+        seconds = _length(fields["for"]) if "for" in fields else None
+        return cls(seconds, fields["pings"].positive_duration() if "pings" in fields else None)
+
+    def on_bytes(self, uniform: Uniform) -> Action:  # noqa: ARG002
+        """Return what waits."""
+        return Stalling(self.seconds)
+
+    def on_events(self, stream: EventStream) -> Action | None:
+        """Return what waits and sends the API's pings, if they are wanted."""
+        if self.ping_seconds is None:
+            return None
+        return Stalling(self.seconds, stream.shape.ping, self.ping_seconds)
+
+    @property
+    def depends_on_api(self) -> bool:
+        """Whether it sends pings, which not every API has."""
+        return self.ping_seconds is not None
+
+    def why_unfit(self, provider: Provider, shape: Shape) -> str | None:  # noqa: ARG002
+        """Return that there are no pings, if it sends some; else None."""
+        if self.ping_seconds is None or any(stream.ping for stream in shape.streams):
+            return None
+        return f"streams of {shape.name} have no pings; use stall without pings"
+
+
+def _length(value: Written) -> float | None:
+    if value.value is True or value.value == "forever":
+        return None
+    return value.positive_duration()
 
 
 class Stalling(Action):

@@ -10,7 +10,8 @@ from attrs import define, evolve, field, frozen
 
 from faultinject.config.rules import read_rules
 from faultinject.faults import transform
-from faultinject.faults.build import BuiltFaults, ResponseInfo, build_faults
+from faultinject.faults.build import BuiltFaults, build_faults
+from faultinject.faults.stream.stream_action import ResponseInfo
 from faultinject.faults.transform import Act, Received
 from faultinject.http.message import End
 from faultinject.providers.anthropic import api

@@ -12,7 +12,14 @@ import pytest
 
 from faultinject.config.rules import read_rules
 from faultinject.errors import SettingsError
-from faultinject.faults.breaks import Break, How
+from faultinject.faults.breaks import (
+    Break,
+    CloseConnection,
+    HangConnection,
+    ResetConnection,
+    SendAlert,
+    SendGarbage,
+)
 from faultinject.faults.delay import (
     Before,
     Delay,
@@ -573,16 +580,16 @@ def test_what_is_no_delay(value, message) -> None:
 @pytest.mark.parametrize(
     ("value", "made"),
     [
-        ("reset", Break(How.RESET)),
-        ({"how": "close", "at": "connect"}, Break(How.CLOSE, Stage.CONNECT)),
-        ({"how": "garbage", "at": "request"}, Break(How.GARBAGE, Stage.REQUEST)),
-        ({"how": "hang", "at": "head", "for": "9s"}, Break(How.HANG, seconds=9)),
-        ("tls-alert", Break(How.TLS_ALERT, Stage.HANDSHAKE)),
+        ("reset", Break(ResetConnection())),
+        ({"how": "close", "at": "connect"}, Break(CloseConnection(), Stage.CONNECT)),
+        ({"how": "garbage", "at": "request"}, Break(SendGarbage(), Stage.REQUEST)),
+        ({"how": "hang", "at": "head", "for": "9s"}, Break(HangConnection(9))),
+        ("tls-alert", Break(SendAlert(), Stage.HANDSHAKE)),
         (
             {"how": "tls-alert", "at": "handshake", "alert": "unknown_ca"},
-            Break(How.TLS_ALERT, Stage.HANDSHAKE, alert=48),
+            Break(SendAlert(48), Stage.HANDSHAKE),
         ),
-        ({"how": "reset", "after": {"bytes": 9}}, Break(How.RESET, point=BytesPoint(9))),
+        ({"how": "reset", "after": {"bytes": 9}}, Break(ResetConnection(), point=BytesPoint(9))),
     ],
 )
 def test_breaks(value, made) -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from faultinject.config.rules import read_rules
 from faultinject.faults.fault import Fault
-from faultinject.faults.fit import depends_on_api, why_unfit
 from faultinject.http.message import RequestHead
 from faultinject.providers.known import provider_for
 from faultinject.rules import Counters, Rule, RuleSet, decide
@@ -58,9 +57,9 @@ EARLY = {"stream": {"after": {"count": 1}, "end_early": "max_tokens"}}
 def test_what_means_something(fault: dict[str, Any], where: tuple[str, str], why: str) -> None:
     """Else the reason says what would."""
     provider = provider_for(*where)
-    found = why_unfit(fault_of(fault), provider, provider.shape_of(where[1]))
+    found = fault_of(fault).why_unfit(provider, provider.shape_of(where[1]))
     assert found == why or (found or "").startswith(why or "-")
-    assert why is None or depends_on_api(fault_of(fault))
+    assert why is None or fault_of(fault).depends_on_api
 
 
 @pytest.mark.parametrize(
@@ -68,7 +67,7 @@ def test_what_means_something(fault: dict[str, Any], where: tuple[str, str], why
 )
 def test_most_faults_mean_something_everywhere(fault: Any) -> None:
     """They need not be looked at again for each request."""
-    assert not depends_on_api(fault_of(fault))
+    assert not fault_of(fault).depends_on_api
 
 
 def decided(rules: tuple[Rule, ...], where: tuple[str, str]) -> tuple[str | None, list[str]]:
