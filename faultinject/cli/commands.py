@@ -16,7 +16,8 @@ import click
 from rich_click import RichCommand, RichContext, RichGroup, RichHelpFormatter
 
 from faultinject.cli.warning import warn
-from faultinject.config import Option, load_settings_as, nearest, unknown_variables
+from faultinject.config import Option, load_settings_as, unknown_variables
+from faultinject.reading.shown import nearest
 from faultinject.settings import Settings
 
 

@@ -12,15 +12,14 @@ import click
 
 from faultinject.cli.commands import HelpfulCommand, HelpfulGroup
 from faultinject.cli.table_options import preset_names
-from faultinject.config import nearest
 from faultinject.config.presets import NAMES, Preset, preset_named
 from faultinject.config.rule_set import composed
-from faultinject.config.scalars import shown_text
 from faultinject.config.values import PRESETS
 from faultinject.errors import SettingsError
 from faultinject.faults.place import Stage
 from faultinject.providers.known import PROVIDERS
 from faultinject.providers.provider import Provider
+from faultinject.reading.shown import nearest, shown_text
 from faultinject.report.preview import shown
 from faultinject.settings import ChosenPreset, Settings
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import click
 from attrs import evolve, frozen
@@ -16,11 +15,12 @@ from faultinject.cli.judging import judge_for
 from faultinject.config import PROXY_OPTIONS, file_problems, load_settings, read_config_file
 from faultinject.config.file import shown_path
 from faultinject.config.rule_set import OPTIONS, Composed, composed, problems
-from faultinject.config.scalars import shown_text
 from faultinject.errors import SettingsError, StartError
 from faultinject.http.message import RequestHead
 from faultinject.plugin.interface import CAPABILITIES
 from faultinject.providers.known import provider_for
+from faultinject.reading.node import Node
+from faultinject.reading.shown import shown_text
 from faultinject.rules.checks import check_capabilities
 from faultinject.rules.facts import Facts
 from faultinject.rules.index import RuleSet
@@ -47,10 +47,10 @@ def checked(path: Path, place: str | None = None) -> Checked:
     ``place`` is a host and a path; what the rules mean there becomes notes.
     """
     try:
-        values = read_config_file(path)  # once, for a pipe can be read only once
-        if found := [*file_problems(path, values), *_rule_problems(path, values)]:
+        document = read_config_file(path)  # once, for a pipe can be read only once
+        if found := [*file_problems(document), *_rule_problems(path, document)]:
             return Checked(tuple(found))
-        settings = load_settings({"config": [str(path)]}, {}, PROXY_OPTIONS, lambda _: values)
+        settings = load_settings({"config": [str(path)]}, {}, PROXY_OPTIONS, lambda _: document)
         judge_for(settings)
         result = composed(settings)
     except SettingsError as error:
@@ -84,11 +84,12 @@ def _met(settings: Settings, place: str) -> Iterator[str]:
             yield f"There the rule {rule.id} does nothing: {why}"
 
 
-def _rule_problems(path: Path, values: Mapping[str, Any]) -> list[str]:
-    rules = values.get("rules")
-    if not isinstance(rules, list):  # `file_problems` has it
+def _rule_problems(path: Path, document: Node) -> list[str]:
+    rules = document.members("an object").get("rules")
+    if rules is None or not isinstance(rules.value, list):  # `file_problems` has it
         return []
-    return problems(WrittenRules(rules, shown_path(path), path.parent))
+    source = document.place.source
+    return problems(WrittenRules(rules.value, source.name, path.parent, source.locate))
 
 
 def _count(result: Composed) -> int:

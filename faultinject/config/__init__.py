@@ -8,7 +8,6 @@ from faultinject.config.load import (
     file_problems,
     load_settings,
     load_settings_as,
-    nearest,
     unknown_variables,
 )
 from faultinject.config.options import (
@@ -35,7 +34,6 @@ __all__ = [
     "file_problems",
     "load_settings",
     "load_settings_as",
-    "nearest",
     "read_config_file",
     "unknown_variables",
 ]

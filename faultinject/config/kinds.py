@@ -14,8 +14,8 @@ from typing import Any, Generic, TypeVar
 
 from attrs import evolve, field, frozen
 
-from faultinject.config.file import shown_path
-from faultinject.config.scalars import shown_text, shown_value
+from faultinject.reading.shown import shown_text, shown_value
+from faultinject.reading.source import Source
 from faultinject.settings import WrittenRules
 
 HeaderList = tuple[tuple[str, str], ...]
@@ -110,9 +110,9 @@ class Kind:
         """Read the value in a configuration file."""
         raise NotImplementedError
 
-    def placed(self, value: Any, path: Path) -> Any:
-        """Return a value with the path of the file that it is from, if it needs that."""
-        del path
+    def placed(self, value: Any, source: Source, folder: Path) -> Any:
+        """Return a value with the file that it is from, if it needs that."""
+        del source, folder
         return value
 
     def merged(self, lower: Any, upper: Any) -> Any:
@@ -301,9 +301,11 @@ class RuleLines(Kind):
             raise ValueError("it is not a list of rules, each with a fault in it")  # noqa: TRY004 -- as all mistakes
         return (WrittenRules(value, ""),)
 
-    def placed(self, value: Any, path: Path) -> Any:
-        """Add the file's path to the rules."""
-        return tuple(evolve(each, source=shown_path(path), folder=path.parent) for each in value)
+    def placed(self, value: Any, source: Source, folder: Path) -> Any:
+        """Add the file to the rules."""
+        return tuple(
+            evolve(each, source=source.name, folder=folder, locate=source.locate) for each in value
+        )
 
     def merged(self, lower: Any, upper: Any) -> Any:
         """Put the rules of the upper source first."""

@@ -7,7 +7,6 @@ file's key.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -29,8 +28,10 @@ from faultinject.config.options import (
     VARIABLES,
     Option,
 )
-from faultinject.config.scalars import one_line, shown_text
 from faultinject.errors import SettingsError
+from faultinject.reading.node import Node, lines_of, read_all
+from faultinject.reading.shown import nearest, one_line
+from faultinject.reading.source import Place
 from faultinject.settings import Settings
 
 S = TypeVar("S", bound=Settings)
@@ -38,8 +39,11 @@ S = TypeVar("S", bound=Settings)
 Texts = Mapping[str, Sequence[str]]
 """The options given on the command line: their texts in order, by `Option.parameter`."""
 
-ReadConfig = Callable[[Path], Mapping[str, Any]]
-"""Returns the contents of a configuration file: `read_config_file`, or a test's own function."""
+ReadConfig = Callable[[Path], Node]
+"""Returns the contents of a configuration file: `read_config_file`, or what has read it already."""
+
+SCHEMA_KEY = "$schema"
+"""The key by which a file names its JSON Schema for editors. It means nothing here."""
 
 
 # The variables that Kubernetes and Docker's links set for a service (or container) whose name
@@ -54,7 +58,7 @@ _SERVICE_VALUE = re.compile(r"(tcp|udp|sctp)://")
 class _Found:
     """A value and the place where the user wrote it."""
 
-    place: str
+    place: str | Place
     kind: Kind
     value: Any
 
@@ -133,7 +137,7 @@ def _is_of_a_service(name: str, text: str) -> bool:
     return _SERVICE_NAME.fullmatch(name) is not None or _SERVICE_VALUE.match(text) is not None
 
 
-def _read(place: str, kind: Kind, read: Callable[[Any], Any], raw: object) -> _Found:
+def _read(place: str | Place, kind: Kind, read: Callable[[Any], Any], raw: object) -> _Found:
     try:
         return _Found(place, kind, read(raw))
     except ValueError as error:
@@ -168,41 +172,37 @@ def _from_file(found: _Layer, read_file: ReadConfig) -> _Layer:
     if CONFIG.name not in found:
         return {}
     path: Path = found[CONFIG.name].value
-    read = (_of_file(path, key, value) for key, value in read_file(path).items())
-    return dict(read)
+    return dict(_of_file(read_file(path), path.parent))
 
 
-def _of_file(path: Path, key: str, value: object) -> tuple[str, _Found]:
-    option = FILE_OPTIONS.get(key)
-    if option is None:
-        raise SettingsError(f"{shown_path(path)}: {_unknown_key(key)}")
-    found = _read(f"{shown_path(path)}: {key}", option.kind, option.kind.from_file, value)
-    return option.name, evolve(found, value=option.kind.placed(found.value, path))
+def _of_file(document: Node, folder: Path) -> list[tuple[str, _Found]]:
+    """Read a file's keys. Raises `SettingsError` that has all mistakes."""
+
+    def read(key: str) -> tuple[str, _Found]:
+        node = members[key]
+        if key not in FILE_OPTIONS:
+            raise document.unknown(key, tuple(sorted(FILE_OPTIONS)))
+        option = FILE_OPTIONS[key]
+        found = _read(node.place, option.kind, option.kind.from_file, node.value)
+        value = option.kind.placed(found.value, node.place.source, folder)
+        return option.name, evolve(found, value=value)
+
+    members = document.members("an object")
+    if SCHEMA_KEY in members:
+        members.pop(SCHEMA_KEY).text("the address of a JSON Schema")
+    return read_all(members, read)
 
 
-def file_problems(path: Path, values: Mapping[str, Any]) -> list[str]:
+def file_problems(document: Node) -> tuple[str, ...]:
     """Return the mistakes in a configuration file's keys and values, one line each.
 
-    ``values`` are the file's contents. Rules are not checked.
+    Rules are not checked.
     """
-    problems = []
-    for key, value in values.items():
-        try:
-            _of_file(path, key, value)
-        except SettingsError as error:
-            problems.append(str(error))
-    return problems
-
-
-def _unknown_key(key: str) -> str:
-    near = nearest(key.lower().replace("-", "_"), FILE_OPTIONS)
-    hint = f"did you mean {near}?" if near else "the keys are " + ", ".join(sorted(FILE_OPTIONS))
-    return f"unknown key {shown_text(key)}; {hint}"
-
-
-def nearest(word: str, words: Iterable[str]) -> str | None:
-    """Return the most similar of ``words``, or None if none is similar."""
-    return next(iter(difflib.get_close_matches(word, list(words), n=1)), None)
+    try:
+        _of_file(document, Path())
+    except SettingsError as error:
+        return lines_of(error)
+    return ()
 
 
 def _merged(lower: _Layer, upper: _Layer) -> _Layer:

@@ -8,17 +8,18 @@ from pathlib import Path
 from attrs import evolve, field, frozen
 
 from faultinject.authority import HTTPS_PORT, TargetPattern
-from faultinject.config.file import read_config_file, shown_path
+from faultinject.config.file import FileReader, read_config_file, shown_path
 from faultinject.config.kinds import checked_header
+from faultinject.config.load import SCHEMA_KEY
 from faultinject.config.presets import preset_named
 from faultinject.config.rules import read_rule_text, read_rules
-from faultinject.config.rules.node import lines_of
 from faultinject.config.rules.rule_list import Reading, joined, listed, read_one_rule
-from faultinject.config.scalars import shown_text
 from faultinject.errors import SettingsError
 from faultinject.faults.place import Stage
 from faultinject.faults.respond import Respond
-from faultinject.files import read_plain_file
+from faultinject.reading.node import lines_of
+from faultinject.reading.shown import shown_text
+from faultinject.reading.source import Source
 from faultinject.rules.checks import Capabilities, check_capabilities
 from faultinject.rules.index import RuleSet
 from faultinject.rules.match import Match
@@ -117,16 +118,15 @@ _ONLY_FOR_NONE = (
 
 def problems(written: WrittenRules) -> list[str]:
     """Return the mistakes in rules, one line each."""
-    files = FileReader(written.folder)
     rules: list[Rule] = []
     found: list[str] = []
     try:
-        items = listed(written.value, written.source)
+        items = listed(written.value, _source(written))
     except SettingsError as error:
         return [str(error)]
     for item in items:
         try:
-            rules.append(read_one_rule(item, files.read))
+            rules.append(read_one_rule(item))
         except SettingsError as error:
             found.extend(lines_of(error))
     try:
@@ -159,35 +159,11 @@ def _written(sources: Iterable[WrittenRules]) -> Iterator[Rule]:
         elif isinstance(each.value, str):
             yield read_rule_text(each.value, each.source)
         else:
-            files = FileReader(each.folder)
-            yield from read_rules(each.value, each.source, read_file=files.read).rules
+            yield from read_rules(each.value, _source(each)).rules
 
 
-MOST_FILE_BYTES = 64 * 1024 * 1024
-"""Largest file that a rule can name: /dev/zero, or the wrong file, should not fill the memory."""
-
-
-@frozen
-class FileReader:
-    """Reads files that rules name, from the folder where the rules are."""
-
-    folder: Path | None
-
-    def read(self, name: str) -> bytes:
-        """Return a file's bytes. Raises `OSError`, `ValueError`."""
-        if self.folder is None:
-            raise OSError("rules that are not in a file cannot name one")
-        data = read_plain_file(self.folder / _home_expanded(name), MOST_FILE_BYTES)
-        if len(data) > MOST_FILE_BYTES:
-            raise ValueError(f"it has more than {MOST_FILE_BYTES} bytes")
-        return data
-
-
-def _home_expanded(name: str) -> Path:
-    try:
-        return Path(name).expanduser()
-    except RuntimeError as error:  # there is no such user
-        raise ValueError(str(error)) from None
+def _source(written: WrittenRules) -> Source:
+    return Source(written.source, FileReader(written.folder).read, written.locate)
 
 
 def _of_presets(chosen: Iterable[ChosenPreset], only: Only) -> Iterator[tuple[str, Rule]]:
@@ -307,7 +283,7 @@ def load_rules(source: Path | str | Sequence[Mapping[str, object]]) -> RuleSet:
 
 def _read(source: Path | str | Sequence[Mapping[str, object]], place: str) -> Reading:
     if isinstance(source, Path):
-        return _of_file(source, place)
+        return _of_file(source)
     if isinstance(source, str):
         return Reading((_of_text(source, place),))
     return read_rules(list(source) if isinstance(source, Sequence) else source, place)
@@ -324,13 +300,14 @@ def _of_text(text: str, place: str) -> Rule:
         raise
 
 
-def _of_file(path: Path, place: str) -> Reading:
-    values = read_config_file(path)
-    if others := sorted(values.keys() - {"rules"}):
-        raise SettingsError(
-            f"{place}: besides rules it has {shown_text(', '.join(others))}, which would be"
+def _of_file(path: Path) -> Reading:
+    document = read_config_file(path)
+    members = document.members("an object")
+    if others := sorted(members.keys() - {"rules", SCHEMA_KEY}):
+        raise evolve(document.place, key=others[0]).problem(
+            f"besides rules it has {shown_text(', '.join(others))}, which would be"
             " ignored; pass that to Settings and leave it out of the file"
         )
-    if "rules" not in values:
-        raise SettingsError(f"{place}: it has no rules; write rules: above a list of rules")
-    return read_rules(values["rules"], place, read_file=FileReader(path.parent).read)
+    if "rules" not in members:
+        raise document.problem("it has no rules; write rules: above a list of rules")
+    return read_rules(members["rules"].value, document.place.source)

@@ -25,8 +25,9 @@ from faultinject.config.kinds import (
     Words,
     refusal,
 )
-from faultinject.config.scalars import DURATION, seconds_of, shown_text, shown_value
 from faultinject.http.message import RequestHead
+from faultinject.reading.scalars import DURATION, seconds_of
+from faultinject.reading.shown import shown_text, shown_value
 from faultinject.settings import REPORT_ENDINGS, ChosenPreset
 
 T = TypeVar("T")

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from copy import copy
 from typing import Any, ClassVar
 
 import yaml
 
-from faultinject.config.scalars import (
+from faultinject.reading.scalars import (
     BOOL,
     FLOAT,
     INT,
     MOST_DIGITS,
     NULL,
     Scalar,
-    one_line,
-    shown_text,
 )
-from faultinject.errors import SettingsError
+from faultinject.reading.shown import one_line, shown_text
+from faultinject.reading.source import MalformedError, Position, Steps, position_in
 
 _MOST_VALUES = 200_000
 _OTHER_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
@@ -80,7 +80,10 @@ def _undefined(loader: Loader, node: yaml.Node) -> Any:
 
 def _text(loader: Loader, node: yaml.ScalarNode) -> str:
     """Return text. Two escapes can be the halves of one character, as in JSON."""
-    text = str(loader.construct_scalar(node))
+    return _joined(str(loader.construct_scalar(node)))
+
+
+def _joined(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
@@ -111,38 +114,45 @@ Loader.add_constructor(None, _undefined)
 
 
 def yaml_value(text: str) -> object:
-    """Return the value of a YAML document. Raises `SettingsError` with line and column."""
+    """Return the value of a YAML document. Raises `MalformedError`."""
     _check_line_ends(text)
     try:
         value = yaml.load(text, Loader=Loader)  # noqa: S506 -- it is a SafeLoader
         _check_size(value)
     except yaml.MarkedYAMLError as error:
-        raise SettingsError(_where(error) + _what(error)) from None
+        raise MalformedError(_what(error), _where(error)) from None
     except yaml.YAMLError as error:
-        raise SettingsError(f"not YAML: {one_line(str(error))}") from None
+        raise MalformedError(f"not YAML: {one_line(str(error))}") from None
     except RecursionError:
-        raise SettingsError("its values are nested too deeply") from None
+        raise MalformedError("its values are nested too deeply") from None
     return value
 
 
 def _check_line_ends(text: str) -> None:
     if found := _OTHER_LINE_ENDS.search(text):
-        line, code = text.count("\n", 0, found.start()) + 1, ord(found.group())
-        raise SettingsError(
-            f"line {line}: the character U+{code:04X} is not allowed unescaped; write it as"
-            f" \\u{code:04x} in double quotes"
+        code = ord(found.group())
+        raise MalformedError(
+            f"the character U+{code:04X} is not allowed unescaped; write it as \\u{code:04x} in"
+            " double quotes",
+            position_in(text, found.start()),
         )
 
 
-def _where(error: Any) -> str:
+def _where(error: Any) -> Position | None:
     mark = error.problem_mark or error.context_mark
-    return f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return _position(mark) if mark else None
+
+
+def _position(mark: yaml.Mark) -> Position:
+    return Position(mark.line + 1, mark.column + 1)
 
 
 def _what(error: Any) -> str:
     what = f"not YAML: {one_line(str(error.problem or error.context))}"
     if any(word in f"{error.problem} {error.context}" for word in ("alias", "anchor")):
         what += "; a text that begins with '*' or '&' needs quotes"
+    if "'\\t'" in str(error.problem):
+        what += "; write spaces in place of the tab"
     return what
 
 
@@ -151,9 +161,76 @@ def _check_size(value: object) -> None:
     while rest:
         count += 1
         if count > _MOST_VALUES:
-            raise SettingsError(f"it has more than {_MOST_VALUES} values (aliases count, too)")
+            raise MalformedError(f"it has more than {_MOST_VALUES} values (aliases count, too)")
         match rest.pop():
             case dict() as members:
                 rest.extend(members.values())
             case list() as items:
                 rest.extend(items)
+
+
+# -- places ---------------------------------------------------------------------------------------
+
+
+class _PlacesLoader(Loader):
+    """Composes a document in which an alias has its own place, and not that of its anchor."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose a node. What an alias stands for is shared with its anchor."""
+        if not self.check_event(yaml.AliasEvent):
+            return super().compose_node(parent, index)
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        node = copy(super().compose_node(parent, index))
+        if node is not None:
+            node.start_mark = mark
+        return node
+
+
+class Places:
+    """Says where the values of a document are written.
+
+    It is for errors alone: the text, which could be read, is read again when a place is first asked
+    for. Values within an alias are where its anchor is. A `Locate`.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._root: yaml.Node | None = None
+        self._members: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = {}
+
+    def __call__(self, steps: Steps, key: str | None) -> Position | None:
+        """Return the place of a value or of a key of it, or of the nearest that is written."""
+        if self._root is None:
+            self._root = self._composed()
+        found = self._root
+        if found is None:
+            return None
+        for step in steps:
+            inner = self._inner(found, step)
+            if inner is None:
+                return _position(found.start_mark)
+            found = inner[1]
+        named = None if key is None else self._inner(found, key)
+        return _position((named[0] if named else found).start_mark)
+
+    def _composed(self) -> yaml.Node | None:
+        loader = _PlacesLoader(self._text)
+        try:
+            return loader.get_single_node()
+        except RecursionError:  # where it was read, less had been called
+            return None
+        finally:
+            loader.dispose()
+
+    def _inner(self, node: yaml.Node, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:
+        """Return the key and the value at a step, or None if there is none."""
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            item = node.value[step]
+            return item, item
+        if isinstance(node, yaml.MappingNode):
+            members = self._members.get(id(node.value))
+            if members is None:
+                members = {_joined(key.value): (key, value) for key, value in node.value}
+                self._members[id(node.value)] = members
+            return members.get(step) if isinstance(step, str) else None
+        return None

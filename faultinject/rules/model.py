@@ -11,6 +11,7 @@ from faultinject.faults.place import Ability, Stage
 from faultinject.faults.respond import InjectedResponse, Respond, injected_response
 from faultinject.providers.provider import Provider
 from faultinject.providers.shape import Shape
+from faultinject.reading.source import Place
 from faultinject.rules.match import Match
 from faultinject.rules.when import When
 
@@ -34,7 +35,7 @@ class Rule:
     """One of them happens. All are decided at the same stage."""
     response: InjectedResponse | None = None
     """The ready response, if it is the same for every request."""
-    place: str = field(default="", eq=False)
+    place: Place = field(default=Place(), eq=False)
     """Where the rule is written, for messages."""
     named: bool = field(default=True, eq=False)
     """Whether the user gave the id, as the rule's name."""

@@ -16,6 +16,7 @@ from attrs import evolve, field, frozen
 from faultinject.authority import ConnectTo, TargetPattern
 from faultinject.errors import SettingsError
 from faultinject.http.message import RequestHead
+from faultinject.reading.source import Locate, nowhere
 from faultinject.settings import field_checks as check
 
 
@@ -84,6 +85,8 @@ class WrittenRules:
     """Where the rules are from, for messages."""
     folder: Path | None = None
     """The folder of the files that the rules name; None if they cannot name any."""
+    locate: Locate = field(default=nowhere, eq=False, repr=False)
+    """Says in which line of a file a part of the rules is, for messages."""
 
 
 @frozen

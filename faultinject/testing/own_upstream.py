@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from faultinject.authority import HTTP_PORT, HTTPS_PORT, Authority, normal_host
-from faultinject.config.scalars import shown_text
 from faultinject.errors import SettingsError
 from faultinject.proxy.startup import UpstreamServer
+from faultinject.reading.shown import shown_text
 
 FAKE, REAL = "fake", "real"
 App = Callable[..., Any]

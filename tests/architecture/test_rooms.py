@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     # From the ground up. A room is a package or a module; of two that fit the smaller one counts.
     ("observed",),
     ("errors", "events", "authority", "matchers", "files"),
-    ("net", "http.message", "providers.framing"),
+    ("net", "http.message", "providers.framing", "reading"),
     ("settings", "tls", "http"),
     ("providers", "environment"),
     ("faults",),
@@ -70,7 +70,7 @@ PLACES: dict[str, set[str]] = {
 }
 
 PURE = (
-    "errors", "events", "observed", "authority", "matchers", "settings",
+    "errors", "reading", "events", "observed", "authority", "matchers", "settings",
     "http.message", "http.headers", "http.coding", "http.cors",
     "http.h1.machine", "http.h1.plain", "http.h1.h11_events", "http.h1.incoming",
     "providers", "faults", "rules",

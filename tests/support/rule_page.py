@@ -15,6 +15,7 @@ from attrs import define, field, frozen
 from faultinject.config.rules import read_rules
 from faultinject.config.yaml import yaml_value
 from faultinject.proxy.upstream.fake.fake_api import FakeApi
+from faultinject.reading.source import Source
 from faultinject.rules import RuleSet
 from tests.support.bench import Bench, open_bench, trusting_context
 from tests.support.peer import Cut, Message, Peer
@@ -153,7 +154,7 @@ def _unchunked(raw: bytes) -> bytes:
 async def example(name: str, seed: int = 1) -> AsyncIterator[Caller]:
     """Run the block of rules in which one of this name is, and yield a program that asks."""
     [rules] = [block for block in blocks() if name in [rule["name"] for rule in block]]
-    read = read_rules(rules, "docs/rules.md", read_file=lambda _: FILE).rules
+    read = read_rules(rules, Source("docs/rules.md", lambda _: FILE)).rules
     api = FakeApi(gap_seconds=GAP_SECONDS)
 
     async def serve(upstream: Peer) -> None:

@@ -13,11 +13,10 @@ from typing import Any
 
 from attrs import field, frozen
 
-from faultinject.config import nearest
 from faultinject.config.file import from_yaml
 from faultinject.config.rules import read_rules
-from faultinject.config.scalars import shown_text
 from faultinject.errors import SettingsError
+from faultinject.reading.shown import nearest, shown_text
 from faultinject.rules.model import Rule
 
 NAMES = (

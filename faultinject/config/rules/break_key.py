@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from faultinject.config.rules.match_key import json_test
-from faultinject.config.rules.node import Node
 from faultinject.faults.breaks import WAYS, Break, How
 from faultinject.faults.place import FIRST_EVENT, BytesPoint, EventPoint, Point, Stage, TimePoint
+from faultinject.reading.node import Node
 
 _EVENT_KEYS = ("event", "count", "where")
 _AFTER_KEYS = (*_EVENT_KEYS, "bytes", "time")

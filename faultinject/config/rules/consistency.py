@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from faultinject.config import nearest
-from faultinject.config.rules.node import Node, read_all
-from faultinject.config.scalars import shown_text
 from faultinject.faults.fault import Fault
 from faultinject.faults.place import Stage
 from faultinject.providers.known import PROVIDERS
 from faultinject.providers.provider import Provider
+from faultinject.reading.node import Node, read_all
+from faultinject.reading.shown import nearest, shown_text
 from faultinject.rules.match import Match
 from faultinject.rules.model import Weighted
 from faultinject.rules.when import GroupBy, When

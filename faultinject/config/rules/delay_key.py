@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from faultinject.config.rules.node import Node
 from faultinject.faults.delay import (
     Before,
     Delay,
@@ -17,6 +16,7 @@ from faultinject.faults.delay import (
     Pareto,
     Range,
 )
+from faultinject.reading.node import Node
 
 
 def read_delays(node: Node) -> tuple[Delay, ...]:

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from faultinject.config.rules.break_key import read_break
 from faultinject.config.rules.delay_key import read_delays
-from faultinject.config.rules.node import Node, Readers, read_all
-from faultinject.config.rules.respond_key import ReadFile, read_respond
+from faultinject.config.rules.respond_key import read_respond
 from faultinject.config.rules.stream_key import StreamKey, read_stream
 from faultinject.faults.delay import Before
 from faultinject.faults.fault import Fault
 from faultinject.faults.place import Stage
+from faultinject.reading.node import Node, Readers, read_all
 from faultinject.rules.model import Weighted
 
-KINDS = ("respond", "delay", "break", "stream")
+_READERS: Readers = {
+    "respond": read_respond,
+    "delay": read_delays,
+    "break": read_break,
+    "stream": read_stream,
+}
+KINDS = tuple(_READERS)
 """The kinds of faults."""
 _EXPECTED = "an object with respond, delay, break, stream or one_of in it, or the word pass"
 
 
-def read_faults(node: Node, read_file: ReadFile) -> tuple[Weighted, ...]:
+def read_faults(node: Node) -> tuple[Weighted, ...]:
     """Return the faults to choose from. Raises `SettingsError`."""
     if node.value == "pass":
         return (Weighted(Fault()),)
-    readers: Readers = {**_readers(read_file), "one_of": partial(_choices, read_file=read_file)}
+    readers: Readers = {**_READERS, "one_of": _choices}
     read = node.read(readers, _EXPECTED)
     if "one_of" not in read:
         return (Weighted(_fault(node, read)),)
@@ -35,10 +40,10 @@ def read_faults(node: Node, read_file: ReadFile) -> tuple[Weighted, ...]:
     return choices
 
 
-def _choices(node: Node, read_file: ReadFile) -> tuple[Weighted, ...]:
+def _choices(node: Node) -> tuple[Weighted, ...]:
     if not isinstance(node.value, list):
         raise node.problem("it is not a list of faults")
-    choices = tuple(read_all(node.filled_items(), partial(_choice, read_file=read_file)))
+    choices = tuple(read_all(node.filled_items(), _choice))
     first = choices[0].fault.stage
     for item, choice in zip(node.items(), choices, strict=True):
         if choice.fault.stage is not first:
@@ -53,8 +58,8 @@ def _shown(stage: Stage) -> str:
     return "the " + stage.value
 
 
-def _choice(node: Node, read_file: ReadFile) -> Weighted:
-    readers: Readers = {"weight": Node.positive, "pass": Node.only_true, **_readers(read_file)}
+def _choice(node: Node) -> Weighted:
+    readers: Readers = {"weight": Node.positive, "pass": Node.only_true, **_READERS}
     read = node.read(readers, _EXPECTED)
     weight = read.pop("weight", 1.0)
     if "pass" not in read:
@@ -62,16 +67,6 @@ def _choice(node: Node, read_file: ReadFile) -> Weighted:
     if len(read) > 1:
         raise node.problem("pass stands alone, with its weight")
     return Weighted(Fault(), weight)
-
-
-def _readers(read_file: ReadFile) -> Readers:
-    """Return the readers of `KINDS`."""
-    return {
-        "respond": partial(read_respond, read_file=read_file),
-        "delay": read_delays,
-        "break": read_break,
-        "stream": read_stream,
-    }
 
 
 def _fault(node: Node, read: Mapping[str, Any]) -> Fault:

@@ -20,19 +20,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, cast
 
-from faultinject.config import nearest
 from faultinject.config.file import from_yaml
 from faultinject.config.rules.break_key import BREAK_KEYS
 from faultinject.config.rules.delay_key import DELAY_KEYS
 from faultinject.config.rules.fault_key import KINDS
 from faultinject.config.rules.match_key import MATCH_KEYS
-from faultinject.config.rules.node import Node
-from faultinject.config.rules.respond_key import RESPOND_KEYS, ReadFile
-from faultinject.config.rules.rule_list import RULE_KEYS, no_files, read_one_rule
+from faultinject.config.rules.respond_key import RESPOND_KEYS
+from faultinject.config.rules.rule_list import RULE_KEYS, read_one_rule
 from faultinject.config.rules.stream_key import ACTION_KEYS, STREAM_KEYS
 from faultinject.config.rules.when_key import WHEN_KEYS
-from faultinject.config.scalars import number_of, shown_text
 from faultinject.errors import SettingsError
+from faultinject.reading.node import Node
+from faultinject.reading.scalars import number_of
+from faultinject.reading.shown import nearest, shown_text
+from faultinject.reading.source import Place, Source
 from faultinject.rules.model import Rule
 
 _RULE_WIDE = {**dict.fromkeys(MATCH_KEYS, "match"), **dict.fromkeys(WHEN_KEYS, "when")}
@@ -51,9 +52,10 @@ _WORDS = {"true": True, "false": False, "null": None}
 _MOST_CHARACTERS = 10_000
 
 
-def read_rule_text(text: str, source: str = "--rule", *, read_file: ReadFile = no_files) -> Rule:
+def read_rule_text(text: str, source: Source | str = "--rule") -> Rule:
     """Return the rule of a line. Raises `SettingsError`."""
-    return read_one_rule(Node(rule_value(text, source), source, "rule"), read_file)
+    source = Source(source) if isinstance(source, str) else source
+    return read_one_rule(Node(rule_value(text, source.name), Place(source, ("rule",))))
 
 
 def rule_value(text: str, source: str = "--rule") -> dict[str, Any]:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from faultinject.authority import TargetPattern
-from faultinject.config.rules.node import Node
 from faultinject.config.rules.rule_values import header_tests, json_tests, number_tests, text_tests
-from faultinject.config.scalars import one_line
 from faultinject.matchers import AnyOf, JsonMatcher, JsonPath
 from faultinject.providers.known import PROVIDERS, SHAPES
+from faultinject.reading.node import Node
+from faultinject.reading.shown import one_line
 from faultinject.rules.match import Match, Named
 
 Found = TypeVar("Found")

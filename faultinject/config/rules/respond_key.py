@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 from faultinject.config.kinds import checked_header
-from faultinject.config.rules.node import Node
-from faultinject.config.scalars import shown_text
 from faultinject.faults.place import Stage
 from faultinject.faults.respond import Respond, RetryAfter
 from faultinject.http.message import Headers
-
-ReadFile = Callable[[str], bytes]
-"""Reads a file that a rule names. Raises `SettingsError` or `OSError` with the reason."""
+from faultinject.reading.node import Node
+from faultinject.reading.shown import shown_text
 
 _BODIES = ("body", "json", "file")
 _WORDS = ("error", "message", "code", "param", "details")
 _API = (*_WORDS, "failure", "rate_limit", "request_id")
 
 
-def read_respond(node: Node, read_file: ReadFile) -> Respond:
+def read_respond(node: Node) -> Respond:
     """Return the fault. Raises `SettingsError`."""
     if not isinstance(node.value, dict):
         return Respond(_status(node), filled=True)
-    read = node.read(
-        {**_READERS, "file": partial(_file_body, read_file=read_file)},
-        "a status, or an object as {status: 429}",
-    )
+    read = node.read(_READERS, "a status, or an object as {status: 429}")
     fields = node.members("an object")
     _check_together(node, fields)
     fault = Respond(
@@ -111,10 +104,10 @@ def _json_body(node: Node) -> bytes:
     return node.encodable(node.json()).encode()
 
 
-def _file_body(node: Node, read_file: ReadFile) -> bytes:
+def _file_body(node: Node) -> bytes:
     name = node.text("the name of a file")
     try:
-        return read_file(name)
+        return node.place.source.read_file(name)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise node.problem(f"cannot read {shown_text(name)}: {reason}") from None
@@ -172,7 +165,7 @@ _READERS: dict[str, Callable[[Node], Any]] = {
     "page": Node.text,
     "body": _text_body,
     "json": _json_body,
-    "file": Node.text,  # `read_respond` reads the file too
+    "file": _file_body,
     "headers": _headers,
     "retry_after": _retry_after,
     "request_id": Node.text,

@@ -1,7 +1,4 @@
-"""Reads a list of rules, or one rule, from a JSON-like value.
-
-The caller passes a function that reads the files that rules name.
-"""
+"""Reads a list of rules, or one rule, from a JSON-like value."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
 from hashlib import blake2b
 from itertools import count
 
@@ -18,10 +14,10 @@ from attrs import evolve, frozen
 from faultinject.config.rules.consistency import check_names, check_stage
 from faultinject.config.rules.fault_key import read_faults
 from faultinject.config.rules.match_key import read_match
-from faultinject.config.rules.node import Node, Readers, read_all
-from faultinject.config.rules.respond_key import ReadFile
 from faultinject.config.rules.when_key import read_when
-from faultinject.config.scalars import one_line, shown_text
+from faultinject.reading.node import Node, Readers, read_all
+from faultinject.reading.shown import one_line, shown_text
+from faultinject.reading.source import Place, Source
 from faultinject.rules.checks import hidden_by
 from faultinject.rules.match import Match
 from faultinject.rules.model import Rule
@@ -34,12 +30,6 @@ _RESERVED_NAME = "options"
 _MOST_RULES = 10_000
 
 
-def no_files(name: str) -> bytes:
-    """Refuse to read a file: the place where a rule is written has no folder."""
-    del name
-    raise OSError("a rule that is not in a file cannot name one")
-
-
 @frozen
 class Reading:
     """The rules that were read."""
@@ -49,18 +39,19 @@ class Reading:
     """What is allowed but probably not meant, one line each."""
 
 
-def read_rules(value: object, source: str, *, read_file: ReadFile = no_files) -> Reading:
+def read_rules(value: object, source: Source | str) -> Reading:
     """Read the list of rules that a document has under ``rules``.
 
     Error messages name ``source``, such as the file. Raises `SettingsError` with the source, the
     path in it, the value, and what would be right.
     """
-    return joined(read_all(listed(value, source), partial(read_one_rule, read_file=read_file)))
+    source = Source(source) if isinstance(source, str) else source
+    return joined(read_all(listed(value, source), read_one_rule))
 
 
-def listed(value: object, source: str) -> list[Node]:
+def listed(value: object, source: Source) -> list[Node]:
     """Return the rules of a list, unread. Raises `SettingsError`."""
-    node = Node(value, source, "rules")
+    node = Node(value, Place(source, ("rules",)))
     if not isinstance(value, list):
         raise node.problem("it is not a list of rules, each with a fault in it")
     if len(value) > _MOST_RULES:
@@ -68,10 +59,10 @@ def listed(value: object, source: str) -> list[Node]:
     return node.items()
 
 
-def read_one_rule(node: Node, read_file: ReadFile) -> Rule:
+def read_one_rule(node: Node) -> Rule:
     """Read one rule. Raises `SettingsError`."""
     try:
-        return _rule(node, read_file)
+        return _rule(node)
     except RecursionError:
         raise node.problem("its values are nested too deeply") from None
 
@@ -88,7 +79,7 @@ def joined(rules: Iterable[Rule]) -> Reading:
         named = rule
         if rule.id in seen:
             if rule.named:
-                raise Node(None, "", f"{rule.place}.name").problem(
+                raise rule.place.inner("name").problem(
                     f"{shown_text(rule.id)} is the name of {seen[rule.id].place} too"
                 )
             ids = (f"{rule.id}-{number}" for number in numbers[rule.id])
@@ -98,12 +89,12 @@ def joined(rules: Iterable[Rule]) -> Reading:
     return Reading(result, tuple(hidden_by(result)))
 
 
-def _rule(node: Node, read_file: ReadFile) -> Rule:
+def _rule(node: Node) -> Rule:
     readers: Readers = {
         "name": _name,
         "match": read_match,
         "when": read_when,
-        "fault": partial(read_faults, read_file=read_file),
+        "fault": read_faults,
     }
     read = node.read(
         readers,

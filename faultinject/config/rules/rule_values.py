@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from faultinject.config.rules.node import Node
 from faultinject.matchers import AnyOf, Equal, Glob, Matcher, Present, Within, is_glob
+from faultinject.reading.node import Node
 
 _LONGEST_PATTERN = 10_000  # characters; each becomes hundreds of bytes in Python's `re`
 _COMPARISONS = ("at_least", "at_most", "above", "below")

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from faultinject.config.rules.break_key import read_point
-from faultinject.config.rules.node import Node, read_all
 from faultinject.faults.place import START
 from faultinject.faults.stream import STREAM_ACTIONS, StreamAction, StreamFault
+from faultinject.reading.node import Node, read_all
 
 _ACTIONS: Mapping[str, type[StreamAction]] = {action.key: action for action in STREAM_ACTIONS}
 ACTION_KEYS = tuple(_ACTIONS)

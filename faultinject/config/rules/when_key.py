@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from faultinject.config.rules.node import Node
 from faultinject.config.rules.rule_values import chance
+from faultinject.reading.node import Node
 from faultinject.rules.when import Burst, GroupBy, Limit, Per, Ramp, Sequence, When, Window
 
 _COUNTED = ("first", "after", "nth", "every", "sequence", "burst", "ramp", "limit")

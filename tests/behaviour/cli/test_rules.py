@@ -1,6 +1,7 @@
 """`faultinject rules`: a first file, and what is wrong with one."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -56,9 +57,16 @@ def test_all_mistakes_are_told(run, file):
     code, out, err = run("rules", "check", path)
     assert (code, out) == (2, "")
     assert err.splitlines() == [
-        f"{path}: rules[0].fault.respond: 99 is not a status from 200 to 599",
-        f"{path}: rules[2].when.first: 0 is not a whole number from 1 to 1000000000",
+        f"{path}:1:27: rules[0].fault.respond: 99 is not a status from 200 to 599",
+        f"{path}:1:63: rules[2].when.first: 0 is not a whole number from 1 to 1000000000",
     ]
+
+
+WRITTEN = (
+    "options", "pth:", "3,", "c}", "0,", "2}", "99,", "soon,", "none}", "never}", "wen:", "match:",
+    "overlaoded}", "cloudflare}, w", "{error:", "cutt:", "{event:",
+)  # fmt: skip
+"""What stands at the places of the mistakes below."""
 
 
 def test_all_mistakes_of_a_rule_are_told(run, file):
@@ -81,10 +89,11 @@ def test_all_mistakes_of_a_rule_are_told(run, file):
         """)
     code, _, err = run("rules", "check", path)
     assert code == 2
-    places = [line.removeprefix(f"{path}: rules").partition(": ")[0] for line in err.splitlines()]
+    lines = [line.removeprefix(f"{path}:").split(": ") for line in err.splitlines()]
+    places = [place.removeprefix("rules") for _, place, *_ in lines]
     assert places == [
         "[0].name",
-        "[0].match.pth",
+        "[0].match",
         "[0].match.model",
         "[0].match.header['a b']",
         "[0].when.first",
@@ -93,14 +102,18 @@ def test_all_mistakes_of_a_rule_are_told(run, file):
         "[0].fault.respond.retry_after",
         "[0].fault.respond.file",
         "[0].fault.delay",
-        "[1].wen",
+        "[1]",
         "[1]",
         "[2].fault.one_of[0].respond.failure",
         "[2].fault.one_of[1].respond.page",
         "[3].fault.stream",
-        "[4].fault.stream[0].cutt",
+        "[4].fault.stream[0]",
         "[4].fault.stream[1].after",
     ]
+    text = Path(path).read_text("utf-8").splitlines()
+    for (position, *_), written in zip(lines, WRITTEN, strict=True):
+        line, column = map(int, position.split(":"))
+        assert text[line - 1][column - 1 :].startswith(written)
 
 
 def test_a_start_names_the_first_of_several_mistakes(run, file):
@@ -109,7 +122,7 @@ def test_a_start_names_the_first_of_several_mistakes(run, file):
     code, _, err = run("proxy", "--config", path)
     assert (code, err.count("\n")) == (2, 1)
     assert err == (
-        f"faultinject: {path}: rules[0].fault.respond: 99 is not a status from 200 to 599"
+        f"faultinject: {path}:1:27: rules[0].fault.respond: 99 is not a status from 200 to 599"
         " (and 2 more mistakes)\n"
     )
 
@@ -130,14 +143,14 @@ def test_rules_that_are_no_list_are_told_once(run, file):
     """As --config tells it."""
     path = file("rules: {fault: pass}")
     assert run("rules", "check", path)[2].splitlines() == [
-        f"{path}: rules: it is not a list of rules, each with a fault in it"
+        f"{path}:1:8: rules: it is not a list of rules, each with a fault in it"
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("rules: [", "line 1, column 9: not YAML: "),
+        ("rules: [", ":1:9: not YAML: "),
         ("ca_cert: x", "ca_cert: x is given without --ca-key"),
         ("preset: flakey", "--preset: there is no preset 'flakey'"),
     ],
@@ -156,9 +169,9 @@ def test_warnings_and_what_the_plugin_cannot_do(run, file):
     code, out, err = run("rules", "check", path)
     assert (code, out) == (0, f"{path}: 2 rules; all can be used\n")
     warning, note = err.splitlines()
-    assert warning.startswith(f"warning: {path}: rules[1]: it is never reached: ")
+    assert warning.startswith(f"warning: {path}:1:43: rules[1]: it is never reached: ")
     assert note.startswith(
-        f"With `faultinject plugin`: {path}: rules[0]: the plugin cannot reset a connection: "
+        f"With `faultinject plugin`: {path}:1:9: rules[0]: the plugin cannot reset a connection: "
     )
 
 
@@ -196,7 +209,7 @@ def test_rules_from_a_pipe(run):
     assert run("rules", "check", path) == (
         2,
         "",
-        f"{path}: rules[0].fault.respond: 99 is not a status from 200 to 599\n",
+        f"{path}:1:27: rules[0].fault.respond: 99 is not a status from 200 to 599\n",
     )
     os.close(reading)
 

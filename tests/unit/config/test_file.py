@@ -30,19 +30,19 @@ def written(tmp_path, name, content):
 )
 def test_json_and_toml_are_told_apart(tmp_path, name, content):
     """By the suffix, else by the first character."""
-    assert read_config_file(written(tmp_path, name, content)) == {"seed": 1}
+    assert read_config_file(written(tmp_path, name, content)).value == {"seed": 1}
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.json", '{\n "seed": }', "line 2, column 10: not JSON: Expecting value"),
-        ("a.json", "", "line 1, column 1: not JSON: Expecting value"),
-        ("a.json", "seed = 1", "line 1, column 1: not JSON"),
-        ("a.toml", "seed = 1\nhost = oops", "not TOML: Invalid value (at line 2, column 8)"),
-        ("a.toml", '{"seed": 1}', "not TOML: "),
+        ("a.json", '{\n "seed": }', "2:10: not JSON: Expecting value"),
+        ("a.json", "", "1:1: not JSON: Expecting value"),
+        ("a.json", "seed = 1", "1:1: not JSON"),
+        ("a.toml", "seed = 1\nhost = oops", "2:8: not TOML: Invalid value"),
+        ("a.toml", '{"seed": 1}', "1:1: not TOML: Invalid statement"),
         ("a.json", "[1]", "it is a list; write rules: above a list of rules"),
-        ("a", "- fault: pass", "it is a list; write rules: above a list of rules"),
+        ("a", "- fault: pass", "1:1: it is a list; write rules: above a list of rules"),
         ("a.json", "null", "it is not an object with options in it"),
         ("a.json", '{"seed": 1, "host": "a", "seed": 2}', "the key 'seed' is given twice"),
         ("a.json", '{"headers": {"A\\n": "1", "A\\n": "2"}}', r"the key 'A\n' is given twice"),
@@ -52,7 +52,7 @@ def test_json_and_toml_are_told_apart(tmp_path, name, content):
         ("a.json", '{"seed": -Infinity}', "-Infinity is not JSON"),
         ("a.json", '{"seed": ' + "9" * 5000 + "}", "not JSON that can be read: Exceeds the limit"),
         ("a.json", "[" * 200_000, "its values are nested too deeply"),
-        ("a.json", b'{"host":\n"\xff"}', "line 2 is not UTF-8 text"),
+        ("a.json", b'{"host":\n"\xff"}', "2:2: it is not UTF-8 text"),
     ],
 )
 def test_what_is_no_configuration_is_one_line(tmp_path, name, content, message):
@@ -60,7 +60,7 @@ def test_what_is_no_configuration_is_one_line(tmp_path, name, content, message):
     path = written(tmp_path, name, content)
     with pytest.raises(SettingsError) as caught:
         read_config_file(path)
-    assert str(caught.value).startswith(f"{path}: {message}")
+    assert str(caught.value).removeprefix(f"{path}:").lstrip().startswith(message)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -104,13 +104,13 @@ def test_a_file_without_end_is_given_up(tmp_path, monkeypatch):
 )
 def test_yaml_needs_no_name(tmp_path, text):
     """Standard input and pipes have none that says what they hold."""
-    assert read_config_file(written(tmp_path, "a", text)) == {"seed": 1}
+    assert read_config_file(written(tmp_path, "a", text)).value == {"seed": 1}
 
 
 @pytest.mark.parametrize("text", ["seed = 1", '"seed"=1', "# a: b\nseed = 1", "host = 'a: b'"])
 def test_toml_is_not_taken_for_yaml(tmp_path, text):
     """A colon that is no key's is none."""
-    assert read_config_file(written(tmp_path, "a", text))
+    assert read_config_file(written(tmp_path, "a", text)).value
 
 
 def test_a_name_counts_more_than_the_look(tmp_path):

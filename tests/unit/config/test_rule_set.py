@@ -201,7 +201,7 @@ def test_files_that_cannot_be_a_body(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
 ) -> None:
     """One line says so; what has no end does not fill the memory, or hold up the start."""
-    monkeypatch.setattr("faultinject.config.rule_set.MOST_FILE_BYTES", 10)
+    monkeypatch.setattr("faultinject.config.file.MOST_FILE_BYTES", 10)
     (tmp_path / "large").write_bytes(b"x" * 11)
     (tmp_path / "fits").write_bytes(b"x" * 10)
     if os.name != "nt":
@@ -242,7 +242,7 @@ def test_all_problems() -> None:
     ]
     assert problems(WrittenRules(rules, "r.yaml")) == [
         "r.yaml: rules[0].fault.respond: 999 is not a status from 200 to 599",
-        "r.yaml: rules[2].match.hots: unknown key 'hots'; did you mean host?",
+        "r.yaml: rules[2].match: unknown key 'hots'; did you mean host?",
         "r.yaml: rules[3].name: 'a' is the name of r.yaml: rules[1] too",
     ]
     assert problems(WrittenRules([rules[1]], "r.yaml")) == []

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.config.file import read_config_file
-from faultinject.config.scalars import number_of
 from faultinject.config.yaml import yaml_value
 from faultinject.errors import SettingsError
+from faultinject.reading.scalars import number_of
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,7 @@ def test_what_yaml_says(text, value) -> None:
         ),
         ("a: !!python/object:os.system x", "line 1, column 4: not YAML: could not determine a constructor for the tag 'tag:yaml.org,2002:python/object:os.system'"),
         ("a: \x00", 'not YAML: unacceptable character #x0000: special characters are not allowed   in "<unicode string>", position 3'),
+        ("a:\n\tb: 1", "line 2, column 1: not YAML: found character '\\t' that cannot start any token; write spaces in place of the tab"),
         ("[" * 201 + "]" * 201, "its values are nested too deeply"),
         ("- " * 20_000, "its values are nested too deeply"),
         ("a: !!int 0x_", "line 1, column 4: not YAML: '0x_' is not of the type int"),
@@ -58,7 +59,7 @@ def test_what_yaml_says(text, value) -> None:
         ("a: !!set {x}", "line 1, column 4: not YAML: could not determine a constructor for the tag 'tag:yaml.org,2002:set'"),
         ("a: !!map x", "line 1, column 4: not YAML: the tag !!map is only for mappings"),
         ("a: !!str [x]", "line 1, column 4: not YAML: expected a scalar node, but found sequence"),
-        ("a: 1\nb: '\u2028'", "line 2: the character U+2028 is not allowed unescaped; write it as \\u2028 in double quotes"),
+        ("a: 1\nb: '\u2028'", "line 2, column 5: the character U+2028 is not allowed unescaped; write it as \\u2028 in double quotes"),
     ],
 )  # fmt: skip
 def test_what_is_no_yaml(text, message) -> None:
@@ -195,12 +196,14 @@ def test_a_configuration_file_may_be_yaml(tmp_path, name) -> None:
     """By its name; a mistake names the file."""
     path = tmp_path / name
     path.write_text("status_code: 429\nheaders: {Retry-After: 1}\n")
-    assert read_config_file(path) == {"status_code": 429, "headers": {"Retry-After": 1}}
+    assert read_config_file(path).value == {"status_code": 429, "headers": {"Retry-After": 1}}
     path.write_text("a: [")
-    with pytest.raises(SettingsError, match=f"{name}: line 1, column 5: not YAML"):
+    with pytest.raises(SettingsError, match=f"{name}:1:5: not YAML"):
         read_config_file(path)
     path.write_text("- a")
-    with pytest.raises(SettingsError, match="it is a list; write rules: above a list of rules"):
+    with pytest.raises(
+        SettingsError, match=f"{name}:1:1: it is a list; write rules: above a list of rules"
+    ):
         read_config_file(path)
 
 

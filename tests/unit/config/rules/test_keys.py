@@ -47,6 +47,7 @@ from faultinject.faults.stream import (
     StreamFault,
 )
 from faultinject.matchers import MISSING, AnyOf, Equal, JsonMatcher, JsonPath
+from faultinject.reading.source import Source
 
 CARRIED = {"body.txt": b"hello {request_id}"}
 
@@ -60,7 +61,7 @@ def read_file(name: str) -> bytes:
 
 def fault(value: Any) -> Any:
     """Read one fault."""
-    [rule] = read_rules([{"fault": value}], "f.yaml", read_file=read_file).rules
+    [rule] = read_rules([{"fault": value}], Source("f.yaml", read_file)).rules
     [choice] = rule.faults
     return choice.fault
 
@@ -68,7 +69,7 @@ def fault(value: Any) -> Any:
 def refusal(rule: Any) -> str:
     """Return the line that refuses a rule, without its file."""
     with pytest.raises(SettingsError) as caught:
-        read_rules([rule], "f.yaml", read_file=read_file)
+        read_rules([rule], Source("f.yaml", read_file))
     message = str(caught.value)
     assert len(message.splitlines()) == 1
     assert message.startswith("f.yaml: rules[0]")
@@ -87,11 +88,11 @@ def of_fault(value: Any) -> str:
     ("match", "message"),
     [
         (1, "match: 1 is not an object of conditions, as in {path: /v1/messages}"),
-        ({"pth": "/"}, "match.pth: unknown key 'pth'; did you mean path?"),
-        ({"Path": "/"}, "match.Path: unknown key 'Path'; did you mean path?"),
+        ({"pth": "/"}, "match: unknown key 'pth'; did you mean path?"),
+        ({"Path": "/"}, "match: unknown key 'Path'; did you mean path?"),
         (
             {"zzz": 1},
-            "match.zzz: unknown key 'zzz'; the keys are host, method, path, provider, shape, model_call, housekeeping, query, header, client, json, model, stream, tools, attempt",
+            "match: unknown key 'zzz'; the keys are host, method, path, provider, shape, model_call, housekeeping, query, header, client, json, model, stream, tools, attempt",
         ),
         ({3: 1}, "match: the key 3 is not text; put it in quotes"),
         (
@@ -142,7 +143,7 @@ def of_fault(value: Any) -> str:
         ),
         (
             {"header": {"x": {"above": 1}}},
-            "match.header.x.above: unknown key 'above'; the keys are equal, glob, present",
+            "match.header.x: unknown key 'above'; the keys are equal, glob, present",
         ),
         ({"header": {"x": {"present": 1}}}, "match.header.x.present: 1 is not true or false"),
         (
@@ -208,7 +209,7 @@ def of_fault(value: Any) -> str:
         ({"attempt": 0}, "match.attempt: 0 is not a whole number from 1 to 1000000000"),
         (
             {"attempt": {"equal": 1}},
-            "match.attempt.equal: unknown key 'equal'; the keys are at_least, at_most, above, below",
+            "match.attempt: unknown key 'equal'; the keys are at_least, at_most, above, below",
         ),
     ],
 )
@@ -251,7 +252,7 @@ NEVER = "when: it can never fire: no request's number meets all of this (request
             {"probability": math.nan},
             "when.probability: NaN is not a number from 0 to 1, or a percentage as in 5%",
         ),
-        ({"probabilty": 1}, "when.probabilty: unknown key 'probabilty'; did you mean probability?"),
+        ({"probabilty": 1}, "when: unknown key 'probabilty'; did you mean probability?"),
         ({"first": 0}, "when.first: 0 is not a whole number from 1 to 1000000000"),
         ({"first": 1.0}, "when.first: 1.0 is not a whole number from 1 to 1000000000"),
         ({"nth": [1, "2"]}, 'when.nth[1]: "2" is not a whole number from 1 to 1000000000'),
@@ -397,7 +398,7 @@ def test_answers(value, made) -> None:
         (True, "respond: true is not a status from 200 to 599"),
         ({"status": 100}, "respond.status: 100 is not a status from 200 to 599"),
         ({}, "respond: give a status (or a failure or a page, which have one)"),
-        ({"stats": 500}, "respond.stats: unknown key 'stats'; did you mean status?"),
+        ({"stats": 500}, "respond: unknown key 'stats'; did you mean status?"),
         (
             {"status": 500, "body": "a", "json": 1},
             "respond.json: there is a body already; give one of the two",
@@ -688,7 +689,7 @@ def test_streams(value, made) -> None:
             "stream: it does nothing; give one of error, cut, reset, end, end_early, stall, drop, duplicate, garble, chunks, pace",
         ),
         ({"cut": False}, "stream.cut: false is not true (leave the key out otherwise)"),
-        ({"ct": True}, "stream.ct: unknown key 'ct'; did you mean cut?"),
+        ({"ct": True}, "stream: unknown key 'ct'; did you mean cut?"),
         (
             {"cut": True, "drop": 1},
             "stream.drop: cut happens at this point already; write a list of objects for several points",
@@ -721,7 +722,7 @@ def test_streams(value, made) -> None:
         ),
         (
             {"cut": True, "before": {"bytes": 1}},
-            "stream.before.bytes: unknown key 'bytes'; the keys are event, count, where",
+            "stream.before: unknown key 'bytes'; the keys are event, count, where",
         ),
         (
             {"cut": True, "after": {"where": 1}},
@@ -768,7 +769,7 @@ def test_a_made_stream() -> None:
             ": null is not an object with respond, delay, break, stream or one_of in it, or the word pass",
         ),
         ({}, ": there is no fault in it; give one of respond, delay, break, stream"),
-        ({"respnd": 500}, "respnd: unknown key 'respnd'; did you mean respond?"),
+        ({"respnd": 500}, ": unknown key 'respnd'; did you mean respond?"),
         (
             {"respond": 500, "break": "close"},
             "break: it cannot go with respond: an injected answer cannot be broken; give one of the two",
@@ -805,7 +806,7 @@ def test_a_made_stream() -> None:
         ),
         (
             {"one_of": [{"one_of": []}]},
-            "one_of[0].one_of: unknown key 'one_of'; the keys are weight, pass, respond, delay, break, stream",
+            "one_of[0]: unknown key 'one_of'; the keys are weight, pass, respond, delay, break, stream",
         ),
         (
             {"one_of": [{"pass": True, "respond": 500}]},

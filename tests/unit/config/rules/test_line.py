@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from faultinject.config.rules import read_rule_text, read_rules
 from faultinject.config.rules.line import rule_value
 from faultinject.errors import SettingsError
+from faultinject.reading.source import Source
 from tests.unit.config.rules.test_rule_list import PAGE, WORDS
 
 HINT = (
@@ -73,7 +74,7 @@ def test_what_a_line_means(text: str, value: dict[str, Any]) -> None:
         ("respond 500 zzz=1", "--rule: unknown key 'zzz'" + HINT),
         ("respond 500 first=1 first=2", "--rule: 'first': it is given twice; give a list, as in [1, 2]"),
         ("cut after=a after.count=2", "--rule: 'after.count': after has a value already"),
-        ("respond 500 name=a match.name=b", "--rule: rule.match.name: unknown key 'name'; the keys are host, method, path, provider, shape, model_call, housekeeping, query, header, client, json, model, stream, tools, attempt"),
+        ("respond 500 name=a match.name=b", "--rule: rule.match: unknown key 'name'; the keys are host, method, path, provider, shape, model_call, housekeeping, query, header, client, json, model, stream, tools, attempt"),
         ("stream 5 cut=true", "--rule: stream has no value of its own" + HINT),
         ("stream", "--rule: rule.fault.stream: it does nothing; give one of error, cut, reset, end, end_early, stall, drop, duplicate, garble, chunks, pace"),
         ("respond 500 first=x", '--rule: rule.when.first: "x" is not a whole number from 1 to 1000000000'),
@@ -96,7 +97,7 @@ def test_a_rule_can_come_from_elsewhere() -> None:
     """From a variable, say; and then files can be read, if somebody reads them."""
     with pytest.raises(SettingsError, match=r"^FAULTINJECT_RULE: 'x' is not a fault"):
         read_rule_text("x", "FAULTINJECT_RULE")
-    rule = read_rule_text("respond 500 file=x", read_file=lambda name: name.encode())
+    rule = read_rule_text("respond 500 file=x", Source("elsewhere", str.encode))
     [choice] = rule.faults
     assert choice.fault.respond is not None
     assert choice.fault.respond.body == b"x"

@@ -25,6 +25,7 @@ from faultinject.config.rules.stream_key import STREAM_KEYS
 from faultinject.config.rules.when_key import WHEN_KEYS
 from faultinject.config.yaml import yaml_value
 from faultinject.errors import SettingsError
+from faultinject.reading.source import Source
 
 PAGE = (Path(__file__).parents[4] / "docs" / "rules.md").read_text("utf-8")
 PLAIN = {"fault": {"respond": 500}}
@@ -48,7 +49,7 @@ def ids(*values: dict[str, Any]) -> list[str]:
         ({}, "f.yaml: rules: it is not a list of rules, each with a fault in it"),
         ([PLAIN, 3], "f.yaml: rules[1]: 3 is not a rule, as in {match: {...}, fault: {respond: 529}}"),
         ([{"match": {}}], "f.yaml: rules[0]: fault is missing: what should happen, as in fault: {respond: 529}"),
-        ([{**PLAIN, "mach": {}}], "f.yaml: rules[0].mach: unknown key 'mach'; did you mean match?"),
+        ([{**PLAIN, "mach": {}}], "f.yaml: rules[0]: unknown key 'mach'; did you mean match?"),
         ([{**PLAIN, "name": ""}], 'f.yaml: rules[0].name: "" is not a name'),
         ([{**PLAIN, "name": " a"}], 'f.yaml: rules[0].name: " a" is not a name of at most 100 visible ASCII characters and spaces'),
         ([{**PLAIN, "name": "a\nb"}], 'f.yaml: rules[0].name: "a\\nb" is not a name of at most 100 visible ASCII characters and spaces'),
@@ -144,7 +145,7 @@ def test_nesting_that_a_part_of_reading_cannot_take() -> None:
 
     rule = {"fault": {"respond": {"status": 500, "file": "x"}}}
     with pytest.raises(SettingsError) as caught:
-        read_rules([rule], "f.yaml", read_file=read_file)
+        read_rules([rule], Source("f.yaml", read_file))
     assert str(caught.value).startswith("f.yaml: rules[0]: its values are nested too deeply")
 
 
@@ -161,11 +162,11 @@ def test_the_examples_of_the_page(text: str) -> None:
     """Load without a warning, and mean the same as JSON."""
     value = yaml_value(text)
     assert isinstance(value, dict)
-    read = read_rules(value["rules"], "docs/rules.md", read_file=str.encode)
+    read = read_rules(value["rules"], Source("docs/rules.md", str.encode))
     assert read.rules
     assert not read.warnings
     again = json.loads(json.dumps(value))["rules"]
-    assert read_rules(again, "docs/rules.md", read_file=str.encode) == read
+    assert read_rules(again, Source("docs/rules.md", str.encode)) == read
 
 
 def test_there_are_a_dozen_and_the_toml_one_is_the_first_again() -> None:

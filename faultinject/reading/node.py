@@ -1,4 +1,4 @@
-"""A value in a rule file with its place, so that an error message can name the place.
+"""A value that was read with its place, so that an error message can name the place.
 
 Reading goes on after a mistake, so that all mistakes of a file are reported at once.
 """
@@ -6,15 +6,15 @@ Reading goes on after a mistake, so that all mistakes of a file are reported at 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from faultinject.config import nearest
-from faultinject.config.scalars import DURATION, one_line, seconds_of, shown_text, shown_value
 from faultinject.errors import SettingsError
+from faultinject.reading.scalars import DURATION, seconds_of
+from faultinject.reading.shown import nearest, shown_text, shown_value
+from faultinject.reading.source import Place
 
 Item = TypeVar("Item")
 Read = TypeVar("Read")
@@ -66,7 +66,6 @@ def _lines(errors: Iterable[SettingsError]) -> Iterator[str]:
 
 _LARGEST = 1e300
 _LONGEST_SECONDS = 10 * 365 * 86_400.0
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,40}")
 
 
 Readers = Mapping[str, Callable[["Node"], Any]]
@@ -78,21 +77,13 @@ class Node:
     """A JSON-like value and its place."""
 
     value: object
-    source: str
-    """Where the value was read from, such as a file's name; may be empty."""
-    path: str
-    """The path to the value in its source, as in ``rules[2].when``."""
-
-    @property
-    def place(self) -> str:
-        """Source and path."""
-        return f"{one_line(self.source)}: {self.path}" if self.source else self.path
+    place: Place
 
     # Errors
 
     def problem(self, text: str) -> SettingsError:
         """Return an error at this place that does not show the value."""
-        return SettingsError(f"{self.place}: {text}")
+        return self.place.problem(text)
 
     def wrong(self, expected: str) -> SettingsError:
         """Return an error that shows the value and says what would be right."""
@@ -104,7 +95,7 @@ class Node:
         """Return an object's members by key. ``expected`` is as in `wrong`."""
         members = self.members(expected)
         keys = tuple(allowed)
-        refuse(members[key].unknown(key, keys) for key in members if key not in keys)
+        refuse(self.unknown(key, keys) for key in members if key not in keys)
         return members
 
     def read(self, readers: Readers, expected: str, needed: str | None = None) -> dict[str, Any]:
@@ -118,7 +109,7 @@ class Node:
             if key not in members:
                 raise self.problem(f"{key} is missing: {why}")
             if key not in readers:
-                raise members[key].unknown(key, tuple(readers))
+                raise self.unknown(key, tuple(readers))
             return readers[key](members[key])
 
         members = self.members(expected)
@@ -127,10 +118,10 @@ class Node:
         return dict(zip(keys, read_all(keys, one), strict=True))
 
     def unknown(self, key: str, keys: tuple[str, ...]) -> SettingsError:
-        """Return an error for a member with an unknown key."""
+        """Return an error for a key that is not one of the known ones."""
         near = nearest(key.lower().replace("-", "_"), keys)
         hint = f"did you mean {near}?" if near else "the keys are " + ", ".join(keys)
-        return self.problem(f"unknown key {shown_text(key)}; {hint}")
+        return evolve(self.place, key=key).problem(f"unknown key {shown_text(key)}; {hint}")
 
     def members(self, expected: str) -> dict[str, Node]:
         """Return an object's members by key, whatever the keys. ``expected`` is as in `wrong`."""
@@ -139,13 +130,13 @@ class Node:
         for key in self.value:
             if not isinstance(key, str):
                 raise self.problem(f"the key {shown_value(key)} is not text; put it in quotes")
-        return {key: self._at(_member(key), value) for key, value in self.value.items()}
+        return {key: Node(value, self.place.inner(key)) for key, value in self.value.items()}
 
     def items(self) -> list[Node]:
         """Return the items of a list. Any other value is its own only item."""
         if not isinstance(self.value, list):
             return [self]
-        return [self._at(f"[{place}]", item) for place, item in enumerate(self.value)]
+        return [Node(item, self.place.inner(n)) for n, item in enumerate(self.value)]
 
     def filled_items(self) -> list[Node]:
         """Return `items`, but refuse an empty list."""
@@ -158,9 +149,6 @@ class Node:
         if not keys:
             return self
         return self.members("an object")[keys[0]].part(*keys[1:])
-
-    def _at(self, step: str, value: object) -> Node:
-        return Node(value, self.source, (self.path + step).removeprefix("."))
 
     # Single values
 
@@ -261,7 +249,3 @@ class Node:
 
 def _refuse_value(value: object) -> Any:
     raise TypeError(f"JSON has no {type(value).__name__}")
-
-
-def _member(key: str) -> str:
-    return f".{key}" if _PLAIN_KEY.fullmatch(key) else f"[{shown_text(key)}]"

@@ -1,13 +1,10 @@
-"""Reads plain text as a value, and shows a value as text in an error message.
+"""Reads plain text as a value.
 
-Text is read by the core schema of YAML 1.2; durations are written as in ``1h30m``. A value is shown
-on one line, shortened, as the user wrote it. Do not show what may be a secret, such as the value of
-a header or a body.
+Text is read by the core schema of YAML 1.2; durations are written as in ``1h30m``.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 
@@ -82,33 +79,3 @@ def number_of(text: str) -> float:
         if FLOAT.pattern.match(text):
             return _float(text)
     raise ValueError("not a number")
-
-
-# -- shown -----------------------------------------------------------------------------------------
-
-_MAX_CHARACTERS = 60
-
-
-def one_line(text: str) -> str:
-    """Return the text with every character escaped that could break or disguise a line."""
-    return "".join(
-        character if character.isprintable() else ascii(character)[1:-1] for character in text
-    )
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _MAX_CHARACTERS else text[: _MAX_CHARACTERS - 3] + "..."
-
-
-def shown_text(text: str) -> str:
-    """Return a text in quotes, for messages."""
-    return f"'{_shortened(one_line(text))}'"
-
-
-def shown_value(value: object) -> str:
-    """Return a value of a configuration file as JSON, for messages."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, default=str)
-    except (ValueError, RecursionError):
-        text = type(value).__name__
-    return _shortened(one_line(text))

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.config.scalars import one_line, shown_text, shown_value
+from faultinject.reading.shown import one_line, shown_text, shown_value
 
 
 def test_text_is_shown_in_quotes():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from faultinject.config.rules.node import MistakesError, lines_of, read_all, refuse
 from faultinject.errors import SettingsError
+from faultinject.reading.node import MistakesError, lines_of, read_all, refuse
 
 
 def positive(number: int) -> int:
