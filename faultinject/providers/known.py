@@ -8,6 +8,7 @@ from faultinject.events import Kind
 from faultinject.providers import bedrock, generic, ollama, openai
 from faultinject.providers.anthropic.api import PROVIDER as ANTHROPIC
 from faultinject.providers.gemini import GEMINI, VERTEX
+from faultinject.providers.openai_shaped import openrouter
 from faultinject.providers.provider import Provider
 
 PROVIDERS = (
@@ -17,6 +18,7 @@ PROVIDERS = (
     VERTEX,
     bedrock.PROVIDER,
     ollama.PROVIDER,
+    openrouter.PROVIDER,
     generic.PROVIDER,
 )
 """All APIs. The last is for hosts and paths that no other recognises."""

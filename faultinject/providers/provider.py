@@ -27,6 +27,8 @@ from faultinject.providers.shape import (
 
 TRANSIENT = frozenset({408, 425, 429})
 """Statuses below 500 that mean "not now": RFC 9110 section 15.5.9, RFC 8470, RFC 6585."""
+NOTHING = re.compile(r"(?!)")
+"""For an API that has no path of its own, or whose clients ask for nothing beside the API."""
 _NUMBER = re.compile(rb"\d{1,12}(?:\.\d{0,9})?")
 _DATE = "%a, %d %b %Y %H:%M:%S GMT"
 

@@ -36,7 +36,7 @@ _CHAT = Shape(
     "chat",
     re.compile(r".*/openai/chat/completions"),
     chat.minimal_response,
-    (chat.stream(lambda failure, fields: errors.failure_document(failure, fields)["error"]),),
+    (chat.stream({"data": chat.as_data(lambda *of: errors.failure_document(*of)["error"])}),),
     openai_usage,
 )
 _OTHER = evolve(

@@ -68,7 +68,7 @@ _CHAT = Shape(
     "chat",
     re.compile(r".*/completions"),
     chat.minimal_response,
-    (chat.stream(_as_openai),),
+    (chat.stream({"data": chat.as_data(_as_openai)}),),
     openai_usage,
 )
 _RESPONSES = Shape(

@@ -6,7 +6,7 @@ and a call of a function.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from attrs import define, field
@@ -69,6 +69,12 @@ def minimal_response(
     request: ApiRequest, fields: Fields, uniform: Uniform, text: str = TEXT
 ) -> bytes:
     """Return a completion that says a text or, if the request lets it, calls a function."""
+    base = begun(request, fields, identifier("chatcmpl-", uniform(), 29, BASE62))
+    return compact(completion(base, request, uniform, text))
+
+
+def completion(base: Document, request: ApiRequest, uniform: Uniform, text: str = TEXT) -> Document:
+    """Return the same as a document, with the members of ``base`` first."""
     call = called(request)
     message: Document = {"role": "assistant", "content": text, "refusal": None}
     if call is not None:
@@ -79,26 +85,49 @@ def minimal_response(
         "logprobs": None,
         "finish_reason": _finish_reason(call),
     }
-    usage = _usage(words(request.get("messages")), _completion_tokens(text, call))
-    return compact(_begun(request, fields, uniform) | {"choices": [choice], "usage": usage})
+    return base | {"choices": [choice], "usage": usage_of(request, text)}
 
 
 def minimal_stream(
     request: ApiRequest, fields: Fields, uniform: Uniform, text: str = TEXT
 ) -> list[bytes]:
     """Return the same completion as a stream, with its usage if the request wants it."""
+    base = begun_chunk(request, fields, identifier("chatcmpl-", uniform(), 29, BASE62))
+    if not wants_usage(request):
+        return encoded(chunks(base, request, uniform, text))
+    base["usage"] = None
+    last = base | {"choices": [], "usage": usage_of(request, text)}
+    return encoded([*chunks(base, request, uniform, text), last])
+
+
+def wants_usage(request: ApiRequest) -> bool:
+    """Return True if a request asks for a chunk with the usage."""
+    return member(request.get("stream_options"), "include_usage") is True
+
+
+def chunks(
+    base: Document,
+    request: ApiRequest,
+    uniform: Uniform,
+    text: str = TEXT,
+    *,
+    whole_call: bool = False,
+) -> list[Document]:
+    """Return a completion in chunks that share the members of ``base``.
+
+    With ``whole_call`` the arguments of a function come in one piece.
+    """
     call = called(request)
-    chunk = _begun(request, fields, uniform) | {"object": "chat.completion.chunk"}
-    counted = member(request.get("stream_options"), "include_usage") is True
-    if counted:
-        chunk["usage"] = None
-    deltas = _text_deltas(text) if call is None else _call_deltas(call, uniform)
-    events = [_chunk(chunk, delta, None) for delta in deltas]
-    events.append(_chunk(chunk, {}, _finish_reason(call)))
-    if counted:
-        usage = _usage(words(request.get("messages")), _completion_tokens(text, call))
-        events.append(event(chunk | {"choices": [], "usage": usage}))
-    return [*events, DONE]
+    deltas = _text_deltas(text)
+    if call is not None:
+        deltas = _whole_call(call, uniform) if whole_call else _call_deltas(call, uniform)
+    made = [_chunk(base, delta, None) for delta in deltas]
+    return [*made, _chunk(base, {}, _finish_reason(call))]
+
+
+def encoded(documents: Iterable[Document]) -> list[bytes]:
+    """Return chunks as events, and the end."""
+    return [*map(event, documents), DONE]
 
 
 def _text_deltas(text: str) -> list[Document]:
@@ -118,18 +147,29 @@ def _call_deltas(call: ToolCall, uniform: Uniform) -> list[Document]:
     ]
 
 
-def _chunk(chunk: Document, delta: Document, reason: str | None, index: int = 0) -> bytes:
+def _whole_call(call: ToolCall, uniform: Uniform) -> list[Document]:
+    calls = [{"index": 0, **_tool_call(call, uniform)}]
+    return [{"role": "assistant", "content": ""}, {"content": "", "tool_calls": calls}]
+
+
+def _chunk(base: Document, delta: Document, reason: str | None, index: int = 0) -> Document:
     choice = {"index": index, "delta": delta, "finish_reason": reason}
-    return event(chunk | {"choices": [choice]})
+    return base | {"choices": [choice]}
 
 
-def _begun(request: ApiRequest, fields: Fields, uniform: Uniform) -> Document:
+def begun(request: ApiRequest, fields: Fields, completion_id: str) -> Document:
+    """Return the members that come first in a completion."""
     return {
-        "id": identifier("chatcmpl-", uniform(), 29, BASE62),
+        "id": completion_id,
         "object": "chat.completion",
         "created": int(fields.now_seconds),
         "model": request.model,
     }
+
+
+def begun_chunk(request: ApiRequest, fields: Fields, completion_id: str) -> Document:
+    """Return the members that come first in each chunk of a stream."""
+    return begun(request, fields, completion_id) | {"object": "chat.completion.chunk"}
 
 
 def _tool_call(call: ToolCall, uniform: Uniform) -> Document:
@@ -147,6 +187,11 @@ def _completion_tokens(text: str, call: ToolCall | None) -> int:
     return len(pieces(text)) if call is None else len(call.fragments)
 
 
+def usage_of(request: ApiRequest, text: str = TEXT) -> Document:
+    """Return the usage of a completion that says a text or calls a function."""
+    return _usage(words(request.get("messages")), _completion_tokens(text, called(request)))
+
+
 def _usage(input_tokens: int, output_tokens: int) -> Document:
     return {
         "prompt_tokens": input_tokens,
@@ -160,15 +205,43 @@ def _usage(input_tokens: int, output_tokens: int) -> Document:
 
 ErrorOf = Callable[[Failure, Fields], Any]
 """Makes the value of ``error`` in an API's own words."""
+ErrorForm = Callable[[Failure, Fields, Document], bytes]
+"""Writes an error within a stream. The document is what the stream's chunks share."""
+_OF_ONE_CHUNK = frozenset({"choices", "x_groq"})
+"""What is not the same in all chunks of a stream."""
+
+
+def as_data(error_of: ErrorOf) -> ErrorForm:
+    """Return the usual form of an error: data without an event's name."""
+    return lambda failure, fields, _shared: event({"error": error_of(failure, fields)})
+
+
+def as_named_event(error_of: ErrorOf) -> ErrorForm:
+    """Return the form of an error that is an event called ``error``."""
+    return lambda failure, fields, _shared: event({"error": error_of(failure, fields)}, "error")
+
+
+def as_last_chunk(reason: str, error_of: ErrorOf | None = None) -> ErrorForm:
+    """Return the form of an error that is a chunk with a ``finish_reason``, and then the end.
+
+    Without ``error_of`` nothing but the reason tells of the error.
+    """
+
+    def write(failure: Failure, fields: Fields, shared: Document) -> bytes:
+        error = {} if error_of is None else {"error": error_of(failure, fields)}
+        return event(_chunk(shared | error, {"content": ""}, reason)) + DONE
+
+    return write
 
 
 @define
 class ChatProgress:
     """What has passed of a stream."""
 
-    error_of: ErrorOf = failure_error
+    forms: Mapping[str, ErrorForm]
+    """The forms of an error by name, the usual one first."""
     usage: Usage | None = None
-    _chunk: Document | None = None
+    _shared: Document | None = None
     """The first chunk without its choices: all chunks of a stream share what is in it."""
     _open: set[int] = field(factory=set)
     """The choices that have not ended yet."""
@@ -182,10 +255,11 @@ class ChatProgress:
             self._ended = self._ended or event.data == b"[DONE]"
             return
         self._ended = self._ended or "error" in document
-        self.usage = read_usage(document.get("usage"), *TOKEN_NAMES) or self.usage
+        reported = document.get("usage") or member(document, "x_groq", "usage")
+        self.usage = read_usage(reported, *TOKEN_NAMES) or self.usage
         choices = entries(document.get("choices"))
-        if choices and self._chunk is None:
-            self._chunk = {key: value for key, value in document.items() if key != "choices"}
+        if choices and self._shared is None:
+            self._shared = {k: value for k, value in document.items() if k not in _OF_ONE_CHUNK}
         for choice in choices:
             self._observe_choice(choice)
 
@@ -199,9 +273,14 @@ class ChatProgress:
             self._open.add(index)
 
     def error(self, failure: Failure, fields: Fields, uniform: Uniform, form: str = "") -> bytes:
-        """Return an error as it comes in a stream: data without an event's name."""
-        del uniform, form
-        return event({"error": self.error_of(failure, fields)})
+        """Return an error as it comes in a stream."""
+        del uniform
+        write = self.forms.get(form) or next(iter(self.forms.values()))
+        shared = self._shared
+        if shared is None:
+            unknown = ApiRequest("", {"model": fields.model})
+            shared = begun_chunk(unknown, fields, fields.request_id)
+        return write(failure, fields, shared)
 
     def end_early(self, uniform: Uniform) -> list[bytes]:
         """Return the end of a completion that reached its limit of tokens.
@@ -210,23 +289,30 @@ class ChatProgress:
         given too; the prompt's tokens are unknown here and given as 0.
         """
         del uniform
-        if self._chunk is None or self._ended:
+        if self._shared is None or self._ended:
             return []
-        events = [_chunk(self._chunk, {}, "length", index) for index in sorted(self._open)]
-        if "usage" in self._chunk and self.usage is None:
-            events.append(event(self._chunk | {"choices": [], "usage": _usage(0, self._deltas)}))
-        return [*events, DONE]
+        last = [_chunk(self._shared, {}, "length", index) for index in sorted(self._open)]
+        if "usage" in self._shared and self.usage is None:
+            last.append(self._shared | {"choices": [], "usage": _usage(0, self._deltas)})
+        return encoded(last)
 
 
-def stream(error_of: ErrorOf) -> StreamShape:
+Minimal = Callable[[ApiRequest, Fields, Uniform], list[bytes]]
+
+
+def stream(
+    forms: Mapping[str, ErrorForm], minimal: Minimal = minimal_stream, ping: bytes | None = None
+) -> StreamShape:
     """Return the stream of an API that words its errors in its own way."""
     return StreamShape(
         framing=SSE,
         is_terminator=lambda event: event.data == b"[DONE]",
-        progress=lambda: ChatProgress(error_of),
-        minimal=minimal_stream,
+        progress=lambda: ChatProgress(forms),
+        minimal=minimal,
+        error_forms=tuple(forms),
+        ping=ping,
     )
 
 
-STREAM = stream(failure_error)
+STREAM = stream({"data": as_data(failure_error)})
 """A stream of one completion."""

@@ -20,7 +20,7 @@ from faultinject.providers.documents import (
 )
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.sse import SSE
-from faultinject.providers.openai.chat import called
+from faultinject.providers.openai.chat import ErrorOf, called
 from faultinject.providers.openai.errors import failure_error
 from faultinject.providers.shape import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
 
@@ -213,6 +213,8 @@ class _OpenItem:
 class ResponsesProgress:
     """What has passed of a stream."""
 
+    error_of: ErrorOf = failure_error
+    usual_form: str = "both"
     usage: Usage | None = None
     _response: Any = None
     _number: int = 0
@@ -273,9 +275,10 @@ class ResponsesProgress:
         events called ``error``, with a type, a code and a message. ``failed`` is the response
         itself, whose error has a code and a message. docs/providers/openai.md says who reads which.
         """
-        error = failure_error(failure, fields)
-        order = {name: error[name] for name in ("type", "code", "message", "param")}
+        error = self.error_of(failure, fields)
+        order = {name: error.get(name) for name in ("type", "code", "message", "param")}
         number = {"sequence_number": self._number}
+        form = form or self.usual_form
         if form == "failed":
             return self._failed(error, self._number, fields, uniform)
         if form == "flat":
@@ -289,7 +292,7 @@ class ResponsesProgress:
         begun = self._response
         if not isinstance(begun, dict):
             begun = begun_response(fields.model, fields, uniform)
-        code = error["code"] or error["type"]
+        code = error.get("code") or error.get("type")
         response_error = {"code": code, "message": error["message"]}
         response = begun | {"status": "failed", "error": response_error}
         return numbered("response.failed", number, {"response": response})
@@ -317,11 +320,22 @@ class ResponsesProgress:
         ]
 
 
-STREAM = StreamShape(
-    framing=SSE,
-    is_terminator=lambda event: event.name in _ENDS,
-    progress=ResponsesProgress,
-    minimal=minimal_stream,
-    error_forms=("both", "nested", "flat", "failed"),
-)
+FORMS = ("both", "nested", "flat", "failed")
+
+
+def stream(error_of: ErrorOf, forms: tuple[str, ...] = FORMS) -> StreamShape:
+    """Return the stream of an API that words its errors in its own way.
+
+    ``error_of`` makes an object with a message, and a type or a code.
+    """
+    return StreamShape(
+        framing=SSE,
+        is_terminator=lambda event: event.name in _ENDS,
+        progress=lambda: ResponsesProgress(error_of, forms[0]),
+        minimal=minimal_stream,
+        error_forms=forms,
+    )
+
+
+STREAM = stream(failure_error)
 """A stream of one response."""

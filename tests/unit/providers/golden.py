@@ -33,6 +33,7 @@ PATHS = {
         "/model/some-model/invoke-with-response-stream",
     ],
     "ollama": ["/api/chat", "/v1/chat/completions"],
+    "openrouter": ["/api/v1/chat/completions", "/api/v1/responses"],
     "plain": ["/orders"],
 }
 """Where each provider has streams, with the query that chooses among their forms."""

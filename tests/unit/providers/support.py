@@ -31,15 +31,16 @@ def fields_of(provider: Provider, asked: ApiRequest | None = None) -> Fields:
 
 
 def events_of(*pieces: bytes, framing: Framing = SSE) -> list[StreamEvent]:
-    """Return the events of a stream, each of which must be whole."""
+    """Return the events of a stream, each of which must be whole, without its comments."""
     decoder = framing.decoder()
     events = [event for piece in pieces for event in decoder.feed(piece)]
     assert decoder.pending == b""
     end_of_array = events and framing is JSON_ARRAY and not events[-1].is_event
     if end_of_array:
         assert events.pop().raw.strip() == b"]"
-    assert all(event.is_event for event in events)
-    return events
+    said = [event for event in events if not event.raw.startswith(b": ")]
+    assert all(event.is_event for event in said)
+    return said
 
 
 def documents_of(*pieces: bytes, framing: Framing = SSE) -> list[Any]:

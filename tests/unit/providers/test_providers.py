@@ -53,7 +53,9 @@ def minimal(provider: Provider, path: str) -> list[bytes]:
         ("api.openai.com", "/v1/responses", "openai"),
         ("api.openai.com", "/v1/responses/resp_1/cancel", "openai"),
         ("api.openai.com", "/v1/models", "openai"),
-        ("openrouter.ai", "/api/v1/chat/completions", "openai"),
+        ("openrouter.ai", "/api/v1/chat/completions", "openrouter"),
+        ("openrouter.ai", "/api/v1/messages", "openrouter"),
+        ("openrouter.ai", "/api/v1/models", "openrouter"),
         ("x.openai.azure.com", "/openai/deployments/d/chat/completions", "openai"),
         ("api.openai.com", "/v1/threads/t/messages", "openai"),
         ("forms.example.com", "/forms/1/responses", "plain"),
@@ -259,7 +261,7 @@ def test_headers(provider: Provider) -> None:
 def test_limits_that_are_not_exhausted(provider: Provider) -> None:
     """Answers that are no errors have something left of every limit."""
     headers = provider.rate_limit_headers(Failure(200), fields_of(provider))
-    remaining = [value for name, value in headers if b"remaining" in name] or [
+    remaining = [value for name, value in headers if b"remaining" in name.lower()] or [
         re.findall(rb"r=(\d+)", value)[0] for name, value in headers if name == b"RateLimit"
     ]
     assert bool(remaining) == (provider.name not in WITHOUT_LIMITS)
@@ -303,8 +305,9 @@ def test_fields_take_the_same_draws(provider: Provider) -> None:
 def test_a_stream_has_one_end(provider: Provider, path: str) -> None:
     """Each piece is one event, and the last of all is known by its shape."""
     shape, pieces = stream_at(provider, path), minimal(provider, path)
-    assert len(events_of(*pieces, framing=shape.framing)) == len(pieces)
-    ends = [shape.is_terminator(event) for event in events_of(*pieces, framing=shape.framing)]
+    events = events_of(*pieces, framing=shape.framing)
+    assert len(events) == sum(not piece.startswith(b": ") for piece in pieces)
+    ends = [shape.is_terminator(event) for event in events]
     assert not any(ends[:-1])
     assert ends[-1] == (provider.name != "plain")
     assert len(pieces) > 8
@@ -322,7 +325,8 @@ def test_nothing_ends_what_has_not_begun_or_has_ended(provider: Provider, path: 
 def test_an_early_end_is_an_end(provider: Provider, path: str) -> None:
     """Wherever a stream is ended early, its last event is the shape's end."""
     shape, pieces = stream_at(provider, path), minimal(provider, path)
-    for count in range(1, len(pieces)):
+    begun = 2 if pieces[0].startswith(b": ") or b'"choices":[]' in pieces[0] else 1
+    for count in range(begun, len(pieces)):
         end = passed(shape.progress(), *pieces[:count], framing=shape.framing).end_early(uniform())
         if provider.name == "plain":
             assert end == []
@@ -344,8 +348,9 @@ def test_errors_in_streams_are_whole_events(provider: Provider, path: str) -> No
             events = events_of(
                 progress.error(failure, fields, uniform(), form), framing=shape.framing
             )
-            assert len(events) == (2 if form == "both" else 1)
-            assert all(re.search(rb"error|exception", event.raw) for event in events)
+            said = [event for event in events if event.data != b"[DONE]"]
+            assert len(said) == (2 if form == "both" else 1)
+            assert all(re.search(rb"error|exception|insufficient", event.raw) for event in said)
         usual = passed(shape.progress(), *pieces[:count], framing=shape.framing)
         assert usual.error(failure, fields, uniform()) == usual.error(
             failure, fields, uniform(), shape.error_forms[0]

@@ -11,20 +11,44 @@ from pathlib import Path
 
 from faultinject.cli.presets import sections
 from faultinject.config.presets import NAMES, preset_named
+from faultinject.faults.fit import depends_on_api
 from faultinject.providers.known import PROVIDERS
+from faultinject.providers.provider import Provider
 
 FOLDER = Path(__file__).parent / "golden"
 NOTHING = "the preset is not for this API: its requests pass\n"
+IN_ONE_FILE = ("openrouter",)
+"""APIs that are shaped like OpenAI's: what they say themselves is in one file each."""
+_SAME_AS_OTHERS = {
+    *("overload-storm", "rate-limited-long", "stream-overloaded-first"),
+    *("flaky", "bad-day", "retry-torture"),
+}
 
 
 @cache
 def files() -> dict[str, str]:
     """Return the golden files: their names and what must be in them."""
-    return {
-        f"{name}.{provider.name}.txt": "".join(sections(preset_named(name), provider)) or NOTHING
+    made = {
+        f"{name}.{provider.name}.txt": _of(name, provider)
         for name in NAMES
         for provider in PROVIDERS
+        if provider.name not in IN_ONE_FILE
     }
+    for provider in PROVIDERS:
+        if provider.name in IN_ONE_FILE:
+            parts = (f"==== {n}\n{_of(n, provider)}" for n in NAMES if _own(n))
+            made[f"all.{provider.name}.txt"] = "".join(parts)
+    return made
+
+
+def _of(name: str, provider: Provider) -> str:
+    return "".join(sections(preset_named(name), provider)) or NOTHING
+
+
+def _own(name: str) -> bool:
+    """Return True if an API decides what a preset sends, and no other shows the same."""
+    faults = [each.fault for rule in preset_named(name).rules for each in rule.faults]
+    return name not in _SAME_AS_OTHERS and any(depends_on_api(fault) for fault in faults)
 
 
 def main() -> None:

@@ -120,7 +120,7 @@ def test_golden_files_are_there_for_each_preset_and_api() -> None:
     assert {path.name for path in FOLDER.glob("*.txt")} == set(files())
 
 
-@every_preset
+@pytest.mark.parametrize("name", [*NAMES, "all"])
 def test_bytes(name: str) -> None:
     """What goes out is what the golden files have."""
     for file, text in files().items():

@@ -128,7 +128,7 @@ def of_fault(value: Any) -> str:
         ),
         (
             {"provider": "opanai"},
-            'match.provider: "opanai" is not one of anthropic, openai, gemini, vertex, bedrock, ollama, plain; did you mean openai?',
+            'match.provider: "opanai" is not one of anthropic, openai, gemini, vertex, bedrock, ollama, openrouter, plain; did you mean openai?',
         ),
         ({"query": {}}, "match.query: it is empty; give at least one test"),
         (

@@ -1,0 +1,1 @@
+"""The APIs that are shaped like OpenAI's, each with words, headers and failures of its own."""

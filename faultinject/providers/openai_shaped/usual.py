@@ -1,0 +1,163 @@
+"""What the APIs share that are shaped like OpenAI's: their usual words by status, and their shapes.
+
+Each has words, headers and failures of its own; some also speak Responses, and Anthropic's
+Messages.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import evolve, frozen
+
+from faultinject.http.message import standard_phrase
+from faultinject.providers import generic
+from faultinject.providers.anthropic import errors as anthropic_errors
+from faultinject.providers.anthropic import messages
+from faultinject.providers.anthropic import stream as anthropic_stream
+from faultinject.providers.anthropic.api import message_usage
+from faultinject.providers.documents import message_of
+from faultinject.providers.openai import chat, responses
+from faultinject.providers.openai import usage as openai_usage
+from faultinject.providers.provider import (
+    EXAMPLE_FUNCTION,
+    EXAMPLE_MESSAGES,
+    EXAMPLE_SCHEMA,
+    TRANSIENT,
+    Example,
+)
+from faultinject.providers.shape import (
+    FAKE_MODEL,
+    ApiRequest,
+    Failure,
+    Fields,
+    Shape,
+    StreamShape,
+    Uniform,
+)
+
+
+@frozen
+class UsualError:
+    """The usual error of a status."""
+
+    message: str
+    error_type: str | None = None
+    code: str | None = None
+    without_model: str = ""
+    """The message for a request without a model, if it differs."""
+
+
+@frozen
+class Vocabulary:
+    """The usual errors of an API."""
+
+    by_status: Mapping[int, UsualError]
+    client: UsualError
+    """For the other statuses below 500; the message is the status's phrase."""
+    server: UsualError
+    """For the others from 500 on."""
+
+    def of(self, status: int) -> UsualError:
+        """Return the usual error of a status."""
+        rest = self.client if status < 500 else self.server
+        return self.by_status.get(status) or evolve(rest, message=standard_phrase(status))
+
+    def error_type(self, status: int) -> str:
+        """Return the type of the usual error of a status."""
+        return self.of(status).error_type or ""
+
+    def message(self, failure: Failure, fields: Fields) -> str:
+        """Return a failure's own message or the usual one, filled in."""
+        usual = self.of(failure.status)
+        default = (fields.model == FAKE_MODEL and usual.without_model) or usual.message
+        return message_of(failure, fields, default)
+
+    def error(self, failure: Failure, fields: Fields) -> UsualError:
+        """Return an error. A failure with a type of its own does not get the code of another."""
+        usual = self.of(failure.status)
+        own = failure.error_type not in (None, usual.error_type)
+        return UsualError(
+            self.message(failure, fields),
+            failure.error_type or usual.error_type,
+            failure.code or (None if own else usual.code),
+        )
+
+
+def spoken(fields: Fields) -> str:
+    """Return the name of what is spoken at the request's path; empty if it is unknown."""
+    asked = fields.request
+    return asked.shape.name if asked is not None and asked.shape is not None else ""
+
+
+def as_anthropic(vocabulary: Vocabulary, failure: Failure, fields: Fields) -> bytes:
+    """Return an error document of Anthropic's form, with an API's own message."""
+    worded = evolve(failure, message=vocabulary.message(failure, fields), error_type=None)
+    return anthropic_errors.failure_body(worded, fields)
+
+
+# Shapes
+
+
+def chat_shape(
+    stream: StreamShape = chat.STREAM,
+    minimal_response: Callable[[ApiRequest, Fields, Uniform], bytes] = chat.minimal_response,
+    paths: str = r".*/completions",
+) -> Shape:
+    """Return the shape of Chat Completions."""
+    return Shape("chat", re.compile(paths), minimal_response, (stream,), openai_usage)
+
+
+def responses_shape(error_of: chat.ErrorOf, forms: tuple[str, ...] = responses.FORMS) -> Shape:
+    """Return the shape of Responses."""
+    return Shape(
+        "responses",
+        re.compile(r".*/responses"),
+        responses.minimal_response,
+        (responses.stream(error_of, forms),),
+        openai_usage,
+    )
+
+
+MESSAGES = Shape(
+    "messages",
+    re.compile(r".*/v1/messages"),
+    messages.minimal_response,
+    (anthropic_stream.STREAM,),
+    message_usage,
+)
+"""Anthropic's Messages; an error in a stream has Anthropic's words."""
+OTHER = evolve(generic.SHAPE, minimal_response=chat.minimal_response, usage=openai_usage)
+
+MODEL_CALLS = re.compile(
+    r".*/(?:(?:chat/|fim/|agents/)?completions|responses(?:/compact)?|v1/messages)"
+)
+RETRIED = TRANSIENT | {409}
+"""Statuses below 500 that the SDKs made by Stainless try again."""
+
+CHAT_EXAMPLE: Mapping[str, Any] = {
+    "messages": EXAMPLE_MESSAGES,
+    "tools": [{"type": "function", "function": EXAMPLE_FUNCTION}],
+}
+RESPONSES_EXAMPLE: Mapping[str, Any] = {
+    "input": EXAMPLE_MESSAGES,
+    "tools": [{"type": "function", **EXAMPLE_FUNCTION}],
+}
+MESSAGES_EXAMPLE: Mapping[str, Any] = {
+    "messages": EXAMPLE_MESSAGES,
+    "tools": [{"name": "weather", "input_schema": EXAMPLE_SCHEMA}],
+}
+
+
+def examples(
+    chat_path: str, responses_path: str | None = None, messages_path: str | None = None
+) -> tuple[Example, ...]:
+    """Return a request to each of an API's paths."""
+    given = (
+        (chat_path, CHAT_EXAMPLE),
+        (responses_path, RESPONSES_EXAMPLE),
+        (messages_path, MESSAGES_EXAMPLE),
+    )
+    return tuple(Example(path, document) for path, document in given if path is not None)
