@@ -38,7 +38,7 @@ def _dressed(base: dict[str, Any]) -> dict[str, Any]:
 
 def _minimal_response(request: ApiRequest, fields: Fields, uniform: Uniform) -> bytes:
     base = _dressed(chat.begun(request, fields, fields.request_id))
-    made = chat.completion(base, request, uniform)
+    made = chat.completion(base | {"system_fingerprint": None}, request, uniform)
     return compact(made | {"usage": made["usage"] | {"cost": 0}})
 
 
