@@ -11,7 +11,6 @@ from pathlib import Path
 
 from faultinject.cli.presets import sections
 from faultinject.config.presets import NAMES, preset_named
-from faultinject.faults.fit import depends_on_api
 from faultinject.providers.known import PROVIDERS
 from faultinject.providers.provider import Provider
 
@@ -47,8 +46,8 @@ def _of(name: str, provider: Provider) -> str:
 
 def _own(name: str) -> bool:
     """Return True if an API decides what a preset sends, and no other shows the same."""
-    faults = [each.fault for rule in preset_named(name).rules for each in rule.faults]
-    return name not in _SAME_AS_OTHERS and any(depends_on_api(fault) for fault in faults)
+    rules = preset_named(name).rules
+    return name not in _SAME_AS_OTHERS and any(rule.depends_on_api for rule in rules)
 
 
 def main() -> None:
