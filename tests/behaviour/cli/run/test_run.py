@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -49,19 +50,28 @@ def ended(data_dir):
     return run_to_its_end
 
 
-def started(data_dir, *arguments):
-    """Start a run; the command says "ready" on standard output once it runs."""
-    process = subprocess.Popen(
-        command_line(data_dir, *arguments),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=clean_environment(),
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
+@pytest.fixture
+def started(data_dir):
+    """Return a function that starts a run whose command says "ready" on standard output."""
+    with ExitStack() as processes:
+
+        def start(*arguments):
+            process = processes.enter_context(
+                subprocess.Popen(
+                    command_line(data_dir, *arguments),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    env=clean_environment(),
+                )
+            )
+            processes.callback(process.kill)
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            return process
+
+        yield start
 
 
 def test_a_program_meets_the_failures(ended):
@@ -141,22 +151,23 @@ WAIT = "import sys, time; print('ready', flush=True); time.sleep(60)"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_to_end_is_handed_on(data_dir, number):
+def test_a_signal_to_end_is_handed_on(started, number):
     """The command may take its time and choose its exit code."""
     program = f"""
 import signal, sys
-signal.signal({int(number)}, lambda *_: sys.exit(9))
+signal.pthread_sigmask(signal.SIG_BLOCK, [{int(number)}])
 print("ready", flush=True)
-signal.pause()
+signal.sigwait([{int(number)}])
+sys.exit(9)
 """
-    process = started(data_dir, "--", sys.executable, "-c", program)
+    process = started("--", sys.executable, "-c", program)
     process.send_signal(number)
     _, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 9, err
     assert "Summary" in err
 
 
-def test_ctrl_c_is_the_commands(data_dir):
+def test_ctrl_c_is_the_commands(started):
     """It has it from the terminal; we neither end by it nor send it once more."""
     program = """
 import sys
@@ -164,7 +175,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 sys.exit(5)
 """
-    process = started(data_dir, "--", sys.executable, "-c", program)
+    process = started("--", sys.executable, "-c", program)
     process.send_signal(signal.SIGINT)
     time.sleep(0.2)  # a KeyboardInterrupt in either would be seen by then
     _, err = process.communicate("go on\n", timeout=SECONDS)
@@ -172,10 +183,10 @@ sys.exit(5)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent death signal")
-def test_the_command_is_killed_with_us(data_dir):
+def test_the_command_is_killed_with_us(started):
     """Nobody could end it otherwise."""
     program = "import os, time; print('ready', flush=True); print(os.getpid(), flush=True)\n"
-    process = started(data_dir, "--", sys.executable, "-c", program + "time.sleep(60)")
+    process = started("--", sys.executable, "-c", program + "time.sleep(60)")
     assert process.stdout is not None
     pid = int(process.stdout.readline())
     assert Path(f"/proc/{pid}").exists()
