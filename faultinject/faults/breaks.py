@@ -49,6 +49,11 @@ class How:
         """How long it takes at most; 0 if it takes no time, infinity if there is no limit."""
         return 0.0
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether another connection may go well, as far as the client is told."""
+        return True
+
 
 @frozen
 class CloseConnection(How):
@@ -153,6 +158,11 @@ class SendAlert(How):
     def acts(self, now_seconds: float, uniform: Uniform) -> list[Act]:  # noqa: ARG002
         """Send the alert, which is no HTTP."""
         return [Garbage(fatal_alert(self.alert))]
+
+    @property
+    def may_pass(self) -> bool:
+        """Only ``internal_error`` says nothing of what the client offers (RFC 8446 6.2)."""
+        return self.alert == ALERTS["internal_error"]
 
 
 WAYS: tuple[type[How], ...] = (

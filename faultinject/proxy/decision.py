@@ -17,6 +17,7 @@ from faultinject.http.coding import content_codings, decoded
 from faultinject.http.h1.connection import CONTINUE, ClientConnection
 from faultinject.http.message import End, Part, RequestHead, without_headers
 from faultinject.matchers import MISSING
+from faultinject.proxy.broken_connection import BrokenConnection
 from faultinject.proxy.exchange_end import ExchangeEnd, ended
 from faultinject.proxy.observe import Observer
 from faultinject.proxy.runtime import Runtime
@@ -54,7 +55,7 @@ def decide_handshake(session: Session, authority: Authority) -> Plan | None:
     if not runtime.rule_set.has(Stage.HANDSHAKE):
         return None
     head = RequestHead(b"CONNECT", str(authority).encode(), ())
-    facts = Facts(authority.host, authority.port, head, connection=session.id)
+    facts = Facts(authority.host, authority.port, head, connection=session.id, way=session.way)
     plan = runtime.decide(runtime.rule_set, facts, Stage.HANDSHAKE)
     if plan.breaks is None:
         plan.end()
@@ -74,7 +75,7 @@ class Decision:
     plan: Plan = PASS
     received: tuple[Part, ...] = ()
     """What was read of the body already."""
-    observer: Observer | None = None
+    observer: Observer | BrokenConnection | None = None
     """Observes the exchange as an attempt of a call; None if it is none."""
 
     def end_attempt(self, end: ExchangeEnd) -> None:

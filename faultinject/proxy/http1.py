@@ -11,7 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from faultinject.authority import Authority
 from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
@@ -169,6 +169,8 @@ class Http1Session:
             return
         decision = self._decision(routed.request, routed.origin)
         decision.facts.path_mended_from = routed.mended_from
+        if (way := self.session.way) is not None and way.is_fresh:
+            self.session.way = evolve(way, is_fresh=False)
         await self._carry_out(decision, routed.origin, self._decide_and_perform)
 
     def _decision(self, request: RequestHead, origin: Origin) -> Decision:
@@ -179,6 +181,7 @@ class Http1Session:
             request,
             connection=self.session.id,
             began_seconds=self.session.runtime.now_seconds,
+            way=self.session.way,
         )
         return Decision(self.session, self.client, facts, request)
 

@@ -27,6 +27,7 @@ from faultinject.proxy.not_http import NotHttp, is_undecided, not_http
 from faultinject.proxy.session import Session, SessionStage, report_exchange, reported_path
 from faultinject.proxy.tunnel import Tunnel
 from faultinject.proxy.upstream.dial import Origin
+from faultinject.rules.facts import USER_AGENT, Way
 
 _NO_AUTHORITY = ClientProtocolError(
     "there is no certificate authority to look into TLS with: use this proxy as base URL, or start"
@@ -69,6 +70,7 @@ class HttpProxy:
                 await http1.refuse(connect, ClientProtocolError(str(error)))
                 break
             origin = Origin(authority, authority)
+            session.way = _way(session, connect, authority)
             if not await http1.answer_connect(connect, origin):
                 if _cannot_intercept(session, authority):
                     await http1.refuse(connect, _NO_AUTHORITY, origin)
@@ -116,6 +118,14 @@ class HttpProxy:
         except ClientGoneError:
             return
         await close(self.stream, CloseMode.LINGER)
+
+
+def _way(session: Session, connect: RequestHead, authority: Authority) -> Way:
+    """Return the tunnel that a client asks for. The client's port differs with each connection."""
+    address, _, _ = session.client.rpartition(":")
+    agent = tuple([value for name, value in connect.headers if name.lower() == USER_AGENT])
+    runtime = session.runtime
+    return Way(runtime.digests.way(address, agent, str(authority)), runtime.now_seconds)
 
 
 def _cannot_intercept(session: Session, authority: Authority) -> bool:

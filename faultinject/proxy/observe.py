@@ -16,6 +16,7 @@ from faultinject.observed import Observed
 from faultinject.providers.retries import asked_wait, should_retry
 from faultinject.providers.shape import Usage
 from faultinject.providers.streamed import streamed_text
+from faultinject.proxy.broken_connection import BrokenConnection
 from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.exchange_end import ExchangeEnd, ended, is_good
 from faultinject.proxy.failure import failure_of, is_error_event, taken
@@ -31,11 +32,15 @@ LONGEST_STREAM = 256 * 1024
 """Of a longer stream the text and the tokens are not read: it would hold up other requests."""
 
 
-def observer_of(session: Session, client: ClientConnection, facts: Facts) -> Observer | None:
+def observer_of(
+    session: Session, client: ClientConnection, facts: Facts
+) -> Observer | BrokenConnection | None:
     """Begin to observe an exchange; None if it is no call of a target's API."""
     runtime = session.runtime
-    if facts.kind not in ("model", "api") or runtime.target_of(facts.host, facts.port) is None:
+    if runtime.target_of(facts.host, facts.port) is None:
         return None
+    if facts.kind not in ("model", "api"):
+        return None if facts.way is None or facts.kind is not None else BrokenConnection(session)
     observer = Observer(session, facts)
     client.on_received, client.on_sent = observer.copy.received, observer.copy.sent
     return observer
@@ -99,7 +104,12 @@ class Observer:
         """Return which attempt it is, for which no rule asked. It may be late: times are given."""
         head, content = self.head, self._request_content().content
         identity = Identity(
-            content, head.invocation, head.client, head.retry_count, self.facts.connection
+            content,
+            head.invocation,
+            head.client,
+            head.retry_count,
+            self.facts.connection,
+            self.facts.way,
         )
         return attempts.begin(identity, self.copy.began_seconds)
 

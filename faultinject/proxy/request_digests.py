@@ -206,6 +206,10 @@ class RequestDigests:
                     prefix=before,
                 )
 
+    def way(self, client: str, agent: tuple[bytes, ...], host: str) -> str:
+        """Return a digest of a client (its address and its User-Agents) and a host with port."""
+        return digest(self.key, client.encode(), host.encode(), *agent)
+
     def text(self, text: str) -> str | None:
         """Return a digest of a text; None of an empty one."""
         return digest(self.key, _bytes(text)) if text else None

@@ -36,6 +36,7 @@ from faultinject.net.timeouts import Timeout, TimeoutExpiredError
 from faultinject.observed import Observed
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.upstream.lease import Lease
+from faultinject.rules.facts import Way
 from faultinject.tls.client_hello import ClientHello
 
 
@@ -66,6 +67,8 @@ class Session:
     idle_seconds: float = Factory(lambda self: self.runtime.limits.idle_seconds, takes_self=True)
     """How long the client may take to its next request."""
     lease: Lease = Factory(lambda self: self.runtime.new_lease(), takes_self=True)
+    way: Way | None = None
+    """The tunnel that the client has asked for; None if there is none, or the client is unknown."""
     _ended_because: str = "the client's connection was over"
 
     def emit(self, event: Event) -> None:

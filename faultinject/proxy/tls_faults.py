@@ -7,7 +7,7 @@ import time
 from typing import cast
 
 import trio
-from attrs import define, field
+from attrs import Factory, define, field
 
 from faultinject.authority import Authority
 from faultinject.faults import transform
@@ -15,6 +15,8 @@ from faultinject.faults.breaks import Break, break_words
 from faultinject.faults.delay import delay_words
 from faultinject.net.streams import CloseMode, close
 from faultinject.net.tasks import run_with_watcher
+from faultinject.observed import Taken
+from faultinject.proxy.broken_connection import BrokenConnection
 from faultinject.proxy.session import Session, report_exchange, report_wait
 from faultinject.rules import Plan
 
@@ -32,10 +34,16 @@ class BrokenHandshake:
     plan: Plan
     _words: list[str] = field(factory=list)
     """What has happened, for the event."""
+    _began_seconds: float = field(
+        default=Factory(lambda self: self.session.runtime.now_seconds, takes_self=True), init=False
+    )
+    _has_left: bool = field(default=False, init=False)
+    """Whether the client left before it was over."""
+    _is_done: bool = field(default=False, init=False)
+    """Whether nothing cut it short."""
 
     async def run(self) -> None:
         """Break the handshake, and report it."""
-        started = time.perf_counter()
         self.session.exchanges += 1
         ending = CloseMode.TRUNCATE
         try:
@@ -45,11 +53,12 @@ class BrokenHandshake:
                 await self._while_client_stays(wait.seconds)
             self._words.append(break_words(self._breaks))
             ending = await self._break(self._breaks)
+            self._is_done = True
         except trio.BrokenResourceError:
-            pass  # it has left
+            self._has_left = True
         finally:
             self.plan.end()
-            self._report(started)
+            self._report()
         await close(self.stream, ending)
 
     @property
@@ -85,6 +94,7 @@ class BrokenHandshake:
                     pass
             except trio.BrokenResourceError:
                 pass
+            self._has_left = True
             ended.cancel()
 
         async def wait() -> None:
@@ -104,15 +114,27 @@ class BrokenHandshake:
             rule=self.plan.rule_id,
         )
 
-    def _report(self, started: float) -> None:
+    @property
+    def _taken(self) -> Taken:
+        """How the client took it."""
+        if self._has_left:
+            return "left"
+        runtime, timeout = self.session.runtime, self.session.timeout
+        is_broken = self._is_done or (timeout.expired and not runtime.draining)
+        return "broken" if is_broken else "stopped"
+
+    def _report(self) -> None:
+        way, now_seconds = self.session.way, self.session.runtime.now_seconds
+        began_seconds = self._began_seconds if way is None else way.began_seconds
         report_exchange(
             self.session,
             self.authority,
-            started,
+            time.perf_counter() - (now_seconds - began_seconds),
             method="CONNECT",
             scheme="https",
             path="",
             outcome="injected",
             rule=self.plan.rule_id,
             fault=", ".join(self._words),
+            observed=BrokenConnection(self.session).broken_handshake(self._breaks, self._taken),
         )

@@ -87,6 +87,11 @@ class SeenAttempt:
         return self.head if self.failure == "answer" and self.head is not None else self.ended
 
     @property
+    def of_connection(self) -> bool:
+        """Whether a connection was broken, so that what it was for is not known."""
+        return self.failure in ("connect", "handshake")
+
+    @property
     def worth_repeating(self) -> bool:
         """Whether it failed in a way that another attempt may help against."""
         return self.failure_kind in ("transient", "throttled")

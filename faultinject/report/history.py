@@ -31,6 +31,8 @@ class History:
     """When the command or the run was over; None if neither is."""
     logins: list[tuple[float, float]] = field(factory=list)
     """When requests for a token began and ended, or what may have been some."""
+    housekept: frozenset[str] = frozenset()
+    """The hosts that got housekeeping too."""
 
     @cached_property
     def attempts(self) -> list[SeenAttempt]:
@@ -120,8 +122,12 @@ class History:
 
     @cached_property
     def repeated(self) -> list[Call]:
-        """Those of them that had several attempts."""
-        return [call for call in self.certain if call.count > 1]
+        """Those of them that had several attempts, each of which is known to be of the call.
+
+        A connection that was broken may have been for another call of the same client.
+        """
+        several = (call for call in self.certain if call.count > 1)
+        return [call for call in several if not any(each.of_connection for each in call.attempts)]
 
     @cached_property
     def crowded(self) -> frozenset[str]:

@@ -242,6 +242,7 @@ class Judge:
             facts.command_ended,
             facts.over,
             list(facts.logins),
+            frozenset(facts.housekept),
         )
 
     def _plain_since(self, since: float) -> Iterator[Call]:

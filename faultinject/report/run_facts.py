@@ -23,6 +23,7 @@ from faultinject.events import (
 )
 
 KEPT_LOGINS = 1000
+KEPT_HOSTS = 1000
 _TOKEN_PATH = ("token", "oauth", "login", "auth", "refresh", "sts", "session")
 
 
@@ -41,6 +42,8 @@ class RunFacts:
     """Requests to targets, housekeeping and preflights apart."""
     housekeeping: int = 0
     """Housekeeping and preflights."""
+    housekept: set[str] = field(factory=set)
+    """The hosts that it was for."""
     unseen: int = 0
     """Requests of which no more is known than that they were: they belong to no call."""
     happened: dict[str, int] = field(factory=dict)
@@ -100,6 +103,8 @@ class RunFacts:
             self.happened[event.rule] = self.happened.get(event.rule, 0) + 1
         if event.kind in ("housekeeping", "preflight"):
             self.housekeeping += 1
+            if len(self.housekept) < KEPT_HOSTS:
+                self.housekept.add(event.host)
         elif self.started is None or event.target in self.started.targets:
             self.requests += 1
             self.unseen += event.observed is None or event.observed.call is None

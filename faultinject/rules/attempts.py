@@ -21,18 +21,27 @@ Headers in which the client itself numbers its attempts go before that:
   overlapped or it comes on another connection. Else it may continue one: Claude Code sends 0 with
   every attempt.
 
-If several equal calls could continue, it is the one whose attempt ended first. Times are seconds on
-one clock of the caller's choice. Everything is bounded.
+If several equal calls could continue, it is the one whose attempt ended first.
+
+A connection that a rule broke before any request came by it is an attempt too. All that is known of
+it is the client and the host (`Way`): it equals each other such connection between them. The first
+request on a connection that was begun after it had ended continues its call; so does one that says
+by its count that it is no first. Connections that overlap, and within `SOONEST_SECONDS` those of
+clients that open several at once, are of several calls.
+
+Times are seconds on one clock of the caller's choice. Everything is bounded.
 """
 
 from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TypeVar
 
 from attrs import define
 
+from faultinject.rules.facts import Way
 from faultinject.rules.identity import Identity
 
 Kept = TypeVar("Kept")
@@ -101,6 +110,14 @@ class _Call:
     def may_continue(self, began_seconds: float) -> bool:
         """Return True if an attempt that begins at this time can be the next."""
         return self.ended_seconds <= began_seconds <= self.open_until
+
+    def is_just_over(self, began_seconds: float) -> bool:
+        """Return True if a client that sends a count would not have tried again so soon."""
+        return 0 <= began_seconds - self.ended_seconds < SOONEST_SECONDS
+
+    def gap_before(self, began_seconds: float) -> float | None:
+        """Return how long a client waited, that could know how the last attempt went."""
+        return None if self.known_seconds is None else began_seconds - self.known_seconds
 
 
 @define
@@ -171,17 +188,17 @@ class Attempts:
             counting = get_or_create(self._counting, identity.client, _Counting, self._bound)
             counting.counts = counting.counts or count > 0
         if identity.invocation:
-            call, crowd = self._invocation(identity.invocation), _Crowd()
+            call, crowd = self._invocation(identity, began_seconds), _Crowd()
         elif identity.content is None:
             return None
         else:
             crowd = self._joined(identity.content, began_seconds)
             call = self._continued(identity, identity.content, crowd, began_seconds)
-            call = call or self._new(identity.content)
+            call = call or self._new()
+            call.content = identity.content
         call.attempts = count + 1 if count else call.attempts + 1
         call.connection = identity.connection
-        gap = None if call.known_seconds is None else began_seconds - call.known_seconds
-        return Attempt(call.attempts, call, crowd, self, gap)
+        return Attempt(call.attempts, call, crowd, self, call.gap_before(began_seconds))
 
     def _joined(self, content: str, began_seconds: float) -> _Crowd:
         """Count one more request with this content, and return all of them."""
@@ -211,18 +228,15 @@ class Attempts:
         says_first = identity.retry_count == 0
         if says_first and self._counting[identity.client].counts:
             return None
-        failed = self._failed.get(content)
-        while failed:
-            call = next(iter(failed))
-            if call.ended_seconds > began_seconds:
-                break  # and so have the others
+
+        def is_first(call: _Call) -> bool:
             is_elsewhere = crowd.has_overlapped or call.connection != identity.connection
-            pause = began_seconds - call.ended_seconds
-            if says_first and is_elsewhere and pause < SOONEST_SECONDS:
-                return None
-            self._forget(call)
-            if call.may_continue(began_seconds):
-                return call
+            return says_first and is_elsewhere and call.is_just_over(began_seconds)
+
+        found = self._taken_failed(content, began_seconds, is_first)
+        found = found or self._stood_in_for(identity, began_seconds)
+        if found is not None:
+            return found
         settled = self._settled.get(content)
         if settled is None or not settled.may_continue(began_seconds):
             return None
@@ -232,14 +246,64 @@ class Attempts:
             return settled
         return None
 
-    def _new(self, content: str) -> _Call:
-        self._count += 1
-        return _Call(str(self._count), content)
+    def _taken_failed(
+        self, content: str, began_seconds: float, is_first: Callable[[_Call], bool]
+    ) -> _Call | None:
+        """Return the failed call that was over first and may go on; it is out of the others then.
 
-    def _invocation(self, name: str) -> _Call:
-        invoked = get_or_create(self._invoked, name, _Invoked, self._bound)
+        ``is_first`` says that what begins is no further attempt of a call.
+        """
+        failed = self._failed.get(content)
+        while failed:
+            call = next(iter(failed))
+            if call.ended_seconds > began_seconds or is_first(call):
+                break  # and so it is with the others
+            self._forget(call)
+            if call.may_continue(began_seconds):
+                return call
+        return None
+
+    def begin_broken(self, way: Way) -> Attempt:
+        """Return which attempt a connection is that a rule broke before a request came by it."""
+        began_seconds = way.began_seconds
+        crowd = self._joined(way.digest, began_seconds)
+        call = self._taken_broken(way, began_seconds, may_be_first=crowd.has_overlapped)
+        call = call or self._new()
+        call.content = way.digest
+        call.attempts += 1
+        return Attempt(call.attempts, call, crowd, self, call.gap_before(began_seconds))
+
+    def _stood_in_for(self, identity: Identity, began_seconds: float) -> _Call | None:
+        """Return the call of a broken connection in whose place a request came; None if none."""
+        way, count = identity.way, identity.retry_count
+        if way is None or way.digest not in self._failed:
+            return None
+        if count:
+            return self._taken_broken(way, began_seconds, may_be_first=False)
+        if not way.is_fresh:
+            return None
+        may_be_first = count == 0 or self._has_overlapped(way.digest)
+        return self._taken_broken(way, way.began_seconds, may_be_first=may_be_first)
+
+    def _has_overlapped(self, content: str) -> bool:
+        crowd = self._crowds.get(content)
+        return crowd is not None and crowd.has_overlapped
+
+    def _taken_broken(self, way: Way, began_seconds: float, *, may_be_first: bool) -> _Call | None:
+        def is_first(call: _Call) -> bool:
+            return may_be_first and call.is_just_over(began_seconds)
+
+        return self._taken_failed(way.digest, began_seconds, is_first)
+
+    def _new(self) -> _Call:
+        self._count += 1
+        return _Call(str(self._count))
+
+    def _invocation(self, identity: Identity, began_seconds: float) -> _Call:
+        invoked = get_or_create(self._invoked, identity.invocation, _Invoked, self._bound)
         if invoked.call is None:
-            invoked.call = self._new("")
+            invoked.call = self._stood_in_for(identity, began_seconds) or self._new()
+            invoked.call.content = ""
         return invoked.call
 
     def _end(self, call: _Call, crowd: _Crowd, ended: Ended) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from faultinject.events import Kind
 from faultinject.http.cors import is_preflight
@@ -33,6 +33,18 @@ T = TypeVar("T", str, bytes)
 
 _UNREAD: Any = object()
 _JSON = json.JSONDecoder()
+
+
+@frozen
+class Way:
+    """A client connection through a tunnel, by which its client comes to a host."""
+
+    digest: str
+    """Digest of the client and the host: the same for each connection between them."""
+    began_seconds: float
+    """When the tunnel was asked for, on the clock of the run."""
+    is_fresh: bool = True
+    """Whether no request has come by it."""
 
 
 @define(eq=False)
@@ -57,6 +69,8 @@ class Facts:
     """The id of its call; empty if `attempt` is None."""
     path_mended_from: str | None = None
     """The path as the client sent it, if it was corrected to the API's."""
+    way: Way | None = None
+    """The tunnel that it came by; None if it came by none."""
 
     _headers: dict[bytes, tuple[bytes, ...]] | None = field(default=None, init=False, repr=False)
     _json: Any = field(default=_UNREAD, init=False, repr=False)
@@ -78,6 +92,7 @@ class Facts:
             attempt,
             call,
             self.path_mended_from,
+            self.way,
         )
         facts._headers, facts._json, facts._kind = self._headers, self._json, self._kind
         return facts

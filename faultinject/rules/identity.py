@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import define
 
-from faultinject.rules.facts import USER_AGENT, Facts
+from faultinject.rules.facts import USER_AGENT, Facts, Way
 
 IGNORED_KEYS = frozenset(
     {
@@ -50,6 +50,8 @@ class Identity:
     """The client's own count of retries, from 0; None if it sends none."""
     connection: int = 0
     """The number of the client connection."""
+    way: Way | None = None
+    """The tunnel that the request came by; None if it came by none."""
 
 
 def identity_of(facts: Facts, key: bytes, content: str | None = None) -> Identity:
@@ -64,6 +66,7 @@ def identity_of(facts: Facts, key: bytes, content: str | None = None) -> Identit
         digest(key, *facts.headers.get(USER_AGENT, ())),
         facts.retry_count,
         facts.connection,
+        facts.way,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import ssl
 from contextlib import suppress
 from typing import Any
 
@@ -14,10 +15,21 @@ from faultinject.events import CommandEnded
 from faultinject.observed import Observed
 from faultinject.proxy.traffic_copy import BODY_BYTES
 from faultinject.report.judge import Judge
-from tests.support.bench import Bench, Script, answers, get, ok, open_bench, post
+from tests.support.bench import (
+    TARGET,
+    Bench,
+    Script,
+    answers,
+    get,
+    ok,
+    open_bench,
+    post,
+    trusting_context,
+)
 from tests.support.llm_api import message_events
 from tests.support.peer import Cut, Peer
 from tests.support.sample_events import sample
+from tests.support.tls_peers import client_hello
 
 DOCUMENT = {
     "model": "claude-x",
@@ -436,3 +448,114 @@ async def test_a_final_answer_amid_attempts(autojump_clock: trio.testing.MockClo
         for event in (*bench.events, sample(CommandEnded, time=bench.events[-1].time, code=1)):
             judge.listen(event)
     assert judge.report().findings == []
+
+
+# Connections that a rule breaks
+
+
+async def broken(bench: Bench, wait: float = 0.0, agent: bytes = b"a/1") -> None:
+    """Ask for a tunnel, and begin TLS within it, as far as it goes; leave after a time."""
+    client = bench.connect()
+    head = b"CONNECT %b:443 HTTP/1.1\r\nHost: %b\r\nUser-Agent: %b\r\n\r\n"
+    connect = head % (TARGET.encode(), TARGET.encode(), agent)
+    with trio.move_on_after(wait or 1000), suppress(Cut, ssl.SSLError, trio.BrokenResourceError):
+        if (await client.ask(connect)).status == 200:
+            await client.start_tls(trusting_context(), TARGET)
+            await client.ask(ask())
+    await client.cut()
+    await trio.sleep(1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "failure", "kind"),
+    [
+        ({"respond": {"status": 502, "at": "connect"}}, "connect", "transient"),
+        ({"respond": {"status": 407, "at": "connect"}}, "connect", "final"),
+        ({"break": {"how": "reset", "at": "connect"}}, "connect", "transient"),
+        ({"break": {"how": "reset", "at": "handshake"}}, "handshake", "transient"),
+        ({"break": {"how": "tls-alert", "at": "handshake"}}, "handshake", "final"),
+        (
+            {"break": {"how": "tls-alert", "at": "handshake", "alert": "internal_error"}},
+            "handshake",
+            "transient",
+        ),
+        ({"break": {"how": "garbage", "at": "handshake"}, "delay": 2}, "handshake", "transient"),
+    ],
+)
+async def test_connections_that_break_and_one_that_does_not(
+    autojump_clock: trio.testing.MockClock, fault: Any, failure: str, kind: str
+) -> None:
+    """They are attempts of one call, by host and client, with the request that goes well."""
+    async with open_bench(upstream=always(ok(b"{}"))) as bench:
+        bench.rules({"when": {"first": 2}, "fault": fault})
+        for _ in range(3):
+            await broken(bench)
+        await broken(bench, agent=b"b/1")
+        first, second, third, other = seen(bench)
+    assert [(each.call, each.attempt) for each in (first, second, third)] == [
+        (1, n) for n in (1, 2, 3)
+    ]
+    assert (other.call, other.attempt) == (2, 1)
+    assert {(each.failure, each.failure_kind, each.taken) for each in (first, second)} == {
+        (failure, kind, "broken" if "break" in fault else "whole")
+    }
+    assert first.request == second.request != third.request
+    assert second.gap_seconds == pytest.approx(1, abs=0.1)
+    assert (third.failure, third.taken) == (None, "whole")
+    assert third.gap_seconds == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("at", ["connect", "handshake"])
+@pytest.mark.parametrize("wait", [3, None])
+async def test_a_client_that_leaves_a_connection_which_hangs(
+    autojump_clock: trio.testing.MockClock, at: str, wait: float | None
+) -> None:
+    """It is told, as is that it did not leave."""
+    async with open_bench(upstream=always(ok(b"{}"))) as bench:
+        bench.rules({"fault": {"break": {"how": "hang", "at": at, "for": 9}}})
+        await broken(bench, wait or 0.0)
+        [told] = seen(bench)
+    assert (told.failure, told.taken) == (at, "left" if wait else "broken")
+
+
+@pytest.mark.parametrize("expired", [False, True])
+async def test_a_handshake_that_hangs_till_the_end(
+    autojump_clock: trio.testing.MockClock, expired: bool
+) -> None:
+    """Of the run, or of the longest time that a connection may take."""
+    async with open_bench(upstream=always(ok(b"{}"))) as bench:
+        bench.rules({"fault": {"break": {"how": "hang", "at": "handshake"}}})
+        client = await bench.tunnel()
+        await client.send(client_hello(trusting_context(), TARGET))
+        await trio.sleep(bench.runtime.limits.idle_seconds + 1 if expired else 1)
+        if not expired:
+            bench.cancel_sessions()
+        await bench.ended()
+        [told] = seen(bench)
+    assert told.taken == ("broken" if expired else "stopped")
+
+
+async def test_a_broken_connection_to_what_is_no_target(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """It is no call."""
+    async with open_bench() as bench:
+        bench.rules({"fault": {"respond": {"status": 502, "at": "connect"}}})
+        client = bench.connect()
+        connect = b"CONNECT other.example:443 HTTP/1.1\r\nHost: other.example\r\n\r\n"
+        assert (await client.ask(connect)).status == 502
+        assert (await bench.exchange()).observed is None
+
+
+async def test_only_the_first_request_of_a_connection_is_in_the_place_of_a_broken_one(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """The next is a call of its own."""
+    async with open_bench() as bench:
+        bench.rules({"when": {"first": 1}, "fault": {"break": {"how": "reset", "at": "handshake"}}})
+        with suppress(ssl.SSLError, trio.BrokenResourceError):
+            await bench.tls()
+        client = await bench.tls()
+        for number in (b"1", b"2"):
+            await client.ask(post("/v1/messages", number))
+        assert [(each.call, each.attempt) for each in seen(bench)] == [(1, 1), (1, 2), (2, 1)]

@@ -9,7 +9,7 @@ from faultinject.report.client_calls import Call
 from faultinject.report.finding import Judged, Known
 from faultinject.report.history import History
 from faultinject.report.thresholds import Thresholds
-from faultinject.report.words import seconds
+from faultinject.report.words import result, seconds
 
 NOT_RETRIED = Known(
     "not-retried",
@@ -52,7 +52,8 @@ def not_retried(history: History, limits: Thresholds) -> Judged:
         judged.calls.append(call.number)
         if fallback_of(history, call, limits) is None:
             judged.find("warning", f"{_kind(only)}, and no second attempt", calls=[call.number])
-    judged.calls += [call.number for call in history.repeated if call.attempts[0].worth_repeating]
+    several = (call for call in history.certain if call.count > 1)
+    judged.calls += [call.number for call in several if call.attempts[0].worth_repeating]
     return judged
 
 
@@ -146,18 +147,30 @@ def _may_be_tried_again(attempt: SeenAttempt, limits: Thresholds) -> bool:
 
 def _something_followed(history: History, attempt: SeenAttempt, limits: Thresholds) -> bool:
     """Return True if a request followed that may have been another attempt, in other words."""
-    of_connection = attempt.failure in ("connect", "handshake")
-    if of_connection:
-        same = history.by_host[attempt.host]
-    elif attempt.seen.prefix is not None:
+    if attempt.of_connection:
+        return _may_be_of_another_call(history, attempt, limits)
+    if attempt.seen.prefix is not None:
         same = history.by_prefix[attempt.seen.prefix]
     else:
         same = history.around(attempt, attempt)
     return any(
-        each.host == attempt.host and (of_connection or each.path == attempt.path)
+        each.host == attempt.host and each.path == attempt.path
         for each in begun_within(same, attempt.known, limits.window_seconds)
         if each is not attempt
     )
+
+
+def _may_be_of_another_call(history: History, attempt: SeenAttempt, limits: Thresholds) -> bool:
+    """Return True if what a broken connection was for may have been asked again, or was nothing.
+
+    It may have been for housekeeping, if the host gets some, or for a spare connection beside one
+    in use. Whatever was asked afterwards, of any host, may be the same.
+    """
+    if attempt.host in history.housekept:
+        return True
+    at_once = _at_once(history.by_host[attempt.host], attempt)
+    following = begun_within(history.attempts, attempt.known, limits.window_seconds)
+    return any(each is not attempt for each in (*at_once, *following))
 
 
 def _had_failed_before(history: History, attempt: SeenAttempt, limits: Thresholds) -> bool:
@@ -221,8 +234,7 @@ def _at_once(attempts: list[SeenAttempt], with_: SeenAttempt) -> list[SeenAttemp
 
 
 def _kind(attempt: SeenAttempt) -> str:
-    shown = "no answer" if attempt.status is None else str(attempt.status)
-    return f"{shown} ({attempt.failure_kind})"
+    return f"{result(attempt)} ({attempt.failure_kind})"
 
 
 def _whom(attempt: SeenAttempt) -> str:

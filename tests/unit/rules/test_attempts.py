@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.rules.attempts import LONGEST_PAUSE_SECONDS, Attempt, Attempts, Ended
-from faultinject.rules.facts import Facts
+from faultinject.rules.facts import Facts, Way
 from faultinject.rules.identity import Identity, identity_of
 from tests.unit.rules.support import request
 
@@ -37,6 +37,13 @@ def begin(attempts: Attempts, began: float, count: int | None = None, **said: An
 def fail(attempt: Attempt, seconds: float, wait: float = 0.0) -> None:
     """Say that an attempt failed."""
     attempt.end(Ended(seconds, failed=True, asked_wait_seconds=wait))
+
+
+def breaks(attempts: Attempts, began: float, ended: float, way: str = "w") -> Attempt:
+    """Break a connection."""
+    attempt = attempts.begin_broken(Way(way, began))
+    fail(attempt, ended)
+    return attempt
 
 
 # -- what is the same ---------------------------------------------------------------------------
@@ -256,6 +263,76 @@ def test_a_count_does_not_continue_what_is_under_way_or_long_over() -> None:
 
 
 # -- bounds -------------------------------------------------------------------------------------
+
+
+# -- connections that break ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("count", "invocation"), [(None, ""), (2, ""), (0, ""), (None, "i")])
+def test_a_request_in_the_place_of_broken_connections(count: int | None, invocation: str) -> None:
+    """By a connection that began when they had ended; the gap is from the last of them."""
+    attempts = Attempts()
+    first, second = breaks(attempts, 1, 2), breaks(attempts, 2, 4)
+    told = begin(attempts, 6, count, way=Way("w", 5), invocation=invocation)
+    assert [first.call, second.call, told.call] == ["1"] * 3
+    assert [first.number, second.number, told.number] == [1, 2, 3]
+    assert (first.gap_seconds, second.gap_seconds, told.gap_seconds) == (None, 0, 2)
+    fail(told, 7)
+    again = begin(attempts, 8, way=Way("w", 7.5), invocation=invocation)
+    assert (again.call, again.number) == ("1", 4)
+
+
+@pytest.mark.parametrize(
+    ("way", "count", "call"),
+    [
+        (Way("w", 2), None, "1"),
+        (Way("w", 1.9), None, "2"),  # it was begun before
+        (Way("w", 1.9, is_fresh=False), 1, "1"),  # but the client says that it is not its first
+        (Way("w", 2, is_fresh=False), None, "2"),
+        (Way("other", 2), None, "2"),
+        (Way("w", 603), None, "2"),
+        (Way("w", 2), 0, "2"),  # so soon no client tries again that counts
+        (Way("w", 2.4), 0, "1"),
+        (None, None, "2"),
+    ],
+)
+def test_which_request_is_in_its_place(way: Way | None, count: int | None, call: str) -> None:
+    """The first on a later connection of the same client's."""
+    attempts = Attempts()
+    breaks(attempts, 1, 2)
+    assert (
+        begin(attempts, 604 if way and way.began_seconds > 600 else 3, count, way=way).call == call
+    )
+
+
+def test_a_client_that_counts_and_says_that_it_is_its_first() -> None:
+    """It is believed."""
+    attempts = Attempts()
+    begin(attempts, 0, 1, client="sdk", content="before")
+    breaks(attempts, 1, 2)
+    assert begin(attempts, 4, 0, client="sdk", way=Way("w", 3)).number == 1
+
+
+@pytest.mark.parametrize("pause", [0.1, 0.5])
+def test_connections_that_overlap_and_break(pause: float) -> None:
+    """Are of several calls, and so are those that come too soon."""
+    attempts = Attempts()
+    assert breaks(attempts, 1, 3).call == "1"
+    assert breaks(attempts, 2, 3).call == "2"
+    assert breaks(attempts, 3 + pause, 4).call == ("3" if pause < 0.3 else "1")
+    told = begin(attempts, 5, way=Way("w", 3.1))
+    assert told.call == ("4" if pause < 0.3 else "3")
+    told = begin(attempts, 5, way=Way("w", 4 + pause))
+    assert told.call == ("1" if pause < 0.3 else "2")
+
+
+def test_a_broken_connection_that_was_forgotten() -> None:
+    """Its crowd is bounded as all else is."""
+    attempts = Attempts(calls=2)
+    breaks(attempts, 1, 2)
+    for number in range(3):
+        begin(attempts, 2, content=f"c{number}")
+    assert begin(attempts, 3, content="d", way=Way("w", 2)).call == "1"
 
 
 def test_calls_are_bounded() -> None:

@@ -30,6 +30,7 @@ from faultinject.report.finding import Finding
 from faultinject.report.judge import Judge, Report
 from faultinject.report.thresholds import Thresholds
 from faultinject.rules.attempts import Attempt, Attempts, Ended
+from faultinject.rules.facts import Way
 from faultinject.rules.identity import Identity
 from tests.support.sample_events import TIME, sample
 
@@ -106,7 +107,7 @@ class Ask:
     host: str = HOST
     method: str = "POST"
     path: str = "/v1/messages"
-    kind: Kind = "model"
+    kind: Kind | None = "model"
     stream: bool = False
     retry_count: int | None = None
     user_agent: str = "sdk"
@@ -139,6 +140,11 @@ class Answer:
     """When the last byte came, since the request."""
     tokens: tuple[int, int] | None = None
 
+    @property
+    def of_connection(self) -> bool:
+        """Whether the connection breaks before the request is sent."""
+        return self.failure in ("connect", "handshake")
+
 
 def ok(text: str | None = None, **more: Any) -> Answer:
     return Answer(text=text, **more)
@@ -160,6 +166,11 @@ def final(status: int = 400, **more: Any) -> Answer:
 
 def dropped(**more: Any) -> Answer:
     return Answer(**{"status": None, "failure": "no-answer", "kind": "transient"} | more)
+
+
+def refused(**more: Any) -> Answer:
+    """No tunnel to the host."""
+    return dropped(**{"failure": "connect", "status": 502} | more)
 
 
 def broken_stream(text: str | None, failure: Failure = "truncated", **more: Any) -> Answer:
@@ -283,7 +294,13 @@ class World:
 
     def _ask(self, client: Client, ask: Ask, now: float) -> None:
         answer, number = self._server(ask, now), next(self._exchanges)
-        attempt = self._attempts.begin(identity(ask), now)
+        way = way_of(ask, now)
+        attempt: Attempt | None
+        if answer.of_connection:
+            ask = evolve(ask, method="CONNECT", path="", kind=None)
+            attempt = self._attempts.begin_broken(way)
+        else:
+            attempt = self._attempts.begin(evolve(identity(ask), way=way), now)
         assert attempt is not None
         leaves = ask.patience < answer.seconds
         lasts = min(ask.patience, answer.seconds)
@@ -318,8 +335,11 @@ class World:
         kind = answer.kind if failure else None
         quiet = answer.silent_after if answer.silent_after is not None else head if has_head else 0
         asked = failure is not None
+        seen = observed_of(ask)
+        if answer.of_connection:
+            seen = Observed(request=way_of(ask, began).digest)
         observed = evolve(
-            observed_of(ask),
+            seen,
             began_seconds=round(began, 3),
             call=int(attempt.call),
             attempt=attempt.number,
@@ -351,8 +371,13 @@ class World:
                 observed=observed,
             )
         )
-        failed = failure is not None and kind != "final"
+        failed = failure is not None and (kind != "final" or answer.of_connection)
         attempt.end(Ended(ended, failed, asked_wait_seconds=(answer.wait or 0.0) if asked else 0.0))
+
+
+def way_of(ask: Ask, now: float) -> Way:
+    """Return the connection of a request: each has one of its own."""
+    return Way(digest(ask.host, ask.user_agent), now)
 
 
 def identity(ask: Ask) -> Identity:

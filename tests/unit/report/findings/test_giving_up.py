@@ -5,10 +5,15 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from faultinject.events import ExchangeEnded
+from faultinject.observed import FailureKind
+from tests.support.sample_events import sample
 from tests.unit.report.findings.clients import in_turn, once, pauses, retrying
 from tests.unit.report.findings.simulator import (
+    HOST,
     Answer,
     Ask,
+    Client,
     World,
     assistant,
     broken_stream,
@@ -18,6 +23,7 @@ from tests.unit.report.findings.simulator import (
     hang,
     ok,
     overloaded,
+    refused,
     script,
     stall,
     throttled,
@@ -122,12 +128,53 @@ def test_how_long_ago_it_was_tried_before(pause: float, expected: str) -> None:
     assert judged(world.run().end_command(), "not-retried") == expected
 
 
-def test_a_connection_that_is_tried_again() -> None:
-    """Any request to the host is."""
-    broken = Ask(turns=(), path="", method="CONNECT", credential=None, model=None, system=None)
-    world = World(script(dropped(failure="handshake"), ok()))
-    world.start(in_turn(once(broken), 0.5, once(Ask()))).run()
+@pytest.mark.parametrize(
+    ("follows", "expected"),
+    [
+        (once(Ask()), "passed"),
+        (once(Ask(host="other.example")), "no verdict"),  # a fallback, perhaps
+        (in_turn(60.1, once(Ask(host="other.example"))), "warning"),
+    ],
+)
+def test_what_follows_a_broken_connection(follows: Client, expected: str) -> None:
+    """Whatever it was for may have been asked then."""
+    world = World(script(refused(), ok()))
+    world.start(in_turn(once(Ask()), 0.5, follows)).run()
+    assert judged(world.end_command(), "not-retried") == expected
+
+
+@pytest.mark.parametrize(("host", "expected"), [(HOST, "no verdict"), ("b.example", "warning")])
+def test_a_broken_connection_to_a_host_of_housekeeping(host: str, expected: str) -> None:
+    """It may have been for that."""
+    world = World(script(refused())).start(once(Ask()), at=100.0)
+    world.events.append(sample(ExchangeEnded, host=host, kind="housekeeping", observed=None))
+    assert judged(world.run().end_command(), "not-retried") == expected
+
+
+def test_a_spare_connection_that_breaks() -> None:
+    """Nothing is missing where another is in use."""
+    world = World(script(ok(seconds=100.0), refused()))
+    world.start(once(Ask())).start(once(Ask(more="else")), at=1.0).run()
     assert judged(world.end_command(), "not-retried") == "no verdict"
+
+
+def test_connections_that_break_at_once() -> None:
+    """Which of them is tried again cannot be told."""
+    world = World(script(refused(), refused(), ok()))
+    world.start(retrying(Ask(), pauses(0.5))).start(once(Ask(more="else")), at=0.01).run()
+    told = world.end_command().report()
+    assert not told.findings
+    assert (told.totals.calls, told.totals.attempts) == (2, 3)
+
+
+@pytest.mark.parametrize("kind", ["transient", "final"])
+def test_a_connection_that_always_breaks(kind: FailureKind) -> None:
+    """Each item of a list may have been asked once, or one of them often: neither is claimed."""
+    asks = [once(Ask(more=str(number))) for number in range(40)]
+    world = World(script(refused(kind=kind))).start(in_turn(*asks)).run()
+    told = world.end_command().report()
+    assert not told.findings
+    assert (told.totals.calls, told.totals.attempts) == (1, 40)
 
 
 def test_a_client_that_left_is_not_asked_to_try_again() -> None:
