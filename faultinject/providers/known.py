@@ -8,11 +8,12 @@ from faultinject.events import Kind
 from faultinject.providers import bedrock, generic, ollama, openai
 from faultinject.providers.anthropic.api import PROVIDER as ANTHROPIC
 from faultinject.providers.gemini import GEMINI, VERTEX
-from faultinject.providers.openai_shaped import openrouter
+from faultinject.providers.openai_shaped import azure, openrouter
 from faultinject.providers.provider import Provider
 
 PROVIDERS = (
     ANTHROPIC,
+    azure.PROVIDER,
     openai.PROVIDER,
     GEMINI,
     VERTEX,

@@ -169,7 +169,7 @@ class Provider:
     @property
     def example_host(self) -> str:
         """One of its hosts."""
-        return self.hosts[0].replace("*", "us-east-1") if self.hosts else "api.example.com"
+        return self.hosts[0].replace("*", "example") if self.hosts else "api.example.com"
 
     def has_host(self, host: str) -> bool:
         """Return True if a host (in lower case) is the API's own."""

@@ -33,6 +33,7 @@ PATHS = {
         "/model/some-model/invoke-with-response-stream",
     ],
     "ollama": ["/api/chat", "/v1/chat/completions"],
+    "azure": ["/openai/deployments/some-model/chat/completions", "/openai/v1/responses"],
     "openrouter": ["/api/v1/chat/completions", "/api/v1/responses"],
     "plain": ["/orders"],
 }

@@ -56,7 +56,9 @@ def minimal(provider: Provider, path: str) -> list[bytes]:
         ("openrouter.ai", "/api/v1/chat/completions", "openrouter"),
         ("openrouter.ai", "/api/v1/messages", "openrouter"),
         ("openrouter.ai", "/api/v1/models", "openrouter"),
-        ("x.openai.azure.com", "/openai/deployments/d/chat/completions", "openai"),
+        ("x.openai.azure.com", "/openai/deployments/d/chat/completions", "azure"),
+        ("x.services.ai.azure.com", "/anthropic/v1/messages", "azure"),
+        ("api-management.example.com", "/a/openai/deployments/d/chat/completions", "azure"),
         ("api.openai.com", "/v1/threads/t/messages", "openai"),
         ("forms.example.com", "/forms/1/responses", "plain"),
         ("api.example.com", "/orders", "plain"),
@@ -350,13 +352,17 @@ def test_errors_in_streams_are_whole_events(provider: Provider, path: str) -> No
             )
             said = [event for event in events if event.data != b"[DONE]"]
             assert len(said) == (2 if form == "both" else 1)
-            assert all(re.search(rb"error|exception|insufficient", event.raw) for event in said)
+            assert all(
+                re.search(rb"error|exception|insufficient|content_filter", event.raw)
+                for event in said
+            )
         usual = passed(shape.progress(), *pieces[:count], framing=shape.framing)
         assert usual.error(failure, fields, uniform()) == usual.error(
             failure, fields, uniform(), shape.error_forms[0]
         )
 
 
+AN_ERROR = rb"error|exception|insufficient_system_resource|content_filter"
 ODD_NAMES = [None, "message_start", "content_block_start", "message_delta", "response.created"]
 ODD_DATA = [
     b"", b"[DONE", b"[]", b"5", b"{}", b"null", b'{"type":5}', b'{"type":"response.created"}',

@@ -128,7 +128,7 @@ def of_fault(value: Any) -> str:
         ),
         (
             {"provider": "opanai"},
-            'match.provider: "opanai" is not one of anthropic, openai, gemini, vertex, bedrock, ollama, openrouter, plain; did you mean openai?',
+            'match.provider: "opanai" is not one of anthropic, azure, openai, gemini, vertex, bedrock, ollama, openrouter, plain; did you mean openai?',
         ),
         ({"query": {}}, "match.query: it is empty; give at least one test"),
         (
@@ -483,7 +483,7 @@ def test_answers(value, made) -> None:
         ),
         (
             {"page": "zz"},
-            "respond.page: no API has a page 'zz'; there are aws-502, aws-503, aws-504, bad-gateway, cloudflare-502, cloudflare-503, cloudflare-504, cloudflare-520, cloudflare-522, cloudflare-522-retry-after, edge-forbidden, envoy-503-connection-refused, envoy-503-connection-termination, envoy-503-connection-timeout, envoy-503-no-healthy-upstream, envoy-503-overflow, gateway-timeout, gateway-unavailable, google-413, google-502, google-503, google-504, nginx-502, nginx-503, nginx-504, too-large",
+            "respond.page: no API has a page 'zz'; there are aws-502, aws-503, aws-504, azure-401, azure-502, azure-503, azure-504, bad-gateway, cloudflare-502, cloudflare-503, cloudflare-504, cloudflare-520, cloudflare-522, cloudflare-522-retry-after, edge-forbidden, envoy-503-connection-refused, envoy-503-connection-termination, envoy-503-connection-timeout, envoy-503-no-healthy-upstream, envoy-503-overflow, gateway-timeout, gateway-unavailable, google-413, google-502, google-503, google-504, nginx-502, nginx-503, nginx-504, too-large",
         ),
     ],
 )
