@@ -37,6 +37,7 @@ Kind = Literal[
     "api",  # any other call of the API
     "housekeeping",  # what clients send to an API's host beside: telemetry, settings, HEAD, …
     "preflight",  # a browser asks whether a page may make a call (CORS)
+    "websocket",  # a client asks for a WebSocket, which rules do not reach
 ]
 """What a request is for; see `faultinject.providers.provider.Provider.kind`."""
 

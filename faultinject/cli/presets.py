@@ -146,8 +146,8 @@ def _how_often(chosen: ChosenPreset) -> Iterator[str]:
 
 _CALLS = (
     "calls of the API to a target that match the rules below. Housekeeping of clients (telemetry,"
-    " settings, HEAD) passes, unless you give --only all. With --only model, everything passes that"
-    " does not ask a model to generate."
+    " settings, HEAD) and requests for a WebSocket pass, unless you give --only all. With"
+    " --only model, everything passes that does not ask a model to generate."
 )
 _CONNECTIONS = (
     "every connection to a target, because no request has been read at that time. --only has no"

@@ -42,6 +42,9 @@ def _of_left_out(summary: Summary) -> Iterator[str]:
         yield f"{requests} hit by a rule of yours as {what}: {_top(summary.left_out_hit)}."
     if summary.preflights:
         yield f"{times(summary.preflights, 'CORS preflight')} passed."
+    if summary.websockets:
+        requests = times(summary.websockets, "request")
+        yield f"{requests} for a WebSocket passed: rules do not reach it (--refuse-websocket)."
 
 
 def _of_tunnels(summary: Summary) -> Iterator[str]:
@@ -92,7 +95,8 @@ def what_is_missing(summary: Summary) -> str:
 
 def _other_requests(summary: Summary) -> bool:
     """Return True if there were requests, though none that presets and the options are for."""
-    return bool(summary.left_out or summary.left_out_hit or summary.preflights)
+    others = summary.left_out or summary.left_out_hit or summary.preflights or summary.websockets
+    return bool(others)
 
 
 def checks(summary: Summary) -> list[str]:

@@ -175,7 +175,7 @@ class TextFormat:
 
     def _exchange(self, event: ExchangeEnded) -> str:
         notes: list[str] = []
-        if event.kind in ("housekeeping", "preflight"):
+        if event.kind in ("housekeeping", "preflight", "websocket"):
             notes.append(event.kind)
         if event.path_mended_from is not None:
             notes.append(f"asked for as {brief(event.path_mended_from, MAX_URL_CHARACTERS)}")

@@ -39,11 +39,13 @@ class RunFacts:
     stopped: ProxyStopped | PluginStopped | None = None
     command: CommandEnded | None = None
     requests: int = 0
-    """Requests to targets, housekeeping and preflights apart."""
+    """Requests to targets; housekeeping, preflights and WebSockets apart."""
     housekeeping: int = 0
     """Housekeeping and preflights."""
     housekept: set[str] = field(factory=set)
     """The hosts that it was for."""
+    websockets: int = 0
+    """Requests for a WebSocket."""
     unseen: int = 0
     """Requests of which no more is known than that they were: they belong to no call."""
     happened: dict[str, int] = field(factory=dict)
@@ -101,7 +103,9 @@ class RunFacts:
             self._zero = _logged(event.time) - event.milliseconds / 1000 - (began or 0.0)
         if event.rule is not None and event.outcome != "not-reached":
             self.happened[event.rule] = self.happened.get(event.rule, 0) + 1
-        if event.kind in ("housekeeping", "preflight"):
+        if event.kind == "websocket":
+            self.websockets += 1
+        elif event.kind in ("housekeeping", "preflight"):
             self.housekeeping += 1
             if len(self.housekept) < KEPT_HOSTS:
                 self.housekept.add(event.host)

@@ -149,6 +149,7 @@ class Summary:
         self.left_out_hit: dict[str, int] = {}
         """Requests that ``--only`` excludes and that a rule of the user hit."""
         self.preflights = 0
+        self.websockets = 0
         self.ran_command = False
         """Whether the run was started for a command, whose environment was set."""
         self.refused = 0
@@ -218,6 +219,7 @@ class Summary:
             "left_out": dict(self.left_out),
             "left_out_hit": dict(self.left_out_hit),
             "preflights": self.preflights,
+            "websockets": self.websockets,
             "sessions": self.sessions,
             "relayed": dict(self.relayed),
             "unopened_tunnels": dict(self.unopened_tunnels),
@@ -251,11 +253,18 @@ class Summary:
             self.refused += 1
         if event.kind == "preflight" and event.rule is None:
             self.preflights += 1
+        elif self._is_left_websocket(event):
+            self.websockets += 1
         elif event.outcome != "refused" and self._leaves_out(event.kind):
             request = f"{event.method} {event.path}"[:MAX_REQUEST_CHARACTERS]
             _count(self.left_out if event.rule is None else self.left_out_hit, request)
         else:
             self._count_outcome(event)
+
+    def _is_left_websocket(self, event: ExchangeEnded) -> bool:
+        """Return True for a request for a WebSocket that passed because of what it is."""
+        passed = event.kind == "websocket" and event.rule is None and event.outcome != "refused"
+        return passed and self.only != "all"
 
     def _leaves_out(self, kind: Kind | None) -> bool:
         """Return True if presets and the options are not for requests of this kind."""

@@ -16,6 +16,7 @@ from attrs import define, field, frozen
 
 from faultinject.events import Kind
 from faultinject.http.cors import is_preflight
+from faultinject.http.headers import asks_for_websocket
 from faultinject.http.message import RequestHead
 from faultinject.matchers import MISSING
 from faultinject.providers.known import kind_of, provider_for
@@ -131,6 +132,8 @@ class Facts:
             return None
         if is_preflight(self.head):
             return "preflight"
+        if self.head.method == b"GET" and asks_for_websocket(self.head):
+            return "websocket"
         return kind_of(self.host, self.method, self.path)
 
     @property

@@ -44,7 +44,8 @@ class Match:
     model_call: bool | None = None
     """Whether a model is asked to generate, see `Facts.kind`."""
     housekeeping: bool | None = None
-    """Whether the request is not a call of the API; a preflight is not one either."""
+    """Whether the request is not a call of the API. A preflight is none, and neither is a request
+    for a WebSocket: calls come through it."""
     query: tuple[Named, ...] = ()
     headers: tuple[Named, ...] = ()
     client: AnyOf | None = None
@@ -160,7 +161,7 @@ class Match:
             yield f"json {test.path.text}", _json_read(test.path)
 
 
-_NO_CALLS = ("housekeeping", "preflight")
+_NO_CALLS = ("housekeeping", "preflight", "websocket")
 
 
 def _hold(conditions: tuple[Condition, ...], facts: Facts) -> bool:

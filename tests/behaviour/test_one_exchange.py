@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
@@ -12,7 +14,7 @@ from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.proxy.http_proxy import HttpProxy
 from faultinject.proxy.session import Session
 from faultinject.proxy.upstream.pool import PoolLease
-from faultinject.settings import Limits, WrittenRules
+from faultinject.settings import ChosenPreset, Limits, WrittenRules
 from tests.support.bench import TARGET, answers, get, ok, open_bench, post, stays_open
 from tests.support.peer import Cut, Peer
 
@@ -530,6 +532,37 @@ async def test_an_upgrade_becomes_a_relay(autojump_clock):
     assert heard == [b"\x82\x03abc", b""]
 
 
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ({"preset": (ChosenPreset("overloaded"),)}, 101),
+        ({"probability": 1.0}, 101),
+        ({"probability": 1.0, "only": "model"}, 101),
+        ({"probability": 1.0, "only": "all"}, 429),
+        ({"rules": (WrittenRules("respond 503", "--rule"),)}, 503),
+    ],
+)
+async def test_who_meets_a_request_for_a_websocket(
+    autojump_clock: trio.testing.MockClock, given: dict[str, Any], status: int
+) -> None:
+    """Not presets and the options: their errors are for calls, and these come through it."""
+
+    async def switches(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(SWITCHED)
+        await upstream.rest()
+
+    async with open_bench(upstream=switches) as bench:
+        bench.inject(**{"probability": 0.0, **given})
+        client = bench.connect()
+        await client.send(UPGRADE)
+        assert (await client.answer()).status == status
+        await client.half_close()
+        await client.rest()
+        exchange = await bench.exchange()
+        assert (exchange.kind, exchange.observed) == ("websocket", None)
+
+
 async def test_an_upgrade_at_a_host_that_is_no_target_needs_no_warning(autojump_clock):
     """No rule was for it."""
 
@@ -620,7 +653,8 @@ async def test_an_upgrade_that_is_declined(autojump_clock):
 
 async def test_an_upgrade_that_is_injected(autojump_clock):
     """So is that."""
-    async with open_bench(probability=1) as bench:
+    async with open_bench() as bench:
+        bench.inject(1.0, only="all")
         client = bench.connect()
         assert (await client.ask(UPGRADE)).status == 429
         assert (await client.ask(get("/"))).status == 429

@@ -49,6 +49,11 @@ def _finding(evidence: str) -> Finding:
 
 
 def _no_request(facts: RunFacts, started: Started) -> str:
+    if facts.websockets:
+        return (
+            f"clients asked for a WebSocket {times(facts.websockets, 'time')}, and for nothing that"
+            " rules reach (`--refuse-websocket`)"
+        )
     if facts.housekeeping:
         return f"no call of the API came, only housekeeping ({facts.housekeeping})"
     if facts.refused_handshakes:

@@ -318,9 +318,9 @@ def test_a_plugin_offers_no_base_url(color: bool) -> None:
     assert "Make it trust the CA (`faultinject ca instructions`). Further" in refused
 
 
-@pytest.mark.parametrize("kind", ["housekeeping", "preflight", "model", "api", None])
+@pytest.mark.parametrize("kind", ["housekeeping", "preflight", "websocket", "model", "api", None])
 def test_what_is_no_call_of_the_api_is_marked(kind: str | None) -> None:
     """A reader sees why no rule fired for it."""
     text = TextFormat()(sample(ExchangeEnded, rule=None, outcome="forwarded", kind=kind))
-    words = [word for word in ("housekeeping", "preflight") if word in text]
-    assert words == [kind] * (kind in ("housekeeping", "preflight"))
+    marked = ("housekeeping", "preflight", "websocket")
+    assert [word for word in marked if word in text] == [kind] * (kind in marked)

@@ -121,6 +121,7 @@ def test_run() -> None:
         "left_out": {},
         "left_out_hit": {},
         "preflights": 0,
+        "websockets": 0,
         "sessions": 1,
         "relayed": {"pypi.org": 2},
         "unopened_tunnels": {"closed.example": 1},
@@ -142,7 +143,7 @@ def test_nothing_happened() -> None:
 
 OF_EACH_KIND = [
     sample(ExchangeEnded, outcome="forwarded", rule=None, kind=kind, path=f"/{kind}")
-    for kind in ("model", "api", "housekeeping", "preflight", None)
+    for kind in ("model", "api", "housekeeping", "preflight", "websocket", None)
 ]
 
 
@@ -151,7 +152,7 @@ OF_EACH_KIND = [
     [
         ("model", 2, {"POST /api": 1, "POST /housekeeping": 1}),
         ("api", 3, {"POST /housekeeping": 1}),
-        ("all", 4, {}),
+        ("all", 5, {}),
     ],
 )
 def test_what_is_left_out(only: str, tested: int, left_out: dict[str, int]) -> None:
@@ -160,6 +161,7 @@ def test_what_is_left_out(only: str, tested: int, left_out: dict[str, int]) -> N
     values = summary.as_dict()
     assert (summary.tested, values["left_out"], values["preflights"]) == (tested, left_out, 1)
     assert values["left_out_hit"] == {}
+    assert values["websockets"] == (only != "all")
 
 
 def test_what_is_left_out_and_met_a_rule() -> None:

@@ -60,12 +60,14 @@ def test_what_passed_as_housekeeping() -> None:
         sample(ExchangeEnded, **passed, kind="housekeeping", method="HEAD", path="/"),
         sample(ExchangeEnded, rule="mine", **HOUSEKEEPING),
         sample(ExchangeEnded, **passed, kind="preflight", method="OPTIONS"),
+        sample(ExchangeEnded, outcome="upgraded", rule=None, kind="websocket", method="GET"),
     )
     assert row(text, "api.anthropic.com")[1] == "1"
     batch = "POST /api/event_logging/v2/batch"
     assert f"- 3 requests passed as housekeeping: {batch} (2), HEAD / (1).\n" in text
     assert f"- 1 request was hit by a rule of yours as housekeeping: {batch} (1).\n" in text
     assert "- 1 CORS preflight passed.\n" in text
+    assert "- 1 request for a WebSocket passed: rules do not reach it (--refuse" in text
     assert "arrived" not in text
 
 
@@ -74,6 +76,7 @@ def test_what_passed_as_housekeeping() -> None:
     [
         ("api", "housekeeping", None, "No call of the API arrived, so nothing was tested. What"),
         ("api", "preflight", None, "No call of the API arrived, so nothing was tested. What"),
+        ("api", "websocket", None, "No call of the API arrived, so nothing was tested. What"),
         ("model", "api", None, "No call of a model arrived, so nothing was tested. What"),
         ("api", "housekeeping", "mine", "No call of the API arrived. What"),
     ],

@@ -201,3 +201,20 @@ ASKS = (b"access-control-request-METHOD", b"POST")
 def test_preflights(host: str, method: bytes, headers: Headers, kind: str | None) -> None:
     """They are told by their headers, whatever the host is."""
     assert Facts(host, 443, RequestHead(method, b"/v1/models", headers)).kind == kind
+
+
+@pytest.mark.parametrize("host", ["api.openai.com", "api.example.com"])
+@pytest.mark.parametrize(
+    ("method", "upgrade", "kind"),
+    [
+        (b"GET", b"WebSocket", "websocket"),
+        (b"GET", b"h2c, websocket", "websocket"),
+        (b"GET", b"h2c", "api"),
+        (b"POST", b"websocket", None),  # there is no such thing (RFC 6455 section 4.1)
+    ],
+)
+def test_requests_for_a_websocket(host: str, method: bytes, upgrade: bytes, kind: str) -> None:
+    """They are none for an answer, whatever the host and the path."""
+    asks = Facts(host, 443, RequestHead(method, b"/v1/responses", ((b"Upgrade", upgrade),)))
+    assert (asks.kind == "websocket") is (kind == "websocket")
+    assert kind is None or asks.kind == kind

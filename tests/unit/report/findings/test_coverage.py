@@ -75,6 +75,9 @@ def test_no_request_came() -> None:
     )
     assert evidence(refused).endswith("the certificate 1 time (`faultinject ca instructions`)")
     assert evidence(quiet, refused) == (f"{UNTESTED}no call of the API came, only housekeeping (1)")
+    asked = exchange(kind="websocket")
+    told = f"{UNTESTED}clients asked for a WebSocket 2 times, and for nothing that rules reach"
+    assert evidence(asked, asked, quiet).startswith(told)
 
 
 def test_no_request_came_of_a_command() -> None:
