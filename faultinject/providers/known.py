@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from faultinject.events import Kind
-from faultinject.providers import bedrock, generic, ollama, openai
+from faultinject.providers import bedrock, cohere, generic, ollama, openai
 from faultinject.providers.anthropic.api import PROVIDER as ANTHROPIC
 from faultinject.providers.gemini import GEMINI, VERTEX
 from faultinject.providers.openai_shaped import azure, openrouter
@@ -20,6 +20,7 @@ PROVIDERS = (
     bedrock.PROVIDER,
     ollama.PROVIDER,
     openrouter.PROVIDER,
+    cohere.PROVIDER,
     generic.PROVIDER,
 )
 """All APIs. The last is for hosts and paths that no other recognises."""

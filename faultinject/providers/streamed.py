@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from faultinject.providers.documents import member
 from faultinject.providers.framing import StreamEvent
 
 
@@ -33,8 +34,10 @@ def _pieces(document: Any) -> Iterable[tuple[int, str]]:
 
 
 def _of_anthropic(document: dict[str, Any]) -> tuple[int, Any]:
-    """Also Bedrock's Converse: ``contentBlockIndex``, and a delta with no type."""
+    """Also Bedrock's Converse (``contentBlockIndex``, a delta with no type) and Cohere's chat."""
     delta = document.get("delta")
+    if document.get("type") == "content-delta":
+        delta = member(delta, "message", "content")
     index = document.get("index", document.get("contentBlockIndex"))
     if not isinstance(delta, dict) or not isinstance(index, int):
         return 0, None

@@ -134,6 +134,15 @@ VENDORS = (
         _paths("/api", "chat", "embed", "generate", "ps", "show", "tags", "version"),
     ),
     Vendor(
+        "Cohere",
+        _below("cohere.com", "cohere.ai"),
+        re.compile(
+            r"/v2/(?:chat|embed|parse|rerank)|/v1/(?:chat|classify|detokenize|rerank|tokenize)"
+            r"|/compatibility/v1/.*",
+            re.DOTALL,
+        ),
+    ),
+    Vendor(
         "Amazon Bedrock",
         # https://docs.aws.amazon.com/general/latest/gr/bedrock.html
         re.compile(r"bedrock(?:-[a-z-]+)?\.[a-z0-9-]+\.(?:amazonaws\.com(?:\.cn)?|api\.aws)"),

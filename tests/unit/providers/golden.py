@@ -35,6 +35,7 @@ PATHS = {
     "ollama": ["/api/chat", "/v1/chat/completions"],
     "azure": ["/openai/deployments/some-model/chat/completions", "/openai/v1/responses"],
     "openrouter": ["/api/v1/chat/completions", "/api/v1/responses"],
+    "cohere": ["/v2/chat"],
     "plain": ["/orders"],
 }
 """Where each provider has streams, with the query that chooses among their forms."""
@@ -53,6 +54,7 @@ _TOOLS: dict[str, Any] = {
     "responses": {"type": "function", **_FUNCTION},
     "gemini": {"functionDeclarations": [_FUNCTION]},
     "ollama": {"type": "function", "function": _FUNCTION},
+    "cohere": {"type": "function", "function": _FUNCTION},
     "converse": {"toolSpec": {"name": "weather", "inputSchema": {"json": SCHEMA}}},
     "invoke": {"name": "weather", "input_schema": SCHEMA},
 }

@@ -70,10 +70,21 @@ def test_messages_are_those_that_are_shown() -> None:
 
 def test_pages_of_gateways() -> None:
     """Each is named, with its status."""
-    shown = {row[0].strip("`"): row[1] for row in rows(page("anthropic"))}
-    for name, answer in PROVIDERS[0].pages.items():
-        assert shown[name] == str(answer.status)
-    assert set(gateway.PAGES) <= set(shown)
+    text = page("anthropic")
+    shown = {row[0].strip("`"): row[1] for row in rows(text)}
+    for name, answer in {**gateway.PAGES, **PROVIDERS[0].pages}.items():
+        assert f"`{name}` ({answer.status})" in text or shown[name] == str(answer.status)
+
+
+@every_provider
+def test_what_is_in_front_of_the_api(provider: Provider) -> None:
+    """The page that each part is for an API is in the table."""
+    parts = [provider.pages[part] for part in gateway.PARTS]
+    names = [
+        next(name for name, known in gateway.PAGES.items() if known.body is part.body)
+        for part in parts
+    ]  # fmt: skip
+    assert f"| {' | '.join(f'`{name}`' for name in names)} |" in page("anthropic")
 
 
 @every_provider

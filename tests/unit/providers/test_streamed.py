@@ -40,6 +40,13 @@ def block(index: int, kind: str, **said: str) -> dict[str, Any]:
             ],
             "ab\nc",
         ),
+        (
+            [
+                {"type": "content-delta", "index": 0, "delta": {"message": {"content": each}}}
+                for each in ({"text": "a"}, {"thinking": "x"}, {"text": "b"})
+            ],
+            "ab",
+        ),
         ([{"contentBlockIndex": 0, "delta": {"text": each}} for each in "ab"], "ab"),
         (
             [
