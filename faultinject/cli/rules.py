@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -15,6 +16,7 @@ from faultinject.cli.judging import judge_for
 from faultinject.config import PROXY_OPTIONS, file_problems, load_settings, read_config_file
 from faultinject.config.file import shown_path
 from faultinject.config.rule_set import OPTIONS, Composed, composed, problems
+from faultinject.config.schema import config_schema
 from faultinject.errors import SettingsError, StartError
 from faultinject.http.message import RequestHead
 from faultinject.plugin.interface import CAPABILITIES
@@ -116,7 +118,7 @@ Start a file of rules, check it, and use it:
 
 @click.group("rules", cls=HelpfulGroup, epilog=_EPILOG)
 def rules() -> None:
-    """Check a file of rules, or write a first one."""
+    """Check a file of rules, or write a first one; print what editors need."""
 
 
 _COUNTED = {0: "no rules; the file", 1: "1 rule; it"}
@@ -144,6 +146,12 @@ def check(file: Path, place: str | None) -> int:
         f"{shown_path(file)}: {_COUNTED.get(found.count, f'{found.count} rules; all')} can be used"
     )
     return 0
+
+
+@rules.command("schema", cls=HelpfulCommand)
+def schema() -> None:
+    """Print the JSON Schema of configuration files and rules, for editors."""
+    click.echo(json.dumps(config_schema(), indent=2))
 
 
 @rules.command("init", cls=HelpfulCommand)

@@ -1,78 +1,46 @@
 """The shapes that options have: one value, a flag, a list, headers.
 
-A kind reads one option from the command line, the environment, or the value in a configuration
-file. It raises `ValueError` with what is wrong and what would be right; the caller adds the
-option's name and where the value was found. `faultinject.config.values` has the single values.
+A kind reads one option from the command line or the environment. It raises `ValueError` with what
+is wrong and what would be right; the caller adds the option's name and where the value was found.
+In a configuration file it is read like all that is written there (`Kind.in_file`).
+`faultinject.config.values` has the single values.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from attrs import evolve, field, frozen
 
-from faultinject.reading.shown import shown_text, shown_value
+from faultinject.config.header_values import HEADERS, HeaderList, merged_headers, parse_header
+from faultinject.reading.keys import named
+from faultinject.reading.node import Node
+from faultinject.reading.shown import shown_text
 from faultinject.reading.source import Source
+from faultinject.reading.value import Value, items
 from faultinject.settings import WrittenRules
 
-HeaderList = tuple[tuple[str, str], ...]
-
-# RFC 9110 section 5.6.2 (token) and section 5.5 (field values; obs-text is left out, for no
-# encoding of it is agreed upon).
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\t\x20-\x7e]*")
-
-_FRAMING = "the proxy computes it from the body"
-_CONNECTION = "it is about the connection, which the proxy manages"
-_REFUSED = {
-    "content-length": _FRAMING,
-    "transfer-encoding": _FRAMING,
-    "trailer": _FRAMING,
-    "connection": _CONNECTION,
-    "keep-alive": _CONNECTION,
-    "proxy-connection": _CONNECTION,
-    "upgrade": _CONNECTION,
-    "date": "the proxy sets it to the time of the answer",
-    "x-faultinject": "the proxy sets it, and --no-marker switches it off",
-}
-
-
-def checked_header(name: str, value: str) -> tuple[str, str]:
-    """Return the header if HTTP and the proxy allow it; else raise `ValueError` with the reason."""
-    value = value.strip(" \t")
-    if not _NAME.fullmatch(name):
-        raise ValueError(
-            f"{shown_text(name)} is not a header name; letters, digits and !#$%&'*+.^_`|~- are"
-            " allowed (RFC 9110)"
-        )
-    if reason := _REFUSED.get(name.lower()):
-        raise ValueError(f"the header {name} cannot be set: {reason}")
-    if not _VALUE.fullmatch(value):
-        raise ValueError(
-            f"the value of the header {name} contains a line break or another character that is"
-            " not printable ASCII, which HTTP does not allow (RFC 9110)"
-        )
-    return name, value
-
-
-def parse_header(text: str) -> tuple[str, str]:
-    """Read ``Name: value``. Raises `ValueError` with the reason."""
-    name, colon, value = text.partition(":")
-    if not colon:
-        raise ValueError("there is no ':' in it; write 'Name: value'")
-    return checked_header(name, value)
-
-
-def merged_headers(lower: HeaderList, upper: HeaderList) -> HeaderList:
-    """Return both, but without the headers of ``lower`` whose names are in ``upper``."""
-    replaced = {name.lower() for name, _ in upper}
-    return (*(item for item in lower if item[0].lower() not in replaced), *upper)
-
-
 T = TypeVar("T")
+
+
+_STRINGS = "a string or a list of strings"
+
+
+def parsed(parse: Callable[[str], T], expected: str, pattern: str | None = None) -> Value[T]:
+    """Return what reads a string as the command line would."""
+
+    def read(node: Node) -> T:
+        if not isinstance(node.value, str):
+            raise node.wrong(expected)
+        try:
+            return parse(node.value)
+        except ValueError as error:
+            raise node.problem(str(error)) from None
+
+    schema = {"type": "string"} if pattern is None else {"type": "string", "pattern": pattern}
+    return Value(read, schema)
 
 
 def refusal(shown: str, expected: str) -> ValueError:
@@ -106,8 +74,9 @@ class Kind:
         """Read the text of an environment variable."""
         raise NotImplementedError
 
-    def from_file(self, value: object) -> Any:
-        """Read the value in a configuration file."""
+    @property
+    def in_file(self) -> Value[Any]:
+        """What the value in a configuration file may be."""
         raise NotImplementedError
 
     def placed(self, value: Any, source: Source, folder: Path) -> Any:
@@ -126,7 +95,7 @@ class Single(Kind, Generic[T]):
     """One value."""
 
     parse: Callable[[str], T]
-    check: Callable[[object], T]
+    in_file: Value[T]
 
     def from_arguments(self, texts: Sequence[str]) -> T:
         """Read the last text given."""
@@ -135,10 +104,6 @@ class Single(Kind, Generic[T]):
     def from_environment(self, text: str) -> T:
         """Read the variable as the command line would."""
         return self.parse(text)
-
-    def from_file(self, value: object) -> T:
-        """Read the file's value."""
-        return self.check(value)
 
 
 @frozen(eq=False, repr=False)
@@ -157,6 +122,8 @@ class Listed(Kind, Generic[T]):
 
     parse: Callable[[str], T]
     may_be_empty: bool = True
+    pattern: str | None = None
+    """What a text in a file may be, for its JSON Schema."""
 
     @property
     def repeatable(self) -> bool:
@@ -169,17 +136,17 @@ class Listed(Kind, Generic[T]):
 
     def from_environment(self, text: str) -> tuple[T, ...]:
         """Read each comma-separated piece; empty pieces are ignored."""
-        return self._checked([piece.strip() for piece in text.split(",") if piece.strip()])
-
-    def from_file(self, value: object) -> tuple[T, ...]:
-        """Read a string or a list of strings."""
-        items: list[object] = value if isinstance(value, list) else [value]
-        return self._checked([_string_in_list(item) for item in items])
-
-    def _checked(self, texts: Sequence[str]) -> tuple[T, ...]:
+        texts = [piece.strip() for piece in text.split(",") if piece.strip()]
         if not texts and not self.may_be_empty:
             raise ValueError("it is empty; give at least one")
         return self.from_arguments(texts)
+
+    @property
+    def in_file(self) -> Value[tuple[T, ...]]:
+        """A string or a list of strings."""
+        return items(
+            parsed(self.parse, _STRINGS, self.pattern), least=0 if self.may_be_empty else 1
+        )
 
 
 @frozen(eq=False, repr=False)
@@ -199,17 +166,10 @@ class HeaderLines(Kind):
         """Read one header per line, because a value may contain commas."""
         return self.from_arguments([line for line in text.splitlines() if line.strip()])
 
-    def from_file(self, value: object) -> HeaderList:
-        """Read an object of names and values; a list gives a header several times."""
-        if not isinstance(value, dict):
-            raise ValueError("it is not an object of header names and values")  # noqa: TRY004 -- as all mistakes
-        if len({name.lower() for name in value}) < len(value):
-            raise ValueError("it names a header twice, in different case; give a list of values")
-        return tuple(
-            checked_header(name, _header_text(name, item))
-            for name, items in value.items()
-            for item in (items if isinstance(items, list) else [items])
-        )
+    @property
+    def in_file(self) -> Value[HeaderList]:
+        """An object of names and values; a list gives a header several times."""
+        return HEADERS
 
     def merged(self, lower: HeaderList, upper: HeaderList) -> HeaderList:
         """Replace by name."""
@@ -224,6 +184,11 @@ class Words(Listed[T]):
         """Read each piece of each text; empty pieces are nothing."""
         pieces = (piece.strip() for text in texts for piece in text.split(","))
         return tuple(self.parse(piece) for piece in pieces if piece)
+
+    @property
+    def in_file(self) -> Value[tuple[T, ...]]:
+        """A string or a list of strings, which may have commas too."""
+        return items(parsed(str, _STRINGS), least=0).into(self.from_arguments)
 
 
 @frozen(eq=False, repr=False)
@@ -246,11 +211,10 @@ class Assignments(Kind):
         """Read each comma-separated piece; empty pieces are nothing."""
         return self.from_arguments([piece for piece in text.split(",") if piece.strip()])
 
-    def from_file(self, value: object) -> tuple[tuple[str, str], ...]:
-        """Read an object of names and values: numbers, or text."""
-        if not isinstance(value, dict):
-            raise ValueError("it is not an object of names and values")  # noqa: TRY004 -- as all mistakes
-        return tuple((name, _text_of(name, item)) for name, item in value.items())
+    @property
+    def in_file(self) -> Value[tuple[tuple[str, str], ...]]:
+        """An object of names and values: numbers, or text."""
+        return named(_named_text, "an object of names and values", {"type": ["string", "number"]})
 
     def merged(
         self, lower: tuple[tuple[str, str], ...], upper: tuple[tuple[str, str], ...]
@@ -266,12 +230,13 @@ def _assignment(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _text_of(name: str, value: object) -> str:
+def _named_text(name: str, node: Node) -> tuple[str, str]:
+    value = node.value
     if isinstance(value, str):
-        return value
+        return name, value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    raise ValueError(f"the value of {shown_text(name)} is neither a number nor a string")
+        return name, str(value)
+    raise node.problem("it is neither a number nor a string")
 
 
 @frozen(eq=False, repr=False)
@@ -295,11 +260,10 @@ class RuleLines(Kind):
         """Take one rule per line, because a rule may contain commas."""
         return _lines([line for line in text.splitlines() if line.strip()], self.variable)
 
-    def from_file(self, value: object) -> tuple[WrittenRules, ...]:
-        """Take the list; `placed` adds the file's path."""
-        if not isinstance(value, list):
-            raise ValueError("it is not a list of rules, each with a fault in it")  # noqa: TRY004 -- as all mistakes
-        return (WrittenRules(value, ""),)
+    @property
+    def in_file(self) -> Value[tuple[WrittenRules, ...]]:
+        """A list, which is read when the run starts; `placed` adds the file."""
+        return Value(_written, {"type": "array"})
 
     def placed(self, value: Any, source: Source, folder: Path) -> Any:
         """Add the file to the rules."""
@@ -318,15 +282,7 @@ def _lines(texts: Sequence[str], source: str) -> tuple[WrittenRules, ...]:
     return tuple(WrittenRules(text, f"{source} {n}") for n, text in enumerate(texts, 1))
 
 
-def _string_in_list(item: object) -> str:
-    if not isinstance(item, str):
-        raise refusal(shown_value(item), "a string or a list of strings")
-    return item
-
-
-def _header_text(name: str, value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):  # Retry-After: 30
-        return str(value)
-    raise ValueError(f"the value of the header {shown_text(name)} is not a string")
+def _written(node: Node) -> tuple[WrittenRules, ...]:
+    if not isinstance(node.value, list):
+        raise node.problem("it is not a list of rules, each with a fault in it")
+    return (WrittenRules(node.value, ""),)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from attrs import evolve, fields_dict, frozen
+from attrs import fields_dict, frozen
 
 from faultinject.config.file import read_config_file, shown_path
 from faultinject.config.kinds import Kind
@@ -137,7 +137,7 @@ def _is_of_a_service(name: str, text: str) -> bool:
     return _SERVICE_NAME.fullmatch(name) is not None or _SERVICE_VALUE.match(text) is not None
 
 
-def _read(place: str | Place, kind: Kind, read: Callable[[Any], Any], raw: object) -> _Found:
+def _read(place: str, kind: Kind, read: Callable[[Any], Any], raw: object) -> _Found:
     try:
         return _Found(place, kind, read(raw))
     except ValueError as error:
@@ -183,9 +183,8 @@ def _of_file(document: Node, folder: Path) -> list[tuple[str, _Found]]:
         if key not in FILE_OPTIONS:
             raise document.unknown(key, tuple(sorted(FILE_OPTIONS)))
         option = FILE_OPTIONS[key]
-        found = _read(node.place, option.kind, option.kind.from_file, node.value)
-        value = option.kind.placed(found.value, node.place.source, folder)
-        return option.name, evolve(found, value=value)
+        value = option.kind.placed(option.kind.in_file.read(node), node.place.source, folder)
+        return option.name, _Found(node.place, option.kind, value)
 
     members = document.members("an object")
     if SCHEMA_KEY in members:

@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from faultinject.authority import HTTPS_PORT, TargetPattern
 from faultinject.config.file import FileReader, read_config_file, shown_path
-from faultinject.config.kinds import checked_header
+from faultinject.config.header_values import checked_header
 from faultinject.config.load import SCHEMA_KEY
 from faultinject.config.presets import preset_named
 from faultinject.config.rules import read_rule_text, read_rules

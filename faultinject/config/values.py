@@ -6,7 +6,7 @@ value for `Settings`.
 
 from __future__ import annotations
 
-import json
+import operator
 import os
 import re
 from collections.abc import Callable
@@ -23,11 +23,15 @@ from faultinject.config.kinds import (
     Listed,
     Single,
     Words,
+    parsed,
     refusal,
 )
 from faultinject.http.message import RequestHead
-from faultinject.reading.scalars import DURATION, seconds_of
+from faultinject.reading.node import Node
+from faultinject.reading.scalars import DURATION, DURATION_PATTERN, seconds_of
 from faultinject.reading.shown import shown_text, shown_value
+from faultinject.reading.value import CHANCE, Value, any_of, whole, word
+from faultinject.reading.value import FLAG as ONE_FLAG
 from faultinject.settings import REPORT_ENDINGS, ChosenPreset
 
 T = TypeVar("T")
@@ -45,12 +49,7 @@ def whole_number(lowest: int, highest: int, metavar: str) -> Single[int]:
             raise refusal(shown_text(text), expected)
         return int(text)
 
-    def check(value: object) -> int:
-        if type(value) is not int or not lowest <= value <= highest:
-            raise refusal(shown_value(value), expected)
-        return value
-
-    return Single(parse, check, metavar=metavar)
+    return Single(parse, whole(lowest, highest), metavar=metavar)
 
 
 _PROBABILITY = "a number from 0 to 1, or a percentage as in 5%"
@@ -74,15 +73,7 @@ def _number(text: str) -> float:
     return float(text[:-1]) / 100 if text.endswith("%") else float(text)
 
 
-def _check_probability(value: object) -> float:
-    if isinstance(value, str) and value.endswith("%"):
-        return _parse_probability(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise refusal(shown_value(value), _PROBABILITY)
-    return _probability(value, shown_value(value))
-
-
-PROBABILITY = Single(_parse_probability, _check_probability, metavar="0-1")
+PROBABILITY = Single(_parse_probability, CHANCE, metavar="0-1")
 
 _MOST_SECONDS = 3600.0
 _PAUSE = f"{DURATION}; at most 1h"
@@ -99,14 +90,20 @@ def _parse_pause(text: str) -> float:
     return _pause(float(text) if number else seconds_of(text), shown_text(text))
 
 
-def _check_pause(value: object) -> float:
-    if isinstance(value, str):
-        return _parse_pause(value)
-    number = None if isinstance(value, bool) or not isinstance(value, (int, float)) else value
-    return _pause(number, shown_value(value))
+def _check_pause(node: Node) -> float:
+    try:
+        if isinstance(node.value, str):
+            return _parse_pause(node.value)
+        return _pause(node.number(_PAUSE), shown_value(node.value))
+    except ValueError as error:
+        raise node.problem(str(error)) from None
 
 
-PAUSE = Single(_parse_pause, _check_pause, metavar="DURATION")
+_SECONDS = {"type": "number", "minimum": 0, "maximum": _MOST_SECONDS}
+_SECONDS_OR_TEXT = any_of(
+    _SECONDS, {"type": "string", "pattern": f"{DURATION_PATTERN}|^[0-9]+(\\.[0-9]+)?$"}
+)
+PAUSE = Single(_parse_pause, Value(_check_pause, _SECONDS_OR_TEXT), metavar="DURATION")
 """A time to wait, in seconds; 0 is allowed."""
 
 
@@ -115,13 +112,7 @@ PAUSE = Single(_parse_pause, _check_pause, metavar="DURATION")
 
 def _text_only(parse: Callable[[str], T], expected: str, metavar: str, **more: Any) -> Single[T]:
     """Return the kind of a value that is a string in a file."""
-
-    def check(value: object) -> T:
-        if not isinstance(value, str):
-            raise refusal(shown_value(value), f"a string ({expected})")
-        return parse(value)
-
-    return Single(parse, check, metavar=metavar, **more)
+    return Single(parse, parsed(parse, f"a string ({expected})"), metavar=metavar, **more)
 
 
 def choice(*words: str) -> Single[str]:
@@ -133,7 +124,7 @@ def choice(*words: str) -> Single[str]:
             raise refusal(shown_text(text), expected)
         return text
 
-    return _text_only(parse, expected, "|".join(words), choices=words)
+    return Single(parse, word(*words), metavar="|".join(words), choices=words)
 
 
 def _path(text: str) -> Path:
@@ -273,17 +264,11 @@ def _parse_flag(text: str) -> bool:
     return word in _TRUE
 
 
-def _check_flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise refusal(shown_value(value), "true or false")
-    return value
-
-
-FLAG = Flag(_parse_flag, _check_flag)
+FLAG = Flag(_parse_flag, ONE_FLAG)
 
 
 def _negated(kind: Single[bool]) -> Flag:
-    return Flag(lambda text: not kind.parse(text), lambda value: not kind.check(value))
+    return Flag(lambda text: not kind.parse(text), kind.in_file.into(operator.not_))
 
 
 NEGATED_FLAG = _negated(FLAG)
@@ -296,21 +281,16 @@ def _encodable(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError("the body is not valid Unicode: it has half a surrogate pair") from None
+        raise ValueError("it is not valid Unicode: it has half a surrogate pair") from None
     return text
 
 
-def _check_body(value: object) -> str:
-    if isinstance(value, str):
-        return _encodable(value)
-    if not isinstance(value, dict):
-        raise ValueError("the body is neither a string nor an object")  # noqa: TRY004 -- as all mistakes
-    try:
-        return _encodable(
-            json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        )
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"the body cannot be written as JSON: {error}") from None
+def _check_body(node: Node) -> str:
+    if isinstance(node.value, str):
+        return node.encodable(node.value)
+    if not isinstance(node.value, dict):
+        raise node.problem("the body is neither a string nor an object")
+    return node.encodable(node.json())
 
 
-BODY = Single(_encodable, _check_body, metavar="TEXT")
+BODY = Single(_encodable, Value(_check_body, {"type": ["string", "object"]}), metavar="TEXT")

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 from attrs import frozen
 
 from faultinject.faults.place import Ability, Point, Stage, point_words
 from faultinject.faults.transform import Act, Cut, Garbage, Hang, Reset, WaitUntil
-from faultinject.faults.written import Written
 from faultinject.providers.shape import Uniform
+from faultinject.reading.value import POSITIVE_DURATION, Value, meaning
 from faultinject.tls.client_hello import fatal_alert
 
 
@@ -28,16 +28,16 @@ class How:
     """Its name in rules, events and headers."""
     needs: Ability
     """What the proxy or plugin must be able to do."""
-    keys: tuple[str, ...] = ()
-    """The keys of ``break`` that it alone has."""
+    keys: Mapping[str, Value[Any]] = {}
+    """The keys of ``break`` that it alone has, each with what its value may be."""
     stage = Stage.ANSWER
     """Where it happens if a rule does not say."""
     only_handshake = ""
     """If it is possible at the TLS handshake only: what it is, for messages."""
 
     @classmethod
-    def read(cls, fields: Mapping[str, Written]) -> Self:  # noqa: ARG003
-        """Read its keys. Raises `SettingsError`."""
+    def of(cls, read: Mapping[str, Any]) -> Self:  # noqa: ARG003
+        """Make it of what was read of its keys."""
         return cls()
 
     def acts(self, now_seconds: float, uniform: Uniform) -> list[Act]:
@@ -85,15 +85,15 @@ class HangConnection(How):
 
     word = "hang"
     needs = Ability.HANG
-    keys = ("for",)
+    keys = {"for": POSITIVE_DURATION}  # noqa: RUF012
 
     seconds: float | None = None
     """How long, before it closes; None for until the client leaves."""
 
     @classmethod
-    def read(cls, fields: Mapping[str, Written]) -> Self:
-        """Read how long."""
-        return cls(fields["for"].positive_duration() if "for" in fields else None)
+    def of(cls, read: Mapping[str, Any]) -> Self:
+        """Take how long it lasts."""
+        return cls(read.get("for"))
 
     def acts(self, now_seconds: float, uniform: Uniform) -> list[Act]:  # noqa: ARG002
         """Wait, and close it if the time is limited."""
@@ -144,16 +144,16 @@ class SendAlert(How):
 
     word = "tls-alert"
     needs = Ability.ALERT
-    keys = ("alert",)
+    keys = {"alert": meaning(ALERTS)}  # noqa: RUF012
     stage = Stage.HANDSHAKE
     only_handshake = "a TLS alert"
 
     alert: int = ALERTS["handshake_failure"]
 
     @classmethod
-    def read(cls, fields: Mapping[str, Written]) -> Self:
-        """Read which alert."""
-        return cls(ALERTS[fields["alert"].word(*ALERTS)]) if "alert" in fields else cls()
+    def of(cls, read: Mapping[str, Any]) -> Self:
+        """Take which alert it is."""
+        return cls(read["alert"]) if "alert" in read else cls()
 
     def acts(self, now_seconds: float, uniform: Uniform) -> list[Act]:  # noqa: ARG002
         """Send the alert, which is no HTTP."""

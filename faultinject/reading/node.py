@@ -64,8 +64,8 @@ def _lines(errors: Iterable[SettingsError]) -> Iterator[str]:
         yield from lines_of(error)
 
 
-_LARGEST = 1e300
-_LONGEST_SECONDS = 10 * 365 * 86_400.0
+LARGEST = 1e300
+LONGEST_SECONDS = 10 * 365 * 86_400.0
 
 
 Readers = Mapping[str, Callable[["Node"], Any]]
@@ -197,7 +197,7 @@ class Node:
         value = self.value
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.wrong(expected)
-        if not abs(value) <= _LARGEST:  # NaN is not, either
+        if not abs(value) <= LARGEST:  # NaN is not, either
             raise self.wrong(expected)
         return value
 
@@ -238,7 +238,7 @@ class Node:
             seconds = read
         else:
             seconds = float(self.number(DURATION))
-        if not least_seconds <= seconds <= _LONGEST_SECONDS:
+        if not least_seconds <= seconds <= LONGEST_SECONDS:
             raise self.wrong(f"a duration from {least_seconds:g} s to ten years")
         return seconds
 

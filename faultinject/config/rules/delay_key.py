@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from faultinject.faults.delay import (
     Before,
@@ -16,100 +17,100 @@ from faultinject.faults.delay import (
     Pareto,
     Range,
 )
+from faultinject.reading.keys import Keys, Read, all_apart
 from faultinject.reading.node import Node
+from faultinject.reading.value import (
+    DURATION_SECONDS,
+    POSITIVE,
+    POSITIVE_DURATION,
+    Value,
+    by_type,
+    items,
+    meaning,
+    pair,
+)
+
+Limited = Callable[[float], Length]
+"""Makes a length of the longest time that it may last, in seconds; infinity for no limit."""
 
 
-def read_delays(node: Node) -> tuple[Delay, ...]:
-    """Return the delays, no two of them before the same thing. Raises `SettingsError`."""
-    delays: dict[Before, Delay] = {}
-    for item in node.filled_items():
-        delay = _delay(item)
-        if delay.before in delays:
-            raise item.problem(f"there is a delay before {delay.before.value} already; add them up")
-        delays[delay.before] = delay
-    return tuple(delays.values())
+def _range(node: Node, seconds: tuple[float, float]) -> Limited:
+    least, most = seconds
+    if most <= least:
+        raise node.items()[1].wrong(f"longer than {least:g} s, where the range begins")
+    return lambda _: Range(least, most)
 
 
-def _delay(node: Node) -> Delay:
-    if not isinstance(node.value, dict):
-        return Delay(Fixed(node.positive_duration()))
-    fields = node.fields(DELAY_KEYS, "a duration")
-    before = Before.UPSTREAM
-    if "before" in fields:
-        before = Before(fields["before"].word(*(each.value for each in Before)))
-    kinds = [key for key in _LENGTHS if key in fields]
-    if len(kinds) != 1:
-        raise node.problem("give one of " + ", ".join(_LENGTHS))
-    [kind] = kinds
-    cap = _cap(node, fields.get("at_most"), kind)
-    return Delay(_LENGTHS[kind](fields[kind], cap), before)
+def _parts(make: Callable[..., Length], **values: Value[Any]) -> Value[Limited]:
+    """Return what reads an object with the parameters of a distribution, in its own order."""
+    expected = "an object with " + " and ".join(values)
+    return Keys(values, expected, needed=tuple(values)).into(
+        lambda read: lambda cap: make(*(read[key] for key in values), cap)
+    )
 
 
-def _cap(node: Node, at_most: Node | None, kind: str) -> float:
-    if at_most is None:
-        if kind == "pareto":
-            raise node.problem("at_most is missing: pareto has no upper bound")
-        return math.inf
-    if kind in ("fixed", "range"):
-        raise at_most.problem(f"{kind} has an upper bound already")
-    return at_most.positive_duration()
-
-
-def _parts(node: Node, *keys: str) -> Mapping[str, Node]:
-    fields = node.fields(keys, "an object with " + " and ".join(keys))
-    for key in keys:
-        if key not in fields:
-            raise node.problem(f"{key} is missing")
-    return fields
-
-
-def _fixed(node: Node, cap: float) -> Length:
-    del cap
-    return Fixed(node.positive_duration())
-
-
-def _range(node: Node, cap: float) -> Length:
-    del cap
-    if not isinstance(node.value, list) or len(node.value) != 2:
-        raise node.wrong("two durations, as in [1s, 3s]")
-    least, most = node.items()
-    least_seconds, most_seconds = least.duration(), most.positive_duration()
-    if most_seconds <= least_seconds:
-        raise most.wrong(f"longer than {least_seconds:g} s, where the range begins")
-    return Range(least_seconds, most_seconds)
-
-
-def _normal(node: Node, cap: float) -> Length:
-    parts = _parts(node, "mean", "deviation")
-    return Normal(parts["mean"].duration(), parts["deviation"].positive_duration(), cap)
-
-
-def _lognormal(node: Node, cap: float) -> Length:
-    parts = _parts(node, "median", "sigma")
-    return LogNormal(parts["median"].positive_duration(), parts["sigma"].positive(), cap)
-
-
-def _exponential(node: Node, cap: float) -> Length:
-    if isinstance(node.value, dict):
-        node = _parts(node, "mean")["mean"]
-    return Exponential(node.positive_duration(), cap)
-
-
-def _pareto(node: Node, cap: float) -> Length:
-    parts = _parts(node, "least", "shape")
-    least_seconds = parts["least"].positive_duration()
-    if cap <= least_seconds:
-        raise node.problem(f"at_most is not longer than the least, {least_seconds:g} s")
-    return Pareto(least_seconds, parts["shape"].positive(), cap)
-
-
-_LENGTHS: dict[str, Callable[[Node, float], Length]] = {
-    "fixed": _fixed,
-    "range": _range,
-    "normal": _normal,
-    "lognormal": _lognormal,
-    "exponential": _exponential,
-    "pareto": _pareto,
+_LENGTHS: Mapping[str, Value[Limited]] = {
+    "fixed": POSITIVE_DURATION.into(lambda seconds: lambda _: Fixed(seconds)),
+    "range": pair(DURATION_SECONDS, POSITIVE_DURATION, "two durations, as in [1s, 3s]").then(
+        _range
+    ),
+    "normal": _parts(Normal, mean=DURATION_SECONDS, deviation=POSITIVE_DURATION),
+    "lognormal": _parts(LogNormal, median=POSITIVE_DURATION, sigma=POSITIVE),
+    "exponential": by_type(
+        POSITIVE_DURATION.into(lambda mean: lambda cap: Exponential(mean, cap)),
+        object=_parts(Exponential, mean=POSITIVE_DURATION),
+    ),
+    "pareto": _parts(Pareto, least=POSITIVE_DURATION, shape=POSITIVE),
 }
-DELAY_KEYS = (*_LENGTHS, "at_most", "before")
+_KEYS: Mapping[str, Value[Any]] = {
+    **_LENGTHS,
+    "at_most": POSITIVE_DURATION,
+    "before": meaning({each.value: each for each in Before}),
+}
+DELAY_KEYS = tuple(_KEYS)
 """The keys of ``delay``."""
+
+
+def _delay(node: Node, read: Read) -> Delay:
+    [kind] = [key for key in _LENGTHS if key in read]
+    if kind == "pareto" and "at_most" not in read:
+        raise node.problem("at_most is missing: pareto has no upper bound")
+    cap = read.get("at_most", math.inf)
+    length = read[kind](cap)
+    if isinstance(length, Pareto) and cap <= length.least_seconds:
+        raise node.part(kind).problem(
+            f"at_most is not longer than the least, {length.least_seconds:g} s"
+        )
+    return Delay(length, read.get("before", Before.UPSTREAM))
+
+
+def _delays(node: Node, delays: tuple[Delay, ...]) -> tuple[Delay, ...]:
+    seen: set[Before] = set()
+    for item, delay in zip(node.items(), delays, strict=True):
+        if delay.before in seen:
+            raise item.problem(f"there is a delay before {delay.before.value} already; add them up")
+        seen.add(delay.before)
+    return delays
+
+
+_GIVE_ONE = "give one of " + ", ".join(_LENGTHS)
+DELAYS = items(
+    by_type(
+        POSITIVE_DURATION.into(lambda seconds: Delay(Fixed(seconds))),
+        object=Keys(
+            _KEYS,
+            "a duration",
+            some=tuple(_LENGTHS),
+            none=_GIVE_ONE,
+            apart=(
+                *all_apart(_LENGTHS, _GIVE_ONE),
+                *(
+                    (kind, "at_most", f"{kind} has an upper bound already")
+                    for kind in ("fixed", "range")
+                ),
+            ),
+            more=({"if": {"required": ["pareto"]}, "then": {"required": ["at_most"]}},),
+        ).then(_delay),
+    )
+).then(_delays)
+"""The delays, no two of them before the same thing."""

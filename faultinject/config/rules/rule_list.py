@@ -8,23 +8,24 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from itertools import count
+from typing import Any
 
 from attrs import evolve, frozen
 
 from faultinject.config.rules.consistency import check_names, check_stage
-from faultinject.config.rules.fault_key import read_faults
-from faultinject.config.rules.match_key import read_match
-from faultinject.config.rules.when_key import read_when
-from faultinject.reading.node import Node, Readers, read_all
+from faultinject.config.rules.fault_key import FAULTS
+from faultinject.config.rules.match_key import MATCH
+from faultinject.config.rules.when_key import WHEN
+from faultinject.reading.keys import Keys, Read
+from faultinject.reading.node import Node, read_all
 from faultinject.reading.shown import one_line, shown_text
 from faultinject.reading.source import Place, Source
+from faultinject.reading.value import Schema, Value, text
 from faultinject.rules.checks import hidden_by
 from faultinject.rules.match import Match
 from faultinject.rules.model import Rule
 from faultinject.rules.when import ALWAYS
 
-RULE_KEYS = ("name", "match", "when", "fault")
-"""The keys of a rule."""
 _NAME = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,98}[\x21-\x7e])?")
 _RESERVED_NAME = "options"
 _MOST_RULES = 10_000
@@ -62,7 +63,7 @@ def listed(value: object, source: Source) -> list[Node]:
 def read_one_rule(node: Node) -> Rule:
     """Read one rule. Raises `SettingsError`."""
     try:
-        return _rule(node)
+        return _RULE.read(node)
     except RecursionError:
         raise node.problem("its values are nested too deeply") from None
 
@@ -89,18 +90,7 @@ def joined(rules: Iterable[Rule]) -> Reading:
     return Reading(result, tuple(hidden_by(result)))
 
 
-def _rule(node: Node) -> Rule:
-    readers: Readers = {
-        "name": _name,
-        "match": read_match,
-        "when": read_when,
-        "fault": read_faults,
-    }
-    read = node.read(
-        readers,
-        "a rule, as in {match: {...}, fault: {respond: 529}}",
-        "fault: what should happen, as in fault: {respond: 529}",
-    )
+def _rule(node: Node, read: Read) -> Rule:
     match, when, faults = read.get("match", Match()), read.get("when", ALWAYS), read["fault"]
     check_stage(node, faults[0].fault.stage, match, when)
     check_names(node.part("fault"), faults, match)
@@ -109,13 +99,30 @@ def _rule(node: Node) -> Rule:
     return Rule(rule_id, match, when, faults, place=node.place, named=name is not None)
 
 
-def _name(node: Node) -> str:
-    name = node.text("a name")
+def _name(node: Node, name: str) -> str:
     if not _NAME.fullmatch(name):
         raise node.wrong("a name of at most 100 visible ASCII characters and spaces")
     if name == _RESERVED_NAME:
         raise node.problem(f"{_RESERVED_NAME} is the name of the options' rule; take another")
     return name
+
+
+_KEYS: Mapping[str, Value[Any]] = {
+    "name": text("a name", f"^{_NAME.pattern}$").then(_name),
+    "match": MATCH,
+    "when": WHEN,
+    "fault": FAULTS,
+}
+RULE_KEYS = tuple(_KEYS)
+"""The keys of a rule."""
+_RULE = Keys(
+    _KEYS,
+    "a rule, as in {match: {...}, fault: {respond: 529}}",
+    needed=("fault",),
+    missing="fault is missing: what should happen, as in fault: {respond: 529}",
+).then(_rule)
+RULES_SCHEMA: Schema = {"type": "array", "items": _RULE.schema, "maxItems": _MOST_RULES}
+"""The JSON Schema of a list of rules."""
 
 
 def content_id(node: Node) -> str:

@@ -1,118 +1,70 @@
-"""Values that several parts of a rule have: durations, chances, tests."""
+"""The tests that several parts of a rule have: of texts, of headers, of JSON, of numbers."""
 
 from __future__ import annotations
 
-import re
+from functools import partial
 
 from faultinject.matchers import AnyOf, Equal, Glob, Matcher, Present, Within, is_glob
+from faultinject.reading.keys import Keys, Read
 from faultinject.reading.node import Node
+from faultinject.reading.value import (
+    ANY,
+    FLAG,
+    NUMBER,
+    WHOLE,
+    Value,
+    any_of,
+    by_type,
+    items,
+    text,
+)
 
 _LONGEST_PATTERN = 10_000  # characters; each becomes hundreds of bytes in Python's `re`
-_COMPARISONS = ("at_least", "at_most", "above", "below")
 
 
-def chance(node: Node) -> float:
-    """Return a probability: a number from 0 to 1, or a percentage as in ``5%``."""
-    expected = "a number from 0 to 1, or a percentage as in 5%"
-    value = node.value
-    if isinstance(value, str):
-        if not re.fullmatch(r"[0-9]{1,3}(?:\.[0-9]{1,15})?%", value):
-            raise node.wrong(expected)
-        probability = float(value[:-1]) / 100
-    else:
-        probability = float(node.number(expected))
-    if not 0 <= probability <= 1:
-        raise node.wrong(expected)
-    return probability
+def _equal_or_glob(node: Node, written: str, *, any_case: bool = False) -> Matcher:
+    if any_case or is_glob(written):
+        return _glob(node, written, any_case=any_case)
+    return Equal(written)
 
 
-# -- tests --------------------------------------------------------------------------------------
-
-
-def text_tests(node: Node, *, any_case: bool = False) -> AnyOf:
-    """Return the test of a text: one pattern or several."""
-    return AnyOf(tuple(_text(item, any_case=any_case) for item in node.filled_items()))
-
-
-def _text(node: Node, *, any_case: bool) -> Matcher:
-    text = node.text("text, or a list of texts ('*' stands for any characters)")
-    return _equal_or_glob(node, text, any_case=any_case)
-
-
-def _equal_or_glob(node: Node, text: str, *, any_case: bool = False) -> Matcher:
-    return _glob(node, text, any_case=any_case) if any_case or is_glob(text) else Equal(text)
-
-
-def _glob(node: Node, text: str, *, any_case: bool = False) -> Glob:
-    if len(text) > _LONGEST_PATTERN:
+def _glob(node: Node, written: str, *, any_case: bool = False) -> Glob:
+    if len(written) > _LONGEST_PATTERN:
         raise node.problem(f"the pattern has more than {_LONGEST_PATTERN} characters")
-    return Glob(text, any_case)
+    return Glob(written, any_case)
 
 
-def header_tests(node: Node) -> AnyOf:
-    """Return the test of a header or a parameter of a query, whose values are text.
+# -- texts --------------------------------------------------------------------------------------
 
-    The error does not show the value, which may be a secret.
-    """
-    return AnyOf(tuple(_header_test(item) for item in node.filled_items()))
-
-
-def _header_test(node: Node) -> Matcher:
-    value = node.value
-    if isinstance(value, str):
-        return _equal_or_glob(node, node.encodable(value))
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Equal(str(value))
-    if isinstance(value, dict):
-        return _spelt_test(node, ("equal", "glob", "present"), text_only=True)
-    raise node.problem(
-        "the value is not text; write text (in quotes, if it is true or false), a pattern, or"
-        " {present: true}"
-    )
+_TEXT = text("text, or a list of texts ('*' stands for any characters)")
+TEXTS = items(_TEXT.then(_equal_or_glob)).into(AnyOf)
+"""The test of a text: one pattern or several."""
+TEXTS_OF_ANY_CASE = items(_TEXT.then(partial(_equal_or_glob, any_case=True))).into(AnyOf)
 
 
-def json_tests(node: Node) -> AnyOf:
-    """Return the test of a JSON value; a list is any of its items."""
-    return AnyOf(tuple(_json_test(item) for item in node.filled_items()))
+# -- tests that are spelt out -------------------------------------------------------------------
+
+_COMPARISONS = ("at_least", "at_most", "above", "below")
+_COMPARED = dict.fromkeys(_COMPARISONS, NUMBER)
+_GLOB = text("a pattern").then(_glob)
+_ONE = {"minProperties": 1, "maxProperties": 1}
+_SOME_COMPARISONS = {"propertyNames": {"enum": list(_COMPARISONS)}, "minProperties": 1}
 
 
-def _json_test(node: Node) -> Matcher:
-    value = node.value
-    if isinstance(value, dict):
-        return _spelt_test(node, ("equal", "glob", "present", *_COMPARISONS))
-    if isinstance(value, str):
-        return _equal_or_glob(node, value)
-    if value is None or isinstance(value, bool):
-        return Equal(value)
-    if isinstance(value, list):
-        raise node.wrong("a value; to compare with a list write {equal: [...]}")
-    return Equal(node.number("text, a number, true, false, null, or a test as {at_least: 3}"))
+def _spelt(keys: Keys) -> Value[Matcher]:
+    """Return what reads a test that is an object: one key, or several that compare numbers."""
 
+    def read(node: Node, read: Read) -> Matcher:
+        compared = {key: float(read[key]) for key in read if key in _COMPARISONS}
+        if not read or (len(read) > 1 and len(compared) < len(read)):
+            names = ", ".join(keys.values)
+            raise node.problem(f"give one of {names} (or several that compare numbers)")
+        if compared:
+            return _within(node, compared)
+        [matcher] = read.values()
+        return matcher  # type: ignore[no-any-return]
 
-def number_tests(node: Node) -> AnyOf:
-    """Return the test of a number from 1: the number, some, or bounds."""
-    return AnyOf(tuple(_number_test(item) for item in node.filled_items()))
-
-
-def _number_test(node: Node) -> Matcher:
-    if isinstance(node.value, dict):
-        return _spelt_test(node, _COMPARISONS)
-    return Equal(node.whole())
-
-
-def _spelt_test(node: Node, allowed: tuple[str, ...], *, text_only: bool = False) -> Matcher:
-    fields = node.fields(allowed, "a test")
-    comparisons = [key for key in fields if key in _COMPARISONS]
-    if not fields or (len(fields) > 1 and len(comparisons) < len(fields)):
-        raise node.problem(f"give one of {', '.join(allowed)} (or several that compare numbers)")
-    if comparisons:
-        return _within(node, {key: float(fields[key].number("a number")) for key in comparisons})
-    [(key, field)] = fields.items()
-    if key == "present":
-        return Present(field.flag())
-    if key == "glob":
-        return _glob(field, field.text("a pattern"))
-    return Equal(field.encodable(str(field.value)) if text_only else field.json_value())
+    return keys.then(read)
 
 
 def _within(node: Node, bounds: dict[str, float]) -> Within:
@@ -123,3 +75,70 @@ def _within(node: Node, bounds: dict[str, float]) -> Within:
     if least > most or (least == most and strict):
         raise node.problem("no number is within these bounds")
     return within
+
+
+# -- headers and parameters ---------------------------------------------------------------------
+
+
+def _equal_text(node: Node) -> Matcher:
+    return Equal(node.encodable(str(node.value)))
+
+
+def _header_test(node: Node) -> Matcher:
+    """Read what is no object. The error does not show the value, which may be a secret."""
+    value = node.value
+    if isinstance(value, str):
+        return _equal_or_glob(node, node.encodable(value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Equal(str(value))
+    raise node.problem(
+        "the value is not text; write text (in quotes, if it is true or false), a pattern, or"
+        " {present: true}"
+    )
+
+
+_SPELT_OF_TEXT = _spelt(
+    Keys(
+        {"equal": Value(_equal_text, {}), "glob": _GLOB, "present": FLAG.into(Present)},
+        "a test",
+        more=(_ONE,),
+    )
+)
+HEADER_TESTS = items(
+    by_type(Value(_header_test, {"type": ["string", "integer"]}), object=_SPELT_OF_TEXT)
+).into(AnyOf).titled("test of a header or a parameter")  # fmt: skip
+"""The test of a header or a parameter of a query, whose values are text."""
+
+
+# -- JSON and numbers ---------------------------------------------------------------------------
+
+
+def _json_test(node: Node) -> Matcher:
+    value = node.value
+    if isinstance(value, str):
+        return _equal_or_glob(node, value)
+    if value is None or isinstance(value, bool):
+        return Equal(value)
+    if isinstance(value, list):
+        raise node.wrong("a value; to compare with a list write {equal: [...]}")
+    return Equal(node.number("text, a number, true, false, null, or a test as {at_least: 3}"))
+
+
+_SPELT_OF_JSON = _spelt(
+    Keys(
+        {"equal": ANY.into(Equal), "glob": _GLOB, "present": FLAG.into(Present), **_COMPARED},
+        "a test",
+        more=(any_of(_ONE, _SOME_COMPARISONS),),
+    )
+)
+JSON_TESTS = items(
+    by_type(
+        Value(_json_test, {"type": ["string", "number", "boolean", "null"]}), object=_SPELT_OF_JSON
+    )
+).into(AnyOf).titled("test of a JSON value")  # fmt: skip
+"""The test of a JSON value; a list is any of its items."""
+
+_SPELT_OF_NUMBERS = _spelt(Keys(_COMPARED, "a test", more=(_SOME_COMPARISONS,)))
+_EXACT: Value[Matcher] = WHOLE.into(Equal)
+NUMBER_TESTS = items(by_type(_EXACT, object=_SPELT_OF_NUMBERS)).into(AnyOf)
+"""The test of a number from 1: the number, some, or bounds."""

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from attrs import frozen
 
-from faultinject.config.rules.break_key import read_point
+from faultinject.config.rules.break_key import POINTS, POINTS_APART, point_of
 from faultinject.faults.place import START
 from faultinject.faults.stream import STREAM_ACTIONS, StreamAction, StreamFault
-from faultinject.reading.node import Node, read_all
+from faultinject.reading.keys import Keys, Read, all_apart
+from faultinject.reading.node import Node
+from faultinject.reading.value import Value, items, meaning
 
 _ACTIONS: Mapping[str, type[StreamAction]] = {action.key: action for action in STREAM_ACTIONS}
 ACTION_KEYS = tuple(_ACTIONS)
 """The keys of the actions at a point."""
-STREAM_KEYS = ("after", "before", "at", *ACTION_KEYS, "upstream")
+_AT_POINT = tuple(key for key, action in _ACTIONS.items() if not action.throughout)
+_KEYS: Mapping[str, Value[Any]] = {
+    **POINTS,
+    **{key: action.written() for key, action in _ACTIONS.items()},
+    "upstream": meaning({"real": False, "skipped": True}),
+}
+STREAM_KEYS = tuple(_KEYS)
 """All keys of ``stream``."""
 
 
@@ -27,54 +36,47 @@ class StreamKey:
     """Whether the proxy makes up the stream, in place of the upstream's."""
 
 
-def read_stream(node: Node) -> StreamKey:
-    """Return the faults. Raises `SettingsError`."""
-    items = read_all(node.filled_items(), _item)
-    faults = [fault for item in items for fault in item.faults]
-    sources = {item.synthetic for item in items if item.synthetic is not None}
-    if len(sources) > 1:
-        raise node.problem("upstream is real in one place and skipped in another; give it once")
-    _check_ends(node, faults)
-    return StreamKey(tuple(faults), True in sources)
-
-
 @frozen
 class _Item:
-    faults: list[StreamFault]
+    faults: tuple[StreamFault, ...]
     synthetic: bool | None
     """As in `StreamKey`; None if it is not given."""
 
 
-def _item(node: Node) -> _Item:
-    fields = node.fields(STREAM_KEYS, "an object, as in {after: {bytes: 100}, cut: true}")
-    synthetic = None
-    if "upstream" in fields:
-        synthetic = fields["upstream"].word("real", "skipped") == "skipped"
-    return _Item(_faults(node, fields), synthetic)
+def _item(read: Read) -> _Item:
+    point = point_of(read)
+    throughout = [action for key, action in read.items() if key in _ACTIONS and action.throughout]
+    given = next((read[key] for key in _AT_POINT if key in read), None)
+    if given is None:
+        faults = [StreamFault(action, point or action.point) for action in throughout]
+    else:
+        faults = [StreamFault(action, START) for action in throughout]
+        faults.append(StreamFault(given, point or given.point))
+    return _Item(tuple(faults), read.get("upstream"))
 
 
-def _check_ends(node: Node, faults: list[StreamFault]) -> None:
-    enders = [fault for fault in faults if fault.action.ends]
-    if len(enders) > 1:
+def _stream(node: Node, found: tuple[_Item, ...]) -> StreamKey:
+    faults = tuple(fault for item in found for fault in item.faults)
+    sources = {item.synthetic for item in found if item.synthetic is not None}
+    if len(sources) > 1:
+        raise node.problem("upstream is real in one place and skipped in another; give it once")
+    if sum(fault.action.ends for fault in faults) > 1:
         raise node.problem("two of these end the stream; give one (or one_of, to choose)")
+    return StreamKey(faults, True in sources)
 
 
-def _faults(node: Node, fields: Mapping[str, Node]) -> list[StreamFault]:
-    point = read_point(fields)
-    throughout = [
-        action.read(fields[key])
-        for key, action in _ACTIONS.items()
-        if action.throughout and key in fields
-    ]
-    given = [key for key in _ACTIONS if key in fields and not _ACTIONS[key].throughout]
-    for other in given[1:]:
-        raise fields[other].problem(
-            f"{given[0]} happens at this point already; write a list of objects for several points"
-        )
-    if not throughout and not given:
-        raise node.problem("it does nothing; give one of " + ", ".join(_ACTIONS))
-    if not given:
-        return [StreamFault(action, point or action.point) for action in throughout]
-    action = _ACTIONS[given[0]].read(fields[given[0]])
-    others = [StreamFault(each, START) for each in throughout]
-    return [*others, StreamFault(action, point or action.point)]
+STREAM = items(
+    Keys(
+        _KEYS,
+        "an object, as in {after: {bytes: 100}, cut: true}",
+        some=ACTION_KEYS,
+        none="it does nothing; give one of " + ", ".join(_ACTIONS),
+        apart=(
+            *POINTS_APART,
+            *all_apart(
+                _AT_POINT,
+                "{} happens at this point already; write a list of objects for several points",
+            ),
+        ),
+    ).into(_item)
+).then(_stream)

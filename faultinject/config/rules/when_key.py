@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
-from faultinject.config.rules.rule_values import chance
+from faultinject.reading.keys import Keys, Read, all_apart
 from faultinject.reading.node import Node
+from faultinject.reading.value import (
+    CHANCE,
+    DURATION_SECONDS,
+    FLAG,
+    POSITIVE_DURATION,
+    WHOLE,
+    Value,
+    any_of,
+    by_type,
+    filled_list,
+    items,
+    meaning,
+    pair,
+    text,
+)
 from faultinject.rules.when import Burst, GroupBy, Limit, Per, Ramp, Sequence, When, Window
 
 _COUNTED = ("first", "after", "nth", "every", "sequence", "burst", "ramp", "limit")
@@ -15,17 +30,11 @@ _LONGEST_SEQUENCE = 10_000
 _FAR = 10**9
 
 
-def read_when(node: Node) -> When:
-    """Return the value. Raises `SettingsError`."""
-    read = node.read(_READERS, "an object, as in {probability: 0.3} or {first: 2}")
-    fields = node.members("an object")
-    for one, other in (("between", "for"), ("probability", "ramp")):
-        if one in fields and other in fields:
-            raise fields[other].problem(f"{one} says the same in another way; give one of the two")
+def _when(node: Node, read: Read) -> When:
     when = When(**{_FIELDS.get(key, key): value for key, value in read.items()})
     _check_possible(node, when)
-    if when.per is not None and not any(key in fields for key in _COUNTED):
-        raise fields["per"].problem(
+    if when.per is not None and not any(key in read for key in _COUNTED):
+        raise node.part("per").problem(
             "there is nothing to count; give one of " + ", ".join(_COUNTED) + " with it"
         )
     return when
@@ -48,66 +57,77 @@ def _check_possible(node: Node, when: When) -> None:
         )
 
 
-def _numbers(node: Node) -> tuple[int, ...]:
-    return tuple(item.whole() for item in node.filled_items())
-
-
-def _sequence(node: Node) -> Sequence:
-    repeat = False
-    if isinstance(node.value, dict):
-        fields = node.fields(("steps", "repeat"), "a sequence")
-        if "steps" not in fields:
-            raise node.problem("steps is missing, as in {steps: [fault, pass], repeat: true}")
-        repeat = fields["repeat"].flag() if "repeat" in fields else False
-        node = fields["steps"]
-    if not isinstance(node.value, list) or len(node.value) > _LONGEST_SEQUENCE:
-        raise node.wrong("a list of the words fault and pass, as in [fault, fault, pass]")
-    steps = tuple(item.word("fault", "pass") == "fault" for item in node.filled_items())
+def _steps(node: Node, steps: tuple[bool, ...]) -> tuple[bool, ...]:
     if not any(steps):
         raise node.problem("it can never fire: there is no fault in it")
-    return Sequence(steps, repeat)
+    return steps
 
 
-def _between(node: Node) -> Window:
-    every = None
-    if isinstance(node.value, list) and len(node.value) == 2:
-        start, end = node.items()
-    elif isinstance(node.value, dict):
-        fields = node.fields(("from", "to", "every"), "a window")
-        if "from" not in fields or "to" not in fields:
-            raise node.problem("give from and to, as in {from: 10s, to: 20s}")
-        start, end, every = fields["from"], fields["to"], fields.get("every")
-    else:
-        raise node.wrong("two times since the start, as in [10s, 20s] or {from: 10s, to: 20s}")
-    start_seconds, end_seconds = start.duration(), end.duration()
+_STEPS = filled_list(
+    meaning({"fault": True, "pass": False}),
+    "a list of the words fault and pass, as in [fault, fault, pass]",
+    _LONGEST_SEQUENCE,
+).then(_steps)
+_SEQUENCE = by_type(
+    _STEPS.into(Sequence),
+    object=Keys(
+        {"steps": _STEPS, "repeat": FLAG},
+        "a sequence",
+        needed=("steps",),
+        missing="steps is missing, as in {steps: [fault, pass], repeat: true}",
+    ).into(lambda read: Sequence(**read)),
+)
+
+
+# -- windows ------------------------------------------------------------------------------------
+
+
+def _window(node: Node, read: Read, start: float, end: float) -> Window:
+    """Return a window; ``node`` has its end, if it is written with one, and how often it comes."""
+    every = read.get("every")
+    if every is not None and every <= end - start:
+        raise node.part("every").wrong(f"longer than the window, which lasts {end - start:g} s")
+    return Window(start, end, every)
+
+
+def _after_start(end: Node, read: tuple[float, float]) -> None:
+    start_seconds, end_seconds = read
     if end_seconds <= start_seconds:
         raise end.wrong(f"after {start_seconds:g} s, where the window begins")
-    return _window(start_seconds, end_seconds, every)
 
 
-def _for(node: Node) -> Window:
-    if not isinstance(node.value, dict):
-        return Window(0.0, node.positive_duration())
-    fields = node.fields(("lasting", "every"), "a window")
-    if "lasting" not in fields:
-        raise node.problem("lasting is missing, as in {lasting: 10s, every: 1m}")
-    return _window(0.0, fields["lasting"].positive_duration(), fields.get("every"))
+def _between_two(node: Node, times: tuple[float, float]) -> Window:
+    _after_start(node.items()[1], times)
+    return Window(*times)
 
 
-def _window(start_seconds: float, end_seconds: float, every: Node | None) -> Window:
-    if every is None:
-        return Window(start_seconds, end_seconds)
-    every_seconds = every.positive_duration()
-    if every_seconds <= end_seconds - start_seconds:
-        raise every.wrong(f"longer than the window, which lasts {end_seconds - start_seconds:g} s")
-    return Window(start_seconds, end_seconds, every_seconds)
+def _between_keys(node: Node, read: Read) -> Window:
+    _after_start(node.part("to"), (read["from"], read["to"]))
+    return _window(node, read, read["from"], read["to"])
 
 
-def _burst(node: Node) -> Burst:
-    fields = node.fields(("calm", "storm"), "an object, as in {calm: 50, storm: 5}")
-    if len(fields) < 2:
-        raise node.problem("give calm and storm: how many requests each lasts on average")
-    return Burst(*(_mean(fields[key]) for key in ("calm", "storm")))
+_TWO_TIMES = "two times since the start, as in [10s, 20s] or {from: 10s, to: 20s}"
+_BETWEEN = by_type(
+    pair(DURATION_SECONDS, DURATION_SECONDS, _TWO_TIMES).then(_between_two),
+    object=Keys(
+        {"from": DURATION_SECONDS, "to": DURATION_SECONDS, "every": POSITIVE_DURATION},
+        _TWO_TIMES,
+        needed=("from", "to"),
+        missing="give from and to, as in {from: 10s, to: 20s}",
+    ).then(_between_keys),
+)
+_FOR = by_type(
+    POSITIVE_DURATION.into(lambda seconds: Window(0.0, seconds)),
+    object=Keys(
+        {"lasting": POSITIVE_DURATION, "every": POSITIVE_DURATION},
+        "a window",
+        needed=("lasting",),
+        missing="lasting is missing, as in {lasting: 10s, every: 1m}",
+    ).then(lambda node, read: _window(node, read, 0.0, read["lasting"])),
+)
+
+
+# -- chances, limits, groups --------------------------------------------------------------------
 
 
 def _mean(node: Node) -> float:
@@ -118,59 +138,88 @@ def _mean(node: Node) -> float:
     return float(number)
 
 
-def _ramp(node: Node) -> Ramp:
-    fields = node.fields(
-        ("from", "to", "over", "times"), "an object, as in {from: 0, to: 0.5, over: 10m}"
-    )
-    if ("over" in fields) is ("times" in fields):
-        raise node.problem("give over (a duration since the start) or times (how many requests)")
-    start, end = (chance(fields[key]) if key in fields else None for key in ("from", "to"))
-    if start is None or end is None:
-        raise node.problem("give from and to, the probabilities at its beginning and its end")
-    seconds = fields["over"].positive_duration() if "over" in fields else None
-    return Ramp(start, end, seconds, fields["times"].whole() if "times" in fields else None)
+_MEAN = Value(_mean, {"type": "number", "minimum": 1})
+_BURST = Keys(
+    {"calm": _MEAN, "storm": _MEAN},
+    "an object, as in {calm: 50, storm: 5}",
+    needed=("calm", "storm"),
+    missing="give calm and storm: how many requests each lasts on average",
+).into(lambda read: Burst(read["calm"], read["storm"]))
+_OVER_OR_TIMES = "give over (a duration since the start) or times (how many requests)"
+_RAMP = Keys(
+    {"from": CHANCE, "to": CHANCE, "over": POSITIVE_DURATION, "times": WHOLE},
+    "an object, as in {from: 0, to: 0.5, over: 10m}",
+    needed=("from", "to"),
+    missing="give from and to, the probabilities at its beginning and its end",
+    some=("over", "times"),
+    none=_OVER_OR_TIMES,
+    apart=(("over", "times", _OVER_OR_TIMES),),
+).into(lambda read: Ramp(read["from"], read["to"], read.get("over"), read.get("times")))
+_LIMITS = ("in_all", "at_a_time")
+_LIMIT = by_type(
+    WHOLE.into(Limit),
+    object=Keys(
+        dict.fromkeys(_LIMITS, WHOLE), "a limit", some=_LIMITS, none="give in_all or at_a_time"
+    ).into(lambda read: Limit(**read)),
+)
+
+_GROUPS = {each.value: each for each in GroupBy if each is not GroupBy.HEADER}
+_NO_NAME = "header is missing, as in {header: x-user}"
+_GROUP = "connection, attempt-group, client or 'header NAME'"
+_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 section 5.6.2
+_NAME = text("a header's name", f"^{_HEADER_NAME}$")
 
 
-def _limit(node: Node) -> Limit:
-    if not isinstance(node.value, dict):
-        return Limit(node.whole())
-    fields = node.fields(("in_all", "at_a_time"), "a limit")
-    if not fields:
-        raise node.problem("give in_all or at_a_time")
-    return Limit(**{key: field.whole() for key, field in fields.items()})
-
-
-def _per(node: Node) -> Per:
-    expected = "connection, attempt-group, client or 'header NAME'"
-    if isinstance(node.value, dict):
-        fields = node.fields(("header",), expected)
-        name = fields["header"].text("a header's name") if fields else ""
-    else:
-        word, _, name = node.text(expected).partition(" ")
-        by = {each.value: each for each in GroupBy}.get(word)
-        if by is not None and by is not GroupBy.HEADER and not name:
-            return Per(by)
-        if by is not GroupBy.HEADER:
-            raise node.wrong(expected)
-    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+def _of_header(node: Node, name: str) -> Per:
+    if not re.fullmatch(_HEADER_NAME, name):
         raise node.wrong("the name of a header, as in 'header x-user'")
     return Per(GroupBy.HEADER, name.lower())
 
 
-_READERS: dict[str, Callable[[Node], Any]] = {
-    "probability": chance,
-    "first": Node.whole,
-    "after": Node.whole,
-    "nth": _numbers,
-    "every": Node.whole,
-    "sequence": _sequence,
-    "between": _between,
-    "for": _for,
-    "burst": _burst,
-    "ramp": _ramp,
-    "limit": _limit,
-    "per": _per,
+def _group(node: Node) -> Per:
+    written = node.text(_GROUP)
+    if written in _GROUPS:
+        return Per(_GROUPS[written])
+    word, _, name = written.partition(" ")
+    if word != GroupBy.HEADER.value:
+        raise node.wrong(_GROUP)
+    return _of_header(node, name)
+
+
+_PER = by_type(
+    Value(
+        _group,
+        any_of({"enum": list(_GROUPS)}, {"type": "string", "pattern": f"^header {_HEADER_NAME}$"}),
+    ),
+    object=Keys({"header": _NAME}, _GROUP, needed=("header",), missing=_NO_NAME).then(
+        lambda node, read: _of_header(node, read["header"])
+    ),
+)
+
+
+_KEYS: Mapping[str, Value[Any]] = {
+    "probability": CHANCE,
+    "first": WHOLE,
+    "after": WHOLE,
+    "nth": items(WHOLE),
+    "every": WHOLE,
+    "sequence": _SEQUENCE,
+    "between": _BETWEEN,
+    "for": _FOR,
+    "burst": _BURST,
+    "ramp": _RAMP,
+    "limit": _LIMIT,
+    "per": _PER,
 }
 _FIELDS = {"between": "window", "for": "window"}
-WHEN_KEYS = tuple(_READERS)
+WHEN_KEYS = tuple(_KEYS)
 """The keys of ``when``."""
+_SAME = "{} says the same in another way; give one of the two"
+WHEN = Keys(
+    _KEYS,
+    "an object, as in {probability: 0.3} or {first: 2}",
+    apart=(*all_apart(("between", "for"), _SAME), *all_apart(("probability", "ramp"), _SAME)),
+    more=(
+        {"if": {"required": ["per"]}, "then": any_of(*({"required": [key]} for key in _COUNTED))},
+    ),
+).then(_when)

@@ -11,9 +11,9 @@ from attrs import frozen
 from faultinject.faults.place import FIRST_EVENT
 from faultinject.faults.stream.stream_action import EventStream, StreamAction
 from faultinject.faults.transform import Act, Action, Send
-from faultinject.faults.written import Written
 from faultinject.providers.framing import Decoder, Framing, StreamEvent
 from faultinject.providers.shape import Uniform
+from faultinject.reading.value import WHOLE, Value, constant
 
 
 @frozen
@@ -27,11 +27,9 @@ class _EditEvents(StreamAction):
     """None for all that follow."""
 
     @classmethod
-    def read(cls, value: Written) -> Self:
-        """Read how many events: a number, ``true`` for one, ``all``."""
-        if value.value == "all":
-            return cls(None)
-        return cls(1 if value.value is True else value.whole())
+    def written(cls) -> Value[Self]:
+        """Return that it is a number of events, ``true`` for one, or ``all``."""
+        return constant(True, cls(1), constant("all", cls(None), WHOLE.into(cls)))
 
 
 @frozen

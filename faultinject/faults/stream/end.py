@@ -13,10 +13,10 @@ from attrs import frozen
 from faultinject.faults.place import FIRST_EVENT, Ability
 from faultinject.faults.stream.stream_action import EventStream, StreamAction
 from faultinject.faults.transform import Act, Action, Cut, Finish, Reset, Send, at_once
-from faultinject.faults.written import Written
 from faultinject.providers.framing import Decoder, StreamEvent
 from faultinject.providers.provider import Provider
 from faultinject.providers.shape import Progress, Shape, Uniform
+from faultinject.reading.value import Value, constant, word
 
 
 @frozen
@@ -70,11 +70,9 @@ class EndEarly(StreamAction):
     depends_on_api = True
 
     @classmethod
-    def read(cls, value: Written) -> Self:
-        """Read ``true``, or why the message ends: ``max_tokens`` alone, so far."""
-        if value.value is not True:
-            value.word("max_tokens")
-        return cls()
+    def written(cls) -> Value[Self]:
+        """Return that it is ``true``, or why the message ends: ``max_tokens`` alone, so far."""
+        return constant(True, cls(), word("max_tokens").into(lambda _: cls()))
 
     def on_events(self, stream: EventStream) -> Action:
         """Return what ends it."""

@@ -12,9 +12,22 @@ from attrs import evolve, frozen
 from faultinject.faults.place import FIRST_EVENT
 from faultinject.faults.stream.stream_action import EventStream, StreamAction
 from faultinject.faults.transform import Act, Action, AtOnce, Finish, Send
-from faultinject.faults.written import Written
 from faultinject.providers.provider import Provider
 from faultinject.providers.shape import Failure, Shape
+from faultinject.reading.keys import Keys
+from faultinject.reading.value import TEXT, Value, by_type, constant, whole
+
+_KEYS = Keys(
+    {
+        "status": whole(400, 599),
+        "type": TEXT,
+        "message": TEXT,
+        "code": TEXT,
+        "failure": TEXT,
+        "form": TEXT,
+    },
+    "true, the type of the error, or an object as {status: 529}",
+)
 
 
 @frozen
@@ -39,18 +52,11 @@ class SendError(StreamAction):
     """The form of the error, of those that the API has; empty for the usual one."""
 
     @classmethod
-    def read(cls, value: Written) -> Self:
-        """Read ``true``, the type of the error, or an object."""
-        if value.value is True:
-            return cls()
-        if isinstance(value.value, str):
-            return cls(error=value.text())
-        keys = ("status", "type", "message", "code", "failure", "form")
-        fields = value.fields(keys, "true, the type of the error, or an object as {status: 529}")
-        status = fields["status"].whole(400, 599) if "status" in fields else 529
-        words = {key: fields[key].text() for key in keys[2:] if key in fields}
-        kind = fields["type"].text() if "type" in fields else None
-        return cls(status, kind, **words)
+    def written(cls) -> Value[Self]:
+        """Return that it is ``true``, the type of the error, or an object."""
+        kind = TEXT.into(lambda error: cls(error=error))
+        parts = _KEYS.into(lambda read: cls(error=read.pop("type", None), **read))
+        return constant(True, cls(), by_type(parts, string=kind))
 
     def on_events(self, stream: EventStream) -> Action:
         """Return what sends the error at the point."""

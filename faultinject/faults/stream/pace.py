@@ -10,9 +10,19 @@ from attrs import frozen
 
 from faultinject.faults.stream.stream_action import EventStream, StreamAction
 from faultinject.faults.transform import Act, Action, Send, WaitUntil
-from faultinject.faults.written import Written
 from faultinject.providers.framing import Decoder, StreamEvent
 from faultinject.providers.shape import Uniform
+from faultinject.reading.keys import Keys
+from faultinject.reading.value import POSITIVE, Value
+
+_RATES = ("events_per_second", "bytes_per_second")
+_GIVE_ONE = "give one of " + ", ".join(_RATES)
+_KEYS = Keys(
+    dict.fromkeys(_RATES, POSITIVE),
+    "an object, as in {bytes_per_second: 100}",
+    some=_RATES,
+    apart=((*_RATES, _GIVE_ONE),),
+)
 
 
 @frozen
@@ -35,13 +45,9 @@ class Pace(StreamAction):
         return self.events_per_second is not None
 
     @classmethod
-    def read(cls, value: Written) -> Self:
-        """Read one of the two rates."""
-        keys = ("events_per_second", "bytes_per_second")
-        fields = value.fields(keys, "an object, as in {bytes_per_second: 100}")
-        if len(fields) != 1:
-            raise value.problem("give one of " + ", ".join(keys))
-        return cls(**{key: rate.positive() for key, rate in fields.items()})
+    def written(cls) -> Value[Self]:
+        """Return that it is one of the two rates."""
+        return _KEYS.into(lambda read: cls(**read))
 
     def on_bytes(self, uniform: Uniform) -> Action | None:  # noqa: ARG002
         """Return what paces bytes."""

@@ -9,9 +9,9 @@ from attrs import frozen
 
 from faultinject.faults.stream.stream_action import EventStream, StreamAction
 from faultinject.faults.transform import Act, Action, Send
-from faultinject.faults.written import Written
 from faultinject.providers.framing import Decoder
 from faultinject.providers.shape import Uniform
+from faultinject.reading.value import Value, meaning
 
 
 @frozen
@@ -32,9 +32,9 @@ class Rechunk(StreamAction):
         return not self.split
 
     @classmethod
-    def read(cls, value: Written) -> Self:
-        """Read whether to split or to merge."""
-        return cls(value.word("split", "merge") == "split")
+    def written(cls) -> Value[Self]:
+        """Return that it is whether to split or to merge."""
+        return meaning({"split": cls(True), "merge": cls(False)})
 
     def on_bytes(self, uniform: Uniform) -> Action:
         """Return what splits bytes, or merges the pieces in which they come."""

@@ -10,9 +10,17 @@ from attrs import frozen
 
 from faultinject.faults.stream.stream_action import EventStream, StreamAction
 from faultinject.faults.transform import Act, Action, Hang, Send, WaitUntil
-from faultinject.faults.written import Written
 from faultinject.providers.provider import Provider
 from faultinject.providers.shape import Shape, Uniform
+from faultinject.reading.keys import Keys
+from faultinject.reading.value import POSITIVE_DURATION, Value, by_type, constant
+
+_SECONDS: Value[float | None] = POSITIVE_DURATION.into(lambda seconds: seconds)
+_LENGTH = constant(True, None, constant("forever", None, _SECONDS))
+_KEYS = Keys(
+    {"for": _LENGTH, "pings": POSITIVE_DURATION},
+    "a duration, the word forever, or {for: 60s, pings: 10s}",
+)
 
 
 @frozen
@@ -53,15 +61,10 @@ class Stall(StreamAction):
         return math.inf if self.seconds is None else self.seconds
 
     @classmethod
-    def read(cls, value: Written) -> Self:
-        """Read a duration, ``true`` or ``forever``, or an object with the pings' interval."""
-        if not isinstance(value.value, dict):
-            return cls(_length(value))
-        fields = value.fields(
-            ("for", "pings"), "a duration, the word forever, or {for: 60s, pings: 10s}"
-        )
-        seconds = _length(fields["for"]) if "for" in fields else None
-        return cls(seconds, fields["pings"].positive_duration() if "pings" in fields else None)
+    def written(cls) -> Value[Self]:
+        """Return that it is a duration, ``true`` or ``forever``, or has the pings' interval too."""
+        whole = _KEYS.into(lambda read: cls(read.get("for"), read.get("pings")))
+        return by_type(_LENGTH.into(cls), object=whole)
 
     def on_bytes(self, uniform: Uniform) -> Action:  # noqa: ARG002
         """Return what waits."""
@@ -83,12 +86,6 @@ class Stall(StreamAction):
         if self.ping_seconds is None or any(stream.ping for stream in shape.streams):
             return None
         return f"streams of {shape.name} have no pings; use stall without pings"
-
-
-def _length(value: Written) -> float | None:
-    if value.value is True or value.value == "forever":
-        return None
-    return value.positive_duration()
 
 
 class Stalling(Action):

@@ -13,11 +13,11 @@ from attrs import field, frozen
 
 from faultinject.faults.place import START, Ability, Point
 from faultinject.faults.transform import Action
-from faultinject.faults.written import Written
 from faultinject.observed import Failure as SeenFailure
 from faultinject.providers.framing import Decoder
 from faultinject.providers.provider import Provider
 from faultinject.providers.shape import Failure, Fields, Progress, Shape, StreamShape, Uniform
+from faultinject.reading.value import TRUE, Value
 
 Numbers = Callable[[str], Uniform]
 """Returns the random numbers for a purpose. The same purpose gets the same numbers."""
@@ -88,13 +88,9 @@ class StreamAction:
     """How a client's attempt fails that saw what it did, if that follows from it alone."""
 
     @classmethod
-    def read(cls, value: Written) -> Self:
-        """Read what a rule has under the key: ``true``, unless a fault says otherwise.
-
-        Raises `SettingsError`.
-        """
-        value.only_true()
-        return cls()
+    def written(cls) -> Value[Self]:
+        """Return how a rule writes it, under its key: ``true``, unless a fault says otherwise."""
+        return TRUE.into(lambda _: cls())
 
     def on_bytes(self, uniform: Uniform) -> Action | None:  # noqa: ARG002
         """Return what carries it out on bytes of an unknown form; None if it needs events."""

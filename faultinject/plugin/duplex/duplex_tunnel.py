@@ -16,7 +16,7 @@ import trio
 from attrs import define, field
 
 from faultinject.authority import HTTPS_PORT, Authority
-from faultinject.config.kinds import checked_header
+from faultinject.config.header_values import checked_header
 from faultinject.errors import HandshakeError, SettingsError, UpstreamError
 from faultinject.events import Warned
 from faultinject.http.h1.connection import UpstreamConnection

@@ -64,7 +64,7 @@ def test_all_mistakes_are_told(run, file):
 
 WRITTEN = (
     "options", "pth:", "3,", "c}", "0,", "2}", "99,", "soon,", "none}", "never}", "wen:", "match:",
-    "overlaoded}", "cloudflare}, w", "{error:", "cutt:", "{event:",
+    "overlaoded}", "cloudflare}, w", "{error:", "cutt:", "1}, cut",
 )  # fmt: skip
 """What stands at the places of the mistakes below."""
 
@@ -108,7 +108,7 @@ def test_all_mistakes_of_a_rule_are_told(run, file):
         "[2].fault.one_of[1].respond.page",
         "[3].fault.stream",
         "[4].fault.stream[0]",
-        "[4].fault.stream[1].after",
+        "[4].fault.stream[1].after.bytes",
     ]
     text = Path(path).read_text("utf-8").splitlines()
     for (position, *_), written in zip(lines, WRITTEN, strict=True):

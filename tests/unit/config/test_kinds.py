@@ -2,7 +2,7 @@
 
 import pytest
 
-from faultinject.config.kinds import checked_header, merged_headers, parse_header
+from faultinject.config.header_values import checked_header, merged_headers, parse_header
 
 
 @pytest.mark.parametrize(

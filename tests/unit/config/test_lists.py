@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
+from faultinject.config.kinds import Kind
 from faultinject.config.values import ASSIGNMENTS, IDS, REPORTS, WORD
+from faultinject.errors import SettingsError
+from faultinject.reading.node import Node
+from faultinject.reading.source import Place, Source
+
+
+def in_file(kind: Kind, value: object) -> Any:
+    """Read a value of a file."""
+    return kind.in_file.read(Node(value, Place(Source("f"), ("key",))))
 
 
 @pytest.mark.parametrize("texts", [["a,b", "c"], ["a", "b", "c"], [" a , b,,", "c,"]])
@@ -15,7 +24,7 @@ def test_words_may_stand_in_one_text(texts: list[str]) -> None:
     """With commas between them, and blanks around them."""
     assert IDS.from_arguments(texts) == ("a", "b", "c")
     assert IDS.from_environment(",".join(texts)) == ("a", "b", "c")
-    assert IDS.from_file(texts) == ("a", "b", "c")
+    assert in_file(IDS, texts) == ("a", "b", "c")
     assert IDS.repeatable
 
 
@@ -23,7 +32,7 @@ def test_values_by_name() -> None:
     """Of one name the last counts; a file has an object."""
     assert ASSIGNMENTS.from_arguments(["a=1", "b = 2.5", "a=3"]) == (("a", "3"), ("b", "2.5"))
     assert ASSIGNMENTS.from_environment("a=1, b=2,") == (("a", "1"), ("b", "2"))
-    assert ASSIGNMENTS.from_file({"a": 1, "b": 2.5, "c": "7"}) == (
+    assert in_file(ASSIGNMENTS, {"a": 1, "b": 2.5, "c": "7"}) == (
         ("a", "1"), ("b", "2.5"), ("c", "7"),
     )  # fmt: skip
     assert ASSIGNMENTS.repeatable
@@ -45,15 +54,15 @@ def test_what_is_no_value_by_name(text: str) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (["a=1"], "it is not an object of names and values"),
-        ({"a": True}, "the value of 'a' is neither a number nor a string"),
-        ({"a": None}, "the value of 'a' is neither a number nor a string"),
+        (["a=1"], r'f: key: \["a=1"\] is not an object of names and values'),
+        ({"a": True}, "f: key.a: it is neither a number nor a string"),
+        ({"a": None}, "f: key.a: it is neither a number nor a string"),
     ],
 )
 def test_what_is_no_object_of_values(value: Any, message: str) -> None:
     """Neither a list nor a truth."""
-    with pytest.raises(ValueError, match=message):
-        ASSIGNMENTS.from_file(value)
+    with pytest.raises(SettingsError, match=message):
+        in_file(ASSIGNMENTS, value)
 
 
 def test_reports_are_known_by_their_endings() -> None:
@@ -71,6 +80,6 @@ def test_another_ending_is_refused(name: str) -> None:
 
 def test_a_word_of_a_file_is_text() -> None:
     """A number is none."""
-    assert WORD.from_file("error") == "error"
-    with pytest.raises(ValueError, match="5 is not a string"):
-        WORD.from_file(5)
+    assert in_file(WORD, "error") == "error"
+    with pytest.raises(SettingsError, match="5 is not a string"):
+        in_file(WORD, 5)
