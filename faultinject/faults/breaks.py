@@ -54,6 +54,11 @@ class How:
         """Whether another connection may go well, as far as the client is told."""
         return True
 
+    @property
+    def ends(self) -> bool:
+        """Whether it ends the connection though the client stays."""
+        return self.lasts_seconds < math.inf
+
 
 @frozen
 class CloseConnection(How):

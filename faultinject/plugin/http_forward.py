@@ -89,11 +89,12 @@ class HttpForward:
         response: InjectedResponse | None,
         started: float,
     ) -> None:
-        session = Session(self.runtime, self.runtime.next_session_id(), CLIENT_UNKNOWN, exchanges=1)
+        session = Session(self.runtime, self.runtime.next_session_id(), CLIENT_UNKNOWN)
         report_exchange(
             session,
             authority,
             started,
+            number=session.begin_exchange(),
             method=facts.method,
             scheme="http",
             path=reported_path(facts.head),

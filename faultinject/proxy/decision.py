@@ -99,12 +99,15 @@ class Decision:
         if candidates.need_body:
             await self._read_body()
         self.plan = runtime.decide(rule_set, self.facts, Stage.ANSWER, candidates)
-        if not self.plan.is_simple and not candidates.need_body and self._names_model():
+        if not candidates.need_body and self._names_model():
             await self._read_body(for_rules=False)
 
     def _names_model(self) -> bool:
         """Return True if the answer will name the model, which only the body has."""
-        return names_model(self.plan.respond, self.plan.stream, self.facts.provider)
+        respond, stream = self.plan.respond, self.plan.stream
+        if respond is None and not stream:
+            return False
+        return names_model(respond, stream, self.facts.provider)
 
     async def _read_body(self, *, for_rules: bool = True) -> None:
         parts = self.client.buffered_parts()

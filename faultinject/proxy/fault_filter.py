@@ -1,7 +1,7 @@
-"""Applies a plan's faults to one response on its way to the client.
+"""What a plan's faults do to one response: a filter of its parts, without input or output.
 
-It delays the response, sends what the faults' transforms let through, and decides how it ends. The
-response may come from the upstream, piece by piece, or be a local one.
+It takes the parts of a response as they come, from wherever they come, and returns acts, which
+`faultinject.proxy.pump` performs. Each act is done before the next is requested.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import cast
 
 import trio
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from faultinject.faults import transform
 from faultinject.faults.breaks import Break, break_words
@@ -22,82 +22,100 @@ from faultinject.faults.build import BuiltFaults, build_faults
 from faultinject.faults.delay import Before, delay_words
 from faultinject.faults.stream import stream_words
 from faultinject.faults.stream.stream_action import ResponseInfo
-from faultinject.faults.transform import Act, Received, Transform
-from faultinject.http.h1.connection import ClientConnection
+from faultinject.faults.transform import Cut, Finish, Garbage, Received, Reset, Send, Transform
 from faultinject.http.headers import is_encoded, reframed
 from faultinject.http.message import End, Part, ResponseHead, find_header
-from faultinject.net.streams import CloseMode
-from faultinject.net.timeouts import Timeout
-from faultinject.providers.provider import Provider
-from faultinject.providers.shape import ApiRequest, Fields
-from faultinject.proxy.disconnect import ClientWatch
+from faultinject.providers.shape import Fields
 from faultinject.proxy.lookahead import FEW, MANY, writes_ahead
-from faultinject.proxy.upstream.lease import Lease
 from faultinject.rules.decide import Plan
-from faultinject.settings import Limits
+from faultinject.rules.facts import Facts
+
+
+@frozen
+class Pass:
+    """Send these parts of the response to the client, in one write."""
+
+    parts: tuple[Part, ...]
+    last: bool = False
+    """Whether the client may take the response as complete with these."""
+    ends: bool = False
+    """Whether nothing follows."""
+
+
+@frozen
+class Pause:
+    """Do nothing before a time."""
+
+    until_seconds: float
+    """On the filter's clock; infinity for until the client leaves."""
+    writes: int = 0
+    """About how many writes follow, each after a pause; see `Lease.before_pause`."""
+    began: Sequence[tuple[str, float]] = ()
+    """The faults that take this time: in words, and how many seconds each lasts at most."""
+
+
+FilterAct = Pass | Pause | Send | Cut | Reset | Garbage
+"""After one of the last three nothing follows, nor after a `Pass` that ends."""
+
+
+class Filter:
+    """What happens to a response on its way to the client."""
+
+    @property
+    def wake_at(self) -> float:
+        """When to call `tick`, on the filter's clock; infinity for never."""
+        return math.inf
+
+    def begin(self) -> Iterable[FilterAct]:
+        """Return what is done before there is a response."""
+        return ()
+
+    def receive(self, parts: Sequence[Part]) -> Iterable[FilterAct]:
+        """Return what is done with parts of the response, as they arrive."""
+        raise NotImplementedError
+
+    def tick(self) -> Iterable[FilterAct]:
+        """Return what is done at `wake_at`, at which nothing has arrived."""
+        raise NotImplementedError
 
 
 @define(eq=False)
-class FaultFilter:
-    """One plan, applied to one response. The client's connection is borrowed.
+class FaultFilter(Filter):
+    """One plan, applied to one response."""
 
-    If the plan ends the connection, ``ending`` shows afterwards how.
-    """
-
-    client: ClientConnection
-    lease: Lease
-    timeout: Timeout
-    limits: Limits
     plan: Plan
-    provider: Provider
-    api_request: ApiRequest
-    on_gone: Callable[[ResponseHead | None], None]
-    """Called with the head that the client was sent, if any, when the client has left."""
-    has_body: bool = True
-    """Whether the response to this request has a body (not so for HEAD)."""
-    discards_response: bool = False
-    """Whether the upstream's response is discarded."""
-    keeps_request: bool = False
-    """Whether the request's body is kept as it is read, to make an answer of it."""
-    kept: bytearray = field(factory=bytearray)
-    client_ended: trio.Event = field(factory=trio.Event)
-    """Set by whoever watches the client, when it has half-closed its connection."""
-    head: ResponseHead | None = None
-    """The head of the response that the client was sent."""
-    status: int | None = None
-    """The status that the client was sent."""
-    ending: CloseMode | None = None
-    before_last: Callable[..., Awaitable[None]] | None = None
-    """Called before the response's last bytes are sent (see `Exchange.before_last`)."""
-    silent: bool = False
+    facts: Facts
+    """Of the request. Its body may be added before the response."""
+    clock: Callable[[], float] = trio.current_time
+    """Returns a time in seconds."""
+    is_paced: bool = False
+    """Whether it is asked for how many writes follow a pause (`Lease.is_paced`)."""
+    notes_last: bool = False
+    """Whether it is asked for which bytes are a stream's last, before they are sent."""
+    silent: bool = field(default=False, init=False)
     """Whether it has begun to send nothing, until the client leaves or for a time."""
-    on_wait: Callable[[str, float], None] | None = None
-    """Called when a fault begins to take time: with its description and its seconds at most."""
-    _made: BuiltFaults | None = None
-    _parts: Sequence[Part] = ()
-    """The parts of the response that were received last."""
-    _place: int = 0
-    """How many of them were handled."""
-    _started: float = 0.0
-    _body_begun: bool = False
-    _done: list[str] = field(factory=list)
-    _waited: set[Before] = field(factory=set)
-    _reported_waits: set[str] = field(factory=set)
-    """The faults that `on_wait` was called with."""
+    _built: BuiltFaults | None = field(default=None, init=False)
+    _started: float = field(default=0.0, init=False)
+    """When the head had been sent."""
+    _body_begun: bool = field(default=False, init=False)
+    _done: list[str] = field(factory=list, init=False)
+    _waited: set[Before] = field(factory=set, init=False)
+    _told: set[str] = field(factory=set, init=False)
+    """The faults that a `Pause` has named."""
 
     # What came of it
 
     @property
     def done(self) -> bool:
         """Whether any part of the plan has happened."""
-        chain = self._made.transform if self._made else None
+        chain = self._transform
         return bool(self._done) or (chain is not None and chain.done is not None)
 
     @property
     def harmed(self) -> bool:
         """Whether the response was changed, and not only delayed."""
-        chain = self._made.transform if self._made else None
-        return any(each.harms and each.done is not None for each in transform.parts_of(chain))
+        parts = transform.parts_of(self._transform)
+        return any(each.harms and each.done is not None for each in parts)
 
     @property
     def words(self) -> str | None:
@@ -105,263 +123,186 @@ class FaultFilter:
         return ", ".join([*self._done, *self._words_of_transforms()]) or None
 
     def _words_of_transforms(self) -> Iterable[str]:
-        if self._made is None:  # there was no head that anything could happen behind
+        if self._built is None:  # there was no head that anything could happen behind
             yield from (f"not reached: {stream_words(fault)}" for fault in self.plan.stream)
             if self.plan.breaks is not None and self.plan.breaks.point is not None:
                 yield f"not reached: {break_words(self.plan.breaks)}"
             return
-        for each in transform.parts_of(self._made.transform):
+        for each in transform.parts_of(self._built.transform):
             yield f"not reached: {each.undone}" if each.done is None else each.done
-        yield from self._made.undone
+        yield from self._built.undone
 
-    def record(self, words: str) -> None:
-        """Note something that has happened."""
+    # Before the response
+
+    def begin(self) -> Iterator[FilterAct]:
+        """Yield what is done before there is a response; and the break, if that is in its place."""
+        yield from self._wait(Before.UPSTREAM)
+        breaks = self.plan.breaks
+        if breaks is not None and breaks.point is None:
+            yield from self._break(breaks)
+
+    def _break(self, breaks: Break) -> Iterator[FilterAct]:
+        words, now_seconds = break_words(breaks), self.clock()
         self._done.append(words)
+        for act in breaks.how.acts(now_seconds, self.plan.numbers("break")):
+            match act:
+                case transform.WaitUntil() | transform.Hang():
+                    self.silent = True
+                    until = math.inf if isinstance(act, transform.Hang) else act.seconds
+                    yield Pause(until, began=((words, breaks.how.lasts_seconds),))
+                    if isinstance(act, transform.Hang):
+                        yield Cut()
+                case _:
+                    yield cast("FilterAct", act)
 
-    def report_wait(self, words: str, seconds: float) -> None:
-        """Call `on_wait` for a fault that begins to take time; once for each."""
-        if self.on_wait is not None and words not in self._reported_waits:
-            self._reported_waits.add(words)
-            self.on_wait(words, seconds)
-
-    def take_request(self, parts: Sequence[Part]) -> None:
-        """Keep what was read of the request's body, if it is needed."""
-        if self.keeps_request:
-            for part in parts:
-                self.kept += part if isinstance(part, bytes) else b""
-
-    # A response on its way
-
-    async def pass_on(self, parts: Sequence[Part]) -> bool:
-        """Handle parts of the response as they arrive; return True after its last."""
-        if self.discards_response:
-            return await self._discard(parts)
-        for place, part in enumerate(parts, 1):
-            self._parts, self._place = parts, place
-            if isinstance(part, ResponseHead):
-                over = await self._head(part)
-            else:
-                over = await self._body(cast("bytes | End", part))
-            if over:
-                return True
-        return False
-
-    async def _discard(self, parts: Sequence[Part]) -> bool:
-        for part in parts:
-            if isinstance(part, ResponseHead):
-                if part.interim and part.status != 101:
-                    await self.client.send(part)  # a client may wait for the 100
-                else:
-                    self.record(f"the upstream's answer, a {part.status}, was lost")
-        last = parts[-1]
-        return isinstance(last, End) or (isinstance(last, ResponseHead) and last.status == 101)
-
-    async def answer(self, parts: Sequence[Part], lease: Lease) -> None:
-        """Send a local response, after the plan's delays; the upstream is not asked.
-
-        Raises `ClientGoneError` as soon as the client leaves.
-        """
-        watch = ClientWatch(self.client, lease, self.limits, self.client_left)
-        self.client_ended = watch.ended
-        self.discards_response = False
-        await watch.run_while_connected(lambda: self._answer(parts))
-
-    async def _answer(self, parts: Sequence[Part]) -> None:
-        await self.wait(Before.UPSTREAM)
-        self.timeout.reset("the client to read its answer", self.limits.send_seconds)
-        await self.pass_on(parts)
-
-    async def wait_before_upstream(self, watch: ClientWatch) -> None:
-        """Wait if the plan has a delay before the upstream is asked.
-
-        Raises `ClientGoneError` as soon as the client leaves.
-        """
-        if self.lease.is_paced:
-            await self.wait(Before.UPSTREAM)
-        elif any(each.before is Before.UPSTREAM for each in self.plan.waits):
-            await watch.run_while_connected(lambda: self.wait(Before.UPSTREAM))
-
-    async def pause(self, seconds: float) -> bool:
-        """Wait between two pieces of a made response; return as `pass_on` does."""
-        until = trio.current_time() + seconds
-        self.lease.before_pause(MANY)
-        while self.wake_at < until:
-            await trio.sleep_until(self.wake_at)
-            if await self.tick():
-                return True
-        await trio.sleep_until(until)
-        return False
-
-    async def tick(self) -> bool:
-        """Call this at `wake_at`; it returns as `pass_on` does."""
-        chain = self._transform
-        return chain is not None and await self._step(chain, transform.TICK)
-
-    @property
-    def wake_at(self) -> float:
-        """When to call `tick`, on Trio's clock."""
-        chain = self._transform
-        return math.inf if chain is None else self._started + chain.wake_at
-
-    @property
-    def _transform(self) -> Transform | None:
-        """What changes the body, if anything does; known from the head on."""
-        return self._made.transform if self._made else None
-
-    async def _head(self, head: ResponseHead) -> bool:
-        if head.interim:
-            await self.client.send(head)
-            if head.status == 101:
-                self.status = 101
-            return head.status == 101
-        await self.wait(Before.HEAD)
-        self._made = self._make(head)
-        if not self._made.keeps_length and self.has_body:
-            head = reframed(head)
-        over = self._rest_is_due
-        if over:
-            await self._note_last(head)
-            await self.client.send(head, *self._parts[self._place :])
-        else:
-            await self.client.send(head)
-        self.head = head
-        self.status, self._started = head.status, trio.current_time()
-        return over
-
-    @property
-    def _rest_is_due(self) -> bool:
-        """Whether the whole body is there and nothing happens to it: it goes with the head."""
-        rest = self._parts[self._place :]
-        waits = any(each.before is Before.BODY for each in self.plan.waits)
-        return bool(rest) and isinstance(rest[-1], End) and not (waits or self._transform)
-
-    def _make(self, head: ResponseHead) -> BuiltFaults:
-        plan = self.plan
-        if not plan.stream and (plan.breaks is None or plan.breaks.point is None):
-            return BuiltFaults()
-        fields = self.fields()
-        id_header = self.provider.request_id_header
-        if id_header is not None and (request_id := find_header(head.headers, id_header)):
-            fields = evolve(fields, request_id=request_id.decode("latin-1"))
-        spoken = self.provider.shape_of(self.api_request.path)
-        shape = spoken.stream_of(head, self.api_request)
-        answer = ResponseInfo(
-            self.provider, shape, is_encoded(head), fields, plan.numbers,
-            spoken.unknown_stream(head, self.api_request),
-        )  # fmt: skip
-        return build_faults(plan.stream, plan.breaks, answer)
-
-    def fields(self) -> Fields:
-        """Draw the fields that differ between answers; the same for one plan."""
-        return self.provider.draw_fields(self.plan.numbers("fields"), time.time(), self.api_request)
-
-    async def _body(self, part: bytes | End) -> bool:
-        if isinstance(part, bytes) and part and not self._body_begun:
-            self._body_begun = True
-            await self.wait(Before.BODY)
-        if (chain := self._transform) is not None:
-            return await self._step(chain, part)
-        over = isinstance(self._parts[-1], End)
-        if over:
-            await self._note_last(self.head)
-        await self.client.send(part, *(self._parts[self._place :] if over else ()))
-        return over
-
-    def _rest(self) -> Sequence[Part]:
-        """Return the received parts that were not handled yet: the first `MANY`, and the last."""
-        rest = self._parts[self._place : self._place + MANY]
-        return [*rest, self._parts[-1]] if self._place + MANY < len(self._parts) else rest
-
-    async def _step(self, chain: Transform, received: Received) -> bool:
-        now_seconds = trio.current_time() - self._started
-        if isinstance(received, transform.Tick):  # in spite of what sums of fractions lose
-            now_seconds = max(now_seconds, chain.wake_at)
-        due, following = iter(chain.step(received, now_seconds)), deque[Act]()
-        while (act := following.popleft() if following else next(due, None)) is not None:
-            if isinstance(act, transform.WaitUntil) and self.lease.is_paced:
-                following.extend(islice(due, max(0, 2 * MANY - len(following))))
-                self.lease.before_pause(writes_ahead(following, self._rest(), self.plan.stream))
-            if isinstance(act, (transform.WaitUntil, transform.Hang)):
-                for each in transform.parts_of(chain):
-                    if each.waits:
-                        self.report_wait(each.undone, each.lasts_seconds)
-            if isinstance(act, transform.Send) and self.before_last is not None:
-                following.extend(islice(due, 0 if following else 1))
-                if following and isinstance(following[0], transform.Finish):
-                    await self._note_last(self.head)  # a client may act on a stream's last event
-            if await self.act(act):
-                return True
-        return False
-
-    async def perform_break(self, breaks: Break) -> None:
-        """Break the connection in place of the response."""
-        self._started = trio.current_time()
-        for act in breaks.how.acts(0.0, self.plan.numbers("break")):
-            if isinstance(act, transform.WaitUntil):
-                self._fall_silent()
-            await self.act(act)
-
-    async def _note_last(self, head: ResponseHead | None, *, whole: bool = True) -> None:
-        if self.before_last is not None:
-            await self.before_last(head, whole=whole)
-
-    def client_left(self) -> None:
-        """Note that the client has left."""
-        self.on_gone(self.head)
-
-    # Acts
-
-    async def act(self, act: Act) -> bool:
-        """Perform one act of a transform; return True if nothing can follow it."""
-        match act:
-            case transform.Send(data):
-                self.timeout.reset("the client to read its answer", self.limits.idle_seconds)
-                await self.client.send(data)
-                return False
-            case transform.WaitUntil(seconds):
-                await self._sleep_until(self._started + seconds)
-                return False
-            case transform.Finish(trailers):
-                await self._note_last(self.head)
-                await self.client.send(End(trailers))
-            case transform.Cut():
-                self.ending = self.cut
-            case transform.Reset():
-                self.ending = CloseMode.RESET
-            case transform.Hang():
-                self._fall_silent()
-                self.timeout.reset("the client to leave", self.limits.idle_seconds)
-                await self.client_ended.wait()
-                self.ending = self.cut
-            case _:
-                await self._note_last(self.head, whole=False)
-                await self.client.send_raw(act.data)
-                self.ending = self.cut
-        return True
-
-    @property
-    def cut(self) -> CloseMode:
-        """How to close with FIN: unread bytes of the client would make it an RST."""
-        return CloseMode.TRUNCATE if self.client.request_ended else CloseMode.TRUNCATE_LINGERING
-
-    def _fall_silent(self) -> None:
-        """Note that nothing will be sent, until the client leaves or for a time."""
-        self.silent = True
-        self.lease.before_pause(0)
-
-    async def wait(self, before: Before) -> None:
-        """Wait if the plan has a delay at this place."""
+    def _wait(self, before: Before) -> Iterator[FilterAct]:
+        """Yield the delay that the plan has at a place, once."""
         seconds = next((each.seconds for each in self.plan.waits if each.before is before), None)
         if seconds is None or before in self._waited:
             return
         self._waited.add(before)
-        self.lease.before_pause(1 if self._made is None or self._made.transform is None else FEW)
         words = delay_words(seconds, before)
         self._done.append(words)
-        self.report_wait(words, seconds)
-        await self._sleep_until(trio.current_time() + seconds)
+        writes = 1 if self._transform is None else FEW
+        yield Pause(self.clock() + seconds, writes, ((words, seconds),))
 
-    async def _sleep_until(self, deadline: float) -> None:
-        seconds = max(0.0, deadline - trio.current_time())
-        self.timeout.reset("a fault's delay", seconds + self.limits.idle_seconds)
-        await trio.sleep_until(deadline)
+    # A response on its way
+
+    def receive(self, parts: Sequence[Part]) -> Iterator[FilterAct]:
+        """Yield the acts for parts of the response, as they arrive."""
+        for place, part in enumerate(parts, 1):
+            if isinstance(part, ResponseHead):
+                yield from self._head(part, parts, place)
+            else:
+                yield from self._body(cast("bytes | End", part), parts, place)
+
+    def lose(self, head: ResponseHead) -> None:
+        """Note that a response of the upstream is discarded."""
+        self._done.append(f"the upstream's answer, a {head.status}, was lost")
+
+    @property
+    def wake_at(self) -> float:
+        """When to call `tick`."""
+        chain = self._transform
+        return math.inf if chain is None else self._started + chain.wake_at
+
+    def tick(self) -> Iterator[FilterAct]:
+        """Yield what the transforms do at that time."""
+        if (chain := self._transform) is not None:
+            yield from self._step(chain, transform.TICK, (), 0)
+
+    @property
+    def _transform(self) -> Transform | None:
+        """What changes the body, if anything does; known from the head on."""
+        return None if self._built is None else self._built.transform
+
+    def _head(self, head: ResponseHead, parts: Sequence[Part], place: int) -> Iterator[FilterAct]:
+        if head.interim:
+            yield Pass((head,), ends=head.status == 101)
+            return
+        yield from self._wait(Before.HEAD)
+        self._built = self._build(head)
+        if not self._built.keeps_length and self.facts.method != "HEAD":
+            head = reframed(head)
+        waits = any(each.before is Before.BODY for each in self.plan.waits)
+        if isinstance(parts[-1], End) and not (waits or self._transform):
+            # The whole body goes with the head.
+            yield Pass((head, *parts[place:]), last=True, ends=True)
+        else:
+            yield Pass((head,))
+        self._started = self.clock()
+
+    def _build(self, head: ResponseHead) -> BuiltFaults:
+        plan = self.plan
+        if not plan.stream and (plan.breaks is None or plan.breaks.point is None):
+            return BuiltFaults()
+        provider, api_request = self.facts.provider, self.facts.api_request
+        fields, id_header = fields_of(plan, self.facts), provider.request_id_header
+        if id_header is not None and (request_id := find_header(head.headers, id_header)):
+            fields = evolve(fields, request_id=request_id.decode("latin-1"))
+        spoken = provider.shape_of(api_request.path)
+        shape = spoken.stream_of(head, api_request)
+        answer = ResponseInfo(
+            provider, shape, is_encoded(head), fields, plan.numbers,
+            spoken.unknown_stream(head, api_request),
+        )  # fmt: skip
+        return build_faults(plan.stream, plan.breaks, answer)
+
+    def _body(self, part: bytes | End, parts: Sequence[Part], place: int) -> Iterator[FilterAct]:
+        if isinstance(part, bytes) and part and not self._body_begun:
+            self._body_begun = True
+            yield from self._wait(Before.BODY)
+        if (chain := self._transform) is not None:
+            yield from self._step(chain, part, parts, place)
+        elif isinstance(parts[-1], End):
+            yield Pass((part, *parts[place:]), last=True, ends=True)
+        else:
+            yield Pass((part,))
+
+    def _step(
+        self, chain: Transform, received: Received, parts: Sequence[Part], place: int
+    ) -> Iterator[FilterAct]:
+        """Yield the acts of the transform; ``place`` is that of the first part behind."""
+        now_seconds = self.clock() - self._started
+        if isinstance(received, transform.Tick):  # in spite of what sums of fractions lose
+            now_seconds = max(now_seconds, chain.wake_at)
+        due, following = iter(chain.step(received, now_seconds)), deque[transform.Act]()
+        while (act := following.popleft() if following else next(due, None)) is not None:
+            match act:
+                case Send():
+                    following.extend(islice(due, int(self.notes_last and not following)))
+                    # A client may act on a stream's last event.
+                    last = bool(following) and isinstance(following[0], Finish)
+                    yield Pass((act.data,), last=True) if last and self.notes_last else act
+                case transform.WaitUntil(seconds):
+                    writes = 0
+                    if self.is_paced:
+                        following.extend(islice(due, max(0, 2 * MANY - len(following))))
+                        writes = writes_ahead(following, rest_of(parts, place), self.plan.stream)
+                    yield Pause(self._started + seconds, writes, self._began(chain))
+                case Finish(trailers):
+                    yield Pass((End(trailers),), last=True, ends=True)
+                case transform.Hang():
+                    self.silent = True
+                    yield Pause(math.inf, began=self._began(chain))
+                    yield Cut()
+                case _:
+                    yield act
+
+    def _began(self, chain: Transform) -> Sequence[tuple[str, float]]:
+        """Return the faults that have begun to take time, each once."""
+        waiting = [each for each in transform.parts_of(chain) if each.waits]
+        new = [each for each in waiting if each.undone not in self._told]
+        self._told.update(each.undone for each in new)
+        return [(each.undone, each.lasts_seconds) for each in new]
+
+
+def fields_of(plan: Plan, facts: Facts) -> Fields:
+    """Draw the fields that differ between answers; the same for one plan."""
+    return facts.provider.draw_fields(plan.numbers("fields"), time.time(), facts.api_request)
+
+
+def rest_of(parts: Sequence[Part], place: int) -> Sequence[Part]:
+    """Return the first `MANY` of the parts from a place on, and the last."""
+    rest = parts[place : place + MANY]
+    return [*rest, parts[-1]] if place + MANY < len(parts) else rest
+
+
+@frozen
+class Discarding(Filter):
+    """Discards the upstream's response, in place of which the client gets another."""
+
+    plan_filter: FaultFilter
+    """Notes it."""
+
+    def receive(self, parts: Sequence[Part]) -> Iterator[FilterAct]:
+        """Yield the interim heads: a client may wait for a 100."""
+        for part in parts:
+            if isinstance(part, ResponseHead):
+                if part.interim and part.status != 101:
+                    yield Pass((part,))
+                else:
+                    self.plan_filter.lose(part)
+        last = parts[-1]
+        if isinstance(last, End) or (isinstance(last, ResponseHead) and last.status == 101):
+            yield Pass((), ends=True)

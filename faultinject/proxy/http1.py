@@ -7,27 +7,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import NamedTuple
 
 import trio
 from attrs import define, evolve, field
 
-from faultinject.authority import Authority
 from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
 from faultinject.faults.place import Stage
 from faultinject.http.h1.connection import ClientConnection
 from faultinject.http.headers import asks_for_websocket
 from faultinject.http.message import RequestHead, ResponseHead
+from faultinject.net.relay import Relayed
 from faultinject.net.streams import CloseMode, send_close_notify
 from faultinject.net.tasks import run_with_watcher
 from faultinject.observed import Observed
 from faultinject.providers.shape import framing_of
+from faultinject.proxy.carry_out import carry_out, refuse
 from faultinject.proxy.decision import Decision
 from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.observe import observer_of
-from faultinject.proxy.planned import Planned, fault_filter_of
-from faultinject.proxy.session import Session, report_exchange, report_wait, reported_path
+from faultinject.proxy.session import Session, report_exchange, reported_path
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.rules.facts import Facts
 
@@ -58,7 +57,6 @@ class Http1Session:
     route: Route
     ending: CloseMode = field(default=CloseMode.CLEAN, init=False)
     """How to close the client's connection once `run` has returned None."""
-    _started: float = 0.0
     _head_ends_by: float | None = field(default=None, init=False)
     """When the head must have arrived whose beginning `first_bytes` has read."""
 
@@ -191,8 +189,7 @@ class Http1Session:
         origin: Origin,
         perform: Callable[[Exchange, Decision, Origin], Awaitable[None]],
     ) -> None:
-        exchange = self._new_exchange()
-        exchange.on_upgrade = partial(self._warn_of_upgrade, origin.authority)
+        exchange = self._new_exchange(decision.request, origin)
         exchange.page = self.session.runtime.origins.page(origin.authority, decision.request)
         observer = decision.observer = observer_of(self.session, self.client, decision.facts)
         try:
@@ -204,7 +201,7 @@ class Http1Session:
             self.ending = self._ending_after(exchange)
             observed = None if observer is None else observer.observed(exchange)
             rule_id, facts = decision.plan.rule_id, decision.facts
-            self._report(exchange, decision.request, origin, rule_id, facts, observed)
+            self._report(exchange, rule_id, facts, observed)
         self._warn_of_unknown_stream(exchange.head, decision.facts)
 
     def _warn_of_unknown_stream(self, head: ResponseHead | None, facts: Facts) -> None:
@@ -230,7 +227,7 @@ class Http1Session:
         asks_rules = True
         if self._wants_websocket(decision):
             if self.session.runtime.refuses_websockets:
-                await exchange.refuse(decision.request.method, _NO_WEBSOCKET)
+                await refuse(exchange, _NO_WEBSOCKET)
                 return
             asks_rules = not self.session.runtime.fakes_targets
         try:
@@ -241,11 +238,11 @@ class Http1Session:
         except UpstreamError as error:
             exchange.outcome, exchange.error = "upstream-error", str(error)
         except ClientProtocolError as error:
-            await exchange.refuse(decision.request.method, error)
+            await refuse(exchange, error)
         else:
             if decision.plan.attempt is not None or decision.observer is not None:
                 exchange.on_end = decision.end_attempt
-            await _perform(exchange, decision, origin)
+            await carry_out(exchange, decision, origin)
 
     async def answer_connect(self, request: RequestHead, origin: Origin) -> bool:
         """Answer a CONNECT if a rule does; return False if none does, so that a tunnel opens.
@@ -260,18 +257,18 @@ class Http1Session:
         if decision.plan.respond is None and decision.plan.breaks is None:
             decision.plan.end()
             return False
-        await self._carry_out(decision, origin, _perform)
+        await self._carry_out(decision, origin, carry_out)
         if self.ending is CloseMode.CLEAN and not self.client.next_cycle():
             self.ending = CloseMode.LINGER
         return True
 
     def _ending_after(self, exchange: Exchange) -> CloseMode:
-        if exchange.fault_filter is not None and exchange.fault_filter.ending is not None:
-            return exchange.fault_filter.ending
+        if exchange.ending is not None:
+            return exchange.ending
         if exchange.upstream_was_reset and not exchange.answered:
             return CloseMode.RESET
         is_read = self.client.request_ended
-        if not exchange.answered or exchange.relayed.broken:
+        if not exchange.answered or (exchange.relayed is not None and exchange.relayed.broken):
             # A reset might destroy what there is of an answer; where there is none, it is as good.
             keeps_words = self.client.response_started and not is_read
             return CloseMode.TRUNCATE_LINGERING if keeps_words else CloseMode.TRUNCATE
@@ -285,11 +282,11 @@ class Http1Session:
     ) -> None:
         """Answer with a local reply (an error) and report it; the connection ends after it."""
         self.ending = CloseMode.LINGER
-        exchange = self._new_exchange()
+        exchange = self._new_exchange(request, origin)
         try:
-            await exchange.refuse(request.method if request else b"GET", error)
+            await refuse(exchange, error)
         finally:
-            self._report(exchange, request, origin, None)
+            self._report(exchange, None)
 
     def _wants_websocket(self, decision: Decision) -> bool:
         """Return True if a target is asked for a WebSocket."""
@@ -297,41 +294,32 @@ class Http1Session:
             return False
         return self.session.runtime.target_of(decision.facts.host, decision.facts.port) is not None
 
-    def _warn_of_upgrade(self, authority: Authority) -> None:
-        runtime = self.session.runtime
-        if runtime.target_of(authority.host, authority.port) is not None:
-            runtime.warn_once(
-                f"a WebSocket to {authority.host} is open: rules do not reach what passes"
-                " through it; --refuse-websocket has clients that can, as Codex, do without"
-            )
-
-    def _new_exchange(self) -> Exchange:
+    def _new_exchange(self, request: RequestHead | None, origin: Origin | None) -> Exchange:
         session = self.session
-        session.exchanges += 1
-        self._started = time.perf_counter()
-        return Exchange(self.client, session.lease, session.timeout, session.runtime.limits)
+        number, started = session.begin_exchange(), time.perf_counter()
+        return Exchange(session, self.client, number, started, request, origin)
 
     def _report(
         self,
         exchange: Exchange,
-        request: RequestHead | None,
-        origin: Origin | None,
         rule_id: str | None,
         facts: Facts | None = None,
         observed: Observed | None = None,
     ) -> None:
+        request, origin, relayed = exchange.request, exchange.origin, exchange.relayed or Relayed()
         report_exchange(
             self.session,
             origin.authority if origin else None,
-            self._started,
+            exchange.started,
+            number=exchange.number,
             method=request.method.decode("ascii") if request else "",
             scheme=origin.scheme if origin else "http",
             path=reported_path(request) if request else "",
             outcome=exchange.outcome,
             rule=rule_id,
             status=exchange.status,
-            request_bytes=self.client.body_bytes_received + exchange.relayed.sent_bytes,
-            response_bytes=self.client.body_bytes_sent + exchange.relayed.received_bytes,
+            request_bytes=self.client.body_bytes_received + relayed.sent_bytes,
+            response_bytes=self.client.body_bytes_sent + relayed.received_bytes,
             error=exchange.error,
             fault=None if exchange.fault_filter is None else exchange.fault_filter.words,
             kind=None if facts is None else facts.kind,
@@ -343,23 +331,3 @@ class Http1Session:
 def _unasked(head: ResponseHead, facts: Facts) -> bool:
     """Return True if a response is a stream though the request's body does not ask for one."""
     return head.status == 200 and framing_of(head) is not None and not facts.stream
-
-
-async def _perform(exchange: Exchange, decision: Decision, origin: Origin) -> None:
-    plan, request = decision.plan, decision.request
-    if not plan.is_simple:
-        fault_filter = exchange.fault_filter = fault_filter_of(exchange, plan, decision.facts)
-        fault_filter.on_wait = partial(
-            report_wait,
-            decision.session,
-            origin.authority,
-            method=decision.facts.method,
-            scheme=origin.scheme,
-            path=reported_path(request),
-            rule=plan.rule_id,
-        )
-        await Planned(exchange, plan, fault_filter, request, origin, decision.received).run()
-    elif plan.source is None:
-        await exchange.forward(request, origin, decision.received)
-    else:
-        await exchange.inject(request, plan.source)

@@ -83,11 +83,11 @@ class HttpProxy:
 
     async def _refuse_protocol(self, session: Session, other: NotHttp) -> None:
         """Refuse a protocol other than HTTP, as that protocol does it, and report it."""
-        session.exchanges += 1
         report_exchange(
             session,
             None,
             time.perf_counter(),
+            number=session.begin_exchange(),
             method="",
             scheme="http",
             path="",

@@ -62,6 +62,7 @@ class Session:
     """The client's address and port."""
     timeout: Timeout = field(factory=Timeout)
     exchanges: int = 0
+    """How many there were."""
     idle: bool = False
     """Whether no exchange is open, so that the session may end."""
     idle_seconds: float = Factory(lambda self: self.runtime.limits.idle_seconds, takes_self=True)
@@ -74,6 +75,11 @@ class Session:
     def emit(self, event: Event) -> None:
         """Send an event to the run's listener."""
         self.runtime.listener(event)
+
+    def begin_exchange(self) -> int:
+        """Return the number of an exchange that begins, from 1."""
+        self.exchanges += 1
+        return self.exchanges
 
     def drain(self) -> None:
         """End now if the session is idle, else after its exchange."""
@@ -213,18 +219,20 @@ NOTICEABLE_SECONDS = 1.0
 
 def report_wait(
     session: Session,
-    authority: Authority,
+    authority: Authority | None,
     fault: str,
     seconds: float,
     *,
+    number: int,
     method: str,
     scheme: Literal["http", "https"],
     path: str,
     rule: str | None,
 ) -> None:
-    """Report that a fault begins to take time in a session's latest exchange, if noticeable.
+    """Report that a fault begins to take time in an exchange, if noticeable.
 
-    ``fault`` is its description; ``seconds`` is how long it takes at most, or infinity.
+    ``fault`` is its description; ``seconds`` is how long it takes at most, or infinity; ``number``
+    is the exchange's.
     """
     if seconds < NOTICEABLE_SECONDS:
         return
@@ -232,12 +240,12 @@ def report_wait(
         FaultBegan(
             time=time.time(),
             session=session.id,
-            exchange=session.exchanges,
+            exchange=number,
             client=session.client,
             method=method,
             scheme=scheme,
-            host=authority.host,
-            port=authority.port,
+            host=authority.host if authority else "",
+            port=authority.port if authority else 0,
             path=path,
             rule=rule,
             fault=fault,
@@ -251,6 +259,7 @@ def report_exchange(
     authority: Authority | None,
     started: float,
     *,
+    number: int,
     method: str,
     scheme: Literal["http", "https"],
     path: str,
@@ -265,7 +274,7 @@ def report_exchange(
     path_mended_from: str | None = None,
     observed: Observed | None = None,
 ) -> None:
-    """Report the end of a session's latest exchange.
+    """Report the end of an exchange; ``number`` is its place among the session's, from 1.
 
     ``authority`` is None if the request named no host; ``started`` is a reading of
     `time.perf_counter`; the rest is as `ExchangeEnded` has it.
@@ -276,7 +285,7 @@ def report_exchange(
         ExchangeEnded(
             time=time.time(),
             session=session.id,
-            exchange=session.exchanges,
+            exchange=number,
             client=session.client,
             target=str(target or host),
             method=method,

@@ -32,6 +32,8 @@ class BrokenHandshake:
     stream: trio.abc.Stream
     authority: Authority
     plan: Plan
+    _number: int = 0
+    """The exchange's, as which it counts."""
     _words: list[str] = field(factory=list)
     """What has happened, for the event."""
     _began_seconds: float = field(
@@ -44,7 +46,7 @@ class BrokenHandshake:
 
     async def run(self) -> None:
         """Break the handshake, and report it."""
-        self.session.exchanges += 1
+        self._number = self.session.begin_exchange()
         ending = CloseMode.TRUNCATE
         try:
             for wait in self.plan.waits:
@@ -108,6 +110,7 @@ class BrokenHandshake:
             self.authority,
             words,
             seconds,
+            number=self._number,
             method="CONNECT",
             scheme="https",
             path="",
@@ -130,6 +133,7 @@ class BrokenHandshake:
             self.session,
             self.authority,
             time.perf_counter() - (now_seconds - began_seconds),
+            number=self._number,
             method="CONNECT",
             scheme="https",
             path="",

@@ -58,11 +58,9 @@ class Plan:
     """The attempt that the request is, if a rule counts attempts."""
 
     @property
-    def is_simple(self) -> bool:
-        """Whether it only injects a ready response, or passes one on."""
-        return not (self.waits or self.breaks or self.stream or self.respond) and (
-            self.upstream != "answered"
-        )
+    def changes_response(self) -> bool:
+        """Whether more happens than that one response is sent as it is."""
+        return bool(self.waits or self.breaks or self.stream or self.upstream == "answered")
 
     def numbers(self, purpose: str) -> Callable[[], float]:
         """Return the random numbers for a purpose (a response's ids, a garbled byte).

@@ -15,11 +15,11 @@ import pytest
 import trio
 import trio.testing
 
-from faultinject.http.message import End, RequestHead
+from faultinject.http.message import End, Part, RequestHead
 from faultinject.matchers import Glob
 from faultinject.providers.framing.sse import SseDecoder
 from faultinject.proxy.decision import Decision
-from faultinject.proxy.fault_filter import FaultFilter
+from faultinject.proxy.fault_filter import rest_of
 from faultinject.proxy.lookahead import MANY
 from faultinject.proxy.traffic_copy import TrafficCopy
 from faultinject.rules.facts import PARAMETERS, Facts
@@ -175,8 +175,6 @@ def test_the_copy_of_a_body_takes_no_more_room_than_the_body() -> None:
 
 def test_what_comes_of_an_answer_is_not_copied_for_each_piece() -> None:
     """Only as much as is counted, and the last."""
-    fault_filter = FaultFilter.__new__(FaultFilter)
-    fault_filter._parts, fault_filter._place = [b"x"] * 10_000 + [End()], 5
-    assert fault_filter._rest() == [b"x"] * MANY + [End()]
-    fault_filter._place = 9_990
-    assert fault_filter._rest() == [b"x"] * 10 + [End()]
+    parts: list[Part] = [b"x"] * 10_000 + [End()]
+    assert rest_of(parts, 5) == [b"x"] * MANY + [End()]
+    assert rest_of(parts, 9_990) == [b"x"] * 10 + [End()]

@@ -9,13 +9,15 @@ import pytest
 import trio
 import trio.testing
 
+from faultinject.authority import Authority
 from faultinject.errors import UpstreamError
 from faultinject.events import ExchangeEnded
-from faultinject.http.h1.connection import ClientConnection, UpstreamConnection
+from faultinject.http.h1.connection import UpstreamConnection
+from faultinject.http.message import RequestHead
 from faultinject.net.streams import LINGER_SECONDS
-from faultinject.net.timeouts import Timeout
-from faultinject.proxy.forward import Forwarding
-from faultinject.proxy.upstream.lease import Lease
+from faultinject.proxy.exchange import Exchange
+from faultinject.proxy.forward import UpstreamSource
+from faultinject.proxy.upstream.dial import Origin
 from faultinject.settings import Limits
 from tests.support.bench import (
     TARGET,
@@ -456,10 +458,12 @@ async def test_an_upstream_that_has_ended_before_it_was_asked(autojump_clock):
     """Whoever waits for its answer is told so."""
     ours, theirs = pipe_pair()
     await theirs.send_eof()
-    client = ClientConnection(pipe_pair()[0], head_bytes=1000)
-    forwarding = Forwarding(client, cast("Lease", None), Timeout(), Limits())
+    authority = Authority("a.example", 443)
+    origin = Origin(authority, authority)
+    source = UpstreamSource(cast("Exchange", None), RequestHead(b"GET", b"/", ()), origin)
+    source._upstream = UpstreamConnection(ours, head_bytes=1000)
     with pytest.raises(UpstreamError, match="ended the connection unasked") as caught:
-        await forwarding._carry_response(UpstreamConnection(ours, head_bytes=1000))
+        await source.receive()
     assert caught.value.kind == "disconnected"
 
 

@@ -1,0 +1,259 @@
+"""Answers one exchange as its plan says: chooses where the response comes from, and has it sent.
+
+What fails on the way becomes the exchange's outcome, and a local reply (an error) where that is
+still possible.
+"""
+
+from __future__ import annotations
+
+from faultinject.authority import Authority
+from faultinject.errors import ClientGoneError, ClientProtocolError, UnansweredError, UpstreamError
+from faultinject.events import Outcome
+from faultinject.faults.place import Ability, Stage
+from faultinject.faults.render import render_proxy_reply, render_reply
+from faultinject.faults.respond import Respond
+from faultinject.http.headers import uncompressed
+from faultinject.http.message import Part, RequestHead
+from faultinject.net.relay import Relayed, relay
+from faultinject.net.streams import send_close_notify
+from faultinject.providers.known import provider_for
+from faultinject.proxy.decision import Decision
+from faultinject.proxy.exchange import Exchange
+from faultinject.proxy.fault_filter import Discarding, FaultFilter, Filter, fields_of
+from faultinject.proxy.forward import UpstreamSource
+from faultinject.proxy.local_reply import local_reply
+from faultinject.proxy.own_sources import MadeResponse, NoResponse, WholeResponse
+from faultinject.proxy.pump import ResponseSource, perform, pump, while_connected
+from faultinject.proxy.upstream.dial import Origin
+from faultinject.rules import Plan
+
+_WHOLE: tuple[Outcome, ...] = ("forwarded", "harmed", "not-reached", "injected")
+"""Outcomes after which the upstream's connection is good if its answer came to its end."""
+_ENDS = frozenset({Ability.CLOSE, Ability.RESET})
+
+
+async def carry_out(exchange: Exchange, decision: Decision, origin: Origin) -> None:
+    """Carry out the plan of a decision."""
+    plan, lease = decision.plan, exchange.lease
+    exchange.fault_filter = _fault_filter(exchange, decision)
+    lease.may_end = _may_end(plan)
+    try:
+        await _carry_out(exchange, decision, origin)
+    finally:
+        lease.may_end = False
+
+
+def _fault_filter(exchange: Exchange, decision: Decision) -> FaultFilter | None:
+    """Return what a plan does to a response; None if nothing."""
+    if not decision.plan.changes_response:
+        return None
+    return FaultFilter(
+        decision.plan,
+        decision.facts,
+        is_paced=exchange.lease.is_paced,
+        notes_last=exchange.on_end is not None,
+    )
+
+
+def _may_end(plan: Plan) -> bool:
+    """Return True if a plan may end the connection before the client leaves."""
+    if plan.breaks is not None:
+        return plan.breaks.how.ends
+    return any(not _ENDS.isdisjoint(each.action.needs) for each in plan.stream)
+
+
+async def _carry_out(exchange: Exchange, decision: Decision, origin: Origin) -> None:
+    plan, breaks, fault_filter = decision.plan, decision.plan.breaks, exchange.fault_filter
+    if plan.source is not None:
+        source = WholeResponse(exchange, response=plan.source)
+        await _reply(exchange, "injected", source, fault_filter)
+    elif plan.respond is not None:
+        await _respond(exchange, decision, origin, plan.respond)
+    elif breaks is not None and breaks.point is None:
+        nothing = NoResponse(exchange, early=breaks.at is Stage.REQUEST)
+        await _reply(exchange, "injected", nothing, fault_filter)
+    elif fault_filter is not None and plan.stream and plan.upstream == "skipped":
+        made = MadeResponse(exchange, fault_filter=fault_filter)
+        await _reply(exchange, "injected", made, fault_filter)
+        if not fault_filter.done and exchange.outcome == "injected":
+            exchange.outcome = "not-reached"
+    else:
+        harms = bool(plan.stream) or breaks is not None
+        request = uncompressed(decision.request) if harms else decision.request
+        await _forward(exchange, request, origin, decision.received)
+
+
+# A response of our own
+
+
+async def _respond(
+    exchange: Exchange, decision: Decision, origin: Origin, respond: Respond
+) -> None:
+    """Send a rule's response, perhaps after the upstream was asked."""
+    plan, facts = decision.plan, decision.facts
+    fields = fields_of(plan, facts)
+    if respond.at is Stage.CONNECT:
+        response = render_proxy_reply(respond, fields, plan.marker)
+    else:
+        response = render_reply(respond, facts.provider, fields, plan.marker)
+    source = WholeResponse(exchange, response=response, closes=not respond.keep_open)
+    if plan.upstream == "answered":
+        await _forward(exchange, decision.request, origin, decision.received, instead=source)
+    else:
+        await _reply(exchange, "injected", source, exchange.fault_filter)
+
+
+async def refuse(exchange: Exchange, problem: ClientProtocolError) -> None:
+    """Send a local reply to a request that cannot be served; the connection closes after it."""
+    exchange.error = str(problem)
+    if exchange.client.response_started:
+        exchange.outcome = "refused"
+        return  # too late for a reply
+    response = local_reply(problem.status, "request", str(problem))
+    await _reply(exchange, "refused", WholeResponse(exchange, early=True, response=response))
+
+
+async def _reply(
+    exchange: Exchange, outcome: Outcome, source: ResponseSource, passes: Filter | None = None
+) -> None:
+    """Send something that does not come from the upstream."""
+    exchange.own = outcome
+    try:
+        await pump(source, passes, exchange)
+    except ClientGoneError as error:
+        exchange.departure = error
+        exchange.outcome = outcome if exchange.has_begun else "client-gone"
+        exchange.error = exchange.error or str(error)
+    except ClientProtocolError as error:
+        await refuse(exchange, error)
+    except UpstreamError as error:  # the reply cannot reach the client
+        exchange.outcome, exchange.error = "upstream-error", str(error)
+    else:
+        exchange.outcome = outcome
+    finally:
+        if exchange.error is None and not exchange.is_complete:
+            _break_off(exchange, outcome if exchange.has_begun else exchange.outcome)
+
+
+def _break_off(exchange: Exchange, outcome: Outcome) -> None:
+    """Note that a time limit came, or the proxy stops."""
+    exchange.broken_off, exchange.outcome = True, outcome
+    exchange.error = "broken off before the answer's end"
+
+
+# The upstream's response
+
+
+async def _forward(
+    exchange: Exchange,
+    request: RequestHead,
+    origin: Origin,
+    received: tuple[Part, ...],
+    instead: WholeResponse | None = None,
+) -> None:
+    """Send the request to the upstream, and its response to the client as it arrives.
+
+    ``received`` is what was read of the request's body already. ``instead`` is sent in place of the
+    response.
+    """
+    source, passes = UpstreamSource(exchange, request, origin, received), exchange.fault_filter
+    try:
+        if passes is not None:
+            await _wait(passes, exchange)
+        if passes is None or instead is None:
+            await pump(source, passes, exchange)
+            await _after_response(exchange, origin.authority)
+        else:
+            await pump(source, Discarding(passes), exchange)
+            if not exchange.lease.borrowed.next_cycle():
+                await exchange.lease.discard()
+            await _reply(exchange, "injected", instead, passes)
+    except UpstreamError as error:
+        await _gateway_error(exchange, error)
+    except ClientGoneError as error:
+        _client_left(exchange, source, error)
+    except ClientProtocolError as error:
+        await refuse(exchange, error)
+    finally:
+        if exchange.error is None and not exchange.is_complete:
+            _break_off(exchange, exchange.unless_harmed("upstream-error"))
+        elif exchange.error is None and exchange.own is None:
+            exchange.outcome = _passed_on(exchange)
+        if not _upstream_stays_good(exchange):
+            await exchange.lease.discard()
+
+
+async def _wait(fault_filter: FaultFilter, exchange: Exchange) -> None:
+    """Do what the plan has done before the upstream is asked. Raises `ClientGoneError`."""
+    acts = list(fault_filter.begin())
+    if exchange.lease.is_paced:
+        await perform(acts, exchange)
+    elif acts:
+        await while_connected(acts, exchange)
+
+
+def _passed_on(exchange: Exchange) -> Outcome:
+    return "upgraded" if exchange.status == 101 else exchange.passed_on
+
+
+async def _after_response(exchange: Exchange, authority: Authority) -> None:
+    exchange.outcome = _passed_on(exchange)
+    if exchange.outcome == "upgraded":
+        _warn_of_upgrade(exchange, authority)
+        await _relay_upgraded(exchange)
+
+
+def _warn_of_upgrade(exchange: Exchange, authority: Authority) -> None:
+    runtime = exchange.session.runtime
+    if runtime.target_of(authority.host, authority.port) is not None:
+        runtime.warn_once(
+            f"a WebSocket to {authority.host} is open: rules do not reach what passes"
+            " through it; --refuse-websocket has clients that can, as Codex, do without"
+        )
+
+
+async def _relay_upgraded(exchange: Exchange) -> None:
+    """Relay bytes both ways: after the 101 the peers use another protocol."""
+    client, upstream, timeout = exchange.client, exchange.lease.borrowed, exchange.timeout
+    relayed = exchange.relayed = Relayed()
+    try:
+        await upstream.send_raw(client.unread)
+        await client.send_raw(upstream.unread)
+    except (ClientGoneError, UpstreamError) as error:
+        exchange.error = str(error)
+        return
+    await relay(client.stream, upstream.stream, relayed, timeout, exchange.limits.idle_seconds)
+    exchange.error = relayed.error
+    if not relayed.broken:
+        await send_close_notify(upstream.stream)
+
+
+def _client_left(exchange: Exchange, source: UpstreamSource, error: ClientGoneError) -> None:
+    """Set the outcome of an exchange whose client left before the response's end.
+
+    Most clients close the connection at a stream's last event: those have all of it.
+    """
+    path = source.request.target.partition(b"?")[0].decode("ascii", "backslashreplace")
+    shape = provider_for(source.origin.authority.host, path).shape_of(path)
+    if source.tail is not None and shape.ends_with(source.tail.last):
+        exchange.outcome, exchange.answered = exchange.passed_on, True
+    else:
+        exchange.departure = error
+        exchange.outcome, exchange.error = exchange.unless_harmed("client-gone"), str(error)
+
+
+async def _gateway_error(exchange: Exchange, error: UpstreamError) -> None:
+    exchange.error, exchange.upstream_was_reset = str(error), error.was_reset
+    if exchange.client.response_started or isinstance(error, UnansweredError):
+        exchange.outcome = "upstream-error"
+        return  # the client's connection is cut, as the upstream's was
+    response = local_reply(error.status, error.kind, str(error))
+    await _reply(exchange, "upstream-error", WholeResponse(exchange, response=response))
+
+
+def _upstream_stays_good(exchange: Exchange) -> bool:
+    """Return True if the upstream's connection can serve another request."""
+    connection = exchange.lease.connection
+    if connection is None or exchange.outcome not in _WHOLE:
+        return False
+    return connection.idle or connection.next_cycle()
