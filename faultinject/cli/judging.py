@@ -12,10 +12,9 @@ from faultinject.errors import StartError
 from faultinject.events import Event
 from faultinject.files import check_place, replace_within
 from faultinject.report.as_lines import COLUMNS, text_report
-from faultinject.report.display import brief
 from faultinject.report.fail_on import FailOn, read_fail_on, read_ids
-from faultinject.report.findings.coverage import NOTHING_TESTED, nothing_tested
-from faultinject.report.judge import EVIDENCE, Judge, Report
+from faultinject.report.findings import NOTHING_TESTED
+from faultinject.report.judge import Judge, Report
 from faultinject.report.thresholds import read_thresholds
 from faultinject.settings import Settings
 
@@ -23,21 +22,14 @@ REPORT_SECONDS = 2.0
 """How long writing to a named pipe may take."""
 
 
-_NOT_COUNTED = "Not counted (nothing-tested is not in --judge-only)"
-
-
 def judge_for(settings: Settings) -> tuple[Judge, FailOn]:
     """Return what judges a run, and what makes it fail. Raises `SettingsError`."""
-    only = read_ids(settings.judge_only, "--judge-only") if settings.judge_only else None
+    only = None
+    if settings.judge_only:  # whether the run was a test at all goes with every choice
+        only = read_ids(settings.judge_only, "--judge-only") | {NOTHING_TESTED.id}
     ignored = read_ids(settings.ignore, "--ignore")
     thresholds = read_thresholds(settings.threshold, settings.effects)
     return Judge(thresholds, only=only, ignore=ignored), read_fail_on(settings.fail_on)
-
-
-def hides_nothing_tested(settings: Settings) -> bool:
-    """Say whether `nothing-tested` is left out, though nobody asked for that by its name."""
-    named = {name.strip() for name in (*settings.judge_only, *settings.ignore)}
-    return bool(settings.judge_only) and NOTHING_TESTED.id not in named
 
 
 class Judging:
@@ -46,7 +38,6 @@ class Judging:
     def __init__(self, settings: Settings, environment: Mapping[str, str] = os.environ) -> None:
         """Read the options. Raises `SettingsError`, and `StartError` if a report has no place."""
         self._judge, self._fail_on = judge_for(settings)
-        self._hides_nothing_tested = hides_nothing_tested(settings)
         self._files = settings.report
         self._environment = environment
         for path in self._files:
@@ -68,9 +59,6 @@ class Judging:
         """Return what the program did, as lines; under GitHub Actions with commands for it."""
         columns = shutil.get_terminal_size((COLUMNS, 0)).columns
         text = text_report(self.report, color=color, columns=columns)
-        if self._hides_nothing_tested:
-            for each in nothing_tested(self.report.facts).findings:
-                text += f"{_NOT_COUNTED}: {brief(each.evidence, EVIDENCE)}\n"
         if self._for_github:
             from faultinject.report.forms import github_lines
 

@@ -330,7 +330,7 @@ JUDGE_ONLY = Option(
     name="judge-only",
     kind=IDS,
     group=JUDGING,
-    help="Look for these findings alone.",
+    help="Look for these findings alone (and for nothing-tested, unless it is ignored).",
 )
 IGNORE = Option(
     name="ignore",

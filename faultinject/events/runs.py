@@ -104,6 +104,28 @@ class Warned(Event):
 
 
 @frozen(kw_only=True)
+class RuleUnfit(Event):
+    """A rule means nothing for the API of a request that it matches, which passed it by.
+
+    Told once of a rule and what is spoken.
+    """
+
+    NAME = "rule-unfit"
+    LEVEL = "warning"
+
+    rule: str
+    """The rule's id."""
+    host: str
+    """The host that the request was for."""
+    provider: str
+    """The API."""
+    shape: str
+    """What is spoken at the request's path."""
+    reason: str
+    """Why the rule means nothing there, and what would."""
+
+
+@frozen(kw_only=True)
 class CommandEnded(Event):
     """The command that the run was started for is over."""
 

@@ -10,7 +10,7 @@ import trio
 from attrs import Factory, define, field
 
 from faultinject.authority import HTTPS_PORT, TargetPattern
-from faultinject.events import Listener, Warned
+from faultinject.events import Listener, RuleUnfit, Warned
 from faultinject.faults.place import Stage
 from faultinject.http.cors import SeenOrigins
 from faultinject.proxy.base_url import single_targets
@@ -96,12 +96,23 @@ class Runtime:
             now_seconds=self.now_seconds,
             stage=stage,
             candidates=candidates,
-            on_unfit=self._warn_of_unfit,
+            on_unfit=self._tell_unfit,
         )
 
-    def _warn_of_unfit(self, rule: Rule, why: str) -> None:
-        """Warn of a rule that does nothing for an API that it meets."""
-        self.warn_once(f"the rule {rule.id} does nothing there, and its requests pass: {why}")
+    def _tell_unfit(self, rule: Rule, facts: Facts, reason: str) -> None:
+        """Tell of a rule that does nothing for an API that it meets, once for each shape."""
+        provider, shape = facts.provider.name, facts.shape
+        if self._is_new(f"{rule.id} at {provider} {shape}"):
+            self.listener(
+                RuleUnfit(
+                    time=time.time(),
+                    rule=rule.id,
+                    host=facts.host,
+                    provider=provider,
+                    shape=shape,
+                    reason=reason,
+                )
+            )
 
     @property
     def now_seconds(self) -> float:
@@ -124,10 +135,15 @@ class Runtime:
 
     def warn_once(self, message: str, about: str = "") -> None:
         """Warn, unless the same (or something about the same) has been said in this run."""
-        about = about or message
-        if about not in self._warnings and len(self._warnings) < MOST_WARNINGS:
-            self._warnings.add(about)
+        if self._is_new(about or message):
             self.listener(Warned(time=time.time(), message=message))
+
+    def _is_new(self, about: str) -> bool:
+        """Return True if something about this is to be said; it counts as said then."""
+        if about in self._warnings or len(self._warnings) >= MOST_WARNINGS:
+            return False
+        self._warnings.add(about)
+        return True
 
     def new_lease(self) -> Lease:
         """Return a lease of upstream connections for one client connection."""

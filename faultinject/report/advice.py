@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from faultinject.events import Outcome, PluginStarted
-from faultinject.report.display import brief, times
+from faultinject.report.display import brief, safe, times
 from faultinject.report.summary import Summary
 
 MAX_NAMED_HOSTS = 3
 """The most hosts that one sentence names."""
 MAX_HOST_CHARACTERS = 60
+MAX_UNFIT_SHOWN = 5
+"""Of so many rules that mean nothing for an API it is told why."""
+MAX_REASON_CHARACTERS = 200
 NAMELESS = "no name"
 """Shown for a tunnel of Fault whose client named no host."""
 RARE: tuple[Outcome, ...] = ("not-reached", "upgraded", "client-gone", "refused")
@@ -22,6 +25,7 @@ def facts(summary: Summary) -> list[str]:
     return [
         *_of_rare_outcomes(summary),
         *_of_left_out(summary),
+        *_of_unfit(summary),
         *_of_tunnels(summary),
         *_of_failures(summary),
     ]
@@ -45,6 +49,14 @@ def _of_left_out(summary: Summary) -> Iterator[str]:
     if summary.websockets:
         requests = times(summary.websockets, "request")
         yield f"{requests} for a WebSocket passed: rules do not reach it (--refuse-websocket)."
+
+
+def _of_unfit(summary: Summary) -> Iterator[str]:
+    for each in summary.unfit[:MAX_UNFIT_SHOWN]:
+        reason = brief(each.reason, MAX_REASON_CHARACTERS)
+        yield f"Rule {safe(each.rule)} does nothing at {safe(each.host)}: {reason}."
+    if (more := len(summary.unfit) - MAX_UNFIT_SHOWN) > 0:
+        yield f"And {times(more, 'further rule')} that {'does' if more == 1 else 'do'} nothing."
 
 
 def _of_tunnels(summary: Summary) -> Iterator[str]:

@@ -15,8 +15,9 @@ SUITE = "faultinject"
 def junit_report(report: Report, fail_on: FailOn) -> str:
     """Return the report as XML text.
 
-    A finding that makes the run fail is a failure; `nothing-tested` is an error. Other findings
-    are told in ``system-out``. What could not be judged is skipped, with the reason.
+    A finding that makes the run fail is a failure. `nothing-tested` is an error whatever makes the
+    run fail, since such a run must not look as if it had passed. Other findings are told in
+    ``system-out``. What could not be judged is skipped, with the reason.
     """
     suite = ElementTree.Element("testsuite", name=SUITE, time=f"{report.facts.now:.3f}")
     cases = [_case(verdict, fail_on) for verdict in report.verdicts]
@@ -38,9 +39,10 @@ def junit_report(report: Report, fail_on: FailOn) -> str:
 def _case(verdict: Verdict, fail_on: FailOn) -> ElementTree.Element:
     known = verdict.known
     case = ElementTree.Element("testcase", classname=SUITE, name=known.id)
-    failing = [each for each in verdict.findings if fail_on.fails(each)]
+    untested = known.id == NOTHING_TESTED.id
+    failing = [each for each in verdict.findings if untested or fail_on.fails(each)]
     if failing:
-        kind = "error" if known.id == NOTHING_TESTED.id else "failure"
+        kind = "error" if untested else "failure"
         problem = ElementTree.SubElement(
             case, kind, type=failing[0].severity, message=failing[0].evidence
         )

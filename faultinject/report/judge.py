@@ -17,8 +17,7 @@ from faultinject.report.attempt import SeenAttempt, is_plain
 from faultinject.report.client_calls import Call, Outcome, Totals
 from faultinject.report.display import brief
 from faultinject.report.finding import SEVERITIES, Finding, Judged, Known
-from faultinject.report.findings import CHECKS, KNOWN, NOTHING_TESTED
-from faultinject.report.findings.coverage import nothing_tested
+from faultinject.report.findings import CHECKS, KNOWN, RUN_CHECKS
 from faultinject.report.findings.giving_up import CLIENT_LEFT
 from faultinject.report.history import History
 from faultinject.report.run_facts import RunFacts
@@ -172,12 +171,14 @@ class Judge:
         if (verdict := verdicts.get(CLIENT_LEFT.id)) is not None:
             verdict.judged += self._plain_calls  # nothing else is to be said of them
         shown = self._older | self._judge(self._calls.keys(), totals, verdicts)
-        if (verdict := verdicts.get(NOTHING_TESTED.id)) is not None:
-            judged = nothing_tested(self.facts)
-            findings = [
-                evolve(each, evidence=brief(each.evidence, EVIDENCE)) for each in judged.findings
-            ]
-            verdict.add(judged, findings, len(judged.calls))
+        for known, check in RUN_CHECKS:
+            if (verdict := verdicts.get(known.id)) is not None:
+                judged = check(self.facts)
+                findings = [
+                    evolve(each, evidence=brief(each.evidence, EVIDENCE))
+                    for each in judged.findings
+                ]
+                verdict.add(judged, findings, len(judged.calls))
         return Report(self.facts, totals, tuple(verdicts.values()), tuple(shown.values()))
 
     def _add(self, attempt: SeenAttempt) -> None:

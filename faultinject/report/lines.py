@@ -19,6 +19,7 @@ from faultinject.events import (
     ProxyStarted,
     ProxyStopped,
     RelayEnded,
+    RuleUnfit,
     SessionFailed,
     Warned,
 )
@@ -81,6 +82,11 @@ def _is_new(host: str, hosts: set[str]) -> bool:
     return True
 
 
+def _unfit(event: RuleUnfit) -> str:
+    reason = brief(event.reason, MAX_WORDS_CHARACTERS)
+    return f"the rule {safe(event.rule)} does nothing there, and its requests pass: {reason}"
+
+
 class TextFormat:
     """Turns events into text, in order; the columns never get narrower.
 
@@ -112,6 +118,7 @@ class TextFormat:
             SessionFailed: self._session_failed,
             EventsDropped: self._events_dropped,
             Warned: lambda event: self._line(event, "warning", safe(event.message)),
+            RuleUnfit: lambda event: self._line(event, "warning", _unfit(event)),
         }
 
     def __call__(self, event: Event) -> str:

@@ -29,6 +29,7 @@ from faultinject.events import (
     ProxyStarted,
     ProxyStopped,
     RelayEnded,
+    RuleUnfit,
 )
 from faultinject.observed import Observed
 
@@ -36,7 +37,7 @@ _READ: dict[str, type[Event]] = {
     kind.NAME: kind
     for kind in (
         ProxyStarted, ProxyStopped, PluginStarted, PluginStopped, ExchangeEnded, HandshakeFailed,
-        RelayEnded, CommandEnded, EventsDropped,
+        RelayEnded, CommandEnded, EventsDropped, RuleUnfit,
     )
 }  # fmt: skip
 

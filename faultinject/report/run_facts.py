@@ -20,10 +20,12 @@ from faultinject.events import (
     ProxyStarted,
     ProxyStopped,
     RelayEnded,
+    RuleUnfit,
 )
 
 KEPT_LOGINS = 1000
 KEPT_HOSTS = 1000
+KEPT_UNFIT = 1000
 _TOKEN_PATH = ("token", "oauth", "login", "auth", "refresh", "sts", "session")
 
 
@@ -50,6 +52,8 @@ class RunFacts:
     """Requests of which no more is known than that they were: they belong to no call."""
     happened: dict[str, int] = field(factory=dict)
     """How often something came of each rule."""
+    unfit: list[RuleUnfit] = field(factory=list)
+    """The first of the rules that mean nothing for an API which they met."""
     refused_handshakes: int = 0
     relayed: int = 0
     dropped: int = 0
@@ -124,6 +128,10 @@ class RunFacts:
             ended = _logged(event.time) - self._zero
             self.logins.append((round(ended - event.milliseconds / 1000, 3), round(ended, 3)))
 
+    def _rule_unfit(self, event: RuleUnfit) -> None:
+        if len(self.unfit) < KEPT_UNFIT:
+            self.unfit.append(event)
+
     def _handshake(self, event: HandshakeFailed) -> None:
         self.refused_handshakes += event.refused or event.left
 
@@ -151,4 +159,5 @@ _LISTEN: dict[type[Event], Callable[[RunFacts, Any], None]] = {
     RelayEnded: RunFacts._relay,
     HandshakeFailed: RunFacts._handshake,
     EventsDropped: RunFacts._drop,
+    RuleUnfit: RunFacts._rule_unfit,
 }

@@ -22,6 +22,7 @@ from faultinject.events import (
     ProxyStarted,
     ProxyStopped,
     RelayEnded,
+    RuleUnfit,
     SessionFailed,
     SessionStarted,
     rfc3339,
@@ -35,6 +36,7 @@ OTHER = "(other)"
 """The name of all further hosts together. No host can have parentheses."""
 
 MAX_REQUEST_CHARACTERS = 200
+MAX_UNFIT = 100
 """The longest method and path that a table has; clients choose them."""
 
 _V = TypeVar("_V")
@@ -161,6 +163,8 @@ class Summary:
         self.refused_handshakes: dict[str, int] = {}
         self.handshake_failures = 0
         self.session_failures = 0
+        self.unfit: list[RuleUnfit] = []
+        """The first of the rules that mean nothing for an API which they met."""
         self._counts: dict[type[Event], Callable[[Any], None]] = {
             ProxyStarted: self._start,
             PluginStarted: self._start,
@@ -172,6 +176,7 @@ class Summary:
             HandshakeFailed: self._handshake_failure,
             SessionFailed: self._session_failure,
             CommandEnded: self._command,
+            RuleUnfit: self._unfit_rule,
         }
 
     def listen(self, event: Event) -> None:
@@ -226,6 +231,9 @@ class Summary:
             "refused_handshakes": dict(self.refused_handshakes),
             "handshake_failures": self.handshake_failures,
             "session_failures": self.session_failures,
+            "unfit": [
+                {"rule": each.rule, "host": each.host, "reason": each.reason} for each in self.unfit
+            ],
             "events_dropped": self.events_dropped,
         }
 
@@ -289,6 +297,10 @@ class Summary:
             _count(self.refused_handshakes, event.host)
         else:
             self.handshake_failures += 1
+
+    def _unfit_rule(self, event: RuleUnfit) -> None:
+        if len(self.unfit) < MAX_UNFIT:
+            self.unfit.append(event)
 
     def _command(self, _event: CommandEnded) -> None:
         self.ran_command = True

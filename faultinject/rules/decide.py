@@ -90,7 +90,7 @@ def decide(
     now_seconds: float = 0.0,
     stage: Stage = Stage.ANSWER,
     candidates: Candidates | None = None,
-    on_unfit: Callable[[Rule, str], None] = lambda _rule, _why: None,
+    on_unfit: Callable[[Rule, Facts, str], None] = lambda *_: None,
 ) -> Plan:
     """Return the plan of the first rule that fires; each rule that is reached is counted.
 
@@ -98,7 +98,8 @@ def decide(
     request that `RuleSet.has`, until a rule has fired. Pass ``candidates`` if `RuleSet.candidates`
     was called already; if they need the body, put it into the facts first. Call `Plan.end` when
     the exchange is over. ``on_unfit`` is called with a rule that would be next but means nothing
-    for the request's API, and why; it is not counted, and the next rule is tried.
+    for the request's API, with the request's facts, and why; the rule is not counted, and the next
+    one is tried.
     """
     if candidates is None:
         candidates = rule_set.candidates(stage, facts)
@@ -107,7 +108,7 @@ def decide(
         facts = facts.counted(attempt.number, attempt.call)
     for rule in candidates.matching(facts):
         if rule.depends_on_api and (unfit := _why_unfit(rule, facts)) is not None:
-            on_unfit(rule, unfit)
+            on_unfit(rule, facts, unfit)
             continue
         plan = _try_rule(rule_set, counters, rule, facts, now_seconds)
         if plan is not None:

@@ -18,6 +18,7 @@ from faultinject.events import (
     ProxyStarted,
     ProxyStopped,
     RelayEnded,
+    RuleUnfit,
     SessionEnded,
     SessionFailed,
     SessionStarted,
@@ -54,6 +55,13 @@ SAMPLES: dict[type[Event], dict[str, Any]] = {
         "command": "fault run --grpc-plugin http://127.0.0.1:50051 --upstream '*'",
     },
     PluginStopped: {"reason": "told to stop"},
+    RuleUnfit: {
+        "rule": "cap",
+        "host": "api.example.com",
+        "provider": "plain",
+        "shape": "plain",
+        "reason": "plain has no failure spend-cap; it has overloaded",
+    },
     SessionStarted: {"session": 3, "client": CLIENT},
     ClientHelloRead: {
         "session": 3,

@@ -5,7 +5,9 @@ A false finding is worse than a missing one. What cannot be known at the proxy i
 
 from __future__ import annotations
 
-from faultinject.report.finding import Check, Known
+from collections.abc import Callable
+
+from faultinject.report.finding import Check, Judged, Known
 from faultinject.report.findings import (
     backoff,
     conversations,
@@ -16,6 +18,7 @@ from faultinject.report.findings import (
     vain,
     waits,
 )
+from faultinject.report.run_facts import RunFacts
 
 CHECKS: tuple[tuple[Known, Check], ...] = (
     (waits.RETRY_AFTER_IGNORED, waits.retry_after_ignored),
@@ -39,9 +42,14 @@ CHECKS: tuple[tuple[Known, Check], ...] = (
     (waits.THROTTLED_KEY_CALLED, waits.throttled_key_called),
     (giving_up.FALLBACK, giving_up.fallback),
 )
-"""All but `nothing-tested`, which is of the run and not of its calls."""
+"""Those of the calls."""
+RUN_CHECKS: tuple[tuple[Known, Callable[[RunFacts], Judged]], ...] = (
+    (coverage.NOTHING_TESTED, coverage.nothing_tested),
+    (coverage.RULE_UNFIT, coverage.rule_unfit),
+)
+"""Those of the run, and not of its calls."""
 NOTHING_TESTED = coverage.NOTHING_TESTED
-KNOWN: tuple[Known, ...] = (*(known for known, _ in CHECKS), NOTHING_TESTED)
+KNOWN: tuple[Known, ...] = tuple(known for known, _ in (*CHECKS, *RUN_CHECKS))
 _BY_ID = {known.id: known for known in KNOWN}
 
 

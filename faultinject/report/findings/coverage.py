@@ -16,6 +16,13 @@ NOTHING_TESTED = Known(
     "A good test sees to it that each failure that it asks for happens; only what has failed is"
     " tested.",
 )
+RULE_UNFIT = Known(
+    "rule-unfit",
+    "warning",
+    "was spared by a rule that means nothing for its API",
+    "A good test asks for failures that the API has; `faultinject rules check FILE --for HOST/PATH`"
+    " says which mean something there.",
+)
 Started = ProxyStarted | PluginStarted
 _ASK = "the rule of the options"
 
@@ -42,6 +49,21 @@ def nothing_tested(facts: RunFacts) -> Judged:
         if not any(facts.happened.get(rule) for rule in rules):
             judged.findings.append(_finding(_idle(facts, started, name, rules)))
     return judged
+
+
+def rule_unfit(facts: RunFacts) -> Judged:
+    """Look for rules that mean nothing for an API which they met."""
+    judged = Judged("no request met a rule")
+    if facts.unfit or facts.happened:
+        judged.calls.append(0)
+    for each in facts.unfit:
+        evidence = f"{_rule_name(facts, each.rule)} at {each.host}: {each.reason}"
+        judged.findings.append(Finding(RULE_UNFIT.id, "warning", evidence))
+    return judged
+
+
+def _rule_name(facts: RunFacts, rule: str) -> str:
+    return f"rule {rule}" if facts.started is None else _name(facts.started, rule)
 
 
 def _finding(evidence: str) -> Finding:
@@ -100,6 +122,9 @@ def _idle(facts: RunFacts, started: Started, name: str, rules: list[str]) -> str
     reached = {rule: int(counts[rule]["reached"]) for rule in rules if rule in counts}
     fired = sum(int(counts[rule]["fired"]) for rule in rules if rule in counts)
     words = f"nothing came of {name}"
+    unfit = next((each for each in facts.unfit if each.rule in rules), None)
+    if unfit is not None:
+        return f"{words}: it means nothing there ({unfit.reason})"
     if fired:
         return f"{words}: it fired {times(fired, 'time')}, and its point never came"
     if not any(reached.values()):

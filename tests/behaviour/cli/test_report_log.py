@@ -28,14 +28,16 @@ def test_a_run_that_tested_nothing(run, log):
     assert run("report", log, "--fail-on", "no-backoff")[0] == 0
 
 
-def test_findings_alone_do_not_hide_that_nothing_was_tested(run, log):
-    """It is told, and does not fail the run; nor is it told if it was left out by its name."""
-    words = "Not counted (nothing-tested is not in --judge-only): the program was not tested"
-    code, out, _ = run("report", log, "--judge-only", "hung", "--fail-on", "error")
-    assert (code, words in out) == (0, True)
-    assert words not in run("report", log)[1]
-    assert words not in run("report", log, "--judge-only", "hung,nothing-tested")[1]
-    assert words not in run("report", log, "--judge-only", "hung", "--ignore", "nothing-tested")[1]
+@pytest.mark.parametrize("ending", ["json", "xml", "md", "html"])
+def test_a_choice_of_findings_does_not_hide_that_nothing_was_tested(run, log, tmp_path, ending):
+    """It fails the run, and stands in the files; but not if it was left out by its name."""
+    file = tmp_path / f"r.{ending}"
+    words = "the program was not tested"
+    chosen = ("report", log, "--judge-only", "hung", "--report", str(file), "--fail-on", "error")
+    code, out, _ = run(*chosen)
+    assert (code, words in out, words in file.read_text("utf-8")) == (3, True, True)
+    code, out, _ = run(*chosen, "--ignore", "nothing-tested")
+    assert (code, words in out, words in file.read_text("utf-8")) == (0, False, False)
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,10 @@ def decided(rules: tuple[Rule, ...], where: tuple[str, str]) -> tuple[str | None
     host, path = where
     facts = Facts(host, 443, RequestHead(b"POST", path.encode(), ()), b"{}")
     plan = decide(
-        RuleSet(rules, 1), Counters(), facts, on_unfit=lambda rule, why: told.append(rule.id + why)
+        RuleSet(rules, 1),
+        Counters(),
+        facts,
+        on_unfit=lambda rule, _, why: told.append(rule.id + why),
     )
     return plan.rule_id, told
 

@@ -11,7 +11,7 @@ from cryptography import x509
 import faultinject
 from faultinject.authority import TargetPattern
 from faultinject.errors import DataDirectoryError, SettingsError
-from faultinject.events import Event, PluginStopped, ProxyStopped, Warned
+from faultinject.events import Event, PluginStopped, ProxyStopped, RuleUnfit, Warned
 from faultinject.faults.place import Stage
 from faultinject.http.message import RequestHead
 from faultinject.proxy.runtime import MOST_HOSTS, Runtime
@@ -207,10 +207,9 @@ def test_a_rule_that_means_nothing_for_an_api_is_warned_of_once(tmp_path: Path) 
     for _ in range(2):
         facts = Facts("api.example.com", 443, RequestHead(b"POST", b"/orders", ()), b"{}")
         assert runtime.decide(run.rule_set, facts, Stage.ANSWER).rule_id is None
-    [warned] = [event for event in events if isinstance(event, Warned)]
-    assert warned.message.startswith(
-        "the rule cap does nothing there, and its requests pass: plain has no failure spend-cap;"
-    )
+    [told] = [event for event in events if isinstance(event, RuleUnfit)]
+    assert (told.rule, told.host, told.provider) == ("cap", "api.example.com", "plain")
+    assert told.reason.startswith("plain has no failure spend-cap;")
 
 
 def test_targets_are_remembered_for_so_many_hosts(tmp_path: Path) -> None:

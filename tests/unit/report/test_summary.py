@@ -16,6 +16,7 @@ from faultinject.events import (
     ProxyStarted,
     ProxyStopped,
     RelayEnded,
+    RuleUnfit,
     SessionFailed,
     SessionStarted,
     Warned,
@@ -128,10 +129,18 @@ def test_run() -> None:
         "refused_handshakes": {"api.anthropic.com": 1},
         "handshake_failures": 1,
         "session_failures": 1,
+        "unfit": [],
         "events_dropped": 0,
     }
     assert summary.tested == 30
     json.dumps(summary.as_dict())
+
+
+def test_rules_that_mean_nothing() -> None:
+    """They are listed, so many."""
+    values = summary_of(*[sample(RuleUnfit)] * 200).as_dict()
+    assert len(values["unfit"]) == 100
+    assert set(values["unfit"][0]) == {"rule", "host", "reason"}
 
 
 def test_nothing_happened() -> None:

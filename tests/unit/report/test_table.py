@@ -18,6 +18,7 @@ from faultinject.events import (
     ProxyStarted,
     ProxyStopped,
     RelayEnded,
+    RuleUnfit,
     SessionFailed,
     SessionStarted,
     Warned,
@@ -69,6 +70,16 @@ def test_what_passed_as_housekeeping() -> None:
     assert "- 1 CORS preflight passed.\n" in text
     assert "- 1 request for a WebSocket passed: rules do not reach it (--refuse" in text
     assert "arrived" not in text
+
+
+@pytest.mark.parametrize("number", [1, 5, 6, 7])
+def test_rules_that_mean_nothing(number: int) -> None:
+    """They are told with their reasons, as many as fit."""
+    text = report_of(sample(ExchangeEnded), *[sample(RuleUnfit)] * number)
+    line = "- Rule cap does nothing at api.example.com: plain has no failure spend-cap; it has"
+    assert text.count(line) == min(number, 5)
+    assert ("- And 1 further rule that does nothing.\n" in text) is (number == 6)
+    assert ("- And 2 further rules that do nothing.\n" in text) is (number == 7)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from faultinject.events import (
     ProxyStarted,
     ProxyStopped,
     RelayEnded,
+    RuleUnfit,
 )
 from tests.support.sample_events import sample
 from tests.unit.report.findings.simulator import report
@@ -202,6 +203,55 @@ def test_a_preset_of_which_one_rule_did_something() -> None:
     presets = {"a": "p", "b": "p"}
     assert evidence(exchange("b"), rules=("a", "b"), presets=presets) == "passed"
     assert evidence(exchange("b"), rules=("a", "b")) == "nothing came of rule a"
+
+
+UNFIT = {"rule": "cap", "reason": "plain has no failure spend-cap"}
+
+
+@pytest.mark.parametrize(
+    ("presets", "name"), [({}, "rule cap"), ({"cap": "spend-cap"}, "preset spend-cap")]
+)
+def test_a_rule_that_means_nothing_for_its_api(presets: dict[str, str], name: str) -> None:
+    """It is found, and so is that nothing came of it, with the reason."""
+    start = sample(ProxyStarted, rules=("cap", "b"), presets=presets)
+    told = report([start, exchange("b"), sample(RuleUnfit, **UNFIT), sample(ProxyStopped)])
+    assert [(each.id, each.severity, each.evidence) for each in told.findings] == [
+        (
+            "nothing-tested",
+            "error",
+            f"nothing came of {name}: it means nothing there (plain has no failure spend-cap)",
+        ),
+        ("rule-unfit", "warning", f"{name} at api.example.com: plain has no failure spend-cap"),
+    ]
+
+
+def test_a_rule_that_means_nothing_at_one_of_two_apis() -> None:
+    """It did its work at the other, so something was tested."""
+    start = sample(ProxyStarted, rules=("cap",))
+    told = report([start, exchange("cap"), sample(RuleUnfit, **UNFIT), sample(ProxyStopped)])
+    assert [each.id for each in told.findings] == ["rule-unfit"]
+
+
+def test_rules_that_mean_something() -> None:
+    """That can be said once one did something."""
+
+    def word(*events: Event) -> str:
+        (verdict,) = report([sample(ProxyStarted), *events], only=["rule-unfit"]).verdicts
+        return verdict.word
+
+    assert [word(), word(exchange()), word(exchange("options"))] == [
+        "no verdict",
+        "no verdict",
+        "passed",
+    ]
+
+
+def test_unfit_rules_are_bounded() -> None:
+    """And named by their ids, if the log does not say how the run began."""
+    told = report([sample(RuleUnfit, **UNFIT)] * 2000, only=["rule-unfit"])
+    (verdict,) = told.verdicts
+    assert verdict.found == 1000
+    assert verdict.findings[0].evidence.startswith("rule cap at api.example.com: ")
 
 
 def test_behind_fault() -> None:

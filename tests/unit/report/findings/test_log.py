@@ -29,7 +29,7 @@ from tests.unit.report.findings.simulator import (
 
 READ = {
     "proxy-started", "proxy-stopped", "plugin-started", "plugin-stopped", "exchange",
-    "handshake-failed", "relay", "command-ended", "events-dropped",
+    "handshake-failed", "relay", "rule-unfit", "command-ended", "events-dropped",
 }  # fmt: skip
 
 
