@@ -37,7 +37,8 @@ def build_faults(
         if answer.shape is None:
             undone.append(f"not reached: {words} ({answer.why_no_stream})")
         elif (chain := _of_stream(fault, words, answer, place)) is None:
-            undone.append(f"not applied: {words} (the answer is compressed)")
+            why = "the answer is compressed" if answer.encoded else fault.action.lacking
+            undone.append(f"not applied: {words} ({why})")
         else:
             made.append(chain)
     if breaks is not None and breaks.point is not None:
@@ -61,7 +62,7 @@ def _chained(made: list[Transform]) -> Transform | None:
 def _of_stream(
     fault: StreamFault, words: str, answer: ResponseInfo, place: int
 ) -> Transform | None:
-    """Build one stream fault; None if it needs events that cannot be read."""
+    """Build one stream fault; None if it needs events that cannot be read, or that are others."""
     # It has its own numbers, so that they do not depend on what other faults draw.
     uniform = answer.numbers(f"stream fault {place}")
     action, shape = fault.action.on_bytes(uniform), answer.readable_shape

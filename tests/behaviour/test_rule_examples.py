@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from botocore.eventstream import ChecksumMismatch, EventStreamBuffer
 
 from faultinject.config.rules import read_rules
 from faultinject.config.rules.break_key import BREAK_KEYS
@@ -338,6 +339,20 @@ async def test_odd_events(autojump_clock: trio.testing.MockClock) -> None:
         delta = json.loads(seen.events[-2][1])["delta"]
         assert delta["stop_reason"] == "max_tokens"
         assert (seen.end, seen.names[-1]) == ("whole", "message_stop")
+
+
+async def test_frames_and_halves(autojump_clock: trio.testing.MockClock) -> None:
+    """Bedrock's first two streams have a "wrong-checksum", all others end in "half-an-event"."""
+    async with example("wrong-checksum") as caller:
+        for is_wrong in (True, True, False):
+            seen = await caller.ask("/model/m/converse-stream")
+            reader = EventStreamBuffer()
+            reader.add_data(seen.body)
+            with pytest.raises(ChecksumMismatch) if is_wrong else nullcontext():
+                assert len(list(reader)) == 3
+        seen = await caller.ask(stream=True)
+        assert len(seen.names) == 3
+        assert seen.body.count(b"event: ") == 4
 
 
 async def test_breaks(autojump_clock: trio.testing.MockClock) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from attrs import field, frozen
 
 from faultinject.faults.place import FIRST_EVENT, Ability, Point, point_words
-from faultinject.faults.stream.edit import Drop, Duplicate, Garble
-from faultinject.faults.stream.end import CutStream, EndEarly, EndStream, ResetStream
+from faultinject.faults.stream.edit import Drop, Duplicate, Garble, WrongChecksum
+from faultinject.faults.stream.end import CutStream, EndEarly, EndStream, HalfEvent, ResetStream
 from faultinject.faults.stream.error import SendError
 from faultinject.faults.stream.pace import Pace
 from faultinject.faults.stream.rechunk import Rechunk
@@ -19,8 +19,9 @@ from faultinject.faults.stream.stream_action import StreamAction
 
 __all__ = [
     "STREAM_ACTIONS",
-    "CutStream", "Drop", "Duplicate", "EndEarly", "EndStream", "Garble", "Pace", "Rechunk",
-    "ResetStream", "SendError", "Stall", "StreamAction", "StreamFault", "stream_words",
+    "CutStream", "Drop", "Duplicate", "EndEarly", "EndStream", "Garble", "HalfEvent", "Pace",
+    "Rechunk", "ResetStream", "SendError", "Stall", "StreamAction", "StreamFault", "WrongChecksum",
+    "stream_words",
 ]  # fmt: skip
 
 STREAM_ACTIONS: tuple[type[StreamAction], ...] = (
@@ -29,10 +30,12 @@ STREAM_ACTIONS: tuple[type[StreamAction], ...] = (
     ResetStream,
     EndStream,
     EndEarly,
+    HalfEvent,
     Stall,
     Drop,
     Duplicate,
     Garble,
+    WrongChecksum,
     Rechunk,
     Pace,
 )

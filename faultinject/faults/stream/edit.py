@@ -1,4 +1,4 @@
-"""The faults *drop*, *duplicate* and *garble*, which change complete events."""
+"""The faults *drop*, *duplicate*, *garble* and *wrong checksum*, which change complete events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from faultinject.faults.place import FIRST_EVENT
 from faultinject.faults.stream.stream_action import EventStream, StreamAction
 from faultinject.faults.transform import Act, Action, Send
 from faultinject.providers.framing import Decoder, Framing, StreamEvent
-from faultinject.providers.shape import Uniform
+from faultinject.providers.provider import Provider
+from faultinject.providers.shape import Shape, Uniform
 from faultinject.reading.value import WHOLE, Value, constant
 
 
@@ -66,6 +67,30 @@ class Garble(_EditEvents):
         """Return what garbles them."""
         edit = garbler(stream.uniform, stream.shape.framing)
         return EditingEvents(edit, self.events, stream.decoder())
+
+
+@frozen
+class WrongChecksum(_EditEvents):
+    """Make the checksum of each of the next events wrong. Their data stays as it is."""
+
+    key, label = "wrong_checksum", "wrong-checksum"
+    keeps_length = True
+    causes = "malformed"
+    depends_on_api = True
+    lacking = "its events have no checksums"
+
+    def on_events(self, stream: EventStream) -> Action | None:
+        """Return what makes them wrong; None if the events of such a stream have none."""
+        write = stream.shape.framing.with_wrong_checksum
+        if write is None:
+            return None
+        return EditingEvents(lambda event: write(event.raw), self.events, stream.decoder())
+
+    def why_unfit(self, provider: Provider, shape: Shape) -> str | None:  # noqa: ARG002
+        """Return that events have no checksums, if that is so; else None."""
+        if any(stream.framing.with_wrong_checksum for stream in shape.streams):
+            return None
+        return f"events of {shape.name} have no checksums; use garble"
 
 
 Edit = Callable[[StreamEvent], bytes]

@@ -1,4 +1,4 @@
-"""Faults that end an answer: *cut*, *reset*, *end*, and *end early*.
+"""Faults that end an answer: *cut*, *reset*, *end*, *half an event*, and *end early*.
 
 The stream's `Progress` knows how a message ends early.
 """
@@ -16,7 +16,7 @@ from faultinject.faults.transform import Act, Action, Cut, Finish, Reset, Send, 
 from faultinject.providers.framing import Decoder, StreamEvent
 from faultinject.providers.provider import Provider
 from faultinject.providers.shape import Progress, Shape, Uniform
-from faultinject.reading.value import Value, constant, word
+from faultinject.reading.value import Value, constant, meaning, word
 
 
 @frozen
@@ -57,6 +57,63 @@ class EndStream(StreamAction):
     def on_bytes(self, uniform: Uniform) -> Action:  # noqa: ARG002
         """Return what does it."""
         return at_once(Finish())
+
+
+@frozen
+class HalfEvent(StreamAction):
+    """Half of the next event's bytes, and then the end."""
+
+    key, label = "half_event", "half-event"
+    point = FIRST_EVENT
+    ends = True
+    whole_events = True
+    causes = "truncated"
+
+    is_cut: bool = False
+    """Whether it ends with FIN and not with the body's proper end."""
+
+    @classmethod
+    def written(cls) -> Value[Self]:
+        """Return that it is how it ends: ``true`` or ``end`` for properly, ``cut``."""
+        return constant(True, cls(), meaning({"end": cls(), "cut": cls(is_cut=True)}))
+
+    @property
+    def needs(self) -> frozenset[Ability]:
+        """That the connection can be ended, if it is to be."""
+        return frozenset({Ability.CLOSE} if self.is_cut else ())
+
+    def on_events(self, stream: EventStream) -> Action:
+        """Return what does it."""
+        return Halving(stream.decoder(), Cut() if self.is_cut else Finish())
+
+
+class Halving(Action):
+    """Ends the answer within the next event, as soon as all of that has come."""
+
+    def __init__(self, decoder: Decoder, ending: Act) -> None:
+        """End it so."""
+        self.done = False
+        self._decoder = decoder
+        self._ending = ending
+
+    def _pass(self, data: bytes, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
+        yield from self._pass_pieces(self._decoder.feed(data))
+
+    def _pass_rest(self, now_seconds: float) -> Iterator[Act]:  # noqa: ARG002
+        yield from self._pass_pieces(self._decoder.end())
+
+    def _pass_pieces(self, pieces: list[StreamEvent]) -> Iterator[Act]:
+        for piece in pieces:
+            if piece.is_event:
+                self.done = True
+                yield Send(piece.raw[: max(1, len(piece.raw) // 2)])
+                yield self._ending
+                return
+            yield Send(piece.raw)
+
+    def release(self) -> bytes:
+        """Return the incomplete event."""
+        return self._decoder.pending
 
 
 @frozen

@@ -76,14 +76,14 @@ class StreamAction:
     """Its key under ``stream`` in a rule."""
     label = ""
     """Its name in events and headers."""
-    needs: frozenset[Ability] = frozenset()
-    """What the proxy or plugin must be able to do, besides `Ability.ANSWER`."""
     point: Point = START
     """Where it begins if a rule gives no point."""
     throughout = False
     """Whether a rule may have it beside another at the same point: then it begins at the start."""
     paces = False
     """Whether it passes everything on, in pieces with pauses between them."""
+    lacking = ""
+    """What a stream lacks to which it does nothing, although its events can be read."""
     causes: SeenFailure | None = None
     """How a client's attempt fails that saw what it did, if that follows from it alone."""
 
@@ -99,6 +99,11 @@ class StreamAction:
     def on_events(self, stream: EventStream) -> Action | None:  # noqa: ARG002
         """Return what carries it out on events; None if bytes are enough for it."""
         return None
+
+    @property
+    def needs(self) -> frozenset[Ability]:
+        """What the proxy or plugin must be able to do, besides `Ability.ANSWER`."""
+        return frozenset()
 
     @property
     def ends(self) -> bool:

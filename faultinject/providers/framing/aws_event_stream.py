@@ -196,5 +196,6 @@ AWS_EVENT_STREAM = Framing(
     data_spans=lambda frame: [payload_span(frame)],
     tail=AwsEventTail,
     sealed=sealed,
+    with_wrong_checksum=with_wrong_checksum,
 )
 """A frame an event."""

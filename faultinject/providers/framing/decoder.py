@@ -121,3 +121,5 @@ class Framing:
     """None if only reading the whole stream shows the last event."""
     sealed: Callable[[bytes], bytes] = field(default=_unchanged, repr=False)
     """Corrects the checksum of an event whose data was changed in place."""
+    with_wrong_checksum: Callable[[bytes], bytes] | None = field(default=None, repr=False)
+    """Makes the checksum of an event wrong; None if events have none."""

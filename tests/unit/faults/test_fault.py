@@ -33,6 +33,7 @@ SPEND_CAP = {"respond": {"failure": "spend-cap"}}
 ERROR = {"stream": {"at": "first-event", "error": {"failure": "slow-down"}}}
 FORM = {"stream": {"at": "first-event", "error": {"status": 503, "form": "nested"}}}
 PINGS = {"stream": {"after": {"count": 1}, "stall": {"for": "forever", "pings": "5s"}}}
+CHECKSUM = {"stream": {"after": {"count": 1}, "wrong_checksum": True}}
 EARLY = {"stream": {"after": {"count": 1}, "end_early": "max_tokens"}}
 
 
@@ -51,6 +52,9 @@ EARLY = {"stream": {"after": {"count": 1}, "end_early": "max_tokens"}}
         (PINGS, MESSAGES, None),
         (PINGS, GEMINI, "streams of gemini have no pings; use stall without pings"),
         (EARLY, GEMINI, None),
+        (CHECKSUM, ("x.amazonaws.com", "/model/m/converse-stream"), None),
+        (CHECKSUM, PLAIN, None),
+        (CHECKSUM, CHAT, "events of chat have no checksums; use garble"),
         (EARLY, PLAIN, "how a message of plain ends early is not known; use end"),
     ],
 )

@@ -7,12 +7,15 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from botocore.eventstream import ChecksumMismatch, EventStreamBuffer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faultinject.faults import transform
+from faultinject.faults.stream.stream_action import ResponseInfo
 from faultinject.http.message import End
-from faultinject.providers import openai
+from faultinject.providers import bedrock, generic, openai
+from faultinject.providers.framing import aws_event_stream
 from faultinject.providers.framing.sse import SseDecoder
 from tests.support.llm_api import completion_events, message_events
 from tests.unit.faults.playing import Play, answer, at_once, made, one_a_second, play
@@ -417,6 +420,68 @@ def test_a_garbled_end_marker() -> None:
     assert play(made({"garble": True}), at_once(b"event: x\n\n")).data == b"event: x\n\n"
 
 
+FRAME = aws_event_stream.encode(((":event-type", "x"), (":message-type", "event")), b'{"a":1}')
+
+
+def of_bedrock() -> ResponseInfo:
+    """Return what is known of a stream of frames."""
+    return answer(bedrock.PROVIDER, "/model/m/converse-stream")
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_wrong_checksums(size: int) -> None:
+    """The frames pass with all their bytes but one; Amazon's own reader raises."""
+    stream = FRAME * 4
+    pieces = [stream[at : at + size] for at in range(0, len(stream), size)]
+    fault = made({"after": {"count": 1}, "wrong_checksum": 2}, of=of_bedrock())
+    result = play(fault, at_once(*pieces))
+    bad = FRAME[:-1] + bytes((FRAME[-1] ^ 1,))
+    assert (result.data, result.ending) == (FRAME + bad * 2 + FRAME, FINISH)
+    reader = EventStreamBuffer()
+    reader.add_data(result.data)
+    assert next(reader).payload == b'{"a":1}'
+    with pytest.raises(ChecksumMismatch):
+        next(reader)
+
+
+def test_a_stream_without_checksums() -> None:
+    """It passes, and that is told as it is."""
+    plain = answer(generic.PROVIDER, "/x")
+    undone = made({"wrong_checksum": True}, of=plain).undone
+    assert undone == ("not applied: wrong-checksum before event 1 (its events have no checksums)",)
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+@pytest.mark.parametrize(("value", "ending"), [(True, FINISH), ("cut", transform.Cut())])
+def test_half_an_event(value: Any, ending: transform.Act, size: int) -> None:
+    """Nothing follows it; what is before passes."""
+    pieces = [WHOLE[at : at + size] for at in range(0, len(WHOLE), size)]
+    result = play(made({"after": {"count": 2}, "half_event": value}), at_once(*pieces))
+    half = EVENTS[2][: len(EVENTS[2]) // 2]
+    assert (result.data, result.ending) == (b"".join(EVENTS[:2]) + half, ending)
+
+
+def test_half_a_frame() -> None:
+    """Amazon's own reader waits for the rest, and has no event of it."""
+    fault = made({"after": {"count": 1}, "half_event": True}, of=of_bedrock())
+    result = play(fault, at_once(FRAME * 2))
+    assert result.data == FRAME + FRAME[: len(FRAME) // 2]
+    reader = EventStreamBuffer()
+    reader.add_data(result.data)
+    assert len(list(reader)) == 1
+
+
+def test_no_event_is_there_to_be_halved() -> None:
+    """The stream ends, or is no stream of events any more: it passes, and that is told."""
+    ends = made({"after": {"count": 2}, "half_event": True})
+    result = play(ends, at_once(*EVENTS[:2], b": a comment"))
+    assert (result.data, result.ending) == (b"".join(EVENTS[:2]) + b": a comment", FINISH)
+    assert ends.transform is not None
+    assert ends.transform.done is None
+    last = play(made({"half_event": True}), at_once(b"data: 12"))
+    assert (last.data, last.ending) == (b"data", FINISH)
+
+
 def test_a_stall() -> None:
     """What comes in it waits, and then comes at once."""
     result = play(made({"after": {"count": 2}, "stall": "10s"}), one_a_second(*EVENTS))
@@ -600,7 +665,8 @@ def test_what_acts_on_bytes(action: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("fault", [{"error": True}, {"end_early": True}, {"drop": 1},
-                                   {"garble": 1}, {"pace": {"events_per_second": 9}},
+                                   {"garble": 1}, {"half_event": True},
+                                   {"wrong_checksum": 1}, {"pace": {"events_per_second": 9}},
                                    {"after": {"count": 2}, "cut": True}])  # fmt: skip
 def test_what_needs_events(fault: dict[str, Any]) -> None:
     """It does nothing to a compressed answer, and that is told."""

@@ -39,12 +39,14 @@ from faultinject.faults.stream import (
     EndEarly,
     EndStream,
     Garble,
+    HalfEvent,
     Pace,
     Rechunk,
     ResetStream,
     SendError,
     Stall,
     StreamFault,
+    WrongChecksum,
 )
 from faultinject.matchers import MISSING, AnyOf, Equal, JsonMatcher, JsonPath
 from faultinject.providers.known import PROVIDERS
@@ -668,6 +670,10 @@ WHERE = (JsonMatcher(JsonPath.parse("delta.type"), AnyOf((Equal("text_delta"),))
         ({"drop": True}, [StreamFault(Drop(1), FIRST_EVENT)]),
         ({"duplicate": 3}, [StreamFault(Duplicate(3), FIRST_EVENT)]),
         ({"garble": "all"}, [StreamFault(Garble(None), FIRST_EVENT)]),
+        ({"wrong_checksum": 2}, [StreamFault(WrongChecksum(2), FIRST_EVENT)]),
+        ({"half_event": True}, [StreamFault(HalfEvent(), FIRST_EVENT)]),
+        ({"half_event": "end"}, [StreamFault(HalfEvent(), FIRST_EVENT)]),
+        ({"half_event": "cut"}, [StreamFault(HalfEvent(is_cut=True), FIRST_EVENT)]),
         ({"chunks": "split"}, [StreamFault(Rechunk(True), START)]),
         ({"chunks": "merge", "after": "a"}, [StreamFault(Rechunk(False), EventPoint(True, "a"))]),
         ({"pace": {"events_per_second": 2}}, [StreamFault(Pace(2.0), START)]),
@@ -689,7 +695,7 @@ def test_streams(value, made) -> None:
         ([], "stream: the list is empty; give at least one"),
         (
             {},
-            "stream: it does nothing; give one of error, cut, reset, end, end_early, stall, drop, duplicate, garble, chunks, pace",
+            "stream: it does nothing; give one of error, cut, reset, end, end_early, half_event, stall, drop, duplicate, garble, wrong_checksum, chunks, pace",
         ),
         ({"cut": False}, "stream.cut: false is not true (leave the key out otherwise)"),
         ({"ct": True}, "stream: unknown key 'ct'; did you mean cut?"),

@@ -76,7 +76,7 @@ def test_what_a_line_means(text: str, value: dict[str, Any]) -> None:
         ("cut after=a after.count=2", "--rule: 'after.count': after has a value already"),
         ("respond 500 name=a match.name=b", "--rule: rule.match: unknown key 'name'; the keys are host, method, path, provider, shape, model_call, housekeeping, query, header, client, json, model, stream, tools, attempt"),
         ("stream 5 cut=true", "--rule: stream has no value of its own" + HINT),
-        ("stream", "--rule: rule.fault.stream: it does nothing; give one of error, cut, reset, end, end_early, stall, drop, duplicate, garble, chunks, pace"),
+        ("stream", "--rule: rule.fault.stream: it does nothing; give one of error, cut, reset, end, end_early, half_event, stall, drop, duplicate, garble, wrong_checksum, chunks, pace"),
         ("respond 500 first=x", '--rule: rule.when.first: "x" is not a whole number from 1 to 1000000000'),
         ("respond 500 nth=[1", "--rule: line 1, column 3: not YAML: expected ',' or ']', but got '<stream end>'"),
         ("{fault: *a}", "--rule: line 1, column 9: not YAML: found undefined alias 'a'; a text that begins with '*' or '&' needs quotes"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import struct
 from typing import Any
 
 import pytest
+from botocore.eventstream import EventStreamBuffer, ParserError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -238,3 +240,83 @@ def test_headers_too_long_to_be_written(header: tuple[str, str]) -> None:
     """Their lengths have one and two bytes."""
     with pytest.raises(ValueError, match="too long"):
         aws_event_stream.encode((header,), b"")
+
+
+# Bad input
+
+
+def of_botocore(*pieces: bytes) -> list[bytes]:
+    """Return the payloads that Amazon's own reader gets, until it raises."""
+    reader, found = EventStreamBuffer(), []
+    for piece in pieces:
+        reader.add_data(piece)
+        try:
+            found += [message.payload for message in reader]
+        except (ParserError, IndexError, UnicodeDecodeError, struct.error):
+            break
+    return found
+
+
+@given(documents=st.lists(OBJECTS, max_size=4), data=st.data())
+def test_frames_are_those_of_amazons_reader(documents: list[Any], data: st.DataObject) -> None:
+    """Right ones in any pieces; and if bytes are changed or missing, those before them."""
+    stream = written(AWS_EVENT_STREAM, documents)
+    pieces = cut(stream, data)
+    read = [piece.data for piece in ended(AWS_EVENT_STREAM, *pieces) if piece.is_event]
+    assert of_botocore(*pieces) == read == [compact(document) for document in documents]
+    if not stream:
+        return
+    spoiled = bytearray(stream)
+    at = data.draw(st.integers(0, len(stream) - 1))
+    spoiled[at] ^= data.draw(st.integers(1, 255))
+    good = of_botocore(bytes(spoiled))
+    read = [piece.data for piece in ended(AWS_EVENT_STREAM, bytes(spoiled)) if piece.is_event]
+    assert read[: len(good)] == good
+    assert all(payload in map(compact, documents) for payload in read)
+
+
+@given(
+    total=st.integers(0, 2**32 - 1),
+    headers=st.integers(0, 2**32 - 1),
+    rest=st.binary(max_size=40),
+    data=st.data(),
+)
+def test_any_lengths(total: int, headers: int, rest: bytes, data: st.DataObject) -> None:
+    """However long a frame claims to be, no byte is lost, and no impossible frame is waited for."""
+    stream = aws_event_stream.prelude(total, headers) + rest
+    decoder = AwsEventDecoder()
+    out = b"".join(each.raw for piece in cut(stream, data) for each in decoder.feed(piece))
+    assert out + decoder.pending == stream
+    waits = not decoder.gave_up and len(stream) < total
+    assert not waits or total <= aws_event_stream.MOST_BYTES
+
+
+def test_a_frame_above_the_limit_is_not_kept() -> None:
+    """One byte more than clients take, and it passes as it comes."""
+    decoder, piece = AwsEventDecoder(), bytes(64 * 1024)
+    decoder.feed(aws_event_stream.prelude(aws_event_stream.MOST_BYTES + 1, 0))
+    for _ in range(16):
+        assert [each.raw for each in decoder.feed(piece)] == [piece]
+        assert decoder.pending == b""
+
+
+@pytest.mark.parametrize("element", [b'{"a":[1,2,{"b":"]"}]},', b"[],", b'"x",', b"1,"])
+def test_an_array_without_end_takes_no_room(element: bytes) -> None:
+    """Its elements pass, whatever they are; what is kept is less than an event may have."""
+    decoder = JsonArrayDecoder(1000)
+    passed = sum(len(each.raw) for each in decoder.feed(b"["))
+    for _ in range(300):
+        passed += sum(len(each.raw) for each in decoder.feed(element * 3))
+        assert len(decoder.pending) <= 1000
+    assert passed + len(decoder.pending) == 1 + len(element) * 900
+
+
+@pytest.mark.parametrize("begin", [b'{"a":"', b"{" * 3, b"[" * 3, b'{"a":' * 3])
+def test_an_element_without_end_is_not_waited_for(begin: bytes) -> None:
+    """Nor is a text in it, or brackets in brackets."""
+    decoder = JsonArrayDecoder(1000)
+    decoder.feed(b"[")
+    for _ in range(1000):
+        decoder.feed(begin)
+        assert len(decoder.pending) <= 1000 + len(begin)
+    assert decoder.gave_up
