@@ -43,8 +43,13 @@ def interpreters(version: str) -> list[str]:
 OTHERS = [python for version in PYTHONS if version != OWN for python in interpreters(version)]
 
 WORKERS = ("--numprocesses", "logical")
+# Else each worker loads what is installed, and pytest rewrites the asserts of a plugin's package.
+PLUGINS = (
+    "--disable-plugin-autoload",
+    "-p", "xdist", "-p", "trio", "-p", "pytest_cov", "-p", "hypothesispytest",
+)  # fmt: skip
 # What hypothesis tries is the same each time.
-IN_PARALLEL = (*WORKERS, "--dist", "worksteal", "--hypothesis-profile", "ci")
+IN_PARALLEL = (*PLUGINS, *WORKERS, "--dist", "worksteal", "--hypothesis-profile", "ci")
 # The tests of a file share what it has started.
 FILES_IN_PARALLEL = (*WORKERS, "--dist", "loadfile")
 # Every SDK's calls at once, with their pauses measured: it is to have the machine for itself.

@@ -236,11 +236,21 @@ def test_commands_are_found() -> None:
 
 
 def test_the_test_command_is_what_ci_runs() -> None:
-    """The README's second command is that of CI, step by step."""
+    """The README's second command is that of CI, step by step; CI counts what it covers, too."""
     _, tests = (block.strip() for block in blocks(read("README.md"), "bash")[:2])
     steps = read(".ci/run").splitlines()
-    positions = [steps.index(step) for step in tests.split(" && ")]
-    assert positions == sorted(positions)
+    *set_up, run = tests.split(" && ")
+    assert steps[-2 - len(set_up) : -1] == [*set_up, f"{run} -- --cov --cov-report=term"]
+
+
+def test_ci_runs_what_nox_alone_runs() -> None:
+    """But that its coverage is counted by the step before, with the same options."""
+    (sessions,) = re.findall(r"nox\.options\.sessions = \[(.*?)\]", read("noxfile.py"), re.DOTALL)
+    *_, last = read(".ci/run").splitlines()
+    names = re.findall(r"\w+", sessions)
+    names.remove("coverage")
+    assert last == f".venv/bin/nox -s {' '.join(names)}"
+    assert '*IN_PARALLEL, "--cov", "--cov-report=term"' in read("noxfile.py")
 
 
 # -- options ------------------------------------------------------------------------------------

@@ -35,24 +35,35 @@ def ask(host="api.anthropic.com"):
 """A program under test: it finds the proxy by its environment."""
 
 
-_BARE = ("-p", "no:cacheprovider", "-W", "error")
+_BARE = (
+    *("-p", "no:cacheprovider", "-W", "error"),
+    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # of what is loaded above
+)
+_INSTALLED = any(each.name == "faultinject" for each in entry_points(group="pytest11"))
+_ALL = (*("-p", "no:asyncio"), *(() if _INSTALLED else ("-p", "faultinject.pytest_plugin")))
 
 
 @pytest.fixture
 def run_tests(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., pytest.RunResult]:
-    """Return a function that runs tests, given as source, with the plugin."""
-    installed = any(each.name == "faultinject" for each in entry_points(group="pytest11"))
-    plugin = () if installed else ("-p", "faultinject.pytest_plugin")
+    """Return a function that runs tests, given as source, with the plugin.
+
+    Other plugins it loads by their names; without a list of them all that are installed, as a
+    user's pytest does.
+    """
     pytester.makepyfile(program=PROGRAM)
 
-    def run(source: str, *arguments: str, ini: str = "") -> pytest.RunResult:
+    def run(
+        source: str, *arguments: str, ini: str = "", plugins: tuple[str, ...] | None = ()
+    ) -> pytest.RunResult:
         pytester.makeini(f"[pytest]\n{ini}\n")
         pytester.makepyfile(test_it=f"import os, pytest\nfrom program import ask\n{source}")
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(pytester.path), *sys.path]))
+        alone = ("--disable-plugin-autoload", "-p", "faultinject.pytest_plugin")
+        named = [word for plugin in plugins or () for word in ("-p", plugin)]
         return pytester.runpytest_inprocess(
-            *plugin, *_BARE, *("-p", "no:asyncio")[: 0 if "asyncio" in ini else 2], *arguments
+            *(_ALL if plugins is None else alone), *named, *_BARE, *arguments
         )
 
     return run

@@ -31,7 +31,8 @@ def test_an_example(run_tests: Run, pytester: pytest.Pytester, at: int) -> None:
     pytester.makepyfile(my_program=PROGRAM)
     (_, before), (_, source), (kind, after) = [*BLOCKS, ("", "")][at - 1 : at + 2]
     ini = before.removeprefix("[pytest]\n") if "[pytest]" in before else ""
-    result = run_tests(source, ini=ini)
+    plugins = ("anyio",) if "mark.anyio" in source else ()
+    result = run_tests(source, ini=ini, plugins=plugins)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # of a client that a module keeps open
         gc.collect()

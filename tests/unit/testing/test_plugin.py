@@ -29,7 +29,8 @@ def test_it(faultinject):
 def test_after():
     names = {"HTTPS_PROXY", "SSL_CERT_FILE", "NO_PROXY"}
     assert {n: os.environ.get(n) for n in names} == {n: before.get(n) for n in names}
-"""
+""",
+        plugins=None,
     ).assert_outcomes(passed=2)
 
 
@@ -241,27 +242,33 @@ async def test_nothing_came(faultinject{more}):
 
 
 @pytest.mark.parametrize(
-    ("mark", "ini", "count"),
+    ("plugin", "mark", "ini", "count"),
     [
-        ("", "trio_mode = true", 1),
-        ("@pytest.mark.anyio", "", 2),  # under asyncio and Trio
-        ("@pytest.mark.asyncio", "asyncio_default_fixture_loop_scope = function", 1),
+        ("trio", "", "trio_mode = true", 1),
+        ("anyio", "@pytest.mark.anyio", "", 2),  # under asyncio and Trio
+        ("asyncio", "@pytest.mark.asyncio", "asyncio_default_fixture_loop_scope = function", 1),
     ],
     ids=["pytest-trio", "anyio", "pytest-asyncio"],
 )
-def test_async_tests(run_tests: Run, mark: str, ini: str, count: int) -> None:
+def test_async_tests(run_tests: Run, plugin: str, mark: str, ini: str, count: int) -> None:
     """Whoever runs them."""
-    if "asyncio" in mark:
+    if plugin == "asyncio":
         pytest.importorskip("pytest_asyncio")
     more = ", anyio_backend" if "anyio" in mark else ""
-    result = run_tests(ASYNC.format(mark=mark, more=more), ini=ini)
+    result = run_tests(ASYNC.format(mark=mark, more=more), ini=ini, plugins=(plugin,))
     result.assert_outcomes(passed=count, failed=count)
     result.stdout.fnmatch_lines(["faultinject: nothing came of *"])
 
 
-def test_workers_of_xdist(run_tests: Run) -> None:
-    """Each has a proxy of its own, and the process that hands out the tests has none."""
+def test_workers_of_xdist(run_tests: Run, pytester: pytest.Pytester) -> None:
+    """Each has a proxy of its own, and the process that hands out the tests has none.
+
+    They share the seed that was drawn: the one that the first lines say, so that it can be
+    repeated.
+    """
     source = """
+import pathlib
+
 at_import = os.environ["HTTPS_PROXY"]
 
 @pytest.mark.parametrize("number", range(4))
@@ -270,26 +277,15 @@ def test_it(faultinject, number):
     assert [ask(), ask()] == [529, 200]
     assert len(faultinject.exchanges) == 2
     assert faultinject.url == at_import
-"""
-    result = run_tests(source, "-n", "2", ini="faultinject_env = session")
-    result.assert_outcomes(passed=4)
-    assert not proxies()
-
-
-def test_workers_share_the_seed_that_was_drawn(run_tests: Run, pytester: pytest.Pytester) -> None:
-    """The one that the first lines say, so that it can be repeated."""
-    source = """
-import pathlib
-
-@pytest.mark.parametrize("number", range(4))
-def test_it(faultinject, number):
     with pathlib.Path("seeds").open("a") as file:
         file.write(f"{number} {faultinject.seed}\\n")
 """
 
     def seeds(*arguments: str) -> tuple[str, list[str]]:
-        result = run_tests(source, *arguments)
+        ini = "faultinject_env = session"
+        result = run_tests(source, *arguments, ini=ini, plugins=("xdist",))
         result.assert_outcomes(passed=4)
+        assert not proxies()
         written = pytester.path / "seeds"
         lines = sorted(written.read_text().splitlines())
         written.unlink()
@@ -310,7 +306,8 @@ def test_it():
 """
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
     options = ("-n", "0", "--tx", "1*popen")
-    run_tests(source, *options, ini="faultinject_env = session").assert_outcomes(passed=1)
+    ini = "faultinject_env = session"
+    run_tests(source, *options, ini=ini, plugins=("xdist",)).assert_outcomes(passed=1)
 
 
 def test_to_import_the_plugin_loads_pytest_alone() -> None:
