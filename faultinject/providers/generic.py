@@ -95,7 +95,8 @@ def _rate_limit_headers(failure: Failure, fields: Fields) -> Headers:
     )
 
 
-def _retry_headers(failure: Failure) -> Headers:
+def retry_headers(failure: Failure) -> Headers:
+    """Return the time to wait in whole seconds (RFC 9110 section 10.2.3)."""
     if failure.retry_after_seconds is None:
         return ()
     return ((b"Retry-After", b"%d" % math.ceil(failure.retry_after_seconds)),)
@@ -195,7 +196,7 @@ PROVIDER = Provider(
     request_id_header=b"x-request-id",
     identity_headers=_identity_headers,
     rate_limit_headers=_rate_limit_headers,
-    retry_headers=_retry_headers,
+    retry_headers=retry_headers,
     shapes=(SHAPE,),
     failures={
         "rate-limited": Failure(429, exhausted="requests", retry_after_seconds=2),

@@ -8,7 +8,7 @@ from faultinject.events import Kind
 from faultinject.providers import bedrock, cohere, generic, ollama, openai
 from faultinject.providers.anthropic.api import PROVIDER as ANTHROPIC
 from faultinject.providers.gemini import GEMINI, VERTEX
-from faultinject.providers.openai_shaped import azure, openrouter
+from faultinject.providers.openai_shaped import azure, deepseek, groq, mistral, openrouter, xai
 from faultinject.providers.provider import Provider
 
 PROVIDERS = (
@@ -20,6 +20,10 @@ PROVIDERS = (
     bedrock.PROVIDER,
     ollama.PROVIDER,
     openrouter.PROVIDER,
+    groq.PROVIDER,
+    mistral.PROVIDER,
+    deepseek.PROVIDER,
+    xai.PROVIDER,
     cohere.PROVIDER,
     generic.PROVIDER,
 )

@@ -111,11 +111,32 @@ VENDORS = (
     Vendor(
         "xAI",
         _below("x.ai"),
-        _paths("/v1", *_CHAT, *_MORE),
+        _paths("/v1", *_CHAT, *_MORE, "messages"),
         key_forms=(b"xai-",),
         prefix="/v1",
     ),
-    Vendor("DeepSeek", _below("deepseek.com"), _paths("(?:/v1|/beta)?", *_CHAT, "user/balance")),
+    Vendor(
+        "DeepSeek",
+        _below("deepseek.com"),
+        _paths("(?:/v1|/beta)?", *_CHAT, "user/balance", "anthropic/v1/messages"),
+    ),
+    Vendor(
+        "Mistral",
+        _below("mistral.ai"),
+        _paths(
+            "/v1", *_CHAT, *_MORE, "agents", "chat", "classifications", "conversations", "fim",
+            "fine_tuning", "libraries", "ocr",
+        ),
+        prefix="/v1",
+    ),
+    Vendor(
+        "Azure",
+        # https://learn.microsoft.com/azure/ai-foundry/openai/reference; its keys have no form
+        _below("openai.azure.com", "cognitiveservices.azure.com", "services.ai.azure.com"),
+        re.compile(r"(?:/openai|/anthropic|/models)/.*", re.DOTALL),
+        headers=frozenset((b"api-key",)),
+        key_header=b"api-key",
+    ),
     Vendor(
         "Google",
         _below("googleapis.com"),

@@ -93,11 +93,18 @@ def minimal_stream(
 ) -> list[bytes]:
     """Return the same completion as a stream, with its usage if the request wants it."""
     base = begun_chunk(request, fields, identifier("chatcmpl-", uniform(), 29, BASE62))
+    return encoded(counted_chunks(base, request, uniform, usage_of(request, text), text))
+
+
+def counted_chunks(
+    base: Document, request: ApiRequest, uniform: Uniform, usage: Document, text: str = TEXT
+) -> list[Document]:
+    """Return a completion in chunks, with the usage in one of its own if the request wants it."""
     if not wants_usage(request):
-        return encoded(chunks(base, request, uniform, text))
-    base["usage"] = None
-    last = base | {"choices": [], "usage": usage_of(request, text)}
-    return encoded([*chunks(base, request, uniform, text), last])
+        return chunks(base, request, uniform, text)
+    base = base | {"usage": None}
+    last = base | {"choices": [], "usage": usage}
+    return [*chunks(base, request, uniform, text), last]
 
 
 def wants_usage(request: ApiRequest) -> bool:

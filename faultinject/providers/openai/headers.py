@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from attrs import frozen
 
@@ -149,6 +150,11 @@ def rate_limit_headers(failure: Failure, fields: Fields) -> Headers:
     if failure.exhausted is not None:
         limit = exhausted(failure)
         limits[limit.kind] = limit
+    return limit_headers(limits)
+
+
+def limit_headers(limits: Mapping[str, RateLimit]) -> Headers:
+    """Return what is told of limits, by kind."""
     values_of = {
         "limit": {kind: str(limit.limit) for kind, limit in limits.items()},
         "remaining": {kind: str(limit.remaining) for kind, limit in limits.items()},

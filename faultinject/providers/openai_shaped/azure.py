@@ -49,10 +49,8 @@ def _minimal_stream(request: ApiRequest, fields: Fields, uniform: Uniform) -> li
     """Return a stream whose first chunk says what the content filter thinks of the prompt."""
     base = chat.begun_chunk(request, fields, identifier("chatcmpl-", uniform(), 29, BASE62))
     first: dict[str, Any] = {"choices": [], "created": 0, "id": "", "model": "", "object": ""}
-    made = [first | {"prompt_filter_results": _PROMPT}, *chat.chunks(base, request, uniform)]
-    if chat.wants_usage(request):
-        made.append(base | {"choices": [], "usage": chat.usage_of(request)})
-    return chat.encoded(made)
+    made = chat.counted_chunks(base, request, uniform, chat.usage_of(request))
+    return chat.encoded([first | {"prompt_filter_results": _PROMPT}, *made])
 
 
 _CHAT = chat_shape(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from faultinject.http.message import standard_phrase
-from faultinject.providers import gateway
+from faultinject.providers import gateway, generic
 from faultinject.providers.documents import compact
 from faultinject.providers.framing.sse import comment
 from faultinject.providers.openai import chat
@@ -63,7 +63,7 @@ PROVIDER = Provider(
     request_id_header=b"x-generation-id",
     identity_headers=errors.identity_headers,
     rate_limit_headers=errors.rate_limit_headers,
-    retry_headers=errors.retry_headers,
+    retry_headers=generic.retry_headers,
     shapes=(
         chat_shape(
             chat.stream(

@@ -6,7 +6,6 @@ each message whether it is documented, captured or not verified.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from faultinject.http.message import Headers
@@ -133,13 +132,6 @@ def rate_limit_headers(failure: Failure, fields: Fields) -> Headers:
         (b"X-RateLimit-Remaining", b"%d" % left),
         (b"X-RateLimit-Reset", b"%d" % (reset * 1000)),
     )
-
-
-def retry_headers(failure: Failure) -> Headers:
-    """Return the time to wait in whole seconds."""
-    if failure.retry_after_seconds is None:
-        return ()
-    return ((b"Retry-After", b"%d" % math.ceil(failure.retry_after_seconds)),)
 
 
 FAILURES = {

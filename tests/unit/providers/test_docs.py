@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from faultinject.config.file import from_yaml
+from faultinject.config.rules import read_rules
 from faultinject.providers import gateway
 from faultinject.providers.known import PROVIDERS
 from faultinject.providers.provider import Provider
 from faultinject.providers.shape import Failure
+from faultinject.report.preview import shown
 from tests.unit.providers.support import fields_of
 
 DOCS = Path(__file__).parents[3] / "docs" / "providers"
@@ -85,6 +88,14 @@ def test_what_is_in_front_of_the_api(provider: Provider) -> None:
         for part in parts
     ]  # fmt: skip
     assert f"| {' | '.join(f'`{name}`' for name in names)} |" in page("anthropic")
+
+
+@every_provider
+def test_rules_on_its_page_do_something(provider: Provider) -> None:
+    """Each can be read, and makes bytes for a request to this API."""
+    for text in re.findall(r"```yaml\n(.*?)```", page(provider.name), flags=re.DOTALL):
+        for rule in read_rules(from_yaml(text)["rules"], "page").rules:
+            assert any(one.text for one in shown(rule, provider)), rule.id
 
 
 @every_provider

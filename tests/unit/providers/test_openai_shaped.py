@@ -101,3 +101,62 @@ def test_a_chunk_with_an_error_before_any_other() -> None:
     assert (
         passed(progress, progress.error(Failure(529), fields, uniform())).end_early(uniform()) == []
     )
+
+
+# Groq
+
+
+def test_groqs_limits_agree() -> None:
+    """A short wait is for a minute's tokens, a long one for a day's, and requests are a day's."""
+    provider, request = asked_at("api.groq.com", "/openai/v1/chat/completions", model="m")
+    fields = fields_of(provider, request)
+    for wait, exhausted, said, left in [
+        (2, "tokens", "tokens per minute (TPM)", ()),
+        (600, "tokens", "tokens per day (TPD)", ()),
+        (600, "requests", "requests per day (RPD)", (b"x-ratelimit-remaining-requests", b"0")),
+    ]:
+        failure = Failure(429, exhausted=exhausted, retry_after_seconds=wait)
+        message = json.loads(provider.error_body(failure, fields))["error"]["message"]
+        assert said in message
+        assert f"try again in {'10m0s' if wait > 60 else '2s'}" in message
+        headers = provider.rate_limit_headers(failure, fields)
+        assert not left or left in headers
+        assert find_header(headers, b"x-ratelimit-limit-requests") != b"500"
+    own = Failure(429, error_type="odd", param="p", code="c")
+    assert json.loads(provider.error_body(own, fields))["error"] | {"type": "odd", "param": "p"}
+
+
+# Mistral
+
+
+def test_mistrals_documents() -> None:
+    """A 401 is the gateway's unless it has words of its own; a 422 has a message in parts."""
+    at = ("api.mistral.ai", "/v1/chat/completions")
+    assert error_at(*at, Failure(401)) == {"detail": "Unauthorized"}
+    assert error_at(*at, Failure(401, message="no"))["message"] == "no"
+    assert error_at(*at, Failure(422))["message"]["detail"][0]["type"] == "missing"
+    assert error_at(*at, Failure(422, message="no"))["message"] == "no"
+
+
+# DeepSeek, xAI
+
+
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [("api.deepseek.com", "/anthropic/v1/messages"), ("api.x.ai", "/v1/messages")],
+)
+def test_their_errors_at_anthropics_path(host: str, path: str) -> None:
+    """Anthropic's form, with words of their own."""
+    error = error_at(host, path, Failure(503))
+    assert (error["type"], error["error"]["type"]) == ("error", "api_error")
+    assert "ervice" in error["error"]["message"] or "capacity" in error["error"]["message"]
+
+
+def test_xais_error_in_responses_has_a_code() -> None:
+    """Its document has two texts; a stream of Responses has them as members of an error."""
+    provider, request = asked_at("api.x.ai", "/v1/responses")
+    progress = provider.shape_of(request.path).stream.progress()
+    raw = progress.error(Failure(503), fields_of(provider, request), uniform(), "flat")
+    [error] = documents_of(raw)
+    assert error["code"] == "The service is currently unavailable"
+    assert error["message"] == "The model is currently at capacity. Please try again later."

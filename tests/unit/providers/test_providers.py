@@ -22,7 +22,7 @@ from faultinject.providers.shape import ApiRequest, Failure, Usage, framing_of
 from tests.unit.providers.golden import PATHS, asked_of, stream_at
 from tests.unit.providers.support import NOW_SECONDS, events_of, fields_of, passed, uniform
 
-WITHOUT_LIMITS = {"bedrock", "gemini", "ollama", "vertex"}
+WITHOUT_LIMITS = {"bedrock", "deepseek", "gemini", "ollama", "vertex"}
 """They tell of limits and waits in the error document, or not at all."""
 WITHOUT_TYPES = {"cohere", "ollama"}
 """Their errors have no type."""
@@ -64,6 +64,11 @@ def minimal(provider: Provider, path: str) -> list[bytes]:
         ("x.services.ai.azure.com", "/anthropic/v1/messages", "azure"),
         ("api-management.example.com", "/a/openai/deployments/d/chat/completions", "azure"),
         ("api.openai.com", "/v1/threads/t/messages", "openai"),
+        ("api.groq.com", "/openai/v1/chat/completions", "groq"),
+        ("codestral.mistral.ai", "/v1/fim/completions", "mistral"),
+        ("api.deepseek.com", "/chat/completions", "deepseek"),
+        ("api.deepseek.com", "/anthropic/v1/messages", "deepseek"),
+        ("us-east-1.api.x.ai", "/v1/messages", "xai"),
         ("api.cohere.com", "/v2/chat", "cohere"),
         ("api.cohere.com", "/compatibility/v1/chat/completions", "cohere"),
         ("api.cohere.ai", "/v1/models", "cohere"),

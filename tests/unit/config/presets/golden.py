@@ -16,7 +16,7 @@ from faultinject.providers.provider import Provider
 
 FOLDER = Path(__file__).parent / "golden"
 NOTHING = "the preset is not for this API: its requests pass\n"
-IN_ONE_FILE = ("azure", "openrouter")
+IN_ONE_FILE = ("azure", "openrouter", "groq", "mistral", "deepseek", "xai")
 """APIs that are shaped like OpenAI's: what they say themselves is in one file each."""
 _SAME_AS_OTHERS = {
     *("overload-storm", "rate-limited-long", "stream-overloaded-first"),
