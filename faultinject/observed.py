@@ -116,6 +116,8 @@ class Observed:
     """How long the client says it waits for an answer's head (``x-stainless-timeout``)."""
     idempotency_key: bool | None = None
     """Whether the request brought an idempotency key."""
+    invocation_id: bool | None = None
+    """Whether it has an ``amz-sdk-invocation-id``, as each attempt of AWS' SDKs has."""
     input_tokens: int | None = None
     output_tokens: int | None = None
     """The tokens that the answer told of, as far as it came (from the upstream)."""

@@ -190,6 +190,7 @@ class Observer:
             read_timeout_seconds=request.read_timeout_seconds,
             timeout_seconds=request.timeout_seconds,
             idempotency_key=request.idempotency_key,
+            invocation_id=bool(request.invocation),
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             credential=request.credential,

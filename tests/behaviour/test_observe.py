@@ -125,6 +125,16 @@ async def test_a_count_of_the_client_s_own(autojump_clock: trio.testing.MockCloc
     assert told.request is not None
 
 
+@pytest.mark.parametrize("id_", [(), (b"Amz-Sdk-Invocation-Id: i",)])
+async def test_an_invocation_of_aws(
+    autojump_clock: trio.testing.MockClock, id_: tuple[bytes, ...]
+) -> None:
+    """That there is one is told, as of an idempotency key."""
+    error = b"HTTP/1.1 503 X\r\nContent-Length: 2\r\n\r\n{}"
+    [told] = await observed(always(error), ask(*id_))
+    assert told.invocation_id is bool(id_)
+
+
 async def test_attempts_of_a_call(autojump_clock: trio.testing.MockClock) -> None:
     """They have one number, and the gap counts from the failed answer's head."""
     error = b"HTTP/1.1 429 X\r\nRetry-After: 2\r\nContent-Length: 2\r\n\r\n{}"

@@ -33,6 +33,10 @@ NO_JITTER = Known(
 )
 SET_UP_SECONDS = 0.5
 """To make a client and connect it may take so long: less need not be a pause."""
+_BY_AWS = (
+    "AWS' SDKs draw their pauses by chance, the first of them between 0 and 0.05 s: that they grow"
+    " cannot be seen in a few"
+)
 _Rounds = tuple[Repeat, Repeat]
 
 
@@ -43,6 +47,9 @@ def no_backoff(history: History, limits: Thresholds) -> Judged:
     for call in history.repeated:
         repeats = unasked(call, limits)
         if not repeats:
+            continue
+        if call.last.seen.invocation_id:
+            judged.why_not = _BY_AWS
             continue
         short = _short(repeats, limits)
         gaps = [one.gap_to(other) for one, other in _without_first_drop(repeats)]

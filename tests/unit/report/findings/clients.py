@@ -63,12 +63,16 @@ def stainless(
 
 
 def boto3(random: Random) -> Pause:
-    """boto3 in standard mode: three attempts, 2ⁿ s up to 20 s, of it a part by chance."""
+    """boto3 in standard mode: three attempts, and of 2ⁿ · 0.05 s a part by chance.
+
+    Of 2ⁿ s if it is throttled; of 20 s at most.
+    """
 
     def pause(tried: int, result: Result) -> float | None:
         if tried >= 3 or not may_help(result):
             return None
-        return random.random() * min(2 ** (tried - 1), 20)
+        scale = 1.0 if result.answer.kind == "throttled" else 0.05
+        return random.random() * min(scale * 2 ** (tried - 1), 20)
 
     return pause
 

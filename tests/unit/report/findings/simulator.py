@@ -110,6 +110,8 @@ class Ask:
     kind: Kind | None = "model"
     stream: bool = False
     retry_count: int | None = None
+    invocation: str = ""
+    """The ``amz-sdk-invocation-id``; empty if there is none."""
     user_agent: str = "sdk"
     patience: float = 1e9
     """Seconds."""
@@ -382,7 +384,7 @@ def way_of(ask: Ask, now: float) -> Way:
 
 def identity(ask: Ask) -> Identity:
     """Return what a request says of its call."""
-    return Identity(observed_of(ask).request, "", ask.user_agent, ask.retry_count)
+    return Identity(observed_of(ask).request, ask.invocation, ask.user_agent, ask.retry_count)
 
 
 def observed_of(ask: Ask) -> Observed:
@@ -396,6 +398,7 @@ def observed_of(ask: Ask) -> Observed:
         retry_count=ask.retry_count,
         read_timeout_seconds=ask.stated,
         idempotency_key=False,
+        invocation_id=bool(ask.invocation),
         credential=None if ask.credential is None else digest(ask.credential),
         request=digest(*said, ask.more),
         body=digest(*said, ask.more, ask.stream),

@@ -108,7 +108,7 @@ def test_sdks_at_their_defaults(sdk: str, failure: str) -> None:
     """On every failure, whatever their dice say."""
     make, counts = SDKS[sdk]
     for seed in range(4):
-        ask = Ask(patience=600.0, stated=600.0)
+        ask = Ask(patience=600.0, stated=600.0, invocation="i" if sdk == "boto3" else "")
         world = World(script(*FAILURES[failure]))
         world.start(retrying(ask, make(Random(seed)), counts=counts)).run()
         assert_clean(world, *FACTS, *OF_OTHERS.get(sdk, ()))
@@ -137,7 +137,8 @@ def test_jitter_that_is_short_by_chance(pause: Make) -> None:
         random = Random(seed)
         world = World(script(overloaded(seconds=0.02)))
         for place in range(60):
-            world.start(retrying(Ask(more=str(place)), pause(random)), place * 20.0)
+            ask = Ask(more=str(place), invocation=str(place) if pause is boto3 else "")
+            world.start(retrying(ask, pause(random)), place * 20.0)
         assert_clean(world.run())
 
 

@@ -116,6 +116,14 @@ def test_a_pace_that_was_not_asked_for() -> None:
     assert found == {"no-backoff": "error"}
 
 
+def test_the_pauses_of_aws() -> None:
+    """They are short by design, and by chance."""
+    world = World(script(overloaded())).start(retrying(Ask(invocation="i"), pauses(*[0.02] * 6)))
+    (verdict,) = world.run().report(only=("no-backoff",)).verdicts
+    assert verdict.word == "no verdict"
+    assert verdict.why_not.startswith("AWS' SDKs draw their pauses by chance")
+
+
 def test_what_no_backoff_says() -> None:
     """How many, and how short; or which pace."""
     told = pace(0.0, 0.02, 0.01, 0.0).report(only=("no-backoff",))
