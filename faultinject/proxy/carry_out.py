@@ -12,6 +12,7 @@ from faultinject.events import Outcome
 from faultinject.faults.place import Ability, Stage
 from faultinject.faults.render import render_proxy_reply, render_reply
 from faultinject.faults.respond import Respond
+from faultinject.http.h1.connection import UpstreamConnection
 from faultinject.http.headers import uncompressed
 from faultinject.http.message import Part, RequestHead
 from faultinject.net.relay import Relayed, relay
@@ -34,13 +35,15 @@ _ENDS = frozenset({Ability.CLOSE, Ability.RESET})
 
 async def carry_out(exchange: Exchange, decision: Decision, origin: Origin) -> None:
     """Carry out the plan of a decision."""
-    plan, lease = decision.plan, exchange.lease
     exchange.fault_filter = _fault_filter(exchange, decision)
-    lease.may_end = _may_end(plan)
+    if (pacing := exchange.pacing) is None:
+        await _carry_out(exchange, decision, origin)
+        return
+    pacing.begin_exchange(may_end=_may_end(decision.plan))
     try:
         await _carry_out(exchange, decision, origin)
     finally:
-        lease.may_end = False
+        pacing.end_exchange()
 
 
 def _fault_filter(exchange: Exchange, decision: Decision) -> FaultFilter | None:
@@ -50,7 +53,7 @@ def _fault_filter(exchange: Exchange, decision: Decision) -> FaultFilter | None:
     return FaultFilter(
         decision.plan,
         decision.facts,
-        is_paced=exchange.lease.is_paced,
+        is_paced=exchange.is_paced,
         notes_last=exchange.on_end is not None,
     )
 
@@ -162,11 +165,10 @@ async def _forward(
             await _wait(passes, exchange)
         if passes is None or instead is None:
             await pump(source, passes, exchange)
-            await _after_response(exchange, origin.authority)
+            await _after_response(exchange, source)
         else:
             await pump(source, Discarding(passes), exchange)
-            if not exchange.lease.borrowed.next_cycle():
-                await exchange.lease.discard()
+            await source.release()
             await _reply(exchange, "injected", instead, passes)
     except UpstreamError as error:
         await _gateway_error(exchange, error)
@@ -179,14 +181,13 @@ async def _forward(
             _break_off(exchange, exchange.unless_harmed("upstream-error"))
         elif exchange.error is None and exchange.own is None:
             exchange.outcome = _passed_on(exchange)
-        if not _upstream_stays_good(exchange):
-            await exchange.lease.discard()
+        await source.release(is_good=exchange.outcome in _WHOLE)
 
 
 async def _wait(fault_filter: FaultFilter, exchange: Exchange) -> None:
     """Do what the plan has done before the upstream is asked. Raises `ClientGoneError`."""
     acts = list(fault_filter.begin())
-    if exchange.lease.is_paced:
+    if exchange.is_paced:
         await perform(acts, exchange)
     elif acts:
         await while_connected(acts, exchange)
@@ -196,11 +197,11 @@ def _passed_on(exchange: Exchange) -> Outcome:
     return "upgraded" if exchange.status == 101 else exchange.passed_on
 
 
-async def _after_response(exchange: Exchange, authority: Authority) -> None:
+async def _after_response(exchange: Exchange, source: UpstreamSource) -> None:
     exchange.outcome = _passed_on(exchange)
     if exchange.outcome == "upgraded":
-        _warn_of_upgrade(exchange, authority)
-        await _relay_upgraded(exchange)
+        _warn_of_upgrade(exchange, source.origin.authority)
+        await _relay_upgraded(exchange, source.upstream)
 
 
 def _warn_of_upgrade(exchange: Exchange, authority: Authority) -> None:
@@ -212,9 +213,9 @@ def _warn_of_upgrade(exchange: Exchange, authority: Authority) -> None:
         )
 
 
-async def _relay_upgraded(exchange: Exchange) -> None:
+async def _relay_upgraded(exchange: Exchange, upstream: UpstreamConnection) -> None:
     """Relay bytes both ways: after the 101 the peers use another protocol."""
-    client, upstream, timeout = exchange.client, exchange.lease.borrowed, exchange.timeout
+    client, timeout = exchange.client, exchange.timeout
     relayed = exchange.relayed = Relayed()
     try:
         await upstream.send_raw(client.unread)
@@ -249,11 +250,3 @@ async def _gateway_error(exchange: Exchange, error: UpstreamError) -> None:
         return  # the client's connection is cut, as the upstream's was
     response = local_reply(error.status, error.kind, str(error))
     await _reply(exchange, "upstream-error", WholeResponse(exchange, response=response))
-
-
-def _upstream_stays_good(exchange: Exchange) -> bool:
-    """Return True if the upstream's connection can serve another request."""
-    connection = exchange.lease.connection
-    if connection is None or exchange.outcome not in _WHOLE:
-        return False
-    return connection.idle or connection.next_cycle()

@@ -141,7 +141,8 @@ class Decision:
 
     async def _send_continue(self) -> None:
         """Send a 100 (Continue) to the client, and take its Expect header from the request."""
-        await self.session.lease.before_local_reply()
+        if (pacing := self.session.lease.pacing) is not None:
+            await pacing.before_local_reply()
         await self.client.send(CONTINUE)
         headers = without_headers(self.request.headers, b"expect")
         self.request = evolve(self.request, headers=headers)

@@ -22,7 +22,7 @@ from faultinject.proxy.exchange_end import ExchangeEnd, is_good
 from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.proxy.session import Session, report_wait, reported_path
 from faultinject.proxy.upstream.dial import Origin
-from faultinject.proxy.upstream.lease import Lease
+from faultinject.proxy.upstream.lease import Lease, Pacing
 from faultinject.settings import Limits
 
 
@@ -78,6 +78,22 @@ class Exchange:
     def lease(self) -> Lease:
         """The upstream's connections."""
         return self.session.lease
+
+    @property
+    def pacing(self) -> Pacing | None:
+        """What is to be done at which time, where that matters."""
+        return self.session.lease.pacing
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether the client may be read only after the upstream was sent its request."""
+        pacing = self.session.lease.pacing
+        return pacing is not None and pacing.is_strict
+
+    def pause(self, writes: int) -> None:
+        """Note that a pause follows, and then about so many writes, each after a pause."""
+        if (pacing := self.session.lease.pacing) is not None:
+            pacing.before_pause(writes)
 
     @property
     def timeout(self) -> Timeout:
@@ -148,12 +164,12 @@ class Exchange:
             raise
 
     async def _watch(self) -> None:
-        client, lease = self.client, self.lease
-        if not lease.before_watch():
+        client, pacing = self.client, self.pacing
+        if pacing is not None and not pacing.before_watch():
             return
         may_half_close = client.half_closeable and client.is_last_request
         while len(client.unread) < self.limits.early_bytes:
-            if not lease.before_read(client.unread):
+            if pacing is not None and not pacing.before_read(client.unread):
                 return
             if not await client.read_more():
                 if may_half_close:

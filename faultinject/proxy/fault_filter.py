@@ -49,7 +49,7 @@ class Pause:
     until_seconds: float
     """On the filter's clock; infinity for until the client leaves."""
     writes: int = 0
-    """About how many writes follow, each after a pause; see `Lease.before_pause`."""
+    """About how many writes follow, each after a pause; see `Pacing.before_pause`."""
     began: Sequence[tuple[str, float]] = ()
     """The faults that take this time: in words, and how many seconds each lasts at most."""
 
@@ -89,7 +89,7 @@ class FaultFilter(Filter):
     clock: Callable[[], float] = trio.current_time
     """Returns a time in seconds."""
     is_paced: bool = False
-    """Whether it is asked for how many writes follow a pause (`Lease.is_paced`)."""
+    """Whether it is asked for how many writes follow a pause (`Pacing.is_strict`)."""
     notes_last: bool = False
     """Whether it is asked for which bytes are a stream's last, before they are sent."""
     silent: bool = field(default=False, init=False)

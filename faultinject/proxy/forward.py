@@ -8,6 +8,7 @@ ends before the request, the rest of the request is still forwarded.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import trio
 from attrs import define, field
@@ -59,7 +60,8 @@ class UpstreamSource(ResponseSource):
     """What was read of the request's body already."""
     tail: Tail | None = field(default=None, init=False)
     """The last that was passed on of a stream of a known form."""
-    _upstream: UpstreamConnection = field(init=False)
+    _lent: UpstreamConnection | None = field(default=None, init=False)
+    """The lease's connection, while it is lent."""
     _asked: RequestHead = field(init=False)
     """The request as the upstream is sent it."""
     _up: HopByHopFilter = field(factory=HopByHopFilter, init=False)
@@ -78,13 +80,27 @@ class UpstreamSource(ResponseSource):
     _answer_began: bool = field(default=False, init=False)
     _answer_ended: bool = field(default=False, init=False)
 
+    @property
+    def upstream(self) -> UpstreamConnection:
+        """The upstream's connection, once it was opened."""
+        return cast("UpstreamConnection", self._lent)
+
+    async def release(self, *, is_good: bool = True) -> None:
+        """Give the upstream's connection back, if there is one; it is closed unless it is good."""
+        lent, self._lent = self._lent, None
+        if lent is not None:
+            lease = self.exchange.lease
+            await (lease.release(lent) if is_good else lease.discard(lent))
+
     # The request's way
 
     async def open(self) -> None:
         """Send the request, as far as it has come."""
         lease = self.exchange.lease
-        self._is_reused = await lease.acquire(self.origin)
-        await lease.begin_upload(self.request)
+        self._lent = await lease.open(self.origin)
+        self._is_reused = self._lent.was_used and lease.redials
+        if lease.pacing is not None:
+            await lease.pacing.begin_upload(self.request)
         if self._is_reused and self.request.method in _IDEMPOTENT:
             self._sent = _Sent()
         first: tuple[Part, ...] = (self.request, *self.received)
@@ -101,29 +117,32 @@ class UpstreamSource(ResponseSource):
         """
         if not self._is_reused or error.kind != "disconnected":
             raise error
-        if self._answer_began or self._upstream.unread:
+        if self._answer_began or self.upstream.unread:
             raise error
         if self._sent is None or self._sent.parts is None:
             raise _unanswered(self.request, error) from error
         again, self._sent, self._is_reused = tuple(self._sent.parts), None, False
-        await self.exchange.lease.acquire(self.origin, fresh=True)
+        await self.release(is_good=False)
+        self._lent = await self.exchange.lease.open(self.origin, fresh=True)
         await self._begin(again)
 
     async def _begin(self, first: tuple[Part, ...]) -> None:
-        lease = self.exchange.lease
-        self._upstream = lease.borrowed
         self._upstream_stopped_reading = False
         await self._send_up(first)
         if isinstance(self._last, End):
-            lease.end_upload()
-        self._watch_at = trio.current_time() + lease.watch_after_seconds
+            self._end_upload()
+        self._watch_at = trio.current_time() + self.exchange.lease.watch_after_seconds
+
+    def _end_upload(self) -> None:
+        if (pacing := self.exchange.pacing) is not None:
+            pacing.end_upload()
 
     async def meanwhile(self) -> None:
         """Send what follows the last part that was sent, then watch the client."""
         while not isinstance(self._last, End):
             parts = await self.exchange.client.receive()
             await self._send_up(tuple(map(self._up.filter, parts)))
-        self.exchange.lease.end_upload()
+        self._end_upload()
         if self._request_ended is not None:
             self._request_ended.set()
         await self.exchange.watch()
@@ -135,7 +154,7 @@ class UpstreamSource(ResponseSource):
             seconds = self.exchange.limits.idle_seconds
             self.exchange.timeout.reset("the upstream to answer", seconds)
             try:
-                await self._upstream.send(*parts)
+                await self.upstream.send(*parts)
             except UpstreamError:
                 # It may have answered before it stopped reading, as for a body that is too
                 # large: the response decides. The rest of the body is read and discarded.
@@ -155,7 +174,7 @@ class UpstreamSource(ResponseSource):
 
     async def receive(self) -> list[Part]:
         """Wait for the next parts; see the base class."""
-        parts = await self._upstream.receive()
+        parts = await self.upstream.receive()
         if not parts:
             raise UpstreamError("disconnected", "the upstream ended the connection unasked")
         self._sent, self._answer_began = None, True
@@ -181,8 +200,8 @@ class UpstreamSource(ResponseSource):
         for part in parts:
             if isinstance(part, ResponseHead):
                 self.tail = tail_of(part)
-                if part.status == 100:
-                    self.exchange.lease.body_wanted()
+                if part.status == 100 and (pacing := self.exchange.pacing) is not None:
+                    pacing.body_wanted()
             elif self.tail is not None and isinstance(part, bytes):
                 self.tail.observe(part)
 
@@ -201,7 +220,7 @@ class UpstreamSource(ResponseSource):
 
         async def watch(ended: trio.CancelScope) -> None:
             try:
-                if await self._upstream.read_more():
+                if await self.upstream.read_more():
                     return  # bytes that nobody asked for
             except UpstreamError:
                 self._upstream_stopped_reading = True

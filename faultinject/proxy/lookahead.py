@@ -1,4 +1,4 @@
-"""Estimates how many writes of a response are still to come, for `Lease.before_pause`.
+"""Estimates how many writes of a response are still to come, for `Pacing.before_pause`.
 
 Only the plugin's tunnels need the number (`faultinject.plugin.duplex`): each write takes a slot
 there.

@@ -41,8 +41,9 @@ class NoResponse(ResponseSource):
         if not self.early and not is_read:
             self._keep(client.buffered_parts())
             is_read = client.request_ended
-        writes = 2 if client.waits_for_continue else 1
-        await exchange.lease.before_local_reply(writes, client.unread if is_read else b"")
+        if (pacing := exchange.pacing) is not None:
+            writes = 2 if client.waits_for_continue else 1
+            await pacing.before_local_reply(writes, client.unread if is_read else b"")
         self._is_read = not self.early and (is_read or await self._drain_request())
 
     async def _drain_request(self) -> bool:
@@ -132,7 +133,7 @@ class MadeResponse(NoResponse):
     async def _pause(self) -> None:
         if self._paused_until is None:
             self._paused_until = trio.current_time() + SPACING_SECONDS
-            self.exchange.lease.before_pause(MANY)
+            self.exchange.pause(MANY)
         await trio.sleep_until(self._paused_until)
         self._paused_until = None
 

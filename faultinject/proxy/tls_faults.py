@@ -91,7 +91,8 @@ class BrokenHandshake:
 
         async def watch(ended: trio.CancelScope) -> None:
             try:
-                self.session.lease.before_read(b"")
+                if (pacing := self.session.lease.pacing) is not None:
+                    pacing.before_read(b"")
                 while await self.stream.receive_some(limits.client_hello_bytes):
                     pass
             except trio.BrokenResourceError:

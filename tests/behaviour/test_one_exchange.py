@@ -13,6 +13,7 @@ from faultinject.events import ExchangeEnded, Warned
 from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.proxy.http_proxy import HttpProxy
 from faultinject.proxy.session import Session
+from faultinject.proxy.upstream.lease import Pacing
 from faultinject.proxy.upstream.pool import PoolLease
 from faultinject.settings import ChosenPreset, Limits, WrittenRules
 from tests.support.bench import TARGET, answers, get, ok, open_bench, post, stays_open
@@ -705,13 +706,14 @@ async def test_an_upgrade_whose_upstream_is_gone_at_once(autojump_clock):
 async def test_an_answer_that_has_no_way_is_an_upstream_error(autojump_clock):
     """Where the answer needs the upstream's help, its failure is told as such."""
 
-    class NoWay(PoolLease):
+    class NoWay(Pacing):
         async def before_local_reply(self, writes: int = 1, unread: bytes = b"") -> None:
             raise UpstreamError("disconnected", "no way")
 
     async with open_bench(probability=1.0) as bench:
         ours, theirs = memory_stream_pair()
-        lease = NoWay(bench.runtime.dial, bench.runtime.limits)
+        lease = PoolLease(bench.runtime.dial, bench.runtime.limits)
+        lease.pacing = NoWay()
         session = Session(bench.runtime, 99, "client", lease=lease)
         await theirs.send_all(get("/"))
         await session.run(HttpProxy(ours).serve)

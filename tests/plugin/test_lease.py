@@ -149,13 +149,12 @@ async def test_a_carrier_that_turns_into_another_protocol(
 
 async def test_there_is_no_second_connection(ends: Ends) -> None:
     """The one is lent as if it were new; after its end, and for a second try, there is none."""
-    assert await ends.lease.acquire(ORIGIN) is False
+    connection = await ends.lease.open(ORIGIN)
     with pytest.raises(UpstreamError, match=r"connection to a\.example:443 has ended"):
-        await ends.lease.acquire(ORIGIN, fresh=True)
-    await ends.lease.discard()
-    await ends.lease.discard()
+        await ends.lease.open(ORIGIN, fresh=True)
+    await ends.lease.discard(connection)
     with pytest.raises(UpstreamError, match="has ended"):
-        await ends.lease.acquire(ORIGIN)
+        await ends.lease.open(ORIGIN)
     with pytest.raises(UpstreamError, match="no answer can be sent"):
         await ends.lease.before_local_reply()
 

@@ -299,11 +299,18 @@ class UpstreamConnection(HttpConnection):
         ``head_bytes`` and ``head_seconds`` limit a head, a chunk's line and trailers.
         """
         super().__init__(stream, ClientMachine(head_bytes), None, head_seconds)
+        self.was_used = False
+        """Whether it has served an exchange before."""
 
     @property
     def idle(self) -> bool:
         """Whether a request may be sent, as far as is known."""
         return self._machine.idle
+
+    def next_cycle(self) -> bool:
+        """Get ready for the next request; see the base class."""
+        self.was_used = super().next_cycle()
+        return self.was_used
 
     @property
     def cycle_ended(self) -> bool:

@@ -14,7 +14,7 @@ from faultinject.net.streams import LINGER_SECONDS
 from faultinject.plugin.duplex.lane_stream import LanePair
 from faultinject.plugin.wakeup import wake_while_unproven
 from faultinject.proxy.upstream.dial import Origin
-from faultinject.proxy.upstream.lease import Lease
+from faultinject.proxy.upstream.lease import Lease, Pacing
 from faultinject.settings import CARRIER
 
 LONG_BODY_BYTES = 32 * 1024
@@ -25,8 +25,8 @@ slot is added for the end of the connection. No more slots than this can be rele
 not requests after all."""
 
 
-class TunnelLease(Lease):
-    """Lends the tunnel's only connection, and never another.
+class TunnelLease(Lease, Pacing):
+    """Lends the tunnel's only connection, and never another. It is its own pacing.
 
     A local reply needs slots toward the client, and only bytes from the upstream bring them (see
     `faultinject.plugin.duplex.lanes`). So a harmless request, the *carrier*, is sent to the
@@ -35,12 +35,15 @@ class TunnelLease(Lease):
 
     # A peer that is not asked for more delays what was written to the other.
     watch_after_seconds = 0.0
+    redials = False
 
     def __init__(
         self, pair: LanePair, nursery: trio.Nursery, carrier: RequestHead = CARRIER
     ) -> None:
         """Create the lease. The nursery is for the task that keeps uploads going."""
-        super().__init__()
+        self.pacing = self
+        self._connection: UpstreamConnection | None = None
+        self._may_end = False
         self._pair = pair
         self._nursery = nursery
         self._carrier = carrier
@@ -48,25 +51,34 @@ class TunnelLease(Lease):
         self._body_waits = False
         self._reserved_slots = 0
         self._lent = False
+        self._no_way_up = False
 
     @property
     def is_closed(self) -> bool:
         """Whether the tunnel's only connection has ended."""
-        return self._lent and self._connection is None
+        return self._lent and (self._connection is None or self._no_way_up)
 
     @property
-    def is_paced(self) -> bool:
-        """Always True: the client's last input brings the slots for the request."""
-        return True
+    def idle_connection(self) -> UpstreamConnection | None:
+        """The tunnel's connection, until it has ended."""
+        return self._connection
+
+    def begin_exchange(self, *, may_end: bool) -> None:
+        """Note whether a rule may end the client's connection."""
+        self._may_end = may_end
+
+    def end_exchange(self) -> None:
+        """Note that no rule will."""
+        self._may_end = False
 
     def before_watch(self) -> bool:
         """Keep a slot toward the upstream if a rule may end the client's connection.
 
         The TLS close_notify that goes out in it makes the upstream close, which ends the tunnel.
         """
-        if self.may_end and self._pair.up.in_hand:
+        if self._may_end and self._pair.up.in_hand:
             self._pair.upstream.end_turn(promised=1)
-        return not self.may_end
+        return not self._may_end
 
     def before_pause(self, writes: int) -> None:
         """End the turn toward the client, with slots for what follows; see the base class.
@@ -89,17 +101,23 @@ class TunnelLease(Lease):
             headers = ((b"Host", host.encode("ascii")), *self._carrier.headers)
             self._carrier = evolve(self._carrier, headers=headers)
 
-    async def acquire(self, origin: Origin, *, fresh: bool = False) -> bool:
-        """Return False always, as the connection cannot be replaced. See the base class."""
+    async def open(self, origin: Origin, *, fresh: bool = False) -> UpstreamConnection:
+        """Return the connection, which cannot be replaced. See the base class."""
         await trio.lowlevel.checkpoint()
         if fresh or self._connection is None or not self._connection.idle:
             raise self._gone(origin)
         self._check_way_up()
-        return False
+        return self._connection
+
+    async def release(self, connection: UpstreamConnection) -> None:
+        """Keep the connection for the next exchange; see the base class."""
+        if not (connection.idle or connection.next_cycle()):
+            await self.discard(connection)
 
     def _check_way_up(self) -> None:
         """Raise `UpstreamError` if nothing can be sent: no input of the client, and no slot."""
         if not self._pair.up.in_hand and self._pair.up.slots <= self._reserved_slots:
+            self._no_way_up = True
             raise UpstreamError(
                 "pipelined",
                 f"more than {MOST_AHEAD} requests came ahead of their turn, which a tunnel of"
@@ -134,12 +152,12 @@ class TunnelLease(Lease):
             self._promise(unread)
             await self._read_response(connection)
         except UpstreamError:
-            await self.discard()
+            await self.discard(connection)
             if not self._pair.down.in_hand:
                 raise
         else:
             if not connection.next_cycle():
-                await self.discard()
+                await self.discard(connection)
 
     def before_read(self, unread: bytes) -> bool:
         """Return False if the client's next requests are in ``unread`` already.
@@ -161,7 +179,7 @@ class TunnelLease(Lease):
         if self._pair.up.in_hand:
             self._reserved_slots = 1 if requests > MOST_AHEAD else 0
         promised = min(requests, MOST_AHEAD + 1)
-        self._pair.upstream.end_turn(promised=max(promised, int(self.may_end)))
+        self._pair.upstream.end_turn(promised=max(promised, int(self._may_end)))
 
     async def begin_upload(self, request: RequestHead) -> None:
         """Prepare for a request that is about to be sent, if its body may be long.
@@ -212,12 +230,11 @@ class TunnelLease(Lease):
             "disconnected", f"the tunnel's connection to {origin.authority} has ended"
         )
 
-    async def discard(self) -> None:
+    async def discard(self, connection: UpstreamConnection) -> None:
         """Close the connection; see the base class."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with trio.move_on_after(LINGER_SECONDS):
-                await connection.stream.aclose()
+        self._connection = None
+        with trio.move_on_after(LINGER_SECONDS):
+            await connection.stream.aclose()
 
     async def __aexit__(
         self,
@@ -226,7 +243,8 @@ class TunnelLease(Lease):
         traceback: TracebackType | None,
     ) -> None:
         self.end_upload()
-        await self.discard()
+        if self._connection is not None:
+            await self.discard(self._connection)
 
 
 def _may_be_long(request: RequestHead) -> bool:

@@ -32,8 +32,9 @@ from faultinject.proxy.sniff import FirstBytes
 from faultinject.proxy.tls_faults import BrokenHandshake
 from faultinject.proxy.tls_policy import Intercept, Refuse, policy_for
 from faultinject.proxy.upstream.dial import Origin
-from faultinject.proxy.upstream.pool import PoolLease
-from faultinject.settings import PluginSettings
+from faultinject.proxy.upstream.lease import Pacing
+from faultinject.proxy.upstream.pool import Dial, PoolLease
+from faultinject.settings import Limits, PluginSettings
 from faultinject.tls.client_hello import ClientHello
 
 
@@ -44,13 +45,22 @@ class ReplyLease(PoolLease):
     the connection is needed again, and then a new one is dialled.
     """
 
-    _watcher: trio.lowlevel.Task | None = None
-    """The task that watches the client while its answer is on its way."""
+    def __init__(self, dial: Dial, limits: Limits) -> None:
+        super().__init__(dial, limits)
+        self.pacing: ReplyPacing = ReplyPacing()
 
     @property
     def idle_connection(self) -> UpstreamConnection | None:
         """Always None, because an idle upstream's end does not end the client's connection."""
         return None
+
+
+class ReplyPacing(Pacing):
+    """Knows why the session reads the client."""
+
+    is_strict = False
+    _watcher: trio.lowlevel.Task | None = None
+    """The task that watches the client while its answer is on its way."""
 
     def before_read(self, unread: bytes) -> bool:  # noqa: ARG002
         """Remember which task watches the client; see `ends_turn`. It may always be read."""
@@ -152,7 +162,7 @@ def reply_tunnels(
 
     def session_of(tunnel_id: str, stream: ReplyStream) -> Session:
         lease = ReplyLease(runtime.dial, runtime.limits)
-        stream.ends_turn = lease.ends_turn
+        stream.ends_turn = lease.pacing.ends_turn
         return Session(
             runtime,
             runtime.next_session_id(),

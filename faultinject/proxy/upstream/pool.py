@@ -1,4 +1,4 @@
-"""The upstream connections of one client connection: one for each origin.
+"""The upstream connections of one client connection.
 
 They are not shared and end with the client's, as without a proxy: an origin that authenticates a
 connection (NTLM, Negotiate) must never take one client for another.
@@ -6,7 +6,7 @@ connection (NTLM, Negotiate) must never take one client for another.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Protocol
 
@@ -31,46 +31,64 @@ class PoolLease(Lease):
     """The upstream connections of one client connection; a context manager that owns them."""
 
     def __init__(self, dial: Dial, limits: Limits) -> None:
-        super().__init__()
         self._dial = dial
         self._limits = limits
-        self._origin: Origin | None = None
-        self._waiting: OrderedDict[Origin, UpstreamConnection] = OrderedDict()
-        """Connections to other origins than the last one, least recently used first."""
+        self._idle: dict[UpstreamConnection, Origin] = {}
+        """Connections that wait for an exchange, least recently used first."""
+        self._lent: dict[UpstreamConnection, Origin] = {}
+        """Connections of open exchanges."""
+        self._last: UpstreamConnection | None = None
+        """The one that was lent last."""
 
-    async def acquire(self, origin: Origin, *, fresh: bool = False) -> bool:
+    @property
+    def idle_connection(self) -> UpstreamConnection | None:
+        """The connection that the last request used, if it is idle."""
+        return self._last if self._last in self._idle else None
+
+    async def open(self, origin: Origin, *, fresh: bool = False) -> UpstreamConnection:
         """Open or reuse a connection; see the base class."""
-        await self._turn_to(origin)
-        if self._connection is not None:
-            if not fresh and await self._connection.still_idle():
-                return True
-            await self.discard()
+        self._last = None
+        while not fresh and (connection := self._take_idle(origin)) is not None:
+            if await connection.still_idle():
+                self._last = connection
+                return connection
+            await self.discard(connection)
+        await self._make_room()
         stream = await self._dial(origin)
-        self._connection = UpstreamConnection(
+        connection = UpstreamConnection(
             stream,
             head_bytes=self._limits.head_bytes,
             head_seconds=self._limits.head_seconds,
         )
-        return False
+        self._lent[connection] = origin
+        self._last = connection
+        return connection
 
-    async def _turn_to(self, origin: Origin) -> None:
-        """Put aside a connection to another origin, and take the one to this origin, if any."""
-        if origin == self._origin:
-            return
-        before, connection = self._origin, self._connection
-        self._origin, self._connection = origin, self._waiting.pop(origin, None)
-        if before is None or connection is None:
-            return
-        self._waiting[before] = connection
-        if len(self._waiting) >= self._limits.upstream_connections:
-            _, oldest = self._waiting.popitem(last=False)
+    def _take_idle(self, origin: Origin) -> UpstreamConnection | None:
+        """Lend a connection that waits for an origin's next exchange, if there is one."""
+        connection = next((each for each in self._idle if self._idle[each] == origin), None)
+        if connection is not None:
+            self._lent[connection] = self._idle.pop(connection)
+        return connection
+
+    async def _make_room(self) -> None:
+        """Close idle connections until there may be one more."""
+        while self._idle and len(self._idle) + len(self._lent) >= self._limits.upstream_connections:
+            oldest = next(iter(self._idle))
+            del self._idle[oldest]
             await _end(oldest)
 
-    async def discard(self) -> None:
-        """Close the connection; see the base class."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await _end(connection)
+    async def release(self, connection: UpstreamConnection) -> None:
+        """Keep a connection for the next exchange; see the base class."""
+        if connection.idle or connection.next_cycle():
+            self._idle[connection] = self._lent.pop(connection)
+        else:
+            await self.discard(connection)
+
+    async def discard(self, connection: UpstreamConnection) -> None:
+        """Close a connection; see the base class."""
+        del self._lent[connection]
+        await _end(connection)
 
     async def __aexit__(
         self,
@@ -78,12 +96,12 @@ class PoolLease(Lease):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        try:
-            await self.discard()
-        finally:
-            while self._waiting:
-                _, connection = self._waiting.popitem()
-                await _end(connection)
+        connections = [*self._lent, *self._idle]
+        self._lent.clear()
+        self._idle.clear()
+        async with AsyncExitStack() as stack:  # all are closed, even if one is cancelled
+            for connection in connections:
+                stack.push_async_callback(_end, connection)
 
 
 async def _end(connection: UpstreamConnection) -> None:

@@ -461,7 +461,7 @@ async def test_an_upstream_that_has_ended_before_it_was_asked(autojump_clock):
     authority = Authority("a.example", 443)
     origin = Origin(authority, authority)
     source = UpstreamSource(cast("Exchange", None), RequestHead(b"GET", b"/", ()), origin)
-    source._upstream = UpstreamConnection(ours, head_bytes=1000)
+    source._lent = UpstreamConnection(ours, head_bytes=1000)
     with pytest.raises(UpstreamError, match="ended the connection unasked") as caught:
         await source.receive()
     assert caught.value.kind == "disconnected"

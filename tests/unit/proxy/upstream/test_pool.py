@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from faultinject.authority import Authority
 from faultinject.errors import UpstreamError
+from faultinject.http.h1.connection import UpstreamConnection
 from faultinject.http.message import End, Part, RequestHead
 from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.net.socket_stream import SocketStream
@@ -68,12 +69,12 @@ class Upstreams:
         return self.dialled[place][1]
 
 
-async def exchange(lease: Lease, peer: ScriptedPeer) -> None:
-    """Make a whole exchange on the leased connection."""
-    await lease.borrowed.send(GET, End())
+async def exchange(lease: Lease, connection: UpstreamConnection, peer: ScriptedPeer) -> None:
+    """Make a whole exchange on a connection that was lent, and give it back."""
+    await connection.send(GET, End())
     peer.says(OK)
-    await lease.borrowed.receive()
-    assert lease.borrowed.next_cycle()
+    await connection.receive()
+    await lease.release(connection)
 
 
 async def test_a_client_keeps_its_connection_from_request_to_request() -> None:
@@ -81,19 +82,14 @@ async def test_a_client_keeps_its_connection_from_request_to_request() -> None:
     upstreams = Upstreams()
     async with upstreams.lease() as lease:
         assert lease.idle_connection is None
-        assert not await lease.acquire(A)
-        connection = lease.borrowed
-        await exchange(lease, upstreams.peer(0))
+        connection = await lease.open(A)
+        assert not connection.was_used
+        await exchange(lease, connection, upstreams.peer(0))
         assert lease.idle_connection is connection
-        assert await lease.acquire(A)
-        assert lease.borrowed is connection
+        assert await lease.open(A) is connection
+        assert connection.was_used
+        assert lease.idle_connection is None
         assert upstreams.names == ["a.example"]
-
-
-async def test_nothing_is_borrowed_before_it_was_acquired() -> None:
-    """To ask for it is a defect."""
-    with pytest.raises(RuntimeError, match="nothing was acquired"):
-        _ = Upstreams().lease().borrowed
 
 
 async def test_no_connection_passes_from_one_client_to_another() -> None:
@@ -101,8 +97,7 @@ async def test_no_connection_passes_from_one_client_to_another() -> None:
     upstreams = Upstreams()
     for place in range(2):
         async with upstreams.lease() as lease:
-            assert not await lease.acquire(A)
-            await exchange(lease, upstreams.peer(place))
+            await exchange(lease, await lease.open(A), upstreams.peer(place))
         assert upstreams.open == []
 
 
@@ -110,8 +105,8 @@ async def test_a_connection_in_the_middle_of_an_exchange_goes_with_its_client() 
     """It is good for nothing else."""
     upstreams = Upstreams()
     async with upstreams.lease() as lease:
-        await lease.acquire(A)
-        await lease.borrowed.send(GET, End())
+        connection = await lease.open(A)
+        await connection.send(GET, End())
     assert upstreams.open == []
 
 
@@ -128,11 +123,9 @@ async def test_origins_are_told_apart_by_name_address_and_tls(other: Origin) -> 
     """A connection is for the one it was dialled for, and waits for it."""
     upstreams = Upstreams()
     async with upstreams.lease() as lease:
-        await lease.acquire(A)
-        await exchange(lease, upstreams.peer(0))
-        assert not await lease.acquire(other)
-        await exchange(lease, upstreams.peer(1))
-        assert await lease.acquire(A)
+        await exchange(lease, await lease.open(A), upstreams.peer(0))
+        await exchange(lease, await lease.open(other), upstreams.peer(1))
+        assert (await lease.open(A)).was_used
         assert upstreams.open == [0, 1]
     assert upstreams.open == []
 
@@ -143,12 +136,14 @@ async def test_no_more_connections_are_kept_than_may(limit: int) -> None:
     upstreams = Upstreams()
     async with upstreams.lease(upstream_connections=limit) as lease:
         for place in range(5):
-            await lease.acquire(origin(f"{place}.example"))
-            await exchange(lease, upstreams.peer(place))
+            await exchange(
+                lease, await lease.open(origin(f"{place}.example")), upstreams.peer(place)
+            )
         assert upstreams.open == list(range(5 - limit, 5))
-        await lease.acquire(origin(f"{5 - limit}.example"))  # it is the last to go now
-        await exchange(lease, upstreams.peer(5 - limit))
-        await lease.acquire(origin("new.example"))
+        await exchange(
+            lease, await lease.open(origin(f"{5 - limit}.example")), upstreams.peer(5 - limit)
+        )  # it is the last to go now
+        await lease.open(origin("new.example"))
         kept = {5, *([] if limit == 1 else [5 - limit]), *range(5 - limit + 2, 5)}
         assert set(upstreams.open) == kept
 
@@ -159,14 +154,12 @@ async def test_a_connection_that_ended_meanwhile_is_replaced(how: str, meanwhile
     """And so is one whose upstream said anything: it would be the answer to the next request."""
     upstreams = Upstreams()
     async with upstreams.lease() as lease:
-        await lease.acquire(A)
-        await exchange(lease, upstreams.peer(0))
+        await exchange(lease, await lease.open(A), upstreams.peer(0))
         if meanwhile:
-            await lease.acquire(B)
-            await exchange(lease, upstreams.peer(1))
+            await exchange(lease, await lease.open(B), upstreams.peer(1))
         peer = upstreams.peer(0)
         {"ends": peer.ends, "says": lambda: peer.says(OK), "breaks": peer.breaks}[how]()
-        assert not await lease.acquire(A)
+        assert not (await lease.open(A)).was_used
         assert 0 not in upstreams.open
 
 
@@ -192,47 +185,55 @@ async def test_what_has_arrived_is_seen_however_slow_the_machine_is(
         return ours
 
     async with PoolLease(dial, Limits()) as lease:
-        await lease.acquire(A)
-        assert await lease.borrowed.still_idle()  # session tickets have come, and no more
+        connection = await lease.open(A)
+        assert await connection.still_idle()  # session tickets have come, and no more
         await (theirs.aclose() if how == "ends" else theirs.send_all(OK))
-        assert not await lease.borrowed.still_idle()
+        assert not await connection.still_idle()
         await theirs.aclose()
 
 
 async def test_a_fresh_connection_can_be_asked_for() -> None:
-    """The one before is closed."""
+    """Even where another waits."""
     upstreams = Upstreams()
     async with upstreams.lease() as lease:
-        await lease.acquire(A)
-        await lease.borrowed.send(GET, End())
-        assert not await lease.acquire(A, fresh=True)
-        assert upstreams.open == [1]
+        await exchange(lease, await lease.open(A), upstreams.peer(0))
+        assert not (await lease.open(A, fresh=True)).was_used
+        assert upstreams.open == [0, 1]
 
 
 async def test_a_connection_can_be_given_up() -> None:
-    """Twice is as good as once; and the next request gets a new one."""
+    """The next request gets a new one."""
     upstreams = Upstreams()
     async with upstreams.lease() as lease:
-        await lease.discard()
-        await lease.acquire(A)
-        await lease.discard()
+        await lease.discard(await lease.open(A))
         assert upstreams.open == []
         assert lease.idle_connection is None
-        await lease.discard()
-        assert not await lease.acquire(A)
+        assert not (await lease.open(A)).was_used
         assert upstreams.open == [1]
+
+
+async def test_exchanges_at_once_have_a_connection_each() -> None:
+    """As HTTP/1.1 has it; each connection then waits for the next exchange."""
+    upstreams = Upstreams()
+    async with upstreams.lease() as lease:
+        first, second = await lease.open(A), await lease.open(A)
+        await exchange(lease, second, upstreams.peer(1))
+        assert lease.idle_connection is second
+        await exchange(lease, first, upstreams.peer(0))
+        assert {await lease.open(A), await lease.open(A)} == {first, second}
+        assert upstreams.open == [0, 1]
+    assert upstreams.open == []
 
 
 async def test_what_cannot_be_dialled_leaves_the_others_as_they_are() -> None:
     """And is the caller's to tell."""
     upstreams = Upstreams()
     async with upstreams.lease() as lease:
-        await lease.acquire(A)
-        await exchange(lease, upstreams.peer(0))
+        await exchange(lease, await lease.open(A), upstreams.peer(0))
         with pytest.raises(UpstreamError, match="cannot look up"):
-            await lease.acquire(origin("gone.example"))
+            await lease.open(origin("gone.example"))
         assert lease.idle_connection is None
-        assert await lease.acquire(A)
+        assert (await lease.open(A)).was_used
     assert upstreams.open == []
 
 
@@ -241,12 +242,11 @@ async def test_a_cancelled_client_leaves_no_connection_behind() -> None:
     upstreams = Upstreams()
     with trio.CancelScope() as scope:
         async with upstreams.lease() as lease:
-            for place, each in enumerate((A, B)):
-                await lease.acquire(each)
-                await exchange(lease, upstreams.peer(place))
+            for place, each in enumerate((A, B, origin("c.example"))):
+                await exchange(lease, await lease.open(each), upstreams.peer(place))
             scope.cancel()
             await trio.lowlevel.checkpoint()
-    assert upstreams.names == ["a.example", "b.example"]
+    assert upstreams.names == ["a.example", "b.example", "c.example"]
     assert upstreams.open == []
 
 
@@ -305,13 +305,13 @@ async def test_a_connection_ends_in_good_order_if_its_request_was_sent(
 
     with trio.CancelScope() as scope:
         async with PoolLease(dial, Limits()) as lease:
-            await lease.acquire(A)
+            connection = await lease.open(A)
             if request_parts:
-                await lease.borrowed.send(*request_parts)
+                await connection.send(*request_parts)
             if answer:
                 await far.send_all(answer)
-                await lease.borrowed.read_more()
-                lease.borrowed.buffered_parts()
+                await connection.read_more()
+                connection.buffered_parts()
             if cancelled:
                 scope.cancel()
     assert stream.said == (["end", "closed"] if in_order else ["closed"])
