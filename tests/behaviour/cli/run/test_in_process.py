@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from contextlib import suppress
 from functools import partial
 
@@ -47,6 +48,30 @@ def test_a_command_that_a_signal_ends(run, tmp_path):
     events = map(json.loads, log.read_text().splitlines())
     [ended] = [event for event in events if event["event"] == "command-ended"]
     assert (ended["code"], ended["signal"]) == (None, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        (["sh", "-c", "exit 7"], 7, "Summary"),
+        (["sh", "-c", "kill -9 $$"], 137, "Summary"),
+        (["no-such-command"], 127, "faultinject: no-such-command: command not found"),
+        (["/"], 126, "faultinject: /: cannot be run: Permission denied"),
+    ],
+)
+def test_the_exit_code_is_that_of_a_shell(ended, command, code, words):
+    """For a signal 128 and its number; for a command that cannot be started 126 or 127."""
+    run = ended("--", *command)
+    assert (run.returncode, run.stdout) == (code, "")
+    assert words in run.stderr
+
+
+def test_a_command_that_leaves_another_behind(ended):
+    """The run ends with the command, as in a shell."""
+    began = time.monotonic()
+    run = ended("--", "sh", "-c", "sleep 20 >/dev/null 2>&1 & exit 3")
+    assert run.returncode == 3
+    assert time.monotonic() - began < 20
 
 
 def test_the_environment_of_the_command(run, monkeypatch):

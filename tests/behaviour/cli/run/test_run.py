@@ -1,6 +1,5 @@
 """Tests of `faultinject run` as a user runs it: a program of its own."""
 
-import json
 import os
 import re
 import shlex
@@ -83,17 +82,6 @@ def test_a_program_meets_the_failures(ended):
     assert "listens on" not in run.stderr
 
 
-def test_the_proxys_lines_are_shown_if_asked_for(ended, tmp_path):
-    """By -v among what the command says, or in a file."""
-    run = ended("-v", "--", sys.executable, "-c", REQUEST)
-    assert (run.stdout, "listens on" in run.stderr) == ("200\n", True)
-    file = tmp_path / "proxy.log"
-    run = ended("--log-file", str(file), "--log-format", "json", "--", "sh", "-c", "exit 0")
-    events = [json.loads(line)["event"] for line in file.read_text().splitlines()]
-    assert (events[0], events[-1]) == ("proxy-started", "proxy-stopped")
-    assert "listens on" not in run.stderr
-
-
 def test_the_readmes_first_command(data_dir):
     """The example's impatience is found, and is told in words and by the exit code."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -112,22 +100,6 @@ def test_the_readmes_first_command(data_dir):
     assert run.stdout.splitlines()[:3] == [f"attempt {n} failed: 429" for n in (1, 2, 3)]
     assert "retry-after-ignored" in run.stderr
     assert run.returncode == 3
-
-
-@pytest.mark.parametrize(
-    ("command", "code", "words"),
-    [
-        (["sh", "-c", "exit 7"], 7, "Summary"),
-        (["sh", "-c", "kill -9 $$"], 137, "Summary"),
-        (["no-such-command"], 127, "faultinject: no-such-command: command not found"),
-        (["/"], 126, "faultinject: /: cannot be run: Permission denied"),
-    ],
-)
-def test_the_exit_code_is_that_of_a_shell(ended, command, code, words):
-    """For a signal 128 and its number; for a command that cannot be started 126 or 127."""
-    run = ended("--", *command)
-    assert (run.returncode, run.stdout) == (code, "")
-    assert words in run.stderr
 
 
 def test_the_commands_input_is_its_own(ended):
@@ -204,14 +176,6 @@ def _runs(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def test_a_command_that_leaves_another_behind(ended):
-    """The run ends with the command, as in a shell."""
-    began = time.monotonic()
-    run = ended("--", "sh", "-c", "sleep 20 >/dev/null 2>&1 & exit 3")
-    assert run.returncode == 3
-    assert time.monotonic() - began < 20
 
 
 def test_the_commands_limit_of_open_files_is_as_it_was(data_dir):

@@ -1,12 +1,14 @@
-"""Tests of what `faultinject run` says of the program, and of its exit code for that."""
+"""Tests of what `faultinject run` says of the program, and of its exit code for that.
+
+It runs in this process, and only its command in one of its own.
+"""
 
 import json
 import sys
 
 import pytest
 
-from faultinject.cli.run import command_run
-from tests.behaviour.cli.run.test_run import REQUEST, ended  # noqa: F401
+from tests.behaviour.cli.run.test_run import REQUEST
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, sh")
 GIVES_UP = REQUEST.replace("range(4)", "range(1)")
@@ -17,7 +19,7 @@ def found(file):
     return [each["id"] for each in json.loads(file.read_text("utf-8"))["findings"]]
 
 
-def test_a_run_that_tested_nothing_fails(ended, tmp_path):  # noqa: F811
+def test_a_run_that_tested_nothing_fails(ended, tmp_path):
     """A green run that tested nothing is the worst."""
     run = ended("--report", str(tmp_path / "r.json"), "--", "sh", "-c", "exit 0")
     assert run.returncode == 3
@@ -27,7 +29,7 @@ def test_a_run_that_tested_nothing_fails(ended, tmp_path):  # noqa: F811
     assert found(tmp_path / "r.json") == ["nothing-tested"]
 
 
-def test_a_command_that_is_only_looked_at_passes(ended):  # noqa: F811
+def test_a_command_that_is_only_looked_at_passes(ended):
     """With a chance of 0 no failure was asked for."""
     run = ended("--error-probability", "0", "--", sys.executable, "-c", GIVES_UP)
     assert run.stdout == "200\n"
@@ -35,7 +37,7 @@ def test_a_command_that_is_only_looked_at_passes(ended):  # noqa: F811
     assert run.returncode == 0
 
 
-def test_the_commands_lines_do_not_say_how_to_set_it_up(ended):  # noqa: F811
+def test_the_commands_lines_do_not_say_how_to_set_it_up(ended):
     """`run` has done that."""
     run = ended("-v", "--error-probability", "0", "--", sys.executable, "-c", GIVES_UP)
     assert "faultinject" in run.stderr
@@ -44,7 +46,7 @@ def test_the_commands_lines_do_not_say_how_to_set_it_up(ended):  # noqa: F811
     assert "base URL" not in run.stderr
 
 
-def test_warnings_are_shown_without_v(ended):  # noqa: F811
+def test_warnings_are_shown_without_v(ended):
     """A rule that means nothing for the API would else do nothing in silence; requests stay out."""
     rule = "respond failure=slow-down name=slow"
     run = ended("--rule", rule, "--", sys.executable, "-c", GIVES_UP)
@@ -57,7 +59,7 @@ def test_warnings_are_shown_without_v(ended):  # noqa: F811
 @pytest.mark.parametrize(
     ("fail_on", "code"), [("error", 0), ("warning", 3), ("not-retried", 3), ("none", 0)]
 )
-def test_a_warning_fails_if_it_shall(ended, fail_on, code):  # noqa: F811
+def test_a_warning_fails_if_it_shall(ended, fail_on, code):
     """The command has ended by itself: what it did not try by then it will not try."""
     options = ["--preset", "overload-storm", "--fail-on", fail_on]
     run = ended(*options, "--", sys.executable, "-c", GIVES_UP)
@@ -67,14 +69,14 @@ def test_a_warning_fails_if_it_shall(ended, fail_on, code):  # noqa: F811
     assert run.returncode == code
 
 
-def test_the_commands_own_code_goes_before(ended, tmp_path):  # noqa: F811
+def test_the_commands_own_code_goes_before(ended, tmp_path):
     """The reports are written all the same."""
     run = ended("--report", str(tmp_path / "r.xml"), "--", "sh", "-c", "exit 7")
     assert run.returncode == 7
     assert "<error" in (tmp_path / "r.xml").read_text("utf-8")
 
 
-def test_a_command_that_a_signal_ended_gave_nothing_up(ended):  # noqa: F811
+def test_a_command_that_a_signal_ended_gave_nothing_up(ended):
     """Nobody knows what it would have tried."""
     ends = GIVES_UP + "\nimport signal; os.kill(os.getpid(), signal.SIGKILL)"
     run = ended("--preset", "overload-storm", "--", sys.executable, "-c", ends)
@@ -86,12 +88,10 @@ def test_a_command_that_a_signal_ended_gave_nothing_up(ended):  # noqa: F811
 @pytest.mark.parametrize(
     ("script", "code", "signal"), [("exit 7", 7, None), ("kill -9 $$", None, 9)]
 )
-def test_how_the_command_ended_is_an_event(run, monkeypatch, tmp_path, script, code, signal):
+def test_how_the_command_ended_is_an_event(run, ended, tmp_path, script, code, signal):
     """Before the proxy drains; by a signal or by itself."""
-    monkeypatch.setattr(command_run, "raise_open_files_limit", lambda: None)
     log = tmp_path / "events.jsonl"
-    options = ["--fake-upstream", "--log-file", str(log), "--log-format", "json"]
-    run("run", *options, "--", "sh", "-c", script)
+    ended("--log-file", str(log), "--log-format", "json", "--", "sh", "-c", script)
     events = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     (end,) = [each for each in events if each["event"] == "command-ended"]
     assert (end["code"], end["signal"]) == (code, signal)
