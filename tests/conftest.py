@@ -12,8 +12,11 @@ from hypothesis import HealthCheck, settings
 settings.register_profile(
     "dev", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
-# The same examples each time. Those that nobody has seen yet are tried by a plain `pytest`.
-settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None)
+# The same examples each time, and so half as many of them. Those that nobody has seen yet are tried
+# by a plain `pytest`.
+settings.register_profile(
+    "ci", settings.get_profile("dev"), derandomize=True, database=None, max_examples=50
+)
 settings.load_profile("dev")
 
 

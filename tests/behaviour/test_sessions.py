@@ -21,6 +21,7 @@ from faultinject.events import (
 )
 from faultinject.settings import Limits
 from tests.support.bench import TARGET, Bench, get, ok, open_bench, post, trusting_context
+from tests.support.examples import examples
 from tests.support.peer import Cut, Peer
 from tests.support.tls_peers import client_hello
 
@@ -184,7 +185,7 @@ def run_with_clock(main: Callable[[], Awaitable[None]]) -> None:
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
-@settings(max_examples=150, derandomize=True)
+@settings(examples(150), derandomize=True)
 @given(sent=pieces, probability=st.sampled_from([0.0, 1.0]))
 def test_no_bytes_to_the_port_are_a_defect(sent, probability):
     """Any bytes: the session ends by itself, and is never told as failed."""
@@ -196,7 +197,7 @@ def test_no_bytes_to_the_port_are_a_defect(sent, probability):
     run_with_clock(main)
 
 
-@settings(max_examples=150, derandomize=True)
+@settings(examples(150), derandomize=True)
 @given(sent=pieces, authority=st.sampled_from([f"{TARGET}:443", "other.example:443"]))
 def test_no_bytes_within_a_tunnel_are_a_defect(sent, authority):
     """The same within a tunnel."""
@@ -208,7 +209,7 @@ def test_no_bytes_within_a_tunnel_are_a_defect(sent, authority):
     run_with_clock(main)
 
 
-@settings(max_examples=100, derandomize=True)
+@settings(examples(100), derandomize=True)
 @given(sent=pieces)
 def test_no_bytes_within_tls_are_a_defect(sent):
     """And within the tunnel's TLS."""
@@ -241,7 +242,7 @@ ANSWERS = [
 ]
 
 
-@settings(max_examples=200, derandomize=True)
+@settings(examples(200), derandomize=True)
 @given(
     said=st.lists(st.one_of(st.sampled_from(ANSWERS), st.binary(max_size=20)), max_size=6),
     asked=st.sampled_from([get("/"), get("/", TARGET, b"Connection: upgrade", b"Upgrade: x"),

@@ -15,7 +15,7 @@ from tests.support.fault_world import DEFAULTS, Fault, orderly
 from tests.support.peer import Peer
 
 
-async def test_hundreds_of_tunnels(uncollected: None, autojump_clock: trio.abc.Clock) -> None:
+async def test_a_hundred_tunnels(uncollected: None, autojump_clock: trio.abc.Clock) -> None:
     """Mixed requests in each of them, all at once."""
     statuses: list[int] = []
 
@@ -31,15 +31,15 @@ async def test_hundreds_of_tunnels(uncollected: None, autojump_clock: trio.abc.C
     context = trusting_context(alpn=["http/1.1"])
     async with orderly(probability=0.5) as here:
         async with trio.open_nursery() as nursery:
-            for _ in range(200):
+            for _ in range(100):
                 nursery.start_soon(client, here)
-        assert len(here.bench.of(SessionEnded)) == 200
+        assert len(here.bench.of(SessionEnded)) == 100
         outcomes = [ended.outcome for ended in here.bench.of(ExchangeEnded)]
         assert outcomes.count("injected") == statuses.count(429)
         assert outcomes.count("forwarded") == statuses.count(200)
-        assert len(statuses) == 600
+        assert len(statuses) == 300
         clients = {ended.client for ended in here.bench.of(ExchangeEnded)}
-        assert len(clients) == 200
+        assert len(clients) == 100
         assert "tunnel 00000001" in clients
 
 

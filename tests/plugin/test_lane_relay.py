@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 import trio.testing
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.net.relay import Relayed, relay
@@ -18,6 +18,7 @@ from faultinject.plugin.duplex.lane_stream import LanePair
 from faultinject.plugin.duplex.lanes import BLOCK_BYTES, FILLER
 from faultinject.plugin.interface import Direction, Side
 from faultinject.plugin.wakeup import wake_while_unproven
+from tests.support.examples import examples
 from tests.support.fault_host import FaultTunnel
 from tests.support.fault_plugins import OneTunnel
 
@@ -249,7 +250,7 @@ async def play(script: list[Step], socket_bytes: int, raw: bool) -> None:
 
 
 @given(steps, st.sampled_from([32 * 1024, 64 * 1024]), st.booleans())
-@settings(max_examples=60)
+@examples(60)
 def test_any_interleaving_arrives(script: list[Step], socket_bytes: int, raw: bool) -> None:
     """Whoever sends what and when, each byte arrives once and in its place."""
     trio.run(play, script, socket_bytes, raw, clock=trio.testing.MockClock(autojump_threshold=0))

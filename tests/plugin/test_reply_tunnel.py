@@ -604,9 +604,7 @@ async def test_draining(autojump_clock: trio.abc.Clock) -> None:
         assert not here.open_tunnels
 
 
-async def test_hundreds_of_tunnels_at_once(
-    uncollected: None, autojump_clock: trio.abc.Clock
-) -> None:
+async def test_a_hundred_tunnels_at_once(uncollected: None, autojump_clock: trio.abc.Clock) -> None:
     """Each with mixed requests; none gets another's answer."""
     async with world() as here:
 
@@ -620,8 +618,8 @@ async def test_hundreds_of_tunnels_at_once(
                 assert answer.status == 429 or answer.body == line
 
         async with trio.open_nursery() as clients:
-            for number in range(200):
+            for number in range(100):
                 clients.start_soon(use, number)
-        assert here.open_tunnels == 200
-        assert len(here.bench.outcomes) == 800
+        assert here.open_tunnels == 100
+        assert len(here.bench.outcomes) == 400
         assert {"injected", "forwarded"} == set(here.bench.outcomes)

@@ -4,10 +4,11 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.environment.shells import SHELLS, shown_in
+from tests.support.examples import examples
 
 HARD = 'it\'s "here" $HOME \\n `id`'
 
@@ -43,7 +44,7 @@ def test_quotes_within_are_escaped(shell, line):
 
 
 @pytest.mark.skipif(shutil.which("sh") is None, reason="needs sh")
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0\r")))
 def test_sh_reads_what_was_meant(value):
     """Whatever is in it."""

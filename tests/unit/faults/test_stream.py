@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.eventstream import ChecksumMismatch, EventStreamBuffer
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.faults import transform
@@ -17,6 +17,7 @@ from faultinject.http.message import End
 from faultinject.providers import bedrock, generic, openai
 from faultinject.providers.framing import aws_event_stream
 from faultinject.providers.framing.sse import SseDecoder
+from tests.support.examples import examples
 from tests.support.llm_api import completion_events, message_events
 from tests.unit.faults.playing import Play, answer, at_once, made, one_a_second, play
 
@@ -175,7 +176,7 @@ def all_events_of(data: bytes) -> list[Any]:
     missing=st.integers(1, 2),
     cuts=st.lists(st.integers(0, len(WHOLE))),
 )
-@settings(max_examples=400)
+@examples(400)
 def test_a_last_event_without_its_blank_line(
     point: dict[str, Any], action: dict[str, Any], line_end: bytes, missing: int, cuts: list[int]
 ) -> None:
@@ -279,7 +280,7 @@ def cut_streams(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
 
 
 @given(cut_streams(), st.integers(1, 7), st.booleans())
-@settings(max_examples=300)
+@examples(300)
 def test_events_before_the_point_are_what_they_were(
     stream: tuple[bytes, list[bytes]], count: int, after: bool
 ) -> None:
@@ -300,7 +301,7 @@ def test_events_before_the_point_are_what_they_were(
 
 
 @given(cut_streams(), st.integers(1, 3), st.sampled_from(["split", "merge"]))
-@settings(max_examples=200)
+@examples(200)
 def test_the_same_bytes_in_other_pieces(
     stream: tuple[bytes, list[bytes]], count: int, how: str
 ) -> None:
@@ -311,7 +312,7 @@ def test_the_same_bytes_in_other_pieces(
 
 
 @given(cut_streams(), st.integers(0, 60))
-@settings(max_examples=200)
+@examples(200)
 def test_a_cut_behind_an_edit(stream: tuple[bytes, list[bytes]], after: int) -> None:
     """Faults on one answer act one behind the other, whatever the pieces."""
     whole, pieces = stream
@@ -404,7 +405,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(VALUES, st.integers(1, 2))
-@settings(max_examples=200)
+@examples(200)
 def test_garbled_data_is_never_json(value: Any, count: int) -> None:
     """Whatever it was."""
     data = json.dumps(value).encode()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.http.message import ResponseHead, find_header
@@ -19,6 +19,7 @@ from faultinject.providers.gateway import PARTS
 from faultinject.providers.known import PROVIDERS, kind_of, provider_for, provider_named
 from faultinject.providers.provider import Provider
 from faultinject.providers.shape import ApiRequest, Failure, Usage, framing_of
+from tests.support.examples import examples
 from tests.unit.providers.golden import PATHS, asked_of, stream_at
 from tests.unit.providers.support import NOW_SECONDS, events_of, fields_of, passed, uniform
 
@@ -412,7 +413,7 @@ VALUES = st.recursive(
 
 
 @every_shape
-@settings(max_examples=40)
+@examples(40)
 @given(events=st.lists(st.tuples(st.none() | WORDS, VALUES), max_size=6))
 def test_any_event_passes(
     provider: Provider, path: str, events: list[tuple[str | None, Any]]

@@ -202,7 +202,6 @@ def ramped(start: float, end: float) -> tuple[float, float]:
     return sum(chances), Z * math.sqrt(sum(chance * (1 - chance) for chance in chances))
 
 
-@pytest.mark.parametrize("seed", [1, 2**40])
 @pytest.mark.parametrize(
     ("when", "expected"),
     [
@@ -229,10 +228,10 @@ def ramped(start: float, end: float) -> tuple[float, float]:
     ],
 )
 def test_the_seen_rate_is_within_its_interval(
-    when: dict[str, Any], expected: tuple[float, float], seed: int
+    when: dict[str, Any], expected: tuple[float, float]
 ) -> None:
     """Of 10,000 requests, one a second, from a hundred connections; the interval is of 99.9 %."""
-    rule_set_ = rule_set({"name": "rate", "when": when}, seed=seed)
+    rule_set_ = rule_set({"name": "rate", "when": when}, seed=2**40)
     counters = Counters()
     connections = [request(connection=number) for number in range(100)]
     count = sum(

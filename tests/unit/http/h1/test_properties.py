@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import h11
 import pytest
 from attrs import frozen
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from faultinject.errors import ClientProtocolError, PeerError
@@ -22,6 +22,7 @@ from faultinject.http.h1.incoming import MessageError
 from faultinject.http.h1.machine import Machine
 from faultinject.http.h1.roles import ClientMachine, ServerMachine
 from faultinject.http.message import End, Headers, Part, RequestHead, ResponseHead
+from tests.support.examples import examples
 from tests.support.script import ScriptedPeer
 
 HEAD_BYTES = 4096
@@ -245,7 +246,7 @@ def harmed(message: bytes, place: int, removed: int, put: bytes) -> bytes:
 @example(REQUESTS["chunks"], (57, 0, b" \t"))
 @example(REQUESTS["chunks"], (57, 2, b" "))
 @example(REQUESTS["chunks"], (91, 0, b"\x01"))
-@settings(max_examples=200)
+@examples(200)
 async def test_a_harmed_request_reads_as_h11_reads_it(
     request: bytes, harm: tuple[int, int, bytes]
 ) -> None:
@@ -257,7 +258,7 @@ async def test_a_harmed_request_reads_as_h11_reads_it(
 @given(st.sampled_from(sorted([*RESPONSES.values(), UNFRAMED])), harm)
 @example(RESPONSES["length"], (31, 0, b" \t "))
 @example(RESPONSES["chunks"], (48, 0, b" ;a"))
-@settings(max_examples=200)
+@examples(200)
 async def test_a_harmed_response_reads_as_h11_reads_it(
     response: bytes, harm: tuple[int, int, bytes]
 ) -> None:
@@ -267,7 +268,7 @@ async def test_a_harmed_response_reads_as_h11_reads_it(
 
 
 @given(st.sampled_from(sorted(REQUESTS.values())), harm, cuts)
-@settings(max_examples=200)
+@examples(200)
 def test_a_harmed_request_is_refused_in_the_same_words_however_it_is_split(
     request: bytes, harm: tuple[int, int, bytes], cuts: list[int]
 ) -> None:
@@ -281,7 +282,7 @@ def test_a_harmed_request_is_refused_in_the_same_words_however_it_is_split(
 
 
 @given(st.sampled_from(sorted([*RESPONSES.values(), UNFRAMED])), harm, cuts)
-@settings(max_examples=200)
+@examples(200)
 def test_a_harmed_response_is_refused_in_the_same_words_however_it_is_split(
     response: bytes, harm: tuple[int, int, bytes], cuts: list[int]
 ) -> None:

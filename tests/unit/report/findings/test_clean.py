@@ -8,9 +8,10 @@ from random import Random
 
 import pytest
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.unit.report.findings.clients import (
     Pause,
     boto3,
@@ -114,7 +115,7 @@ def test_sdks_at_their_defaults(sdk: str, failure: str) -> None:
         assert_clean(world, *FACTS, *OF_OTHERS.get(sdk, ()))
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(st.integers(0, 2**32), st.integers(1, 30), st.floats(0.0, 0.2))
 def test_schedules_whatever_the_dice(seed: int, failures: int, seconds: float) -> None:
     """Of a call with many attempts, and of many calls with few."""

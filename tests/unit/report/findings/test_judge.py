@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.events import Event, EventsDropped, ExchangeEnded
@@ -17,6 +17,7 @@ from faultinject.report.finding import SEVERITIES
 from faultinject.report.findings import KNOWN
 from faultinject.report.judge import Judge, Report
 from faultinject.report.log import read_log
+from tests.support.examples import examples
 from tests.support.sample_events import TIME, sample
 from tests.unit.report.findings.clients import (
     claude_code,
@@ -89,7 +90,7 @@ def random_server(seed: object) -> Callable[[Ask, float], Answer]:
     return answer
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(st.integers(0, 2**32))
 def test_a_log_says_the_same_as_the_run(seed: int) -> None:
     """Whatever happened."""
@@ -109,7 +110,7 @@ def told_of(seed: int, prompts: list[str]) -> list[tuple[str, ...]]:
     return sorted((each.id, each.severity, each.evidence, each.timeline) for each in told.findings)
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(st.integers(0, 2**32), st.permutations("abcdef"))
 def test_clients_with_different_bodies_do_not_meet(seed: int, prompts: list[str]) -> None:
     """What is said of each is the same, whatever the others do between."""

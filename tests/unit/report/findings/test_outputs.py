@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -21,6 +21,7 @@ from faultinject.report.as_markdown import ANNOTATIONS, SHOWN, github_lines, mar
 from faultinject.report.fail_on import NEVER, FailOn, read_fail_on, read_ids
 from faultinject.report.findings import KNOWN
 from faultinject.report.judge import Judge, Report
+from tests.support.examples import examples
 from tests.unit.report.findings.clients import in_turn, once, pauses, retrying
 from tests.unit.report.findings.simulator import (
     Ask,
@@ -100,7 +101,7 @@ def test_json_of_a_log_without_a_beginning() -> None:
     assert (told["started"], told["seed"], told["findings"]) == (None, None, [])
 
 
-@settings(deadline=None, max_examples=15)
+@examples(15)
 @given(st.integers(0, 2**32))
 def test_every_report_is_well_formed(seed: int) -> None:
     """Whatever happened."""

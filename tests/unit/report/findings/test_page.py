@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.report.as_html import DRAWN, html_report
@@ -17,6 +17,7 @@ from faultinject.report.findings import KNOWN
 from faultinject.report.judge import OLDER, Judge, Report
 from faultinject.report.markup import element, page
 from tests.support.chromium import Page, chromium
+from tests.support.examples import examples
 from tests.unit.report.findings.clients import once, pauses, retrying
 from tests.unit.report.findings.simulator import (
     Answer,
@@ -334,7 +335,7 @@ def folded(calls: int) -> Report:
 # -- harm ---------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(st.text(min_size=1))
 def test_names_that_mean_harm(name: str) -> None:
     """The page has the same elements whatever strangers name things."""
@@ -356,7 +357,7 @@ def test_requests_that_mean_harm() -> None:
     assert len(text) < 30_000
 
 
-@settings(deadline=None, max_examples=10)
+@examples(10)
 @given(st.integers(0, 2**32))
 def test_every_page_is_well_formed(seed: int) -> None:
     """Whatever happened."""
