@@ -22,6 +22,7 @@ from faultinject.events.event import (
 )
 from faultinject.events.exchanges import (
     ExchangeEnded,
+    ExchangeStarted,
     FaultBegan,
     Kind,
     Outcome,
@@ -46,6 +47,7 @@ __all__ = [
     "Event",
     "EventsDropped",
     "ExchangeEnded",
+    "ExchangeStarted",
     "FaultBegan",
     "HandshakeCompleted",
     "HandshakeFailed",

@@ -33,6 +33,27 @@ Kind = Literal[
 
 
 @frozen(kw_only=True)
+class ExchangeStarted(Event):
+    """A request's head was read. It is told only if the run's level is debug."""
+
+    NAME = "exchange-started"
+    LEVEL = "debug"
+
+    session: int
+    exchange: int
+    """As of `ExchangeEnded`, which follows."""
+    client: str
+    method: str
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    path: str
+    """Without the query, which may hold keys."""
+    kind: Kind | None
+    """What the request is for; None if it is a CONNECT."""
+
+
+@frozen(kw_only=True)
 class ExchangeEnded(Event):
     """A request was answered, or not."""
 

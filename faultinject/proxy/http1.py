@@ -26,7 +26,7 @@ from faultinject.proxy.carry_out import carry_out, refuse
 from faultinject.proxy.decision import Decision
 from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.observe import observer_of
-from faultinject.proxy.session import Session, report_exchange, reported_path
+from faultinject.proxy.session import Session, report_exchange, report_start, reported_path
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.rules.facts import Facts
 
@@ -192,6 +192,9 @@ class Http1Session:
         exchange = self._new_exchange(decision.request, origin)
         exchange.page = self.session.runtime.origins.page(origin.authority, decision.request)
         observer = decision.observer = observer_of(self.session, self.client, decision.facts)
+        if self.session.runtime.tells_starts:
+            path = reported_path(decision.request)
+            report_start(self.session, decision.facts, origin.scheme, path)
         try:
             await perform(exchange, decision, origin)
         finally:

@@ -63,6 +63,8 @@ class Runtime:
     """Why no tunnel can be intercepted; None if they can."""
     draining: bool = False
     """Whether sessions should end after their open exchange."""
+    tells_starts: bool = False
+    """Whether it is told that an exchange begins: a line more for each, of use at debug only."""
     clock: Callable[[], float] = time.monotonic
     """Returns a time in seconds."""
     _started_at: float = Factory(lambda self: self.clock(), takes_self=True)
@@ -198,6 +200,7 @@ def runtime_of(
         relays_targets=relays_targets,
         cannot_intercept=authority.reason if isinstance(authority, NoAuthority) else None,
         refuses_websockets=run.settings.refuse_websocket,
+        tells_starts=run.settings.log_level == "debug",
         fakes_targets=run.settings.fake_upstream and run.upstream is None,
         allows_foreign_keys=run.settings.allow_foreign_keys or run.settings.fake_upstream,
     )

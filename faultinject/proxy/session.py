@@ -20,6 +20,7 @@ from faultinject.events import (
     ClientHelloRead,
     Event,
     ExchangeEnded,
+    ExchangeStarted,
     FaultBegan,
     HandshakeFailed,
     Kind,
@@ -36,7 +37,7 @@ from faultinject.net.timeouts import Timeout, TimeoutExpiredError
 from faultinject.observed import Observed
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.upstream.lease import Lease
-from faultinject.rules.facts import Way
+from faultinject.rules.facts import Facts, Way
 from faultinject.tls.client_hello import ClientHello
 
 
@@ -209,6 +210,26 @@ def report_relay(
             milliseconds=milliseconds_since(started),
             error=relayed.error,
             opened=opened,
+        )
+    )
+
+
+def report_start(
+    session: Session, facts: Facts, scheme: Literal["http", "https"], path: str
+) -> None:
+    """Report that a session's latest exchange begins; ``path`` is as `reported_path` returns it."""
+    session.emit(
+        ExchangeStarted(
+            time=time.time(),
+            session=session.id,
+            exchange=session.exchanges,
+            client=session.client,
+            method=facts.method,
+            scheme=scheme,
+            host=facts.host,
+            port=facts.port,
+            path=path,
+            kind=facts.kind,
         )
     )
 

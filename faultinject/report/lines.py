@@ -87,6 +87,28 @@ def _unfit(event: RuleUnfit) -> str:
     return f"the rule {safe(event.rule)} does nothing there, and its requests pass: {reason}"
 
 
+_SEEN = (
+    "provider", "model", "stream", "call", "attempt", "retry_count", "gap_seconds", "taken",
+    "failure", "failure_kind", "wait_asked_seconds", "wait_asked_by", "input_tokens",
+    "output_tokens",
+)  # fmt: skip
+"""What is shown at debug of an attempt; its digests are for programs."""
+
+
+def _seen(event: ExchangeEnded) -> str:
+    """Return what was seen of an exchange as an attempt of a call."""
+    if event.observed is None:
+        return ""
+    values = ((name, getattr(event.observed, name)) for name in _SEEN)
+    return "".join(f" {name}={_exactly(value)}" for name, value in values if value is not None)
+
+
+def _exactly(value: bool | float | str) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else _value(value)
+
+
 class TextFormat:
     """Turns events into text, in order; the columns never get narrower.
 
@@ -191,7 +213,7 @@ class TextFormat:
         if event.fault is not None:
             notes.append(brief(event.fault, MAX_WORDS_CHARACTERS))
         if self._debug:
-            notes.append(f"session={event.session} exchange={event.exchange}")
+            notes.append(f"session={event.session} exchange={event.exchange}{_seen(event)}")
         if event.error is not None:
             notes.append(self._error(event.error))
         return self._row(

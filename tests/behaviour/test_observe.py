@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trio
 
-from faultinject.events import CommandEnded
+from faultinject.events import CommandEnded, ExchangeStarted
 from faultinject.observed import Observed
 from faultinject.proxy.traffic_copy import BODY_BYTES
 from faultinject.report.judge import Judge
@@ -569,3 +569,21 @@ async def test_only_the_first_request_of_a_connection_is_in_the_place_of_a_broke
         for number in (b"1", b"2"):
             await client.ask(post("/v1/messages", number))
         assert [(each.call, each.attempt) for each in seen(bench)] == [(1, 1), (1, 2), (2, 1)]
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+async def test_that_an_exchange_begins(autojump_clock: trio.testing.MockClock, level: str) -> None:
+    """Is told at debug, before what happens in it; else it would be one more line for each."""
+    async with open_bench() as bench:
+        bench.runtime.tells_starts = level == "debug"
+        client = await bench.tls()
+        await client.ask(post("/v1/messages?key=secret", b"{}"))
+        ended = await bench.exchange()
+        started = bench.of(ExchangeStarted)
+        assert len(started) == (level == "debug")
+        for event in started:
+            same = ("session", "exchange", "client", "method", "host", "port", "path", "kind")
+            assert [getattr(event, name) for name in same] == [
+                getattr(ended, name) for name in same
+            ]
+            assert bench.events.index(event) < bench.events.index(ended)

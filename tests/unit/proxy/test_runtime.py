@@ -14,7 +14,8 @@ from faultinject.errors import DataDirectoryError, SettingsError
 from faultinject.events import Event, PluginStopped, ProxyStopped, RuleUnfit, Warned
 from faultinject.faults.place import Stage
 from faultinject.http.message import RequestHead
-from faultinject.proxy.runtime import MOST_HOSTS, Runtime
+from faultinject.proxy import runtime as runtimes
+from faultinject.proxy.runtime import MOST_HOSTS, Runtime, dialer_of
 from faultinject.proxy.startup import Run, Running, ignore_event
 from faultinject.rules import RuleSet
 from faultinject.rules.checks import Capabilities
@@ -197,6 +198,14 @@ def runtime_of(run: Run, tell: list[Event]) -> Runtime:
         dial=nothing,
         listener=tell.append,
     )
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_that_exchanges_begin_is_told_at_debug(tmp_path: Path, level: str) -> None:
+    """Only then somebody wants it."""
+    run, _ = run_of(tmp_path, log_level=level)
+    dialer = dialer_of(run.settings, lambda _: False)
+    assert runtimes.runtime_of(run, dialer).tells_starts is (level == "debug")
 
 
 def test_a_rule_that_means_nothing_for_an_api_is_warned_of_once(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from faultinject.events import (
     SessionFailed,
     Warned,
 )
+from faultinject.observed import Observed
 from faultinject.report import lines as text_module
 from faultinject.report.lines import TextFormat
 from tests.support.sample_events import SAMPLES, TIME, sample
@@ -157,6 +158,17 @@ def test_debug_adds_ids() -> None:
     """At debug level exchanges and relays can be found among their session's events."""
     assert "  session=3 exchange=1" in line(sample(ExchangeEnded), level="debug")
     assert "  session=3 sent=517 B" in line(sample(RelayEnded), level="debug")
+
+
+def test_debug_adds_what_was_seen_of_an_attempt() -> None:
+    """As far as it is for people: no digests, and nothing that is not known."""
+    seen = Observed(
+        call=7, attempt=2, gap_seconds=0.375, stream=False, model="m\x1b", request="digest"
+    )
+    event = sample(ExchangeEnded, observed=seen)
+    words = "  session=3 exchange=1 model=m\\x1b stream=no call=7 attempt=2 gap_seconds=0.375"
+    assert line(event, level="debug").endswith(words)
+    assert "attempt" not in line(event)
 
 
 @pytest.mark.parametrize("outcome", get_args(Outcome))
