@@ -118,7 +118,8 @@ class TargetPattern:
 
     Without a port any port matches. ``*.example.com`` matches every name below ``example.com``, at
     any depth, but not ``example.com`` itself. ``*`` matches every host.
-    As ``http://127.0.0.1:11434`` it is a server without TLS, on port 80 if none is given.
+    As ``http://127.0.0.1:11434`` it is a server without TLS, on port 80 if none is given. With
+    ``=openai`` behind it, it is told which API is spoken there.
     """
 
     host: str
@@ -126,6 +127,8 @@ class TargetPattern:
     tls: bool = True
     """Whether base-URL requests are sent to it over TLS. It matches the same requests either way:
     in all others the client says whether it speaks TLS."""
+    api: str | None = field(default=None, eq=False)
+    """The API that is spoken there, as the user says; None if its host and paths tell it."""
     _suffix: str | None = field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -149,11 +152,19 @@ class TargetPattern:
 
     @classmethod
     def parse_target(cls, text: str) -> TargetPattern:
-        """Read one pattern, which may begin with ``http://``. Raises `ValueError`."""
-        if not text.startswith(_PLAIN):
-            return cls.parse(text)
-        pattern = cls.parse(text.removeprefix(_PLAIN).removesuffix("/"))
-        return cls(pattern.host, pattern.port or HTTP_PORT, tls=False)
+        """Read one pattern, which may begin with ``http://`` and end with ``=API``.
+
+        Raises `ValueError`.
+        """
+        place, equals, api = text.partition("=")
+        if equals and not api:
+            raise ValueError(f"{text!r}: the name of an API is missing, as in {place}=openai")
+        told = api or None
+        if not place.startswith(_PLAIN):
+            pattern = cls.parse(place)
+            return cls(pattern.host, pattern.port, api=told)
+        pattern = cls.parse(place.removeprefix(_PLAIN).removesuffix("/"))
+        return cls(pattern.host, pattern.port or HTTP_PORT, tls=False, api=told)
 
     @property
     def exact(self) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from attrs import evolve, frozen
 
-from faultinject.authority import HTTPS_PORT, TargetPattern
+from faultinject.authority import TargetPattern
 from faultinject.cli.commands import HelpfulCommand, HelpfulGroup
 from faultinject.cli.judging import judge_for
 from faultinject.config import PROXY_OPTIONS, file_problems, load_settings, read_config_file
@@ -20,7 +20,7 @@ from faultinject.config.schema import config_schema
 from faultinject.errors import SettingsError, StartError
 from faultinject.http.message import RequestHead
 from faultinject.plugin.interface import CAPABILITIES
-from faultinject.providers.known import provider_for
+from faultinject.providers.told import Apis
 from faultinject.reading.node import Node
 from faultinject.reading.shown import shown_text
 from faultinject.rules.checks import check_capabilities
@@ -63,19 +63,22 @@ def checked(path: Path, place: str | None = None) -> Checked:
 
 def _met(settings: Settings, place: str) -> Iterator[str]:
     """Yield what the API at a host and a path is taken for, and which rules do nothing there."""
-    host, slash, path = place.partition("/")
+    scheme = "http://" if place.startswith("http://") else ""
+    host, slash, path = place.removeprefix(scheme).partition("/")
     path = slash + path.partition("?")[0]
     if not slash:
         raise SettingsError(f"--for: {shown_text(place)} is no host and path, as in {_PLACE}")
     try:
-        target = TargetPattern.parse(host)
+        target = TargetPattern.parse_target(scheme + host)
     except ValueError as error:
         raise SettingsError(f"--for: {shown_text(place)}: {error}") from None
-    provider = provider_for(target.host, path)
+    apis = Apis.of((target, *settings.target_host))
+    port = target.port or target.default_port
+    provider = apis.provider_for(target.host, port, path)
     shape = provider.shape_of(path)
     yield f"At {place} the API is {provider.name}, and {shape.name} is spoken."
     head = RequestHead(b"POST", path.encode("ascii", "replace"), ())
-    facts = Facts(target.host, target.port or HTTPS_PORT, head)
+    facts = Facts(target.host, port, head, apis=apis)
     for rule in composed(evolve(settings, target_host=(target,))).rule_set.rules:
         if rule.id == OPTIONS:
             continue

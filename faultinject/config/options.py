@@ -180,8 +180,8 @@ TARGET_HOST = Option(
     group=HOSTS,
     default="api.anthropic.com",
     help="A host whose requests may fail. *.example.com is every name below example.com. Without a"
-    " port, any port. http://127.0.0.1:11434 is a server without TLS. Connections to other hosts"
-    " are relayed untouched.",
+    " port, any port. http://127.0.0.1:11434 is a server without TLS. localhost:8000=openai says"
+    " which API a host of your own speaks. Connections to other hosts are relayed untouched.",
 )
 HOST = Option(
     name="host",

@@ -17,6 +17,7 @@ from faultinject.config.rules.rule_list import Reading, joined, listed, read_one
 from faultinject.errors import SettingsError
 from faultinject.faults.place import Stage
 from faultinject.faults.respond import Respond
+from faultinject.providers.told import Apis
 from faultinject.reading.node import lines_of
 from faultinject.reading.shown import shown_text
 from faultinject.reading.source import Source
@@ -87,6 +88,7 @@ def composed(settings: Settings, capabilities: Capabilities | None = None) -> Co
     A rule without a host is for the targets. Raises `SettingsError` for a rule that cannot be read,
     an unknown preset, two rules with one name, and a fault that is not in ``capabilities``.
     """
+    Apis.of(settings.target_host)  # to refuse an API that is unknown
     short_form = (options_rule(settings),) if has_short_form(settings) else ()
     if not settings.rules and not settings.preset:
         rule_set = RuleSet(short_form, settings.seed, settings.marker)

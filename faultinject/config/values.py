@@ -180,7 +180,7 @@ def _connect_to(text: str) -> ConnectTo:
     return ConnectTo.parse(_without_user(text))
 
 
-TARGETS = Listed(_target, may_be_empty=False, metavar="[http://]HOST[:PORT]")
+TARGETS = Listed(_target, may_be_empty=False, metavar="[http://]HOST[:PORT][=API]")
 MAPPINGS = Listed(_connect_to, metavar="HOST:PORT:ADDRESS:PORT")
 HEADERS = HeaderLines(metavar="'NAME: VALUE'")
 

@@ -50,7 +50,7 @@ class HttpForward:
         if authority is None:
             return None
         started = time.perf_counter()
-        facts = Facts(authority.host, authority.port, request)
+        facts = Facts(authority.host, authority.port, request, apis=self.runtime.apis)
         add_body(self.runtime, facts, body)
         plan = self.runtime.decide(self.runtime.rule_set, facts, Stage.ANSWER)
         response = plan.source

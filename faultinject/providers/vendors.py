@@ -94,6 +94,14 @@ VENDORS = (
         headers=frozenset((b"openai-organization", b"openai-project", b"openai-beta")),
         prefix="/v1",
     ),
+    Vendor("ChatGPT", _below("chatgpt.com"), _paths("", "backend-api")),
+    Vendor(
+        "GitHub Copilot",
+        _below("githubcopilot.com"),
+        _paths("", *_CHAT, "agents"),
+        # https://docs.github.com/authentication: the formats of GitHub's tokens
+        key_forms=(b"ghp_", b"gho_", b"ghu_", b"ghs_", b"github_pat_"),
+    ),
     Vendor(
         "OpenRouter",
         _below("openrouter.ai"),

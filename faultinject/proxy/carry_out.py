@@ -14,10 +14,9 @@ from faultinject.faults.render import render_proxy_reply, render_reply
 from faultinject.faults.respond import Respond
 from faultinject.http.h1.connection import UpstreamConnection
 from faultinject.http.headers import uncompressed
-from faultinject.http.message import Part, RequestHead
+from faultinject.http.message import RequestHead
 from faultinject.net.relay import Relayed, relay
 from faultinject.net.streams import send_close_notify
-from faultinject.providers.known import provider_for
 from faultinject.proxy.decision import Decision
 from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.fault_filter import Discarding, FaultFilter, Filter, fields_of
@@ -27,6 +26,7 @@ from faultinject.proxy.own_sources import MadeResponse, NoResponse, WholeRespons
 from faultinject.proxy.pump import ResponseSource, perform, pump, while_connected
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.rules import Plan
+from faultinject.rules.facts import Facts
 
 _WHOLE: tuple[Outcome, ...] = ("forwarded", "harmed", "not-reached", "injected")
 """Outcomes after which the upstream's connection is good if its answer came to its end."""
@@ -83,7 +83,7 @@ async def _carry_out(exchange: Exchange, decision: Decision, origin: Origin) -> 
     else:
         harms = bool(plan.stream) or breaks is not None
         request = uncompressed(decision.request) if harms else decision.request
-        await _forward(exchange, request, origin, decision.received)
+        await _forward(exchange, decision, request, origin)
 
 
 # A response of our own
@@ -101,7 +101,7 @@ async def _respond(
         response = render_reply(respond, facts.provider, fields, plan.marker)
     source = WholeResponse(exchange, response=response, closes=not respond.keep_open)
     if plan.upstream == "answered":
-        await _forward(exchange, decision.request, origin, decision.received, instead=source)
+        await _forward(exchange, decision, decision.request, origin, instead=source)
     else:
         await _reply(exchange, "injected", source, exchange.fault_filter)
 
@@ -149,17 +149,17 @@ def _break_off(exchange: Exchange, outcome: Outcome) -> None:
 
 async def _forward(
     exchange: Exchange,
+    decision: Decision,
     request: RequestHead,
     origin: Origin,
-    received: tuple[Part, ...],
     instead: WholeResponse | None = None,
 ) -> None:
     """Send the request to the upstream, and its response to the client as it arrives.
 
-    ``received`` is what was read of the request's body already. ``instead`` is sent in place of the
-    response.
+    ``instead`` is sent in place of the response.
     """
-    source, passes = UpstreamSource(exchange, request, origin, received), exchange.fault_filter
+    source = UpstreamSource(exchange, request, origin, decision.received)
+    passes = exchange.fault_filter
     try:
         if passes is not None:
             await _wait(passes, exchange)
@@ -173,7 +173,7 @@ async def _forward(
     except UpstreamError as error:
         await _gateway_error(exchange, error)
     except ClientGoneError as error:
-        _client_left(exchange, source, error)
+        _client_left(exchange, source, decision.facts, error)
     except ClientProtocolError as error:
         await refuse(exchange, error)
     finally:
@@ -229,13 +229,14 @@ async def _relay_upgraded(exchange: Exchange, upstream: UpstreamConnection) -> N
         await send_close_notify(upstream.stream)
 
 
-def _client_left(exchange: Exchange, source: UpstreamSource, error: ClientGoneError) -> None:
+def _client_left(
+    exchange: Exchange, source: UpstreamSource, facts: Facts, error: ClientGoneError
+) -> None:
     """Set the outcome of an exchange whose client left before the response's end.
 
     Most clients close the connection at a stream's last event: those have all of it.
     """
-    path = source.request.target.partition(b"?")[0].decode("ascii", "backslashreplace")
-    shape = provider_for(source.origin.authority.host, path).shape_of(path)
+    shape = facts.provider.shape_of(facts.path)
     if source.tail is not None and shape.ends_with(source.tail.last):
         exchange.outcome, exchange.answered = exchange.passed_on, True
     else:

@@ -55,7 +55,14 @@ def decide_handshake(session: Session, authority: Authority) -> Plan | None:
     if not runtime.rule_set.has(Stage.HANDSHAKE):
         return None
     head = RequestHead(b"CONNECT", str(authority).encode(), ())
-    facts = Facts(authority.host, authority.port, head, connection=session.id, way=session.way)
+    facts = Facts(
+        authority.host,
+        authority.port,
+        head,
+        connection=session.id,
+        way=session.way,
+        apis=runtime.apis,
+    )
     plan = runtime.decide(runtime.rule_set, facts, Stage.HANDSHAKE)
     if plan.breaks is None:
         plan.end()
@@ -85,7 +92,7 @@ class Decision:
             self.observer.end(end, attempt)
         elif attempt is not None:
             now_seconds = self.session.runtime.now_seconds
-            attempt.end(ended(end, facts.host, facts.path, now_seconds))
+            attempt.end(ended(end, facts.provider, now_seconds))
 
     async def make(self) -> None:
         """Make the plan. Raises `ClientGoneError`, `ClientProtocolError` for a body that fails."""

@@ -8,7 +8,6 @@ from attrs import define
 
 from faultinject.events import Outcome
 from faultinject.http.message import ResponseHead
-from faultinject.providers.known import provider_for
 from faultinject.providers.provider import Provider, asked_wait_seconds
 from faultinject.providers.retries import failure_kind
 from faultinject.providers.shape import framing_of
@@ -29,7 +28,7 @@ class ExchangeEnd:
 
 
 def ended(
-    end: ExchangeEnd, host: str, path: str, now_seconds: float, head_seconds: float | None = None
+    end: ExchangeEnd, provider: Provider, now_seconds: float, head_seconds: float | None = None
 ) -> Ended:
     """Return how an attempt ended, for rules that count them. Times are the run's.
 
@@ -39,9 +38,9 @@ def ended(
     that the client left. The API made it fail if its response never came, broke off, or shows that
     a retry may help. A client that left for any other reason had no failure.
     """
-    if not _failed(end, host, path):
+    if not _failed(end, provider):
         return Ended(now_seconds)
-    worth = _is_worth_repeating(end, provider_for(host, path))
+    worth = _is_worth_repeating(end, provider)
     wait = 0.0 if end.head is None else asked_wait_seconds(end.head, time.time())
     known = head_seconds if end.answered else None
     return Ended(
@@ -62,14 +61,14 @@ def _is_worth_repeating(end: ExchangeEnd, provider: Provider) -> bool:
     return framing_of(end.head) is not None  # the failure is within
 
 
-def _failed(end: ExchangeEnd, host: str, path: str) -> bool:
+def _failed(end: ExchangeEnd, provider: Provider) -> bool:
     if end.outcome == "upstream-error":
         return True
     if end.outcome in ("injected", "harmed") and _failed_by_rule(end):
         return True
     if end.head is None or end.outcome in ("injected", "refused"):
         return False
-    return provider_for(host, path).is_transient(end.head)
+    return provider.is_transient(end.head)
 
 
 def is_good(end: ExchangeEnd) -> bool:

@@ -180,6 +180,7 @@ class Http1Session:
             connection=self.session.id,
             began_seconds=self.session.runtime.now_seconds,
             way=self.session.way,
+            apis=self.session.runtime.apis,
         )
         return Decision(self.session, self.client, facts, request)
 

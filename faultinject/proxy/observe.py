@@ -90,7 +90,7 @@ class Observer:
         self._attempt = counted or self._begun(attempts)
         if self._attempt is not None:
             now_seconds, head_seconds = runtime.now_seconds, self.copy.head_seconds
-            self._attempt.end(ended(end, facts.host, facts.path, now_seconds, head_seconds))
+            self._attempt.end(ended(end, facts.provider, now_seconds, head_seconds))
 
     def _is_alone(self, attempts: Attempts) -> bool:
         """Return True if a request that was answered follows no failure."""

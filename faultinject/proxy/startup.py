@@ -173,7 +173,9 @@ class Run:
             "unknown_apis": tuple(
                 target.host
                 for target in settings.target_host
-                if target.exact and provider_for(target.host, "/").name == "plain"
+                if target.exact
+                and target.api is None
+                and provider_for(target.host, "/").name == "plain"
             ),
             "first_attempts": first_attempts(self.rule_set),
             "only_for": self._composed.only_for,

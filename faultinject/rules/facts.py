@@ -19,9 +19,9 @@ from faultinject.http.cors import is_preflight
 from faultinject.http.headers import asks_for_websocket
 from faultinject.http.message import RequestHead
 from faultinject.matchers import MISSING
-from faultinject.providers.known import kind_of, provider_for
 from faultinject.providers.provider import Provider
 from faultinject.providers.shape import ApiRequest
+from faultinject.providers.told import KNOWN, Apis
 
 USER_AGENT = b"user-agent"
 RETRY_COUNT = b"x-stainless-retry-count"
@@ -72,6 +72,8 @@ class Facts:
     """The path as the client sent it, if it was corrected to the API's."""
     way: Way | None = None
     """The tunnel that it came by; None if it came by none."""
+    apis: Apis = field(default=KNOWN, repr=False)
+    """Which API is at which host."""
 
     _headers: dict[bytes, tuple[bytes, ...]] | None = field(default=None, init=False, repr=False)
     _json: Any = field(default=_UNREAD, init=False, repr=False)
@@ -94,6 +96,7 @@ class Facts:
             call,
             self.path_mended_from,
             self.way,
+            self.apis,
         )
         facts._headers, facts._json, facts._kind = self._headers, self._json, self._kind
         return facts
@@ -116,7 +119,7 @@ class Facts:
     def provider(self) -> Provider:
         """The API that the request is for."""
         if self._provider is None:
-            self._provider = provider_for(self.host, self.path)
+            self._provider = self.apis.provider_for(self.host, self.port, self.path)
         return self._provider
 
     @property
@@ -134,7 +137,7 @@ class Facts:
             return "preflight"
         if self.head.method == b"GET" and asks_for_websocket(self.head):
             return "websocket"
-        return kind_of(self.host, self.method, self.path)
+        return self.apis.kind_of(self.host, self.port, self.method, self.path)
 
     @property
     def query(self) -> dict[str, tuple[str, ...]]:

@@ -277,6 +277,7 @@ def test_what_is_no_pattern_is_refused(text: str, problem: str) -> None:
         ("http://[::1]:1", "http://[::1]:1", Authority("::1", 1)),
         ("a.example", "a.example", Authority("a.example", 443)),
         ("a.example:1", "a.example:1", Authority("a.example", 1)),
+        ("http://a.example:1/=openai", "http://a.example:1", Authority("a.example", 1)),
     ],
 )
 def test_a_target_may_be_a_server_without_tls(
@@ -295,6 +296,15 @@ def test_what_is_no_target_is_refused(text: str) -> None:
     """A path would be ignored, and https:// needs no word."""
     with pytest.raises(ValueError, match="is not a"):
         TargetPattern.parse_target(text)
+
+
+def test_a_target_may_say_what_is_spoken_there() -> None:
+    """It is the same target for all else, and an empty name is none."""
+    target = TargetPattern.parse_target("*.example.com:1=openai")
+    assert target.api == "openai"
+    assert target == TargetPattern.parse_target("*.example.com:1")
+    with pytest.raises(ValueError, match="the name of an API is missing, as in a=openai"):
+        TargetPattern.parse_target("a=")
 
 
 # --connect-to

@@ -1,7 +1,7 @@
 """OpenAI's API: Chat Completions and Responses.
 
-docs/providers/openai.md says what is known of it, and how. Other hosts with the same API are
-recognised by their paths, and get OpenAI's own words.
+docs/providers/openai.md says what is known of it, and how. Hosts that are not known, with the same
+API, are recognised by their paths, and get OpenAI's own words.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def usage(document: Any) -> Usage | None:
 
 PROVIDER = Provider(
     name="openai",
-    hosts=("api.openai.com",),
-    paths=re.compile(r".*/chat/completions|.*/(v1|openai)/responses(/.*)?"),
+    hosts=("api.openai.com", "chatgpt.com", "api.githubcopilot.com"),
+    paths=re.compile(r".*/chat/completions|.*/(v1|openai|backend-api/codex)/responses(/.*)?"),
     draw_fields=headers.draw_fields,
     reason_phrase=standard_phrase,
     error_type=errors.error_type,
@@ -80,6 +80,7 @@ PROVIDER = Provider(
     ),
     transient=TRANSIENT | {409},  # its SDKs try again after a conflict
     model_calls=re.compile(r".*/((chat/)?completions|responses(/compact)?)"),
-    housekeeping=re.compile(r"/v1/traces/ingest"),
+    # The second is what ChatGPT's site has beside Codex' calls of a model.
+    housekeeping=re.compile(r"/v1/traces/ingest|/backend-api/(?!codex/responses).*"),
 )
 """OpenAI's API."""
