@@ -26,6 +26,7 @@ _PAY_WORDS = (
     "specified api usage limits",
     "enforced_spend_limit_reached",
     "contract_spend_limit_reached",
+    "all available credits",  # xAI
     "perday",  # Gemini's QuotaFailure: GenerateRequestsPerDayPerProjectPerModel
 )
 """What APIs say, in an error's type, code or message, where there is nothing left to spend."""
@@ -61,6 +62,8 @@ def _is_about_money(status: int, document: Any) -> bool:
 
 def _error_texts(document: Any) -> list[str]:
     error = document.get("error") if isinstance(document, dict) else None
+    if isinstance(error, str):  # xAI's document is two texts
+        return [error[:_LONGEST_TEXT]]
     if not isinstance(error, dict):
         return []
     texts = [error.get(key) for key in ("type", "code", "message")]

@@ -40,9 +40,12 @@ def error(**members: Any) -> dict[str, Any]:
         (429, error(details=[{"violations": 3}, 4]), "throttled"),
         (400, error(message="Your credit balance is too low"), "quota"),
         (402, None, "quota"),
+        (429, {"code": "x", "error": "Your team has used all available credits"}, "quota"),
+        (429, {"code": "x", "error": "Too many requests"}, "throttled"),
         (400, error(message="bad", type="invalid_request_error", code=7), "final"),
         (401, None, "final"),
         (404, {"error": "text"}, "final"),
+        (429, {"error": 5}, "throttled"),
         (501, None, "final"),
     ],
 )

@@ -181,11 +181,13 @@ class EmbeddingsEndpoint(FakeEndpoint):
 
 
 _TOOLS = ("tools", "toolConfig")
+_WITH_TOOLS = frozenset({"chat", "messages", "responses"})
+"""Shapes whose tools are understood; where others are spoken, none is called."""
 
 
 @frozen
 class ShapeEndpoint(FakeEndpoint):
-    """Any other path of which it is known what is spoken there. It says a text and calls no tool.
+    """Any other path of which it is known what is spoken there.
 
     It is made for one request, for the path says what most say in their body.
     """
@@ -200,23 +202,31 @@ class ShapeEndpoint(FakeEndpoint):
         """Return the smallest response, as one document or as a stream."""
         del text
         document = {name: value for name, value in request.items() if name not in _TOOLS}
+        shape = self.provider.shape_of(self.path)
+        if shape.name in _WITH_TOOLS:
+            demanded = requires_tool_call(ApiRequest("", request))
+            document["tools"] = request.get("tools") if demanded else tool_to_call(request)
         asked = self.provider.api_request(self.path, document, self.host, self.query)
         if not asked.stream:
             return JsonResponse(self.whole(asked, fields, uniform, ""))
-        stream = self.provider.shape_of(self.path).requested_stream(asked)
+        stream = shape.requested_stream(asked)
         events = tuple(stream.minimal(asked, fields, uniform))
         return EventStreamResponse(events, stream.content_type)
 
 
-def _shape_endpoint(request: RequestHead) -> ShapeEndpoint | None:
-    """Return the endpoint for a path that is spoken for by an API other than those above."""
+def _shape_endpoint(request: RequestHead) -> FakeEndpoint | None:
+    """Return the endpoint for a path of which it is known what an API speaks there."""
     path, _, query = request.target.decode("ascii", "replace").partition("?")
     host = _host_of(request)
     provider = provider_for(host, path)
-    is_known = provider.has_shape(path) or provider.paths.fullmatch(path)
-    if not is_known or provider in _OWN:
-        return None
+    if provider in _OWN:  # ChatGPT's path, and Copilot's
+        is_responses = provider.has_host(host) and path.endswith("/responses")
+        return ENDPOINTS[b"/v1/responses"] if is_responses else None
     shape = provider.shape_of(path)
+    if path.endswith("/embeddings") and any(each.name == "chat" for each in provider.shapes):
+        return evolve(ENDPOINTS[b"/v1/embeddings"], provider=provider)
+    if not provider.has_shape(path) and not provider.paths.fullmatch(path):
+        return None
 
     def whole(asked: ApiRequest, fields: Fields, uniform: Uniform, _text: str) -> bytes:
         return shape.minimal_response(asked, fields, uniform)
@@ -237,7 +247,8 @@ ENDPOINTS[b"/v1/embeddings"] = EmbeddingsEndpoint(
 )
 DEFAULT_ENDPOINT = ENDPOINTS[b"/v1/messages"]
 """Sends the errors for unknown paths of hosts that belong to no provider."""
-_MODELS = b"/v1/models"
+_MODELS = re.compile(rb"(?:/api|/openai)?(?:/v1)?/models((?:/.*)?)", re.DOTALL)
+"""Where the APIs that are shaped like OpenAI's list their models."""
 
 
 def models_response(request: RequestHead) -> JsonResponse | None:
@@ -247,9 +258,10 @@ def models_response(request: RequestHead) -> JsonResponse | None:
     if the request has an ``anthropic-version``.
     """
     path = request.target.partition(b"?")[0]
-    if request.method not in (b"GET", b"HEAD") or not (path + b"/").startswith(_MODELS + b"/"):
+    found = _MODELS.fullmatch(path)
+    if request.method not in (b"GET", b"HEAD") or found is None:
         return None
-    name = unquote(path[len(_MODELS) :].strip(b"/").decode("ascii", "replace"))
+    name = unquote(found[1].strip(b"/").decode("ascii", "replace"))
     has_version = request.has_header(b"anthropic-version")
     anthropic = {"anthropic": True, "openai": False}.get(_provider_of(request).name, has_version)
     return JsonResponse(models(name, anthropic=anthropic))

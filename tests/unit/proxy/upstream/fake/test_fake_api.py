@@ -582,3 +582,75 @@ async def test_other_hosts_refuse_in_their_own_words() -> None:
         answer = await client.read_message()
     assert answer.line == b"HTTP/1.1 404 Not Found"
     assert b'"status": "NOT_FOUND"' in answer.body
+
+
+def to(host: str, path: str, document: Any) -> bytes:
+    """Return a POST to a host."""
+    return post(path, json.dumps(document).encode()).replace(
+        b"Host: api", b"Host: " + host.encode()
+    )
+
+
+READ_FILE = {"type": "function", "function": {"name": "read_file", "parameters": {}}}
+AZURE = "x.openai.azure.com"
+
+
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [
+        ("openrouter.ai", "/api/v1/chat/completions"),
+        (AZURE, "/openai/deployments/d/chat/completions?api-version=1"),
+        ("api.mistral.ai", "/v1/chat/completions"),
+    ],
+)
+async def test_an_agents_loop_at_apis_that_are_shaped_like_openais(host: str, path: str) -> None:
+    """A tool that only reads is called, one that acts is not, and a result ends the loop."""
+    acts = {"type": "function", "function": {"name": "delete_file"}}
+    message = {"role": "tool", "tool_call_id": "c", "content": "text"}
+    async with served(FakeApi(gap_seconds=0)) as client:
+        answer = await client.ask(to(host, path, ASKING | {"tools": [acts, READ_FILE]}))
+        [call] = answer.json()["choices"][0]["message"]["tool_calls"]
+        assert call["function"]["name"] == "read_file"
+        demanded = ASKING | {"tools": [acts], "tool_choice": "required"}
+        answer = await client.ask(to(host, path, demanded))
+        assert "delete_file" in answer.body.decode()
+        done = {"messages": [*ASKING["messages"], message], "tools": [READ_FILE]}
+        answer = await client.ask(to(host, path, done))
+        assert answer.json()["choices"][0]["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [
+        ("chatgpt.com", "/backend-api/codex/responses"),
+        ("api.githubcopilot.com", "/responses"),
+        ("api.x.ai", "/v1/responses"),
+    ],
+)
+async def test_responses_elsewhere(host: str, path: str) -> None:
+    """Where Codex and Copilot ask, and at other vendors."""
+    async with served(FakeApi(gap_seconds=0)) as client:
+        answer = await client.ask(to(host, path, {"model": "m", "input": "x"}))
+        assert answer.json()["object"] == "response"
+        assert (await client.ask(to(host, path + "/x", {}))).status == 404
+
+
+@pytest.mark.parametrize(
+    ("host", "base"),
+    [
+        (AZURE, "/openai/v1"),
+        ("openrouter.ai", "/api/v1"),
+        ("api.groq.com", "/openai/v1"),
+        ("api.deepseek.com", ""),
+    ],
+)
+async def test_models_and_embeddings_elsewhere(host: str, base: str) -> None:
+    """Under each API's own prefix; a bad input is refused in its own words."""
+    async with served(FakeApi(gap_seconds=0)) as client:
+        await client.send(f"GET {base}/models HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert (await client.read_message()).json()["object"] == "list"
+        answer = await client.ask(to(host, f"{base}/embeddings", {"input": "x"}))
+        assert len(answer.json()["data"]) == 1
+        answer = await client.ask(to(host, f"{base}/embeddings", {"input": 5}))
+        assert answer.status == 400
+        assert "message" in answer.json()["error"]
