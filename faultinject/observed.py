@@ -6,6 +6,7 @@ only, made with a key of the run, or not at all. Seconds are rounded to millisec
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -151,6 +152,8 @@ def _names() -> tuple[str, ...]:
     return tuple(each.name for each in fields(Observed))
 
 
+Late = Callable[[], Observed]
+"""Finds out what was seen of an exchange. It is asked once, in the thread of the run."""
 MESSAGES = 16
 """So many of a request's messages are told of."""
 NOTHING_OBSERVED = Observed()

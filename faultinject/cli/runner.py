@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 import trio
 from attrs import evolve, frozen
@@ -55,13 +55,15 @@ def run(settings: Settings, service: Service) -> int:
     def judging() -> Judging:
         from faultinject.cli.judging import Judging  # late, when the proxy listens
 
-        return Judging(settings)
+        judging = Judging(settings)
+        gc.freeze()  # with what was loaded late, too
+        return judging
 
     if _has_judging_options(settings):
         judging()  # which reports a mistake in them
     if settings.summary is not None:
         check_summary(settings.summary)
-    settings = evolve(settings, gives_memory_back=True)  # nobody else uses this process
+    settings = of_own_process(settings)
     gc.freeze()  # what is loaded stays to the end, so the collector can skip it
     raise_open_files_limit()
     warn_of_address(settings, service)
@@ -79,6 +81,15 @@ def run(settings: Settings, service: Service) -> int:
             render_summary(summary, judging(), output, sys.stdout)
     _write_elsewhere(settings, summary, judging())
     return judging().end()
+
+
+SomeSettings = TypeVar("SomeSettings", bound=Settings)
+
+
+def of_own_process(settings: SomeSettings) -> SomeSettings:
+    """Return settings for a process that nobody else uses, where nobody else takes the events."""
+    is_told = settings.log_format == "json" or settings.log_level == "debug"  # in another thread
+    return evolve(settings, gives_memory_back=True, observes_late=not is_told)
 
 
 def _has_judging_options(settings: Settings) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from faultinject.events.event import Event, Level
-from faultinject.observed import NOTHING_OBSERVED, Observed
+from faultinject.observed import NOTHING_OBSERVED, Late, Observed
 
 Outcome = Literal[
     "injected",  # answered by a rule, or left without an answer by one
@@ -91,8 +91,16 @@ class ExchangeEnded(Event):
     """What the request is for; None if it named no host, or is a CONNECT."""
     path_mended_from: str | None = None
     """The path as the client sent it, if ``path``, the API's own, was asked for in its place."""
-    observed: Observed | None = None
-    """What was seen of it as an attempt of a call; None if it is no request to an API."""
+    _observed: Observed | Late | None = field(default=None, alias="observed")
+
+    @property
+    def observed(self) -> Observed | None:
+        """What was seen of it as an attempt of a call; None if it is no request to an API."""
+        seen = self._observed
+        if seen is not None and not isinstance(seen, Observed):
+            seen = seen()  # it is found out only now (`Settings.observes_late`)
+            object.__setattr__(self, "_observed", seen)
+        return seen
 
     @property
     def level(self) -> Level:
@@ -102,7 +110,7 @@ class ExchangeEnded(Event):
     def as_dict(self) -> dict[str, Any]:
         """Return the event as JSON has it: the fields of ``observed`` stand beside the others."""
         values = super().as_dict()
-        del values["observed"]
+        del values["_observed"]
         values.update(_NOTHING if self.observed is None else self.observed.as_dict())
         return values
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from http import HTTPStatus
+from typing import Self
 
 from attrs import frozen
 
@@ -68,9 +69,23 @@ def header_lines(headers: Headers) -> bytes:
 class _Head:
     """What heads of requests and responses share."""
 
-    __slots__ = ("_names",)
+    __slots__ = ("_fingerprint", "_names")
     _names: frozenset[bytes]
+    _fingerprint: int
     headers: Headers
+
+    @property
+    def fingerprint(self) -> int:
+        """A number that is the same for equal headers that were written alike."""
+        try:
+            return self._fingerprint
+        except AttributeError:  # they were not read from bytes
+            return hash(self.headers)
+
+    def written_as(self, data: bytes) -> Self:
+        """Note the bytes that the headers were read from, and return the head."""
+        object.__setattr__(self, "_fingerprint", hash(data))
+        return self
 
     @property
     def names(self) -> frozenset[bytes]:

@@ -42,6 +42,7 @@ class BrokenConnection:
         way, runtime = self.session.way, self.session.runtime
         if way is None:
             return None
+        runtime.counters.backlog.catch_up()
         attempt = runtime.counters.attempts.begin_broken(way)
         attempt.end(Ended(runtime.now_seconds, failed=True))
         return Observed(

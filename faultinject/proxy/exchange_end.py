@@ -28,11 +28,16 @@ class ExchangeEnd:
 
 
 def ended(
-    end: ExchangeEnd, provider: Provider, now_seconds: float, head_seconds: float | None = None
+    end: ExchangeEnd,
+    provider: Provider,
+    now_seconds: float,
+    head_seconds: float | None = None,
+    unix_seconds: float | None = None,
 ) -> Ended:
     """Return how an attempt ended, for rules that count them. Times are the run's.
 
-    ``head_seconds`` is when the response's head had been sent, if that is known.
+    ``head_seconds`` is when the response's head had been sent, if that is known; ``unix_seconds``
+    is when it ended as Unix time, if that is not now.
 
     A rule made it fail if it answered in the API's place, harmed the response, or took so long
     that the client left. The API made it fail if its response never came, broke off, or shows that
@@ -41,7 +46,8 @@ def ended(
     if not _failed(end, provider):
         return Ended(now_seconds)
     worth = _is_worth_repeating(end, provider)
-    wait = 0.0 if end.head is None else asked_wait_seconds(end.head, time.time())
+    unix_seconds = time.time() if unix_seconds is None else unix_seconds
+    wait = 0.0 if end.head is None else asked_wait_seconds(end.head, unix_seconds)
     known = head_seconds if end.answered else None
     return Ended(
         now_seconds,

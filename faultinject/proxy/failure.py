@@ -24,7 +24,7 @@ def taken(exchange: Exchange, *, stopped: bool) -> Taken:
 
 
 def failure_of(
-    exchange: Exchange,
+    fault_filter: FaultFilter | None,
     copy: TrafficCopy,
     provider: Provider,
     path: str,
@@ -35,10 +35,10 @@ def failure_of(
 
     ``document`` is an error's body as a JSON value, or None.
     """
-    if exchange.fault_filter is not None and how != "whole" and _is_silent(exchange.fault_filter):
+    if fault_filter is not None and how != "whole" and _is_silent(fault_filter):
         return "stalled", "transient"
     if how in ("left", "reset", "stopped"):
-        return _left_because(exchange.fault_filter)
+        return _left_because(fault_filter)
     head = copy.head
     if head is None:
         return "no-answer", "transient"
@@ -46,7 +46,7 @@ def failure_of(
         return "answer", failure_kind(provider, head, document)
     failure: Failure | None
     if copy.tail is not None and head.status < 400:
-        failure = _of_stream(exchange.fault_filter, copy.tail.last, provider, path, how)
+        failure = _of_stream(fault_filter, copy.tail.last, provider, path, how)
     else:
         failure = "cut" if how == "broken" else None
     return None if failure is None else (failure, "transient")

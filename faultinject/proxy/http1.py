@@ -20,7 +20,7 @@ from faultinject.http.message import RequestHead, ResponseHead
 from faultinject.net.relay import Relayed
 from faultinject.net.streams import CloseMode, send_close_notify
 from faultinject.net.tasks import run_with_watcher
-from faultinject.observed import Observed
+from faultinject.observed import Late, Observed
 from faultinject.providers.shape import framing_of
 from faultinject.proxy.carry_out import carry_out, refuse
 from faultinject.proxy.decision import Decision
@@ -308,7 +308,7 @@ class Http1Session:
         exchange: Exchange,
         rule_id: str | None,
         facts: Facts | None = None,
-        observed: Observed | None = None,
+        observed: Observed | Late | None = None,
     ) -> None:
         request, origin, relayed = exchange.request, exchange.origin, exchange.relayed or Relayed()
         report_exchange(

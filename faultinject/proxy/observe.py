@@ -12,7 +12,7 @@ from typing import Any
 
 from faultinject.http.h1.connection import ClientConnection
 from faultinject.matchers import MISSING
-from faultinject.observed import Observed
+from faultinject.observed import Late, Observed
 from faultinject.providers.retries import asked_wait, should_retry
 from faultinject.providers.shape import Usage
 from faultinject.providers.streamed import streamed_text
@@ -21,6 +21,7 @@ from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.exchange_end import ExchangeEnd, ended, is_good
 from faultinject.proxy.failure import failure_of, is_error_event, taken
 from faultinject.proxy.request_digests import UNKNOWN_CONTENT, HeadContent, RequestContent, peeked
+from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import Session
 from faultinject.proxy.traffic_copy import ANSWER_BYTES, BODY_BYTES, TrafficCopy, uncoded
 from faultinject.rules.attempts import Attempt, Attempts
@@ -41,27 +42,33 @@ def observer_of(
         return None
     if facts.kind not in ("model", "api"):
         return None if facts.way is None or facts.kind is not None else BrokenConnection(session)
-    observer = Observer(session, facts)
+    observer = Observer(runtime, facts)
     client.on_received, client.on_sent = observer.copy.received, observer.copy.sent
     return observer
 
 
 class Observer:
-    """Observes one exchange."""
+    """Observes one exchange. Once it is over, a call returns what was seen of it.
+
+    What takes a while is put off, as far as it can be found out later as well.
+    """
 
     __slots__ = (
-        "_alone", "_attempt", "_body_digest", "_content", "_has_ended", "_head",
-        "copy", "facts", "session",
+        "_alone", "_attempt", "_body_digest", "_came_by", "_content", "_end", "_end_seconds",
+        "_facts", "_fault_filter", "_has_ended", "_head", "_head_seconds", "_how", "_over_seconds", "_seen",
+        "_unix_seconds", "copy", "runtime",
     )  # fmt: skip
 
-    def __init__(self, session: Session, facts: Facts) -> None:
-        self.session = session
-        self.facts = facts
-        self.copy = TrafficCopy(session.runtime, facts.began_seconds or 0.0)
+    def __init__(self, runtime: Runtime, facts: Facts) -> None:
+        self.runtime = runtime
+        self._facts = facts
+        self._came_by = facts.connection, facts.way
+        self.copy = TrafficCopy(runtime, facts.began_seconds or 0.0, runtime.copy_room)
         self._head: HeadContent | None = None
         self._content: RequestContent | None = None
         self._body_digest: str | None = None
         self._has_ended = False
+        self._seen: Observed | None = None
         self._attempt: Attempt | None = None
         self._alone: int | None = None
         """The number of the call, if it was answered at once and nothing in the run failed lately:
@@ -71,8 +78,10 @@ class Observer:
     def head(self) -> HeadContent:
         """What the request's head says."""
         if self._head is None:
-            self._head = self.session.runtime.digests.head(self.facts)
+            self._head = self.runtime.digests.head(self._facts)
         return self._head
+
+    # How the attempt ended
 
     def end(self, end: ExchangeEnd, counted: Attempt | None) -> None:
         """Note how the attempt ended; only the first note counts.
@@ -82,15 +91,27 @@ class Observer:
         if self._has_ended:
             return
         self._has_ended = True
-        runtime, facts = self.session.runtime, self.facts
-        attempts = runtime.counters.attempts
-        if counted is None and is_good(end) and self._is_alone(attempts):
+        runtime, copy = self.runtime, self.copy
+        self._end, self._attempt = end, counted
+        self._end_seconds, self._unix_seconds = runtime.now_seconds, time.time()
+        self._head_seconds = copy.head_seconds
+        backlog = runtime.counters.backlog
+        if counted is None and copy.body_ended and end.fault_filter is None:
+            backlog.put_off(self._join)
+        else:  # it may not be found out later as it is now
+            backlog.catch_up()
+            self._join()
+
+    def _join(self) -> None:
+        """Find out which attempt of which call it was, and have the call go on from its end."""
+        end, head, attempts = self._end, self.head, self.runtime.counters.attempts
+        if self._attempt is None and is_good(end) and self._is_alone(attempts):
             self._alone = attempts.begin_alone()
             return
-        self._attempt = counted or self._begun(attempts)
-        if self._attempt is not None:
-            now_seconds, head_seconds = runtime.now_seconds, self.copy.head_seconds
-            self._attempt.end(ended(end, facts.provider, now_seconds, head_seconds))
+        attempt = self._attempt = self._attempt or self._begun(attempts)
+        if attempt is not None:
+            seconds = self._end_seconds, self._head_seconds, self._unix_seconds
+            attempt.end(ended(end, head.provider, *seconds))
 
     def _is_alone(self, attempts: Attempts) -> bool:
         """Return True if a request that was answered follows no failure."""
@@ -103,37 +124,55 @@ class Observer:
     def _begun(self, attempts: Attempts) -> Attempt | None:
         """Return which attempt it is, for which no rule asked. It may be late: times are given."""
         head, content = self.head, self._request_content().content
-        identity = Identity(
-            content,
-            head.invocation,
-            head.client,
-            head.retry_count,
-            self.facts.connection,
-            self.facts.way,
-        )
+        identity = Identity(content, head.invocation, head.client, head.retry_count, *self._came_by)
         return attempts.begin(identity, self.copy.began_seconds)
 
     def _request_content(self) -> RequestContent:
         if self._content is None:
-            facts = self.facts
-            if facts.body is None:
-                facts.body = uncoded(facts.head, self.copy.whole_body, BODY_BYTES)
-            digests = self.session.runtime.digests
+            facts, digests = self._facts_with_body(), self.runtime.digests
             known = facts.body is not None
             self._content = (
                 digests.content(facts, self.head, self._body()) if known else UNKNOWN_CONTENT
             )
         return self._content
 
+    def _facts_with_body(self) -> Facts:
+        """Return the facts as rules have read them, or as far as they are kept without that."""
+        if self._facts.body is None:
+            head = self.head
+            body = uncoded(head.bare.head, self.copy.whole_body, BODY_BYTES)
+            self._facts = head.facts(body)
+        return self._facts
+
     def _body(self) -> str | None:
         """Return the digest of the body; None if that is not known."""
         if self._body_digest is None and (body := self.copy.whole_body) is not None:
-            self._body_digest = self.session.runtime.digests.body(self.head, body)
+            self._body_digest = self.runtime.digests.body(self.head, body)
         return self._body_digest
 
-    def observed(self, exchange: Exchange) -> Observed:
-        """Return what was seen of the exchange, which is over."""
-        return self._closely(exchange) if self._alone is None else self._plainly(self._alone)
+    # What was seen
+
+    def observed(self, exchange: Exchange) -> Observed | Late:
+        """Return what was seen of the exchange, which is over, or what finds that out."""
+        runtime, head = self.runtime, self.head
+        if self._facts.body is None:
+            self._facts = head.bare  # what its headers say is not kept
+        self._how = taken(exchange, stopped=runtime.draining or not exchange.timeout.expired)
+        self._over_seconds = runtime.now_seconds
+        self._fault_filter = exchange.fault_filter
+        runtime.counters.backlog.put_off(self._find_out, self.copy.held_bytes)
+        return self if self._seen is None and self._fault_filter is None else self()
+
+    def __call__(self) -> Observed:
+        """Return what was seen of the exchange."""
+        while self._seen is None:
+            self.runtime.counters.backlog.do_next()
+        return self._seen
+
+    def _find_out(self) -> None:
+        self._seen = self._closely() if self._alone is None else self._plainly(self._alone)
+        self.copy.close()
+        del self.copy, self._facts, self._end, self._fault_filter, self._content  # they are large
 
     def _plainly(self, call: int) -> Observed:
         copy, head = self.copy, self.head
@@ -144,7 +183,7 @@ class Observer:
             model, stream = peeked(body) or (None, None)
         return Observed(
             began_seconds=_rounded(began),
-            provider=head.provider,
+            provider=head.provider.name,
             model=model,
             stream=stream,
             call=call,
@@ -159,20 +198,18 @@ class Observer:
             body=self._body(),
         )
 
-    def _closely(self, exchange: Exchange) -> Observed:
-        session, facts, copy, attempt = self.session, self.facts, self.copy, self._attempt
+    def _closely(self) -> Observed:
+        runtime, copy, attempt = self.runtime, self.copy, self._attempt
         request, content = self.head, self._request_content()
-        head, answer = copy.head, _answer_of(copy)
-        stopped = session.runtime.draining or not session.timeout.expired
-        how = taken(exchange, stopped=stopped)
-        failed = failure_of(exchange, copy, facts.provider, facts.path, answer, how)
-        wait = asked_wait(head, answer, time.time()) if failed and head is not None else None
-        usage, text = self._usage_and_text(exchange, answer)
+        head, answer, how = copy.head, _answer_of(copy), self._how
+        failed = failure_of(self._fault_filter, copy, request.provider, request.path, answer, how)
+        wait = asked_wait(head, answer, self._unix_seconds) if failed and head is not None else None
+        usage, text = self._usage_and_text(answer)
         if failed is not None or how != "whole":
-            session.runtime.counters.attempts.disturb(session.runtime.now_seconds)
+            runtime.counters.attempts.disturb(self._over_seconds)
         return Observed(
             began_seconds=_rounded(copy.began_seconds),
-            provider=request.provider,
+            provider=request.provider.name,
             model=content.model,
             stream=content.stream,
             call=None if attempt is None else int(attempt.call),
@@ -180,7 +217,7 @@ class Observer:
             retry_count=request.retry_count,
             gap_seconds=None if attempt is None else _rounded(attempt.gap_seconds),
             first_byte_seconds=_rounded(_since(copy.began_seconds, copy.head_seconds)),
-            quiet_seconds=_rounded(session.runtime.now_seconds - copy.spoke_seconds),
+            quiet_seconds=_rounded(self._over_seconds - copy.spoke_seconds),
             taken=how,
             failure=failed and failed[0],
             failure_kind=failed and failed[1],
@@ -200,19 +237,19 @@ class Observer:
             prefix=content.prefix,
             message_count=content.message_count,
             messages=content.messages,
-            delivered=session.runtime.digests.text(text),
+            delivered=runtime.digests.text(text),
         )
 
-    def _usage_and_text(self, exchange: Exchange, answer: Any) -> tuple[Usage, str]:
+    def _usage_and_text(self, answer: Any) -> tuple[Usage, str]:
         """Return the tokens that an answer told of, and its text if it is a stream.
 
         ``answer`` is the JSON value that it is, or None.
         """
-        facts, copy, head = self.facts, self.copy, self.copy.head
+        copy, head, request = self.copy, self.copy.head, self.head
         if head is None or head.status >= 400:
             return NO_USAGE, ""
-        shape = facts.provider.shape_of(facts.path)
-        stream = shape.stream_of(head, facts.api_request)
+        shape = request.provider.shape_of(request.path)
+        stream = shape.stream_of(head, self._facts_with_body().api_request)
         if stream is None:
             return (None if answer is None else shape.usage(answer)) or NO_USAGE, ""
         decoder, progress = stream.framing.decoder(), stream.progress()
@@ -223,9 +260,8 @@ class Observer:
         events = [event for event in pieces if event.is_event]
         for event in events:
             progress.observe(event)
-        is_made = (
-            exchange.fault_filter is not None and exchange.fault_filter.plan.upstream == "skipped"
-        )
+        fault_filter = self._fault_filter
+        is_made = fault_filter is not None and fault_filter.plan.upstream == "skipped"
         return (None if is_made else progress.usage) or NO_USAGE, streamed_text(events)
 
 

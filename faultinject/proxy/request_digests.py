@@ -12,11 +12,20 @@ from hashlib import blake2b
 
 from attrs import define, field, frozen
 
+from faultinject.http.message import RequestHead
 from faultinject.matchers import MISSING
 from faultinject.observed import MESSAGES, Message, ToolResult
 from faultinject.providers.dialogue import CalledTool, Turn, turns_of
+from faultinject.providers.provider import Provider
 from faultinject.rules.facts import Facts
-from faultinject.rules.identity import canonical, content_of, credential_of, digest, identity_of
+from faultinject.rules.identity import (
+    asked_of,
+    canonical,
+    content_of,
+    credential_of,
+    digest,
+    identity_of,
+)
 
 REMEMBERED = 64
 """How many bodies are remembered."""
@@ -54,9 +63,14 @@ UNKNOWN_CONTENT = RequestContent(None, None, stream=False)
 
 @frozen
 class HeadContent:
-    """What a request's head says, apart from its path's query."""
+    """What a request's head says, without what is secret in it."""
 
-    provider: str
+    provider: Provider
+    bare: Facts = field(eq=False)
+    """The facts without the headers, but those that say how the body is coded, and without a key in
+    the query; without a body."""
+    asked: str
+    """See `faultinject.rules.identity.asked_of`."""
     credential: str | None
     """See `faultinject.observed.Observed`."""
     features: bytes
@@ -73,6 +87,16 @@ class HeadContent:
     """See `faultinject.rules.identity.Identity`, as for ``client``."""
     client: str
 
+    @property
+    def path(self) -> str:
+        """The path, without the query."""
+        return self.bare.path
+
+    def facts(self, body: bytes | None) -> Facts:
+        """Return facts of a request with this head, as far as it is kept."""
+        bare = self.bare
+        return Facts(bare.host, bare.port, bare.head, body, apis=bare.apis)
+
 
 @define(eq=False)
 class RequestDigests:
@@ -88,16 +112,15 @@ class RequestDigests:
     def head(self, facts: Facts) -> HeadContent:
         """Return what a request's head says; a client's heads mostly say the same."""
         head = facts.head
-        same = [
-            each
-            for each in head.headers
-            if len(each[0]) != len(_LENGTH) or each[0].lower() != _LENGTH
-        ]
-        key = hash((facts.host, facts.port, head.method, head.target, *same))
+        where = facts.host, facts.port, head.method, head.target
+        key = hash((where, head.fingerprint))
         found = self._heads.get(key)
-        if found is None:
-            found = self._heads[key] = self._head(facts)
-            if len(self._heads) > REMEMBERED:
+        if found is None:  # its body may only have another length
+            same = [each for each in head.headers if each[0].lower() != _LENGTH]
+            key_of_same = hash((where, *same))
+            found = self._heads.get(key_of_same) or self._head(facts)
+            self._heads[key] = self._heads[key_of_same] = found
+            while len(self._heads) > REMEMBERED:
                 self._heads.popitem(last=False)
         return found
 
@@ -109,11 +132,20 @@ class RequestDigests:
             facts.path, MISSING, facts.host, parameters.decode("ascii", "backslashreplace")
         )
         query = sorted((name, values) for name, values in facts.query.items() if name != "key")
+        target = _without_key(head.target)
+        coding = tuple([each for each in head.headers if each[0].lower() == b"content-encoding"])
         query_bytes = repr(query).encode("utf-8", "backslashreplace")
         features = [b"\r".join(headers.get(name, ())) for name in _FEATURES]
         where = f"{facts.host}:{facts.port}".encode()
         return HeadContent(
-            facts.provider.name,
+            facts.provider,
+            Facts(
+                facts.host,
+                facts.port,
+                RequestHead(head.method, target, coding),
+                apis=facts.apis,
+            ),
+            asked_of(facts, self.key),
             credential_of(facts, self.key),
             digest(self.key, head.method, where, path, query_bytes, *features).encode(),
             _shortened(api_request.named_model),
@@ -141,19 +173,19 @@ class RequestDigests:
     def content(self, facts: Facts, head: HeadContent, body: str | None) -> RequestContent:
         """Return what a request says; ``body`` is its body's digest, if that is known."""
         if body is None:
-            return self._content(facts)
+            return self._content(facts, head)
         key = (body, head.credential)
         found = self._remembered.get(key)
         if found is None:
-            found = self._remembered[key] = self._content(facts)
+            found = self._remembered[key] = self._content(facts, head)
             if len(self._remembered) > REMEMBERED:
                 self._remembered.popitem(last=False)
         else:
             self._remembered.move_to_end(key)
         return found
 
-    def _content(self, facts: Facts) -> RequestContent:
-        content = content_of(facts, self.key)
+    def _content(self, facts: Facts, head: HeadContent) -> RequestContent:
+        content = content_of(facts, self.key, head.asked)
         alone = RequestContent(content, _shortened(facts.model), facts.stream)
         if facts.json is MISSING:
             return alone
@@ -217,6 +249,12 @@ class RequestDigests:
 
 def _shortened(model: str | None) -> str | None:
     return None if model is None else model[:_LONGEST_MODEL]
+
+
+def _without_key(target: bytes) -> bytes:
+    path, _, query = target.partition(b"?")
+    kept = [each for each in query.split(b"&") if not each.lower().startswith(b"key=")]
+    return path + b"?" + b"&".join(kept) if query else path
 
 
 def _bytes(text: str) -> bytes:

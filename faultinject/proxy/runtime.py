@@ -17,6 +17,7 @@ from faultinject.providers.told import KNOWN, Apis
 from faultinject.proxy.base_url import single_targets
 from faultinject.proxy.request_digests import RequestDigests
 from faultinject.proxy.startup import Run
+from faultinject.proxy.traffic_copy import CopyRoom
 from faultinject.proxy.upstream.dial import Dialer
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.proxy.upstream.pool import Dial, PoolLease
@@ -82,6 +83,8 @@ class Runtime:
         lambda self: RequestDigests(self.counters.attempts.key), takes_self=True
     )
     """Digests what requests say."""
+    copy_room: CopyRoom = field(factory=CopyRoom)
+    """Bounds the copies of what passes."""
     _known_targets: dict[tuple[str, int], TargetPattern | None] = field(factory=dict)
     _warnings: set[str] = field(factory=set)
     _session_ids: itertools.count[int] = field(factory=lambda: itertools.count(1))

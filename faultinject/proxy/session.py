@@ -34,7 +34,7 @@ from faultinject.events import (
 from faultinject.http.message import RequestHead
 from faultinject.net.relay import Relayed
 from faultinject.net.timeouts import Timeout, TimeoutExpiredError
-from faultinject.observed import Observed
+from faultinject.observed import Late, Observed
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.rules.facts import Facts, Way
@@ -293,7 +293,7 @@ def report_exchange(
     fault: str | None = None,
     kind: Kind | None = None,
     path_mended_from: str | None = None,
-    observed: Observed | None = None,
+    observed: Observed | Late | None = None,
 ) -> None:
     """Report the end of an exchange; ``number`` is its place among the session's, from 1.
 

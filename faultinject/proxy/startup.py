@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypedDict
 
 import trio
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 import faultinject
 from faultinject.authority import Authority, TargetPattern
@@ -27,6 +27,7 @@ from faultinject.errors import DataDirectoryError, SettingsError
 from faultinject.events import Event, Listener, PluginStopped, ProxyStopped, Warned
 from faultinject.providers.known import provider_for
 from faultinject.rules import Counters, RuleSet
+from faultinject.rules.backlog import MOST_STEPS, Backlog
 from faultinject.rules.checks import Capabilities
 from faultinject.settings import Only, Settings
 from faultinject.tls.certificate_authority import CertificateAuthority, NoAuthority
@@ -106,7 +107,9 @@ class Run:
     """The server that answers for the targets; None if they (or the fake API) do."""
     on_rules: Callable[[RuleSet], None] | None = field(default=None, init=False)
     """Called with each rule set that replaces the one before."""
-    counters: Counters = field(factory=Counters, init=False)
+    counters: Counters = field(
+        default=Factory(lambda self: counters_for(self.settings), takes_self=True), init=False
+    )
     """How often each rule was reached and fired."""
     target_ports: dict[int, TargetPattern] = field(factory=dict, init=False)
     """The ports at which the proxy is the base URL of one target, once they listen."""
@@ -222,6 +225,11 @@ class Run:
                 f"{authority.certificate_path}: its name constraints leave out"
                 f" {', '.join(names)}: clients refuse what it signs for that; use another CA"
             )
+
+
+def counters_for(settings: Settings) -> Counters:
+    """Return the counters of a run that has these settings."""
+    return Counters(backlog=Backlog(MOST_STEPS if settings.observes_late else 0))
 
 
 def _authority(

@@ -1,22 +1,23 @@
 """A copy of what passes in one exchange, as far as it tells how the client takes failures.
 
 It is made while bytes pass; nothing waits for it. Bounded: a request's body of up to `BODY_BYTES`,
-an answer of up to `ANSWER_BYTES`.
+an answer of up to `ANSWER_BYTES`, and all copies of a run together by `CopyRoom`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Protocol
 
 from faultinject.http.coding import content_codings, decoded
-from faultinject.http.message import Part, RequestHead, ResponseHead
+from faultinject.http.message import End, Part, RequestHead, ResponseHead
 from faultinject.providers.framing import Tail
 from faultinject.providers.shape import tail_of
 
 BODY_BYTES = 8 * 1024 * 1024
 ANSWER_BYTES = 1024 * 1024
+ROOM_BYTES = 64 * 1024 * 1024
 _PINGS = re.compile(rb"(?:[\r\n]+|:[^\n]*\n|event: ?ping\r?\ndata:[^\n]*\n)+")
 """Bytes of a stream of which its reader makes no event, or one that says nothing."""
 _LONGEST_PING = 200
@@ -30,93 +31,134 @@ class Timer(Protocol):
         """The time since the start of the run."""
 
 
+class CopyRoom:
+    """The bytes that all copies of a run may take together."""
+
+    __slots__ = ("left_bytes",)
+
+    def __init__(self, left_bytes: int = ROOM_BYTES) -> None:
+        self.left_bytes = left_bytes
+
+
 class TrafficCopy:
     """What has passed so far. Times are seconds of the run."""
 
     __slots__ = (
-        "answer", "answer_bytes", "answer_ended", "began_seconds", "body", "body_bytes",
-        "body_ended", "head", "head_seconds", "spoke_seconds", "tail", "timer",
+        "_held", "_room", "_tail", "answer", "answer_ended", "began_seconds", "body", "body_ended",
+        "head", "head_seconds", "spoke_seconds", "timer",
     )  # fmt: skip
 
-    def __init__(self, timer: Timer, began_seconds: float) -> None:
+    def __init__(self, timer: Timer, began_seconds: float, room: CopyRoom) -> None:
         self.timer = timer
+        self._room = room
+        self._held = 0
+        """How much of the room it takes."""
         self.began_seconds = began_seconds
-        self.body: bytes | bytearray = b""
-        """The request's body so far; of a longer one than `BODY_BYTES` nothing."""
-        self.body_bytes = 0
+        self.body: bytes | bytearray | None = b""
+        """The request's body so far; None if it is longer than `BODY_BYTES`, or had no room."""
         self.body_ended = False
         self.head: ResponseHead | None = None
         """The head of the answer that the client was sent."""
         self.head_seconds: float | None = None
         """When it had been sent."""
-        self.answer: bytes | bytearray = b""
-        """The answer so far; of a longer one than `ANSWER_BYTES` nothing."""
-        self.answer_bytes = 0
+        self.answer: bytes | bytearray | None = b""
+        """The answer so far; None if it is longer than `ANSWER_BYTES`, or had no room."""
         self.answer_ended = False
         self.spoke_seconds = began_seconds
         """When the client was sent the last thing that is no ping."""
-        self.tail: Tail | None = None
-        """The end of the answer so far, if it is a stream of a known form."""
+        self._tail: Tail | None = None
 
-    def received(self, parts: Iterable[Part]) -> None:
+    def received(self, parts: Sequence[Part]) -> None:
         """Take parts of the request."""
         for part in parts:
             if not isinstance(part, bytes):
                 self.body_ended = True
-            else:
-                self.body_bytes += len(part)
-                self.body = _with(self.body, part) if self.body_bytes <= BODY_BYTES else b""
+            elif self.body is not None:
+                self.body = self._with(self.body, part, BODY_BYTES)
 
-    def sent(self, parts: Iterable[Part]) -> None:
+    def sent(self, parts: Sequence[Part]) -> None:
         """Take parts of the answer, which have been sent."""
+        now_seconds = self.timer.now_seconds
         for part in parts:
             if isinstance(part, bytes):
-                self._sent_bytes(part)
-            elif not isinstance(part, ResponseHead):
+                if self.answer is not None:
+                    self.answer = self._with(self.answer, part, ANSWER_BYTES)
+                if self._tail is None or self._has_said(self._tail, part):
+                    self.spoke_seconds = now_seconds
+            elif isinstance(part, End):
                 self.answer_ended = True
-            elif not part.interim or part.status == 101:
-                self.head, self.head_seconds = part, self.timer.now_seconds
-                self.spoke_seconds = self.head_seconds
-                self.tail = tail_of(part)
+            elif isinstance(part, ResponseHead) and (part.status >= 200 or part.status == 101):
+                self.head = part
+                self.head_seconds = self.spoke_seconds = now_seconds
+                # What is sent at once, as most errors are, is looked at later, if at all.
+                self._tail = None if isinstance(parts[-1], End) else tail_of(part)
+        if self.answer is None and self.head is parts[0]:  # it is too late then
+            self._look_at_end(self.head, parts)
 
-    def _sent_bytes(self, part: bytes) -> None:
-        self.answer_bytes += len(part)
-        self.answer = _with(self.answer, part) if self.answer_bytes <= ANSWER_BYTES else b""
-        if self.tail is None:
-            self.spoke_seconds = self.timer.now_seconds
-            return
-        self.tail.observe(part)
-        if len(part) > _LONGEST_PING or not _PINGS.fullmatch(part):
-            self.spoke_seconds = self.timer.now_seconds
+    def _has_said(self, tail: Tail, part: bytes) -> bool:
+        """Have the tail see a part; return whether it is more than pings."""
+        tail.observe(part)
+        return len(part) > _LONGEST_PING or not _PINGS.fullmatch(part)
+
+    def _look_at_end(self, head: ResponseHead, parts: Sequence[Part]) -> None:
+        self._tail = tail_of(head)
+        if self._tail is not None:
+            for part in parts:
+                self._tail.observe(part if isinstance(part, bytes) else b"")
+
+    def _with(
+        self, kept: bytes | bytearray, part: bytes, most_bytes: int
+    ) -> bytes | bytearray | None:
+        """Return what was kept and the next part in one piece: a peer may send millions of parts.
+
+        Most send one, which is not copied. None if that is too long, or has no room.
+        """
+        size = len(part)
+        if size > self._room.left_bytes or len(kept) + size > most_bytes:
+            self._give_back(len(kept))
+            return None
+        self._room.left_bytes -= size
+        self._held += size
+        if not kept:
+            return part
+        grown = kept if isinstance(kept, bytearray) else bytearray(kept)
+        grown += part
+        return grown
+
+    def _give_back(self, size: int) -> None:
+        self._room.left_bytes += size
+        self._held -= size
+
+    def close(self) -> None:
+        """Give back the room that it takes: it is not asked any more."""
+        self._give_back(self._held)
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes are kept."""
+        return self._held
+
+    @property
+    def tail(self) -> Tail | None:
+        """The end of the answer so far, if it is a stream of a known form."""
+        if self._tail is None and self.head is not None and self.answer:
+            self._look_at_end(self.head, [bytes(self.answer)])
+        return self._tail
 
     @property
     def whole_body(self) -> bytes | None:
-        """The request's body; None if it did not end, or was too long."""
-        if not self.body_ended or self.body_bytes > BODY_BYTES:
-            return None
-        return bytes(self.body)
+        """The request's body; None if it did not end, was too long, or had no room."""
+        return bytes(self.body) if self.body_ended and self.body is not None else None
 
     @property
     def whole_answer(self) -> bytes | None:
-        """The answer's body; None if it did not end, or was too long."""
+        """The answer's body; None if it did not end, was too long, or had no room."""
         return self.answer_so_far if self.answer_ended else None
 
     @property
     def answer_so_far(self) -> bytes | None:
-        """What came of the answer's body; None if that was too long."""
-        return None if self.answer_bytes > ANSWER_BYTES else bytes(self.answer)
-
-
-def _with(kept: bytes | bytearray, part: bytes) -> bytes | bytearray:
-    """Return what was kept and the next part in one piece: a peer may send millions of parts.
-
-    Most send one, which is not copied.
-    """
-    if not kept:
-        return part
-    grown = kept if isinstance(kept, bytearray) else bytearray(kept)
-    grown += part
-    return grown
+        """What came of the answer's body; None if that was too long, or had no room."""
+        return None if self.answer is None else bytes(self.answer)
 
 
 def uncoded(head: RequestHead | ResponseHead, body: bytes | None, most_bytes: int) -> bytes | None:

@@ -34,6 +34,8 @@ BEFORE_SECONDS = 60.0
 """So long before a call that is judged the others are looked at."""
 EVIDENCE = 400
 """How many characters of evidence are kept, at most."""
+WAITING = 256
+"""So many events are not looked at before others come: to look at one takes a while."""
 FINDINGS = 100
 """How many findings of an id are kept; further ones are counted."""
 
@@ -136,6 +138,7 @@ class Judge:
 
         ``calls`` is how many calls are kept.
         """
+        self._waiting: deque[Event] = deque()
         self.facts = RunFacts()
         self._thresholds = thresholds or Thresholds()
         ids = {known.id for known in KNOWN} if only is None else set(only)
@@ -153,6 +156,11 @@ class Judge:
 
     def listen(self, event: Event) -> None:
         """Take note of an event."""
+        self._waiting.append(event)
+        if len(self._waiting) > WAITING:
+            self._look_at(self._waiting.popleft())
+
+    def _look_at(self, event: Event) -> None:
         self.facts.listen(event)
         if not isinstance(event, ExchangeEnded):
             return
@@ -164,6 +172,8 @@ class Judge:
 
     def report(self) -> Report:
         """Return what came of the run so far. More events may follow."""
+        while self._waiting:
+            self._look_at(self._waiting.popleft())
         totals = self._totals.copy()
         totals.outcomes["succeeded"] += self._plain_calls
         totals.attempts += self._plain_calls

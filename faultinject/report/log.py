@@ -113,16 +113,17 @@ def _seconds(text: Any) -> float:
 @cache
 def _hints(kind: type) -> dict[str, Any]:
     hints = get_type_hints(kind)
-    return {each.name: hints[each.name] for each in attrs.fields(kind)}
+    return {each.alias: hints[each.name] for each in attrs.fields(kind)}
 
 
 def _object(kind: type, document: dict[str, Any]) -> Any:
     values = {}
     for each in attrs.fields(kind):
-        if each.name in document:
-            values[each.name] = _value(_hints(kind)[each.name], document[each.name], each.name)
+        name = each.alias
+        if name in document:
+            values[name] = _value(_hints(kind)[name], document[name], name)
         elif each.default is attrs.NOTHING:
-            raise LogError(f"`{each.name}` is missing")
+            raise LogError(f"`{name}` is missing")
     return kind(**values)
 
 

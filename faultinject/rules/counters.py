@@ -13,6 +13,7 @@ from hashlib import blake2b
 from attrs import define, field
 
 from faultinject.rules.attempts import Attempts, get_or_create
+from faultinject.rules.backlog import Backlog
 
 GROUPS = 10_000
 """How many groups of a rule are remembered. Beyond that the least recently seen is forgotten, and
@@ -37,8 +38,10 @@ class Tally:
 class Counters:
     """How often each rule was reached."""
 
-    def __init__(self, groups: int = GROUPS) -> None:
+    def __init__(self, groups: int = GROUPS, backlog: Backlog | None = None) -> None:
         self.attempts = Attempts()
+        self.backlog = backlog or Backlog()
+        """What is put off of `attempts`: catch up before a use of them that cannot wait."""
         self._groups = groups
         self._rules: dict[str, Tally] = {}
         self._grouped: dict[str, OrderedDict[str, Tally]] = {}

@@ -125,6 +125,7 @@ def _why_unfit(rule: Rule, facts: Facts) -> str | None:
 
 
 def _attempt(counters: Counters, facts: Facts, now_seconds: float) -> Attempt | None:
+    counters.backlog.catch_up()
     attempts, began = counters.attempts, facts.began_seconds
     identity = identity_of(facts, attempts.key)
     return attempts.begin(identity, now_seconds if began is None else began)

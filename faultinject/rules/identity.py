@@ -70,9 +70,18 @@ def identity_of(facts: Facts, key: bytes, content: str | None = None) -> Identit
     )
 
 
-def content_of(facts: Facts, key: bytes) -> str | None:
-    """Return `Identity.content` of a request."""
-    return None if facts.body is None else digest(key, *_common_parts(facts, facts.body))
+def content_of(facts: Facts, key: bytes, asked: str | None = None) -> str | None:
+    """Return `Identity.content` of a request; ``asked`` is `asked_of` it, if that is known."""
+    if facts.body is None:
+        return None
+    asked = asked or asked_of(facts, key)
+    return digest(key, asked.encode(), _comparable(facts.body, facts.json))
+
+
+def asked_of(facts: Facts, key: bytes) -> str:
+    """Return a digest of what all attempts of a call share of their heads."""
+    pieces = [facts.head.method, f"{facts.host}:{facts.port}".encode(), facts.path.encode()]
+    return digest(key, *pieces, *_credentials(facts))
 
 
 def digest(key: bytes, *pieces: bytes) -> str:
@@ -104,11 +113,6 @@ def _account(value: bytes) -> bytes:
         return value
     found = _ACCESS_KEY.search(value)
     return found.group(1) if found else value
-
-
-def _common_parts(facts: Facts, body: bytes) -> list[bytes]:
-    pieces = [facts.head.method, f"{facts.host}:{facts.port}".encode(), facts.path.encode()]
-    return [*pieces, *_credentials(facts), b"body", _comparable(body, facts.json)]
 
 
 def canonical(value: Any) -> bytes:

@@ -225,6 +225,10 @@ class Settings:
     """Whether memory goes back to the system after a surge of clients, by a run of the garbage
     collector and malloc_trim(3). Both act on the whole process, so it is off for programs that
     embed the proxy. Not an option: the command line always does it."""
+    observes_late: bool = field(default=False, validator=check.flag)
+    """Whether `ExchangeEnded.observed` is found out only when it is asked for, which costs an
+    exchange less. It must be asked for in the thread of the run then. Not an option: the command
+    line does it, unless events are written as JSON or at debug."""
 
     def __attrs_post_init__(self) -> None:
         if (self.ca_cert is None) is not (self.ca_key is None):

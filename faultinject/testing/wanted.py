@@ -24,6 +24,7 @@ TARGETS = tuple(host for api in PROVIDERS for host in api.hosts if "*" not in ho
 _NOT_HERE = {
     *("host", "proxy_port", "rules", "preset", "fake_upstream", "short_form", "error_probability"),
     *("status_code", "error_body", "headers", "log_level", "log_format", "gives_memory_back"),
+    "observes_late",
 }
 """Fields of `Settings` that make no sense here."""
 RuleSource = str | Path | Mapping[str, object] | RuleSet

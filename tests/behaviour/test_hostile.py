@@ -21,7 +21,7 @@ from faultinject.providers.framing.sse import SseDecoder
 from faultinject.proxy.decision import Decision
 from faultinject.proxy.fault_filter import rest_of
 from faultinject.proxy.lookahead import MANY
-from faultinject.proxy.traffic_copy import TrafficCopy
+from faultinject.proxy.traffic_copy import CopyRoom, TrafficCopy
 from faultinject.rules.facts import PARAMETERS, Facts
 from tests.bench.hostile import WORKS, Work
 from tests.support.bench import ok, open_bench
@@ -157,7 +157,7 @@ class Stopped:
 def test_the_copy_of_a_body_takes_no_more_room_than_the_body() -> None:
     """However many pieces it comes in."""
     parts = [b"%02d" % (number % 100) for number in range(100_000)]
-    copy = TrafficCopy(Stopped(), 0.0)
+    copy = TrafficCopy(Stopped(), 0.0, CopyRoom())
     tracemalloc.start()
     try:
         copy.received(parts)

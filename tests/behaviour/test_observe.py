@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import ssl
+import sys
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -41,6 +43,13 @@ STREAM = post(
     "/v1/messages", json.dumps({**DOCUMENT, "stream": True}).encode(), b"Connection: close"
 )
 SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["at once", "late"])
+def _open_bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether all is found out at once or late, the same is told."""
+    opens = partial(open_bench, observes_late=request.param)
+    monkeypatch.setattr(sys.modules[__name__], "open_bench", opens)
 
 
 def ask(*headers: bytes, body: bytes = BODY, path: str = "/v1/messages") -> bytes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +20,13 @@ from tests.support.peer import Cut
 ASK = {"role": "user", "content": "hi"}
 SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 EVENTS = message_events()
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["at once", "late"])
+def _open_bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether all is found out at once or late, the same is told."""
+    opens = partial(open_bench, observes_late=request.param)
+    monkeypatch.setattr(sys.modules[__name__], "open_bench", opens)
 
 
 def text_of(lines: list[bytes]) -> str:

@@ -36,8 +36,9 @@ from faultinject.events import (
 from faultinject.proxy.http_proxy import HttpProxy
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import Session
+from faultinject.proxy.startup import counters_for
 from faultinject.proxy.upstream.dial import Dialer, Origin
-from faultinject.rules import Counters, RuleSet
+from faultinject.rules import RuleSet
 from faultinject.rules.attempts import Attempt, Attempts
 from faultinject.rules.identity import Identity
 from faultinject.settings import Limits, Settings
@@ -218,7 +219,7 @@ class Bench:
     def start(self) -> None:
         """Get ready for clients."""
         settings, self.dialer = self.settings, ScriptedDialer(self)
-        counters = Counters()
+        counters = counters_for(settings)
         counters.attempts = self.attempts
         self.runtime = Runtime(
             limits=settings.limits,

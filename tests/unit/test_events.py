@@ -44,7 +44,7 @@ def test_as_dict(kind: type[Event]) -> None:
     assert values["time"] == "2027-01-15T08:00:00.250Z"
     own = attrs.asdict(event, recurse=False)
     if isinstance(event, ExchangeEnded):  # what was observed stands beside the other fields
-        assert own.pop("observed") is None
+        assert own.pop("_observed") is None
         own |= NOTHING_OBSERVED.as_dict()
     assert {name: values[name] for name in list(values)[4:]} == {
         name: value for name, value in own.items() if name != "time"
@@ -90,3 +90,18 @@ def test_what_was_observed_of_an_exchange() -> None:
             ],
         }
     ]
+
+
+def test_what_was_observed_is_found_out_once_it_is_asked_for() -> None:
+    """And then it is kept."""
+    asked = []
+
+    def late() -> Observed:
+        asked.append(1)
+        return Observed(call=7)
+
+    event = sample(ExchangeEnded, observed=late)
+    assert not asked
+    assert event.as_dict()["call"] == event.observed.call == 7
+    assert event == sample(ExchangeEnded, observed=Observed(call=7))
+    assert len(asked) == 1

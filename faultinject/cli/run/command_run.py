@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 import trio
-from attrs import define, evolve, field
+from attrs import define, field
 
 from faultinject.cli.entry import only_cause
 from faultinject.cli.judging import Judging
@@ -20,6 +20,7 @@ from faultinject.cli.run.command_environment import Address, EnvironmentMaker
 from faultinject.cli.run.supervise import Supervisor, environment_with
 from faultinject.cli.runner import (
     check_summary,
+    of_own_process,
     raise_open_files_limit,
     render_summary,
     warn_of_address,
@@ -85,7 +86,7 @@ class CommandRun:
             raise_open_files_limit()
             self._owned.enter_context(output)
 
-        settings = evolve(self.settings, gives_memory_back=True)  # the process is ours alone
+        settings = of_own_process(self.settings)
         supervisor = Supervisor(settings, listener, self.command, self._environment, on_start)
         with self._owned:
             return trio.run(supervisor.run)

@@ -59,7 +59,8 @@ def read_request(data: bytes | bytearray, head_bytes: int) -> PlainHead[RequestH
     length = _request_length(headers)
     if length is None or (method == b"CONNECT" and length):
         return None
-    return PlainHead(RequestHead(method, target, headers), length, match.end())
+    head = RequestHead(method, target, headers).written_as(block)
+    return PlainHead(head, length, match.end())
 
 
 def read_response(data: bytes | bytearray, head_bytes: int) -> PlainHead[ResponseHead] | None:

@@ -7,7 +7,7 @@ from faultinject.config.options import CA_OPTIONS, FILE_OPTIONS, PROXY_OPTIONS, 
 from faultinject.settings import RunSettings, Settings
 
 SETTINGS = [option for option in PROXY_OPTIONS if option.setting]
-NO_OPTION = {"gives_memory_back", "limits", "port_per_target", "short_form"}
+NO_OPTION = {"gives_memory_back", "limits", "observes_late", "port_per_target", "short_form"}
 
 
 def test_every_setting_has_one_option():

@@ -58,3 +58,13 @@ def test_the_result_of_a_tool_that_nobody_called() -> None:
     facts = request(body={"messages": [message]})
     (told,) = digests.content(facts, digests.head(facts), None).messages
     assert told.results == ()
+
+
+def test_what_is_kept_of_a_head_is_no_secret() -> None:
+    """Neither its headers nor a key in its query; but all that a body is read with."""
+    digests = RequestDigests(b"k")
+    facts = request("/v1/m?key=secret&alt=sse&Key=s2", x_api_key="secret", content_encoding="gzip")
+    head = digests.head(facts)
+    assert head.bare.head.target == b"/v1/m?alt=sse"
+    assert head.bare.head.headers == ((b"content-encoding", b"gzip"),)
+    assert "secret" not in repr(head)

@@ -1,0 +1,45 @@
+"""Work on attempts that is put off, so that no exchange waits for it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+Step = Callable[[], None]
+MOST_STEPS = 512
+"""How many steps are put off, at most."""
+MOST_BYTES = 4 * 1024 * 1024
+"""How many bytes they keep together, at most."""
+
+
+class Backlog:
+    """Steps that are put off. They are done in the order in which they came, each once.
+
+    Whoever asks about attempts catches up first, so that the answer is as if nothing had been put
+    off. Beyond the bounds the oldest steps are done as new ones come.
+    """
+
+    def __init__(self, most_steps: int = 0, most_bytes: int = MOST_BYTES) -> None:
+        """Put off ``most_steps`` at most: by default none, each is done at once."""
+        self._most_steps = most_steps
+        self._most_bytes = most_bytes
+        self._steps: deque[tuple[Step, int]] = deque()
+        self._bytes = 0
+
+    def put_off(self, step: Step, kept_bytes: int = 0) -> None:
+        """Add a step, which keeps so many bytes until it is done."""
+        self._steps.append((step, kept_bytes))
+        self._bytes += kept_bytes
+        while len(self._steps) > self._most_steps or self._bytes > self._most_bytes:
+            self.do_next()
+
+    def do_next(self) -> None:
+        """Do the oldest step. Raises `IndexError` if there is none."""
+        step, kept_bytes = self._steps.popleft()
+        self._bytes -= kept_bytes
+        step()
+
+    def catch_up(self) -> None:
+        """Do all steps that are left."""
+        while self._steps:
+            self.do_next()

@@ -1,0 +1,67 @@
+"""What is copied of an exchange, and how much of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from faultinject.http.message import End, Part, ResponseHead
+from faultinject.proxy.traffic_copy import ANSWER_BYTES, CopyRoom, TrafficCopy
+
+STREAM = ResponseHead(200, b"OK", ((b"Content-Type", b"text/event-stream"),))
+PLAIN = ResponseHead(200, b"OK", ((b"Content-Type", b"application/json"),))
+LAST = b"event: message_stop\ndata: {}\n\n"
+
+
+class Clock:
+    """A clock that is moved by hand."""
+
+    now_seconds = 0.0
+
+
+def test_copies_share_their_room() -> None:
+    """What has none is not kept, and not taken for what was sent; later ones have room again."""
+    room = CopyRoom(10)
+    first, second = (TrafficCopy(Clock(), 0.0, room) for _ in range(2))
+    first.received([b"12345"])
+    second.received([b"12345", b"6"])
+    assert (first.held_bytes, second.held_bytes, room.left_bytes) == (5, 0, 5)
+    for copy in (first, second):
+        copy.received([End()])
+    assert first.whole_body == b"12345"
+    assert second.whole_body is None
+    second.sent([PLAIN, b"123456", End()])
+    assert second.answer_so_far is second.whole_answer is None
+    first.close()
+    assert room.left_bytes == 10
+    third = TrafficCopy(Clock(), 0.0, room)
+    third.received([b"1234567890", End()])
+    assert third.whole_body == b"1234567890"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [(STREAM, LAST, End())],
+        [(STREAM,), (LAST[:9],), (LAST[9:], End())],
+        [(STREAM, b": " + bytes(ANSWER_BYTES) + b"\n\n" + LAST, End())],
+    ],
+    ids=["at once", "in pieces", "at once, and long"],
+)
+def test_the_last_event_of_a_stream(sent: list[tuple[Part, ...]]) -> None:
+    """Is known however it was sent, and however long the stream was."""
+    copy = TrafficCopy(Clock(), 0.0, CopyRoom())
+    for parts in sent:
+        copy.sent(parts)
+    assert copy.tail is not None
+    assert copy.tail.last is not None
+    assert copy.tail.last.name == "message_stop"
+
+
+@pytest.mark.parametrize("body", [b"{}", bytes(ANSWER_BYTES + 1), b""])
+def test_what_is_no_stream_has_no_last_event(body: bytes) -> None:
+    """Whether it is kept or not."""
+    copy = TrafficCopy(Clock(), 0.0, CopyRoom())
+    assert copy.tail is None
+    copy.sent((PLAIN, body, End()))
+    assert copy.tail is None
+    assert copy.whole_answer == (None if len(body) > ANSWER_BYTES else body)
