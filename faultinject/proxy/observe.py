@@ -55,8 +55,8 @@ class Observer:
 
     __slots__ = (
         "_alone", "_attempt", "_body_digest", "_came_by", "_content", "_end", "_end_seconds",
-        "_facts", "_fault_filter", "_has_ended", "_head", "_head_seconds", "_how", "_over_seconds", "_seen",
-        "_unix_seconds", "copy", "runtime",
+        "_facts", "_fault_filter", "_has_ended", "_head", "_head_seconds", "_how", "_over_seconds",
+        "_seen", "_unix_seconds", "copy", "runtime",
     )  # fmt: skip
 
     def __init__(self, runtime: Runtime, facts: Facts) -> None:
