@@ -1,7 +1,8 @@
 """The variables by which APIs' clients take a base URL and a key, by API.
 
-They are what the clients themselves read: the SDKs of Anthropic, OpenAI, Google (google-genai),
-Groq, Cohere and Ollama, LiteLLM (``*_API_BASE``) and boto3. Mistral's SDK has none for its URL.
+They are what the clients themselves read: the SDKs of Anthropic, OpenAI (also for Azure), Google
+(google-genai), Groq, Cohere and Ollama, LiteLLM (``*_API_BASE``) and boto3. Those of Mistral and
+OpenRouter have none for their URL.
 """
 
 from __future__ import annotations
@@ -79,6 +80,29 @@ APIS = (
         (BaseUrl("GROQ_BASE_URL"), BaseUrl("GROQ_API_BASE", "/openai/v1")),
         {"GROQ_API_KEY": "gsk_faultinject-no-key"},
     ),
+    ApiVariables(
+        _one("openrouter.ai"),
+        (BaseUrl("OPENROUTER_API_BASE", "/api/v1"),),
+        {"OPENROUTER_API_KEY": "sk-or-faultinject-no-key"},
+    ),
+    ApiVariables(
+        _one("api.x.ai"),
+        (BaseUrl("XAI_API_BASE", "/v1"),),
+        {"XAI_API_KEY": "xai-faultinject-no-key"},
+    ),
+    ApiVariables(
+        _one("api.deepseek.com"),
+        (BaseUrl("DEEPSEEK_API_BASE"),),
+        {"DEEPSEEK_API_KEY": "faultinject-no-key"},
+    ),
+    ApiVariables(
+        re.compile(r"[a-z0-9-]+\.(?:openai|cognitiveservices)\.azure\.com"),
+        (BaseUrl("AZURE_OPENAI_ENDPOINT"), BaseUrl("AZURE_API_BASE")),
+        {"AZURE_OPENAI_API_KEY": "faultinject-no-key", "AZURE_API_KEY": "faultinject-no-key"},
+        ("AZURE_OPENAI_AD_TOKEN",),
+    ),
+    # Only where the user sets it: Foundry's client refuses it beside ANTHROPIC_FOUNDRY_RESOURCE.
+    ApiVariables(_NONE, (BaseUrl("ANTHROPIC_FOUNDRY_BASE_URL"),), {}),
     ApiVariables(
         re.compile(r"api\.cohere\.(?:com|ai)"),
         (BaseUrl("CO_API_URL"),),
