@@ -121,7 +121,7 @@ Start a file of rules, check it, and use it:
 
 @click.group("rules", cls=HelpfulGroup, epilog=_EPILOG)
 def rules() -> None:
-    """Check a file of rules, or write a first one; print what editors need."""
+    """Check a file of rules, or write a first one."""
 
 
 _COUNTED = {0: "no rules; the file", 1: "1 rule; it"}

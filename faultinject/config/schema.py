@@ -12,7 +12,8 @@ from typing import Any
 from faultinject.config.load import SCHEMA_KEY
 from faultinject.config.options import FILE_OPTIONS, RULE, Option
 from faultinject.config.rules.rule_list import RULES_SCHEMA
-from faultinject.reading.value import Schema
+from faultinject.reading.keys import Keys
+from faultinject.reading.value import Value
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 VERSION = 1
@@ -20,10 +21,10 @@ VERSION = 1
 
 
 def config_schema() -> dict[str, Any]:
-    """Return the schema of a configuration file. Schemas with a title are under ``$defs``."""
+    """Return the schema of a configuration file."""
     definitions: dict[str, Any] = {}
     properties: dict[str, Any] = {
-        key: {"description": option.help, **_referring(_schema_of(option), definitions)}
+        key: {"description": option.help, **_whole(_schema_of(option), definitions)}
         for key, option in sorted(FILE_OPTIONS.items())
     }
     properties[SCHEMA_KEY] = {
@@ -42,21 +43,38 @@ def config_schema() -> dict[str, Any]:
     }
 
 
-def _schema_of(option: Option) -> Schema:
-    return RULES_SCHEMA if option.key == RULE.key else option.kind.in_file.schema
+def _schema_of(option: Option) -> Any:
+    return RULES_SCHEMA if option.key == RULE.key else option.kind.in_file
 
 
-def _referring(schema: Any, definitions: dict[str, Any]) -> Any:
-    """Return a schema that refers to each part with a title. Adds those to ``definitions``."""
-    if isinstance(schema, list):
-        return [_referring(each, definitions) for each in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    parts = {key: _referring(value, definitions) for key, value in schema.items()}
-    title = schema.get("title")
-    if not isinstance(title, str):
-        return parts
-    name = title.replace(" ", "-")
-    if definitions.setdefault(name, parts) != parts:
-        raise ValueError(f"two schemas are called {title!r}")
-    return {"$ref": f"#/$defs/{name}"}
+def _whole(schema: Any, definitions: dict[str, Any]) -> Any:
+    """Return a schema without a `Value` or `Keys` in it.
+
+    What has a title is a reference, and added to ``definitions``.
+    """
+    if isinstance(schema, Value) and schema.title:
+        name = schema.title.replace(" ", "-")
+        whole = _whole(schema.schema, definitions)
+        if definitions.setdefault(name, whole) != whole:
+            raise ValueError(f"two schemas are called {schema.title!r}")
+        return {"$ref": f"#/$defs/{name}"}
+    if isinstance(schema, (Value, Keys)):
+        return _whole(schema.schema, definitions)
+    if isinstance(schema, (list, tuple)):
+        return [_whole(each, definitions) for each in schema]
+    if isinstance(schema, Mapping):
+        parts = {key: _whole(value, definitions) for key, value in schema.items()}
+        return _flat(parts) if "anyOf" in parts else parts
+    return schema
+
+
+def _flat(parts: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema whose choices have no choices of their own, and no two of them are equal."""
+    choices: list[dict[str, Any]] = []
+    for each in parts["anyOf"]:
+        inner = each["anyOf"] if each.keys() == {"anyOf"} else [each]
+        choices += [choice for choice in inner if choice not in choices]
+    if len(choices) == 1:
+        del parts["anyOf"]
+        return parts | choices[0]
+    return parts | {"anyOf": choices}

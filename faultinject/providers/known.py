@@ -29,6 +29,11 @@ PROVIDERS = (
 )
 """All APIs. The last is for hosts and paths that no other recognises."""
 
+FAILURES = tuple(sorted({name for provider in PROVIDERS for name in provider.failures}))
+"""The names of all failures; each API has some of them."""
+PAGES = tuple(sorted({name for provider in PROVIDERS for name in provider.pages}))
+"""The names of all pages of what stands in front of APIs."""
+
 _REMEMBERED = 256
 """How many results are remembered, for hosts and paths of at most `_LONGEST` characters."""
 _LONGEST = 256

@@ -17,7 +17,7 @@ Read = dict[str, Any]
 """What was read of each key that an object has."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Keys:
     """The keys that an object may have.
 
@@ -66,18 +66,18 @@ class Keys:
 
     def into(self, make: Callable[[Read], T]) -> Value[T]:
         """Return what reads an object and makes something of it."""
-        return Value(lambda node: make(self.read(node)), self.schema)
+        return Value(lambda node: make(self.read(node)), self)
 
     def then(self, make: Callable[[Node, Read], T]) -> Value[T]:
         """Return the same; ``make`` may raise an error about a part of the node."""
-        return Value(lambda node: make(node, self.read(node)), self.schema)
+        return Value(lambda node: make(node, self.read(node)), self)
 
     @property
     def schema(self) -> Schema:
         """The JSON Schema of the object."""
         schema: dict[str, Any] = {
             "type": "object",
-            "properties": {key: value.schema for key, value in self.values.items()},
+            "properties": self.values,
             "additionalProperties": False,
         }
         if self.needed:
@@ -110,7 +110,7 @@ def all_apart(keys: Iterable[str], reason: str) -> tuple[tuple[str, str, str], .
 def named(
     read_one: Callable[[str, Node], T],
     expected: str,
-    schema: Schema,
+    schema: Any,
     *,
     none: str = "",
     names: Schema | None = None,

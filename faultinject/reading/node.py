@@ -6,7 +6,7 @@ Reading goes on after a mistake, so that all mistakes of a file are reported at 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from attrs import evolve, frozen
@@ -68,11 +68,7 @@ LARGEST = 1e300
 LONGEST_SECONDS = 10 * 365 * 86_400.0
 
 
-Readers = Mapping[str, Callable[["Node"], Any]]
-"""A reader for each member of an object, by key."""
-
-
-@frozen
+@frozen(eq=False, repr=False)
 class Node:
     """A JSON-like value and its place."""
 
@@ -90,32 +86,6 @@ class Node:
         return self.problem(f"{shown_value(self.value)} is not {expected}")
 
     # Parts
-
-    def fields(self, allowed: Iterable[str], expected: str) -> dict[str, Node]:
-        """Return an object's members by key. ``expected`` is as in `wrong`."""
-        members = self.members(expected)
-        keys = tuple(allowed)
-        refuse(self.unknown(key, keys) for key in members if key not in keys)
-        return members
-
-    def read(self, readers: Readers, expected: str, needed: str | None = None) -> dict[str, Any]:
-        """Read an object's members, each with the reader of its key.
-
-        All are read before an error is raised, so that it has all mistakes. ``needed`` is a key
-        that must be there, and why, as in ``"fault: what should happen"``.
-        """
-
-        def one(key: str) -> Any:
-            if key not in members:
-                raise self.problem(f"{key} is missing: {why}")
-            if key not in readers:
-                raise self.unknown(key, tuple(readers))
-            return readers[key](members[key])
-
-        members = self.members(expected)
-        key, _, why = (needed or "").partition(": ")
-        keys = [*members, *([key] if key and key not in members else [])]
-        return dict(zip(keys, read_all(keys, one), strict=True))
 
     def unknown(self, key: str, keys: tuple[str, ...]) -> SettingsError:
         """Return an error for a key that is not one of the known ones."""

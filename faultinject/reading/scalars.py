@@ -30,12 +30,11 @@ DURATION_PATTERN = r"^(( *[0-9])+( *\.( *[0-9])+)? *(m *s|s|m|h))+ *$"
 """What `seconds_of` reads and little else, for programs that know ECMA 262's patterns alone."""
 CHANCE_PATTERN = r"^([0-9]{1,3}(\.[0-9]{0,15})?|\.[0-9]{1,15})%$"
 """What `chance_of` reads, likewise."""
-_CHANCE = re.compile(CHANCE_PATTERN.replace("$", r"\Z"))
 
 
 def chance_of(text: str) -> float | None:
     """Return the probability that a percentage as ``5%`` is, or None if the text is none."""
-    return float(text[:-1]) / 100 if _CHANCE.match(text) else None
+    return float(text[:-1]) / 100 if re.fullmatch(CHANCE_PATTERN, text) else None
 
 
 MOST_DIGITS = 4000

@@ -6,7 +6,6 @@ such as the value of a header or a body.
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable
 
@@ -42,4 +41,6 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
     """Return the most similar of ``words``, or None if none is similar."""
     if len(word) > _MAX_CHARACTERS:  # comparing costs the square of the length
         return None
-    return next(iter(difflib.get_close_matches(word, list(words), n=1)), None)
+    from difflib import get_close_matches  # late, for it is needed after a mistake alone
+
+    return next(iter(get_close_matches(word, list(words), n=1)), None)

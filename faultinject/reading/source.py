@@ -13,11 +13,10 @@ from faultinject.reading.shown import one_line, shown_text
 Steps = tuple[str | int, ...]
 """The way to a value from the outermost one: keys of objects, and places in lists from 0."""
 
-_LINE_END = re.compile(r"\r\n|\n|\r")
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,40}")
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Position:
     """A line of a text and a column in it, both from 1."""
 
@@ -31,7 +30,7 @@ class Position:
 def position_in(text: str, index: int) -> Position:
     """Return the position of a character. Lines end with LF, CRLF or CR, as in YAML."""
     before = text[:index]
-    ends = list(_LINE_END.finditer(before))
+    ends = list(re.finditer(r"\r\n|\n|\r", before))
     return Position(len(ends) + 1, index - (ends[-1].end() if ends else 0) + 1)
 
 
@@ -68,18 +67,18 @@ def no_files(name: str) -> bytes:
     raise OSError("a rule that is not in a file cannot name one")
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Source:
     """What values are read from: a file, an option, a program."""
 
     name: str = ""
     """For messages; may be empty."""
-    read_file: ReadFile = field(default=no_files, eq=False, repr=False)
-    locate: Locate = field(default=nowhere, eq=False, repr=False)
+    read_file: ReadFile = field(default=no_files)
+    locate: Locate = field(default=nowhere)
     """Asked only for an error, because it may have to read the whole text again."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Place:
     """The place of a value. As text it is ``rules.yaml:12:5: rules[2].when``."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from faultinject.reading.node import LARGEST, LONGEST_SECONDS, Node, read_all
 from faultinject.reading.scalars import CHANCE_PATTERN, DURATION, DURATION_PATTERN, chance_of
@@ -18,37 +18,37 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 Schema = Mapping[str, Any]
-"""A JSON Schema (draft 2020-12). What has a ``title`` stands once in the whole, under ``$defs``."""
+"""A JSON Schema (draft 2020-12). In it a `Value` or a `Keys` stands for its own schema, so that
+nothing is built before a schema is asked for."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Value(Generic[T]):
     """What one value may be."""
 
     read: Callable[[Node], T]
     """Raises `SettingsError`."""
-    schema: Schema
+    schema: Any
+    """A `Schema`, or what has one."""
+    title: str = ""
+    """The name under which the schema stands once in the whole, if it has one."""
 
     def into(self, make: Callable[[T], U]) -> Value[U]:
         """Return the same with another result."""
-        return Value(lambda node: make(self.read(node)), self.schema)
+        return Value(lambda node: make(self.read(node)), self)
 
     def then(self, make: Callable[[Node, T], U]) -> Value[U]:
         """Return the same with another result; ``make`` may raise an error of the node's."""
-        return Value(lambda node: make(node, self.read(node)), self.schema)
+        return Value(lambda node: make(node, self.read(node)), self)
 
     def titled(self, title: str) -> Value[T]:
         """Return the same; its schema stands once in the whole, under this title."""
-        return evolve(self, schema={"title": title, **self.schema})
+        return Value(self.read, self.schema, title)
 
 
-def any_of(*schemas: Schema) -> Schema:
+def any_of(*schemas: Any) -> Schema:
     """Return the schema of what fits one of some."""
-    different: list[Schema] = []
-    for schema in schemas:
-        if schema not in different:
-            different.append(schema)
-    return different[0] if len(different) == 1 else {"anyOf": different}
+    return {"anyOf": list(schemas)}
 
 
 # -- single values ------------------------------------------------------------------------------
@@ -113,7 +113,6 @@ CHANCE = Value(
 
 def _seconds(least_seconds: float) -> Schema:
     return {
-        "title": f"duration of at least {least_seconds:g} s" if least_seconds else "duration",
         "description": DURATION,
         **any_of(
             {"type": "number", "minimum": least_seconds, "maximum": LONGEST_SECONDS},
@@ -122,8 +121,8 @@ def _seconds(least_seconds: float) -> Schema:
     }
 
 
-DURATION_SECONDS = Value(Node.duration, _seconds(0))
-POSITIVE_DURATION = Value(Node.positive_duration, _seconds(0.001))
+DURATION_SECONDS = Value(Node.duration, _seconds(0), "duration")
+POSITIVE_DURATION = Value(Node.positive_duration, _seconds(0.001), "duration above 0")
 
 
 # -- several ------------------------------------------------------------------------------------
@@ -138,8 +137,8 @@ def items(value: Value[T], *, least: int = 1) -> Value[tuple[T, ...]]:
     def read(node: Node) -> tuple[T, ...]:
         return tuple(read_all(node.filled_items() if least else node.items(), value.read))
 
-    array = {"type": "array", "items": value.schema, "minItems": least}
-    return Value(read, any_of(value.schema, array))
+    array = {"type": "array", "items": value, "minItems": least}
+    return Value(read, any_of(value, array))
 
 
 def filled_list(value: Value[T], expected: str, most: int | None = None) -> Value[tuple[T, ...]]:
@@ -150,7 +149,7 @@ def filled_list(value: Value[T], expected: str, most: int | None = None) -> Valu
             raise node.wrong(expected)
         return tuple(read_all(node.filled_items(), value.read))
 
-    schema: dict[str, Any] = {"type": "array", "items": value.schema, "minItems": 1}
+    schema: dict[str, Any] = {"type": "array", "items": value, "minItems": 1}
     return Value(read, schema if most is None else {**schema, "maxItems": most})
 
 
@@ -165,7 +164,7 @@ def pair(first: Value[T], second: Value[T], expected: str) -> Value[tuple[T, T]]
         )
         return one, other
 
-    schemas = any_of(first.schema, second.schema)
+    schemas = any_of(first, second)
     return Value(read, {"type": "array", "items": schemas, "minItems": 2, "maxItems": 2})
 
 
@@ -185,7 +184,7 @@ def by_type(other: Value[T], **values: Value[T]) -> Value[T]:
                 return reader(node)
         return other.read(node)
 
-    return Value(read, any_of(*(value.schema for value in values.values()), other.schema))
+    return Value(read, any_of(*values.values(), other))
 
 
 def constant(value: object, result: T, other: Value[T]) -> Value[T]:
@@ -195,4 +194,4 @@ def constant(value: object, result: T, other: Value[T]) -> Value[T]:
         is_it = node.value == value and type(node.value) is type(value)
         return result if is_it else other.read(node)
 
-    return Value(read, any_of({"const": value}, other.schema))
+    return Value(read, any_of({"const": value}, other))

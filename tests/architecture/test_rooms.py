@@ -89,6 +89,7 @@ LATE: dict[str, set[str]] = {
     "plugin.serving": {"plugin.bridge.grpc_server"},
     "proxy.server": {"proxy.acceptor"},
     "pytest_plugin": {"testing.pytest_session"},
+    "reading.shown": {"difflib"},
     "testing.own_upstream": {"testing.asgi_server", "testing.wsgi_server"},
     "tls.certificate_authority": {"tls.ca_checks", "tls.certificates"},
     "tls.leaf_cache": {"tls.certificates"},

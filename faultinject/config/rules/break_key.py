@@ -26,7 +26,7 @@ from faultinject.reading.value import (
 _EVENT: Mapping[str, Value[Any]] = {
     "event": text("the name of an event"),
     "count": WHOLE,
-    "where": named(json_test, "an object of paths and tests", JSON_TESTS.schema),
+    "where": named(json_test, "an object of paths and tests", JSON_TESTS),
 }
 _AFTER: Mapping[str, Value[Any]] = {**_EVENT, "bytes": WHOLE, "time": POSITIVE_DURATION}
 _ALONE = "{} stands alone; give it or an event"

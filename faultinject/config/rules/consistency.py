@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from faultinject.faults.fault import Fault
 from faultinject.faults.place import Stage
-from faultinject.providers.known import PROVIDERS
+from faultinject.providers.known import FAILURES, PAGES, PROVIDERS
 from faultinject.providers.provider import Provider
 from faultinject.reading.node import Node, read_all
 from faultinject.reading.shown import nearest, shown_text
@@ -47,7 +47,7 @@ def _written(node: Node, kind: str, name: str) -> Node | None:
 
 
 def _check(node: Node, kind: str, name: str, match: Match) -> None:
-    known = sorted({each for provider in PROVIDERS for each in _has(provider, kind)})
+    known = FAILURES if kind == "failure" else PAGES
     if name not in known:
         near = nearest(name, known)
         hint = f"did you mean {near}?" if near else "there are " + ", ".join(known)

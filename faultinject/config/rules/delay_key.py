@@ -110,7 +110,9 @@ DELAYS = items(
                 ),
             ),
             more=({"if": {"required": ["pareto"]}, "then": {"required": ["at_most"]}},),
-        ).then(_delay),
+        )
+        .then(_delay)
+        .titled("delay item"),
     )
 ).then(_delays)
 """The delays, no two of them before the same thing."""

@@ -101,7 +101,7 @@ def _faults(node: Node, read: Read) -> tuple[Weighted, ...]:
     return choices or (Weighted(_fault(node, read)),)
 
 
-_ONE_OF = Value(_choices, {"type": "array", "items": _CHOICE.schema, "minItems": 1})
+_ONE_OF = Value(_choices, {"type": "array", "items": _CHOICE, "minItems": 1})
 _ALONE = "one_of stands alone; write what all share into each of its items"
 FAULTS = constant(
     "pass",

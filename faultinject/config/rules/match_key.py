@@ -78,7 +78,7 @@ _KEYS: Mapping[str, Value[Any]] = {
         text("a host, as in api.example.com, *.example.com or api.example.com:443").then(_host)
     ),
     "method": items(text("a method, as in POST", TOKEN_PATTERN).then(_method)),
-    "path": Value(_paths, items(text(pattern=r"^[/*?\[]")).schema),
+    "path": Value(_paths, items(text(pattern=r"^[/*?\[]"))),
     "provider": items(word(*(provider.name for provider in PROVIDERS))),
     "shape": items(word(*SHAPES)),
     "model_call": FLAG,
@@ -86,14 +86,14 @@ _KEYS: Mapping[str, Value[Any]] = {
     "query": named(
         _parameter,
         "an object of parameters and tests, as in {alt: sse}",
-        HEADER_TESTS.schema,
+        HEADER_TESTS,
         none=_EMPTY,
         secret=True,
     ),
     "header": named(
         _header,
         "an object of header names and tests",
-        HEADER_TESTS.schema,
+        HEADER_TESTS,
         none=_EMPTY,
         names={"pattern": TOKEN_PATTERN},
         secret=True,
@@ -102,7 +102,7 @@ _KEYS: Mapping[str, Value[Any]] = {
     "json": named(
         json_test,
         "an object of paths and tests, as in {max_tokens: {above: 1000}}",
-        JSON_TESTS.schema,
+        JSON_TESTS,
         none=_EMPTY,
     ),
     "model": TEXTS,

@@ -8,6 +8,7 @@ from typing import Any
 from faultinject.config.header_values import HEADERS
 from faultinject.faults.place import Stage
 from faultinject.faults.respond import Respond, RetryAfter
+from faultinject.providers.known import FAILURES, PAGES
 from faultinject.reading.keys import Keys, Read, all_apart
 from faultinject.reading.node import Node
 from faultinject.reading.shown import shown_text
@@ -103,8 +104,8 @@ _KEYS: Mapping[str, Value[Any]] = {
     "code": TEXT,
     "param": TEXT,
     "details": Value(_details, {"type": "object"}),
-    "failure": TEXT,
-    "page": TEXT,
+    "failure": Value(Node.text, {"enum": FAILURES}, "failure"),
+    "page": Value(Node.text, {"enum": PAGES}, "page"),
     "body": Value(_text_body, {"type": "string"}),
     "json": Value(_json_body, {}),
     "file": text("the name of a file").then(_file_body),

@@ -121,7 +121,7 @@ _RULE = Keys(
     needed=("fault",),
     missing="fault is missing: what should happen, as in fault: {respond: 529}",
 ).then(_rule)
-RULES_SCHEMA: Schema = {"type": "array", "items": _RULE.schema, "maxItems": _MOST_RULES}
+RULES_SCHEMA: Schema = {"type": "array", "items": _RULE, "maxItems": _MOST_RULES}
 """The JSON Schema of a list of rules."""
 
 

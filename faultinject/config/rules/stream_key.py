@@ -78,5 +78,7 @@ STREAM = items(
                 "{} happens at this point already; write a list of objects for several points",
             ),
         ),
-    ).into(_item)
+    )
+    .into(_item)
+    .titled("stream item")
 ).then(_stream)

@@ -12,9 +12,11 @@ from attrs import evolve, frozen
 from faultinject.faults.place import FIRST_EVENT
 from faultinject.faults.stream.stream_action import EventStream, StreamAction
 from faultinject.faults.transform import Act, Action, AtOnce, Finish, Send
+from faultinject.providers.known import FAILURES
 from faultinject.providers.provider import Provider
 from faultinject.providers.shape import Failure, Shape
 from faultinject.reading.keys import Keys
+from faultinject.reading.node import Node
 from faultinject.reading.value import TEXT, Value, by_type, constant, whole
 
 _KEYS = Keys(
@@ -23,7 +25,7 @@ _KEYS = Keys(
         "type": TEXT,
         "message": TEXT,
         "code": TEXT,
-        "failure": TEXT,
+        "failure": Value(Node.text, {"enum": FAILURES}, "failure"),
         "form": TEXT,
     },
     "true, the type of the error, or an object as {status: 529}",

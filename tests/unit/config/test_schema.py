@@ -21,10 +21,11 @@ from faultinject.config.load import SCHEMA_KEY
 from faultinject.config.options import FILE_OPTIONS
 from faultinject.config.presets import NAMES
 from faultinject.config.rule_set import problems
-from faultinject.config.schema import VERSION, _referring, config_schema
+from faultinject.config.schema import VERSION, _whole, config_schema
 from faultinject.config.yaml import Places, yaml_value
 from faultinject.reading.node import Node
 from faultinject.reading.source import Place, Source, position_in
+from faultinject.reading.value import FLAG, TEXT
 from faultinject.settings import WrittenRules
 from tests.unit.config.rules.test_rule_list import FAULTS, NESTED, RULES, VALUES
 
@@ -66,7 +67,7 @@ def test_it_has_every_key_with_its_help() -> None:
 def test_two_schemas_cannot_have_one_name() -> None:
     """One would hide the other."""
     with pytest.raises(ValueError, match="two schemas are called 'a'"):
-        _referring([{"title": "a", "type": "string"}, {"title": "a"}], {})
+        _whole([TEXT.titled("a"), FLAG.titled("a")], {})
 
 
 # -- what is right --------------------------------------------------------------------------------
@@ -225,6 +226,9 @@ WRONG = [
     IN_RULE + "fault: {respond: {status: 500, body: a, json: ▸b}}",
     IN_RULE + "fault: {respond: 500, break: ▸reset}",
     IN_RULE + "fault: {break: ▸restt}",
+    IN_RULE + "fault: {respond: {failure: ▸overlaoded}}",
+    IN_RULE + "fault: {respond: {page: ▸cloudflare}}",
+    IN_RULE + "fault: {stream: {error: {failure: ▸overlaoded}}}",
     IN_RULE + "fault: {delay: ▸2 seconds}",
     IN_RULE + "fault: {delay: ▸{pareto: {least: 1, shape: 1}}}",
     IN_RULE + "fault: {delay: {fixed: 1, range: ▸[1, 2]}}",
