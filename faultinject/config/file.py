@@ -139,8 +139,7 @@ def _from_json(text: str) -> object:
     try:
         return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        position = Position(error.lineno, error.colno)
-        raise MalformedError(f"not JSON: {error.msg}", position) from None
+        raise MalformedError(f"not JSON: {error.msg}", position_in(text, error.pos)) from None
     except ValueError as error:  # a number of too many digits
         raise MalformedError(f"not JSON that can be read: {error}") from None
 

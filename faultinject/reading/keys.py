@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from attrs import field, frozen
 
 from faultinject.reading.node import Node, read_all
-from faultinject.reading.value import Schema, Value, any_of
+from faultinject.reading.value import Schema, Value
 
 T = TypeVar("T")
 
@@ -90,8 +90,11 @@ class Keys:
     def _apart_schemas(self) -> Iterator[Schema]:
         """Yield for each key what cannot stand beside it. Editors show the ``errorMessage``."""
         for (one, reason), pairs in groupby(self.apart, key=lambda pair: (pair[0], pair[2])):
-            others = any_of(*({"required": [other]} for _, other, _ in pairs))
-            yield {"if": {"required": [one]}, "then": {"not": others, "errorMessage": reason}}
+            others = {other: False for _, other, _ in pairs}
+            yield {
+                "if": {"required": [one]},
+                "then": {"properties": others, "errorMessage": reason},
+            }
 
 
 def all_apart(keys: Iterable[str], reason: str) -> tuple[tuple[str, str, str], ...]:

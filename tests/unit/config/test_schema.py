@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator, Draft202012Validator
 
 import faultinject
 from faultinject.config import file_problems
@@ -99,6 +99,8 @@ def test_all_presets_and_examples_are_right() -> None:
     found = examples()
     assert len(found) > len(NAMES) + 20
     assert [list(validator().iter_errors(each)) for each in found] == [[]] * len(found)
+    of_old_editors = Draft7Validator(validator().schema)
+    assert all(of_old_editors.is_valid(each) for each in found)
 
 
 def test_a_file_may_name_its_schema() -> None:
@@ -265,6 +267,7 @@ def test_what_is_wrong_by_its_form_is_refused_by_both(marked: str) -> None:
     [message] = mistakes(document, text)
     assert message.startswith(f"f.yaml:{position_in(marked, marked.index(MARK))}: ")
     assert not validator().is_valid(document)
+    assert not Draft7Validator(validator().schema).is_valid(document)
 
 
 def test_there_are_more_than_forty_of_these() -> None:
