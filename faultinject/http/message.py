@@ -148,6 +148,10 @@ class ResponseHead(_Head):
         return line + header_lines(self.headers) + b"\r\n"
 
 
+CONTINUE = ResponseHead(100, b"Continue", ())
+"""Asks for the body that a client holds back (RFC 9110 section 15.2.1)."""
+
+
 @frozen
 class End:
     """The end of a message, with its trailers."""

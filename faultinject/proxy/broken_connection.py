@@ -29,7 +29,7 @@ class BrokenConnection:
 
     def observed(self, exchange: Exchange) -> Observed | None:
         """Return what was seen of a CONNECT that a rule answered, or broke off."""
-        runtime, timeout = self.session.runtime, self.session.timeout
+        runtime, timeout = self.session.runtime, exchange.timeout
         how = taken(exchange, stopped=runtime.draining or not timeout.expired)
         return self.broken("connect", _kind_of_connect(exchange, how), how)
 

@@ -12,7 +12,7 @@ from faultinject.events import Outcome
 from faultinject.faults.place import Ability, Stage
 from faultinject.faults.render import render_proxy_reply, render_reply
 from faultinject.faults.respond import Respond
-from faultinject.http.h1.connection import UpstreamConnection
+from faultinject.http.exchange_sides import UpstreamExchange
 from faultinject.http.headers import uncompressed
 from faultinject.http.message import RequestHead
 from faultinject.net.relay import Relayed, relay
@@ -33,8 +33,9 @@ _WHOLE: tuple[Outcome, ...] = ("forwarded", "harmed", "not-reached", "injected")
 _ENDS = frozenset({Ability.CLOSE, Ability.RESET})
 
 
-async def carry_out(exchange: Exchange, decision: Decision, origin: Origin) -> None:
+async def carry_out(decision: Decision, origin: Origin) -> None:
     """Carry out the plan of a decision."""
+    exchange = decision.exchange
     exchange.fault_filter = _fault_filter(exchange, decision)
     if (pacing := exchange.pacing) is None:
         await _carry_out(exchange, decision, origin)
@@ -213,7 +214,7 @@ def _warn_of_upgrade(exchange: Exchange, authority: Authority) -> None:
         )
 
 
-async def _relay_upgraded(exchange: Exchange, upstream: UpstreamConnection) -> None:
+async def _relay_upgraded(exchange: Exchange, upstream: UpstreamExchange) -> None:
     """Relay bytes both ways: after the 101 the peers use another protocol."""
     client, timeout = exchange.client, exchange.timeout
     relayed = exchange.relayed = Relayed()

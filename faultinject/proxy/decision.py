@@ -14,10 +14,10 @@ from faultinject.events import Warned
 from faultinject.faults.place import Stage
 from faultinject.faults.render import names_model
 from faultinject.http.coding import content_codings, decoded
-from faultinject.http.h1.connection import CONTINUE, ClientConnection
-from faultinject.http.message import End, Part, RequestHead, without_headers
+from faultinject.http.message import CONTINUE, End, Part, RequestHead, without_headers
 from faultinject.matchers import MISSING
 from faultinject.proxy.broken_connection import BrokenConnection
+from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.exchange_end import ExchangeEnd, ended
 from faultinject.proxy.observe import Observer
 from faultinject.proxy.runtime import Runtime
@@ -74,8 +74,7 @@ def decide_handshake(session: Session, authority: Authority) -> Plan | None:
 class Decision:
     """The rules' plan for one request, and what was read of its body to make it."""
 
-    session: Session
-    client: ClientConnection
+    exchange: Exchange
     facts: Facts
     request: RequestHead
     """As the upstream is sent it."""
@@ -91,12 +90,12 @@ class Decision:
         if self.observer is not None:
             self.observer.end(end, attempt)
         elif attempt is not None:
-            now_seconds = self.session.runtime.now_seconds
+            now_seconds = self.exchange.session.runtime.now_seconds
             attempt.end(ended(end, facts.provider, now_seconds))
 
     async def make(self) -> None:
         """Make the plan. Raises `ClientGoneError`, `ClientProtocolError` for a body that fails."""
-        runtime = self.session.runtime
+        runtime = self.exchange.session.runtime
         rule_set = runtime.rule_set  # one and the same, though another may come meanwhile
         if rule_set.has(Stage.REQUEST):
             self.plan = runtime.decide(rule_set, self.facts, Stage.REQUEST)
@@ -117,14 +116,14 @@ class Decision:
         return names_model(respond, stream, self.facts.provider)
 
     async def _read_body(self, *, for_rules: bool = True) -> None:
-        parts = self.client.buffered_parts()
+        parts = self.exchange.client.buffered_parts()
         if not (parts and isinstance(parts[-1], End)):
             parts = await self._receive_rest(parts)
         if for_rules and not isinstance(parts[-1], End):
             self._warn()
         if isinstance(parts[-1], End):
             body = b"".join([part for part in parts if isinstance(part, bytes)])
-            add_body(self.session.runtime, self.facts, body)
+            add_body(self.exchange.session.runtime, self.facts, body)
         self.received = tuple(parts)
 
     async def _receive_rest(self, parts: list[Part]) -> list[Part]:
@@ -132,8 +131,8 @@ class Decision:
 
         In one piece, because a client may send it in millions.
         """
-        limits = self.session.runtime.limits
-        if not parts and self.client.waits_for_continue:
+        limits = self.exchange.session.runtime.limits
+        if not parts and self.exchange.client.waits_for_continue:
             await self._send_continue()
         body = bytearray()
         while True:
@@ -141,23 +140,23 @@ class Decision:
                 body += part if isinstance(part, bytes) else b""
             if parts and isinstance(parts[-1], End):
                 return [bytes(body), parts[-1]] if body else [parts[-1]]
-            if self.client.body_bytes_received > limits.drained_body_bytes:
+            if self.exchange.client.body_bytes_received > limits.drained_body_bytes:
                 return [bytes(body)]
-            self.session.timeout.reset("the request's body", limits.idle_seconds)
-            parts = await self.client.receive()
+            self.exchange.timeout.reset("the request's body", limits.idle_seconds)
+            parts = await self.exchange.client.receive()
 
     async def _send_continue(self) -> None:
         """Send a 100 (Continue) to the client, and take its Expect header from the request."""
-        if (pacing := self.session.lease.pacing) is not None:
+        if (pacing := self.exchange.pacing) is not None:
             await pacing.before_local_reply()
-        await self.client.send(CONTINUE)
+        await self.exchange.client.send(CONTINUE)
         headers = without_headers(self.request.headers, b"expect")
         self.request = evolve(self.request, headers=headers)
 
     def _warn(self) -> None:
-        limit = self.session.runtime.limits.drained_body_bytes
+        limit = self.exchange.session.runtime.limits.drained_body_bytes
         message = (
             f"a request to {self.facts.host} has a body of more than {limit} bytes: rules that"
             " read the body do not match it"
         )
-        self.session.emit(Warned(time=time.time(), message=message))
+        self.exchange.session.emit(Warned(time=time.time(), message=message))

@@ -13,7 +13,7 @@ from attrs import define, field
 from faultinject.errors import ClientGoneError
 from faultinject.events import Outcome
 from faultinject.http.cors import BrowserPage
-from faultinject.http.h1.connection import ClientConnection
+from faultinject.http.exchange_sides import ClientExchange
 from faultinject.http.message import RequestHead, ResponseHead
 from faultinject.net.relay import Relayed
 from faultinject.net.streams import CloseMode
@@ -30,12 +30,14 @@ from faultinject.settings import Limits
 class Exchange:
     """One request and its response, on borrowed connections.
 
-    Afterwards `ClientConnection.next_cycle` shows whether the client's connection can serve another
-    request.
+    Its number, its start and its time limit are its own: with a version of HTTP that allows it, a
+    client connection may have several at once.
     """
 
     session: Session
-    client: ClientConnection
+    client: ClientExchange
+    timeout: Timeout
+    """Its time limit."""
     number: int
     """Counts the session's exchanges, from 1."""
     started: float
@@ -96,11 +98,6 @@ class Exchange:
             pacing.before_pause(writes)
 
     @property
-    def timeout(self) -> Timeout:
-        """Its time limit."""
-        return self.session.timeout
-
-    @property
     def limits(self) -> Limits:
         """The run's limits."""
         return self.session.runtime.limits
@@ -153,29 +150,19 @@ class Exchange:
     async def watch(self) -> None:
         """Watch the client; return when there is nothing more to watch for.
 
-        Raises `ClientGoneError`. A client that has announced its last request may end its side of
-        a TCP connection and still read. If it has not, the end means that it does not want the
-        response any more: the upstream should stop working on it.
+        Raises `ClientGoneError` if it does not want the response any more: the upstream should stop
+        working on it.
         """
+        pacing = self.pacing
+        if pacing is not None and not pacing.before_watch():
+            return
+        may_read = _may_always if pacing is None else pacing.before_read
         try:
-            await self._watch()
+            if await self.client.wait_until_gone(may_read, self.limits.early_bytes):
+                self.client_ended.set()
         except ClientGoneError:
             self._client_left()
             raise
-
-    async def _watch(self) -> None:
-        client, pacing = self.client, self.pacing
-        if pacing is not None and not pacing.before_watch():
-            return
-        may_half_close = client.half_closeable and client.is_last_request
-        while len(client.unread) < self.limits.early_bytes:
-            if pacing is not None and not pacing.before_read(client.unread):
-                return
-            if not await client.read_more():
-                if may_half_close:
-                    self.client_ended.set()
-                    return  # it sends nothing more, and may well be reading
-                raise ClientGoneError("the client closed the connection before the answer's end")
 
     @property
     def client_ended(self) -> trio.Event:
@@ -216,3 +203,7 @@ class Exchange:
     def has_begun(self) -> bool:
         """Whether a rule has done something already."""
         return self.fault_filter is not None and self.fault_filter.done
+
+
+def _may_always(_: bytes) -> bool:
+    return True

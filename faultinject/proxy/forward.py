@@ -14,7 +14,7 @@ import trio
 from attrs import define, field
 
 from faultinject.errors import UnansweredError, UpstreamError
-from faultinject.http.h1.connection import UpstreamConnection
+from faultinject.http.exchange_sides import UpstreamExchange
 from faultinject.http.headers import HopByHopFilter, wrong_switch
 from faultinject.http.message import End, Part, RequestHead, ResponseHead, body_size
 from faultinject.net.streams import LINGER_SECONDS
@@ -60,7 +60,7 @@ class UpstreamSource(ResponseSource):
     """What was read of the request's body already."""
     tail: Tail | None = field(default=None, init=False)
     """The last that was passed on of a stream of a known form."""
-    _lent: UpstreamConnection | None = field(default=None, init=False)
+    _lent: UpstreamExchange | None = field(default=None, init=False)
     """The lease's connection, while it is lent."""
     _asked: RequestHead = field(init=False)
     """The request as the upstream is sent it."""
@@ -81,9 +81,9 @@ class UpstreamSource(ResponseSource):
     _answer_ended: bool = field(default=False, init=False)
 
     @property
-    def upstream(self) -> UpstreamConnection:
+    def upstream(self) -> UpstreamExchange:
         """The upstream's connection, once it was opened."""
-        return cast("UpstreamConnection", self._lent)
+        return cast("UpstreamExchange", self._lent)
 
     async def release(self, *, is_good: bool = True) -> None:
         """Give the upstream's connection back, if there is one; it is closed unless it is good."""

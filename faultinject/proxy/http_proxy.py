@@ -21,9 +21,10 @@ from faultinject.http.headers import addressed_to, split_absolute
 from faultinject.http.message import RequestHead, find_header
 from faultinject.net.streams import CloseMode, PrefixedStream, close
 from faultinject.proxy.base_url import check_keys, corrected, target_meant
-from faultinject.proxy.http1 import Http1Session, Routed
+from faultinject.proxy.http1 import Http1Session
 from faultinject.proxy.local_reply import dated, local_reply
 from faultinject.proxy.not_http import NotHttp, is_undecided, not_http
+from faultinject.proxy.serve_request import RequestServer, Routed
 from faultinject.proxy.session import Session, SessionStage, report_exchange, reported_path
 from faultinject.proxy.tunnel import Tunnel
 from faultinject.proxy.upstream.dial import Origin
@@ -59,7 +60,8 @@ class HttpProxy:
             head_seconds=limits.head_seconds,
             on_partial_read=self.on_partial_read,
         )
-        http1 = Http1Session(session, client, _Router(session, self.target).route)
+        requests = RequestServer(session, _Router(session, self.target).route)
+        http1 = Http1Session(session, client, requests)
         if (other := not_http(await http1.first_bytes(is_undecided))) is not None:
             await self._refuse_protocol(session, other)
             return None

@@ -13,7 +13,8 @@ from faultinject.errors import ClientProtocolError, HandshakeError, SettingsErro
 from faultinject.events import HandshakeCompleted
 from faultinject.http.h1.connection import ClientConnection
 from faultinject.net.streams import CloseMode, close
-from faultinject.proxy.http1 import Http1Session, Routed
+from faultinject.proxy.http1 import Http1Session
+from faultinject.proxy.serve_request import RequestServer, Routed
 from faultinject.proxy.session import (
     Session,
     SessionStage,
@@ -89,7 +90,8 @@ class Interception:
             head_seconds=limits.head_seconds,
             on_partial_read=self.on_partial_read,
         )
-        http1 = Http1Session(session, client, lambda head: Routed(head, self.origin))
+        requests = RequestServer(session, lambda head: Routed(head, self.origin))
+        http1 = Http1Session(session, client, requests)
         connect = await http1.run()
         if connect is None:
             await close(self.stream, http1.ending)

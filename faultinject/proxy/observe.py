@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from faultinject.http.h1.connection import ClientConnection
+from faultinject.http.exchange_sides import ClientExchange
 from faultinject.matchers import MISSING
 from faultinject.observed import Late, Observed
 from faultinject.providers.retries import asked_wait, should_retry
@@ -34,7 +34,7 @@ LONGEST_STREAM = 256 * 1024
 
 
 def observer_of(
-    session: Session, client: ClientConnection, facts: Facts
+    session: Session, client: ClientExchange, facts: Facts
 ) -> Observer | BrokenConnection | None:
     """Begin to observe an exchange; None if it is no call of a target's API."""
     runtime = session.runtime

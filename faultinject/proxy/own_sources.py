@@ -9,8 +9,7 @@ import trio
 from attrs import define, evolve, field
 
 from faultinject.faults.respond import InjectedResponse
-from faultinject.http.h1.connection import CONTINUE
-from faultinject.http.message import End, Part, ResponseHead
+from faultinject.http.message import CONTINUE, End, Part, ResponseHead
 from faultinject.providers.synthetic import SPACING_SECONDS, synthetic_response
 from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.fault_filter import FaultFilter, fields_of

@@ -64,8 +64,10 @@ class Session:
     timeout: Timeout = field(factory=Timeout)
     exchanges: int = 0
     """How many there were."""
-    idle: bool = False
-    """Whether no exchange is open, so that the session may end."""
+    open_exchanges: int = 0
+    """How many of them are not over."""
+    waits: bool = False
+    """Whether the client's next request is waited for, and none has begun to come."""
     idle_seconds: float = Factory(lambda self: self.runtime.limits.idle_seconds, takes_self=True)
     """How long the client may take to its next request."""
     lease: Lease = Factory(lambda self: self.runtime.new_lease(), takes_self=True)
@@ -80,10 +82,22 @@ class Session:
     def begin_exchange(self) -> int:
         """Return the number of an exchange that begins, from 1."""
         self.exchanges += 1
+        self.open_exchanges += 1
         return self.exchanges
 
+    def end_exchange(self) -> None:
+        """Note that an exchange is over."""
+        self.open_exchanges -= 1
+        if self.runtime.draining:
+            self.drain()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no exchange is open and none begins, so that the session may end."""
+        return self.waits and not self.open_exchanges
+
     def drain(self) -> None:
-        """End now if the session is idle, else after its exchange."""
+        """End now if the session is idle, else after its exchanges."""
         if self.idle:
             self.timeout.expire("the proxy stops")
 
@@ -215,14 +229,14 @@ def report_relay(
 
 
 def report_start(
-    session: Session, facts: Facts, scheme: Literal["http", "https"], path: str
+    session: Session, number: int, facts: Facts, scheme: Literal["http", "https"], path: str
 ) -> None:
-    """Report that a session's latest exchange begins; ``path`` is as `reported_path` returns it."""
+    """Report that an exchange begins; ``path`` is as `reported_path` returns it."""
     session.emit(
         ExchangeStarted(
             time=time.time(),
             session=session.id,
-            exchange=session.exchanges,
+            exchange=number,
             client=session.client,
             method=facts.method,
             scheme=scheme,
@@ -300,6 +314,7 @@ def report_exchange(
     ``authority`` is None if the request named no host; ``started`` is a reading of
     `time.perf_counter`; the rest is as `ExchangeEnded` has it.
     """
+    session.end_exchange()
     host, port = (authority.host, authority.port) if authority else ("", 0)
     target = session.runtime.target_of(host, port) if authority else None
     session.emit(

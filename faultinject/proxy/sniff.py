@@ -113,13 +113,13 @@ class FirstBytes:
                 self._limited = True
                 rest = "the rest of the ClientHello"
                 self.session.timeout.reset(rest, limits.handshake_seconds)
-            self.session.idle = not self._buffer
+            self.session.waits = not self._buffer
             try:
                 data = await self.client.receive_some(limits.client_hello_bytes)
             except trio.BrokenResourceError:
                 return
             finally:
-                self.session.idle = False
+                self.session.waits = False
             if not data:
                 return
             self._buffer += data

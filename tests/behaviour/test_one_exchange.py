@@ -703,14 +703,20 @@ async def test_an_upgrade_whose_upstream_is_gone_at_once(autojump_clock):
 # The way of our own answers
 
 
-async def test_an_answer_that_has_no_way_is_an_upstream_error(autojump_clock):
+@pytest.mark.parametrize("fails", ["before", "within"])
+async def test_an_answer_that_has_no_way_is_an_upstream_error(autojump_clock, fails):
     """Where the answer needs the upstream's help, its failure is told as such."""
 
     class NoWay(Pacing):
         async def before_local_reply(self, writes: int = 1, unread: bytes = b"") -> None:
+            if fails == "before":
+                raise UpstreamError("disconnected", "no way")
+
+        def before_pause(self, writes: int) -> None:
             raise UpstreamError("disconnected", "no way")
 
-    async with open_bench(probability=1.0) as bench:
+    async with open_bench() as bench:
+        bench.rules({"fault": {"respond": 500, "delay": 1}})
         ours, theirs = memory_stream_pair()
         lease = PoolLease(bench.runtime.dial, bench.runtime.limits)
         lease.pacing = NoWay()

@@ -12,10 +12,11 @@ from collections.abc import Callable
 import trio
 
 from faultinject.errors import ClientGoneError, ClientProtocolError, PeerError, UpstreamError
+from faultinject.http.exchange_sides import ClientExchange, UpstreamExchange
 from faultinject.http.h1.incoming import MessageError
 from faultinject.http.h1.machine import Machine
 from faultinject.http.h1.roles import ClientMachine, ServerMachine
-from faultinject.http.message import End, Part, RequestHead, ResponseHead
+from faultinject.http.message import End, Part, RequestHead
 from faultinject.net.streams import half_close, has_arrived, was_reset, was_truncated
 
 READ_NUM_BYTES = 64 * 1024
@@ -24,8 +25,6 @@ READ_NUM_BYTES = 64 * 1024
 _LOOK_TURNS = 16
 """How many turns of the loop the check of an idle connection may take. Each layer of a stream that
 has something to return takes one or two."""
-
-CONTINUE = ResponseHead(100, b"Continue", ())
 
 
 class HttpConnection:
@@ -191,8 +190,8 @@ class HttpConnection:
         raise NotImplementedError
 
 
-class ClientConnection(HttpConnection):
-    """The connection to a client, which sends requests."""
+class ClientConnection(HttpConnection, ClientExchange):
+    """The connection to a client, which sends requests; and the side of the present exchange."""
 
     _machine: ServerMachine
 
@@ -211,12 +210,6 @@ class ClientConnection(HttpConnection):
         read, if the last one brought only a part of a message.
         """
         super().__init__(stream, ServerMachine(head_bytes), on_partial_read, head_seconds)
-        self.ended = False
-        """Whether we have half-closed: nothing more is sent to the client."""
-        self.on_received: Callable[[list[Part]], None] | None = None
-        """Is told the parts behind a request's head as they are read."""
-        self.on_sent: Callable[[tuple[Part, ...]], None] | None = None
-        """Is told the parts of an answer once they are sent."""
 
     def buffered_parts(self) -> list[Part]:
         """Return the parts that have arrived; see the base class."""
@@ -267,6 +260,20 @@ class ClientConnection(HttpConnection):
         """Whether a response to the current request has begun, so that no other can."""
         return self._machine.response_started
 
+    async def wait_until_gone(self, may_read: Callable[[bytes], bool], most_bytes: int) -> bool:
+        """Watch the client while it waits for its response; see the base class.
+
+        A client that has announced its last request may end its side of a TCP connection and still
+        read. If it has not, the end means that it does not want the response any more.
+        """
+        may_half_close = self.half_closeable and self.is_last_request
+        while len(self.unread) < most_bytes and may_read(self.unread):
+            if not await self.read_more():
+                if may_half_close:
+                    return True  # it sends nothing more, and may well be reading
+                raise ClientGoneError("the client closed the connection before the answer's end")
+        return False
+
     async def end_sending(self) -> None:
         """Half-close. What the client still sends can be received."""
         self.ended = True
@@ -286,8 +293,8 @@ class ClientConnection(HttpConnection):
         return ClientProtocolError(str(error), error.status)
 
 
-class UpstreamConnection(HttpConnection):
-    """The connection to an upstream, which gets requests from us."""
+class UpstreamConnection(HttpConnection, UpstreamExchange):
+    """The connection to an upstream, which gets requests from us; and our side of the exchange."""
 
     _machine: ClientMachine
 
@@ -299,8 +306,6 @@ class UpstreamConnection(HttpConnection):
         ``head_bytes`` and ``head_seconds`` limit a head, a chunk's line and trailers.
         """
         super().__init__(stream, ClientMachine(head_bytes), None, head_seconds)
-        self.was_used = False
-        """Whether it has served an exchange before."""
 
     @property
     def idle(self) -> bool:

@@ -8,7 +8,7 @@ import trio
 from attrs import evolve
 
 from faultinject.errors import UpstreamError
-from faultinject.http.h1.connection import UpstreamConnection
+from faultinject.http.exchange_sides import UpstreamExchange
 from faultinject.http.message import End, RequestHead, find_header, header_tokens
 from faultinject.net.streams import LINGER_SECONDS
 from faultinject.plugin.duplex.lane_stream import LanePair
@@ -42,7 +42,7 @@ class TunnelLease(Lease, Pacing):
     ) -> None:
         """Create the lease. The nursery is for the task that keeps uploads going."""
         self.pacing = self
-        self._connection: UpstreamConnection | None = None
+        self._connection: UpstreamExchange | None = None
         self._may_end = False
         self._pair = pair
         self._nursery = nursery
@@ -59,7 +59,7 @@ class TunnelLease(Lease, Pacing):
         return self._lent and (self._connection is None or self._no_way_up)
 
     @property
-    def idle_connection(self) -> UpstreamConnection | None:
+    def idle_connection(self) -> UpstreamExchange | None:
         """The tunnel's connection, until it has ended."""
         return self._connection
 
@@ -94,14 +94,14 @@ class TunnelLease(Lease, Pacing):
         elif down.can_spare_a_slot:
             client.end_turn()
 
-    def lend(self, connection: UpstreamConnection, host: str) -> None:
+    def lend(self, connection: UpstreamExchange, host: str) -> None:
         """Set the connection to lend, which runs on the tunnel's upstream stream."""
         self._connection, self._lent = connection, True
         if not self._carrier.has_header(b"host"):
             headers = ((b"Host", host.encode("ascii")), *self._carrier.headers)
             self._carrier = evolve(self._carrier, headers=headers)
 
-    async def open(self, origin: Origin, *, fresh: bool = False) -> UpstreamConnection:
+    async def open(self, origin: Origin, *, fresh: bool = False) -> UpstreamExchange:
         """Return the connection, which cannot be replaced. See the base class."""
         await trio.lowlevel.checkpoint()
         if fresh or self._connection is None or not self._connection.idle:
@@ -109,7 +109,7 @@ class TunnelLease(Lease, Pacing):
         self._check_way_up()
         return self._connection
 
-    async def release(self, connection: UpstreamConnection) -> None:
+    async def release(self, connection: UpstreamExchange) -> None:
         """Keep the connection for the next exchange; see the base class."""
         if not (connection.idle or connection.next_cycle()):
             await self.discard(connection)
@@ -145,7 +145,7 @@ class TunnelLease(Lease, Pacing):
         up, down = self._pair.up, self._pair.down
         return down.in_hand and not (up.in_hand or up.slots)
 
-    async def _carry(self, connection: UpstreamConnection, unread: bytes) -> None:
+    async def _carry(self, connection: UpstreamExchange, unread: bytes) -> None:
         self._check_way_up()
         try:
             await connection.send(self._carrier, End())
@@ -219,7 +219,7 @@ class TunnelLease(Lease, Pacing):
         if scope is not None:
             scope.cancel()
 
-    async def _read_response(self, connection: UpstreamConnection) -> None:
+    async def _read_response(self, connection: UpstreamExchange) -> None:
         while parts := await connection.receive():
             if isinstance(parts[-1], End):
                 return
@@ -230,7 +230,7 @@ class TunnelLease(Lease, Pacing):
             "disconnected", f"the tunnel's connection to {origin.authority} has ended"
         )
 
-    async def discard(self, connection: UpstreamConnection) -> None:
+    async def discard(self, connection: UpstreamExchange) -> None:
         """Close the connection; see the base class."""
         self._connection = None
         with trio.move_on_after(LINGER_SECONDS):

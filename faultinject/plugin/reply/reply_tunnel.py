@@ -13,7 +13,7 @@ from attrs import define, field
 
 from faultinject.authority import HTTPS_PORT, Authority
 from faultinject.errors import HandshakeError
-from faultinject.http.h1.connection import UpstreamConnection
+from faultinject.http.exchange_sides import UpstreamExchange
 from faultinject.net.relay import Relayed
 from faultinject.plugin.reply.reply_stream import ReplyStream
 from faultinject.plugin.tunnels import Tunnels, client_name
@@ -50,7 +50,7 @@ class ReplyLease(PoolLease):
         self.pacing: ReplyPacing = ReplyPacing()
 
     @property
-    def idle_connection(self) -> UpstreamConnection | None:
+    def idle_connection(self) -> UpstreamExchange | None:
         """Always None, because an idle upstream's end does not end the client's connection."""
         return None
 
@@ -137,7 +137,7 @@ class ReplyTunnel:
             relayed.received_bytes += received_bytes
             session.timeout.reset("either side of a relay", session.idle_seconds)
 
-        session.idle = True  # from here on the tunnel is the host's
+        session.waits = True  # from here on the tunnel is the host's
         try:
             await self.stream.pass_on(data, passed)
         finally:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from types import TracebackType
 
-from faultinject.http.h1.connection import UpstreamConnection
+from faultinject.http.exchange_sides import UpstreamExchange
 from faultinject.http.message import RequestHead
 from faultinject.proxy.upstream.dial import Origin
 
@@ -80,7 +80,7 @@ class Lease(ABC):
 
     @property
     @abstractmethod
-    def idle_connection(self) -> UpstreamConnection | None:
+    def idle_connection(self) -> UpstreamExchange | None:
         """The connection that the client's last request used, if it waits for the next one.
 
         When the upstream ends it, the client's is ended too.
@@ -92,7 +92,7 @@ class Lease(ABC):
         return False
 
     @abstractmethod
-    async def open(self, origin: Origin, *, fresh: bool = False) -> UpstreamConnection:
+    async def open(self, origin: Origin, *, fresh: bool = False) -> UpstreamExchange:
         """Return a connection to an origin for one exchange: a new one, or one that was used.
 
         It is nobody else's until it is given back. With ``fresh`` it is a new one. Raises
@@ -100,11 +100,11 @@ class Lease(ABC):
         """
 
     @abstractmethod
-    async def release(self, connection: UpstreamConnection) -> None:
+    async def release(self, connection: UpstreamExchange) -> None:
         """Take a connection back whose exchange went well; close it if it can serve no other."""
 
     @abstractmethod
-    async def discard(self, connection: UpstreamConnection) -> None:
+    async def discard(self, connection: UpstreamExchange) -> None:
         """Take a connection back and close it: it can serve no other exchange."""
 
     async def __aenter__(self) -> Lease:

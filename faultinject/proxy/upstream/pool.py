@@ -12,6 +12,7 @@ from typing import Protocol
 
 import trio
 
+from faultinject.http.exchange_sides import UpstreamExchange
 from faultinject.http.h1.connection import UpstreamConnection
 from faultinject.net.streams import send_close_notify
 from faultinject.proxy.upstream.dial import Origin
@@ -33,19 +34,19 @@ class PoolLease(Lease):
     def __init__(self, dial: Dial, limits: Limits) -> None:
         self._dial = dial
         self._limits = limits
-        self._idle: dict[UpstreamConnection, Origin] = {}
+        self._idle: dict[UpstreamExchange, Origin] = {}
         """Connections that wait for an exchange, least recently used first."""
-        self._lent: dict[UpstreamConnection, Origin] = {}
+        self._lent: dict[UpstreamExchange, Origin] = {}
         """Connections of open exchanges."""
-        self._last: UpstreamConnection | None = None
+        self._last: UpstreamExchange | None = None
         """The one that was lent last."""
 
     @property
-    def idle_connection(self) -> UpstreamConnection | None:
+    def idle_connection(self) -> UpstreamExchange | None:
         """The connection that the last request used, if it is idle."""
         return self._last if self._last in self._idle else None
 
-    async def open(self, origin: Origin, *, fresh: bool = False) -> UpstreamConnection:
+    async def open(self, origin: Origin, *, fresh: bool = False) -> UpstreamExchange:
         """Open or reuse a connection; see the base class."""
         self._last = None
         while not fresh and (connection := self._take_idle(origin)) is not None:
@@ -55,16 +56,16 @@ class PoolLease(Lease):
             await self.discard(connection)
         await self._make_room()
         stream = await self._dial(origin)
-        connection = UpstreamConnection(
+        new = UpstreamConnection(
             stream,
             head_bytes=self._limits.head_bytes,
             head_seconds=self._limits.head_seconds,
         )
-        self._lent[connection] = origin
-        self._last = connection
-        return connection
+        self._lent[new] = origin
+        self._last = new
+        return new
 
-    def _take_idle(self, origin: Origin) -> UpstreamConnection | None:
+    def _take_idle(self, origin: Origin) -> UpstreamExchange | None:
         """Lend a connection that waits for an origin's next exchange, if there is one."""
         connection = next((each for each in self._idle if self._idle[each] == origin), None)
         if connection is not None:
@@ -78,14 +79,14 @@ class PoolLease(Lease):
             del self._idle[oldest]
             await _end(oldest)
 
-    async def release(self, connection: UpstreamConnection) -> None:
+    async def release(self, connection: UpstreamExchange) -> None:
         """Keep a connection for the next exchange; see the base class."""
         if connection.idle or connection.next_cycle():
             self._idle[connection] = self._lent.pop(connection)
         else:
             await self.discard(connection)
 
-    async def discard(self, connection: UpstreamConnection) -> None:
+    async def discard(self, connection: UpstreamExchange) -> None:
         """Close a connection; see the base class."""
         del self._lent[connection]
         await _end(connection)
@@ -104,7 +105,7 @@ class PoolLease(Lease):
                 stack.push_async_callback(_end, connection)
 
 
-async def _end(connection: UpstreamConnection) -> None:
+async def _end(connection: UpstreamExchange) -> None:
     """Close a connection, with a close_notify unless a request was not sent to its end."""
     try:
         if connection.cycle_ended:

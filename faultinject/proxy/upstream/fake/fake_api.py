@@ -20,9 +20,9 @@ from faultinject.errors import ClientGoneError, ClientProtocolError
 from faultinject.events import Listener, Warned
 from faultinject.http.coding import content_codings, decoded
 from faultinject.http.cors import is_preflight, permissive_headers, preflight_headers
-from faultinject.http.h1.connection import CONTINUE, ClientConnection
+from faultinject.http.h1.connection import ClientConnection
 from faultinject.http.headers import UPGRADE_TO_HTTP, asks_for_websocket
-from faultinject.http.message import End, Headers, RequestHead, ResponseHead
+from faultinject.http.message import CONTINUE, End, Headers, RequestHead, ResponseHead
 from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.net.streams import CloseMode, close
 from faultinject.providers.anthropic.errors import reason_phrase

@@ -9,8 +9,8 @@ import pytest
 import trio
 
 from faultinject.errors import ClientGoneError, ClientProtocolError
-from faultinject.http.h1.connection import CONTINUE, ClientConnection
-from faultinject.http.message import End, Part, RequestHead, ResponseHead
+from faultinject.http.h1.connection import ClientConnection
+from faultinject.http.message import CONTINUE, End, Part, RequestHead, ResponseHead
 from tests.support.script import ScriptedPeer
 
 OK = ResponseHead(200, b"OK", ((b"Content-Length", b"0"),))
