@@ -152,5 +152,6 @@ FAILURES = {
     "unknown-model": Failure(404),
     "forbidden": Failure(403),
     "server-error": Failure(500),
+    "timeout": Failure(504),
 }
 """Errors by name."""

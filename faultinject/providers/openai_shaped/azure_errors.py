@@ -20,6 +20,7 @@ from faultinject.providers.gateway.cloudflare import ray_id
 from faultinject.providers.openai_shaped.usual import (
     UsualError,
     Vocabulary,
+    as_anthropic,
     spoken,
 )
 from faultinject.providers.provider import ErrorPage
@@ -116,8 +117,10 @@ def _version(fields: Fields) -> str:
 
 def error_body(failure: Failure, fields: Fields) -> bytes:
     """Return the error document of a failure. At Anthropic's path it is Anthropic's."""
-    if spoken(fields) == "messages":
+    if spoken(fields) == "messages" and failure.status == 429:
         return anthropic_errors.failure_body(evolve(failure, error_type=None), fields)
+    if spoken(fields) == "messages":
+        return as_anthropic(VOCABULARY, failure, fields)
     return compact({"error": error_of(failure, fields)})
 
 

@@ -94,8 +94,10 @@ def spoken(fields: Fields) -> str:
 
 def as_anthropic(vocabulary: Vocabulary, failure: Failure, fields: Fields) -> bytes:
     """Return an error document of Anthropic's form, with an API's own message."""
-    worded = evolve(failure, message=vocabulary.message(failure, fields), error_type=None)
-    return anthropic_errors.failure_body(worded, fields)
+    message = vocabulary.message(failure, fields)
+    # Anthropic has no 408.
+    kind = "timeout_error" if failure.status == 408 else None
+    return anthropic_errors.failure_body(evolve(failure, message=message, error_type=kind), fields)
 
 
 # Shapes

@@ -41,6 +41,8 @@ def test_errors_at_anthropics_path_have_its_form(host: str, path: str) -> None:
     error = error_at(host, path, Failure(503, error_type="odd"))
     assert error["type"] == "error"
     assert error["error"]["type"] == "api_error"
+    assert error_at(host, path, Failure(408))["error"]["type"] == "timeout_error"
+    assert error_at(host, path, Failure(429))["error"]["type"] == "rate_limit_error"
 
 
 # Azure
