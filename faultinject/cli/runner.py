@@ -64,7 +64,7 @@ def run(settings: Settings, service: Service) -> int:
     if settings.summary is not None:
         check_summary(settings.summary)
     settings = of_own_process(settings)
-    gc.freeze()  # what is loaded stays to the end, so the collector can skip it
+    gc.disable()  # until it serves, for which more is loaded
     raise_open_files_limit()
     warn_of_address(settings, service)
     output = _output(settings)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-import tomllib
 from collections import Counter
 from pathlib import Path
 from typing import Any, NoReturn
@@ -158,6 +157,8 @@ def _refuse_constant(word: str) -> NoReturn:
 
 
 def _from_toml(text: str) -> object:
+    import tomllib
+
     try:
         values = tomllib.loads(text)
         str(values)  # Python refuses to print a number of thousands of digits

@@ -1,7 +1,8 @@
 """The certificate authority that signs the certificates that intercepted clients see.
 
-`ca_store` has its files, `ca_checks` the full check, and `certificates` the signing. The latter two
-import `cryptography`, so they are imported only to sign, or when a fast check fails.
+`ca_store` has its files, `ca_creation` makes them, `ca_checks` has the full check, and
+`certificates` the signing. A start needs the first alone: the others are imported to create, to
+sign, or when a fast check fails.
 """
 
 from __future__ import annotations
@@ -15,10 +16,7 @@ from attrs import define, field, frozen
 
 from faultinject.errors import DataDirectoryError, SettingsError
 from faultinject.tls.ca_store import (
-    STAGING_NAME,
     CaFiles,
-    clear_staging,
-    create_files,
     looks_usable,
     may_have_name_constraints,
     read_ca_files,
@@ -32,6 +30,8 @@ if TYPE_CHECKING:
 
 CERTIFICATE_NAME = "fault-ca.crt"
 KEY_NAME = "fault-ca.key"
+STAGING_NAME = ".fault-ca.new"
+"""The directory next to the two files, in which they are made."""
 
 
 def default_data_dir() -> Path:
@@ -112,11 +112,14 @@ class CertificateAuthority:
         """
         certificate, key = directory / CERTIFICATE_NAME, directory / KEY_NAME
         if not _is_there(certificate):
+            from faultinject.tls.ca_creation import create_files
             from faultinject.tls.certificates import new_authority
 
-            create_files(certificate, key, new_authority)
+            create_files(certificate, key, directory / STAGING_NAME, new_authority)
         elif _is_there(directory / STAGING_NAME):
-            clear_staging(directory)
+            from faultinject.tls.ca_creation import clear_staging
+
+            clear_staging(directory / STAGING_NAME)
         if not _is_there(key):
             raise SettingsError(
                 f"{key}: is missing next to {certificate.name}; put it back, or remove"

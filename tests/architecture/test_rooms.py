@@ -84,14 +84,14 @@ LATE: dict[str, set[str]] = {
     "cli.commands": {"rich.padding", "rich.text"},
     "cli.judging": {"report.forms"},
     "cli.runner": {"cli.judging", "report.table"},
-    "config.file": {"config.yaml"},
+    "config.file": {"config.yaml", "tomllib"},
     "environment.bundles": {"tls.certificates"},
     "plugin.serving": {"plugin.bridge.grpc_server"},
     "proxy.server": {"proxy.acceptor"},
     "pytest_plugin": {"testing.pytest_session"},
     "reading.shown": {"difflib"},
     "testing.own_upstream": {"testing.asgi_server", "testing.wsgi_server"},
-    "tls.certificate_authority": {"tls.ca_checks", "tls.certificates"},
+    "tls.certificate_authority": {"tls.ca_checks", "tls.ca_creation", "tls.certificates"},
     "tls.leaf_cache": {"tls.certificates"},
 }
 """Who imports what within a function, because it is heavy or a start does not need it."""

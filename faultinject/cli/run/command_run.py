@@ -58,7 +58,7 @@ class CommandRun:
         judging = Judging(self.settings)
         if self.settings.summary is not None:
             check_summary(self.settings.summary)
-        gc.freeze()  # as for the proxy
+        gc.disable()  # as for the proxy
         warn_of_address(self.settings, PROXY)
         with self._log_stream() as stream:
             output = self._output(stream)

@@ -11,6 +11,7 @@ from functools import partial
 import trio
 from attrs import define
 
+from faultinject.cli.commands import collect_again
 from faultinject.cli.proxy import PROXY
 from faultinject.cli.run.child_process import Child, exit_code, started
 from faultinject.cli.signals import STOP_SIGNALS, forget_ready_file, ready_file
@@ -64,6 +65,7 @@ class Supervisor:
                 async with trio.open_nursery() as serving:
                     start = partial(serve, self.settings, listener=self.listener)
                     running = await serving.start(start)
+                    collect_again()
                     with ready_file(self.settings.ready_file, PROXY.contents(running)):
                         code = await self._run_command(running)
                         running.drain()

@@ -1,5 +1,6 @@
 """Tests of what signals do, with a proxy that only waits."""
 
+import gc
 import json
 import os
 import signal
@@ -205,6 +206,16 @@ async def test_a_ready_file_that_cannot_be_written_ends_it(proxy, tmp_path, monk
         await until_stopped(settings, lambda event: None, proxy.serve, contents)
     assert isinstance(only_cause(caught.value), StartError)
     assert proxy.cancelled
+
+
+async def test_garbage_is_collected_once_it_serves(proxy, ready):
+    """Until then there are imports, for which it would be in vain."""
+    gc.disable()
+    async with trio.open_nursery() as nursery:
+        begin(nursery, proxy, ready)
+        await all_settled()
+        assert gc.isenabled()
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_stale_ready_file_is_gone_before_the_start(ready):

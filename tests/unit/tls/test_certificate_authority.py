@@ -331,7 +331,7 @@ def test_modes_with_an_open_umask(tmp_path: Path) -> None:
 
 CREATE_ON_SIGNAL = """
 import pathlib, sys
-from faultinject.tls import ca_store, certificates
+from faultinject.tls import ca_creation, certificates
 from faultinject.tls.certificate_authority import CertificateAuthority
 print("ready", flush=True)
 sys.stdin.readline()
@@ -360,14 +360,14 @@ def test_first_starts_at_once_share_one(tmp_path: Path) -> None:
 
 def test_the_second_in_the_lock_makes_nothing(tmp_path: Path) -> None:
     """Whoever gets the lock looks again before it makes anything."""
-    from faultinject.tls.ca_store import create_files
+    from faultinject.tls.ca_creation import create_files
 
     authority = CertificateAuthority.open_or_create(tmp_path)
 
     def never() -> tuple[bytes, bytes]:
         raise AssertionError("made twice")
 
-    create_files(authority.certificate_path, authority.key_path, never)
+    create_files(authority.certificate_path, authority.key_path, tmp_path / "staging", never)
 
 
 @pytest.mark.parametrize("renames", [0, 1])
@@ -453,7 +453,7 @@ def test_lock_that_another_program_holds(tmp_path: Path, monkeypatch: pytest.Mon
     """A lock that does not become free ends in an error that names it."""
     from filelock import FileLock
 
-    monkeypatch.setattr("faultinject.tls.ca_store._LOCK_SECONDS", 0.0)
+    monkeypatch.setattr("faultinject.tls.ca_creation._LOCK_SECONDS", 0.0)
     with (
         FileLock(tmp_path / ".fault-ca.lock"),
         pytest.raises(SettingsError, match=r"another program has held \.fault-ca\.lock"),
