@@ -13,7 +13,7 @@ from faultinject.authority import HTTPS_PORT, TargetPattern
 from faultinject.events import Listener, RuleUnfit, Warned
 from faultinject.faults.place import Stage
 from faultinject.http.cors import SeenOrigins
-from faultinject.providers.told import KNOWN, Apis
+from faultinject.providers.told import Apis
 from faultinject.proxy.base_url import single_targets
 from faultinject.proxy.request_digests import RequestDigests
 from faultinject.proxy.startup import Run
@@ -63,7 +63,7 @@ class Runtime:
     before: a client that can do without then makes the requests that rules are for."""
     cannot_intercept: str | None = None
     """Why no tunnel can be intercepted; None if they can."""
-    apis: Apis = KNOWN
+    apis: Apis = Factory(lambda self: Apis.of(self.targets), takes_self=True)
     """Which API is at which host."""
     draining: bool = False
     """Whether sessions should end after their open exchange."""
@@ -190,7 +190,6 @@ def runtime_of(
     return Runtime(
         limits=limits,
         targets=run.settings.target_host,
-        apis=Apis.of(run.settings.target_host),
         rule_set=run.rule_set,
         counters=run.counters,
         leaves=LeafCache(

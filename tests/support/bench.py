@@ -362,7 +362,7 @@ async def open_bench(
     ``defects`` says that the test means to see `SessionFailed`.
     """
     settings = Settings(
-        target_host=tuple(TargetPattern.parse(target) for target in targets),
+        target_host=tuple(TargetPattern.parse_target(target) for target in targets),
         error_probability=probability,
         status_code=options.pop("status_code", 429),
         seed=options.pop("seed", 1),
