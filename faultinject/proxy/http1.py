@@ -62,9 +62,10 @@ class Http1Session:
             if await self._stays_idle():
                 seconds = self.session.runtime.limits.head_seconds
                 self._head_ends_by = trio.current_time() + seconds
-                with trio.CancelScope(deadline=self._head_ends_by):
-                    while too_few(self.client.unread) and await self.client.read_more():
-                        pass
+                if too_few(self.client.unread):
+                    with trio.CancelScope(deadline=self._head_ends_by):
+                        while await self.client.read_more() and too_few(self.client.unread):
+                            pass
         except ClientGoneError:
             return b""
         return self.client.unread
