@@ -112,18 +112,9 @@ class SeenAttempt:
         return round(following.began - self.known, 3)
 
 
-def is_plain(event: ExchangeEnded) -> bool:
+def is_plain(attempt: SeenAttempt) -> bool:
     """Return True for the only attempt of a call that was answered while nothing had failed."""
-    seen = event.observed
-    return (
-        seen is not None
-        and seen.request is None
-        and seen.failure is None
-        and seen.taken == "whole"
-        and seen.attempt == 1
-        and seen.call is not None
-        and seen.began_seconds is not None
-    )
+    return attempt.seen.request is None and attempt.succeeded and attempt.number == 1
 
 
 def begun_within(

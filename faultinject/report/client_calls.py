@@ -43,6 +43,10 @@ class Call:
         if len(self._kept) > 2 * KEPT_AT_EITHER_END:
             del self._kept[KEPT_AT_EITHER_END]
 
+    def unpacked(self) -> Call:
+        """Return itself: it is in no small form (`faultinject.report.packed`)."""
+        return self
+
     @property
     def attempts(self) -> list[SeenAttempt]:
         """The attempts that are kept, in order."""

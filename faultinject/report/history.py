@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from functools import cached_property
+from math import inf
 
 from attrs import define, field
 
@@ -33,6 +34,8 @@ class History:
     """When requests for a token began and ended, or what may have been some."""
     housekept: frozenset[str] = frozenset()
     """The hosts that got housekeeping too."""
+    last_unseen: float = -inf
+    """When the last request began of which it is not known to what call it belongs."""
 
     @cached_property
     def attempts(self) -> list[SeenAttempt]:
@@ -199,6 +202,8 @@ class History:
 
     def is_settled(self, attempt: SeenAttempt) -> bool:
         """Return True if what has not followed an attempt will not follow any more."""
+        if self.last_unseen >= attempt.ended:
+            return False  # it may have been the next attempt
         return self.command_ended or self.now - attempt.ended >= SETTLED_SECONDS
 
     def outcome(self, call: Call) -> Outcome:

@@ -20,6 +20,7 @@ from faultinject.report.finding import SEVERITIES, Finding, Judged, Known
 from faultinject.report.findings import CHECKS, KNOWN, RUN_CHECKS
 from faultinject.report.findings.giving_up import CLIENT_LEFT
 from faultinject.report.history import History
+from faultinject.report.packed import Alike, KeptCall, kept_call
 from faultinject.report.run_facts import RunFacts
 from faultinject.report.thresholds import Thresholds
 from faultinject.report.words import timeline
@@ -144,9 +145,11 @@ class Judge:
         ids = {known.id for known in KNOWN} if only is None else set(only)
         self._ids = ids - set(ignore)
         self._bound = calls
-        self._calls: dict[int, Call] = {}
+        self._calls: dict[int, KeptCall] = {}
         self._kept_attempts = 0
-        self._plain: deque[ExchangeEnded] = deque(maxlen=calls)
+        self._alike: dict[Alike, Alike] = {}
+        """What calls in their small form have alike."""
+        self._plain: deque[KeptCall] = deque(maxlen=calls)
         """The latest of the calls that need no judgement: they matter beside those that failed."""
         self._plain_calls = 0
         """How many there were."""
@@ -164,10 +167,12 @@ class Judge:
         self.facts.listen(event)
         if not isinstance(event, ExchangeEnded):
             return
-        if is_plain(event):
-            self._plain.append(event)
+        if (attempt := SeenAttempt.of(event)) is None:
+            return
+        if is_plain(attempt):
+            self._plain.append(kept_call(attempt, self._alike))
             self._plain_calls += 1
-        elif (attempt := SeenAttempt.of(event)) is not None:
+        else:
             self._add(attempt)
 
     def report(self) -> Report:
@@ -192,11 +197,15 @@ class Judge:
         return Report(self.facts, totals, tuple(verdicts.values()), tuple(shown.values()))
 
     def _add(self, attempt: SeenAttempt) -> None:
-        call = self._calls.pop(attempt.call, None) or Call(attempt.call)
-        self._kept_attempts -= call.kept
-        call.add(attempt)
-        self._kept_attempts += call.kept
-        self._calls[attempt.call] = call  # the last to end comes last
+        known = self._calls.pop(attempt.call, None)
+        if known is None:
+            kept = kept_call(attempt, self._alike)
+        else:
+            self._kept_attempts -= known.kept
+            kept = known.unpacked()
+            kept.add(attempt)
+        self._kept_attempts += kept.kept
+        self._calls[attempt.call] = kept  # the last to end comes last
         if len(self._calls) > self._bound or self._kept_attempts > ATTEMPTS:
             self._fold()
 
@@ -207,6 +216,7 @@ class Judge:
         for number in older:
             self._kept_attempts -= self._calls.pop(number).kept
         found = (each.calls[0] for one in self._verdicts.values() for each in one.findings)
+        self._alike.clear()
         of_interest = {number: shown[number] for number in found if number in shown}
         self._older |= dict(islice(of_interest.items(), OLDER - len(self._older)))
 
@@ -214,10 +224,10 @@ class Judge:
         self, numbers: Iterable[int], totals: Totals, verdicts: dict[str, Verdict]
     ) -> dict[int, ShownCall]:
         """Judge some of the calls, which the others may explain, and return them to be shown."""
-        history, numbers = self._history(), frozenset(numbers)
+        calls = {number: kept.unpacked() for number, kept in self._calls.items()}
+        history, numbers = self._history(list(calls.values())), frozenset(numbers)
         shown = {
-            number: ShownCall(self._calls[number], history.outcome(self._calls[number]))
-            for number in numbers
+            number: ShownCall(calls[number], history.outcome(calls[number])) for number in numbers
         }
         for each in shown.values():
             totals.add(each.call, each.outcome)
@@ -226,7 +236,7 @@ class Judge:
                 continue
             judged = check(history, self._thresholds)
             findings = [
-                self._finding_to_show(known, each)
+                _finding_to_show(known, each, calls)
                 for each in judged.findings
                 if each.calls[0] in numbers
             ]
@@ -234,15 +244,8 @@ class Judge:
             verdicts[known.id].add(judged, findings, subjects)
         return shown
 
-    def _finding_to_show(self, known: Known, finding: Finding) -> Finding:
-        """Return a finding fit to be shown: what strangers chose cannot harm a terminal."""
-        line = timeline(self._calls[finding.calls[0]])
-        return evolve(
-            finding, id=known.id, evidence=brief(finding.evidence, EVIDENCE), timeline=line
-        )
-
-    def _history(self) -> History:
-        calls, facts = list(self._calls.values()), self.facts
+    def _history(self, calls: list[Call]) -> History:
+        facts = self.facts
         if calls:
             since = min(call.attempts[0].began for call in calls) - BEFORE_SECONDS
             calls += self._plain_since(since)
@@ -254,12 +257,18 @@ class Judge:
             facts.over,
             list(facts.logins),
             frozenset(facts.housekept),
+            facts.last_unseen,
         )
 
     def _plain_since(self, since: float) -> Iterator[Call]:
         """Return the calls that need no judgement and were not over before a time."""
-        for attempt in filter(None, map(SeenAttempt.of, self._plain)):
-            if attempt.ended >= since:
-                call = Call(attempt.call)
-                call.add(attempt)
+        for kept in self._plain:
+            call = kept.unpacked()
+            if call.last.ended >= since:
                 yield call
+
+
+def _finding_to_show(known: Known, finding: Finding, calls: dict[int, Call]) -> Finding:
+    """Return a finding fit to be shown: what strangers chose cannot harm a terminal."""
+    line = timeline(calls[finding.calls[0]])
+    return evolve(finding, id=known.id, evidence=brief(finding.evidence, EVIDENCE), timeline=line)

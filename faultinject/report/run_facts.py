@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
+from math import inf
 from typing import Any
 
 from attrs import define, field
@@ -22,6 +23,7 @@ from faultinject.events import (
     RelayEnded,
     RuleUnfit,
 )
+from faultinject.observed import Observed
 
 KEPT_LOGINS = 1000
 KEPT_HOSTS = 1000
@@ -50,6 +52,8 @@ class RunFacts:
     """Requests for a WebSocket."""
     unseen: int = 0
     """Requests of which no more is known than that they were: they belong to no call."""
+    last_unseen: float = -inf
+    """When the last of them began, as far as that is known."""
     happened: dict[str, int] = field(factory=dict)
     """How often something came of each rule."""
     unfit: list[RuleUnfit] = field(factory=list)
@@ -115,9 +119,15 @@ class RunFacts:
                 self.housekept.add(event.host)
         elif self.started is None or event.target in self.started.targets:
             self.requests += 1
-            self.unseen += event.observed is None or event.observed.call is None
+            self._note_unseen(event.observed)
         if _may_ask_for_token(event.path):
             self._login(event)
+
+    def _note_unseen(self, seen: Observed | None) -> None:
+        if seen is None or seen.call is None:
+            self.unseen += 1
+        if seen is not None and seen.call is None and seen.began_seconds is not None:
+            self.last_unseen = max(self.last_unseen, seen.began_seconds)
 
     def _relay(self, event: RelayEnded) -> None:
         self.relayed += 1

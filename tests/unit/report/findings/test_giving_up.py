@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from faultinject.events import ExchangeEnded
-from faultinject.observed import FailureKind
-from tests.support.sample_events import sample
+from faultinject.events import CommandEnded, ExchangeEnded
+from faultinject.observed import FailureKind, Observed
+from faultinject.report.judge import Judge
+from tests.support.sample_events import TIME, sample
 from tests.unit.report.findings.clients import in_turn, once, pauses, retrying
 from tests.unit.report.findings.simulator import (
     HOST,
@@ -327,3 +328,21 @@ def test_no_fallback_without_a_question() -> None:
     world = World(script(overloaded(), ok()))
     world.start(in_turn(once(Ask(turns=())), once(Ask(turns=(), model=None)))).run()
     assert judged(world, "fallback") == "passed"
+
+
+def test_a_request_that_was_not_seen_may_have_been_the_next_attempt() -> None:
+    """Then nothing is said of a call that failed before it."""
+    failed = Observed(
+        call=1, attempt=1, request="r", body="b", failure="answer", failure_kind="transient",
+        taken="whole", began_seconds=1.0, first_byte_seconds=0.01,
+    )  # fmt: skip
+    unseen = Observed(began_seconds=2.0)
+    found = {}
+    for began in (0.5, 2.0):
+        judge = Judge()
+        for seen in (failed, evolve(unseen, began_seconds=began)):
+            judge.listen(sample(ExchangeEnded, observed=seen, milliseconds=10.0, kind="model"))
+        judge.listen(CommandEnded(time=TIME + 5, code=0, signal=None))
+        report = judge.report()
+        found[began] = [each.id for each in report.findings if each.id == "not-retried"]
+    assert found == {0.5: ["not-retried"], 2.0: []}

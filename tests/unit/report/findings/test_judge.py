@@ -272,7 +272,8 @@ def test_plain_calls_stand_beside_those_that_failed() -> None:
     judge = Judge()
     for event in events:
         judge.listen(event)
-    history = judge._history()
+    judge.report()
+    history = judge._history([kept.unpacked() for kept in judge._calls.values()])
     assert {call.number for call in history.calls} == {1, 2, 3}
     assert list(history.by_request) == ["r"]
     by_call = {each.call: each for each in history.attempts}

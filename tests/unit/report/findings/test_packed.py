@@ -1,0 +1,132 @@
+"""Calls in a small form."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import Any
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faultinject.events import ExchangeEnded
+from faultinject.observed import Message, Observed, ToolResult
+from faultinject.report.attempt import SeenAttempt
+from faultinject.report.client_calls import Call
+from faultinject.report.packed import Alike, PackedCall, kept_call
+from tests.support.sample_events import sample
+
+DIGESTS = st.binary(min_size=16, max_size=16).map(bytes.hex)
+SECONDS = st.none() | st.integers(0, 10**9).map(lambda number: number / 1000)
+TOKENS = st.none() | st.integers(0, 2**53)
+MESSAGES = st.builds(
+    Message,
+    role=st.sampled_from(["user", "assistant", "tool"]),
+    text=st.none() | DIGESTS,
+    before=DIGESTS,
+)
+OBSERVED = st.builds(
+    Observed,
+    began_seconds=st.integers(0, 10**9).map(lambda number: number / 1000),
+    provider=st.sampled_from(["anthropic", "openai"]),
+    model=st.none() | st.text(max_size=5),
+    stream=st.none() | st.booleans(),
+    call=st.integers(1, 2**40),
+    attempt=st.just(1),
+    retry_count=st.none() | st.integers(0, 5),
+    gap_seconds=SECONDS,
+    first_byte_seconds=SECONDS,
+    quiet_seconds=SECONDS,
+    taken=st.just("whole"),
+    should_retry=st.none() | st.booleans(),
+    read_timeout_seconds=SECONDS,
+    timeout_seconds=SECONDS,
+    idempotency_key=st.none() | st.booleans(),
+    input_tokens=TOKENS,
+    output_tokens=TOKENS,
+    credential=st.none() | DIGESTS,
+    request=st.none() | DIGESTS,
+    body=st.none() | DIGESTS,
+    system=st.none() | DIGESTS,
+    prefix=st.none() | DIGESTS,
+    message_count=st.none() | st.integers(0, 99),
+    messages=st.lists(MESSAGES, max_size=4).map(tuple),
+    delivered=st.none() | DIGESTS,
+)
+PLAIN = Observed(
+    began_seconds=1.0, call=1, attempt=1, taken="whole", provider="anthropic", model="m",
+    request="0a" * 16, body="0b" * 16, prefix="0c" * 16,
+    messages=(Message(role="user", text="0d" * 16, before="0e" * 16),),
+)  # fmt: skip
+
+
+def attempt_of(seen: Observed) -> SeenAttempt:
+    """Return what is kept of an exchange."""
+    attempt = SeenAttempt.of(sample(ExchangeEnded, observed=seen, milliseconds=12.5, status=200))
+    assert attempt is not None
+    return attempt
+
+
+def seen_in(call: Call) -> tuple[Any, ...]:
+    """Return all that a call says."""
+    return call.number, call.count, call.attempts, call.lost_input_tokens, call.lost_output_tokens
+
+
+@given(st.lists(OBSERVED, max_size=4))
+def test_a_packed_call_is_as_it_was(many: list[Observed]) -> None:
+    """Whatever is known of it, and whatever it has in common with others."""
+    known: dict[Alike, Alike] = {}
+    attempts = [attempt_of(seen) for seen in many]
+    kept = [kept_call(each, known) for each in attempts]
+    for call, attempt in zip(kept, attempts, strict=True):
+        assert isinstance(call, PackedCall)
+        assert call.kept == 1
+        whole = Call(attempt.call)
+        whole.add(attempt)
+        assert seen_in(call.unpacked()) == seen_in(whole)
+
+
+RESULT = ToolResult(tool="t", arguments="a", call_id="c", result="r", prefix="p")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attempt": 2},
+        {"taken": "left"},
+        {"failure": "answer"},
+        {"wait_asked_seconds": 1.0},
+        {"input_tokens": 2**53 + 1},
+        {"request": "no digest"},
+        {"request": "0A" * 16},
+        {"request": "0a"},
+        {"messages": (Message(role="tool", text=None, before="0e" * 16, results=(RESULT,)),)},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_has_no_small_form(changes: dict[str, Any]) -> None:
+    """It is kept whole: what failed, and what only a log can have."""
+    attempt = attempt_of(evolve(PLAIN, **changes))
+    call = kept_call(attempt, {})
+    assert isinstance(call, Call)
+    assert call.unpacked() is call
+    assert call.attempts == [attempt]
+
+
+def test_ten_thousand_take_little() -> None:
+    """Half a KiB each, at most."""
+    known: dict[Alike, Alike] = {}
+    calls: dict[int, Any] = {}
+    tracemalloc.start()
+    try:
+        for number in range(1000, 3000):
+            digest = number.to_bytes(16, "big").hex()
+            message = Message(role="user", text=digest, before="0e" * 16)
+            seen = evolve(
+                PLAIN, call=number, request=digest, body=digest, prefix=digest, messages=(message,)
+            )
+            calls[number] = kept_call(attempt_of(seen), known)
+        assert tracemalloc.get_traced_memory()[0] / len(calls) < 500
+    finally:
+        tracemalloc.stop()
