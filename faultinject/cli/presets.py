@@ -38,6 +38,9 @@ GROUPS = {
         "tls-alert",
     ),
     "The answer is a useless 200": ("empty-200", "html-200", "corrupt-json", "max-tokens"),
+    "An MCP server fails": (
+        "mcp-error", "mcp-tool-error", "mcp-session-lost", "mcp-stream-lost", "mcp-stream-resumed",
+    ),
     "Several of these": ("flaky", "bad-day", "retry-torture"),
 }  # fmt: skip
 """The presets by what fails, in the order of `faultinject.config.presets.NAMES`."""

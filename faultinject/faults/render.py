@@ -112,7 +112,8 @@ def _of_api(
     An answer with the user's own body has none of the API's headers, unless the fault asks for
     them.
     """
-    if fault.body is None and failure.status >= 400:
+    # Some APIs tell of failures with a 200, and only a failure by name is one.
+    if fault.body is None and (failure.status >= 400 or fault.failure is not None):
         kind = ((b"Content-Type", provider.error_content_type.encode()),)
         headers = kind + provider.error_headers(failure, fields)
         return provider.error_body(failure, fields), headers

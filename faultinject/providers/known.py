@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from faultinject.events import Kind
-from faultinject.providers import bedrock, cohere, generic, ollama, openai
+from faultinject.providers import bedrock, cohere, generic, mcp, ollama, openai
 from faultinject.providers.anthropic.api import PROVIDER as ANTHROPIC
 from faultinject.providers.gemini import GEMINI, VERTEX
 from faultinject.providers.openai_shaped import azure, deepseek, groq, mistral, openrouter, xai
@@ -25,6 +25,7 @@ PROVIDERS = (
     deepseek.PROVIDER,
     xai.PROVIDER,
     cohere.PROVIDER,
+    mcp.PROVIDER,
     generic.PROVIDER,
 )
 """All APIs. The last is for hosts and paths that no other recognises."""
@@ -64,6 +65,24 @@ def _found(host: str, path: str) -> Provider:
     both = (provider for provider in by_host if provider.has_shape(path))
     by_path = (provider for provider in known if provider.paths.fullmatch(path))
     return next(both, None) or next(by_path, None) or next(iter(by_host), plain)
+
+
+def may_be_mcp(host: str, path: str) -> bool:
+    """Return True if a request to a (lower-case) host may be one of MCP: no API has the path."""
+    if len(host) + len(path) > _LONGEST:
+        return _is_nobodys(host, path)
+    return _remembered_nobodys(host, path)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _remembered_nobodys(host: str, path: str) -> bool:
+    return _is_nobodys(host, path)
+
+
+def _is_nobodys(host: str, path: str) -> bool:
+    provider = _found(host, path)
+    has_it = provider.has_shape(path) or provider.paths.fullmatch(path)
+    return provider is generic.PROVIDER or not has_it
 
 
 def kind_of(host: str, method: str, path: str) -> Kind:

@@ -17,7 +17,7 @@ from faultinject.events import Kind
 from faultinject.http.message import standard_phrase
 from faultinject.providers import gateway, generic
 from faultinject.providers.framing import StreamEvent
-from faultinject.providers.known import PROVIDERS, kind_of, provider_for, provider_named
+from faultinject.providers.known import PROVIDERS, kind_of, may_be_mcp, provider_for, provider_named
 from faultinject.providers.provider import NOTHING, Provider
 from faultinject.providers.shape import (
     Failure,
@@ -50,6 +50,12 @@ class Apis:
             if pattern.matches(host, port):
                 return provider
         return provider_for(host, path)
+
+    def may_be_mcp(self, host: str, port: int, path: str) -> bool:
+        """Return True if a request to a place may be one of MCP: nothing else is known of it."""
+        if any(pattern.matches(host, port) for pattern, _ in self.told):
+            return False
+        return may_be_mcp(host, path)
 
     def kind_of(self, host: str, port: int, method: str, path: str) -> Kind:
         """Return what a request is for. CORS preflights are not recognised."""

@@ -101,11 +101,14 @@ class Decision:
             self.plan = runtime.decide(rule_set, self.facts, Stage.REQUEST)
             if self.plan.rule_id is not None:
                 return
+        reads_early = self.facts.needs_body_for_api and rule_set.has(Stage.ANSWER)
+        if reads_early:
+            await self._read_body()
         candidates = rule_set.candidates(Stage.ANSWER, self.facts)
-        if candidates.need_body:
+        if candidates.need_body and not reads_early:
             await self._read_body()
         self.plan = runtime.decide(rule_set, self.facts, Stage.ANSWER, candidates)
-        if not candidates.need_body and self._names_model():
+        if not (candidates.need_body or reads_early) and self._names_model():
             await self._read_body(for_rules=False)
 
     def _names_model(self) -> bool:

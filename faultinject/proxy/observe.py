@@ -78,6 +78,8 @@ class Observer:
     def head(self) -> HeadContent:
         """What the request's head says."""
         if self._head is None:
+            if (facts := self._facts).needs_body_for_api:
+                facts.body = uncoded(facts.head, self.copy.whole_body, BODY_BYTES)
             self._head = self.runtime.digests.head(self._facts)
         return self._head
 

@@ -19,6 +19,9 @@ from faultinject.http.cors import is_preflight
 from faultinject.http.headers import asks_for_websocket
 from faultinject.http.message import RequestHead
 from faultinject.matchers import MISSING
+from faultinject.providers.mcp import PROVIDER as MCP
+from faultinject.providers.mcp import kind_of_message
+from faultinject.providers.mcp.marks import has_header, is_hinted, is_message, is_told_by_body
 from faultinject.providers.provider import Provider
 from faultinject.providers.shape import ApiRequest
 from faultinject.providers.told import KNOWN, Apis
@@ -81,6 +84,7 @@ class Facts:
     _api_request: ApiRequest | None = field(default=None, init=False, repr=False)
     _kind: Any = field(default=_UNREAD, init=False, repr=False)
     _provider: Provider | None = field(default=None, init=False, repr=False)
+    _is_hinted: bool | None = field(default=None, init=False, repr=False)
     _query: dict[str, tuple[str, ...]] | None = field(default=None, init=False, repr=False)
 
     def counted(self, attempt: int, call: str) -> Facts:
@@ -99,6 +103,7 @@ class Facts:
             self.apis,
         )
         facts._headers, facts._json, facts._kind = self._headers, self._json, self._kind
+        facts._is_hinted = self._is_hinted
         return facts
 
     # From the head
@@ -118,16 +123,49 @@ class Facts:
     @property
     def provider(self) -> Provider:
         """The API that the request is for."""
-        if self._provider is None:
-            self._provider = self.apis.provider_for(self.host, self.port, self.path)
-        return self._provider
+        if self._provider is not None:
+            return self._provider
+        found = self.apis.provider_for(self.host, self.port, self.path)
+        if self.is_hinted_mcp:
+            if self.body is None and is_told_by_body(self.head):
+                return found  # as far as the head tells
+            if self._is_mcp():
+                found = MCP
+        self._provider = found
+        return found
+
+    @property
+    def is_hinted_mcp(self) -> bool:
+        """Whether the head has what requests to MCP servers have, and no other API has the path."""
+        if self._is_hinted is None:
+            open_to_it = self.apis.may_be_mcp(self.host, self.port, self.path)
+            self._is_hinted = open_to_it and is_hinted(self.head)
+        return self._is_hinted
+
+    @property
+    def needs_body_for_api(self) -> bool:
+        """Whether only the body, which was not read yet, can tell which API it is for."""
+        return self.body is None and self.is_hinted_mcp and is_told_by_body(self.head)
+
+    @property
+    def is_mcp(self) -> bool:
+        """Whether the request is for an MCP server, as far as that is known."""
+        return self.is_hinted_mcp and self.provider is MCP
+
+    def _is_mcp(self) -> bool:
+        if not is_told_by_body(self.head):
+            return has_header(self.head)
+        return is_message(self.json)
 
     @property
     def kind(self) -> Kind | None:
         """What the request is for; None for a CONNECT, where that is not known yet."""
-        if self._kind is _UNREAD:
-            self._kind = self._found_kind()
-        found: Kind | None = self._kind
+        if self._kind is not _UNREAD:
+            known: Kind | None = self._kind
+            return known
+        found = self._found_kind()
+        if not self.needs_body_for_api:  # else the body may tell another
+            self._kind = found
         return found
 
     def _found_kind(self) -> Kind | None:
@@ -137,6 +175,8 @@ class Facts:
             return "preflight"
         if self.head.method == b"GET" and asks_for_websocket(self.head):
             return "websocket"
+        if self.is_mcp:
+            return kind_of_message(self.method, self.api_request)
         return self.apis.kind_of(self.host, self.port, self.method, self.path)
 
     @property

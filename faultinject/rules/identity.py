@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import define
 
+from faultinject.providers.mcp.json_rpc import without_number
 from faultinject.rules.facts import USER_AGENT, Facts, Way
 
 IGNORED_KEYS = frozenset(
@@ -75,7 +76,8 @@ def content_of(facts: Facts, key: bytes, asked: str | None = None) -> str | None
     if facts.body is None:
         return None
     asked = asked or asked_of(facts, key)
-    return digest(key, asked.encode(), _comparable(facts.body, facts.json))
+    document = without_number(facts.json) if facts.is_mcp else facts.json
+    return digest(key, asked.encode(), _comparable(facts.body, document))
 
 
 def asked_of(facts: Facts, key: bytes) -> str:

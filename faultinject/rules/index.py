@@ -37,7 +37,10 @@ class Index:
     def candidates(self, facts: Facts) -> Candidates:
         """Return the rules that could match a request, by its head."""
         head = facts.head
-        route = (facts.host, facts.port, head.method, head.target.partition(b"?")[0])
+        path = head.target.partition(b"?")[0]
+        # Of MCP's messages, which share a path, some are calls and others are not.
+        api = facts.kind if facts.is_mcp else None
+        route = (facts.host, facts.port, head.method, path, api)
         routed = self._by_route.get(route)
         if routed is None:
             routed = self._after_route(facts)

@@ -28,6 +28,7 @@ NAMES = (
     "slow-first-byte", "reset-on-reuse",
     "connect-refused", "proxy-407", "tls-reset", "tls-alert",
     "empty-200", "html-200", "corrupt-json", "max-tokens",
+    "mcp-error", "mcp-tool-error", "mcp-session-lost", "mcp-stream-lost", "mcp-stream-resumed",
     "flaky", "bad-day", "retry-torture",
 )  # fmt: skip
 """All presets, in the order in which they are shown: by what fails, and mixed ones last."""

@@ -40,6 +40,7 @@ PATHS = {
     "xai": ["/v1/chat/completions", "/v1/responses"],
     "openrouter": ["/api/v1/chat/completions", "/api/v1/responses"],
     "cohere": ["/v2/chat"],
+    "mcp": ["/mcp"],
     "plain": ["/orders"],
 }
 """Where each provider has streams, with the query that chooses among their forms."""
@@ -50,6 +51,12 @@ _REQUESTS: dict[str, dict[str, Any]] = {
     "chat": {"messages": MESSAGES, "stream_options": {"include_usage": True}},
     "responses": {"input": MESSAGES},
     "gemini": _GEMINI,
+    "mcp": {
+        "jsonrpc": "2.0",
+        "id": 7,
+        "method": "tools/call",
+        "params": {"name": "add", "arguments": {"a": 1, "b": 2}},
+    },
 }
 """The body of a request, by what is spoken; else it has messages."""
 _TOOLS: dict[str, Any] = {

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from attrs import evolve, frozen
 
 from faultinject.authority import HTTPS_PORT, Authority
-from faultinject.http.message import RequestHead, find_header
+from faultinject.http.message import Headers, RequestHead, find_header
 from faultinject.providers.anthropic import messages
 from faultinject.providers.anthropic.api import PROVIDER as ANTHROPIC
 from faultinject.providers.documents import compact, requires_tool_call, words
@@ -111,6 +111,7 @@ class JsonResponse:
 
     body: bytes
     status: int = 200
+    headers: Headers = ()
 
 
 @frozen
@@ -217,7 +218,7 @@ class ShapeEndpoint(FakeEndpoint):
 def _shape_endpoint(request: RequestHead) -> FakeEndpoint | None:
     """Return the endpoint for a path of which it is known what an API speaks there."""
     path, _, query = request.target.decode("ascii", "replace").partition("?")
-    host = _host_of(request)
+    host = host_of(request)
     provider = provider_for(host, path)
     if provider in _OWN:  # ChatGPT's path, and Copilot's
         is_responses = provider.has_host(host) and path.endswith("/responses")
@@ -277,10 +278,10 @@ def endpoint_for_errors(request: RequestHead) -> FakeEndpoint:
 
 def _provider_of(request: RequestHead) -> Provider:
     """Return the provider of the host that a request names."""
-    return provider_for(_host_of(request), "/")
+    return provider_for(host_of(request), "/")
 
 
-def _host_of(request: RequestHead) -> str:
+def host_of(request: RequestHead) -> str:
     """Return the host that a request names; empty if it names none that is valid."""
     host = find_header(request.headers, b"host") or b""
     try:

@@ -38,6 +38,7 @@ from faultinject.proxy.upstream.fake.fake_answer import (
     models_response,
     too_large_response,
 )
+from faultinject.proxy.upstream.fake.fake_mcp import mcp_response
 from faultinject.proxy.upstream.pool import Dial
 from faultinject.rules import Draws
 from faultinject.settings import Limits
@@ -92,6 +93,8 @@ class FakeApi:
             await exchange.allow_cors()
         elif asks_for_websocket(request):
             await exchange.refuse(426, "WebSocket is not offered here: ask again without Upgrade.")
+        elif (answer := mcp_response(request, body, exchange.fields)) is not None:
+            await exchange.send(answer, self.gap_seconds)
         elif (models := models_response(request)) is not None:
             await exchange.send(models)
         elif endpoint is None:
@@ -191,6 +194,7 @@ def _head(response: FakeResponse, request_id: Headers, *, close: bool) -> Respon
     headers = [
         (b"Date", formatdate(usegmt=True).encode()),
         *_body_headers(response),
+        *(response.headers if isinstance(response, JsonResponse) else ()),
         (b"Connection", b"close" if close else b"keep-alive"),
         (b"Cache-Control", b"no-cache"),
         *request_id,

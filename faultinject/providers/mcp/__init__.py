@@ -1,0 +1,64 @@
+"""MCP over streamable HTTP: servers of tools, on any host and path.
+
+What is known of them, and how, is in docs/providers/mcp.md.
+"""
+
+from __future__ import annotations
+
+import re
+
+from faultinject.events import Kind
+from faultinject.http.message import standard_phrase
+from faultinject.providers import gateway, generic
+from faultinject.providers.mcp import json_rpc
+from faultinject.providers.provider import NOTHING, Example, Provider
+from faultinject.providers.shape import ApiRequest, Shape
+
+__all__ = ["PROVIDER", "kind_of_message"]
+
+_CALL = {"name": "echo", "arguments": {"text": "hello"}}
+
+PROVIDER = Provider(
+    name="mcp",
+    hosts=(),
+    paths=NOTHING,
+    draw_fields=generic.draw_fields,
+    reason_phrase=standard_phrase,
+    error_type=json_rpc.error_type,
+    error_body=json_rpc.error_body,
+    error_content_type="application/json",
+    request_id_header=None,
+    identity_headers=lambda *_: (),
+    rate_limit_headers=lambda *_: (),
+    retry_headers=json_rpc.retry_headers,
+    shapes=(
+        Shape(
+            "mcp",
+            re.compile(r".*", re.DOTALL),
+            json_rpc.minimal_response,
+            (json_rpc.STREAM,),
+            json_rpc.no_usage,
+            is_streamed=json_rpc.is_streamed,
+            model=lambda _: None,
+            ends_early=False,
+        ),
+    ),
+    failures=json_rpc.FAILURES,
+    pages=gateway.NGINX,
+    examples=(
+        Example("/mcp", {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": _CALL}),
+    ),
+)
+"""A server that speaks the Model Context Protocol. It is known by the request (`mcp.marks`)."""
+
+
+def kind_of_message(method: str, request: ApiRequest) -> Kind:
+    """Return what a request to such a server is for.
+
+    What wants no answer of the server's own is housekeeping: notifications, answers of the
+    client's, pings, a stream for what the server may say, and the end of a session.
+    """
+    asked = json_rpc.is_streamed(request)
+    return (
+        "api" if method == "POST" and asked and request.get("method") != "ping" else "housekeeping"
+    )
