@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
 import trio
 from attrs import define, field
@@ -157,12 +158,10 @@ class _Router:
     """The target of the last base-URL request."""
     _origin: Origin = field(init=False)
     """Its origin."""
-    _host: bytes | None = field(default=None, init=False)
-    """The last Host value; it names a host."""
 
     def route(self, head: RequestHead) -> Routed:
         """Return where a request goes. Raises `ClientProtocolError`."""
-        self._check_host(head)
+        _check_host(head)
         target = self.fixed
         if not head.target.startswith((b"/", b"*")):
             tls, authority, request = split_absolute(head)
@@ -195,19 +194,31 @@ class _Router:
             _warn_of_path(session, authority.host, mended_from, reported_path(request))
         return Routed(addressed_to(request, authority, default_port), origin, mended_from)
 
-    def _check_host(self, head: RequestHead) -> None:
-        """Refuse a Host value that names no host (RFC 9112 section 3.2); an empty one is allowed.
 
-        The error does not repeat the value: there may be a password before an ``@``.
-        """
-        value = find_header(head.headers, b"host")
-        if not value or value == self._host:
-            return
-        try:
-            Authority.parse(value.decode("ascii"), HTTPS_PORT)
-        except ValueError:
-            raise ClientProtocolError("the Host header names no host") from None
-        self._host = value
+_REMEMBERED_BYTES = 256
+
+
+def _check_host(head: RequestHead) -> None:
+    """Refuse a Host value that names no host (RFC 9112 section 3.2); an empty one is allowed.
+
+    The error does not repeat the value: there may be a password before an ``@``.
+    """
+    value = find_header(head.headers, b"host")
+    if not value:
+        return
+    names = _names_a_host if len(value) <= _REMEMBERED_BYTES else _names_a_host.__wrapped__
+    if not names(value):
+        raise ClientProtocolError("the Host header names no host")
+
+
+@lru_cache(maxsize=64)
+def _names_a_host(value: bytes) -> bool:
+    """Remember what was found of the last values: most connections come with the same few."""
+    try:
+        Authority.parse(value.decode("ascii"), HTTPS_PORT)
+    except ValueError:
+        return False
+    return True
 
 
 def _warn_of_path(session: Session, host: str, sent: str, meant: str) -> None:
