@@ -122,7 +122,7 @@ def canonical(value: Any) -> bytes:
 
     Raises `RecursionError` for brackets nested by the hundred.
     """
-    return _canonical(_without_cache_control(value)).encode()
+    return _text_of(value).encode()
 
 
 def _comparable(body: bytes, document: Any) -> bytes:
@@ -131,16 +131,20 @@ def _comparable(body: bytes, document: Any) -> bytes:
         return body
     kept = {name: value for name, value in document.items() if name not in IGNORED_KEYS}
     try:
-        text = _canonical(kept)
-        if f'"{CACHE_CONTROL}"' in text:
-            text = _canonical(_without_cache_control(kept))
+        text = _text_of(kept)
     except RecursionError:  # nested by the hundred
         return body
     return text.encode()
 
 
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
+def _text_of(value: Any) -> str:
+    text = _CANONICAL.encode(value)
+    if f'"{CACHE_CONTROL}"' in text:
+        text = _CANONICAL.encode(_without_cache_control(value))
+    return text
 
 
 def _without_cache_control(value: Any) -> Any:
