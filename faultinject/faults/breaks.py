@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from attrs import frozen
 
-from faultinject.faults.place import Ability, Point, Stage, point_words
+from faultinject.faults.place import Ability, Point, Scope, Stage, point_words
 from faultinject.faults.transform import Act, Cut, Garbage, Hang, Reset, WaitUntil
 from faultinject.providers.shape import Uniform
 from faultinject.reading.value import POSITIVE_DURATION, Value, meaning
@@ -189,6 +189,8 @@ class Break:
     """`Stage.ANSWER` means in place of the answer's head, unless there is a point."""
     point: Point | None = None
     """The place in the answer; None if it happens before the answer."""
+    scope: Scope = Scope.REQUEST
+    """What ends with the answer."""
 
     @property
     def abilities(self) -> frozenset[Ability]:

@@ -25,6 +25,15 @@ class Stage(Enum):
     """The request has come. Its body is known if a rule needs it."""
 
 
+class Scope(Enum):
+    """What ends when a fault ends an exchange in the midst of its response."""
+
+    REQUEST = "request"
+    """That exchange. HTTP/1.1 can only do so by the end of its connection."""
+    CONNECTION = "connection"
+    """The client's connection, with all exchanges that are open on it."""
+
+
 class Ability(Enum):
     """What a fault needs of the proxy or plugin. The value completes "it cannot …"."""
 

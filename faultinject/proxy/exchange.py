@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
 from faultinject.errors import ClientGoneError
 from faultinject.events import Outcome
+from faultinject.faults.place import Scope
 from faultinject.http.cors import BrowserPage
 from faultinject.http.exchange_sides import ClientExchange
 from faultinject.http.message import RequestHead, ResponseHead
@@ -24,6 +25,15 @@ from faultinject.proxy.session import Session, report_wait, reported_path
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease, Pacing
 from faultinject.settings import Limits
+
+
+@frozen
+class Ending:
+    """How a plan ends an exchange without its response's proper end."""
+
+    how: CloseMode
+    scope: Scope = Scope.REQUEST
+    """Whether the client's connection has to end with it, where it could do without."""
 
 
 @define(eq=False)
@@ -60,8 +70,8 @@ class Exchange:
     """The head of the response that the client was sent; None if none had begun."""
     answered: bool = False
     """Whether the client was sent a whole response."""
-    ending: CloseMode | None = None
-    """How the plan ends the connection; None if it does not."""
+    ending: Ending | None = None
+    """How the plan ends it; None if it does not."""
 
     # How it ended
     outcome: Outcome = "client-gone"

@@ -165,7 +165,7 @@ class Http1Session:
     def _ending_after(self, exchange: Exchange) -> CloseMode:
         """Return how the connection ends after an exchange; `CLEAN` if it need not end."""
         if exchange.ending is not None:
-            return exchange.ending
+            return exchange.ending.how  # nothing else can end the exchange alone
         if exchange.upstream_was_reset and not exchange.answered:
             return CloseMode.RESET
         is_read = self.client.request_ended

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Sequence
 import trio
 
 from faultinject.errors import ClientGoneError, ClientProtocolError, UpstreamError
+from faultinject.faults.place import Scope
 from faultinject.faults.transform import Garbage, Reset, Send
 from faultinject.http.message import End, Part, ResponseHead
 from faultinject.net.streams import CloseMode
 from faultinject.net.tasks import run_with_watcher
-from faultinject.proxy.exchange import Exchange
+from faultinject.proxy.exchange import Ending, Exchange
 from faultinject.proxy.fault_filter import Filter, FilterAct, Pass, Pause
 
 
@@ -183,7 +184,7 @@ async def perform(acts: Iterable[FilterAct], exchange: Exchange) -> bool:
             case Pause():
                 await _pause(act, exchange)
             case _:
-                await _end_connection(act, exchange)
+                await _end(act, exchange)
                 return True
     return False
 
@@ -206,13 +207,16 @@ async def _pause(pause: Pause, exchange: Exchange) -> None:
     await trio.sleep_until(pause.until_seconds)
 
 
-async def _end_connection(act: FilterAct, exchange: Exchange) -> None:
-    """Have the connection end without the response's proper end."""
+async def _end(act: FilterAct, exchange: Exchange) -> None:
+    """End the exchange without the response's proper end."""
     if isinstance(act, Garbage):
         await exchange.before_last(exchange.head, whole=False)
         await exchange.client.send_raw(act.data)
     if isinstance(act, Reset):
-        exchange.ending = CloseMode.RESET
+        how = CloseMode.RESET
     else:  # with FIN: unread bytes of the client would make it an RST
         is_read = exchange.client.request_ended
-        exchange.ending = CloseMode.TRUNCATE if is_read else CloseMode.TRUNCATE_LINGERING
+        how = CloseMode.TRUNCATE if is_read else CloseMode.TRUNCATE_LINGERING
+    fault_filter = exchange.fault_filter
+    scope = fault_filter.plan.scope if fault_filter else Scope.REQUEST
+    exchange.ending = Ending(how, scope)

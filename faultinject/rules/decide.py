@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 from faultinject.faults.breaks import Break
 from faultinject.faults.delay import Before
 from faultinject.faults.fault import Fault
-from faultinject.faults.place import Stage
+from faultinject.faults.place import Scope, Stage
 from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.faults.stream import StreamFault
 from faultinject.rules.attempts import Attempt, Ended
@@ -61,6 +61,14 @@ class Plan:
     def changes_response(self) -> bool:
         """Whether more happens than that one response is sent as it is."""
         return bool(self.waits or self.breaks or self.stream or self.upstream == "answered")
+
+    @property
+    def scope(self) -> Scope:
+        """What ends, if a fault ends the exchange in the midst of its response."""
+        if self.breaks is not None:
+            return self.breaks.scope
+        ends_all = any(each.scope is Scope.CONNECTION for each in self.stream)
+        return Scope.CONNECTION if ends_all else Scope.REQUEST
 
     def numbers(self, purpose: str) -> Callable[[], float]:
         """Return the random numbers for a purpose (a response's ids, a garbled byte).

@@ -9,7 +9,15 @@ from typing import Any
 from faultinject.config.rules.match_key import json_test
 from faultinject.config.rules.rule_values import JSON_TESTS
 from faultinject.faults.breaks import WAYS, Break, How
-from faultinject.faults.place import FIRST_EVENT, BytesPoint, EventPoint, Point, Stage, TimePoint
+from faultinject.faults.place import (
+    FIRST_EVENT,
+    BytesPoint,
+    EventPoint,
+    Point,
+    Scope,
+    Stage,
+    TimePoint,
+)
 from faultinject.reading.keys import Keys, Read, all_apart, named
 from faultinject.reading.node import Node
 from faultinject.reading.value import (
@@ -72,6 +80,8 @@ def point_of(read: Read) -> Point | None:
     return next((read[key] for key in POINTS if key in read), None)
 
 
+SCOPE: Value[Scope] = meaning({scope.value: scope for scope in Scope})
+"""What ends with an answer that a fault ends."""
 _WAYS = {how.word: how for how in WAYS}
 _OWNERS = {key: how for how in WAYS for key in how.keys}
 _KEYS: Mapping[str, Value[Any]] = {
@@ -86,6 +96,7 @@ _KEYS: Mapping[str, Value[Any]] = {
     ),
     **_SIDES,
     **{key: how.keys[key] for key, how in _OWNERS.items()},
+    "scope": SCOPE,
 }
 BREAK_KEYS = tuple(_KEYS)
 """The keys of ``break``."""
@@ -104,7 +115,7 @@ def _break(node: Node, read: Read) -> Break:
     for key, owner in _OWNERS.items():
         if key in read and how is not owner:
             raise node.part(key).problem(f"{key} belongs to {owner.word}, and this is {how.word}")
-    return Break(how.of(read), stage, point)
+    return Break(how.of(read), stage, point, read.get("scope", Scope.REQUEST))
 
 
 BREAK = by_type(

@@ -7,8 +7,8 @@ from typing import Any
 
 from attrs import frozen
 
-from faultinject.config.rules.break_key import POINTS, POINTS_APART, point_of
-from faultinject.faults.place import START
+from faultinject.config.rules.break_key import POINTS, POINTS_APART, SCOPE, point_of
+from faultinject.faults.place import START, Ability, Scope
 from faultinject.faults.stream import STREAM_ACTIONS, StreamAction, StreamFault
 from faultinject.reading.keys import Keys, Read, all_apart
 from faultinject.reading.node import Node
@@ -21,6 +21,7 @@ _AT_POINT = tuple(key for key, action in _ACTIONS.items() if not action.througho
 _KEYS: Mapping[str, Value[Any]] = {
     **POINTS,
     **{key: action.written() for key, action in _ACTIONS.items()},
+    "scope": SCOPE,
     "upstream": meaning({"real": False, "skipped": True}),
 }
 STREAM_KEYS = tuple(_KEYS)
@@ -43,7 +44,10 @@ class _Item:
     """As in `StreamKey`; None if it is not given."""
 
 
-def _item(read: Read) -> _Item:
+_BREAKING = {Ability.CLOSE, Ability.RESET}
+
+
+def _item(node: Node, read: Read) -> _Item:
     point = point_of(read)
     throughout = [action for key, action in read.items() if key in _ACTIONS and action.throughout]
     given = next((read[key] for key in _AT_POINT if key in read), None)
@@ -51,7 +55,10 @@ def _item(read: Read) -> _Item:
         faults = [StreamFault(action, point or action.point) for action in throughout]
     else:
         faults = [StreamFault(action, START) for action in throughout]
-        faults.append(StreamFault(given, point or given.point))
+        scope = read.get("scope", Scope.REQUEST)
+        faults.append(StreamFault(given, point or given.point, scope))
+    if "scope" in read and (given is None or _BREAKING.isdisjoint(given.needs)):
+        raise node.part("scope").problem("it is for what breaks the answer off, as cut and reset")
     return _Item(tuple(faults), read.get("upstream"))
 
 
@@ -79,6 +86,6 @@ STREAM = items(
             ),
         ),
     )
-    .into(_item)
+    .then(_item)
     .titled("stream item")
 ).then(_stream)

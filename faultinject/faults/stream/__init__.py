@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from faultinject.faults.place import FIRST_EVENT, Ability, Point, point_words
+from faultinject.faults.place import FIRST_EVENT, Ability, Point, Scope, point_words
 from faultinject.faults.stream.edit import Drop, Duplicate, Garble, WrongChecksum
 from faultinject.faults.stream.end import CutStream, EndEarly, EndStream, HalfEvent, ResetStream
 from faultinject.faults.stream.error import SendError
@@ -48,6 +48,8 @@ class StreamFault:
 
     action: StreamAction
     point: Point = field(default=FIRST_EVENT)
+    scope: Scope = Scope.REQUEST
+    """What ends with the answer, if it ends it."""
 
     @property
     def abilities(self) -> frozenset[Ability]:

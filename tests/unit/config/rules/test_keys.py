@@ -30,7 +30,15 @@ from faultinject.faults.delay import (
     Pareto,
     Range,
 )
-from faultinject.faults.place import FIRST_EVENT, START, BytesPoint, EventPoint, Stage, TimePoint
+from faultinject.faults.place import (
+    FIRST_EVENT,
+    START,
+    BytesPoint,
+    EventPoint,
+    Scope,
+    Stage,
+    TimePoint,
+)
 from faultinject.faults.respond import Respond, RetryAfter
 from faultinject.faults.stream import (
     CutStream,
@@ -596,6 +604,10 @@ def test_what_is_no_delay(value, message) -> None:
             Break(SendAlert(48), Stage.HANDSHAKE),
         ),
         ({"how": "reset", "after": {"bytes": 9}}, Break(ResetConnection(), point=BytesPoint(9))),
+        (
+            {"how": "reset", "scope": "connection"},
+            Break(ResetConnection(), scope=Scope.CONNECTION),
+        ),
     ],
 )
 def test_breaks(value, made) -> None:
@@ -681,6 +693,9 @@ WHERE = (JsonMatcher(JsonPath.parse("delta.type"), AnyOf((Equal("text_delta"),))
          [StreamFault(Pace(None, 2.0), START), StreamFault(CutStream(), BytesPoint(1))]),
         ([{"drop": 1}, {"after": "a", "cut": True}],
          [StreamFault(Drop(1), FIRST_EVENT), StreamFault(CutStream(), EventPoint(True, "a"))]),
+        ({"cut": True, "scope": "request"}, [StreamFault(CutStream(), START)]),
+        ({"reset": True, "scope": "connection"},
+         [StreamFault(ResetStream(), START, Scope.CONNECTION)]),
     ],
 )  # fmt: skip
 def test_streams(value, made) -> None:
@@ -702,6 +717,14 @@ def test_streams(value, made) -> None:
         (
             {"cut": True, "drop": 1},
             "stream.drop: cut happens at this point already; write a list of objects for several points",
+        ),
+        (
+            {"end": True, "scope": "connection"},
+            "stream.scope: it is for what breaks the answer off, as cut and reset",
+        ),
+        (
+            {"pace": {"bytes_per_second": 1}, "scope": "request"},
+            "stream.scope: it is for what breaks the answer off, as cut and reset",
         ),
         (
             [{"cut": True}, {"after": "a", "reset": True}],
