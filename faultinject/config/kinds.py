@@ -19,7 +19,7 @@ from faultinject.reading.keys import named
 from faultinject.reading.node import Node
 from faultinject.reading.shown import shown_text
 from faultinject.reading.source import Source
-from faultinject.reading.value import Value, items
+from faultinject.reading.value import Schema, Value, items
 from faultinject.settings import WrittenRules
 
 T = TypeVar("T")
@@ -28,7 +28,10 @@ T = TypeVar("T")
 _STRINGS = "a string or a list of strings"
 
 
-def parsed(parse: Callable[[str], T], expected: str, pattern: str | None = None) -> Value[T]:
+_ANY_TEXT: Schema = {"type": "string"}
+
+
+def parsed(parse: Callable[[str], T], expected: str, schema: Schema = _ANY_TEXT) -> Value[T]:
     """Return what reads a string as the command line would."""
 
     def read(node: Node) -> T:
@@ -39,7 +42,6 @@ def parsed(parse: Callable[[str], T], expected: str, pattern: str | None = None)
         except ValueError as error:
             raise node.problem(str(error)) from None
 
-    schema = {"type": "string"} if pattern is None else {"type": "string", "pattern": pattern}
     return Value(read, schema)
 
 
@@ -122,8 +124,8 @@ class Listed(Kind, Generic[T]):
 
     parse: Callable[[str], T]
     may_be_empty: bool = True
-    pattern: str | None = None
-    """What a text in a file may be, for its JSON Schema."""
+    text_schema: Schema = _ANY_TEXT
+    """The JSON Schema of a text in a file."""
 
     @property
     def repeatable(self) -> bool:
@@ -145,7 +147,7 @@ class Listed(Kind, Generic[T]):
     def in_file(self) -> Value[tuple[T, ...]]:
         """A string or a list of strings."""
         return items(
-            parsed(self.parse, _STRINGS, self.pattern), least=0 if self.may_be_empty else 1
+            parsed(self.parse, _STRINGS, self.text_schema), least=0 if self.may_be_empty else 1
         )
 
 

@@ -26,6 +26,7 @@ from faultinject.config.kinds import (
     parsed,
     refusal,
 )
+from faultinject.config.preset_names import NAMES, why_no_preset
 from faultinject.http.message import RequestHead
 from faultinject.reading.node import Node
 from faultinject.reading.scalars import DURATION, DURATION_PATTERN, seconds_of
@@ -203,6 +204,8 @@ def _preset(text: str) -> ChosenPreset:
         chosen = evolve(chosen, factor=_factor(factor))
     for first in firsts:
         chosen = evolve(chosen, first=_first(first))
+    if (problem := why_no_preset(name)) is not None:
+        raise ValueError(problem)
     return chosen
 
 
@@ -227,7 +230,10 @@ def _factor(text: str) -> float:
     return factor
 
 
-PRESETS = Listed(_preset, metavar="NAME[@P][@first=N]")
+_NAME_AND_MORE = {"type": "string", "pattern": f"^({'|'.join(NAMES)})@"}
+PRESETS = Listed(
+    _preset, metavar="NAME[@P][@first=N]", text_schema=any_of({"enum": NAMES}, _NAME_AND_MORE)
+)
 
 
 WORD = _text_only(lambda text: text, "text", "WORD")

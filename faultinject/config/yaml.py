@@ -180,9 +180,8 @@ class _PlacesLoader(Loader):
         if not self.check_event(yaml.AliasEvent):
             return super().compose_node(parent, index)
         mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-        node = copy(super().compose_node(parent, index))
-        if node is not None:
-            node.start_mark = mark
+        node: yaml.Node = copy(super().compose_node(parent, index))  # type: ignore[assignment]
+        node.start_mark = mark
         return node
 
 

@@ -14,24 +14,12 @@ from typing import Any
 from attrs import field, frozen
 
 from faultinject.config.file import from_yaml
+from faultinject.config.preset_names import NAMES, why_no_preset
 from faultinject.config.rules import read_rules
 from faultinject.errors import SettingsError
-from faultinject.reading.shown import nearest, shown_text
 from faultinject.rules.model import Rule
 
-NAMES = (
-    "overloaded", "overload-storm", "rate-limited", "rate-limited-long", "spend-cap",
-    "auth-expired", "credit-empty", "too-large", "server-error", "server-timeout",
-    "gateway-html", "envoy-503", "cf-timeout",
-    "stream-overloaded", "stream-overloaded-first", "stream-cut", "stream-reset",
-    "stream-truncated", "tool-json-cut", "stream-stall", "ping-only", "slow-drip",
-    "slow-first-byte", "reset-on-reuse",
-    "connect-refused", "proxy-407", "tls-reset", "tls-alert",
-    "empty-200", "html-200", "corrupt-json", "max-tokens",
-    "mcp-error", "mcp-tool-error", "mcp-session-lost", "mcp-stream-lost", "mcp-stream-resumed",
-    "flaky", "bad-day", "retry-torture",
-)  # fmt: skip
-"""All presets, in the order in which they are shown: by what fails, and mixed ones last."""
+__all__ = ["NAMES", "Preset", "preset_named", "read_preset"]
 
 
 @frozen
@@ -65,10 +53,8 @@ class Preset:
 @cache
 def preset_named(name: str) -> Preset:
     """Return the preset of this name. Raises `SettingsError` if there is none."""
-    if name not in NAMES:
-        near = nearest(name, NAMES)
-        hint = f"did you mean {near}?" if near else "'faultinject presets' lists them"
-        raise SettingsError(f"there is no preset {shown_text(name)}; {hint}")
+    if (problem := why_no_preset(name)) is not None:
+        raise SettingsError(problem)
     return read_preset(name, _text(name))
 
 

@@ -152,7 +152,7 @@ def test_rules_that_are_no_list_are_told_once(run, file):
     [
         ("rules: [", ":1:9: not YAML: "),
         ("ca_cert: x", "ca_cert: x is given without --ca-key"),
-        ("preset: flakey", "--preset: there is no preset 'flakey'"),
+        ("preset: flakey", ":1:9: preset: there is no preset 'flakey'; did you mean flaky?"),
     ],
 )
 def test_what_is_no_file_of_rules(run, file, text, message):

@@ -54,7 +54,7 @@ def test_any_bytes_are_a_file_or_refused_in_one_line(folder: Path, data: bytes, 
     assert len(message.splitlines()) <= 1
     message.encode()
     if message:
-        begin = rf"({re.escape(str(path))}(:[1-9][0-9]*:[1-9][0-9]*)?|--preset): "
+        begin = rf"({re.escape(str(path))}(:[1-9][0-9]*:[1-9][0-9]*)?): "
         found = re.match(begin, message)
         assert found
         if found[2]:

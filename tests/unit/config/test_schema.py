@@ -216,6 +216,8 @@ WRONG = [
     "target_host: ▸5",
     "target_host: ▸[]",
     "proxy_port: ▸70000",
+    "preset: ▸flakey",
+    "preset: [flaky@2, ▸flakey@2]",
     "fake_pace: ▸soon",
     "threshold: ▸[1]",
     "rules: ▸{fault: pass}",
