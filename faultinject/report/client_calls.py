@@ -32,10 +32,16 @@ class Call:
     lost_input_tokens: int = 0
     lost_output_tokens: int = 0
     """Of all its answers that failed after all, as far as they told of tokens."""
+    said_first: int = 0
+    """How many of its attempts say by the client's count that they are a call's first."""
+    answered: int = 0
+    """How many of its attempts succeeded."""
 
     def add(self, attempt: SeenAttempt) -> None:
         """Add an attempt that has ended; they come in the order in which they ended."""
         self.count += 1
+        self.said_first += attempt.seen.retry_count == 0
+        self.answered += attempt.succeeded
         if attempt.failure is not None:
             self.lost_input_tokens += attempt.seen.input_tokens or 0
             self.lost_output_tokens += attempt.seen.output_tokens or 0
@@ -113,10 +119,18 @@ class Totals:
         """How many calls there were."""
         return sum(self.outcomes.values())
 
-    def add(self, call: Call, outcome: Outcome) -> None:
-        """Add a call."""
+    def add(self, call: Call, outcome: Outcome, *, client_counts: bool = False) -> None:
+        """Add a call.
+
+        If its client counts its attempts (``client_counts``), each that it says is a first begins a
+        call, whatever it seemed to be when it came: that a client counts is seen late.
+        """
         attempts = call.attempts
+        others = max(0, call.said_first - 1) if client_counts else 0
+        answered = min(others, max(0, call.answered - (outcome == "succeeded")))
         self.outcomes[outcome] += 1
+        self.outcomes["succeeded"] += answered
+        self.outcomes["failed"] += others - answered
         self.attempts += call.count
         self.added_seconds += max(0.0, attempts[-1].began - attempts[0].began)
         self.lost_input_tokens += call.lost_input_tokens

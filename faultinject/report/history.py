@@ -108,6 +108,10 @@ class History:
         first = attempt.number > 1 and attempt.seen.retry_count == 0
         return first and attempt.client in self._counting
 
+    def counts(self, call: Call) -> bool:
+        """Return True if a call's client counts its attempts."""
+        return call.client in self._counting
+
     @cached_property
     def _counting(self) -> frozenset[Client]:
         """The clients that count their attempts."""

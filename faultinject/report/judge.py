@@ -230,7 +230,7 @@ class Judge:
             number: ShownCall(calls[number], history.outcome(calls[number])) for number in numbers
         }
         for each in shown.values():
-            totals.add(each.call, each.outcome)
+            totals.add(each.call, each.outcome, client_counts=history.counts(each.call))
         for known, check in CHECKS:
             if known.id not in self._ids:
                 continue

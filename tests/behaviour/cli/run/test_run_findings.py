@@ -69,6 +69,33 @@ def test_a_warning_fails_if_it_shall(ended, fail_on, code):
     assert run.returncode == code
 
 
+STREAMS = """
+import httpx
+ask = {"model": "claude-x", "stream": True, "max_tokens": 9}
+ask["messages"] = [{"role": "user", "content": "Hi"}]
+for _ in range(2):
+    try:
+        with httpx.stream("POST", "https://api.anthropic.com/v1/messages", json=ask) as answer:
+            print(len([*answer.iter_bytes()]) > 0)
+            break
+    except httpx.RemoteProtocolError:
+        print("cut")
+"""
+
+
+def test_work_that_is_repeated(ended, tmp_path):
+    """What a cut answer had cost is told once it was asked for again; the API told the tokens."""
+    file = tmp_path / "r.json"
+    options = ("--via", "proxy", "--preset", "stream-cut@first=1", "--report", str(file))
+    run = ended(*options, "--", sys.executable, "-c", STREAMS)
+    assert run.stdout == "cut\nTrue\n"
+    assert found(file) == ["work-repeated"]
+    told = json.loads(file.read_text("utf-8"))
+    assert told["calls"]["lost_input_tokens"] > 0
+    assert told["findings"][0]["severity"] == "note"
+    assert "note     work-repeated" in run.stderr
+
+
 def test_the_commands_own_code_goes_before(ended, tmp_path):
     """The reports are written all the same."""
     run = ended("--report", str(tmp_path / "r.xml"), "--", "sh", "-c", "exit 7")

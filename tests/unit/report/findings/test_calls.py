@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from attrs import evolve
 
 from faultinject.events import ExchangeEnded
@@ -14,6 +15,7 @@ from tests.support.sample_events import SAMPLES, TIME, sample
 from tests.unit.report.findings.clients import in_turn, once, retrying, steady
 from tests.unit.report.findings.simulator import (
     Ask,
+    Client,
     World,
     ok,
     overloaded,
@@ -73,3 +75,43 @@ def test_times_count_from_the_start_of_the_run() -> None:
     assert (world.report().facts.now, world.report().facts.over) == (63.05, 63.05)
     assert report(world.events[1:]).totals.outcomes["failed"] == 1
     assert world.events[-1].time == TIME + 63.05
+
+
+def just_missing(*waits: float, retry_count: int | None = 0) -> list[Client]:
+    """Return clients that ask the same, each when the one before has just had its answer."""
+
+    def asks(again_after: float) -> Client:
+        for count, pause in enumerate((again_after, again_after * 2, 0.0)):
+            counted = None if retry_count is None else count
+            result = yield Ask(retry_count=counted)
+            assert result is not None
+            if result.good:
+                return
+            yield pause
+
+    return [asks(wait) for wait in waits]
+
+
+@pytest.mark.parametrize(
+    ("fails", "outcomes"),
+    [(0, (4, 0)), (4, (4, 0)), (8, (4, 0)), (9, (3, 1)), (12, (0, 4))],
+)
+def test_equal_prompts_that_just_miss_each_other(fails: int, outcomes: tuple[int, int]) -> None:
+    """Seem to be attempts of one call, until their client has sent a count."""
+    world = World(script(*[overloaded(seconds=0.001)] * fails, ok(seconds=0.001)))
+    for place, client in enumerate(just_missing(0.5, 0.6, 0.7, 0.8)):
+        world.start(client, place * 0.002)
+    told = world.run().end_command().report()
+    totals = told.totals
+    assert totals.calls == 4
+    assert (totals.outcomes["succeeded"], totals.outcomes["failed"]) == outcomes
+    assert not [each for each in told.findings if each.id != "nothing-tested"]
+
+
+def test_equal_prompts_without_a_count() -> None:
+    """Cannot be told from one that is tried again at once."""
+    world = World(script(overloaded(seconds=0.001), ok(seconds=0.001)))
+    for place, client in enumerate(just_missing(0.5, 0.6, retry_count=None)):
+        world.start(client, place * 0.002)
+    totals = world.run().end_command().report().totals
+    assert (totals.calls, totals.attempts) == (2, 3)
