@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from itertools import islice, takewhile
+from itertools import islice, pairwise, takewhile
 
 from attrs import define
 
@@ -38,6 +38,8 @@ class SeenAttempt:
     path: str
     status: int | None
     kind: Kind | None
+    session: int
+    """The number of the client connection."""
     seen: Observed
 
     @classmethod
@@ -58,6 +60,7 @@ class SeenAttempt:
             event.path,
             event.status,
             event.kind,
+            event.session,
             seen,
         )
 
@@ -128,6 +131,21 @@ def begun_within(
 def began(attempt: SeenAttempt) -> float:
     """Return when an attempt began: what attempts are sorted by."""
     return attempt.began
+
+
+def interleave(attempts: list[SeenAttempt]) -> bool:
+    """Return True if some attempts, given in order, went back to a connection that one had left.
+
+    One client that waits for each answer stays on its connection, or leaves it for good; several
+    that share their connections take them in turn.
+    """
+    left: set[int] = set()
+    for one, other in pairwise(attempts):
+        if one.session != other.session:
+            left.add(one.session)
+            if other.session in left:
+                return True
+    return False
 
 
 def overlap(attempts: list[SeenAttempt]) -> bool:

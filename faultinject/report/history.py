@@ -10,7 +10,14 @@ from math import inf
 from attrs import define, field
 
 from faultinject.observed import Observed
-from faultinject.report.attempt import Client, HostAndModel, SeenAttempt, began, overlap
+from faultinject.report.attempt import (
+    Client,
+    HostAndModel,
+    SeenAttempt,
+    began,
+    interleave,
+    overlap,
+)
 from faultinject.report.client_calls import Call, Outcome
 
 SETTLED_SECONDS = 60.0
@@ -96,12 +103,15 @@ class History:
     def doubtful(self) -> frozenset[str]:
         """What several calls ask: which of them a repeat repeats is not known.
 
-        They overlapped; or a client that counts its attempts said that it was the first.
+        They overlapped, or took several connections in turn; or a client that counts its attempts
+        said that it was the first.
         """
         return frozenset(
             request
             for request, attempts in self.by_request.items()
-            if overlap(attempts) or any(map(self._says_it_is_first, attempts))
+            if overlap(attempts)
+            or interleave(attempts)
+            or any(map(self._says_it_is_first, attempts))
         )
 
     def _says_it_is_first(self, attempt: SeenAttempt) -> bool:

@@ -113,6 +113,8 @@ class Ask:
     invocation: str = ""
     """The ``amz-sdk-invocation-id``; empty if there is none."""
     user_agent: str = "sdk"
+    session: int = 3
+    """The number of the client connection."""
     patience: float = 1e9
     """Seconds."""
     stated: float | None = None
@@ -363,6 +365,7 @@ class World:
                 time=TIME + ended,
                 target=ask.host,
                 host=ask.host,
+                session=ask.session,
                 method=ask.method,
                 path=ask.path,
                 kind=ask.kind,

@@ -157,6 +157,28 @@ def test_a_gather_of_ten_equal_prompts(failure: str, counts: bool, apart: float)
         assert_clean(world.run())
 
 
+def test_equal_prompts_that_never_overlap_on_shared_connections() -> None:
+    """As those of ten threads do that a busy machine runs one after another."""
+    world = World(script(overloaded(seconds=0.001)))
+    for place, pause in enumerate((1.3, 1.6, 1.7, 1.8, 2.0, 2.1)):
+
+        def client(session: int, pause: float) -> Client:
+            for _ in range(4):
+                yield Ask(session=session)
+                yield pause
+                session = 0
+
+        world.start(client(place, pause), place * 0.01)
+    assert_clean(world.run())
+
+
+def test_one_that_goes_on_by_other_connections_is_no_crowd() -> None:
+    """It is found."""
+    world = World(script(overloaded(seconds=0.001)))
+    world.start(in_turn(*[once(Ask(session=place // 2)) for place in range(20)])).run()
+    assert "no-backoff" in world.end_command().found()
+
+
 def answer_after_a_while(answer: Answer, random: Random, _: Ask, __: float) -> Answer:
     """Return an answer that takes some time by chance."""
     return evolve(answer, seconds=0.01 + 0.1 * random.random())
