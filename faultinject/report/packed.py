@@ -16,7 +16,7 @@ from faultinject.report.client_calls import Call
 
 _ALIKE = (
     "provider", "model", "stream", "retry_count", "should_retry", "read_timeout_seconds",
-    "timeout_seconds", "idempotency_key", "credential", "system", "message_count",
+    "timeout_seconds", "idempotency_key", "invocation_id", "credential", "system", "message_count",
 )  # fmt: skip
 _SECONDS = ("gap_seconds", "first_byte_seconds", "quiet_seconds")
 _TOKENS = ("input_tokens", "output_tokens")
@@ -41,9 +41,9 @@ class PackedCall:
     def unpacked(self) -> Call:
         """Return the call as it was."""
         method, host, path, status, kind, *alike, roles, missing = self._alike
-        numbers = struct.unpack_from(f"<{7 - sum(missing[:5])}d", self._own)
+        numbers = struct.unpack_from(f"<{8 - sum(missing[:5])}d", self._own)
         digests = iter(_split(self._own[8 * len(numbers) :]))
-        began, ended, *rest = numbers
+        began, ended, session, *rest = numbers
         told = iter(rest)
         seconds = [None if gone else next(told) for gone in missing[:3]]
         tokens = [None if gone else int(next(told)) for gone in missing[3:5]]
@@ -67,8 +67,11 @@ class PackedCall:
         head = None if seconds[1] is None else round(began + seconds[1], 3)
         call = Call(self.number)
         call.add(
-            SeenAttempt(self.number, 1, began, ended, head, method, host, path, status, kind, seen)
-        )
+            SeenAttempt(
+                self.number, 1, began, ended, head, method, host, path, status, kind, int(session),
+                seen,
+            )
+        )  # fmt: skip
         return call
 
 
@@ -108,7 +111,8 @@ def _packed(attempt: SeenAttempt, known: dict[Alike, Alike]) -> PackedCall | Non
     if data.hex() != joined or len(data) != count * _DIGEST_BYTES:
         return None
     numbers = [each for each in (*seconds, *tokens) if each is not None]
-    own = struct.pack(f"<{2 + len(numbers)}d", attempt.began, attempt.ended, *numbers) + data
+    numbers = [attempt.began, attempt.ended, attempt.session, *numbers]
+    own = struct.pack(f"<{len(numbers)}d", *numbers) + data
     alike = (
         attempt.method,
         attempt.host,
