@@ -8,7 +8,7 @@ from collections.abc import Callable
 Step = Callable[[], None]
 MOST_STEPS = 512
 """How many steps are put off, at most."""
-MOST_BYTES = 4 * 1024 * 1024
+MOST_BYTES = 512 * 1024
 """How many bytes they keep together, at most."""
 
 
