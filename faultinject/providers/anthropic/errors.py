@@ -25,6 +25,8 @@ _ERROR_TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
+TYPES = frozenset(_ERROR_TYPES.values())
+"""The types of errors that the API has."""
 
 _REASONS = {
     413: "Request Entity Too Large",  # the phrase until RFC 9110 renamed it

@@ -11,8 +11,6 @@ import re
 from typing import Any
 from urllib.parse import parse_qs
 
-from attrs import evolve
-
 from faultinject.http.message import Headers
 from faultinject.providers.anthropic import errors as anthropic_errors
 from faultinject.providers.documents import compact, uuid
@@ -21,6 +19,7 @@ from faultinject.providers.openai_shaped.usual import (
     UsualError,
     Vocabulary,
     as_anthropic,
+    in_anthropics_terms,
     spoken,
 )
 from faultinject.providers.provider import ErrorPage
@@ -118,7 +117,7 @@ def _version(fields: Fields) -> str:
 def error_body(failure: Failure, fields: Fields) -> bytes:
     """Return the error document of a failure. At Anthropic's path it is Anthropic's."""
     if spoken(fields) == "messages" and failure.status == 429:
-        return anthropic_errors.failure_body(evolve(failure, error_type=None), fields)
+        return anthropic_errors.failure_body(in_anthropics_terms(failure), fields)
     if spoken(fields) == "messages":
         return as_anthropic(VOCABULARY, failure, fields)
     return compact({"error": error_of(failure, fields)})

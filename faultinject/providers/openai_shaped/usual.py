@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 
 from faultinject.http.message import standard_phrase
 from faultinject.providers import generic
@@ -18,6 +18,7 @@ from faultinject.providers.anthropic import errors as anthropic_errors
 from faultinject.providers.anthropic import messages
 from faultinject.providers.anthropic import stream as anthropic_stream
 from faultinject.providers.anthropic.api import message_usage
+from faultinject.providers.anthropic.stream import MessagesProgress
 from faultinject.providers.documents import message_of
 from faultinject.providers.openai import chat, responses
 from faultinject.providers.openai import usage as openai_usage
@@ -92,12 +93,20 @@ def spoken(fields: Fields) -> str:
     return asked.shape.name if asked is not None and asked.shape is not None else ""
 
 
+_ANTHROPICS = {408: "timeout_error", 503: "overloaded_error"}
+"""Types of statuses that others have and Anthropic's API does not use in this sense."""
+
+
+def in_anthropics_terms(failure: Failure) -> Failure:
+    """Return a failure with a type of Anthropic's: its own if it is one, or that of its status."""
+    own = failure.error_type if failure.error_type in anthropic_errors.TYPES else None
+    return evolve(failure, error_type=own or _ANTHROPICS.get(failure.status))
+
+
 def as_anthropic(vocabulary: Vocabulary, failure: Failure, fields: Fields) -> bytes:
     """Return an error document of Anthropic's form, with an API's own message."""
-    message = vocabulary.message(failure, fields)
-    # Anthropic has no 408.
-    kind = "timeout_error" if failure.status == 408 else None
-    return anthropic_errors.failure_body(evolve(failure, message=message, error_type=kind), fields)
+    worded = evolve(in_anthropics_terms(failure), message=vocabulary.message(failure, fields))
+    return anthropic_errors.failure_body(worded, fields)
 
 
 # Shapes
@@ -123,11 +132,20 @@ def responses_shape(error_of: chat.ErrorOf, forms: tuple[str, ...] = responses.F
     )
 
 
+@define
+class _MessagesElsewhere(MessagesProgress):
+    """Follows a stream of Messages of another API, whose failures have statuses of its own."""
+
+    def error(self, failure: Failure, fields: Fields, uniform: Uniform, form: str = "") -> bytes:
+        """Return Anthropic's error as it comes in a stream."""
+        return MessagesProgress.error(self, in_anthropics_terms(failure), fields, uniform, form)
+
+
 MESSAGES = Shape(
     "messages",
     re.compile(r".*/v1/messages"),
     messages.minimal_response,
-    (anthropic_stream.STREAM,),
+    (evolve(anthropic_stream.STREAM, progress=_MessagesElsewhere),),
     message_usage,
 )
 """Anthropic's Messages; an error in a stream has Anthropic's words."""

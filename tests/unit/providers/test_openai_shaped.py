@@ -40,7 +40,15 @@ def test_errors_at_anthropics_path_have_its_form(host: str, path: str) -> None:
     """Whoever answers there."""
     error = error_at(host, path, Failure(503, error_type="odd"))
     assert error["type"] == "error"
-    assert error["error"]["type"] == "api_error"
+    assert error["error"]["type"] == "overloaded_error"
+    own = error_at(host, path, Failure(503, error_type="api_error"))
+    assert own["error"]["type"] == "api_error"
+    provider, request = asked_at(host, path)
+    progress = provider.shape_of(path).stream.progress()
+    raw = progress.error(provider.failures["overloaded"], fields_of(provider, request), uniform())
+    [said] = documents_of(raw)
+    assert said["error"]["type"] == "overloaded_error"
+    assert said["error"]["message"] == "Overloaded"
     assert error_at(host, path, Failure(408))["error"]["type"] == "timeout_error"
     assert error_at(host, path, Failure(429))["error"]["type"] == "rate_limit_error"
 
@@ -150,7 +158,7 @@ def test_mistrals_documents() -> None:
 def test_their_errors_at_anthropics_path(host: str, path: str) -> None:
     """Anthropic's form, with words of their own."""
     error = error_at(host, path, Failure(503))
-    assert (error["type"], error["error"]["type"]) == ("error", "api_error")
+    assert (error["type"], error["error"]["type"]) == ("error", "overloaded_error")
     assert "ervice" in error["error"]["message"] or "capacity" in error["error"]["message"]
 
 
