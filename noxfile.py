@@ -53,7 +53,7 @@ IN_PARALLEL = (*PLUGINS, *WORKERS, "--dist", "worksteal", "--hypothesis-profile"
 # The tests of a file share what it has started.
 FILES_IN_PARALLEL = (*WORKERS, "--dist", "loadfile")
 # Every SDK's calls at once, with their pauses measured: it is to have the machine for itself.
-PRESETS_ON_SDKS = "tests/interop/test_presets.py"
+ON_SDKS = ("tests/interop/test_presets.py", "tests/interop/test_findings.py")
 MINUTES = ("-o", "faulthandler_timeout=1200")
 
 
@@ -116,9 +116,11 @@ def interop(session: nox.Session) -> None:
     else:
         session.log("npm is not installed: the clients in Node are skipped")
     codes = [0, 5] if session.posargs else [0]  # 5: what is asked for is in the other part
-    session.run("pytest", *MINUTES, PRESETS_ON_SDKS, *session.posargs, success_codes=codes)
+    for part in ON_SDKS:
+        session.run("pytest", *MINUTES, part, *session.posargs, success_codes=codes)
+    others = [word for part in ON_SDKS for word in ("--ignore", part)]
     session.run(
-        "pytest", *FILES_IN_PARALLEL, "tests/interop", "--ignore", PRESETS_ON_SDKS,
+        "pytest", *FILES_IN_PARALLEL, "tests/interop", *others,
         *session.posargs, success_codes=codes,
     )  # fmt: skip
 

@@ -8,11 +8,14 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from attrs import frozen
 
+from faultinject.events import CommandEnded
+from faultinject.report.judge import Judge
+from faultinject.report.log import event_of
 from tests.agents.known import Agent, Way
 from tests.support.proxy import Happening, ProxyRun
 
@@ -38,6 +41,8 @@ class Outcome:
     exit_code: int | None
     """None if it was ended after `PATIENCE_SECONDS`."""
     output: str
+    findings: tuple[str, ...] = ()
+    """The ids of what was found, as `faultinject run` would say."""
 
     @property
     def reached(self) -> bool:
@@ -79,9 +84,20 @@ def run_agent(agent: Agent, way: Way, command: Path, options: Sequence[str]) -> 
                 work,
             )
             seconds = time.monotonic() - started
+        found = _found(proxy.events, exit_code)
         events = [e for e in proxy.events if e["event"] == "exchange"]
     calls = tuple(e for e in events if e["method"] == "POST" and _MODEL_CALL.fullmatch(e["path"]))
-    return Outcome(calls, len(events) - len(calls), seconds, exit_code, output)
+    return Outcome(calls, len(events) - len(calls), seconds, exit_code, output, found)
+
+
+def _found(happened: Iterable[Happening], exit_code: int | None) -> tuple[str, ...]:
+    """Return the ids of what is found of a command that ended so; None for by a signal."""
+    judge = Judge()
+    for event in filter(None, map(event_of, happened)):
+        judge.listen(event)
+    signal_number = signal.SIGKILL if exit_code is None else None
+    judge.listen(CommandEnded(time=time.time(), code=exit_code, signal=signal_number))
+    return tuple(dict.fromkeys(each.id for each in judge.report().findings))
 
 
 def _write_files(home: Path, way: Way, words: dict[str, str]) -> None:
