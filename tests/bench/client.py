@@ -16,6 +16,7 @@ from attrs import frozen
 
 TIMEOUT_SECONDS = 20.0
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+CHUNKED, LAST_CHUNK = b"transfer-encoding: chunked", b"\r\n0\r\n\r\n"
 BODY = json.dumps(
     {
         "model": "claude-sonnet-4-5",
@@ -68,10 +69,10 @@ def headers(authority: str, body: bytes = BODY) -> dict[str, str]:
     }
 
 
-def post(authority: str, body: bytes = BODY) -> bytes:
+def post(authority: str, body: bytes = BODY, path: str = "/v1/messages") -> bytes:
     """The request of W1, W2 and W4, head and body at once."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers(authority, body).items())
-    return f"POST /v1/messages HTTP/1.1\r\n{lines}\r\n".encode() + body
+    return f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode() + body
 
 
 class Tunnel:
@@ -115,6 +116,15 @@ class Tunnel:
             missing_bytes -= len(self._receive())
         if missing_bytes:
             raise WrongAnswerError("more bytes than Content-Length says")
+
+    def ask_for_stream(self, request: bytes) -> None:
+        """Send a request and read its whole answer, which must be a 200 in chunks."""
+        self.stream.sendall(request)
+        head, received = self._head()
+        if head[9:12] != b"200" or CHUNKED not in head.lower():
+            raise WrongAnswerError(f"{head[:40]!r} where a stream was due")
+        while not received.endswith(LAST_CHUNK):
+            received = received[-len(LAST_CHUNK) :] + self._receive()
 
     def _connect(self, authority: str) -> None:
         self.stream.sendall(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())

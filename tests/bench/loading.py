@@ -67,7 +67,7 @@ def load(proxy: Running, steps: Sequence[Callable[[], None]], seconds: float) ->
 
         def repeat(step: Callable[[], None]) -> int:
             count = 0
-            while time.monotonic() < began + seconds:
+            while count == 0 or time.monotonic() < began + seconds:
                 step()
                 count += 1
             return count

@@ -4,7 +4,8 @@ Started as a program of its own, ``python -m tests.bench.origin CERTIFICATE KEY`
 ports as one line of JSON and serves until its standard input ends. Blocking sockets and a thread
 a connection: the shortest way to be right and quick enough.
 
-- ``POST /v1/messages`` answers 200 with about 1 KB of JSON.
+- ``POST /v1/messages``, or any other path, answers 200 with about 1 KB of JSON.
+- ``POST`` with a query that ends in ``events=KIND`` answers with 50 events at once, in a framing.
 - ``GET /events/COUNT/MICROSECONDS`` streams COUNT server-sent events, so many microseconds apart;
   each carries the moment it was sent (``time.monotonic_ns``, one clock for all processes).
 - The TCP source sends as many bytes as the eight bytes (big-endian) that it is sent first say.
@@ -19,6 +20,7 @@ import ssl
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable
 
 CHUNK_BYTES = 256 * 1024
@@ -32,6 +34,33 @@ EVENTS_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n"
 )
+STREAMED = 50
+DELTA = json.dumps({"contentBlockIndex": 0, "delta": {"type": "text_delta", "text": "x" * 60}})
+
+
+def aws_frame(kind: bytes, payload: bytes) -> bytes:
+    """A message of AWS' event stream."""
+    named = ((b":event-type", kind), (b":content-type", b"application/json"))
+    headers = b"".join(
+        b"%c%b\x07%b%b" % (len(name), name, len(value).to_bytes(2, "big"), value)
+        for name, value in (*named, (b":message-type", b"event"))
+    )
+    lengths = (16 + len(headers) + len(payload)).to_bytes(4, "big") + len(headers).to_bytes(
+        4, "big"
+    )
+    message = lengths + zlib.crc32(lengths).to_bytes(4, "big") + headers + payload
+    return message + zlib.crc32(message).to_bytes(4, "big")
+
+
+EVENTS = {
+    b"sse": (b"text/event-stream", b"event: content_block_delta\ndata: %b\n\n" % DELTA.encode()),
+    b"crlf": (b"text/event-stream", b"data: %b\r\n\r\n" % DELTA.encode()),
+    b"ndjson": (b"application/x-ndjson", DELTA.encode() + b"\n"),
+    b"aws": (
+        b"application/vnd.amazon.eventstream",
+        aws_frame(b"contentBlockDelta", DELTA.encode()),
+    ),
+}
 
 
 def serve_http(connection: socket.socket) -> None:
@@ -58,6 +87,13 @@ def answer(connection: socket.socket, head: bytes) -> None:
     method, path, _ = head.split(b" ", 2)
     if method == b"HEAD":
         connection.sendall(ANSWER[: -len(ANSWER_BODY)])
+        return
+    if b"events=" in path:
+        content_type, event = EVENTS[path.rpartition(b"=")[2]]
+        connection.sendall(EVENTS_HEAD.replace(b"text/event-stream", content_type))
+        for _ in range(STREAMED):
+            connection.sendall(b"%x\r\n%b\r\n" % (len(event), event))
+        connection.sendall(b"0\r\n\r\n")
         return
     if not path.startswith(b"/events/"):
         connection.sendall(ANSWER)

@@ -25,6 +25,11 @@ COMPARED = {
         *("passed_all_percent", "injected_all_percent"),
     ),
     "harm": ("added_us",),
+    "apis": tuple(
+        f"{kind}_{api}_percent"
+        for kind in ("injected", "passed", "streamed")
+        for api in ("gemini", "bedrock", "ollama")
+    ),
     "requests": ("median_ms",),
     "idle": ("kib_per_tunnel",),
     "start": ("listening_ms",),
@@ -58,6 +63,7 @@ FLOORS = (
     Floor("rules", "passed_all_percent", 10),
     Floor("rules", "injected_all_percent", 10),
     Floor("harm", "added_us", 300),
+    *(Floor("apis", measure, 10) for measure in COMPARED["apis"]),
     Floor("requests", "median_ms", 40),
     Floor("idle", "kib_per_tunnel", 30),
     Floor("start", "listening_ms", 2.0, "mitmproxy"),  # that is, in half its time

@@ -25,13 +25,23 @@ LABELS = {
     "injected_all_percent": "injected, on bodies too: CPU +%",
     "passed_us": "passed on, no rules: CPU µs",
     "injected_us": "injected, no rules: CPU µs",
+    **{
+        f"{kind}_{api}_percent": f"{words}, {api.title()}'s: CPU +%"
+        for kind, words in (
+            ("injected", "injected"),
+            ("passed", "passed on"),
+            ("streamed", "streamed"),
+        )
+        for api in ("gemini", "bedrock", "ollama")
+    },
+    "streamed_us": "streamed, Anthropic's: CPU µs",
     "median_ms": "p50 ms",
     "kib_per_tunnel": "KiB / tunnel",
     "mib_before": "RSS before, MiB",
     "listening_ms": "listening after ms",
 }
 EXPLAINING = (
-    *("busy_percent", "passed_us", "injected_us"),
+    *("busy_percent", "passed_us", "injected_us", "streamed_us"),
     *("fault_us", "direct_us", "mib_before"),
 )
 """Measures that no floor and no comparison is about."""

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 from attrs import evolve, frozen
 
+from tests.bench.apis import beside_anthropic
 from tests.bench.client import BODY, LONG_BODY, Tunnel, WrongAnswerError, headers, post
 from tests.bench.contestants import Mode
 from tests.bench.loading import (
@@ -190,6 +191,7 @@ WORKLOADS: dict[str, Workload] = {
     "SSE": Workload("event stream, passed on", "pass", event_stream),
     "rules": Workload("200 rules, none matches", "pass", with_rules, beside=RULES_BESIDE),
     "harm": Workload("stream fault waiting", "pass", stream_with_fault_waiting, beside=("harm",)),
+    "apis": Workload("other APIs beside Anthropic's", "pass", beside_anthropic, beside=("inject",)),
     "idle": Workload("idle intercepted tunnels", "inject", idle_tunnels, fresh=True),
     "start": Workload("start-up", "inject", start_up, fresh=True),
 }
