@@ -120,7 +120,7 @@ def interop(session: nox.Session) -> None:
         session.run("pytest", *MINUTES, part, *session.posargs, success_codes=codes)
     others = [word for part in ON_SDKS for word in ("--ignore", part)]
     session.run(
-        "pytest", *FILES_IN_PARALLEL, "tests/interop", *others,
+        "pytest", *FILES_IN_PARALLEL, *MINUTES, "tests/interop", *others,
         *session.posargs, success_codes=codes,
     )  # fmt: skip
 

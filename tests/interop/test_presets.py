@@ -78,8 +78,9 @@ def each(showings: Iterable[Showing]) -> pytest.MarkDecorator:
 
 
 def test_all_are_shown() -> None:
-    """No preset is left out."""
-    assert {showing.preset for showing in SHOWINGS} == set(NAMES)
+    """No preset is left out but those for MCP servers, which have SDKs of their own."""
+    names = {name for name in NAMES if not name.startswith("mcp-")}
+    assert {showing.preset for showing in SHOWINGS} == names
 
 
 @each(SHOWINGS)

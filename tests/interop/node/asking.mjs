@@ -1,16 +1,10 @@
-// Asks an API by one of Node's SDKs, many calls at a time: driven by lines of JSON, as asking.py is.
-//
-// The argument is the SDK's package. Each line is a case; each answer is a line with what each of
-// the case's calls, all on one client, came to. The trusted CA comes by NODE_EXTRA_CA_CERTS.
-import { createInterface } from "node:readline";
-import { setTimeout } from "node:timers/promises";
+// Asks an API by one of Node's SDKs, whose package is the argument: see answering.mjs.
 import { ProxyAgent } from "undici";
+import { answerCases, CITY } from "./answering.mjs";
 
 const sdk = (await import(process.argv[2])).default;
 const anthropic = process.argv[2].startsWith("@anthropic");
 const AT_A_TIME = 6;
-const FREE_MILLISECONDS = 50;
-const CITY = { type: "object", properties: { city: { type: "string" } } };
 
 const messagesApi = (client) => ({
   async create(request, seen, options) {
@@ -71,47 +65,12 @@ const completionsApi = (client) => ({
   },
 });
 
-function failure(error) {
-  const { status = null, message } = error;
-  const type = error.code ?? error.type ?? null;
-  return { error: error.constructor.name, status, type, message };
-}
-
-async function ask(api, one, prompt) {
-  const seen = { text: "", arguments: "", stop: null };
-  const [began, leaving] = [performance.now(), new AbortController()];
-  const timing = new AbortController();
-  const late = setTimeout(one.deadline * 1000, true, { signal: timing.signal }).catch(() => false);
-  const options = { signal: leaving.signal };
-  const call = api[one.mode](api.request(prompt, one.tools), seen, options).catch((error) => {
-    Object.assign(seen, failure(error));
-  });
-  const hangs = (await Promise.race([call, late])) === true;
-  const outcome = { ...seen, hangs, seconds: (performance.now() - began) / 1000 };
-  timing.abort();
-  if (hangs) leaving.abort();
-  return outcome;
-}
-
-async function run(one) {
+function openApi(one) {
   const fetchOptions = { dispatcher: new ProxyAgent(one.proxy) };
   const baseURL = anthropic ? one.base_url : one.base_url + "/v1";
   const timeout = one.timeout * 1000;
   const client = new sdk({ apiKey: "sk-test", baseURL, timeout, fetchOptions });
-  const api = anthropic ? messagesApi(client) : completionsApi(client);
-  const outcomes = [];
-  for (const prompt of one.prompts) {
-    outcomes.push(await ask(api, one, prompt));
-    // undici has the connection free for the next call a moment after the answer has been read
-    await setTimeout(FREE_MILLISECONDS);
-  }
-  console.log(JSON.stringify({ id: one.id, outcomes }));
+  return anthropic ? messagesApi(client) : completionsApi(client);
 }
 
-const cases = [];
-for await (const line of createInterface({ input: process.stdin })) cases.push(JSON.parse(line));
-const worker = async () => {
-  while (cases.length) await run(cases.shift());
-};
-await Promise.all(Array.from({ length: AT_A_TIME }, worker));
-process.exit(0); // idle connections of the agents would keep the process
+await answerCases(openApi, AT_A_TIME);

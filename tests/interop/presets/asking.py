@@ -14,6 +14,7 @@ import ssl
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 AT_A_TIME = 6
@@ -57,7 +58,7 @@ class AnthropicApi:
     def request(self, prompt: str, tools: bool) -> dict[str, Any]:
         """Return the arguments of a call."""
         tool = {"tools": [{"name": "weather", "input_schema": CITY}]} if tools else {}
-        return {"model": "m", "max_tokens": 64, "messages": _said(prompt), **tool}
+        return {"model": prompt, "max_tokens": 64, "messages": _said(prompt), **tool}
 
 
 class CompletionsApi:
@@ -78,7 +79,8 @@ class CompletionsApi:
     def raw(self, request: dict[str, Any], seen: Seen) -> None:
         """Ask for a stream, and go through its events."""
         for chunk in self.completions.create(**request, stream=True):
-            self._note(chunk.choices[0], seen)
+            for choice in chunk.choices:
+                self._note(choice, seen)
 
     def helped(self, request: dict[str, Any], seen: Seen) -> None:
         """Ask for a stream by the SDK's helper, and for the final message."""
@@ -93,7 +95,7 @@ class CompletionsApi:
         """Return the arguments of a call."""
         function = {"name": "weather", "parameters": CITY}
         tool = {"tools": [{"type": "function", "function": function}]} if tools else {}
-        return {"model": "m", "messages": _said(prompt), **tool}
+        return {"model": prompt, "messages": _said(prompt), **tool}
 
     def _note(self, choice: Any, seen: Seen) -> None:
         seen["text"] += choice.delta.content or ""
@@ -125,7 +127,7 @@ def ask(api: Any, case: dict[str, Any], prompt: str) -> Seen:
         try:
             getattr(api, case["mode"])(api.request(prompt, case["tools"]), seen)
         except Exception as error:
-            seen.update(failure(error))
+            seen.update(getattr(api, "failure", failure)(error))
 
     began = time.monotonic()
     thread = threading.Thread(target=call, daemon=True)
@@ -143,22 +145,41 @@ def failure(error: Exception) -> Seen:
         "error": f"{kind.__module__.split('.')[0]}.{kind.__name__}",
         "status": getattr(error, "status_code", None),
         "type": getattr(error, "code", None) or getattr(error, "type", None),
-        "message": str(error),
+        "message": told(error) or str(error),
     }
 
 
+def told(error: Exception) -> str | None:
+    """Return the API's own message, if the exception has the document that says it."""
+    body: Any = getattr(error, "body", None)
+    try:
+        document = json.loads(body) if isinstance(body, str) else body
+    except ValueError:
+        return body
+    inner = document.get("error", document) if isinstance(document, dict) else None
+    message = (inner.get("message") or inner.get("detail")) if isinstance(inner, dict) else inner
+    return message if isinstance(message, str) else None
+
+
 def main() -> None:
-    """Answer the cases on standard input until it ends."""
+    """Answer the cases by an SDK whose name is the program's argument."""
     sdk = importlib.import_module(sys.argv[1])
     kind = AnthropicApi if sdk.__name__ == "anthropic" else CompletionsApi
-    places, writing = threading.Semaphore(AT_A_TIME), threading.Lock()
+    answer_cases(lambda case: kind(client_of(sdk, case)), AT_A_TIME)
+
+
+def answer_cases(open_api: Callable[[dict[str, Any]], Any], at_a_time: int) -> None:
+    """Answer the cases on standard input until it ends, with a client for each."""
+    places, writing = threading.Semaphore(at_a_time), threading.Lock()
+    answers, sys.stdout = sys.stdout, sys.stderr  # an SDK's words are no answers
 
     def run(case: dict[str, Any]) -> None:
         with places:
-            api = kind(client_of(sdk, case))
+            api = open_api(case)
             outcomes = [ask(api, case, prompt) for prompt in case["prompts"]]
         with writing:
-            print(json.dumps({"id": case["id"], "outcomes": outcomes}), flush=True)
+            line = json.dumps({"id": case["id"], "outcomes": outcomes})
+            print(line, file=answers, flush=True)
 
     threads = [threading.Thread(target=run, args=(json.loads(line),)) for line in sys.stdin]
     for thread in threads:

@@ -21,7 +21,7 @@ from tests.interop.presets.cases import SHOWINGS, Showing
 from tests.support.proxy import Happening, ProxyRun, clean_environment
 
 STARTING_AT_A_TIME = 3
-MATRIX_SECONDS = 400.0
+MATRIX_SECONDS = 800.0
 ASKING = Path(__file__).parent / "asking.py"
 NODE = Path(__file__).parents[1] / "node"
 
@@ -37,13 +37,16 @@ class Program:
 
     sdk: str
     command: tuple[str, ...]
+    folder: Path = NODE
+    """Where it runs."""
 
     def ask(self, cases: Iterable[dict[str, Any]], ca_file: Path) -> dict[str, list[Happening]]:
         """Return what came of each case's calls, by the case's id."""
         lines = "".join(json.dumps(case) + "\n" for case in cases)
         asked = subprocess.run(
-            self.command, input=lines, stdout=subprocess.PIPE, text=True, check=True, cwd=NODE,
-            env=clean_environment(NODE_EXTRA_CA_CERTS=str(ca_file)), timeout=MATRIX_SECONDS,
+            self.command, input=lines, stdout=subprocess.PIPE, text=True, check=True,
+            cwd=self.folder, env=clean_environment(NODE_EXTRA_CA_CERTS=str(ca_file)),
+            timeout=MATRIX_SECONDS,
         )  # fmt: skip
         answers = map(json.loads, asked.stdout.splitlines())
         return {answer["id"]: answer["outcomes"] for answer in answers}

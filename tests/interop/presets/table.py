@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from tests.interop.presets.cases import MODES, SDKS, SHOWINGS, Showing
 from tests.interop.presets.running import Result
@@ -12,6 +13,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "presets-sdks.md"
 BEGIN, END = "<!-- the table: begin -->", "<!-- the table: end -->"
 NONE = "-"
 SHORT_TEXT = 24
+AnyShowing = TypeVar("AnyShowing", bound=Showing)
 Key = tuple[str, str, str]
 """A preset, a mode and an SDK."""
 
@@ -70,32 +72,42 @@ def written(results: Iterable[Result]) -> str:
     """Return the lines of the table."""
     cells = {key(result): cell(result) for result in results}
     heads = ["preset", "call", *SDKS.values()]
-    lines = [_line(heads), _line(["---"] * len(heads))]
-    for showing in in_order():
+    lines = [line(heads), line(["---"] * len(heads))]
+    for showing in in_order(SHOWINGS):
         for mode in showing.modes:
             row = [cells.get((showing.preset, mode, sdk), NONE) for sdk in SDKS]
-            lines.append(_line([f"`{showing.preset}`", MODES[mode], *row]))
+            lines.append(line([f"`{showing.preset}`", MODES[mode], *row]))
     return "\n".join(lines)
 
 
-def in_order() -> list[Showing]:
+def in_order(showings: Sequence[AnyShowing]) -> list[AnyShowing]:
     """Return the showings as the presets are listed."""
     from faultinject.config.presets import NAMES
 
-    return sorted(SHOWINGS, key=lambda showing: NAMES.index(showing.preset))
+    return sorted(showings, key=lambda showing: NAMES.index(showing.preset))
 
 
 def write(results: Iterable[Result]) -> None:
     """Put the table into the page."""
+    put(BEGIN, written(results), END)
+
+
+def put(begin: str, lines: str, end: str) -> None:
+    """Put something between two marks of the page."""
     text = PAGE.read_text("utf-8")
-    head, tail = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
-    PAGE.write_text(f"{head}\n{written(results)}\n{tail}", "utf-8")
+    head, tail = text[: text.index(begin) + len(begin)], text[text.index(end) :]
+    PAGE.write_text(f"{head}\n{lines}\n{tail}", "utf-8")
+
+
+def taken(begin: str, end: str) -> str:
+    """Return what is between two marks of the page."""
+    text = PAGE.read_text("utf-8")
+    return text[text.index(begin) : text.index(end)]
 
 
 def committed() -> dict[Key, str]:
     """Return the cells that the page has."""
-    text = PAGE.read_text("utf-8")
-    lines = text[text.index(BEGIN) : text.index(END)].splitlines()[3:]
+    lines = taken(BEGIN, END).splitlines()[3:]
     modes = {words: mode for mode, words in MODES.items()}
     cells: dict[Key, str] = {}
     for line in lines:
@@ -105,5 +117,6 @@ def committed() -> dict[Key, str]:
     return cells
 
 
-def _line(words: Iterable[str]) -> str:
+def line(words: Iterable[str]) -> str:
+    """Return a row of a table."""
     return "| " + " | ".join(words) + " |"
