@@ -11,7 +11,9 @@ from botocore.eventstream import ChecksumMismatch, EventStreamBuffer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faultinject.config.rules import read_rules
 from faultinject.faults import transform
+from faultinject.faults.place import Ability
 from faultinject.faults.stream.stream_action import ResponseInfo
 from faultinject.http.message import End
 from faultinject.providers import bedrock, generic, openai
@@ -479,6 +481,14 @@ def test_no_event_is_there_to_be_halved() -> None:
     assert (result.data, result.ending) == (b"".join(EVENTS[:2]) + b": a comment", FINISH)
     assert ends.transform is not None
     assert ends.transform.done is None
+    fault = read_rules([{"fault": {"stream": {"half_event": "cut"}}}], "test").rules[0].faults[0]
+    assert Ability.CLOSE in fault.fault.abilities
+    comment = play(made({"half_event": True}), at_once(b": x\n\n", EVENTS[0]))
+    assert comment.data == b": x\n\n" + EVENTS[0][: len(EVENTS[0]) // 2]
+    held = made({"half_event": True}).transform
+    assert held is not None
+    assert list(held.step(b"data: 1", 0.0)) == []
+    assert held.release() == b"data: 1"
     last = play(made({"half_event": True}), at_once(b"data: 12"))
     assert (last.data, last.ending) == (b"data", FINISH)
 

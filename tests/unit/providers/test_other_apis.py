@@ -10,7 +10,7 @@ import pytest
 from faultinject.providers.framing import StreamEvent, aws_event_stream
 from faultinject.providers.framing.aws_event_stream import AWS_EVENT_STREAM
 from faultinject.providers.framing.ndjson import NdjsonDecoder
-from faultinject.providers.known import provider_for
+from faultinject.providers.known import may_be_mcp, provider_for
 from faultinject.providers.shape import Failure
 from tests.unit.providers.support import events_of, fields_of, uniform
 
@@ -135,3 +135,29 @@ def test_nothing_comes_of_nothing() -> None:
     decoder = NdjsonDecoder(4)
     assert len(decoder.feed(b"12345678")) == 1
     assert decoder.feed(b"") == []
+
+
+def test_cohere_beside_its_chat() -> None:
+    """Vectors, ranks, a call that was answered, and its errors in OpenAI's form."""
+    host = "api.cohere.com"
+    assert len(whole(host, "/v2/embed", {"texts": ["a", "b"]})["embeddings"]["float"]) == 2
+    assert whole(host, "/v2/embed", {})["texts"] == []
+    assert [
+        each["index"] for each in whole(host, "/v2/rerank", {"documents": [1, 2]})["results"]
+    ] == [0, 1]
+    asked = {"tools": [{"function": TOOL}], "messages": [{"role": "tool"}]}
+    assert "tool_calls" not in whole(host, "/v2/chat", asked)["message"]
+    path = "/compatibility/v1/chat/completions"
+    provider = provider_for(host, path)
+    raw = (
+        provider.shape_of(path)
+        .stream.progress()
+        .error(Failure(503), fields_of(provider), uniform())
+    )
+    assert b"service unavailable" in raw
+
+
+def test_a_long_path_may_be_mcps() -> None:
+    """Too long to be remembered."""
+    assert may_be_mcp("x", "/" * 300)
+    assert not may_be_mcp("x", "/" + "y" * 300 + "/v1/messages")
