@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -88,6 +88,9 @@ def _entry(start: str, text: str, columns: int | None) -> str:
 
 
 _WIDTH = 100
+_ALL = "all"
+_SHOWN_FIRST = ("anthropic", "openai")
+"""The APIs that are shown unless others are asked for: all of them would fill ten screens."""
 
 
 def preset_text(
@@ -97,21 +100,39 @@ def preset_text(
 
     ``chosen`` says how often the preset happens, if the user gave that.
     """
-    return "".join(_text(preset, _providers(provider), chosen or ChosenPreset(preset.name)))
+    providers = _providers(preset, provider)
+    text = "".join(_text(preset, providers, chosen or ChosenPreset(preset.name)))
+    return text if provider is not None else text + _other_apis(preset, providers)
 
 
-def _providers(name: str | None) -> Iterable[Provider]:
-    if name is None:
+def _other_apis(preset: Preset, seen: Sequence[Provider]) -> str:
+    """Return how the bytes for the APIs are shown that were left out; empty if none was."""
+    others = [each.name for each in PROVIDERS if each not in seen]
+    if not others or seen[0].name not in _SHOWN_FIRST:
+        return ""
+    return "\n" + _paragraph(
+        "",
+        f"For another API: faultinject presets show {preset.name} --provider NAME, where NAME is"
+        f" {', '.join(others)}, or {_ALL}.",
+    )
+
+
+def _providers(preset: Preset, name: str | None) -> Sequence[Provider]:
+    """Return the APIs whose bytes are shown: those that were asked for, else the best known."""
+    if name == _ALL:
         return PROVIDERS
+    if name is None:
+        meant = [each for each in PROVIDERS if any(True for _ in sections(preset, each))]
+        return [each for each in meant if each.name in _SHOWN_FIRST] or meant
     names = {provider.name: provider for provider in PROVIDERS}
     if name not in names:
         near = nearest(name, names)
-        hint = f"did you mean {near}?" if near else "there are " + ", ".join(names)
+        hint = f"did you mean {near}?" if near else f"there are {_ALL}, " + ", ".join(names)
         raise SettingsError(f"--provider: {shown_text(name)} is not a known API; {hint}")
     return (names[name],)
 
 
-def _text(preset: Preset, providers: Iterable[Provider], chosen: ChosenPreset) -> Iterator[str]:
+def _text(preset: Preset, providers: Sequence[Provider], chosen: ChosenPreset) -> Iterator[str]:
     yield f"{preset.name}\n\n"
     yield _paragraph("The client sees: ", preset.sees)
     yield _paragraph("What it should do: ", preset.expect)
@@ -230,7 +251,7 @@ def _columns() -> int | None:
 
 @presets.command("show", cls=HelpfulCommand)
 @click.argument("name", shell_complete=preset_names)
-@click.option("--provider", metavar="NAME", help="Show the bytes for this API only.")
+@click.option("--provider", metavar="NAME", help="Show the bytes for this API; all for each.")
 @click.option("--rules", "rules_only", is_flag=True, help="Print only the rules, as a file.")
 def show(name: str, provider: str | None, rules_only: bool) -> None:
     """Show a preset: its rules, the bytes, what a client should do, and the evidence.

@@ -66,7 +66,20 @@ def test_one_is_shown(run):
     assert "      stream: {after: {count: 5}, cut: true}\n" in out
     for provider in ("anthropic, a stream of /v1/messages", "openai, a stream of /v1/responses"):
         assert f"\n---- {provider}, rule stream-cut ----\nHTTP/1.1 200 OK\n" in out
-    assert out.count("[FIN, without the body's proper end]\n") == 8  # a form of stream each
+    assert out.count("[FIN, without the body's proper end]\n") == 3  # a form of stream each
+    assert "\n---- gemini" not in out
+    assert "For another API: faultinject presets show stream-cut --provider NAME" in words
+
+
+def test_one_is_shown_for_every_api(run):
+    """If that is asked for, or if the best known ones have no such failure."""
+    every = run("presets", "show", "stream-cut", "--provider", "all")[1]
+    for provider in ("anthropic", "gemini", "cohere"):
+        assert f"\n---- {provider}, a stream of " in every
+    assert "For another API" not in every
+    out = run("presets", "show", "mcp-error")[1]
+    assert "\n---- mcp, " in out
+    assert "For another API" not in out
 
 
 def test_a_note_is_shown(run):
@@ -94,7 +107,7 @@ def test_one_api_alone(run):
     code, _, err = run("presets", "show", "overloaded", "--provider", "opnai")
     expected = "faultinject: --provider: 'opnai' is not a known API; did you mean openai?\n"
     assert (code, err) == (2, expected)
-    assert "there are anthropic, " in run("presets", "show", "flaky", "--provider", "zz")[2]
+    assert "there are all, anthropic, " in run("presets", "show", "flaky", "--provider", "zz")[2]
 
 
 def test_a_name_is_no_command(run):
