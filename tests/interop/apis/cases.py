@@ -102,9 +102,9 @@ def _shown(showing: Showing, index: int) -> ApiShowing:
 
 
 def _is_shown(showing: Showing, sdk: Sdk) -> bool:
-    if sdk.presets == "tools":
-        return showing.modes == ("create",)
     own = showing.preset.startswith(OF_MCP)
+    if sdk.presets == "tools":
+        return own
     return not own and (sdk.presets == "every" or showing.preset in MAIN)
 
 

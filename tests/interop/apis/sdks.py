@@ -7,8 +7,7 @@ from typing import Literal
 from attrs import frozen
 
 Shown = Literal["every", "main", "tools"]
-"""All presets but those of MCP; those that differ most between programs; or those of MCP, and all
-others of whole answers."""
+"""All presets but those of MCP; those that differ most between programs; or those of MCP."""
 
 
 @frozen
@@ -94,6 +93,8 @@ SDKS = (
     Sdk(XAI, VERCEL, "vercel.mjs", "xai", "main"),
     Sdk(DEEPSEEK, "Python `openai` 3", "chat", "deepseek"),
     Sdk(DEEPSEEK, VERCEL, "vercel.mjs", "deepseek", "main"),
+    Sdk(MCP, "Python `mcp` 2", "servers", "tools", "tools"),
+    Sdk(MCP, "Node `@modelcontextprotocol/sdk` 1", "servers.mjs", "tools", "tools"),
 )
 BY_NAME = {sdk.name: sdk for sdk in SDKS}
 APIS = tuple(dict.fromkeys(sdk.api for sdk in SDKS))

@@ -97,7 +97,7 @@ def _text(result: ApiResult) -> Iterator[str]:
         whole = None
     if seen["text"] and seen["text"] != whole:
         text = seen["text"]
-        if ends_well(seen) and whole and not whole.startswith(text):
+        if ends_well(seen) and result.mode == "raw" and whole and not whole.startswith(text):
             yield "**a piece of the text is missing**"
         elif not result.showing.tools:
             yield f"text “{text[:LONGEST_TEXT]}{'…' if len(text) > LONGEST_TEXT else ''}”"
