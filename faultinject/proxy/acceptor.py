@@ -130,7 +130,7 @@ class _Acceptor:
             self._spare_memory.began(len(self.sessions))
             try:
                 door = HttpProxy(stream, stream.acknowledge, self._target_of(stream))
-                await session.run(door.serve)
+                await session.run(door)
             finally:
                 self.sessions.discard(session)
 

@@ -37,7 +37,6 @@ _NO_AUTHORITY = ClientProtocolError(
     501,
 )
 _SECRETIVE = frozenset("@/?#;&=")
-_TUNNEL_IS_UP = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
 @define(eq=False)
@@ -113,7 +112,7 @@ class HttpProxy:
             return None
         if early := client.unread:
             tunnel.stream = PrefixedStream(early, self.stream)
-        return lambda _session: tunnel.serve(_TUNNEL_IS_UP)
+        return tunnel
 
     async def _decline(self, client: ClientConnection, response: InjectedResponse) -> None:
         try:

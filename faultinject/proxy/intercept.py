@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import trio
 from attrs import frozen
@@ -22,31 +22,32 @@ from faultinject.proxy.session import (
     report_handshake_failure,
 )
 from faultinject.proxy.upstream.dial import Origin
-from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
+from faultinject.tls.client_hello import HTTP_1_1, AlertDescription, ClientHello, fatal_alert
 from faultinject.tls.handshake import accept_tls
 
 
 @frozen(eq=False)
-class Interception:
-    """A client's connection on which the proxy acts as the origin."""
+class ServeTls:
+    """The stage that ends the TLS of a client, for which the proxy acts as the origin."""
 
     stream: trio.abc.Stream
     origin: Origin
     on_partial_read: Callable[[], None] | None
+    name: str
+    """The name in the leaf certificate."""
+    received: bytes
+    """The client's first bytes, which are not read again."""
+    hello: ClientHello
+    """The ClientHello in them."""
 
-    async def serve_tls(
-        self, session: Session, name: str, received: bytes, hello: ClientHello
-    ) -> SessionStage | None:
-        """Do the handshake with a leaf certificate for ``name``; return the next stage.
-
-        ``received`` are the client's first bytes, which are not read again; ``hello`` is the
-        ClientHello in them.
-        """
+    async def serve(self, session: Session) -> SessionStage | None:
+        """Do the handshake; return the stage for what is spoken inside."""
+        name = self.name
         started = time.perf_counter()
         runtime = session.runtime
         try:
             leaves = runtime.leaves
-            if hello.supports_p256:
+            if self.hello.supports_p256:
                 context = leaves.context_for(name)
             else:
                 context = await leaves.context_with_rsa(name)
@@ -57,7 +58,7 @@ class Interception:
         # Longer than the limit itself, which is reported by an event of its own.
         session.timeout.extend("the handshake", 2 * limit_seconds)
         try:
-            tls = await accept_tls(self.stream, received, context, limit_seconds)
+            tls = await accept_tls(self.stream, self.received, context, limit_seconds)
         except HandshakeError as error:
             report_handshake_failure(session, name, error)
             return None
@@ -73,7 +74,7 @@ class Interception:
                 milliseconds=milliseconds_since(started),
             )
         )
-        return Interception(tls, self.origin, self.on_partial_read).serve_http1
+        return INSIDE[tls.alpn](tls, self.origin, self.on_partial_read)
 
     async def _fail(self, session: Session, name: str, error: HandshakeError) -> None:
         report_handshake_failure(session, name, error)
@@ -81,7 +82,16 @@ class Interception:
             await self.stream.send_all(fatal_alert(AlertDescription.INTERNAL_ERROR))
         await close(self.stream, CloseMode.LINGER)
 
-    async def serve_http1(self, session: Session) -> None:
+
+@frozen(eq=False)
+class ServeHttp1:
+    """The stage that answers the requests of a client, for which the proxy acts as the origin."""
+
+    stream: trio.abc.Stream
+    origin: Origin
+    on_partial_read: Callable[[], None] | None
+
+    async def serve(self, session: Session) -> None:
         """Answer the client's requests until its connection ends."""
         limits = session.runtime.limits
         client = ClientConnection(
@@ -98,3 +108,7 @@ class Interception:
         else:
             await http1.refuse(connect, ClientProtocolError("CONNECT inside a tunnel", 405))
             await close(self.stream, CloseMode.LINGER)
+
+
+INSIDE: Mapping[str | None, type[ServeHttp1]] = {None: ServeHttp1, HTTP_1_1: ServeHttp1}
+"""The stage for what is spoken inside TLS, by its name in ALPN; None if the client named none."""

@@ -48,7 +48,7 @@ class SessionStage(Protocol):
     session is spent waiting in the last stage.
     """
 
-    def __call__(self, session: Session, /) -> Awaitable[SessionStage | None]:
+    def serve(self, session: Session, /) -> Awaitable[SessionStage | None]:
         """Serve the session's client."""
         ...
 
@@ -101,7 +101,7 @@ class Session:
         if self.idle:
             self.timeout.expire("the proxy stops")
 
-    async def run(self, serve: SessionStage) -> None:
+    async def run(self, first: SessionStage) -> None:
         """Serve the client, stage by stage. An exception ends only this session.
 
         A defect in faultinject is reported with its traceback; other sessions go on.
@@ -111,9 +111,9 @@ class Session:
             self.emit(SessionStarted(time=time.time(), session=self.id, client=self.client))
             async with self.lease:
                 with self.timeout:
-                    stage: SessionStage | None = serve
+                    stage: SessionStage | None = first
                     while stage is not None:
-                        stage = await stage(self)
+                        stage = await stage.serve(self)
         except TimeoutExpiredError as error:
             self._ended_because = str(error)
         except Exception as error:  # noqa: BLE001 - other sessions go on

@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
+from faultinject.tls.client_hello import SPOKEN, AlertDescription, ClientHello, fatal_alert
 
 TLS_1_2, TLS_1_3 = 0x0303, 0x0304
-_HTTP_1_1 = "http/1.1"
 
 
 @frozen
@@ -61,15 +60,15 @@ def policy_for(
     host = next((each for each in (name, authority_host) if is_target(each)), None)
     if host is None:
         return Relay("not a target")
-    if hello.alpn and _HTTP_1_1 not in hello.alpn:
-        return _without_http_1_1(hello, name, relays_targets)
+    if hello.alpn and not any(name in hello.alpn for name in SPOKEN):
+        return _unspoken(hello, name, relays_targets)
     if hello.max_version < TLS_1_2:
         alert = fatal_alert(AlertDescription.PROTOCOL_VERSION, hello.max_version)
         return Refuse(name, "the client offers no TLS 1.2 or later", alert)
     return Intercept(name, host)
 
 
-def _without_http_1_1(hello: ClientHello, name: str, relays_targets: bool) -> TlsPolicy:
+def _unspoken(hello: ClientHello, name: str, relays_targets: bool) -> TlsPolicy:
     """Return the policy for a target's client that offers other protocols only."""
     offered = f"the client offers only {', '.join(hello.alpn)}"
     if relays_targets:

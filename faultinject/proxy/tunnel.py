@@ -17,7 +17,7 @@ from faultinject.errors import HandshakeError, UpstreamError
 from faultinject.net.relay import Relayed, relay
 from faultinject.net.streams import CloseMode, PrefixedStream, close
 from faultinject.proxy.decision import decide_handshake
-from faultinject.proxy.intercept import Interception
+from faultinject.proxy.intercept import ServeHttp1, ServeTls
 from faultinject.proxy.session import (
     Session,
     SessionStage,
@@ -50,6 +50,8 @@ class Tunnel:
     stream: trio.abc.Stream
     authority: Authority
     on_partial_read: Callable[[], None] | None = None
+    confirmation: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n"
+    """What the client is sent first (RFC 9110 section 9.3.6)."""
     upstream: trio.abc.Stream | None = None
     _started: float = field(factory=time.perf_counter)
 
@@ -66,13 +68,13 @@ class Tunnel:
             self._report_relay(Relayed(error=str(error)), "not a target")
             raise
 
-    async def serve(self, confirmation: bytes) -> SessionStage | None:
-        """Send the client ``confirmation``, and serve the tunnel.
+    async def serve(self, _session: Session) -> SessionStage | None:
+        """Tell the client that the tunnel is there, and serve it.
 
         Returns the next stage if it is intercepted, else None at its end.
         """
         try:
-            return await self._serve() if await self._send(confirmation) else None
+            return await self._serve() if await self._send(self.confirmation) else None
         finally:
             await self._close_upstream()
 
@@ -99,7 +101,7 @@ class Tunnel:
         if first.opening is Protocol.HTTP:
             origin = Origin(self.authority, self.authority, tls=False)
             stream = PrefixedStream(first.data, self.stream)
-            return Interception(stream, origin, self.on_partial_read).serve_http1
+            return ServeHttp1(stream, origin, self.on_partial_read)
         await self._relay(first.data, "neither TLS nor HTTP")
         return None
 
@@ -137,11 +139,7 @@ class Tunnel:
                 await BrokenHandshake(self.session, self.stream, target, plan).run()
                 return None
             origin = Origin(target, self.authority)
-            name, interception = (
-                policy.name,
-                Interception(self.stream, origin, self.on_partial_read),
-            )
-            return lambda session: interception.serve_tls(session, name, data, hello)
+            return ServeTls(self.stream, origin, self.on_partial_read, policy.name, data, hello)
         if isinstance(policy, Refuse):
             await self._refuse(policy)
         else:

@@ -36,6 +36,12 @@ _ECDSA_SECP256R1_SHA256 = b"\x04\x03"
 _ECDSA = frozenset({_ECDSA_SECP256R1_SHA256, b"\x05\x03", b"\x06\x03"})
 
 
+HTTP_1_1 = "http/1.1"
+"""Its name in ALPN (RFC 7301 section 6)."""
+SPOKEN = (HTTP_1_1,)
+"""What is spoken with clients whose TLS is ended here, by the names in ALPN."""
+
+
 @frozen
 class ClientHello:
     """A client's first message, which is not encrypted."""

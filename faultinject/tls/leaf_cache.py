@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import trio
 from attrs import define, field
 
+from faultinject.tls.client_hello import SPOKEN
 from faultinject.tls.pem_files import PemFiles
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class LeafCache:
     def context_for(self, host: str) -> ssl.SSLContext:
         """Return the server context for a normal host, with an EC certificate (P-256).
 
-        It has TLS 1.2 and 1.3, and selects ``http/1.1`` if the client offers it by ALPN. Raises
+        It has TLS 1.2 and 1.3, and selects one of `SPOKEN` if the client offers it by ALPN. Raises
         `SettingsError` if there is no authority or it has expired, and `OSError` if the certificate
         cannot be passed to OpenSSL.
         """
@@ -94,7 +95,7 @@ class LeafCache:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
         context.set_ciphers(_CIPHERS)
-        context.set_alpn_protocols(["http/1.1"])
+        context.set_alpn_protocols(SPOKEN)
         context.num_tickets = self._num_tickets
         if not self._resumption:
             context.options |= ssl.OP_NO_TICKET  # the server's session cache is off in Python

@@ -36,7 +36,7 @@ async def listening(rule: dict[str, Any], upstream: Script = at_once) -> AsyncIt
         async def serve(accepted: trio.SocketStream) -> None:
             async with SocketStream(accepted) as stream:
                 session = Session(bench.runtime, bench.runtime.next_session_id(), "client")
-                await session.run(HttpProxy(stream, stream.acknowledge).serve)
+                await session.run(HttpProxy(stream, stream.acknowledge))
 
         listeners = await nursery.start(trio.serve_tcp, serve, 0)
         port = listeners[0].socket.getsockname()[1]
@@ -160,7 +160,7 @@ async def _open_bounded(bench: Bench, nursery: trio.Nursery, script: Script) -> 
     async def serve(stream: trio.abc.Stream) -> None:
         async with stream:
             await Session(bench.runtime, bench.runtime.next_session_id(), "client").run(
-                HttpProxy(stream).serve
+                HttpProxy(stream)
             )
 
     bench.runtime.dial = dial

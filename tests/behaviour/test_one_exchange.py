@@ -140,7 +140,7 @@ async def test_an_answer_that_is_not_read(autojump_clock):
         ours, theirs = memory_stream_pair()  # which holds less than that
         async with ours, theirs:
             await theirs.send_all(get("/"))
-            await Session(bench.runtime, 99, "client").run(HttpProxy(ours).serve)
+            await Session(bench.runtime, 99, "client").run(HttpProxy(ours))
         assert "the client to read its answer" in (await bench.ended()).reason
         assert trio.current_time() == pytest.approx(30, rel=0.02)
 
@@ -722,7 +722,7 @@ async def test_an_answer_that_has_no_way_is_an_upstream_error(autojump_clock, fa
         lease.pacing = NoWay()
         session = Session(bench.runtime, 99, "client", lease=lease)
         await theirs.send_all(get("/"))
-        await session.run(HttpProxy(ours).serve)
+        await session.run(HttpProxy(ours))
         assert await theirs.receive_some() == b""
         assert bench.outcomes == ["upstream-error"]
 

@@ -268,7 +268,7 @@ class Bench:
                 if self.cancelled:
                     scope.cancel()
                 async with stream:
-                    await session.run(HttpProxy(stream).serve)
+                    await session.run(HttpProxy(stream))
         finally:
             self._running -= 1
             self._one_ended.set()

@@ -86,7 +86,7 @@ async def on_sockets(script: Script) -> AsyncIterator[Connected]:
         async def serve(accepted: trio.SocketStream) -> None:
             async with SocketStream(accepted) as stream:
                 session = Session(bench.runtime, bench.runtime.next_session_id(), "client")
-                await session.run(HttpProxy(stream, stream.acknowledge).serve)
+                await session.run(HttpProxy(stream, stream.acknowledge))
 
         [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
         nursery.start_soon(trio.serve_listeners, serve, [listener])

@@ -26,7 +26,7 @@ from faultinject.net.streams import LINGER_SECONDS, PrefixedStream
 from faultinject.plugin.duplex.lane_stream import LanePair
 from faultinject.plugin.duplex.tunnel_lease import TunnelLease
 from faultinject.plugin.tunnels import Tunnels, client_name
-from faultinject.proxy.intercept import Interception
+from faultinject.proxy.intercept import ServeTls
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import (
     Session,
@@ -64,7 +64,7 @@ class DuplexTunnel:
     async def run(self, session: Session) -> None:
         """Run the whole session. What it wrote is still sent afterwards."""
         async with self.pair.client, self.pair.upstream:
-            await session.run(self.serve)
+            await session.run(self)
 
     async def serve(self, session: Session) -> SessionStage | None:
         """Read the first bytes, which decide what happens to the tunnel."""
@@ -151,8 +151,9 @@ class DuplexTunnel:
         lane = self.pair.client
         lane.write_through = True
         lane.end_turn(promised=1 if hello.max_version >= TLS_1_3 else 2)
-        interception = Interception(lane, origin, None)
-        stage = await interception.serve_tls(session, origin.authority.host, data, hello)
+        stage = await ServeTls(lane, origin, None, origin.authority.host, data, hello).serve(
+            session
+        )
         lane.write_through = False
         return stage
 

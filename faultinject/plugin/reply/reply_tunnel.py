@@ -18,7 +18,7 @@ from faultinject.net.relay import Relayed
 from faultinject.plugin.reply.reply_stream import ReplyStream
 from faultinject.plugin.tunnels import Tunnels, client_name
 from faultinject.proxy.decision import decide_handshake
-from faultinject.proxy.intercept import Interception
+from faultinject.proxy.intercept import ServeTls
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import (
     Session,
@@ -88,7 +88,7 @@ class ReplyTunnel:
     async def run(self, session: Session) -> None:
         """Run the whole session. What it wrote last can still be fetched afterwards."""
         async with self.stream:
-            await session.run(self.serve)
+            await session.run(self)
 
     async def serve(self, session: Session) -> SessionStage | None:
         """Read the first bytes, which decide what happens to the tunnel."""
@@ -126,8 +126,7 @@ class ReplyTunnel:
         if (plan := decide_handshake(session, origin.authority)) is not None:
             await BrokenHandshake(session, self.stream, origin.authority, plan).run()
             return None
-        interception = Interception(self.stream, origin, None)
-        return lambda session: interception.serve_tls(session, policy.name, data, hello)
+        return ServeTls(self.stream, origin, None, policy.name, data, hello)
 
     async def _leave_to_host(self, session: Session, data: bytes, host: str, reason: str) -> None:
         relayed = Relayed()

@@ -126,7 +126,7 @@ class Side(ClientExchange):
 
 @define
 class Connection:
-    """A client connection with several exchanges at once. `serve` is its session's last stage."""
+    """A client connection with several exchanges at once."""
 
     bench: Bench
     nursery: trio.Nursery
@@ -164,27 +164,37 @@ class Connection:
         return event
 
 
+@define
+class SeveralAtOnce:
+    """The stage of a session that has such a connection."""
+
+    bench: Bench
+    opened: list[Connection] = field(factory=list)
+    begun: trio.Event = field(factory=trio.Event)
+    left: trio.Event = field(factory=trio.Event)
+
+    async def serve(self, session: Session) -> None:
+        """Wait until the connection is over."""
+        async with trio.open_nursery() as nursery:
+            server = RequestServer(session, lambda head: Routed(head, ORIGIN))
+            self.opened.append(Connection(self.bench, nursery, session, server))
+            session.waits = True
+            self.begun.set()
+            await self.left.wait()
+
+
 @asynccontextmanager
 async def connected(upstream: Script, **more: Any) -> AsyncIterator[Connection]:
     """Open a bench and a connection of that kind; at the end its exchanges are over."""
     async with open_bench(upstream=upstream, **more) as bench:
         session = Session(bench.runtime, bench.runtime.next_session_id(), "127.0.0.1:50000")
-        opened: list[Connection] = []
-        begun, left = trio.Event(), trio.Event()
-
-        async def serve(session: Session) -> None:
-            async with trio.open_nursery() as nursery:
-                server = RequestServer(session, lambda head: Routed(head, ORIGIN))
-                opened.append(Connection(bench, nursery, session, server))
-                session.waits = True
-                begun.set()
-                await left.wait()
-
+        stage = SeveralAtOnce(bench)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(session.run, serve)
-            await begun.wait()
-            yield opened[0]
-            left.set()
+            nursery.start_soon(session.run, stage)
+            with trio.fail_after(1):
+                await stage.begun.wait()
+            yield stage.opened[0]
+            stage.left.set()
         assert session.open_exchanges == 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from faultinject.proxy.intercept import INSIDE
 from faultinject.proxy.tls_policy import (
     TLS_1_2,
     TLS_1_3,
@@ -13,7 +14,7 @@ from faultinject.proxy.tls_policy import (
     TlsPolicy,
     policy_for,
 )
-from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
+from faultinject.tls.client_hello import SPOKEN, AlertDescription, ClientHello, fatal_alert
 
 
 def judged(
@@ -33,6 +34,11 @@ def judged(
 def test_a_target_is_looked_into(alpn: tuple[str, ...], version: int) -> None:
     """With HTTP/1.1, or without ALPN."""
     assert judged("a.example", *alpn, version=version) == Intercept("a.example", "a.example")
+
+
+def test_all_that_is_spoken_inside_has_a_stage() -> None:
+    """And so has a client that names nothing."""
+    assert set(INSIDE) == {None, *SPOKEN}
 
 
 def test_the_name_of_the_leaf_is_the_clients() -> None:
