@@ -276,7 +276,12 @@ def load_rules(source: Path | str | Sequence[Mapping[str, object]]) -> RuleSet:
 
     Draws use the seed of the `Settings`, not the set's.
     """
-    place = shown_path(source) if isinstance(source, Path) else "load_rules"
+    return rules_given_to("load_rules", source)
+
+
+def rules_given_to(name: str, source: Path | str | Sequence[Mapping[str, object]]) -> RuleSet:
+    """Read rules as `load_rules` does; ``name`` stands before a mistake that is in no file."""
+    place = shown_path(source) if isinstance(source, Path) else name
     rules = _read(source, place).rules
     if not rules:
         raise SettingsError(f"{place}: it has no rule, so nothing would fail")

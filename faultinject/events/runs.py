@@ -31,7 +31,8 @@ class RunStarted(Event):
     only: Literal["model", "api", "all"] = "api"
     """Which requests presets and the options are for."""
     unknown_apis: tuple[str, ...] = ()
-    """Those hosts among the targets whose API is not known: their errors are generic."""
+    """Those hosts among the targets that are not known to be an API's: each request shows which
+    API it is for; if it shows none, errors are generic."""
     first_attempts: dict[str, int] = field(factory=dict, hash=False)
     """For how many of the first attempts of each call a rule is, by its name; those for which all
     attempts are alike are not in it."""

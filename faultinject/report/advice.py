@@ -137,9 +137,14 @@ def checks(summary: Summary) -> list[str]:
     if summary.handshake_failures:
         return ["Clients connected, but TLS with them failed: see the lines above."]
     if summary.sessions:
+        looks = (
+            "A look at whether the proxy listens, as of `faultinject env`, connects too; if that"
+        )
+        set_it = f"was all, is HTTPS_PROXY={_url(summary)} set where the client runs?"
         return [
             "Clients connected, but no request to a target ended: do they speak HTTP?",
             f"They must use {_url(summary)} as an HTTP proxy (not SOCKS), by http:// (not https://).",
+            *([] if summary.ran_command else [f"{looks} {set_it}"]),
         ]
     return [
         f"No client connected. Is HTTPS_PROXY={_url(summary)} set where the client runs?",

@@ -93,8 +93,8 @@ def _rule_name(name: str, event: ProxyStarted | PluginStarted) -> str:
 
 
 def _unknown_lines(event: ProxyStarted | PluginStarted) -> list[str]:
-    """Return a line for each host whose API is not known."""
-    words = "unknown API: generic errors, except on OpenAI's and Anthropic's paths"
+    """Return a line for each host that is not known to be an API's."""
+    words = "unknown host: its API is read from each request; where that fails, errors are generic"
     return [f"           {safe(host)}: {words}" for host in event.unknown_apis[:MOST_TARGETS]]
 
 

@@ -84,7 +84,8 @@ def _is_new(host: str, hosts: set[str]) -> bool:
 
 def _unfit(event: RuleUnfit) -> str:
     reason = brief(event.reason, MAX_WORDS_CHARACTERS)
-    return f"the rule {safe(event.rule)} does nothing there, and its requests pass: {reason}"
+    where = f"does nothing at {safe(event.host)}"
+    return f"the rule {safe(event.rule)} {where}, and its requests pass: {reason}"
 
 
 _SEEN = (

@@ -10,11 +10,12 @@ from typing import Any
 from attrs import evolve, fields_dict, frozen
 
 from faultinject.config.presets import preset_named
-from faultinject.config.rule_set import load_rules
+from faultinject.config.rule_set import rules_given_to
 from faultinject.config.values import PRESETS
 from faultinject.environment.vendor_variables import own_urls
 from faultinject.errors import SettingsError
 from faultinject.providers.known import PROVIDERS
+from faultinject.reading.shown import nearest
 from faultinject.rules.index import RuleSet
 from faultinject.rules.model import Rule
 from faultinject.settings import ChosenPreset, Settings
@@ -27,6 +28,8 @@ _NOT_HERE = {
     "observes_late",
 }
 """Fields of `Settings` that make no sense here."""
+_OWN = ("rules", "preset", "optional", "upstream")
+"""What a test says besides settings."""
 RuleSource = str | Path | Mapping[str, object] | RuleSet
 """One rule in text, or as a file has it; a file's name; or rules that are read."""
 
@@ -80,7 +83,7 @@ class Wanted:
 def _read(source: RuleSource) -> tuple[Rule, ...]:
     if isinstance(source, RuleSet):
         return source.rules
-    return load_rules([source] if isinstance(source, Mapping) else source).rules
+    return rules_given_to("rules", [source] if isinstance(source, Mapping) else source).rules
 
 
 def _label(source: RuleSource, rule: Rule) -> str:
@@ -99,9 +102,9 @@ def checked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return fields of `Settings`, with the defaults of a test. Raises `SettingsError`."""
     known = fields_dict(Settings).keys() - _NOT_HERE
     for name in settings.keys() - known:
-        raise SettingsError(
-            f"{name}: that cannot be set here; what can is {', '.join(sorted(known))}"
-        )
+        near = None if name in _NOT_HERE else nearest(name, (*known, *_OWN))
+        hint = f"did you mean {near}?" if near else f"what can is {', '.join(sorted(known))}"
+        raise SettingsError(f"{name}: that cannot be set here; {hint}")
     own = [each.target for each in own_urls(os.environ)]
     return {"target_host": (*TARGETS, *own), "fake_pace": 0.0, **settings}
 

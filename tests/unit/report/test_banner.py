@@ -174,8 +174,8 @@ def test_hosts_whose_api_is_not_known() -> None:
         start_block(sample(ProxyStarted, unknown_apis=("api.groq.com",))),
         plugin_block(sample(PluginStarted, unknown_apis=("api.groq.com",))),
     ):
-        assert "\n           api.groq.com: unknown API: generic errors, except on OpenAI's" in text
-    assert "unknown API" not in start_block(sample(ProxyStarted))
+        assert "\n           api.groq.com: unknown host: its API is read from each request" in text
+    assert "unknown host" not in start_block(sample(ProxyStarted))
 
 
 def test_without_the_hints() -> None:

@@ -262,6 +262,10 @@ def test_what_happened_besides() -> None:
         ([sample(CommandEnded), sample(HandshakeFailed)], "does not take our CA from its"),
         ([sample(CommandEnded), sample(SessionStarted)], "as an HTTP proxy (not SOCKS)"),
         ([sample(SessionStarted)], "as an HTTP proxy (not SOCKS), by http:// (not https://)"),
+        (
+            [sample(SessionStarted)],
+            "as of `faultinject env`, connects too; if that was all, is HTTPS",
+        ),
         ([sample(HandshakeFailed, refused=False)], "TLS with them failed"),
         ([sample(RelayEnded)], "no connection was decrypted: not a target (1)"),
         ([sample(RelayEnded, opened=False)], "no connection was decrypted: not a target (1)"),

@@ -121,8 +121,10 @@ def test_a_mistake_changes_nothing(thread: ProxyThread) -> None:
     [
         ({"preset": "none"}, "none"),
         ({"preset": "overloaded@x"}, "preset: .x. is not a chance"),
-        ({"proxy_port": 8080}, "proxy_port: that cannot be set here"),
+        ({"proxy_port": 8080}, "proxy_port: that cannot be set here; what can is "),
+        ({"prset": "overloaded"}, "prset: that cannot be set here; did you mean preset?"),
         ({"rules": "respond"}, "respond"),
+        ({"rules": "respond 529 frist=1"}, "^rules: unknown key 'frist'; did you mean first"),
     ],
 )
 def test_what_cannot_be(settings: dict[str, object], words: str) -> None:

@@ -51,7 +51,10 @@ def test_warnings_are_shown_without_v(ended):
     rule = "respond failure=slow-down name=slow"
     run = ended("--rule", rule, "--", sys.executable, "-c", GIVES_UP)
     assert run.stdout == "200\n"
-    assert "warning        the rule slow does nothing there, and its requests pass:" in run.stderr
+    assert (
+        "warning        the rule slow does nothing at api.anthropic.com, and its requests pass:"
+        in run.stderr
+    )
     assert "forwarded" not in run.stderr
     assert run.returncode == 3
 
