@@ -169,5 +169,5 @@ def read_usage(
 ) -> Usage | None:
     """Read the tokens of an answer by their names; None if it has neither."""
     values = [member(usage, name) for name in (input_name, output_name)]
-    tokens = [value if isinstance(value, int) else None for value in values]
+    tokens = [value if type(value) is int else None for value in values]  # True is an `int` too
     return None if tokens == [None, None] else Usage(*tokens)

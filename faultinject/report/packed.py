@@ -23,7 +23,9 @@ _TOKENS = ("input_tokens", "output_tokens")
 _DIGESTS = ("request", "body", "prefix", "delivered")
 _NAMES = (*_ALIKE, *_SECONDS, *_TOKENS, *_DIGESTS)
 _DIGEST_BYTES = 16
-_MOST_TOKENS = 2**53  # which a float still has exactly
+KINDS = 1_000
+"""Of so many kinds of calls it is known at once what they have alike, at most."""
+_MOST = 2**53  # which a float still has exactly
 Alike = tuple[Any, ...]
 
 
@@ -81,8 +83,10 @@ KeptCall = Call | PackedCall
 def kept_call(attempt: SeenAttempt, known: dict[Alike, Alike]) -> KeptCall:
     """Return a call that has had this attempt alone so far, in its small form if it has one.
 
-    ``known`` has what is alike in others.
+    ``known`` has what is alike in others, at most `KINDS` of them: strangers choose it.
     """
+    if len(known) > KINDS:
+        known.clear()
     call = _packed(attempt, known)
     if call is not None:
         return call
@@ -99,7 +103,8 @@ def _packed(attempt: SeenAttempt, known: dict[Alike, Alike]) -> PackedCall | Non
     tokens = [getattr(seen, name) for name in _TOKENS]
     digests = [getattr(seen, name) for name in _DIGESTS] + [each.text for each in seen.messages]
     befores = [each.before for each in seen.messages]
-    if seen.wait_asked_seconds is not None or any(each and each > _MOST_TOKENS for each in tokens):
+    whole_numbers = [each for each in (attempt.session, *tokens) if each is not None]
+    if seen.wait_asked_seconds is not None or any(abs(each) > _MOST for each in whole_numbers):
         return None
     joined = "".join([each for each in (*digests, *befores) if each is not None])
     try:

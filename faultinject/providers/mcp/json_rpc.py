@@ -12,10 +12,11 @@ from typing import Any
 from attrs import define
 
 from faultinject.http.message import Headers, standard_phrase
-from faultinject.providers.documents import compact, member, message_of
+from faultinject.providers.documents import compact, message_of
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.sse import SSE, comment, encode
 from faultinject.providers.mcp import tool_server
+from faultinject.providers.mcp.marks import id_of, resumable
 from faultinject.providers.shape import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
 
 Document = dict[str, Any]
@@ -42,8 +43,6 @@ _BEGUN_ANSWER = re.compile(
     rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*|"id"\s*:\s*(?:\d+|"[^"]*"|null)\s*,\s*){0,2}'
     rb'"(?:result|error)"\s*:'
 )
-_RESUMED = "-resumed"
-RETRY_MILLISECONDS = 500
 
 
 def code_of(failure: Failure) -> int:
@@ -77,7 +76,7 @@ def error_document(failure: Failure, fields: Fields) -> Document:
     A failure of a session has no id, as the SDKs' servers send it.
     """
     asked, message = _asked(fields), _message(failure, fields)
-    number = asked.get("id") if failure.status not in _CODES else None
+    number = id_of(asked) if failure.status not in _CODES else None
     begun = {"jsonrpc": "2.0", "id": number}
     if failure.code == IS_ERROR and asked.get("method") == "tools/call":
         return begun | {"result": {"content": [{"type": "text", "text": message}], IS_ERROR: True}}
@@ -136,7 +135,7 @@ FAILURES = {
 
 def is_streamed(request: ApiRequest) -> bool:
     """Return True for a request that wants an answer: the server may send it as a stream."""
-    return request.get("id") is not None and isinstance(request.get("method"), str)
+    return id_of(request.document) is not None and isinstance(request.get("method"), str)
 
 
 def without_number(document: Any) -> Any:
@@ -159,22 +158,6 @@ def no_usage(document: Any) -> Usage | None:
 def event_of(document: Document) -> bytes:
     """Return a message as an event."""
     return encode("message", compact(document))
-
-
-def resumable(number: Any) -> bytes:
-    """Return an event without data whose id the client may come back with (SEP-1699)."""
-    return b"id: %b\nretry: %d\ndata: \n\n" % (
-        f"{number}{_RESUMED}".encode("ascii", "replace"),
-        RETRY_MILLISECONDS,
-    )
-
-
-def resumed_id(event_id: str) -> int | str | None:
-    """Return the id of the request for whose stream an event's id stands; None if for none."""
-    if not event_id.endswith(_RESUMED):
-        return None
-    number = event_id.removesuffix(_RESUMED)
-    return int(number) if number.isdigit() and len(number) < 10 else number
 
 
 def is_answer(event: StreamEvent) -> bool:
@@ -215,7 +198,7 @@ class McpProgress:
         """
         del uniform
         if form == "resumable":
-            return resumable(member(_asked(fields), "id"))
+            return resumable(id_of(_asked(fields)))
         if form == "tool":
             words = failure.message or FAILURES["tool-error"].message
             return event_of(error_document(Failure(200, None, words, IS_ERROR), fields))

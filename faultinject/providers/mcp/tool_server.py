@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from faultinject.providers.documents import member
+from faultinject.providers.mcp.marks import id_of, is_id
 from faultinject.providers.shape import ApiRequest
 
 _NUMBER = {"type": "number"}
@@ -37,7 +38,7 @@ _LONGEST = 10_000
 
 def answer(request: ApiRequest) -> dict[str, Any]:
     """Return the answer to a request, with its id."""
-    begun = {"jsonrpc": "2.0", "id": request.get("id")}
+    begun = {"jsonrpc": "2.0", "id": id_of(request.document)}
     parameters = request.get("params")
     match request.get("method"):
         case "initialize":
@@ -65,10 +66,17 @@ def called(name: Any, arguments: Any) -> dict[str, Any]:
             return _said(str(member(arguments, "text"))[:_LONGEST])
         case "add":
             numbers = [member(arguments, each) for each in ("a", "b")]
-            if all(isinstance(each, int | float) for each in numbers):
+            if not all(isinstance(each, int | float) for each in numbers):
+                return _failed("a and b must be numbers")
+            try:
                 return _said(str(sum(numbers)))
-            return _said("Error executing tool add: a and b must be numbers", is_error=True)
+            except (OverflowError, ValueError):  # of thousands of digits
+                return _failed("the sum is too large")
     return {"error": {"code": -32602, "message": "Unknown tool"}}
+
+
+def _failed(why: str) -> dict[str, Any]:
+    return _said(f"Error executing tool add: {why}", is_error=True)
 
 
 def _said(text: str, *, is_error: bool = False) -> dict[str, Any]:
@@ -81,7 +89,7 @@ def progress(request: ApiRequest) -> Iterator[dict[str, Any]]:
         return
     token = member(request.get("params"), "_meta", "progressToken")
     for step in range(1, _STEPS + 1):
-        if token is None:
+        if not is_id(token):
             said = {"level": "info", "data": f"step {step} of {_STEPS}"}
             yield {"jsonrpc": "2.0", "method": "notifications/message", "params": said}
         else:

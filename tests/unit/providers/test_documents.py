@@ -85,6 +85,7 @@ def test_usage() -> None:
     assert read_usage({"input_tokens": 1}) == Usage(1, None)
     assert read_usage({"p": 1, "c": 2}, "p", "c") == Usage(1, 2)
     assert read_usage({"input_tokens": None}) is None
+    assert read_usage({"input_tokens": True, "output_tokens": 2}) == Usage(None, 2)
 
 
 # Tools

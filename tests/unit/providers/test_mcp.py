@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
 
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.mcp import PROVIDER, json_rpc
-from faultinject.providers.mcp.json_rpc import is_answer, resumable, resumed_id, without_number
+from faultinject.providers.mcp.json_rpc import is_answer, without_number
+from faultinject.providers.mcp.marks import id_of, resumable, resumed_id
+from faultinject.providers.mcp.tool_server import called, progress
 from faultinject.providers.shape import ApiRequest, Failure
 from tests.unit.providers.support import events_of, fields_of
 
@@ -70,14 +73,60 @@ def test_what_ends_a_stream(data: Any, is_last: bool) -> None:
     assert is_answer(StreamEvent(b"", "message", whole[:-1])) is is_last
 
 
-@pytest.mark.parametrize("number", [7, "a-1", "7-x"])
-def test_ids_of_events(number: object) -> None:
-    """They say which request they are of."""
+@pytest.mark.parametrize("number", [7, -1, 10**30, "7", "a-1", "7-x", "a\n\ndata: b", "\ud800é"])
+def test_ids_of_events(number: int | str) -> None:
+    """They say which request they are of, and are one line whatever its id is."""
     [event] = events_of(resumable(number))
     assert event.data == b""
-    text = event.raw.split(b"\n")[0].removeprefix(b"id: ").decode()
-    assert resumed_id(text) == number
-    assert resumed_id("x") is None
+    assert event.raw.count(b"\n") == 4
+    assert resumed_id(event.raw.split(b"\n")[0].removeprefix(b"id: ")) == number
+
+
+@pytest.mark.parametrize(
+    "event_id",
+    [
+        b"x",
+        b"\xb2-resumed",
+        b"-resumed",
+        b"[1]-resumed",
+        b"null-resumed",
+        b"[" * 10**5 + b"-resumed",
+    ],
+    ids=lambda event_id: event_id[:9],
+)
+def test_events_that_nobody_sent(event_id: bytes) -> None:
+    """Their ids stand for no request."""
+    assert resumed_id(event_id) is None
+
+
+@pytest.mark.parametrize("value", [None, True, 1.5, math.nan, [], {"a": 1}])
+def test_what_is_no_id(value: Any) -> None:
+    """It is not repeated in an error: it may be of any depth."""
+    assert id_of(CALL | {"id": value}) is None
+    assert error(Failure(500), CALL | {"id": value})["id"] is None
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "text"),
+    [
+        (1, 2, "3"),
+        (10**400, 1.5, "Error executing tool add: the sum is too large"),
+        (10**4299 * 9, 10**4299 * 9, "Error executing tool add: the sum is too large"),
+        ("1", 2, "Error executing tool add: a and b must be numbers"),
+    ],
+    ids=["small", "no float", "no text", "a text"],
+)
+def test_sums(a: Any, b: Any, text: str) -> None:
+    """A sum that cannot be written is an error of the tool."""
+    result = called("add", {"a": a, "b": b})["result"]
+    assert (result["content"][0]["text"], result["isError"]) == (text, text != "3")
+
+
+def test_progress_goes_by_a_token() -> None:
+    """If it can be one."""
+    for token, method in ((1, "progress"), ("a", "progress"), ([], "message"), (None, "message")):
+        asked = ApiRequest("", CALL | {"params": {"_meta": {"progressToken": token}}})
+        assert {each["method"] for each in progress(asked)} == {f"notifications/{method}"}
 
 
 def test_what_differs_between_attempts() -> None:

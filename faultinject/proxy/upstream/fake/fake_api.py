@@ -84,16 +84,16 @@ class FakeApi:
             await exchange.refuse(error.status, str(error), last=True)
 
     async def _exchange(self, client: ClientConnection, request: RequestHead) -> None:
-        endpoint = endpoint_for(request)
+        endpoint, most_bytes = endpoint_for(request), self.limits.drained_body_bytes
         exchange = self._begin(client, endpoint or endpoint_for_errors(request), request)
-        body = await exchange.body(self.limits.drained_body_bytes)
+        body = await exchange.body(most_bytes)
         if body is None:
             await exchange.send(too_large_response(exchange.fields), last=True)
         elif is_preflight(request):
             await exchange.allow_cors()
         elif asks_for_websocket(request):
             await exchange.refuse(426, "WebSocket is not offered here: ask again without Upgrade.")
-        elif (answer := mcp_response(request, body, exchange.fields)) is not None:
+        elif (answer := mcp_response(request, body, exchange.fields, most_bytes)) is not None:
             await exchange.send(answer, self.gap_seconds)
         elif (models := models_response(request)) is not None:
             await exchange.send(models)

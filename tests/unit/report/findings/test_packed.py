@@ -14,7 +14,7 @@ from faultinject.events import ExchangeEnded
 from faultinject.observed import Message, Observed, ToolResult
 from faultinject.report.attempt import SeenAttempt
 from faultinject.report.client_calls import Call
-from faultinject.report.packed import Alike, PackedCall, kept_call
+from faultinject.report.packed import KINDS, Alike, PackedCall, kept_call
 from tests.support.sample_events import sample
 
 DIGESTS = st.binary(min_size=16, max_size=16).map(bytes.hex)
@@ -98,6 +98,7 @@ RESULT = ToolResult(tool="t", arguments="a", call_id="c", result="r", prefix="p"
         {"failure": "answer"},
         {"wait_asked_seconds": 1.0},
         {"input_tokens": 2**53 + 1},
+        {"output_tokens": -(10**400)},
         {"request": "no digest"},
         {"request": "0A" * 16},
         {"request": "0a"},
@@ -112,6 +113,20 @@ def test_what_has_no_small_form(changes: dict[str, Any]) -> None:
     assert isinstance(call, Call)
     assert call.unpacked() is call
     assert call.attempts == [attempt]
+
+
+def test_a_session_with_a_number_that_only_a_log_can_have() -> None:
+    """Its call is kept whole."""
+    attempt = evolve(attempt_of(PLAIN), session=10**400)
+    assert kept_call(attempt, {}).unpacked().attempts == [attempt]
+
+
+def test_what_is_alike_is_bounded() -> None:
+    """A path that is another each time is not kept for ever."""
+    known: dict[Alike, Alike] = {}
+    for number in range(2 * KINDS + 10):
+        kept_call(evolve(attempt_of(PLAIN), path=f"/{number}"), known)
+        assert len(known) <= KINDS + 1
 
 
 def test_ten_thousand_take_little() -> None:

@@ -654,3 +654,33 @@ async def test_models_and_embeddings_elsewhere(host: str, base: str) -> None:
         answer = await client.ask(to(host, f"{base}/embeddings", {"input": 5}))
         assert answer.status == 400
         assert "message" in answer.json()["error"]
+
+
+MCP = "Accept: application/json, text/event-stream"
+LISTED = {"jsonrpc": "2.0", "id": 7, "method": "tools/list"}
+
+
+async def ask_mcp(body: bytes, *headers: str) -> Message:
+    """Send a message to the API as an MCP server."""
+    async with served(FakeApi(gap_seconds=0)) as client:
+        return await client.ask(post("/mcp", body, MCP, *headers))
+
+
+async def test_mcp_messages_may_be_compressed() -> None:
+    """As the proxy reads them too."""
+    body = gzip.compress(json.dumps(LISTED).encode())
+    answer = await ask_mcp(body, "Content-Encoding: gzip")
+    assert json.loads(answer.body)["id"] == 7
+    assert (await ask_mcp(body[:-9], "Content-Encoding: gzip")).status == 404
+
+
+@pytest.mark.parametrize(
+    "message",
+    [LISTED | {"id": [[1]]}, LISTED | {"id": None}, LISTED | {"id": 1.5}, [LISTED]],
+    ids=["list", "null", "fraction", "batch"],
+)
+async def test_mcp_messages_that_are_refused(message: Any) -> None:
+    """What is waited for must not be taken as a notification, which gets no answer."""
+    answer = await ask_mcp(json.dumps(message).encode())
+    assert answer.status == 400
+    assert json.loads(answer.body)["error"]["code"] == -32600
