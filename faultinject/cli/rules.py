@@ -63,6 +63,7 @@ def checked(path: Path, place: str | None = None) -> Checked:
 
 def _met(settings: Settings, place: str) -> Iterator[str]:
     """Yield what the API at a host and a path is taken for, and which rules do nothing there."""
+    place = place.removeprefix("https://")
     scheme = "http://" if place.startswith("http://") else ""
     host, slash, path = place.removeprefix(scheme).partition("/")
     path = slash + path.partition("?")[0]

@@ -239,7 +239,8 @@ def test_what_rules_mean_at_a_place(run, file):
     assert "There the rule pings does nothing: streams of converse have no pings;" in err
     assert "There the rule chat does nothing: its match is not for it.\n" in err
     assert "rule cap" not in err
-    err = run("rules", "check", file(RULES), "--for", "api.example.com/orders")[2]
+    err = run("rules", "check", file(RULES), "--for", "https://api.example.com/orders")[2]
+    assert "At api.example.com/orders the API is plain, and plain is spoken.\n" in err
     assert "There the rule cap does nothing: plain has no failure spend-cap; it has" in err
 
 

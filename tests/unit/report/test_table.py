@@ -285,6 +285,7 @@ def test_what_happened_besides() -> None:
         "a command that does not trust us",
         "no request of a command",
         "no request",
+        "a look",
         "failed",
         "relayed",
         "unopened",
