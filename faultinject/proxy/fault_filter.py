@@ -141,19 +141,21 @@ class FaultFilter(Filter):
         if breaks is not None and breaks.point is None:
             yield from self._break(breaks)
 
-    def _break(self, breaks: Break) -> Iterator[FilterAct]:
-        words, now_seconds = break_words(breaks), self.clock()
+    def _break(self, breaks: Break) -> Iterable[FilterAct]:
+        words, acts = break_words(breaks), list[FilterAct]()
         self._done.append(words)
-        for act in breaks.how.acts(now_seconds, self.plan.numbers("break")):
+        began = ((words, breaks.how.lasts_seconds),)
+        for act in breaks.how.acts(self.clock(), self.plan.numbers("break")):
             match act:
-                case transform.WaitUntil() | transform.Hang():
+                case transform.WaitUntil(until_seconds):
                     self.silent = True
-                    until = math.inf if isinstance(act, transform.Hang) else act.seconds
-                    yield Pause(until, began=((words, breaks.how.lasts_seconds),))
-                    if isinstance(act, transform.Hang):
-                        yield Cut()
+                    acts.append(Pause(until_seconds, began=began))
+                case transform.Hang():
+                    self.silent = True
+                    acts += [Pause(math.inf, began=began), Cut()]
                 case _:
-                    yield cast("FilterAct", act)
+                    acts.append(cast("FilterAct", act))
+        return acts
 
     def _wait(self, before: Before) -> Iterator[FilterAct]:
         """Yield the delay that the plan has at a place, once."""
@@ -187,9 +189,9 @@ class FaultFilter(Filter):
         return math.inf if chain is None else self._started + chain.wake_at
 
     def tick(self) -> Iterator[FilterAct]:
-        """Yield what the transforms do at that time."""
-        if (chain := self._transform) is not None:
-            yield from self._step(chain, transform.TICK, (), 0)
+        """Return what the transforms do at that time."""
+        chain = cast("Transform", self._transform)  # else there is no such time
+        return self._step(chain, transform.TICK, (), 0)
 
     @property
     def _transform(self) -> Transform | None:

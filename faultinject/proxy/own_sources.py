@@ -67,8 +67,8 @@ class NoResponse(ResponseSource):
         raise NotImplementedError
 
     async def receive_at_once(self) -> list[Part] | None:
-        """Return None, as something has to happen before."""
-        return None
+        """Do not call this: something has to happen before."""
+        raise NotImplementedError
 
     async def meanwhile(self) -> None:
         """Watch the client."""
@@ -115,9 +115,8 @@ class MadeResponse(NoResponse):
     _paused_until: float | None = field(default=None, init=False)
 
     def _keep(self, parts: Sequence[Part]) -> None:
-        if self.fault_filter.facts.body is None:
-            for part in parts:
-                self._body += part if isinstance(part, bytes) else b""
+        for part in parts:
+            self._body += part if isinstance(part, bytes) else b""
 
     async def receive(self) -> list[Part]:
         """Return the next part, some time after the piece before it."""

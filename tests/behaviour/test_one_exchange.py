@@ -727,6 +727,26 @@ async def test_an_answer_that_has_no_way_is_an_upstream_error(autojump_clock, fa
         assert bench.outcomes == ["upstream-error"]
 
 
+async def test_a_body_that_has_no_way_is_an_upstream_error(autojump_clock):
+    """The 100 that asks for it wants the upstream's help too."""
+
+    class NoWay(Pacing):
+        async def before_local_reply(self, writes: int = 1, unread: bytes = b"") -> None:
+            raise UpstreamError("disconnected", "no way")
+
+    async with open_bench() as bench:
+        bench.rules({"match": {"json": {"a": 1}}, "fault": {"respond": 500}})
+        ours, theirs = memory_stream_pair()
+        lease = PoolLease(bench.runtime.dial, bench.runtime.limits)
+        lease.pacing = NoWay()
+        session = Session(bench.runtime, 99, "client", lease=lease)
+        request = post("/", b'{"a": 1}', b"Expect: 100-continue")
+        await theirs.send_all(request.partition(b"{")[0])
+        await session.run(HttpProxy(ours))
+        assert await theirs.receive_some() == b""
+        assert bench.outcomes == ["upstream-error"]
+
+
 # Pages in browsers
 
 PAGE = b"Origin: http://localhost:3000"
