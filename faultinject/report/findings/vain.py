@@ -15,7 +15,8 @@ RETRIED_IN_VAIN = Known(
     "retried-in-vain",
     "warning",
     "sent again what had failed for good",
-    "A good client gives up when the API says that a request is wrong, and says so.",
+    "A good client gives up when the API says that a request is wrong, or that nothing is left to"
+    " spend, and says so.",
 )
 RETRIES_NESTED = Known(
     "retries-nested",
@@ -26,6 +27,8 @@ RETRIES_NESTED = Known(
 )
 _REPEATABLE = ("GET", "HEAD", "OPTIONS")
 _OF_CREDENTIALS = (401, 403)
+_FINAL_QUOTA = (400, 402, 403)
+"""Statuses after which nobody tries again, whatever is said; a 429 may be a throttled request."""
 
 
 def retried_in_vain(history: History, limits: Thresholds) -> Judged:
@@ -44,7 +47,7 @@ def retried_in_vain(history: History, limits: Thresholds) -> Judged:
         calls = dict.fromkeys([first.call, *(other.call for _, other in again)])
         judged.find(
             "warning",
-            f"{first.status} (final), and the same request again after"
+            f"{first.status} ({first.failure_kind}), and the same request again after"
             f" {seconds(first.gap_to(second))}{_times(history, len(again), calls)}",
             calls=calls,
         )
@@ -77,9 +80,10 @@ def retries_nested(history: History, limits: Thresholds) -> Judged:
 
 
 def _failed_for_good(attempt: SeenAttempt) -> bool:
+    quota = attempt.failure_kind == "quota" and attempt.status in _FINAL_QUOTA
     return (
         attempt.failure == "answer"
-        and attempt.failure_kind == "final"
+        and (quota or attempt.failure_kind == "final")
         and attempt.method not in _REPEATABLE
     )
 

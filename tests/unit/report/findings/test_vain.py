@@ -49,6 +49,7 @@ def in_vain(world: World) -> bool:
         (overloaded(kind="final", should_retry=False), 1.0, {}, True),
         (overloaded(), 1.0, {}, False),
         (throttled(kind="quota"), 1.0, {}, False),  # SDKs cannot tell it from throttling
+        (final(402, kind="quota"), 1.0, {}, True),
         (ok(), 1.0, {}, False),
     ],
 )
@@ -103,6 +104,9 @@ def test_what_retried_in_vain_says() -> None:
     one = finding(world.report(only=("retried-in-vain",)), "retried-in-vain")
     assert one.evidence == "413 (final), and the same request again after 0.5 s, 3 times"
     assert one.calls == (1, 2, 3, 4)
+    world = World(script(final(400, kind="quota"))).start(retrying(Ask(), pauses(1.0))).run()
+    one = finding(world.report(only=("retried-in-vain",)), "retried-in-vain")
+    assert one.evidence.startswith("400 (quota), and the same request again after 1 s")
 
 
 def test_in_vain_more_often_than_attempts_are_kept() -> None:
