@@ -28,6 +28,7 @@ from faultinject.providers.shape import (
     Uniform,
     Usage,
 )
+from faultinject.reading.shown import nearest
 
 NAMES = tuple(provider.name for provider in PROVIDERS if provider is not generic.PROVIDER)
 """The APIs that a host can be told to speak as."""
@@ -71,9 +72,10 @@ KNOWN = Apis()
 
 def _told(target: TargetPattern) -> Provider:
     if target.api not in NAMES:
+        near = nearest(str(target.api), NAMES)
+        hint = f"did you mean {near}? There are" if near else "there are"
         raise SettingsError(
-            f"target_host: {target}={target.api}: no API has this name; there are"
-            f" {', '.join(NAMES)}"
+            f"target_host: {target}={target.api}: no API has this name; {hint} {', '.join(NAMES)}"
         )
     return _spoken_as(str(target.api))
 

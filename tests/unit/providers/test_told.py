@@ -79,5 +79,8 @@ def test_an_api_that_is_unknown() -> None:
     with pytest.raises(SettingsError) as caught:
         Apis.of([TargetPattern.parse_target("localhost=opnai")])
     message = str(caught.value)
-    assert message.startswith("target_host: localhost=opnai: no API has this name; there are anthr")
+    start = "target_host: localhost=opnai: no API has this name; did you mean openai? There are ant"
+    assert message.startswith(start)
     assert all(name in message for name in NAMES)
+    with pytest.raises(SettingsError, match="this name; there are anthropic"):
+        Apis.of([TargetPattern.parse_target("localhost=9")])
