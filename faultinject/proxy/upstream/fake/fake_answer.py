@@ -152,6 +152,13 @@ class FakeEndpoint:
         failure = Failure(status, message=message)
         return JsonResponse(self.provider.error_body(failure, fields), status)
 
+    def too_large(self, fields: Fields) -> JsonResponse:
+        """Return the error for a body that is too large; Anthropic's edge has a form of its own."""
+        if self.provider is not ANTHROPIC:
+            return self.error(413, "Request Entity Too Large", fields)
+        page = ANTHROPIC.pages["too-large"]
+        return JsonResponse(page.body(fields), page.status)
+
 
 @frozen
 class CountTokensEndpoint(FakeEndpoint):
@@ -305,9 +312,3 @@ def endpoint_for(request: RequestHead) -> FakeEndpoint | None:
 
 _OWN = (ANTHROPIC, OPENAI, provider_for("", "/"))
 """The APIs that the endpoints above are of, and any host that is nobody's."""
-
-
-def too_large_response(fields: Fields) -> JsonResponse:
-    """Return the error of the edge in front of Anthropic's API, which has a shape of its own."""
-    page = ANTHROPIC.pages["too-large"]
-    return JsonResponse(page.body(fields), page.status)

@@ -36,7 +36,6 @@ from faultinject.proxy.upstream.fake.fake_answer import (
     endpoint_for,
     endpoint_for_errors,
     models_response,
-    too_large_response,
 )
 from faultinject.proxy.upstream.fake.fake_mcp import mcp_response
 from faultinject.proxy.upstream.pool import Dial
@@ -88,7 +87,7 @@ class FakeApi:
         exchange = self._begin(client, endpoint or endpoint_for_errors(request), request)
         body = await exchange.body(most_bytes)
         if body is None:
-            await exchange.send(too_large_response(exchange.fields), last=True)
+            await exchange.send(exchange.endpoint.too_large(exchange.fields), last=True)
         elif is_preflight(request):
             await exchange.allow_cors()
         elif asks_for_websocket(request):

@@ -428,6 +428,17 @@ async def test_a_body_that_is_too_large(framing: str) -> None:
         assert await client.rest() == b""
 
 
+async def test_a_body_that_is_too_large_for_another_api() -> None:
+    """It is refused in that API's form."""
+    async with served(FakeApi(limits=Limits(drained_body_bytes=1000))) as client:
+        body = b"x" * 2000
+        answer = await client.ask(
+            b"POST /v2/chat HTTP/1.1\r\nHost: api.cohere.com\r\nContent-Length: 2000\r\n\r\n" + body
+        )
+        assert answer.status == 413
+        assert answer.json()["message"] == "Request Entity Too Large"
+
+
 async def test_a_client_that_waits_for_a_100() -> None:
     """It gets one, then its answer."""
     async with served(FakeApi()) as client:
