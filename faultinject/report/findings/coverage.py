@@ -84,8 +84,11 @@ def _no_request(facts: RunFacts, started: Started) -> str:
             f" {times(facts.refused_handshakes, 'time')} (`faultinject ca instructions`)"
         )
     if facts.relayed:
-        tunnels = times(facts.relayed, "tunnel")
-        return f"no request to a target came; {tunnels} went to other hosts (`--target-host`)"
+        tunnels = times(facts.relayed, "tunnel was", "tunnels were")
+        return (
+            f"no request to a target came; {tunnels} not decrypted: to other hosts"
+            " (`--target-host`), or without TLS or HTTP in them"
+        )
     return f"no request and no connection to a target came: {_question(facts, started)}"
 
 

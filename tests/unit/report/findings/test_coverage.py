@@ -68,7 +68,8 @@ def test_no_request_came() -> None:
     nothing = "no request and no connection to a target came: is the proxy set in the program?"
     assert evidence() == evidence(other) == evidence(stranger) == f"{UNTESTED}{nothing}"
     assert evidence(elsewhere) == (
-        f"{UNTESTED}no request to a target came; 1 tunnel went to other hosts (`--target-host`)"
+        f"{UNTESTED}no request to a target came; 1 tunnel was not decrypted: to other hosts"
+        " (`--target-host`), or without TLS or HTTP in them"
     )
     assert evidence(refused, left, elsewhere) == (
         f"{UNTESTED}no request to a target came: clients refused the certificate 2 times"
