@@ -30,7 +30,9 @@ CACHE_CONTROL = "cache_control"
 INVOCATION_ID = b"amz-sdk-invocation-id"
 _ACCESS_KEY = re.compile(rb"Credential=([^/,\s]+)/")
 """The access key's id in a signature of AWS's (SigV4)."""
-CREDENTIALS = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
+CREDENTIALS = (
+    b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"ocp-apim-subscription-key",
+)  # fmt: skip
 """Headers with the client's credentials. The query's parameter ``key`` is another."""
 
 

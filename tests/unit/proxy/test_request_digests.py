@@ -29,6 +29,14 @@ def test_a_head_says_the_same_whatever_the_body_s_length() -> None:
     assert same[0] is same[1]
 
 
+def test_each_api_s_header_with_a_key_is_a_credential() -> None:
+    """So that two accounts that ask the same are two clients."""
+    digests = RequestDigests(b"k")
+    names = ("authorization", "x_api_key", "api_key", "x_goog_api_key", "ocp_apim_subscription_key")
+    told = {digests.head(request(**{name: key})).credential for name in names for key in "ab"}
+    assert len(told - {None}) == 2 * len(names)
+
+
 def test_a_body_that_comes_again_has_its_digest() -> None:
     """It has another if a byte, the path, or a header for a feature differs, or the run's key."""
     digests = RequestDigests(b"k")
