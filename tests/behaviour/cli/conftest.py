@@ -2,10 +2,12 @@
 
 import gc
 import os
+import signal
 
 import pytest
 
 from faultinject.cli import main
+from faultinject.cli.signals import STOP_SIGNALS
 from faultinject.tls.certificate_authority import CertificateAuthority
 
 
@@ -20,6 +22,18 @@ def environment(monkeypatch, tmp_path):
     monkeypatch.setattr(gc, "freeze", lambda: None)  # or no later test finds what this one left
     yield monkeypatch
     gc.enable()  # which a run that a test began in its midst left off
+
+
+@pytest.fixture(autouse=True)
+def signals():
+    """Heed signals as in a terminal: in the background a shell has some of them ignored."""
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    for number in STOP_SIGNALS:
+        as_usual = signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, as_usual)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
