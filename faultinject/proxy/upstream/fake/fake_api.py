@@ -1,8 +1,9 @@
 """A fake API, served over any stream: what a program gets when nothing fails.
 
-It serves Anthropic's Messages API and, as far as clients need it, OpenAI's Chat Completions and
-Responses, as one document or streamed, also to pages in browsers, and lists models. No model is
-asked: the text is always the same, and a program that offers tools gets a tool call first.
+It answers each path of which it is known what is spoken there (`faultinject.providers`), as one
+document or streamed, also to pages in browsers; it lists models, makes vectors of texts, and plays
+an MCP server. No model is asked: the text is always the same, and a program that offers tools gets
+a tool call first.
 """
 
 from __future__ import annotations
