@@ -21,6 +21,8 @@ PAGES = Path(__file__).parents[2] / "docs" / "providers"
 SEEN: dict[str, tuple[int, bytes]] = {
     "filtered-in-the-middle": (200, b'"finish_reason":"content_filter"'),
     "error-in-a-200": (200, b'"error":{"message":"Provider returned error","code":502'),
+    "waits-for-a-machine": (200, b": keep-alive\n\n" * 119),
+    "stopped-early-in-silence": (200, b'","error":"'),
 }
 """The status and a part of the body that each rule's page tells of."""
 
