@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any
 
 from attrs import frozen
 
-from faultinject.http.coding import content_codings, decoded
 from faultinject.http.headers import MARKER
 from faultinject.http.message import Headers, ResponseHead
 from faultinject.providers.provider import Provider
@@ -56,14 +53,3 @@ def synthetic_response(
     if close:
         headers += ((b"Connection", b"close"),)
     return SyntheticResponse(ResponseHead(200, b"OK", headers), pieces)
-
-
-def document_of(body: bytes, headers: Headers, most_bytes: int) -> Any:
-    """Return a request's body as a JSON value; None if it is not JSON.
-
-    A body with a content coding is decoded, up to ``most_bytes``.
-    """
-    try:
-        return json.loads(decoded(body, content_codings(headers), most_bytes))
-    except (ValueError, RecursionError):  # the latter if it is nested too deeply
-        return None
