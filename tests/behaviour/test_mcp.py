@@ -182,8 +182,8 @@ async def test_the_rest_of_a_stream(autojump_clock: trio.abc.Clock) -> None:
     }
     async with program(rule) as one:
         answer = await one.ask(CALL | {"id": "a-1"})
-        assert answer.body == b"id: a-1-resumed\nretry: 500\ndata: \n\n"
-        answer = await one.ask(None, SESSION, "Last-Event-ID: a-1-resumed", method="GET")
+        assert answer.body == b"id: %22a-1%22-resumed\nretry: 500\ndata: \n\n"
+        answer = await one.ask(None, SESSION, "Last-Event-ID: %22a-1%22-resumed", method="GET")
         [said] = messages(answer)
         assert (said["id"], said["result"]["isError"]) == ("a-1", False)
 

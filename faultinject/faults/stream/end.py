@@ -6,6 +6,7 @@ The stream's `Progress` knows how a message ends early.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Self
 
 from attrs import frozen
@@ -103,13 +104,14 @@ class Halving(Action):
         yield from self._pass_pieces(self._decoder.end())
 
     def _pass_pieces(self, pieces: list[StreamEvent]) -> Iterator[Act]:
-        for piece in pieces:
-            if piece.is_event:
-                self.done = True
-                yield Send(piece.raw[: max(1, len(piece.raw) // 2)])
-                yield self._ending
-                return
+        before = list(takewhile(lambda piece: not piece.is_event, pieces))
+        for piece in before:
             yield Send(piece.raw)
+        if len(before) < len(pieces):
+            self.done = True
+            event = pieces[len(before)].raw
+            yield Send(event[: max(1, len(event) // 2)])
+            yield self._ending
 
     def release(self) -> bytes:
         """Return the incomplete event."""

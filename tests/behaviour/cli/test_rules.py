@@ -1,5 +1,6 @@
 """`faultinject rules`: a first file, and what is wrong with one."""
 
+import json
 import os
 from pathlib import Path
 
@@ -250,3 +251,10 @@ def test_what_is_no_place(run, file, place):
     code, _, err = run("rules", "check", file(RULES), "--for", place)
     assert code == 2
     assert err.startswith("faultinject: --for: ")
+
+
+def test_the_schema_is_printed(run):
+    """As JSON, by its version."""
+    code, out, _ = run("rules", "schema")
+    assert code == 0
+    assert json.loads(out)["$schema"] == "https://json-schema.org/draft/2020-12/schema"

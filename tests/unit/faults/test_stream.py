@@ -489,6 +489,10 @@ def test_no_event_is_there_to_be_halved() -> None:
     assert held is not None
     assert list(held.step(b"data: 1", 0.0)) == []
     assert held.release() == b"data: 1"
+    begun = made({"after": {"count": 2}, "half_event": True}).transform
+    assert begun is not None
+    assert list(begun.step(EVENTS[0] + EVENTS[1] + b"data: 1", 0.0)) != []
+    assert begun.release() == b"data: 1"
     last = play(made({"half_event": True}), at_once(b"data: 12"))
     assert (last.data, last.ending) == (b"data", FINISH)
 

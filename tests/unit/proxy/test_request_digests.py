@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from faultinject.proxy import request_digests
 from faultinject.proxy.request_digests import REMEMBERED, RequestDigests
 from tests.unit.rules.support import request
 
@@ -76,3 +79,16 @@ def test_what_is_kept_of_a_head_is_no_secret() -> None:
     assert head.bare.head.target == b"/v1/m?alt=sse"
     assert head.bare.head.headers == ((b"content-encoding", b"gzip"),)
     assert "secret" not in repr(head)
+
+
+def test_messages_that_are_nested_too_deeply(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their digests are not known. How deep that is differs between Pythons."""
+
+    def too_deep(_: object) -> bytes:
+        raise RecursionError
+
+    monkeypatch.setattr(request_digests, "canonical", too_deep)
+    digests = RequestDigests(b"k")
+    facts = request(body={"model": "m", "messages": [{"role": "user", "content": "x"}]})
+    said = digests.content(facts, digests.head(facts), None)
+    assert (said.model, said.messages) == ("m", ())

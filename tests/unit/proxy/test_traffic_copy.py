@@ -23,7 +23,7 @@ def test_copies_share_their_room() -> None:
     room = CopyRoom(10)
     first, second = (TrafficCopy(Clock(), 0.0, room) for _ in range(2))
     first.received([b"12345"])
-    second.received([b"12345", b"6"])
+    second.received([b"12345", b"6", b"7"])
     assert (first.held_bytes, second.held_bytes, room.left_bytes) == (5, 0, 5)
     for copy in (first, second):
         copy.received([End()])

@@ -10,7 +10,7 @@ from faultinject.observed import NOTHING_OBSERVED, Observed
 from faultinject.report.attempt import SeenAttempt
 from faultinject.report.finding import PAGE
 from faultinject.report.findings import KNOWN, known_by_id
-from faultinject.report.run_facts import RunFacts
+from faultinject.report.run_facts import KEPT_HOSTS, RunFacts
 from tests.support.sample_events import SAMPLES, TIME, sample
 from tests.unit.report.findings.clients import in_turn, once, retrying, steady
 from tests.unit.report.findings.simulator import (
@@ -64,6 +64,14 @@ def test_every_event_is_taken() -> None:
         assert facts.now < 0.01
         assert facts.over is None
         assert not facts.logins
+
+
+def test_hosts_of_housekeeping_are_kept_in_part() -> None:
+    """However many there are."""
+    facts = RunFacts()
+    for number in range(KEPT_HOSTS + 1):
+        facts.listen(sample(ExchangeEnded, kind="housekeeping", host=f"{number}.example"))
+    assert (facts.housekeeping, len(facts.housekept)) == (KEPT_HOSTS + 1, KEPT_HOSTS)
 
 
 def test_times_count_from_the_start_of_the_run() -> None:
