@@ -28,7 +28,7 @@ _COMMANDS = {
     "run.env:env": "Print the variables for the clients of a proxy that runs.",
     "plugin:plugin": "Run a plugin of Fault's proxy: inject API failures into its HTTPS tunnels.",
     "presets:presets": "List the failures that have a name (--preset), or show one.",
-    "rules:rules": "Check a file of rules, or write a first one.",
+    "rules:rules": "Check a file of rules, write a first one, or print the schema.",
     "report:report": "Say what a program did about failures, by the events of a run.",
     "ca:ca": "Show, export and trust the certificate authority.",
     "completion:completion": "Print a script for your shell that completes commands and options.",

@@ -1,4 +1,4 @@
-"""``faultinject rules``: checks a file of rules, or writes a first one."""
+"""``faultinject rules``: checks a file of rules, writes a first one, prints the schema."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ Start a file of rules, check it, and use it:
 
 @click.group("rules", cls=HelpfulGroup, epilog=_EPILOG)
 def rules() -> None:
-    """Check a file of rules, or write a first one."""
+    """Check a file of rules, write a first one, or print the schema."""
 
 
 _COUNTED = {0: "no rules; the file", 1: "1 rule; it"}
