@@ -86,8 +86,11 @@ def resumed(history: History, _: Thresholds) -> Judged:
 def not_tried_again(history: History, _: Thresholds) -> Judged:
     """Look for parts of answers after which the conversation is over."""
     judged = Judged("no stream broke off, or too late to tell")
-    for part in _parts(history):
-        if part.asked_again or part.continued or part.attempt.client_left:
+    parts = list(_parts(history))
+    tried = {part.attempt.seen.prefix for part in parts if part.asked_again}  # and gave up later
+    for part in parts:
+        has_tried = part.attempt.seen.prefix in tried
+        if has_tried or part.continued or part.attempt.client_left:
             judged.calls.append(part.attempt.call)
         elif history.is_settled(part.attempt):
             judged.calls.append(part.attempt.call)

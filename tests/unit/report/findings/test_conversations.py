@@ -111,6 +111,14 @@ def test_not_tried_again(wait: float, expected: bool) -> None:
     assert told.verdicts[0].word == ("found" if expected else "no verdict")
 
 
+def test_a_client_that_gives_up_after_it_has_tried_again() -> None:
+    """It did ask again: that the last attempt broke off as well is not its fault."""
+    asks = in_turn(*(once(first()) for _ in range(3)))
+    world = World(script(*[broken_stream("1 2")] * 3)).start(asks).run().wait(60.0).stop()
+    told = world.report(only=("not-tried-again",))
+    assert (found(told), told.verdicts[0].word) == ({}, "passed")
+
+
 def test_what_they_say() -> None:
     """What ended how, and where what had come turned up."""
     asks = in_turn(once(first()), once(first(*START, assistant("1 2"), ON)))
