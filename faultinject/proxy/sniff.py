@@ -51,11 +51,6 @@ TLS_FLAWS = {
 """What is wrong with the TLS of clients that cannot be intercepted."""
 
 
-def read_opening(data: bytes) -> ClientHello | Protocol:
-    """Return what the first bytes of a tunnel are."""
-    return OpeningReader().feed(data)
-
-
 class OpeningReader:
     """Recognises the first bytes of a tunnel as they arrive; looks at each byte once."""
 

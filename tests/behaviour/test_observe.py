@@ -320,7 +320,8 @@ async def test_bodies_that_tell_nothing(autojump_clock: trio.testing.MockClock) 
     packed = gzip.compress(BODY)
     nested = b"[" * 5000 + b"]" * 5000
     deeper, deep = (
-        b'{"messages":[{"content":' + b"[" * depth + b"]" * depth + b"}]}" for depth in (100_000, 800)
+        b'{"messages":[{"content":' + b"[" * depth + b"]" * depth + b"}]}"
+        for depth in (100_000, 800)
     )
     rules = [{"name": "r", "when": {"first": 1}, "fault": {"respond": 529}}]
     _, plain, told, broken, *others = await observed(

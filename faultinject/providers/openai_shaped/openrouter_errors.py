@@ -19,7 +19,6 @@ USER_ID = identifier("user_", 1, 27, BASE62)
 UPSTREAM = "ExampleProvider"
 """The provider that a failure is said to come from."""
 _RETURNED = "Provider returned error"
-_OF_UPSTREAM = frozenset({502, 503, 529})
 _SECONDS = 60
 _FREE_LIMIT = 20
 """Requests a minute to free models."""

@@ -170,7 +170,8 @@ def _missed(history: History, failure: Failure, why_not: str) -> Judged:
 def _parts(history: History) -> Iterator[_Part]:
     for each in history.attempts:
         if (
-            each.failure in _WHAT
+            each.ended > history.last_unseen  # else the whole answer may not have been seen
+            and each.failure in _WHAT
             and each.seen.delivered is not None
             and each.seen.prefix is not None
         ):

@@ -78,6 +78,8 @@ def client_left(history: History, _: Thresholds) -> Judged:
     """Look for answers that the client did not wait for."""
     judged = Judged("no answer was begun")
     for each in history.attempts:
+        if each.client_left and history.last_unseen >= each.began:
+            continue  # that one may have been answered first
         judged.calls.append(each.call)
         if not each.client_left or _at_the_end(history, each) or _is_answered(history, each):
             continue

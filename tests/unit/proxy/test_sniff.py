@@ -6,11 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.proxy.sniff import Protocol, read_opening
+from faultinject.proxy.sniff import OpeningReader, Protocol
 from faultinject.tls.client_hello import ClientHello
 from tests.support.tls_peers import client_context, client_hello
 
 HELLO = client_hello(client_context(alpn=["http/1.1"]), "api.example.com")
+
+
+def read_opening(data: bytes) -> ClientHello | Protocol:
+    """Return what the first bytes of a tunnel are, if they come at once."""
+    return OpeningReader().feed(data)
 
 
 @pytest.mark.parametrize(

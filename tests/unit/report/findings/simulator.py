@@ -415,6 +415,13 @@ def observed_of(ask: Ask) -> Observed:
 # -- what is said of it -------------------------------------------------------------------------
 
 
+def unseen(began: float) -> ExchangeEnded:
+    """Return the event of a request to the target of which it is only known when it began."""
+    event = sample(ExchangeEnded, target=HOST, kind="model", observed=Observed(began_seconds=began))
+    assert isinstance(event, ExchangeEnded)
+    return event
+
+
 def report(
     events: Iterable[Event],
     *,

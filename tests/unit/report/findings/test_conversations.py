@@ -17,7 +17,9 @@ from tests.unit.report.findings.simulator import (
     found,
     ok,
     overloaded,
+    report,
     script,
+    unseen,
     user,
 )
 
@@ -109,6 +111,18 @@ def test_not_tried_again(wait: float, expected: bool) -> None:
     told = world.report(only=("not-tried-again",))
     assert found(told) == ({"not-tried-again": "note"} if expected else {})
     assert told.verdicts[0].word == ("found" if expected else "no verdict")
+
+
+@pytest.mark.parametrize(("began", "expected"), [(0.0, True), (50.0, False)])
+def test_a_request_that_was_not_seen_may_have_brought_the_whole(
+    began: float, expected: bool
+) -> None:
+    """Then what had come of a part before it may be that answer's text."""
+    asks = in_turn(once(first()), once(first(*START, assistant("1 2"), ON)))
+    world = World(script(broken_stream("1 2"), ok())).start(asks).run().wait(100.0).end_command()
+    events = [*world.events, unseen(began)]
+    told = found(report(events, only=ONLY))
+    assert told == ({"truncation-missed": "error"} if expected else {})
 
 
 def test_a_client_that_gives_up_after_it_has_tried_again() -> None:

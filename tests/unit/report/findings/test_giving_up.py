@@ -21,13 +21,16 @@ from tests.unit.report.findings.simulator import (
     dropped,
     final,
     finding,
+    found,
     hang,
     ok,
     overloaded,
     refused,
+    report,
     script,
     stall,
     throttled,
+    unseen,
     user,
 )
 
@@ -256,6 +259,16 @@ def test_a_client_that_left_with_its_program() -> None:
     """It did not leave by itself."""
     world = World(script(hang())).start(once(Ask(patience=5.0))).run().wait(1.0).end_command()
     assert judged(world, "client-left") == "passed"
+
+
+@pytest.mark.parametrize(("began", "expected"), [(-1.0, True), (4.0, False)])
+def test_a_client_that_a_request_may_have_answered_which_was_not_seen(
+    began: float, expected: bool
+) -> None:
+    """A hedge whose body is not known."""
+    world = World(script(hang())).start(once(Ask(patience=5.0))).run().wait(9.0)
+    told = report([*world.events, unseen(began)], only=("client-left",))
+    assert found(told) == ({"client-left": "note"} if expected else {})
 
 
 @pytest.mark.parametrize(
