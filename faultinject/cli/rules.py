@@ -20,12 +20,14 @@ from faultinject.config.schema import config_schema
 from faultinject.errors import SettingsError, StartError
 from faultinject.http.message import RequestHead
 from faultinject.plugin.interface import CAPABILITIES
+from faultinject.providers.generic import PROVIDER as UNKNOWN
 from faultinject.providers.told import Apis
 from faultinject.reading.node import Node
 from faultinject.reading.shown import shown_text
 from faultinject.rules.checks import check_capabilities
 from faultinject.rules.facts import Facts
 from faultinject.rules.index import RuleSet
+from faultinject.rules.model import Rule
 from faultinject.settings import Settings, WrittenRules
 
 _PLACE = "api.openai.com/v1/responses"
@@ -73,21 +75,49 @@ def _met(settings: Settings, place: str) -> Iterator[str]:
         target = TargetPattern.parse_target(scheme + host)
     except ValueError as error:
         raise SettingsError(f"--for: {shown_text(place)}: {error}") from None
-    apis = Apis.of((target, *settings.target_host))
+    requests = _posts(target, path, Apis.of((target, *settings.target_host)))
+    spoken = [(each.provider.name, each.shape) for each in requests]
+    yield f"At {place} the API is {spoken[0][0]}, and {spoken[0][1]} is spoken."
+    if len(spoken) > 1:
+        yield "If a request there is a message of the Model Context Protocol, it is mcp."
+    result = composed(evolve(settings, target_host=(target,)))
+    yield from _idle(result, requests)
+
+
+def _posts(target: TargetPattern, path: str, apis: Apis) -> list[Facts]:
+    """Return a POST to a place, and one with a message of MCP if no API is known there."""
     port = target.port or target.default_port
-    provider = apis.provider_for(target.host, port, path)
-    shape = provider.shape_of(path)
-    yield f"At {place} the API is {provider.name}, and {shape.name} is spoken."
     head = RequestHead(b"POST", path.encode("ascii", "replace"), ())
-    facts = Facts(target.host, port, head, apis=apis)
-    for rule in composed(evolve(settings, target_host=(target,))).rule_set.rules:
-        if rule.id == OPTIONS:
-            continue
-        if not rule.match.accepts_route(facts):
-            yield f"There the rule {rule.id} does nothing: its match is not for it."
-        elif not rule.fitting(provider, shape):
-            why = rule.faults[0].fault.why_unfit(provider, shape)
-            yield f"There the rule {rule.id} does nothing: {why}"
+    plain = Facts(target.host, port, head, apis=apis)
+    message = evolve(head, headers=((b"Mcp-Protocol-Version", b"2025-11-25"),))
+    body = b'{"jsonrpc":"2.0","id":1,"method":"tools/call"}'
+    found = Facts(target.host, port, message, body, apis=apis)
+    return [plain, found] if plain.provider is UNKNOWN and found.is_mcp else [plain]
+
+
+def _idle(result: Composed, requests: list[Facts]) -> Iterator[str]:
+    """Yield the rules that do nothing for any of some requests, and why; a preset's are one."""
+    groups: dict[tuple[str, str], list[Rule]] = {}
+    for rule in result.rule_set.rules:
+        preset = result.presets.get(rule.id)
+        if rule.id != OPTIONS:
+            group = ("rule", rule.id) if preset is None else ("preset", preset)
+            groups.setdefault(group, []).append(rule)
+    for (kind, name), rules in groups.items():
+        told = [each for each in result.rule_set.elsewhere if each.id == rules[0].id]
+        reasons = [_why_idle([*rules, *told], each) for each in requests]
+        if None not in reasons:
+            yield f"There the {kind} {name} does nothing: {reasons[0]}"
+
+
+def _why_idle(rules: list[Rule], facts: Facts) -> str | None:
+    """Return why none of some rules does anything for a request; None if one does."""
+    shape = facts.provider.shape_of(facts.path)
+    meant = [rule for rule in rules if rule.match.accepts_route(facts)]
+    reasons = [rule.why_unfit(facts.provider, shape) for rule in meant]
+    if None in reasons:
+        return None
+    return next(iter(reasons), None) or "its match is not for it."
 
 
 def _rule_problems(path: Path, document: Node) -> list[str]:

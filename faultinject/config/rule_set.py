@@ -98,7 +98,8 @@ def composed(settings: Settings, capabilities: Capabilities | None = None) -> Co
     given = [*written, *(rule for _, rule in of_presets)]
     rules = (_for_targets(rule, settings.target_host) for rule in given)
     reading = joined([*rules, *short_form])
-    rule_set = RuleSet(reading.rules, settings.seed, settings.marker)
+    elsewhere = tuple(_elsewhere(settings))
+    rule_set = RuleSet(reading.rules, settings.seed, settings.marker, elsewhere)
     if capabilities is not None:
         check_capabilities(rule_set, capabilities)
     warnings = (
@@ -184,6 +185,13 @@ def _of_presets(chosen: Iterable[ChosenPreset], only: Only) -> Iterator[tuple[st
             if each.first is not None:
                 scaled = _of_first_attempts(scaled, each, each.first)
             yield each.name, scaled
+
+
+def _elsewhere(settings: Settings) -> Iterator[Rule]:
+    """Return what tells at which APIs presets do nothing; see `RuleSet.elsewhere`."""
+    for each in settings.preset:
+        for rule in preset_named(each.name).elsewhere:
+            yield _for_targets(_narrowed(rule, settings.only), settings.target_host)
 
 
 def _of_first_attempts(rule: Rule, chosen: ChosenPreset, first: int) -> Rule:

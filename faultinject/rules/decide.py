@@ -115,21 +115,15 @@ def decide(
     if attempt is not None:
         facts = facts.counted(attempt.number, attempt.call)
     for rule in candidates.matching(facts):
-        if rule.depends_on_api and (unfit := _why_unfit(rule, facts)) is not None:
-            on_unfit(rule, facts, unfit)
-            continue
+        if rule.depends_on_api:
+            unfit = rule.why_unfit(facts.provider, facts.provider.shape_of(facts.path))
+            if unfit is not None:
+                on_unfit(rule, facts, unfit)
+                continue
         plan = _try_rule(rule_set, counters, rule, facts, now_seconds)
         if plan is not None:
             return plan if attempt is None else evolve(plan, attempt=attempt)
     return PASS if attempt is None else Plan(source=None, attempt=attempt)
-
-
-def _why_unfit(rule: Rule, facts: Facts) -> str | None:
-    """Return why none of a rule's faults means anything for a request's API; None if one does."""
-    shape = facts.provider.shape_of(facts.path)
-    if rule.fitting(facts.provider, shape):
-        return None
-    return rule.faults[0].fault.why_unfit(facts.provider, shape)
 
 
 def _attempt(counters: Counters, facts: Facts, now_seconds: float) -> Attempt | None:

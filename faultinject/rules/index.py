@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from attrs import field, frozen
@@ -162,6 +162,9 @@ class RuleSet:
     seed: int
     marker: bool = True
     """Whether injected answers name their rule."""
+    elsewhere: tuple[Rule, ...] = ()
+    """Rules that mean nothing (`Rule.unfit`): each stands for the rule with its id at APIs that
+    this one is not for, so that it is told there. They are not counted."""
     asks_for_streams: bool = field(init=False, eq=False, repr=False)
     """Whether a rule is only for requests that ask for a stream."""
     harms_streams: bool = field(init=False, eq=False, repr=False)
@@ -175,8 +178,14 @@ class RuleSet:
         harms = any(choice.fault.stream for rule in self.rules for choice in rule.faults)
         object.__setattr__(self, "asks_for_streams", asks)
         object.__setattr__(self, "harms_streams", harms)
-        object.__setattr__(self, "_stages", _by_stage(self.rules))
+        object.__setattr__(self, "_stages", _by_stage(tuple(self._asked())))
         object.__setattr__(self, "_of_preflights", _by_stage(preflights))
+
+    def _asked(self) -> Iterator[Rule]:
+        """Return all rules, in the order in which they are asked."""
+        for rule in self.rules:
+            yield from (each for each in self.elsewhere if each.id == rule.id)
+            yield rule
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -41,6 +41,8 @@ class Match:
     """The names of APIs, see `faultinject.providers`."""
     shapes: tuple[str, ...] | None = None
     """What is spoken at the path: the names of shapes, see `faultinject.providers`."""
+    besides: tuple[Match, ...] = ()
+    """Other matches: the API, or what is spoken, must be one that none of them names."""
     model_call: bool | None = None
     """Whether a model is asked to generate, see `Facts.kind`."""
     housekeeping: bool | None = None
@@ -83,6 +85,12 @@ class Match:
         """Return True if the body matches, and the attempt if it was counted."""
         return _hold(self._body, facts)
 
+    def names_api(self, provider: str, shape: str) -> bool:
+        """Return True if an API and what is spoken, by their names, are among those it is for."""
+        return (self.providers is None or provider in self.providers) and (
+            self.shapes is None or shape in self.shapes
+        )
+
     @property
     def reads_body(self) -> bool:
         """Whether the body is needed, as it is to count attempts."""
@@ -102,6 +110,7 @@ class Match:
     def _route_conditions(self) -> Iterator[Condition]:
         hosts, methods, path, providers = self.hosts, self.methods, self.path, self.providers
         shapes, model_call, housekeeping = self.shapes, self.model_call, self.housekeeping
+        besides = self.besides
         if hosts is not None:
             yield _host(hosts)
         if methods is not None:
@@ -112,6 +121,12 @@ class Match:
             yield lambda facts: facts.provider.name in providers
         if shapes is not None:
             yield lambda facts: facts.shape in shapes
+        if besides:
+            yield (
+                lambda facts: (
+                    not any(each.names_api(facts.provider.name, facts.shape) for each in besides)
+                )
+            )
         if model_call is not None:
             yield lambda facts: (facts.kind == "model") is model_call
         if housekeeping is not None:

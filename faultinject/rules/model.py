@@ -39,6 +39,9 @@ class Rule:
     """Where the rule is written, for messages."""
     named: bool = field(default=True, eq=False)
     """Whether the user gave the id, as the rule's name."""
+    unfit: str | None = None
+    """Why it means nothing where it matches, and what would; None if that follows from its
+    faults."""
 
     @classmethod
     def of(cls, id: str, match: Match, when: When, fault: Respond, *, marker: bool) -> Rule:  # noqa: A002 -- as the field
@@ -68,13 +71,24 @@ class Rule:
     @cached_property
     def depends_on_api(self) -> bool:
         """Whether there may be APIs for which one of the faults means nothing."""
-        return any(choice.fault.depends_on_api for choice in self.faults)
+        return self.unfit is not None or any(choice.fault.depends_on_api for choice in self.faults)
 
     def fitting(self, provider: Provider, shape: Shape) -> tuple[Weighted, ...]:
         """Return the faults that mean something for an API and what is spoken there."""
         return tuple(
             choice for choice in self.faults if choice.fault.why_unfit(provider, shape) is None
         )
+
+    def why_unfit(self, provider: Provider, shape: Shape) -> str | None:
+        """Return why it means nothing for an API and what is spoken there, and what would.
+
+        None if one of its faults means something.
+        """
+        if self.unfit is not None:
+            return self.unfit
+        if self.fitting(provider, shape):
+            return None
+        return self.faults[0].fault.why_unfit(provider, shape)
 
     @property
     def counts_attempts(self) -> bool:

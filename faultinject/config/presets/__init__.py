@@ -2,7 +2,9 @@
 
 A preset's file has `rules` like a user's file. Beside them it says what a client sees (`sees`),
 what the client should do (`expect`), how that is known (`evidence`), and sometimes what to know
-before use (`note`). No preset has code of its own.
+before use (`note`). If its rules are not for every API, it says which requests to the others it
+should have met (`elsewhere`: each with a `match`), and why it does not and what would (`why`). No
+preset has code of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from faultinject.config.file import from_yaml
 from faultinject.config.preset_names import NAMES, why_no_preset
@@ -36,6 +38,8 @@ class Preset:
     rules: tuple[Rule, ...] = field(repr=False)
     note: str | None
     """What the preset needs to have an effect, if that is not obvious."""
+    elsewhere: tuple[Rule, ...] = field(repr=False)
+    """Rules that mean nothing, at the APIs that none of the others is for (`Rule.unfit`)."""
     text: str = field(repr=False)
     """The rules as they are written: this part could stand in a user's own file."""
 
@@ -61,15 +65,28 @@ def preset_named(name: str) -> Preset:
 def read_preset(name: str, text: str) -> Preset:
     """Read a preset from its file's text."""
     document: Any = from_yaml(text)
+    rules = read_rules(document["rules"], f"preset {name}").rules
     return Preset(
         name,
         document["sees"],
         document["expect"],
         tuple(document["evidence"]),
-        read_rules(document["rules"], f"preset {name}").rules,
+        rules,
         document.get("note"),
+        tuple(_elsewhere(rules, each, name) for each in document.get("elsewhere", ())),
         text[text.index("rules:\n") :],
     )
+
+
+def _elsewhere(rules: tuple[Rule, ...], entry: Any, name: str) -> Rule:
+    """Return the rule that says why a preset does nothing where none of its rules is for the API.
+
+    It has the id of the first of them.
+    """
+    given = {"name": rules[0].id, "match": entry["match"], "fault": "pass"}
+    [rule] = read_rules([given], f"preset {name}: elsewhere").rules
+    match = evolve(rule.match, besides=tuple(each.match for each in rules))
+    return evolve(rule, match=match, unfit=entry["why"])
 
 
 def _text(name: str) -> str:

@@ -59,6 +59,9 @@ _EXAMPLE = {
 }
 _VERTEX_PATH = "/v1/projects/p/locations/us-east1/publishers/google/models/some-model"
 
+_VERTEX_CHAT = re.compile(r".*/endpoints/[^/]+/chat/completions")
+"""Vertex has this at its endpoint ``openapi``, and at those of models that users put there."""
+
 GEMINI = Provider(
     name="gemini",
     hosts=(
@@ -108,7 +111,7 @@ VERTEX = evolve(
         "*-aiplatform.mtls.googleapis.com",
     ),
     paths=re.compile(r".*/publishers/[^/]+/models/[^/]+:[^/]+", re.DOTALL),
-    shapes=(_CONTENT, _CLAUDE, _CHAT, _OTHER),
+    shapes=(_CONTENT, _CLAUDE, evolve(_CHAT, paths=_VERTEX_CHAT), _OTHER),
     failures=errors.VERTEX_FAILURES,
     examples=(
         Example(f"{_VERTEX_PATH}:generateContent", _EXAMPLE, streamed=False),
@@ -116,7 +119,7 @@ VERTEX = evolve(
     ),
     model_calls=re.compile(
         r".*(?::(?:generateContent|streamGenerateContent|rawPredict|streamRawPredict)"
-        r"|/openapi/chat/completions)",
+        r"|/endpoints/[^/]+/chat/completions)",
         re.DOTALL,
     ),
 )

@@ -245,6 +245,32 @@ def test_what_rules_mean_at_a_place(run, file):
     assert "There the rule cap does nothing: plain has no failure spend-cap; it has" in err
 
 
+OF_PRESETS = """\
+preset: [tool-json-cut, mcp-error]
+rules: [{name: mine, match: {shape: mcp}, fault: {respond: 500}}]
+"""
+
+
+def test_what_presets_mean_at_a_place(run, file):
+    """A preset's rules are one, and where none is for the API it says why, and what would work."""
+    place = "generativelanguage.googleapis.com/v1/models/x:streamGenerateContent"
+    err = run("rules", "check", file(OF_PRESETS), "--for", place)[2]
+    assert "There the preset tool-json-cut does nothing: a tool call comes whole there" in err
+    assert "There the preset mcp-error does nothing: it is for calls of the tools of an MCP" in err
+    err = run("rules", "check", file(OF_PRESETS), "--for", "api.openai.com/v1/responses")[2]
+    assert "tool-json-cut" not in err
+    assert "There the rule mine does nothing: its match is not for it.\n" in err
+
+
+def test_a_place_at_which_an_mcp_server_may_be(run, file):
+    """Only what a request says tells it, so rules for one are not said to do nothing."""
+    err = run("rules", "check", file(OF_PRESETS), "--for", "example.com/mcp")[2]
+    assert "If a request there is a message of the Model Context Protocol, it is mcp.\n" in err
+    assert "mcp-error does nothing" not in err
+    assert "rule mine" not in err
+    assert "There the preset tool-json-cut does nothing: how a tool call is streamed" in err
+
+
 @pytest.mark.parametrize("place", ["api.openai.com", "a b/x", "/x", ""])
 def test_what_is_no_place(run, file, place):
     """A host, and a path."""

@@ -26,6 +26,15 @@ def whole(host: str, path: str, document: dict[str, Any]) -> Any:
     return json.loads(shape.minimal_response(request, fields_of(provider, request), uniform()))
 
 
+@pytest.mark.parametrize("endpoint", ["openapi", "1234567890"])
+def test_vertex_has_paths_shaped_like_those_of_openai(endpoint: str) -> None:
+    """At the endpoint of all models, and at those that users make."""
+    path = f"/v1/projects/p/locations/l/endpoints/{endpoint}/chat/completions"
+    provider = provider_for("us-east1-aiplatform.googleapis.com", path)
+    assert (provider.name, provider.shape_of(path).name) == ("vertex", "chat")
+    assert provider.kind("POST", path) == "model"
+
+
 TOOL = {"name": "weather"}
 
 
