@@ -29,6 +29,7 @@ CALL = {
     "method": "tools/call",
     "params": {"name": "add", "arguments": {"a": 1, "b": 2}},
 }
+PING = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
 NOTE = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 
 
@@ -129,12 +130,35 @@ async def test_the_message_says_what_a_request_is_for(autojump_clock: trio.abc.C
         "fault": {"respond": {"failure": "tool-error"}},
     }
     async with program(rule) as one:
+        begun = await one.ask(INITIALIZE)
+        assert begun.json()["result"]["serverInfo"]["name"] == "faultinject"
         assert (await one.ask(NOTE)).status == 202
+        assert (await one.ask(PING)).json()["result"] == {}
         answer = (await one.ask(CALL)).json()
         assert (answer["id"], answer["result"]["isError"]) == (7, True)
         answer = (await one.ask(LIST)).json()
         assert (answer["id"], answer["error"]["code"]) == (1, -32603)
         assert (await one.ask(NOTE)).status == 202
+
+
+async def test_a_rule_of_ones_own_meets_the_beginning_of_a_session(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    """If it does not leave out housekeeping, as presets do."""
+    rule = {"match": {"json": {"method": "initialize"}}, "fault": {"respond": {"status": 503}}}
+    async with program(rule) as one:
+        assert (await one.ask(INITIALIZE)).status == 503
+        assert (await one.ask(LIST)).status == 200
+
+
+async def test_the_headers_of_the_fake_server(autojump_clock: trio.abc.Clock) -> None:
+    """A session has an id, and no other API's id of a request stands beside it."""
+    async with program() as one:
+        for document in (INITIALIZE, LIST, CALL, NOTE, [LIST]):
+            answer = await one.ask(document)
+            names = {name.lower() for name, _ in answer.headers}
+            assert (b"mcp-session-id" in names) is (document is INITIALIZE)
+            assert not any(b"request-id" in name for name in names)
 
 
 async def test_attempts_have_other_ids(autojump_clock: trio.abc.Clock) -> None:

@@ -52,13 +52,15 @@ PROVIDER = Provider(
 """A server that speaks the Model Context Protocol. It is known by the request (`mcp.marks`)."""
 
 
+_OF_SESSIONS = ("initialize", "ping")
+
+
 def kind_of_message(method: str, request: ApiRequest) -> Kind:
     """Return what a request to such a server is for.
 
-    What wants no answer of the server's own is housekeeping: notifications, answers of the
-    client's, pings, a stream for what the server may say, and the end of a session.
+    What begins, keeps or ends a session is housekeeping: ``initialize``, without which nothing else
+    could be asked, pings, a stream for what the server may say. So is what wants no answer:
+    notifications, and answers of the client's.
     """
-    asked = json_rpc.is_streamed(request)
-    return (
-        "api" if method == "POST" and asked and request.get("method") != "ping" else "housekeeping"
-    )
+    asks = method == "POST" and json_rpc.is_streamed(request)
+    return "api" if asks and request.get("method") not in _OF_SESSIONS else "housekeeping"

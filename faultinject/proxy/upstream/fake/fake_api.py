@@ -27,6 +27,7 @@ from faultinject.http.message import CONTINUE, End, Headers, RequestHead, Respon
 from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.net.streams import CloseMode, close
 from faultinject.providers.anthropic.errors import reason_phrase
+from faultinject.providers.mcp import PROVIDER as MCP
 from faultinject.providers.shape import ApiRequest, Fields, Uniform
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.fake.fake_answer import (
@@ -94,6 +95,7 @@ class FakeApi:
         elif asks_for_websocket(request):
             await exchange.refuse(426, "WebSocket is not offered here: ask again without Upgrade.")
         elif (answer := mcp_response(request, body, exchange.fields, most_bytes)) is not None:
+            exchange.endpoint = evolve(exchange.endpoint, provider=MCP)
             await exchange.send(answer, self.gap_seconds)
         elif (models := models_response(request)) is not None:
             await exchange.send(models)
