@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code. Ctrl-C never shows a traceback.
 
     While modules are loaded, no garbage is searched for: it would take a sixth of a start.
-    `faultinject.cli.commands.collect_again` ends that.
+    `collect_again` and `settle` in `faultinject.cli.commands` end that.
     """
     was_collecting = gc.isenabled()
     gc.disable()

@@ -55,9 +55,7 @@ def run(settings: Settings, service: Service) -> int:
     def judging() -> Judging:
         from faultinject.cli.judging import Judging  # late, when the proxy listens
 
-        judging = Judging(settings)
-        gc.freeze()  # with what was loaded late, too
-        return judging
+        return Judging(settings)
 
     if _has_judging_options(settings):
         judging()  # which reports a mistake in them

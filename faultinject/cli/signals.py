@@ -19,7 +19,7 @@ from typing import Any
 import trio
 from attrs import define
 
-from faultinject.cli.commands import collect_again
+from faultinject.cli.commands import settle
 from faultinject.errors import StartError
 from faultinject.events import Listener
 from faultinject.proxy.startup import Running
@@ -120,10 +120,10 @@ async def until_stopped(
             with ExitStack() as while_serving:
                 async with trio.open_nursery() as serving:
                     running = await serving.start(partial(serve, settings, listener=listener))
-                    collect_again()
                     file = ready_file(settings.ready_file, contents(running))
                     while_serving.enter_context(file)
                     stop.running = running
+                    settle()
             nursery.cancel_scope.cancel()
 
 

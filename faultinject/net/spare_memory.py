@@ -1,4 +1,4 @@
-"""Returns memory to the system after a surge of connections.
+"""Returns memory to the system after a surge of connections, and once the last one has left.
 
 glibc keeps freed memory for later allocations, and after a surge never returns most of it: pages
 between those still in use stay with the process. CPython frees cycles when it likes.
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 
 import trio
-from attrs import define
+from attrs import define, field
 
 
 def give_back() -> None:
@@ -33,29 +33,57 @@ SURGE_CONNECTIONS = 200
 """A surge has at least this many connections at once: some 15 MiB."""
 _OVER_AT = 4
 """A surge is over when one connection in this many is left."""
+REST_SECONDS = 5.0
+"""Without any connection for so long, the proxy is at rest."""
 
 
 @define(eq=False)
 class SpareMemory:
-    """Notices when a surge is over, and gives its memory back then.
+    """Notices when a surge is over, or all have left, and gives memory back then.
 
-    Nothing polls: each connection reports when it begins and ends. Memory is given back each time
-    the number falls to a quarter, so at most what `SURGE_CONNECTIONS` left behind is kept.
+    Nothing polls: each connection reports when it begins and ends. In a surge memory is given back
+    each time the number falls to a quarter, so at most what `SURGE_CONNECTIONS` left behind is
+    kept; and that until there has been none for `REST_SECONDS`.
     """
 
     _give_back: Callable[[], None] | None = None
     """Gives it back; None if this process's memory is not ours to tidy."""
     _most: int = 0
+    _open: int = 0
+    _emptied_seconds: float = 0.0
+    """When the last connection ended."""
+    _emptied: trio.Event = field(factory=trio.Event, init=False)
+    """Set when it ends, until memory is given back for that."""
 
     def began(self, connections: int) -> None:
         """Note that a connection began; ``connections`` are open now."""
+        self._open = connections
         self._most = max(self._most, connections)
 
     async def ended(self, connections: int) -> None:
         """Note that one ended; ``connections`` are left. May give memory back, in a thread."""
         if self._give_back is None:
             return
+        self._open = connections
+        if connections == 0:
+            self._emptied_seconds = trio.current_time()
+            self._emptied.set()
         if self._most < SURGE_CONNECTIONS or connections > self._most / _OVER_AT:
             return
         self._most = connections
         await trio.to_thread.run_sync(self._give_back)
+
+    async def give_back_at_rest(self) -> None:
+        """Give memory back in a thread whenever the proxy comes to rest, until cancelled."""
+        if self._give_back is None:
+            return
+        while True:
+            await self._emptied.wait()
+            while not self._open and (left := self._until_rest()) > 0:
+                await trio.sleep(left)
+            self._emptied = trio.Event()
+            if not self._open:
+                await trio.to_thread.run_sync(self._give_back)
+
+    def _until_rest(self) -> float:
+        return self._emptied_seconds + REST_SECONDS - trio.current_time()

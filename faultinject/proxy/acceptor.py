@@ -43,13 +43,14 @@ async def serve_clients(
     ``is_loop`` is as in `Dialer`.
     """
     dialer = dialer_of(run.settings, is_loop)
-    async with trio.open_nursery() as fake_upstream:
+    async with trio.open_nursery() as beside:
         spare_memory = SpareMemory(give_back if run.settings.gives_memory_back else None)
-        runtime = _runtime(run, dialer, fake_upstream)
+        beside.start_soon(spare_memory.give_back_at_rest)
+        runtime = _runtime(run, dialer, beside)
         run.on_rules = partial(setattr, runtime, "rule_set")
         acceptor = _Acceptor(runtime, spare_memory)
         await acceptor.run(listeners, run.draining)
-        fake_upstream.cancel_scope.cancel()
+        beside.cancel_scope.cancel()
 
 
 def _runtime(run: Run, dialer: Dialer, fake_upstream: trio.Nursery) -> Runtime:

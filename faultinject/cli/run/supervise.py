@@ -11,7 +11,7 @@ from functools import partial
 import trio
 from attrs import define
 
-from faultinject.cli.commands import collect_again
+from faultinject.cli.commands import settle
 from faultinject.cli.proxy import PROXY
 from faultinject.cli.run.child_process import Child, exit_code, started
 from faultinject.cli.signals import STOP_SIGNALS, forget_ready_file, ready_file
@@ -65,7 +65,6 @@ class Supervisor:
                 async with trio.open_nursery() as serving:
                     start = partial(serve, self.settings, listener=self.listener)
                     running = await serving.start(start)
-                    collect_again()
                     with ready_file(self.settings.ready_file, PROXY.contents(running)):
                         code = await self._run_command(running)
                         running.drain()
@@ -75,6 +74,7 @@ class Supervisor:
     async def _run_command(self, running: RunningProxy) -> int:
         with started(self.command, self.environment(running)) as self._child:
             self.on_start()
+            settle()
             code = await self._child.wait()
             self.listener(_ended(self._child))
             return code

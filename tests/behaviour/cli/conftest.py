@@ -20,6 +20,7 @@ def environment(monkeypatch, tmp_path):
     monkeypatch.setenv("FAULTINJECT_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setattr(gc, "freeze", lambda: None)  # or no later test finds what this one left
+    monkeypatch.setattr(gc, "unfreeze", lambda: None)  # nor is what all tests share looked through
     yield monkeypatch
     gc.enable()  # which a run that a test began in its midst left off
 

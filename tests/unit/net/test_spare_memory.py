@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+from queue import Queue
 
 import pytest
+import trio
+from trio.testing import MockClock
 
 from faultinject.net.spare_memory import SURGE_CONNECTIONS, SpareMemory
 
@@ -42,6 +45,49 @@ async def test_nothing_is_given_back_unasked() -> None:
     memory = SpareMemory()
     memory.began(4000)
     await memory.ended(0)  # would fail if there were nothing to call
+
+
+async def test_at_rest_too(autojump_clock: MockClock) -> None:
+    """Five seconds after the last has left, once for each time that all have left."""
+    began, given_back = trio.current_time(), Queue[float]()
+    memory = SpareMemory(give_back=lambda: given_back.put(autojump_clock.current_time() - began))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(memory.give_back_at_rest)
+        for pause in (3.0, 4.9, 6.0):  # until the next comes
+            memory.began(1)
+            await trio.sleep(1.0)
+            await memory.ended(0)
+            await trio.sleep(pause)
+        assert given_back.get(timeout=10) == 15.9
+        memory.began(1)
+        await trio.sleep(60.0)
+        assert given_back.empty()
+        await memory.ended(0)
+        await trio.sleep(60.0)
+        assert given_back.get(timeout=10) == 81.9
+        nursery.cancel_scope.cancel()
+    assert given_back.empty()
+
+
+async def test_not_as_long_as_one_is_left(autojump_clock: MockClock) -> None:
+    """It may come while the rest is waited for."""
+    given_back = Queue[None]()
+    memory = SpareMemory(give_back=lambda: given_back.put(None))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(memory.give_back_at_rest)
+        memory.began(1)
+        await memory.ended(0)
+        await trio.sleep(1.0)
+        memory.began(1)
+        await trio.sleep(60.0)
+        nursery.cancel_scope.cancel()
+    assert given_back.empty()
+
+
+async def test_in_a_program_of_somebody_elses_it_is_not_waited_for() -> None:
+    """There is nothing to give back."""
+    with trio.fail_after(5):
+        await SpareMemory().give_back_at_rest()
 
 
 async def test_memory_is_given_back_in_a_thread() -> None:
