@@ -79,11 +79,9 @@ class SpareMemory:
             return
         while True:
             await self._emptied.wait()
-            while not self._open and (left := self._until_rest()) > 0:
-                await trio.sleep(left)
-            self._emptied = trio.Event()
-            if not self._open:
+            await trio.sleep_until(self._emptied_seconds + REST_SECONDS)
+            at_rest = trio.current_time() >= self._emptied_seconds + REST_SECONDS
+            if self._open or at_rest:
+                self._emptied = trio.Event()
+            if at_rest and not self._open:
                 await trio.to_thread.run_sync(self._give_back)
-
-    def _until_rest(self) -> float:
-        return self._emptied_seconds + REST_SECONDS - trio.current_time()
