@@ -145,11 +145,17 @@ def requires_tool_call(request: ApiRequest) -> bool:
     """Return True if a request's ``tool_choice`` allows only a tool call as the answer.
 
     Anthropic writes ``{"type": "any"}`` and ``{"type": "tool", "name": …}``, OpenAI ``"required"``
-    and ``{"type": "function", …}``.
+    and ``{"type": "function", …}``, Cohere ``"REQUIRED"``. Converse and Gemini say it in their
+    ``toolConfig``.
     """
-    choice = request.get("tool_choice")
+    choice, config = request.get("tool_choice"), request.get("toolConfig")
     word = choice if isinstance(choice, str) else member(choice, "type")
-    return word in ("any", "tool", "required", "function")
+    chosen = member(config, "toolChoice")
+    return (
+        word in ("any", "tool", "required", "function", "REQUIRED")
+        or (isinstance(chosen, dict) and not chosen.keys().isdisjoint(("any", "tool")))
+        or member(config, "functionCallingConfig", "mode") == "ANY"
+    )
 
 
 def entries(value: Any) -> list[dict[str, Any]]:

@@ -23,8 +23,13 @@ SEEN: dict[str, tuple[int, bytes]] = {
     "error-in-a-200": (200, b'"error":{"message":"Provider returned error","code":502'),
     "waits-for-a-machine": (200, b": keep-alive\n\n" * 119),
     "stopped-early-in-silence": (200, b'","error":"'),
+    "half-a-function-call": (200, b'"functionCall":'),
+    "half-a-tool-call": (200, b'"model":"m"'),
+    "half-a-line": (200, b'"model":"m"'),
 }
 """The status and a part of the body that each rule's page tells of."""
+WHOLE = (b"\n", b"}", b"]")
+"""How a body ends that is not cut within an event."""
 
 
 def _rules() -> dict[str, tuple[str, dict[str, Any]]]:
@@ -47,8 +52,9 @@ def test_each_is_run() -> None:
 
 def _request(match: dict[str, Any]) -> tuple[Provider, Example, dict[str, Any]]:
     """Return an API, and a request to it that a rule is for."""
-    [provider] = [each for each in PROVIDERS if each.name == match["provider"]]
-    examples = [e for e in provider.examples if provider.shape_of(e.path).name == match["shape"]]
+    shape, name = match["shape"], match.get("provider", match["shape"])
+    [provider] = [each for each in PROVIDERS if each.name == name]
+    examples = [e for e in provider.examples if provider.shape_of(e.path).name == shape]
     [example] = [e for e in examples if e.streamed in (None, match["stream"])]
     flag = {"stream": match["stream"]} if example.streamed is None else {}
     return provider, example, {"model": "m", **example.document, **flag}
@@ -68,9 +74,11 @@ async def test_a_rule(autojump_clock: trio.testing.MockClock, name: str) -> None
     async with open_bench(upstream=serve, targets=(host,)) as bench:
         bench.rules(rule)
         client = await bench.tls(f"{host}:443", host)
-        message = await client.ask(post(example.path, json.dumps(document).encode(), host=host))
+        path = f"{example.path}?{example.query}" if example.query else example.path
+        message = await client.ask(post(path, json.dumps(document).encode(), host=host))
         exchange = await bench.exchange()
         status, part = SEEN[name]
         assert (exchange.rule, message.status) == (name, status)
         assert exchange.outcome in ("injected", "harmed")
         assert part in message.body
+        assert not any(message.body.endswith(end) for end in WHOLE) or not name.startswith("half-")

@@ -73,15 +73,16 @@ def called(request: ApiRequest) -> ToolCall | None:
     client that works until no function is called comes to an end.
     """
     inner = _inner(request)
-    mode = member(inner, "toolConfig", "functionCallingConfig", "mode")
-    if mode == "NONE" or _answers(inner):
+    config = member(inner, "toolConfig", "functionCallingConfig")
+    if member(config, "mode") == "NONE" or _answers(inner):
         return None
+    allowed = member(config, "allowedFunctionNames")
     own = (
         (each.get("name"), each.get("parametersJsonSchema") or each.get("parameters"))
         for tool in entries(member(inner, "tools"))
         for each in entries(tool.get("functionDeclarations"))
     )
-    return tool_call(own)
+    return tool_call(own, wanted=allowed[0] if isinstance(allowed, list) and allowed else None)
 
 
 def _answers(inner: Any) -> bool:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator
 
 from faultinject.config.presets import preset_named
-from faultinject.config.yaml import yaml_value
 from tests.interop.apis.cases import SHOWINGS
 from tests.interop.apis.running import ApiResult
 from tests.interop.apis.sdks import APIS, BY_NAME, SDKS, Api
@@ -37,10 +36,9 @@ def warned(result: ApiResult) -> bool:
 
 
 def is_for_others(result: ApiResult) -> bool:
-    """Return whether each rule of the preset names shapes, and this API's is not among them."""
-    rules = yaml_value(preset_named(result.showing.preset).text)["rules"]
-    shapes = {str(rule.get("match", {}).get("shape")) for rule in rules}
-    return not shapes & {BY_NAME[result.sdk].api.shape, "None"}
+    """Return whether each rule of the preset names other APIs, or other shapes, than this one's."""
+    api, rules = BY_NAME[result.sdk].api, preset_named(result.showing.preset).rules
+    return not any(rule.match.names_api(api.provider, api.shape) for rule in rules)
 
 
 def cell(result: ApiResult) -> str:

@@ -19,13 +19,13 @@ from faultinject.authority import HTTPS_PORT, Authority
 from faultinject.http.message import Headers, RequestHead, find_header
 from faultinject.providers.anthropic import messages
 from faultinject.providers.anthropic.api import PROVIDER as ANTHROPIC
-from faultinject.providers.documents import compact, requires_tool_call, words
+from faultinject.providers.documents import compact, words
 from faultinject.providers.known import provider_for
 from faultinject.providers.openai import PROVIDER as OPENAI
 from faultinject.providers.openai import chat, responses
 from faultinject.providers.provider import Provider
 from faultinject.providers.shape import ApiRequest, Failure, Fields, Uniform
-from faultinject.proxy.upstream.fake.agent_loop import tool_to_call
+from faultinject.proxy.upstream.fake.agent_loop import with_harmless_tool
 
 MODEL = "fake-model"
 """The only model in the list. Requests may name any other."""
@@ -138,11 +138,9 @@ class FakeEndpoint:
     ) -> FakeResponse:
         """Return a response with a text or a tool call, as one document or as a stream.
 
-        If the request does not demand a call, `tool_to_call` chooses a harmless tool, or none.
+        If the request does not demand a call, `with_harmless_tool` chooses one, or none.
         """
-        api_request = ApiRequest("", request)
-        if not requires_tool_call(api_request):
-            api_request = ApiRequest("", request | {"tools": tool_to_call(request)})
+        api_request = ApiRequest("", with_harmless_tool(request))
         if api_request.stream:
             return EventStreamResponse(tuple(self.streamed(api_request, fields, uniform, text)))
         return JsonResponse(self.whole(api_request, fields, uniform, text))
@@ -188,11 +186,6 @@ class EmbeddingsEndpoint(FakeEndpoint):
             return self.error(400, str(error), fields)
 
 
-_TOOLS = ("tools", "toolConfig")
-_WITH_TOOLS = frozenset({"chat", "messages", "responses"})
-"""Shapes whose tools are understood; where others are spoken, none is called."""
-
-
 @frozen
 class ShapeEndpoint(FakeEndpoint):
     """Any other path of which it is known what is spoken there.
@@ -209,11 +202,8 @@ class ShapeEndpoint(FakeEndpoint):
     ) -> FakeResponse:
         """Return the smallest response, as one document or as a stream."""
         del text
-        document = {name: value for name, value in request.items() if name not in _TOOLS}
         shape = self.provider.shape_of(self.path)
-        if shape.name in _WITH_TOOLS:
-            demanded = requires_tool_call(ApiRequest("", request))
-            document["tools"] = request.get("tools") if demanded else tool_to_call(request)
+        document = with_harmless_tool(request, shape.name)
         asked = self.provider.api_request(self.path, document, self.host, self.query)
         if not asked.stream:
             return JsonResponse(self.whole(asked, fields, uniform, ""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -577,7 +578,7 @@ GEMINI_TOOLS = {"tools": [{"functionDeclarations": [{"name": "delete_file"}]}]}
 async def test_other_apis_say_a_text_in_their_own_form(
     path: str, content_type: str, says: str
 ) -> None:
-    """They call no tool: which ones only read is known of Anthropic's and OpenAI's forms."""
+    """They call no tool that acts."""
     answer = await ask(path, GEMINI_TOOLS)
     assert answer.line == b"HTTP/1.1 200 OK"
     assert answer.header(b"content-type") == content_type.encode()
@@ -606,28 +607,94 @@ READ_FILE = {"type": "function", "function": {"name": "read_file", "parameters":
 AZURE = "x.openai.azure.com"
 
 
-@pytest.mark.parametrize(
-    ("host", "path"),
-    [
-        ("openrouter.ai", "/api/v1/chat/completions"),
-        (AZURE, "/openai/deployments/d/chat/completions?api-version=1"),
-        ("api.mistral.ai", "/v1/chat/completions"),
-    ],
+ACTS = {"type": "function", "function": {"name": "delete_file"}}
+BEDROCK = "bedrock-runtime.us-east-1.amazonaws.com"
+GOOGLE = "generativelanguage.googleapis.com"
+CHAT_LOOP = (
+    ASKING | {"tools": [ACTS, READ_FILE]},
+    {"tools": [ACTS], "tool_choice": "required"},
+    {"messages": [*ASKING["messages"], {"role": "tool", "tool_call_id": "c", "content": "text"}]},
 )
-async def test_an_agents_loop_at_apis_that_are_shaped_like_openais(host: str, path: str) -> None:
-    """A tool that only reads is called, one that acts is not, and a result ends the loop."""
-    acts = {"type": "function", "function": {"name": "delete_file"}}
-    message = {"role": "tool", "tool_call_id": "c", "content": "text"}
+"""A request with tools, what is changed in it to demand a call, and what to answer one."""
+COHERE_LOOP = (CHAT_LOOP[0], {"tools": [ACTS], "tool_choice": "REQUIRED"}, CHAT_LOOP[2])
+OLLAMA_LOOP = (CHAT_LOOP[0] | {"stream": False}, None, CHAT_LOOP[2])
+ASKED_GEMINI = {"role": "user", "parts": [{"text": "What is there?"}]}
+GEMINI_LOOP = (
+    {
+        "contents": [ASKED_GEMINI],
+        "tools": [{"functionDeclarations": [{"name": "delete_file"}, {"name": "read_file"}]}],
+    },
+    {
+        "toolConfig": {
+            "functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["delete_file"]}
+        }
+    },
+    {"contents": [ASKED_GEMINI, {"parts": [{"functionResponse": {"name": "read_file"}}]}]},
+)
+WRAPPED_LOOP = tuple({"request": GEMINI_LOOP[0] | part} for part in ({}, *GEMINI_LOOP[1:]))
+ASKED_CONVERSE = {"role": "user", "content": [{"text": "What is there?"}]}
+SPECS = [{"toolSpec": {"name": name}} for name in ("delete_file", "read_file")]
+CONVERSE_LOOP = (
+    {"messages": [ASKED_CONVERSE], "toolConfig": {"tools": SPECS}},
+    {"toolConfig": {"tools": SPECS, "toolChoice": {"tool": {"name": "delete_file"}}}},
+    {"messages": [ASKED_CONVERSE, {"role": "user", "content": [{"toolResult": {}}]}]},
+)
+INVOKE_LOOP = (
+    {"messages": [{"role": "user", "content": "What is there?"}],
+     "tools": [{"name": name, "input_schema": {}} for name in ("delete_file", "read_file")]},
+    {"tool_choice": {"type": "tool", "name": "delete_file"}},
+    {"messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a"}]}]},
+)  # fmt: skip
+LOOPS = [
+    ("openrouter.ai", "/api/v1/chat/completions", CHAT_LOOP),
+    (AZURE, "/openai/deployments/d/chat/completions?api-version=1", CHAT_LOOP),
+    ("api.mistral.ai", "/v1/chat/completions", CHAT_LOOP),
+    ("api.groq.com", "/openai/v1/chat/completions", CHAT_LOOP),
+    ("api.x.ai", "/v1/chat/completions", CHAT_LOOP),
+    ("api.deepseek.com", "/chat/completions", CHAT_LOOP),
+    ("api.cohere.com", "/v2/chat", COHERE_LOOP),
+    ("localhost", "/api/chat", OLLAMA_LOOP),
+    (GOOGLE, "/v1/models/m:generateContent", GEMINI_LOOP),
+    (GOOGLE, "/v1/models/m:streamGenerateContent?alt=sse", GEMINI_LOOP),
+    (GOOGLE, "/v1/models/m:streamGenerateContent", GEMINI_LOOP),
+    ("cloudcode-pa.googleapis.com", "/v1internal:streamGenerateContent?alt=sse", WRAPPED_LOOP),
+    (BEDROCK, "/model/m/converse", CONVERSE_LOOP),
+    (BEDROCK, "/model/m/converse-stream", CONVERSE_LOOP),
+    (BEDROCK, "/model/m/invoke", INVOKE_LOOP),
+    (BEDROCK, "/model/m/invoke-with-response-stream", INVOKE_LOOP),
+]
+
+
+def said(answer: Message) -> str:
+    """Return an answer's text, with what Amazon's frames have in base64 as text."""
+    text = answer.body.decode("utf-8", "replace")
+    coded = re.findall(r'"bytes":"([^"]*)"', text)
+    return text + "".join(base64.b64decode(each).decode() for each in coded)
+
+
+def calls(answer: Message, name: str) -> bool:
+    """Return True if a tool of this name is called."""
+    assert answer.status == 200
+    return re.search(rf'"name": ?"{name}"', said(answer)) is not None
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(("host", "path", "loop"), LOOPS, ids=[path for _, path, _ in LOOPS])
+async def test_an_agents_loop_at_each_api(
+    host: str, path: str, loop: tuple[dict[str, Any], ...], streamed: bool
+) -> None:
+    """A tool that only reads is called, one that acts on demand alone; a result ends the loop."""
+    asks, demand, answered = loop
+    flag = {"stream": True} if streamed else {}
     async with served(FakeApi(gap_seconds=0)) as client:
-        answer = await client.ask(to(host, path, ASKING | {"tools": [acts, READ_FILE]}))
-        [call] = answer.json()["choices"][0]["message"]["tool_calls"]
-        assert call["function"]["name"] == "read_file"
-        demanded = ASKING | {"tools": [acts], "tool_choice": "required"}
-        answer = await client.ask(to(host, path, demanded))
-        assert "delete_file" in answer.body.decode()
-        done = {"messages": [*ASKING["messages"], message], "tools": [READ_FILE]}
-        answer = await client.ask(to(host, path, done))
-        assert answer.json()["choices"][0]["finish_reason"] == "stop"
+        answer = await client.ask(to(host, path, asks | flag))
+        assert calls(answer, "read_file")
+        assert not calls(answer, "delete_file")
+        if demand is not None:
+            assert calls(await client.ask(to(host, path, asks | demand | flag)), "delete_file")
+        answer = await client.ask(to(host, path, asks | answered | flag))
+        assert not calls(answer, "read_file")
+        assert "faultinject" in said(answer)
 
 
 @pytest.mark.parametrize(
