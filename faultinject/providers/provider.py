@@ -67,6 +67,11 @@ def _number(text: bytes | None) -> float | None:
     return None if text is None or not _NUMBER.fullmatch(text) else float(text)
 
 
+def known_account(status: int) -> bool:
+    """Return True for a status that follows the check of the key: limits are an account's."""
+    return status != 401
+
+
 @frozen
 class ErrorPage:
     """An answer of something in front of the API: a gateway or an edge."""
@@ -131,6 +136,8 @@ class Provider:
     """The API's own errors, by name."""
     pages: Mapping[str, ErrorPage] = field(repr=False)
     """Answers of what is in front of the API, by name."""
+    tells_limits: Callable[[int], bool] = field(default=lambda _: False, repr=False)
+    """Whether an answer with a status tells of the rate limits although none is exhausted."""
     examples: tuple[Example, ...] = field(default=(), repr=False)
     """Requests that show what it sends."""
     transient: frozenset[int] = TRANSIENT
@@ -201,7 +208,7 @@ class Provider:
     def error_headers(self, failure: Failure, fields: Fields) -> Headers:
         """Return an error's headers except Date, Content-Type, and those that frame the body."""
         limits: Headers = ()
-        if failure.exhausted is not None:
+        if failure.exhausted is not None or self.tells_limits(failure.status):
             limits = self.rate_limit_headers(failure, fields)
         return (
             *self.retry_headers(failure),

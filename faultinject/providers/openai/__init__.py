@@ -45,6 +45,7 @@ PROVIDER = Provider(
     request_id_header=b"x-request-id",
     identity_headers=headers.identity_headers,
     rate_limit_headers=headers.rate_limit_headers,
+    tells_limits=lambda status: status < 400,
     retry_headers=headers.retry_headers,
     shapes=(
         Shape(

@@ -25,7 +25,7 @@ from faultinject.providers.openai_shaped.usual import (
     examples,
     responses_shape,
 )
-from faultinject.providers.provider import NOTHING, Provider
+from faultinject.providers.provider import NOTHING, Provider, known_account
 from faultinject.providers.shape import ApiRequest, Fields, Uniform, model_in_body
 
 __all__ = ["PROVIDER"]
@@ -76,6 +76,7 @@ PROVIDER = Provider(
     request_id_header=b"apim-request-id",
     identity_headers=errors.identity_headers,
     rate_limit_headers=errors.rate_limit_headers,
+    tells_limits=known_account,
     retry_headers=retry_headers,
     shapes=(
         evolve(_CHAT, model=_model),

@@ -173,8 +173,10 @@ def rate_limit_headers(failure: Failure, fields: Fields) -> Headers:
         )  # fmt: skip
         limit = _REQUESTS, _TOKENS
         left = (0 if requests else _REQUESTS - 1), (0 if tokens else _TOKENS - 1000)
-        again = failure.retry_after_seconds
-        reset = _WAIT_SECONDS if again is None else math.ceil(again)
+        again = (
+            _WAIT_SECONDS if failure.retry_after_seconds is None else failure.retry_after_seconds
+        )
+        reset = 1 if failure.exhausted is None else math.ceil(again)
     return (
         (b"x-ratelimit-limit-requests", b"%d" % limit[0]),
         (b"x-ratelimit-limit-tokens", b"%d" % limit[1]),

@@ -36,7 +36,7 @@ from faultinject.providers.openai_shaped.usual import (
     examples,
     responses_shape,
 )
-from faultinject.providers.provider import NOTHING, Provider
+from faultinject.providers.provider import NOTHING, Provider, known_account
 from faultinject.providers.shape import ApiRequest, Failure, Fields, Uniform
 
 __all__ = ["PROVIDER"]
@@ -231,6 +231,7 @@ PROVIDER = Provider(
     request_id_header=b"x-request-id",
     identity_headers=_identity_headers,
     rate_limit_headers=_rate_limit_headers,
+    tells_limits=known_account,
     retry_headers=generic.retry_headers,
     shapes=(
         chat_shape(

@@ -25,6 +25,8 @@ from tests.unit.providers.support import NOW_SECONDS, events_of, fields_of, pass
 
 WITHOUT_LIMITS = {"bedrock", "deepseek", "gemini", "ollama", "vertex"}
 """They tell of limits and waits in the error document, or not at all."""
+ALWAYS_WITH_LIMITS = {"azure", "groq"}
+"""They tell of limits in each answer."""
 ONLY_WAITS = {"mcp"}
 """They tell of waits in a header, but have no limits."""
 WITHOUT_TYPES = {"cohere", "mcp", "ollama"}
@@ -270,7 +272,8 @@ def test_headers(provider: Provider) -> None:
     fields = fields_of(provider)
     headers = provider.error_headers(Failure(500), fields)
     assert find_header(headers, b"retry-after") is None
-    assert not [name for name, _ in headers if b"ratelimit" in name.lower()]
+    always = [name for name, _ in headers if b"ratelimit" in name.lower()]
+    assert bool(always) == (provider.name in ALWAYS_WITH_LIMITS)
     lower = tuple((name.lower(), value) for name, value in headers)
     if provider.request_id_header is not None:
         assert find_header(lower, provider.request_id_header) == fields.request_id.encode()
@@ -283,6 +286,18 @@ def test_headers(provider: Provider) -> None:
     else:
         assert find_header(headers, b"retry-after") == b"2"
         assert bool(told) == (provider.name not in ONLY_WAITS)
+
+
+@pytest.mark.parametrize("name", sorted(ALWAYS_WITH_LIMITS))
+def test_without_an_account_there_are_no_limits(name: str) -> None:
+    """They are told with each status but that for a key that is not valid."""
+    [provider] = [each for each in PROVIDERS if each.name == name]
+    fields = fields_of(provider)
+    for status in (400, 401, 404, 429, 503):
+        headers = provider.error_headers(Failure(status), fields)
+        told = any(key.startswith(b"x-ratelimit-remaining") for key, _ in headers)
+        assert told == (status != 401)
+        assert not told or (b"x-ratelimit-remaining-requests", b"0") not in headers
 
 
 @every_provider

@@ -28,7 +28,7 @@ from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.net.streams import CloseMode, close
 from faultinject.providers.anthropic.errors import reason_phrase
 from faultinject.providers.mcp import PROVIDER as MCP
-from faultinject.providers.shape import ApiRequest, Fields, Uniform
+from faultinject.providers.shape import ApiRequest, Failure, Fields, Uniform
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.fake.fake_answer import (
     DEFAULT_ENDPOINT,
@@ -173,9 +173,7 @@ class _Exchange:
         self, response: FakeResponse, gap_seconds: float = 0.0, *, last: bool = False
     ) -> None:
         """Send a response; ``last`` closes the connection after it."""
-        name = self.endpoint.provider.request_id_header
-        named = () if name is None else ((name, self.fields.request_id.encode()),)
-        head = _head(response, named, close=last)
+        head = _head(response, self._told(response), close=last)
         if self.request.has_header(b"origin"):
             head = evolve(head, headers=(*head.headers, *permissive_headers(self.request)))
         if isinstance(response, JsonResponse):
@@ -189,17 +187,28 @@ class _Exchange:
             await self.client.send(event)
         await self.client.send(End())
 
+    def _told(self, response: FakeResponse) -> Headers:
+        """Return the id of the request and the limits, if the API tells them in such a response."""
+        provider, fields, status = self.endpoint.provider, self.fields, _status(response)
+        name, tells = provider.request_id_header, provider.tells_limits(status)
+        limits = provider.rate_limit_headers(Failure(status), fields) if tells else ()
+        return limits if name is None else ((name, fields.request_id.encode()), *limits)
 
-def _head(response: FakeResponse, request_id: Headers, *, close: bool) -> ResponseHead:
+
+def _status(response: FakeResponse) -> int:
+    return response.status if isinstance(response, JsonResponse) else 200
+
+
+def _head(response: FakeResponse, told: Headers, *, close: bool) -> ResponseHead:
     """Return the head of a response, with the headers in the API's order and case."""
-    status = response.status if isinstance(response, JsonResponse) else 200
+    status = _status(response)
     headers = [
         (b"Date", formatdate(usegmt=True).encode()),
         *_body_headers(response),
         *(response.headers if isinstance(response, JsonResponse) else ()),
         (b"Connection", b"close" if close else b"keep-alive"),
         (b"Cache-Control", b"no-cache"),
-        *request_id,
+        *told,
         (b"X-Robots-Tag", b"none"),
         (b"Server", b"faultinject"),
         *(UPGRADE_TO_HTTP if status == 426 else ()),

@@ -698,6 +698,35 @@ async def test_an_agents_loop_at_each_api(
 
 
 @pytest.mark.parametrize(
+    ("host", "path", "told"),
+    [
+        ("api.groq.com", "/openai/v1/chat/completions", True),
+        (AZURE, "/openai/deployments/d/chat/completions?api-version=1", True),
+        ("api.openai.com", "/v1/responses", True),
+        ("api.openai.com", "/v1/chat/completions", True),
+        ("api.mistral.ai", "/v1/chat/completions", False),
+        ("api.anthropic.com", "/v1/messages", False),
+        (BEDROCK, "/model/m/converse", False),
+    ],
+)
+async def test_limits_are_told_where_good_answers_have_them(
+    host: str, path: str, told: bool
+) -> None:
+    """Something is left of each, whole and streamed; OpenAI's errors do not have them."""
+    async with served(FakeApi(gap_seconds=0)) as client:
+        for stream in (False, True):
+            answer = await client.ask(to(host, path, ASKING | {"stream": stream}))
+            left = [
+                answer.header(b"x-ratelimit-remaining-" + what) for what in (b"requests", b"tokens")
+            ]
+            assert all(int(each) > 0 for each in left if each is not None)
+            assert (None not in left) is told
+        answer = await client.ask(to(host, path, []))
+        has = answer.header(b"x-ratelimit-remaining-requests") is not None
+        assert (answer.status, has) == (400, told and host != "api.openai.com")
+
+
+@pytest.mark.parametrize(
     ("host", "path"),
     [
         ("chatgpt.com", "/backend-api/codex/responses"),
