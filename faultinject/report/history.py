@@ -33,6 +33,8 @@ class History:
     calls: list[Call]
     now: float
     """The last moment that is known of."""
+    until: float = inf
+    """Calls that ended later are not among these."""
     command_ended: bool = False
     """Whether the command is over, by itself and not by a signal."""
     over: float | None = None
@@ -215,10 +217,14 @@ class History:
         return frozenset(call.number for call in self.calls if not call.is_whole)
 
     def is_settled(self, attempt: SeenAttempt) -> bool:
-        """Return True if what has not followed an attempt will not follow any more."""
+        """Return True if what has not followed an attempt in its call will not follow any more."""
         if self.last_unseen >= attempt.ended:
             return False  # it may have been the next attempt
         return self.command_ended or self.now - attempt.ended >= SETTLED_SECONDS
+
+    def nothing_follows(self, attempt: SeenAttempt) -> bool:
+        """Return True if all is here that may follow an attempt, in other calls too."""
+        return self.is_settled(attempt) and self.until - attempt.ended >= SETTLED_SECONDS
 
     def outcome(self, call: Call) -> Outcome:
         """Return how a call ended."""

@@ -1,6 +1,6 @@
 """Follows a run's events and says in the end what came of it.
 
-Bounded: of more calls than `CALLS` the older half is judged, added to the totals and forgotten.
+Bounded: of more calls than `CALLS` the oldest eighth is judged, added to the totals and forgotten.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from math import inf
 from typing import Literal
 
 from attrs import define, evolve, field, frozen
@@ -154,7 +155,7 @@ class Judge:
         self._plain_calls = 0
         """How many there were."""
         self._totals = Totals()
-        self._older: dict[int, ShownCall] = {}
+        self._older: dict[int, tuple[KeptCall, Outcome]] = {}
         self._verdicts = {known.id: Verdict(known) for known in KNOWN if known.id in self._ids}
 
     def listen(self, event: Event) -> None:
@@ -185,7 +186,12 @@ class Judge:
         verdicts = {name: verdict.copy() for name, verdict in self._verdicts.items()}
         if (verdict := verdicts.get(CLIENT_LEFT.id)) is not None:
             verdict.judged += self._plain_calls  # nothing else is to be said of them
-        shown = self._older | self._judge(self._calls.keys(), totals, verdicts)
+        numbers = self._calls.keys()
+        older = {
+            number: ShownCall(kept.unpacked(), outcome)
+            for number, (kept, outcome) in self._older.items()
+        }
+        shown = older | self._judge(numbers, totals, verdicts, beside=numbers)
         for known, check in RUN_CHECKS:
             if (verdict := verdicts.get(known.id)) is not None:
                 judged = check(self.facts)
@@ -197,35 +203,50 @@ class Judge:
         return Report(self.facts, totals, tuple(verdicts.values()), tuple(shown.values()))
 
     def _add(self, attempt: SeenAttempt) -> None:
-        known = self._calls.pop(attempt.call, None)
-        if known is None:
-            kept = kept_call(attempt, self._alike)
-        else:
-            self._kept_attempts -= known.kept
-            kept = known.unpacked()
-            kept.add(attempt)
+        before = self._calls.pop(attempt.call, None)
+        self._kept_attempts -= 0 if before is None else before.kept
+        kept = kept_call(attempt, self._alike, before)
         self._kept_attempts += kept.kept
         self._calls[attempt.call] = kept  # the last to end comes last
         if len(self._calls) > self._bound or self._kept_attempts > ATTEMPTS:
             self._fold()
 
     def _fold(self) -> None:
-        """Judge the older half of the calls, and forget them."""
-        older = list(self._calls)[: max(1, len(self._calls) // 2)]
-        shown = self._judge(older, self._totals, self._verdicts)
+        """Judge the oldest eighth of the calls, and forget them.
+
+        As many that came next are looked at beside them, and no more: nothing else is done
+        meanwhile, and what is looked at takes several times as much memory as what is kept.
+        """
+        oldest = list(islice(self._calls, max(1, len(self._calls) // 4)))
+        older = oldest[: max(1, len(self._calls) // 8)]
+        shown = self._judge(older, self._totals, self._verdicts, beside=oldest)
+        found = (each.calls[0] for one in self._verdicts.values() for each in one.findings)
+        of_interest = {
+            number: (self._calls[number], shown[number].outcome)
+            for number in found
+            if number in shown
+        }
+        self._older |= dict(islice(of_interest.items(), OLDER - len(self._older)))
         for number in older:
             self._kept_attempts -= self._calls.pop(number).kept
-        found = (each.calls[0] for one in self._verdicts.values() for each in one.findings)
         self._alike.clear()
-        of_interest = {number: shown[number] for number in found if number in shown}
-        self._older |= dict(islice(of_interest.items(), OLDER - len(self._older)))
 
     def _judge(
-        self, numbers: Iterable[int], totals: Totals, verdicts: dict[str, Verdict]
+        self,
+        numbers: Iterable[int],
+        totals: Totals,
+        verdicts: dict[str, Verdict],
+        *,
+        beside: Iterable[int],
     ) -> dict[int, ShownCall]:
-        """Judge some of the calls, which the others may explain, and return them to be shown."""
-        calls = {number: kept.unpacked() for number, kept in self._calls.items()}
-        history, numbers = self._history(list(calls.values())), frozenset(numbers)
+        """Judge some of the calls, which those ``beside`` may explain, and return them to be shown.
+
+        They are among those themselves.
+        """
+        calls = {number: self._calls[number].unpacked() for number in beside}
+        is_all = len(calls) == len(self._calls)
+        until = inf if is_all else max(each.last.ended for each in calls.values())
+        history, numbers = self._history(list(calls.values()), until), frozenset(numbers)
         shown = {
             number: ShownCall(calls[number], history.outcome(calls[number])) for number in numbers
         }
@@ -244,15 +265,16 @@ class Judge:
             verdicts[known.id].add(judged, findings, subjects)
         return shown
 
-    def _history(self, calls: list[Call]) -> History:
+    def _history(self, calls: list[Call], until: float = inf) -> History:
         facts = self.facts
         if calls:
             since = min(call.attempts[0].began for call in calls) - BEFORE_SECONDS
-            calls += self._plain_since(since)
+            calls += self._plain_between(since, until)
         ended = max((each.last.ended for each in calls), default=0.0)
         return History(
             calls,
             max(facts.now, ended),
+            until,
             facts.command_ended,
             facts.over,
             list(facts.logins),
@@ -260,11 +282,11 @@ class Judge:
             facts.last_unseen,
         )
 
-    def _plain_since(self, since: float) -> Iterator[Call]:
-        """Return the calls that need no judgement and were not over before a time."""
+    def _plain_between(self, since: float, until: float) -> Iterator[Call]:
+        """Return the calls that need no judgement and were over between two times."""
         for kept in self._plain:
             call = kept.unpacked()
-            if call.last.ended >= since:
+            if since <= call.last.ended <= until:
                 yield call
 
 

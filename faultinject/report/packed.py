@@ -1,123 +1,104 @@
-"""Calls that succeeded at their first attempt, in a small form: thousands of them are kept.
+"""Calls in a small form: thousands of them are kept.
 
-What most of them have alike is kept once; times, tokens and digests are bytes.
+What most of their attempts have alike is kept once; times, tokens and digests are bytes.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 from attrs import define
 
-from faultinject.observed import Message, Observed
+from faultinject.observed import Message, Observed, ToolResult
 from faultinject.report.attempt import SeenAttempt
-from faultinject.report.client_calls import Call
+from faultinject.report.client_calls import KEPT_AT_EITHER_END, Call
 
 _ALIKE = (
-    "provider", "model", "stream", "retry_count", "should_retry", "read_timeout_seconds",
-    "timeout_seconds", "idempotency_key", "invocation_id", "credential", "system", "message_count",
+    "provider", "model", "stream", "attempt", "retry_count", "taken", "failure", "failure_kind",
+    "wait_asked_by", "should_retry", "read_timeout_seconds", "timeout_seconds", "idempotency_key",
+    "invocation_id", "credential", "system", "message_count",
 )  # fmt: skip
-_SECONDS = ("gap_seconds", "first_byte_seconds", "quiet_seconds")
+_SECONDS = ("gap_seconds", "first_byte_seconds", "quiet_seconds", "wait_asked_seconds")
 _TOKENS = ("input_tokens", "output_tokens")
 _DIGESTS = ("request", "body", "prefix", "delivered")
 _NAMES = (*_ALIKE, *_SECONDS, *_TOKENS, *_DIGESTS)
 _DIGEST_BYTES = 16
 KINDS = 1_000
-"""Of so many kinds of calls it is known at once what they have alike, at most."""
+"""Of so many kinds of attempts it is known at once what they have alike, at most."""
 _MOST = 2**53  # which a float still has exactly
 Alike = tuple[Any, ...]
+_Packed = tuple[Alike, bytes]
+"""An attempt."""
 
 
-@define(eq=False)
+@define(eq=False, weakref_slot=False)
 class PackedCall:
-    """A call in its small form."""
+    """A call in its small form, with all its attempts."""
 
     number: int
-    _alike: Alike
-    _own: bytes
+    _parts: tuple[Any, ...]
+    """Of each attempt in turn what is alike in others, and its own."""
 
-    kept = 1
-    """How many attempts are kept."""
+    @property
+    def kept(self) -> int:
+        """How many attempts are kept."""
+        return len(self._parts) // 2
 
     def unpacked(self) -> Call:
         """Return the call as it was."""
-        method, host, path, status, kind, *alike, roles, missing = self._alike
-        numbers = struct.unpack_from(f"<{8 - sum(missing[:5])}d", self._own)
-        digests = iter(_split(self._own[8 * len(numbers) :]))
-        began, ended, session, *rest = numbers
-        told = iter(rest)
-        seconds = [None if gone else next(told) for gone in missing[:3]]
-        tokens = [None if gone else int(next(told)) for gone in missing[3:5]]
-        values = [None if gone else next(digests) for gone in missing[5:9]]
-        texts = [None if gone else next(digests) for gone in missing[9:]]
-        messages = [
-            Message(role=role, text=text, before=next(digests))
-            for role, text in zip(roles, texts, strict=True)
-        ]
-        told_of: dict[str, Any] = dict(
-            zip(_NAMES, (*alike, *seconds, *tokens, *values), strict=True)
-        )
-        seen = Observed(
-            began_seconds=began,
-            call=self.number,
-            attempt=1,
-            taken="whole",
-            messages=tuple(messages),
-            **told_of,
-        )
-        head = None if seconds[1] is None else round(began + seconds[1], 3)
         call = Call(self.number)
-        call.add(
-            SeenAttempt(
-                self.number, 1, began, ended, head, method, host, path, status, kind, int(session),
-                seen,
-            )
-        )  # fmt: skip
+        for alike, own in zip(self._parts[::2], self._parts[1::2], strict=True):
+            call.add(_unpacked(self.number, alike, own))
         return call
+
+    def with_attempt(self, packed: _Packed) -> PackedCall:
+        """Return the call with one more attempt."""
+        return PackedCall(self.number, self._parts + packed)
 
 
 KeptCall = Call | PackedCall
 
 
-def kept_call(attempt: SeenAttempt, known: dict[Alike, Alike]) -> KeptCall:
-    """Return a call that has had this attempt alone so far, in its small form if it has one.
+def kept_call(
+    attempt: SeenAttempt, known: dict[Alike, Alike], before: KeptCall | None = None
+) -> KeptCall:
+    """Return a call with an attempt that has ended, in its small form if it has one.
 
-    ``known`` has what is alike in others, at most `KINDS` of them: strangers choose it.
+    ``before`` is the call as it was, if it had others. ``known`` has what is alike in others, at
+    most `KINDS` of them: strangers choose it.
     """
     if len(known) > KINDS:
         known.clear()
-    call = _packed(attempt, known)
-    if call is not None:
-        return call
-    whole = Call(attempt.call)
+    before = before or PackedCall(attempt.call, ())
+    if isinstance(before, PackedCall) and before.kept < 2 * KEPT_AT_EITHER_END:
+        packed = _packed(attempt, known)
+        if packed is not None:
+            return before.with_attempt(packed)
+    whole = before.unpacked()
     whole.add(attempt)
     return whole
 
 
-def _packed(attempt: SeenAttempt, known: dict[Alike, Alike]) -> PackedCall | None:
+def _packed(attempt: SeenAttempt, known: dict[Alike, Alike]) -> _Packed | None:
     seen = attempt.seen
-    if not attempt.succeeded or attempt.number != 1 or any(each.results for each in seen.messages):
-        return None
     seconds = [getattr(seen, name) for name in _SECONDS]
     tokens = [getattr(seen, name) for name in _TOKENS]
     digests = [getattr(seen, name) for name in _DIGESTS] + [each.text for each in seen.messages]
-    befores = [each.before for each in seen.messages]
-    whole_numbers = [each for each in (attempt.session, *tokens) if each is not None]
-    if seen.wait_asked_seconds is not None or any(abs(each) > _MOST for each in whole_numbers):
+    numbers = [each for each in (*seconds, *tokens) if each is not None]
+    numbers = [attempt.began, attempt.ended, attempt.session, *numbers]
+    if any(abs(each) > _MOST for each in numbers):
         return None
-    joined = "".join([each for each in (*digests, *befores) if each is not None])
+    missing = tuple([each is None for each in (*seconds, *tokens, *digests)])
+    told = [each for each in (*digests, *_inner_digests(seen)) if each is not None]
+    joined = "".join(told)
     try:
         data = bytes.fromhex(joined)
     except ValueError:  # a log may have anything
         return None
-    missing = tuple([each is None for each in (*seconds, *tokens, *digests)])
-    count = len(digests) + len(befores) - sum(missing[5:])
-    if data.hex() != joined or len(data) != count * _DIGEST_BYTES:
+    if data.hex() != joined or any(len(each) != 2 * _DIGEST_BYTES for each in told):
         return None
-    numbers = [each for each in (*seconds, *tokens) if each is not None]
-    numbers = [attempt.began, attempt.ended, attempt.session, *numbers]
-    own = struct.pack(f"<{len(numbers)}d", *numbers) + data
     alike = (
         attempt.method,
         attempt.host,
@@ -125,12 +106,73 @@ def _packed(attempt: SeenAttempt, known: dict[Alike, Alike]) -> PackedCall | Non
         attempt.status,
         attempt.kind,
         *[getattr(seen, name) for name in _ALIKE],
-        tuple([each.role for each in seen.messages]),
+        tuple([(each.role, *[result.tool for result in each.results]) for each in seen.messages]),
         missing,
     )
-    return PackedCall(attempt.call, known.setdefault(alike, alike), own)
+    return known.setdefault(alike, alike), struct.pack(f"<{len(numbers)}d", *numbers) + data
 
 
-def _split(data: bytes) -> list[str]:
+def _inner_digests(seen: Observed) -> Iterator[str]:
+    """Return the digests that each message has, in order."""
+    for message in seen.messages:
+        yield message.before
+        for each in message.results:
+            yield from (each.arguments, each.call_id, each.result, each.prefix)
+
+
+def _unpacked(call: int, alike: Alike, own: bytes) -> SeenAttempt:
+    method, host, path, status, kind, *shared, messages, missing = alike
+    count = 3 + 6 - sum(missing[:6])
+    began, ended, session, *rest = struct.unpack_from(f"<{count}d", own)
+    numbers, digests = iter(rest), _digests(own[8 * count :])
+    seconds = [None if gone else next(numbers) for gone in missing[:4]]
+    tokens = [None if gone else int(next(numbers)) for gone in missing[4:6]]
+    values = [None if gone else next(digests) for gone in missing[6:10]]
+    texts = [None if gone else next(digests) for gone in missing[10:]]
+    told_of: dict[str, Any] = dict(zip(_NAMES, (*shared, *seconds, *tokens, *values), strict=True))
+    seen = Observed(
+        began_seconds=began,
+        call=call,
+        messages=tuple(
+            [
+                _message(role, text, tools, digests)
+                for (role, *tools), text in zip(messages, texts, strict=True)
+            ]
+        ),
+        **told_of,
+    )
+    first_byte = seen.first_byte_seconds
+    return SeenAttempt(
+        call,
+        told_of["attempt"],
+        began,
+        ended,
+        None if first_byte is None else round(began + first_byte, 3),
+        method,
+        host,
+        path,
+        status,
+        kind,
+        int(session),
+        seen,
+    )
+
+
+def _message(role: str, text: str | None, tools: list[str], digests: Iterator[str]) -> Message:
+    before = next(digests)
+    results = [
+        ToolResult(
+            tool=tool,
+            arguments=next(digests),
+            call_id=next(digests),
+            result=next(digests),
+            prefix=next(digests),
+        )
+        for tool in tools
+    ]
+    return Message(role=role, text=text, before=before, results=tuple(results))
+
+
+def _digests(data: bytes) -> Iterator[str]:
     starts = range(0, len(data), _DIGEST_BYTES)
-    return [data[start : start + _DIGEST_BYTES].hex() for start in starts]
+    return iter([data[start : start + _DIGEST_BYTES].hex() for start in starts])

@@ -92,7 +92,7 @@ def not_tried_again(history: History, _: Thresholds) -> Judged:
         has_tried = part.attempt.seen.prefix in tried
         if has_tried or part.continued or part.attempt.client_left:
             judged.calls.append(part.attempt.call)
-        elif history.is_settled(part.attempt):
+        elif history.nothing_follows(part.attempt):
             judged.calls.append(part.attempt.call)
             judged.find(
                 "note", f"{_WHAT[part.failure]}, and nothing followed", calls=[part.attempt.call]

@@ -45,7 +45,7 @@ def not_retried(history: History, limits: Thresholds) -> Judged:
         only = call.last
         if not (call.count == only.number == 1 and _may_be_tried_again(only, limits)):
             continue
-        if not history.is_settled(only) or _something_followed(history, only, limits):
+        if not history.nothing_follows(only) or _something_followed(history, only, limits):
             continue
         if _had_failed_before(history, only, limits):
             continue

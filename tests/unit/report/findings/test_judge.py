@@ -246,6 +246,25 @@ def test_a_call_that_outlives_what_is_kept_of_it() -> None:
     assert told.totals.attempts == 39
 
 
+@pytest.mark.parametrize(
+    ("pace", "again", "is_found"),
+    [(20.0, False, True), (20.0, True, False), (1.0, True, False), (1.0, False, False)],
+)
+def test_of_old_calls_no_more_is_said_than_is_looked_at(
+    pace: float, again: bool, is_found: bool
+) -> None:
+    """Where calls come in such numbers that a minute of them is not, what followed is not known."""
+    world = World(script(overloaded(seconds=0.01), ok()))
+    world.start(once(Ask(turns=(user("a"),))))
+    if again:  # as a call of its own
+        world.start(once(Ask(turns=(user("a"),), more="!")), 50.0)
+    for place in range(1, 400):
+        world.start(once(Ask(turns=(user(str(place)),))), place * pace)
+    told = world.run().report(calls=160, only=["not-retried"])
+    assert ("not-retried" in found(told)) == is_found
+    assert told.totals.outcomes["failed"] == 1
+
+
 def test_events_are_plain_json() -> None:
     """So that a log can hold them."""
     world = World(script(broken_stream("Hel"))).start(once(Ask())).run()
