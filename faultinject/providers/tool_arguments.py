@@ -1,13 +1,15 @@
-"""Arguments for the tool calls of synthetic answers: they fit the schema, and do no harm.
+"""Values for the tool calls and documents of synthetic answers: they fit a schema, and do no harm.
 
 A program that runs a model's tool calls runs these too. So a command only prints a word, a path and
-a host do not exist, and below the top level optional arguments are left out.
+a host do not exist, and below the top level optional members are left out.
 """
 
 from __future__ import annotations
 
 import math
 from typing import Any
+
+from attrs import define
 
 _FILLERS: dict[str, Any] = {
     "string": "example", "integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {},
@@ -28,8 +30,22 @@ _BY_NAME = (
                 "folder"}), PATH),
     (frozenset({"url", "urls", "uri", "link"}), URL),
 )  # fmt: skip
+_BY_FORMAT = {
+    "date-time": "2025-01-01T00:00:00Z", "date": "2025-01-01", "time": "00:00:00Z",
+    "duration": "PT1S", "email": "nobody@faultinject.invalid", "uri": URL, "url": URL,
+    "hostname": "faultinject.invalid", "ipv4": "192.0.2.1", "ipv6": "2001:db8::1",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+}  # fmt: skip
+"""Texts for the formats of JSON Schema. The addresses are those of RFC 5737 and RFC 3849."""
 _DEEPEST = 5
 """How deep a schema's objects are followed."""
+_MOST_REFERENCES = 8
+"""How many references are followed from one place to the next."""
+CHOICES = ("anyOf", "oneOf", "allOf")
+_LONGEST = 1000
+"""The most characters or items that a schema can make a value have."""
+_LARGEST = 1e15
+"""Numbers beyond it bound nothing: they cannot be counted in floating point."""
 
 
 def arguments_for(schema: Any) -> dict[str, Any]:
@@ -40,7 +56,8 @@ def arguments_for(schema: Any) -> dict[str, Any]:
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(properties, dict) or not properties:
         return {"example": "an argument that no schema asked for"}
-    return {str(name): _filler(str(name), inner, 0) for name, inner in properties.items()}
+    filler = Filler(schema)
+    return {str(name): filler.value(str(name), inner, 0) for name, inner in properties.items()}
 
 
 def needed(schema: Any) -> Any:
@@ -64,62 +81,126 @@ def words_of(name: str) -> list[str]:
     return [*words, word.lower()] if word else words
 
 
-def _filler(name: str, schema: Any, depth: int) -> Any:
-    if not isinstance(schema, dict):
-        return _text(name)
-    choices = [schema["const"]] if "const" in schema else schema.get("enum")
-    if isinstance(choices, list):
-        plain = [choice for choice in choices if _is_plain(choice)]
-        if plain:
-            return plain[0]
-    kind = _kind(schema)
-    if kind == "string":
-        return _text(name)
-    if kind == "array":
-        return _items(name, schema, depth)
-    if kind == "object":
-        return _members(schema, depth)
-    lowest = schema.get("minimum")
-    is_number = isinstance(lowest, int) and not isinstance(lowest, bool)
-    return lowest if is_number and kind in ("integer", "number") else _FILLERS[kind]
-
-
-def _kind(schema: dict[str, Any]) -> str:
-    """Return the first known type of a schema; ``string`` if it has none."""
-    given = schema.get("type")
-    kinds = given if isinstance(given, list) else [given]
-    for key in ("anyOf", "oneOf"):
-        inner = schema.get(key)
-        if isinstance(inner, list):
-            kinds = [*kinds, *(one.get("type") for one in inner if isinstance(one, dict))]
-    lower = [kind.lower() for kind in kinds if isinstance(kind, str)]  # Gemini writes OBJECT
-    known = [kind for kind in lower if kind in _FILLERS]
-    return next(iter(known), "string")
-
-
 def _text(name: str) -> str:
     found = set(words_of(name))
     return next((text for names, text in _BY_NAME if names & found), "example")
 
 
-def _items(name: str, schema: dict[str, Any], depth: int) -> list[Any]:
-    if _text(name) == COMMAND:  # some programs take a command as a list of words
-        return COMMAND.split()
-    fewest = schema.get("minItems")
-    if not isinstance(fewest, int) or fewest < 1 or depth >= _DEEPEST:
-        return []
-    return [_filler(name, schema.get("items"), depth + 1)]
+def _kind(schema: dict[str, Any]) -> str:
+    """Return the first known type of a schema; ``string`` if it has none."""
+    given = schema.get("type", "object" if "properties" in schema else None)
+    kinds = given if isinstance(given, list) else [given]
+    lower = [kind.lower() for kind in kinds if isinstance(kind, str)]  # Gemini writes OBJECT
+    return next((kind for kind in lower if kind in _FILLERS), "string")
 
 
-def _members(schema: dict[str, Any], depth: int) -> dict[str, Any]:
-    required, properties = schema.get("required"), schema.get("properties")
-    if not isinstance(required, list) or not isinstance(properties, dict) or depth >= _DEEPEST:
-        return {}
-    return {
-        name: _filler(name, inner, depth + 1)
-        for name, inner in properties.items()
-        if name in required
-    }
+def _fitting_text(name: str, schema: dict[str, Any]) -> str:
+    """Return a text of a format, if the schema names one, and as long as it asks for."""
+    given = schema.get("format")
+    text = _BY_FORMAT.get(given, _text(name)) if isinstance(given, str) else _text(name)
+    fewest, most = _bound(schema, "minLength"), _bound(schema, "maxLength")
+    if fewest is not None:
+        text = text.ljust(min(int(fewest), _LONGEST), "x")
+    return text if most is None or most < 0 else text[: int(most)]
+
+
+def _number(schema: dict[str, Any], kind: str) -> float:
+    """Return a number within the schema's bounds, at one of them or beside it."""
+    value: float = _FILLERS[kind]
+    lowest, above = _bound(schema, "minimum"), _bound(schema, "exclusiveMinimum")
+    highest, below = _bound(schema, "maximum"), _bound(schema, "exclusiveMaximum")
+    if above is not None:
+        value = above + 1
+    elif lowest is not None:
+        value = lowest
+    elif below is not None:
+        value = min(value, below - 1)
+    elif highest is not None:
+        value = min(value, highest)
+    return math.floor(value) if kind == "integer" else value
+
+
+def _bound(schema: dict[str, Any], key: str) -> float | None:
+    """Return a number of a schema; None if it has none there."""
+    value = schema.get(key)
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    return value if -_LARGEST < value < _LARGEST else None
+
+
+@define
+class Filler:
+    """Fills in one schema."""
+
+    root: Any
+    """The whole schema, in which references are looked up."""
+    left: int = 1000
+    """How many more values may be made: references let a small schema describe a huge one."""
+
+    def value(self, name: str, schema: Any, depth: int) -> Any:
+        """Return a value for a member of this name, so deep within the schema."""
+        schema = self._chosen(schema)
+        self.left -= 1
+        if not isinstance(schema, dict) or self.left < 0:
+            return _text(name)
+        choices = [schema["const"]] if "const" in schema else schema.get("enum")
+        if isinstance(choices, list):
+            plain = [choice for choice in choices if _is_plain(choice)]
+            if plain:
+                return plain[0]
+        kind = _kind(schema)
+        if kind == "string":
+            return _fitting_text(name, schema)
+        if kind == "array":
+            return self._items(name, schema, depth)
+        if kind == "object":
+            return self._members(schema, depth)
+        return _number(schema, kind) if kind in ("integer", "number") else _FILLERS[kind]
+
+    def _chosen(self, schema: Any) -> Any:
+        """Return the schema that a reference, or the first of some choices, stands for."""
+        for _ in range(_MOST_REFERENCES):
+            inner = self._inner(schema)
+            if inner is None:
+                break
+            schema = inner
+        return schema
+
+    def _inner(self, schema: Any) -> dict[str, Any] | None:
+        if not isinstance(schema, dict):
+            return None
+        if "$ref" in schema:
+            return self._referred(schema["$ref"])
+        choices = next((schema[key] for key in CHOICES if key in schema), None)
+        if "type" in schema or not isinstance(choices, list):
+            return None
+        return next((each for each in choices if isinstance(each, dict)), None)
+
+    def _referred(self, reference: Any) -> dict[str, Any]:
+        """Return what a reference points at (RFC 6901); ``{}`` if that is not in the schema."""
+        found = self.root if isinstance(reference, str) and reference.startswith("#") else None
+        for part in str(reference).split("/")[1:]:
+            name = part.replace("~1", "/").replace("~0", "~")
+            found = found.get(name) if isinstance(found, dict) else None
+        return found if isinstance(found, dict) else {}
+
+    def _items(self, name: str, schema: dict[str, Any], depth: int) -> list[Any]:
+        if _text(name) == COMMAND:  # some programs take a command as a list of words
+            return COMMAND.split()
+        fewest = schema.get("minItems")
+        if not isinstance(fewest, int) or fewest < 1 or depth >= _DEEPEST:
+            return []
+        return [self.value(name, schema.get("items"), depth + 1)]
+
+    def _members(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
+        required, properties = schema.get("required"), schema.get("properties")
+        if not isinstance(required, list) or not isinstance(properties, dict) or depth >= _DEEPEST:
+            return {}
+        return {
+            name: self.value(name, inner, depth + 1)
+            for name, inner in properties.items()
+            if name in required
+        }
 
 
 def _is_plain(value: Any) -> bool:

@@ -18,6 +18,7 @@ from faultinject.providers.documents import (
 )
 from faultinject.providers.framing.sse import encode
 from faultinject.providers.shape import ApiRequest, Fields, Uniform
+from faultinject.providers.structured_output import answer_text
 
 _PATH = {"type": "string"}
 _RUN_BY_THE_CLIENT: dict[str, Any] = {
@@ -90,7 +91,7 @@ def minimal_response(
     del fields
     if request.path.endswith("/count_tokens"):
         return compact({"input_tokens": words(request.get("messages"))})
-    message, call = _begun(request, uniform), called(request)
+    message, call, text = _begun(request, uniform), called(request), answer_text(request, text)
     content: list[Document] = [{"type": "text", "text": text}]
     if call is not None:
         content.append(_tool_use(call, uniform) | {"input": call.arguments})
@@ -114,7 +115,7 @@ def minimal_stream(
 
 def stream_documents(request: ApiRequest, uniform: Uniform, text: str = TEXT) -> Iterator[Document]:
     """Yield the events of a message as documents, without pings."""
-    call = called(request)
+    call, text = called(request), answer_text(request, text)
     yield {"type": "message_start", "message": _begun(request, uniform)}
     yield from _block(
         0,

@@ -28,6 +28,7 @@ from faultinject.providers.documents import (
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.sse import SSE, encode
 from faultinject.providers.shape import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
+from faultinject.providers.structured_output import answer_text
 
 Document = dict[str, Any]
 DONE = encode(None, b"[DONE]")
@@ -54,19 +55,20 @@ def minimal_response(request: ApiRequest, fields: Fields, uniform: Uniform) -> b
     if request.path.endswith("/rerank"):
         return _ranks(request, fields)
     call = called(request)
+    text = TEXT if call is not None else answer_text(request)
     said: Document = {"role": "assistant"}
     if call is None:
-        said["content"] = [{"type": "text", "text": TEXT}]
+        said["content"] = [{"type": "text", "text": text}]
     else:
         whole = _function(call, uniform)
         whole["function"]["arguments"] = call.json
-        said |= {"tool_plan": TEXT, "tool_calls": [whole]}
+        said |= {"tool_plan": text, "tool_calls": [whole]}
     return compact(
         {
             "id": document_id(fields),
             "message": said,
             "finish_reason": _reason(call),
-            "usage": _usage(words(request.get("messages")), _output_tokens(call)),
+            "usage": _usage(words(request.get("messages")), _output_tokens(call, text)),
         }
     )
 
@@ -107,8 +109,8 @@ def _reason(call: ToolCall | None) -> str:
     return "COMPLETE" if call is None else "TOOL_CALL"
 
 
-def _output_tokens(call: ToolCall | None) -> int:
-    return len(pieces(TEXT)) + (0 if call is None else len(call.fragments))
+def _output_tokens(call: ToolCall | None, text: str) -> int:
+    return len(pieces(text)) + (0 if call is None else len(call.fragments))
 
 
 def _usage(input_tokens: int, output_tokens: int) -> Document:
@@ -119,10 +121,11 @@ def _usage(input_tokens: int, output_tokens: int) -> Document:
 def minimal_stream(request: ApiRequest, fields: Fields, uniform: Uniform) -> list[bytes]:
     """Return the same message as a stream."""
     call = called(request)
+    text = TEXT if call is not None else answer_text(request)
     documents = [
         _begun(document_id(fields)),
-        *(_text() if call is None else _call(call, uniform)),
-        _ended(_reason(call), words(request.get("messages")), _output_tokens(call)),
+        *(_text(text) if call is None else _call(call, uniform)),
+        _ended(_reason(call), words(request.get("messages")), _output_tokens(call, text)),
     ]
     return [*(event(document, document["type"]) for document in documents), DONE]
 
@@ -133,9 +136,9 @@ def _begun(number: str) -> Document:
     return {"id": number, "type": "message-start", "delta": delta}
 
 
-def _text() -> Iterator[Document]:
+def _text(text: str) -> Iterator[Document]:
     yield _delta("content-start", "content", {"type": "text", "text": ""})
-    for word in pieces(TEXT):
+    for word in pieces(text):
         yield _delta("content-delta", "content", {"text": word})
     yield {"type": "content-end", "index": 0}
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from faultinject.providers.documents import (
     BASE62,
-    TEXT,
     ToolCall,
     compact,
     entries,
@@ -25,6 +24,7 @@ from faultinject.providers.documents import (
 )
 from faultinject.providers.framing.sse import encode
 from faultinject.providers.shape import ApiRequest, Fields, Uniform, model_in_body
+from faultinject.providers.structured_output import answer_text
 
 Document = dict[str, Any]
 _MODEL = re.compile(r".*/models/([^/:]+)(?::.*)?", re.DOTALL)
@@ -101,17 +101,18 @@ def minimal_response(request: ApiRequest, fields: Fields, uniform: Uniform) -> b
     if request.path.endswith(":countTokens"):
         return indented({"totalTokens": words(member(_inner(request), "contents"))})
     call, begun = called(request), _begun(request, fields, uniform)
-    parts: list[Document] = [{"text": TEXT}]
+    text = answer_text(request)
+    parts: list[Document] = [{"text": text}]
     if call is not None:
         parts.append(_function_call(call))
-    response = _candidate(parts, "STOP") | _usage(request, len(pieces(TEXT))) | begun
+    response = _candidate(parts, "STOP") | _usage(request, len(pieces(text))) | begun
     return indented(wrapper(request)(response))
 
 
 def _documents(request: ApiRequest, fields: Fields, uniform: Uniform) -> Iterator[Document]:
     """Yield the chunks of a stream, each with the usage so far; the last says why it ends."""
     call, begun, wrap = called(request), _begun(request, fields, uniform), wrapper(request)
-    text_pieces = pieces(TEXT)
+    text_pieces = pieces(answer_text(request))
     for count, word in enumerate(text_pieces, 1):
         last = count == len(text_pieces) and call is None
         chunk = _candidate([{"text": word}], "STOP" if last else None)

@@ -13,7 +13,6 @@ from attrs import define
 
 from faultinject.http.message import standard_phrase
 from faultinject.providers.documents import (
-    TEXT,
     ToolCall,
     compact,
     entries,
@@ -27,6 +26,7 @@ from faultinject.providers.documents import (
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.ndjson import NDJSON, encode
 from faultinject.providers.shape import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
+from faultinject.providers.structured_output import answer_text
 
 Document = dict[str, Any]
 _TOKEN_NAMES = ("prompt_eval_count", "eval_count")
@@ -63,14 +63,14 @@ def minimal_response(request: ApiRequest, fields: Fields, uniform: Uniform) -> b
         return compact({"model": request.model, "embeddings": [[1.0, 0.0, 0.0]]})
     return compact(
         _begun(request, fields)
-        | _message(request, TEXT, called(request))
+        | _message(request, answer_text(request), called(request))
         | _ending("stop", *_counts(request))
     )
 
 
 def _counts(request: ApiRequest) -> tuple[int, int]:
     prompt = request.get("messages") if request.path.endswith("/chat") else request.get("prompt")
-    return words(prompt), len(pieces(TEXT))
+    return words(prompt), len(pieces(answer_text(request)))
 
 
 def _begun(request: ApiRequest, fields: Fields) -> Document:
@@ -109,7 +109,7 @@ def minimal_stream(request: ApiRequest, fields: Fields, uniform: Uniform) -> lis
 
 def _lines(request: ApiRequest, fields: Fields) -> Iterator[Document]:
     begun, call = _begun(request, fields), called(request)
-    for word in pieces(TEXT):
+    for word in pieces(answer_text(request)):
         yield begun | _message(request, word) | {"done": False}
     if call is not None:
         yield begun | _message(request, "", call) | {"done": False}

@@ -29,6 +29,7 @@ from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.sse import SSE, encode
 from faultinject.providers.openai.errors import failure_error
 from faultinject.providers.shape import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
+from faultinject.providers.structured_output import answer_text
 
 
 def called(request: ApiRequest) -> ToolCall | None:
@@ -75,7 +76,7 @@ def minimal_response(
 
 def completion(base: Document, request: ApiRequest, uniform: Uniform, text: str = TEXT) -> Document:
     """Return the same as a document, with the members of ``base`` first."""
-    call = called(request)
+    call, text = called(request), answer_text(request, text)
     message: Document = {"role": "assistant", "content": text, "refusal": None}
     if call is not None:
         message |= {"content": None, "tool_calls": [_tool_call(call, uniform)]}
@@ -125,7 +126,7 @@ def chunks(
     With ``whole_call`` the arguments of a function come in one piece.
     """
     call = called(request)
-    deltas = _text_deltas(text)
+    deltas = _text_deltas(answer_text(request, text))
     if call is not None:
         deltas = _whole_call(call, uniform) if whole_call else _call_deltas(call, uniform)
     made = [_chunk(base, delta, None) for delta in deltas]
@@ -196,7 +197,8 @@ def _completion_tokens(text: str, call: ToolCall | None) -> int:
 
 def usage_of(request: ApiRequest, text: str = TEXT) -> Document:
     """Return the usage of a completion that says a text or calls a function."""
-    return _usage(words(request.get("messages")), _completion_tokens(text, called(request)))
+    text, prompt = answer_text(request, text), words(request.get("messages"))
+    return _usage(prompt, _completion_tokens(text, called(request)))
 
 
 def _usage(input_tokens: int, output_tokens: int) -> Document:

@@ -23,6 +23,7 @@ from faultinject.providers.framing.sse import SSE
 from faultinject.providers.openai.chat import ErrorOf, called
 from faultinject.providers.openai.errors import failure_error
 from faultinject.providers.shape import ApiRequest, Failure, Fields, StreamShape, Uniform, Usage
+from faultinject.providers.structured_output import answer_text
 
 Document = dict[str, Any]
 
@@ -55,7 +56,7 @@ class _Answer:
 
 
 def _answer(request: ApiRequest, fields: Fields, uniform: Uniform, text: str) -> _Answer:
-    call = called(request)
+    call, text = called(request), answer_text(request, text)
     begun = begun_response(request.model, fields, uniform)
     item = _message(text, uniform) if call is None else _function_call(call, uniform)
     return _Answer(begun, item, text, call, words(request.get("input")))
@@ -73,7 +74,7 @@ def minimal_stream(
 ) -> list[bytes]:
     """Return the same response as a stream; its events are numbered."""
     answer = _answer(request, fields, uniform, text)
-    inner = _text_events(answer.item, text)
+    inner = _text_events(answer.item, answer.text)
     if answer.call is not None:
         inner = _call_events(answer.item, answer.call)
     events = [

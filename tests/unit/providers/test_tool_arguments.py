@@ -31,11 +31,25 @@ from faultinject.providers.tool_arguments import arguments_for, needed, words_of
         ("n", {"type": "number", "minimum": True}, 1.5),
         ("mode", {"enum": [[], "a", "b"]}, "a"),
         ("mode", {"enum": [[]]}, "example"),
+        ("mode", {"enum": [1.5]}, 1.5),
         ("mode", {"const": "c"}, "c"),
         ("where", {"type": "object"}, {}),
         ("where", {"type": "object", "required": ["path"],
                    "properties": {"path": {}, "more": {}}}, {"path": "/faultinject/no-such-file"}),
         ("what", {"type": "unknown"}, "example"),
+        ("when", {"type": "string", "format": "date-time"}, "2025-01-01T00:00:00Z"),
+        ("when", {"type": "string", "format": []}, "example"),
+        ("word", {"type": "string", "minLength": 9}, "examplexx"),
+        ("word", {"type": "string", "maxLength": 2}, "ex"),
+        ("n", {"type": "integer", "exclusiveMinimum": 7}, 8),
+        ("n", {"type": "number", "maximum": 0.5}, 0.5),
+        ("n", {"type": "number", "exclusiveMaximum": 1}, 0),
+        ("n", {"type": "integer", "maximum": 1e300}, 1),
+        ("all", {"allOf": [{"type": "integer"}]}, 1),
+        ("none", {"anyOf": [5]}, "example"),
+        ("where", {"properties": {"a": {}}, "required": ["a"]}, {"a": "example"}),
+        ("what", {"$ref": "#/nowhere"}, "example"),
+        ("what", {"$ref": 5}, "example"),
     ],
 )  # fmt: skip
 def test_one(name: str, schema: Any, value: Any) -> None:
@@ -50,6 +64,26 @@ def test_a_schema_without_an_end() -> None:
         deep = {"type": "object", "properties": {"a": deep}, "required": ["a"]}
         deep = {"type": "array", "items": deep, "minItems": 1}
     assert len(json.dumps(arguments_for({"properties": {"a": deep}}))) < 100
+
+
+def test_references() -> None:
+    """Are followed within the schema, round and round only so often."""
+    schema = {
+        "properties": {"one": {"$ref": "#/$defs/a~1b"}, "same": {"$ref": "#/$defs/same"}},
+        "$defs": {"a/b": {"type": "integer"}, "same": {"$ref": "#/$defs/same"}},
+    }
+    assert arguments_for(schema) == {"one": 1, "same": "example"}
+
+
+def test_a_small_schema_for_a_huge_value() -> None:
+    """Is filled in as long as it is no more than some hundred values."""
+    names = [f"n{number}" for number in range(50)]
+    node = {
+        "type": "object", "required": names,
+        "properties": {name: {"$ref": "#/$defs/node"} for name in names},
+    }  # fmt: skip
+    schema = {"properties": {"a": {"$ref": "#/$defs/node"}}, "$defs": {"node": node}}
+    assert len(json.dumps(arguments_for(schema))) < 100_000
 
 
 @pytest.mark.parametrize(
@@ -77,7 +111,9 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(
         st.sampled_from(["type", "properties", "required", "items", "enum", "const", "anyOf",
-                         "minItems", "minimum", "path", "command"]), inner, max_size=5),
+                         "minItems", "minimum", "path", "command", "$ref", "format", "maximum",
+                         "minLength", "maxLength", "exclusiveMinimum", "exclusiveMaximum"]),
+        inner, max_size=5),
     max_leaves=15,
 )  # fmt: skip
 
