@@ -189,7 +189,6 @@ PROVIDER = Provider(
     hosts=(),
     paths=re.compile(r".*", re.DOTALL),
     draw_fields=draw_fields,
-    reason_phrase=standard_phrase,
     error_type=_error_type,
     error_body=_error_body,
     error_content_type="application/problem+json",

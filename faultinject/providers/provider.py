@@ -16,7 +16,7 @@ from typing import Any
 from attrs import field, frozen
 
 from faultinject.events import Kind
-from faultinject.http.message import Headers, ResponseHead
+from faultinject.http.message import Headers, ResponseHead, standard_phrase
 from faultinject.providers.shape import (
     ApiRequest,
     Failure,
@@ -104,31 +104,37 @@ EXAMPLE_SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
 EXAMPLE_FUNCTION = {"name": "weather", "parameters": EXAMPLE_SCHEMA}
 
 
-@frozen
+def _no_headers(*_: object) -> Headers:
+    return ()
+
+
+@frozen(kw_only=True)
 class Provider:
-    """One API."""
+    """One API. What has a default is so with most."""
 
     name: str
     hosts: tuple[str, ...]
     """Its hosts, in lower case. In a pattern ``*`` matches any text. The first is used in
     examples."""
-    paths: re.Pattern[str]
+    paths: re.Pattern[str] = NOTHING
     """The paths that only this API has. On any host they mean this API."""
     draw_fields: Callable[[Uniform, float, ApiRequest], Fields] = field(repr=False)
     """Draws the fields of one answer, given the Unix time in seconds. The number of draws is
     fixed."""
-    reason_phrase: Callable[[int], str] = field(repr=False)
+    reason_phrase: Callable[[int], str] = field(default=standard_phrase, repr=False)
     error_type: Callable[[int], str] = field(repr=False)
     error_body: Callable[[Failure, Fields], bytes] = field(repr=False)
-    error_content_type: str
-    request_id_header: bytes | None
+    error_content_type: str = "application/json"
+    request_id_header: bytes | None = None
     """In lower case; None if the API has none. A stream's error has the id of this header."""
-    identity_headers: Callable[[Fields, int], Headers] = field(repr=False)
+    identity_headers: Callable[[Fields, int], Headers] = field(default=_no_headers, repr=False)
     """Returns the headers with the API's identity and the request id, which every answer of the API
     has."""
-    rate_limit_headers: Callable[[Failure, Fields], Headers] = field(repr=False)
+    rate_limit_headers: Callable[[Failure, Fields], Headers] = field(
+        default=_no_headers, repr=False
+    )
     """Returns the headers of the rate limits. Of `Failure.exhausted` nothing is left."""
-    retry_headers: Callable[[Failure], Headers] = field(repr=False)
+    retry_headers: Callable[[Failure], Headers] = field(default=_no_headers, repr=False)
     """Returns the headers that say whether and when to try again."""
     shapes: tuple[Shape, ...] = field(repr=False)
     """Its shapes. The last is for all paths that no other has."""

@@ -71,7 +71,6 @@ PROVIDER = Provider(
     reason_phrase=reason_phrase,
     error_type=error_type,
     error_body=errors.failure_body,
-    error_content_type="application/json",
     request_id_header=b"request-id",
     identity_headers=headers.identity_headers,
     rate_limit_headers=headers.rate_limit_headers,

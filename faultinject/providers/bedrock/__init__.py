@@ -9,7 +9,6 @@ import re
 
 from attrs import evolve
 
-from faultinject.http.message import standard_phrase
 from faultinject.providers import gateway, generic
 from faultinject.providers.anthropic import messages
 from faultinject.providers.anthropic import stream as anthropic_stream
@@ -70,13 +69,10 @@ PROVIDER = Provider(
         r"/model/[^/]+/(?:invoke|invoke-with-response-stream|converse|converse-stream|count-tokens)"
     ),
     draw_fields=generic.draw_fields,
-    reason_phrase=standard_phrase,
     error_type=errors.error_type,
     error_body=errors.error_body,
-    error_content_type="application/json",
     request_id_header=b"x-amzn-requestid",
     identity_headers=errors.identity_headers,
-    rate_limit_headers=lambda *_: (),
     retry_headers=errors.retry_headers,
     shapes=(
         _CONVERSE,

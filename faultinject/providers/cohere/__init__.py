@@ -9,7 +9,6 @@ import re
 
 from attrs import evolve
 
-from faultinject.http.message import standard_phrase
 from faultinject.providers import gateway, generic
 from faultinject.providers.cohere import errors, v2_chat
 from faultinject.providers.openai import chat
@@ -50,10 +49,8 @@ PROVIDER = Provider(
     hosts=("api.cohere.com", "api.cohere.ai"),
     paths=re.compile(r".*/v2/(?:chat|embed|rerank)"),
     draw_fields=errors.draw_fields,
-    reason_phrase=standard_phrase,
     error_type=errors.error_type,
     error_body=errors.error_body,
-    error_content_type="application/json",
     request_id_header=b"x-debug-trace-id",
     identity_headers=errors.identity_headers,
     rate_limit_headers=errors.rate_limit_headers,

@@ -9,7 +9,6 @@ import re
 
 from attrs import evolve
 
-from faultinject.http.message import standard_phrase
 from faultinject.providers import gateway, generic
 from faultinject.providers.anthropic import messages
 from faultinject.providers.anthropic import stream as anthropic_stream
@@ -74,14 +73,10 @@ GEMINI = Provider(
         re.DOTALL,
     ),
     draw_fields=generic.draw_fields,
-    reason_phrase=standard_phrase,
     error_type=errors.error_type,
     error_body=errors.error_body,
     error_content_type="application/json; charset=UTF-8",
-    request_id_header=None,
     identity_headers=errors.identity_headers,
-    rate_limit_headers=lambda *_: (),
-    retry_headers=lambda _: (),
     shapes=(_CONTENT, _CHAT, _OTHER),
     failures=errors.FAILURES,
     pages=gateway.GOOGLE,

@@ -8,10 +8,9 @@ from __future__ import annotations
 import re
 
 from faultinject.events import Kind
-from faultinject.http.message import standard_phrase
 from faultinject.providers import gateway, generic
 from faultinject.providers.mcp import json_rpc
-from faultinject.providers.provider import NOTHING, Example, Provider
+from faultinject.providers.provider import Example, Provider
 from faultinject.providers.shape import ApiRequest, Shape
 
 __all__ = ["PROVIDER", "kind_of_message"]
@@ -21,15 +20,9 @@ _CALL = {"name": "echo", "arguments": {"text": "hello"}}
 PROVIDER = Provider(
     name="mcp",
     hosts=(),
-    paths=NOTHING,
     draw_fields=generic.draw_fields,
-    reason_phrase=standard_phrase,
     error_type=json_rpc.error_type,
     error_body=json_rpc.error_body,
-    error_content_type="application/json",
-    request_id_header=None,
-    identity_headers=lambda *_: (),
-    rate_limit_headers=lambda *_: (),
     retry_headers=json_rpc.retry_headers,
     shapes=(
         Shape(

@@ -10,7 +10,6 @@ from typing import Any
 
 from attrs import evolve
 
-from faultinject.http.message import Headers, standard_phrase
 from faultinject.providers import gateway, generic
 from faultinject.providers.anthropic import errors as anthropic_errors
 from faultinject.providers.anthropic import messages
@@ -52,10 +51,6 @@ def _worded(failure: Failure, fields: Fields) -> Failure:
     return evolve(failure, message=error_text(failure, fields))
 
 
-def _no_headers(_fields: Fields, _status: int) -> Headers:
-    return ()
-
-
 _OWN = Shape(
     "ollama",
     re.compile(r".*/api/(?:chat|generate)"),
@@ -91,14 +86,9 @@ PROVIDER = Provider(
     hosts=("ollama.com",),
     paths=re.compile(r"/api/(?:chat|generate|embed)"),
     draw_fields=generic.draw_fields,
-    reason_phrase=standard_phrase,
     error_type=_error_type,
     error_body=_error_body,
     error_content_type="application/json; charset=utf-8",
-    request_id_header=None,
-    identity_headers=_no_headers,
-    rate_limit_headers=lambda *_: (),
-    retry_headers=lambda _: (),
     shapes=(
         _OWN, _CHAT, _RESPONSES, _MESSAGES,
         evolve(generic.SHAPE, minimal_response=chunks.minimal_response),

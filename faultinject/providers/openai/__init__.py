@@ -11,7 +11,6 @@ from typing import Any
 
 from attrs import evolve
 
-from faultinject.http.message import standard_phrase
 from faultinject.providers import gateway, generic
 from faultinject.providers.documents import member, read_usage
 from faultinject.providers.openai import chat, errors, headers, responses
@@ -38,10 +37,8 @@ PROVIDER = Provider(
     hosts=("api.openai.com", "chatgpt.com", "api.githubcopilot.com"),
     paths=re.compile(r".*/chat/completions|.*/(v1|openai|backend-api/codex)/responses(/.*)?"),
     draw_fields=headers.draw_fields,
-    reason_phrase=standard_phrase,
     error_type=errors.error_type,
     error_body=errors.error_body,
-    error_content_type="application/json",
     request_id_header=b"x-request-id",
     identity_headers=headers.identity_headers,
     rate_limit_headers=headers.rate_limit_headers,

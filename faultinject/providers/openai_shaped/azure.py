@@ -10,7 +10,6 @@ from typing import Any
 
 from attrs import evolve
 
-from faultinject.http.message import standard_phrase
 from faultinject.providers import gateway
 from faultinject.providers.documents import BASE62, compact, identifier
 from faultinject.providers.openai import chat
@@ -18,14 +17,13 @@ from faultinject.providers.openai.headers import retry_headers
 from faultinject.providers.openai_shaped import azure_errors as errors
 from faultinject.providers.openai_shaped.usual import (
     MESSAGES,
-    MODEL_CALLS,
     OTHER,
-    RETRIED,
+    OpenAiShaped,
     chat_shape,
     examples,
     responses_shape,
 )
-from faultinject.providers.provider import NOTHING, Provider, known_account
+from faultinject.providers.provider import known_account
 from faultinject.providers.shape import ApiRequest, Fields, Uniform, model_in_body
 
 __all__ = ["PROVIDER"]
@@ -64,15 +62,13 @@ _CHAT = chat_shape(
     _minimal_response,
 )
 
-PROVIDER = Provider(
+PROVIDER = OpenAiShaped(
     name="azure",
     hosts=("*.openai.azure.com", "*.cognitiveservices.azure.com", "*.services.ai.azure.com"),
     paths=re.compile(r".*/openai/deployments/[^/]+/.*", re.DOTALL),
     draw_fields=errors.draw_fields,
-    reason_phrase=standard_phrase,
     error_type=errors.code_of,
     error_body=errors.error_body,
-    error_content_type="application/json",
     request_id_header=b"apim-request-id",
     identity_headers=errors.identity_headers,
     rate_limit_headers=errors.rate_limit_headers,
@@ -91,8 +87,5 @@ PROVIDER = Provider(
         "/openai/v1/responses",
         "/anthropic/v1/messages",
     ),
-    transient=RETRIED,
-    model_calls=MODEL_CALLS,
-    housekeeping=NOTHING,
 )
 """Azure OpenAI and Foundry."""

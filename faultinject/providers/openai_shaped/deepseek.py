@@ -10,16 +10,15 @@ from typing import Any
 
 from attrs import evolve
 
-from faultinject.http.message import Headers, standard_phrase
-from faultinject.providers import gateway, generic
+from faultinject.http.message import Headers
+from faultinject.providers import generic
 from faultinject.providers.documents import compact, uuid
 from faultinject.providers.framing.sse import comment
 from faultinject.providers.openai import chat
 from faultinject.providers.openai_shaped.usual import (
     MESSAGES,
-    MODEL_CALLS,
     OTHER,
-    RETRIED,
+    OpenAiShaped,
     UsualError,
     Vocabulary,
     as_anthropic,
@@ -27,7 +26,6 @@ from faultinject.providers.openai_shaped.usual import (
     examples,
     spoken,
 )
-from faultinject.providers.provider import NOTHING, Provider
 from faultinject.providers.shape import ApiRequest, Failure, Fields, Uniform
 
 __all__ = ["PROVIDER"]
@@ -125,18 +123,14 @@ FAILURES = {
     "server-error": Failure(500),
 }
 
-PROVIDER = Provider(
+PROVIDER = OpenAiShaped(
     name="deepseek",
     hosts=("api.deepseek.com",),
-    paths=NOTHING,
     draw_fields=_draw_fields,
-    reason_phrase=standard_phrase,
     error_type=VOCABULARY.error_type,
     error_body=_error_body,
-    error_content_type="application/json",
     request_id_header=b"x-ds-trace-id",
     identity_headers=_identity_headers,
-    rate_limit_headers=lambda *_: (),
     retry_headers=lambda _: (),
     shapes=(
         chat_shape(
@@ -154,10 +148,6 @@ PROVIDER = Provider(
         OTHER,
     ),
     failures=FAILURES,
-    pages=gateway.CLOUDFLARE,
     examples=examples("/chat/completions", messages_path="/anthropic/v1/messages"),
-    transient=RETRIED,
-    model_calls=MODEL_CALLS,
-    housekeeping=NOTHING,
 )
 """DeepSeek."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from faultinject.http.message import Headers, standard_phrase
-from faultinject.providers import gateway, generic
+from faultinject.http.message import Headers
 from faultinject.providers.documents import (
     HEXADECIMAL,
     compact,
@@ -27,16 +26,15 @@ from faultinject.providers.openai.headers import (
     limit_headers,
 )
 from faultinject.providers.openai_shaped.usual import (
-    MODEL_CALLS,
     OTHER,
-    RETRIED,
+    OpenAiShaped,
     UsualError,
     Vocabulary,
     chat_shape,
     examples,
     responses_shape,
 )
-from faultinject.providers.provider import NOTHING, Provider, known_account
+from faultinject.providers.provider import known_account
 from faultinject.providers.shape import ApiRequest, Failure, Fields, Uniform
 
 __all__ = ["PROVIDER"]
@@ -219,20 +217,16 @@ FAILURES = {
     "server-error": Failure(500),
 }
 
-PROVIDER = Provider(
+PROVIDER = OpenAiShaped(
     name="groq",
     hosts=("api.groq.com",),
-    paths=NOTHING,
     draw_fields=_draw_fields,
-    reason_phrase=standard_phrase,
     error_type=VOCABULARY.error_type,
     error_body=_error_body,
-    error_content_type="application/json",
     request_id_header=b"x-request-id",
     identity_headers=_identity_headers,
     rate_limit_headers=_rate_limit_headers,
     tells_limits=known_account,
-    retry_headers=generic.retry_headers,
     shapes=(
         chat_shape(
             chat.stream(
@@ -249,10 +243,6 @@ PROVIDER = Provider(
         OTHER,
     ),
     failures=FAILURES,
-    pages=gateway.CLOUDFLARE,
     examples=examples("/openai/v1/chat/completions", "/openai/v1/responses"),
-    transient=RETRIED,
-    model_calls=MODEL_CALLS,
-    housekeeping=NOTHING,
 )
 """Groq."""

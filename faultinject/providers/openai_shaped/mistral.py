@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from faultinject.http.message import Headers, standard_phrase
-from faultinject.providers import gateway, generic
+from faultinject.http.message import Headers
 from faultinject.providers.documents import HEXADECIMAL, compact, identifier
 from faultinject.providers.gateway.cloudflare import cloudflare_headers
 from faultinject.providers.openai import chat
 from faultinject.providers.openai_shaped.usual import (
-    MODEL_CALLS,
     OTHER,
+    OpenAiShaped,
     UsualError,
     Vocabulary,
     chat_shape,
     examples,
 )
-from faultinject.providers.provider import NOTHING, Provider
+from faultinject.providers.provider import TRANSIENT
 from faultinject.providers.shape import ApiRequest, Failure, Fields, Uniform
 
 __all__ = ["PROVIDER"]
@@ -131,7 +130,7 @@ FAILURES = {
     "timeout": Failure(504),
 }
 
-PROVIDER = Provider(
+PROVIDER = OpenAiShaped(
     name="mistral",
     hosts=(
         "api.mistral.ai",
@@ -139,16 +138,11 @@ PROVIDER = Provider(
         "api.us.mistral.ai",
         "codestral.mistral.ai",
     ),
-    paths=NOTHING,
-    draw_fields=generic.draw_fields,
-    reason_phrase=standard_phrase,
     error_type=VOCABULARY.error_type,
     error_body=_error_body,
-    error_content_type="application/json",
     request_id_header=b"mistral-correlation-id",
     identity_headers=_identity_headers,
     rate_limit_headers=_rate_limit_headers,
-    retry_headers=generic.retry_headers,
     shapes=(
         chat_shape(
             chat.stream(
@@ -160,9 +154,7 @@ PROVIDER = Provider(
         OTHER,
     ),
     failures=FAILURES,
-    pages=gateway.CLOUDFLARE,
     examples=examples("/v1/chat/completions"),
-    model_calls=MODEL_CALLS,
-    housekeeping=NOTHING,
+    transient=TRANSIENT,
 )
 """Mistral."""

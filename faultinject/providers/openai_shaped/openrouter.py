@@ -7,22 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from faultinject.http.message import standard_phrase
-from faultinject.providers import gateway, generic
 from faultinject.providers.documents import compact
 from faultinject.providers.framing.sse import comment
 from faultinject.providers.openai import chat
 from faultinject.providers.openai_shaped import openrouter_errors as errors
 from faultinject.providers.openai_shaped.usual import (
     MESSAGES,
-    MODEL_CALLS,
     OTHER,
-    RETRIED,
+    OpenAiShaped,
     chat_shape,
     examples,
     responses_shape,
 )
-from faultinject.providers.provider import NOTHING, Provider
 from faultinject.providers.shape import ApiRequest, Fields, Uniform
 
 __all__ = ["PROVIDER"]
@@ -51,19 +47,15 @@ def _minimal_stream(request: ApiRequest, fields: Fields, uniform: Uniform) -> li
     return [PROCESSING, *chat.encoded([*made, last])]
 
 
-PROVIDER = Provider(
+PROVIDER = OpenAiShaped(
     name="openrouter",
     hosts=("openrouter.ai",),
-    paths=NOTHING,
     draw_fields=errors.draw_fields,
-    reason_phrase=standard_phrase,
     error_type=errors.VOCABULARY.error_type,
     error_body=errors.error_body,
-    error_content_type="application/json",
     request_id_header=b"x-generation-id",
     identity_headers=errors.identity_headers,
     rate_limit_headers=errors.rate_limit_headers,
-    retry_headers=generic.retry_headers,
     shapes=(
         chat_shape(
             chat.stream(
@@ -81,10 +73,6 @@ PROVIDER = Provider(
         OTHER,
     ),
     failures=errors.FAILURES,
-    pages=gateway.CLOUDFLARE,
     examples=examples("/api/v1/chat/completions", "/api/v1/responses", "/api/v1/messages"),
-    transient=RETRIED,
-    model_calls=MODEL_CALLS,
-    housekeeping=NOTHING,
 )
 """OpenRouter."""

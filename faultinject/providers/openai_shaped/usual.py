@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
-from faultinject.http.message import standard_phrase
-from faultinject.providers import generic
+from faultinject.http.message import Headers, standard_phrase
+from faultinject.providers import gateway, generic
 from faultinject.providers.anthropic import errors as anthropic_errors
 from faultinject.providers.anthropic import messages
 from faultinject.providers.anthropic import stream as anthropic_stream
@@ -26,8 +26,11 @@ from faultinject.providers.provider import (
     EXAMPLE_FUNCTION,
     EXAMPLE_MESSAGES,
     EXAMPLE_SCHEMA,
+    NOTHING,
     TRANSIENT,
+    ErrorPage,
     Example,
+    Provider,
 )
 from faultinject.providers.shape import (
     FAKE_MODEL,
@@ -156,6 +159,21 @@ MODEL_CALLS = re.compile(
 )
 RETRIED = TRANSIENT | {409}
 """Statuses below 500 that the SDKs made by Stainless try again."""
+
+
+@frozen(kw_only=True)
+class OpenAiShaped(Provider):
+    """An API that is shaped like OpenAI's. What has a default is so with most of them."""
+
+    draw_fields: Callable[[Uniform, float, ApiRequest], Fields] = field(
+        default=generic.draw_fields, repr=False
+    )
+    retry_headers: Callable[[Failure], Headers] = field(default=generic.retry_headers, repr=False)
+    pages: Mapping[str, ErrorPage] = field(default=gateway.CLOUDFLARE, repr=False)
+    transient: frozenset[int] = RETRIED
+    model_calls: re.Pattern[str] | None = MODEL_CALLS
+    housekeeping: re.Pattern[str] | None = NOTHING
+
 
 CHAT_EXAMPLE: Mapping[str, Any] = {
     "messages": EXAMPLE_MESSAGES,

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from faultinject.http.message import Headers, standard_phrase
-from faultinject.providers import gateway, generic
+from faultinject.http.message import Headers
 from faultinject.providers.documents import compact, event, uuid
 from faultinject.providers.gateway.cloudflare import cloudflare_headers
 from faultinject.providers.openai import chat
 from faultinject.providers.openai_shaped.usual import (
     MESSAGES,
-    MODEL_CALLS,
     OTHER,
-    RETRIED,
+    OpenAiShaped,
     UsualError,
     Vocabulary,
     as_anthropic,
@@ -26,7 +24,6 @@ from faultinject.providers.openai_shaped.usual import (
     responses_shape,
     spoken,
 )
-from faultinject.providers.provider import NOTHING, Provider
 from faultinject.providers.shape import ApiRequest, Failure, Fields, Uniform
 
 __all__ = ["PROVIDER"]
@@ -159,19 +156,14 @@ FAILURES = {
     "timeout": Failure(504),
 }
 
-PROVIDER = Provider(
+PROVIDER = OpenAiShaped(
     name="xai",
     hosts=("api.x.ai", "*.api.x.ai"),
-    paths=NOTHING,
-    draw_fields=generic.draw_fields,
-    reason_phrase=standard_phrase,
     error_type=VOCABULARY.error_type,
     error_body=_error_body,
-    error_content_type="application/json",
     request_id_header=b"x-request-id",
     identity_headers=_identity_headers,
     rate_limit_headers=_rate_limit_headers,
-    retry_headers=generic.retry_headers,
     shapes=(
         chat_shape(chat.stream({"data": _in_stream}, _minimal_stream), _minimal_response),
         responses_shape(_in_responses),
@@ -179,10 +171,6 @@ PROVIDER = Provider(
         OTHER,
     ),
     failures=FAILURES,
-    pages=gateway.CLOUDFLARE,
     examples=examples("/v1/chat/completions", "/v1/responses", "/v1/messages"),
-    transient=RETRIED,
-    model_calls=MODEL_CALLS,
-    housekeeping=NOTHING,
 )
 """xAI."""
