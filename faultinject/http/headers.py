@@ -156,6 +156,10 @@ _ENDS_HERE = _ALWAYS | _FILTERED
 _PERSISTENCE = frozenset({b"close", b"keep-alive"})
 """Words of Connection that pass, because they are true for the next hop too."""
 
+_NOT_PLAIN = _ENDS_HERE - {b"connection"}
+"""Fields that a head must not have that passes whole. In a plain one Connection is no more than
+keep-alive (`faultinject.http.h1.plain`)."""
+
 _NEEDED = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
 """Fields that stay even if Connection names them. Without them the next hop would read the message
 differently, or would never ask for its body."""
@@ -195,6 +199,8 @@ late, and harmful if a receiver uses them (RFC 9110 section 6.5.1)."""
 
 def asks_for_websocket(request: RequestHead) -> bool:
     """Return True if a client asks to upgrade to a WebSocket (RFC 6455 section 4.1)."""
+    if not request.has_header(b"upgrade"):
+        return False
     return b"websocket" in header_tokens(request.headers, b"upgrade")
 
 
@@ -244,9 +250,11 @@ class HopByHopFilter:
 
     def _head(self, head: RequestHead | ResponseHead) -> RequestHead | ResponseHead:
         self._named = frozenset()
+        if head.plain is not None and _NOT_PLAIN.isdisjoint(head.first):
+            return head  # all of it passes, as with nearly all clients and servers
         if head.http_version > b"1.1":
             head = evolve(head, http_version=b"1.1")  # our own (RFC 9110 section 6.2)
-        names = head.names
+        names = head.first.keys()
         if not names.isdisjoint(_ENDS_HERE):
             named = header_tokens(head.headers, b"connection")
             self._named = frozenset(named - _NEEDED)

@@ -69,48 +69,61 @@ def header_lines(headers: Headers) -> bytes:
 class _Head:
     """What heads of requests and responses share."""
 
-    __slots__ = ("_fingerprint", "_names")
-    _names: frozenset[bytes]
-    _fingerprint: int
+    __slots__ = ("_first", "_plain")
+    _first: dict[bytes, bytes]
+    _plain: tuple[bytes, int]
     headers: Headers
+
+    @property
+    def plain(self) -> tuple[bytes, int] | None:
+        """The bytes of the headers as they came, and the length of the body that they state.
+
+        None if the head is not as a peer sent it, or is not plain (`faultinject.http.h1.plain`).
+        """
+        try:
+            return self._plain
+        except AttributeError:  # it was not read so
+            return None
+
+    def read_from(self, data: bytes, body_bytes: int) -> Self:
+        """Note from which bytes the headers were read, as `plain` has it; return the head."""
+        object.__setattr__(self, "_plain", (data, body_bytes))
+        return self
 
     @property
     def fingerprint(self) -> int:
         """A number that is the same for equal headers that were written alike."""
-        try:
-            return self._fingerprint
-        except AttributeError:  # they were not read from bytes
-            return hash(self.headers)
-
-    def written_as(self, data: bytes) -> Self:
-        """Note the bytes that the headers were read from, and return the head."""
-        object.__setattr__(self, "_fingerprint", hash(data))
-        return self
+        return hash(self.headers if (plain := self.plain) is None else plain[0])
 
     @property
-    def names(self) -> frozenset[bytes]:
-        """The names of the headers, in lower case."""
+    def first(self) -> dict[bytes, bytes]:
+        """The first value of each header, by its name in lower case."""
         try:
-            return self._names
+            return self._first
         except AttributeError:  # asked for the first time
-            names = frozenset([name.lower() for name, _ in self.headers])
-            object.__setattr__(self, "_names", names)
-            return names
+            first = {name.lower(): value for name, value in reversed(self.headers)}
+            object.__setattr__(self, "_first", first)
+            return first
 
     def find(self, name: bytes) -> bytes | None:
         """Return the value of the first header of that (lower-case) name."""
-        return find_header(self.headers, name) if name in self.names else None
+        return self.first.get(name)
 
     def has_header(self, name: bytes) -> bool:
         """Return True if there is a header of that (lower-case) name."""
-        return name in self.names
+        return name in self.first
 
     @property
     def chunked(self) -> bool:
         """Whether the body comes in chunks (RFC 9112 section 6.1)."""
-        return b"transfer-encoding" in self.names and b"chunked" in header_tokens(
+        return b"transfer-encoding" in self.first and b"chunked" in header_tokens(
             self.headers, b"transfer-encoding"
         )
+
+    def _lines(self) -> bytes:
+        """Return the headers as they are sent, and the empty line behind them."""
+        plain = self.plain
+        return (header_lines(self.headers) if plain is None else plain[0]) + b"\r\n"
 
 
 @frozen
@@ -125,7 +138,7 @@ class RequestHead(_Head):
     def encode(self) -> bytes:
         """Return the head as bytes (RFC 9112 section 3)."""
         line = b"%s %s HTTP/%s\r\n" % (self.method, self.target, self.http_version)
-        return line + header_lines(self.headers) + b"\r\n"
+        return line + self._lines()
 
 
 @frozen(cache_hash=True)
@@ -145,7 +158,7 @@ class ResponseHead(_Head):
     def encode(self) -> bytes:
         """Return the head as bytes (RFC 9112 section 4)."""
         line = b"HTTP/%s %d %s\r\n" % (self.http_version, self.status, self.reason)
-        return line + header_lines(self.headers) + b"\r\n"
+        return line + self._lines()
 
 
 CONTINUE = ResponseHead(100, b"Continue", ())

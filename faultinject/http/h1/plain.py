@@ -14,6 +14,8 @@ import re
 from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 
+from attrs import evolve
+
 from faultinject.http.message import (
     Headers,
     Part,
@@ -25,15 +27,18 @@ from faultinject.http.message import (
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 # A value ends with its line: there is nothing to try again, however long it is.
-_FIELDS = rb"((?:" + _TOKEN + rb":[\t\x20-\x7e]*+\r\n)*+)\r\n"
+_USUAL = _TOKEN + rb": [\x21-\x7e][\x20-\x7e]*+\r\n"
+_ANY = _TOKEN + rb":[\t\x20-\x7e]*+\r\n"
+# All lines, and within them those from the first that is not as nearly all programs write it.
+_FIELDS = rb"((?:" + _USUAL + rb")*+((?:" + _ANY + rb")*+))\r\n"
 _REQUEST = re.compile(rb"([A-Z]+) ([\x21-\x7e]+) HTTP/1\.1\r\n" + _FIELDS)
 _RESPONSE = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([\x20-\x7e]*)\r\n" + _FIELDS)
+_USUAL_FIELD = re.compile(rb"([^:]++): ([^\r]++)\r\n")
 _LENGTH = re.compile(rb"[0-9]{1,15}")
 
 # Fields that change how a message is framed, how it is answered, or what follows it.
-_DECISIVE = frozenset(
-    {b"transfer-encoding", b"connection", b"upgrade", b"expect", b"content-length", b"host"}
-)
+_NEVER_PLAIN = frozenset({b"transfer-encoding", b"upgrade", b"expect"})
+_PLAIN_ONCE = frozenset({b"connection", b"content-length", b"host"})
 _BODYLESS_STATUSES = (204, 304)
 
 HeadT = TypeVar("HeadT", RequestHead, ResponseHead)
@@ -54,13 +59,12 @@ def read_request(data: bytes | bytearray, head_bytes: int) -> PlainHead[RequestH
     match = _REQUEST.match(data)
     if match is None or match.end() > head_bytes:
         return None
-    method, target, block = match.groups()
-    headers = _headers(block)
-    length = _request_length(headers)
+    method, target, lines, unusual = match.groups()
+    head = RequestHead(method, target, _headers(lines, unusual))
+    length = _request_length(head)
     if length is None or (method == b"CONNECT" and length):
         return None
-    head = RequestHead(method, target, headers).written_as(block)
-    return PlainHead(head, length, match.end())
+    return PlainHead(head.read_from(lines, length), length, match.end())
 
 
 def read_response(data: bytes | bytearray, head_bytes: int) -> PlainHead[ResponseHead] | None:
@@ -68,12 +72,12 @@ def read_response(data: bytes | bytearray, head_bytes: int) -> PlainHead[Respons
     match = _RESPONSE.match(data)
     if match is None or match.end() > head_bytes:
         return None
-    status, reason, block = match.groups()
-    headers = _headers(block)
-    length = _response_length(headers)
-    if length is None or int(status) in _BODYLESS_STATUSES:
+    status, reason, lines, unusual = match.groups()
+    head = ResponseHead(int(status), reason, _headers(lines, unusual))
+    length = _stated_length(head)
+    if length is None or head.status in _BODYLESS_STATUSES:
         return None
-    return PlainHead(ResponseHead(int(status), reason, headers), length, match.end())
+    return PlainHead(head.read_from(lines, length), length, match.end())
 
 
 def write_request(head: Part) -> tuple[bytes, int] | None:
@@ -82,10 +86,12 @@ def write_request(head: Part) -> tuple[bytes, int] | None:
         return None
     if head.method in (b"CONNECT", b"HEAD"):  # their answers have another framing
         return None
+    if (plain := head.plain) is not None:
+        return head.encode(), plain[1]
     encoded = head.encode()
     if b" " in head.target or not _is_one_head(encoded, head.headers):
         return None
-    length = _request_length(head.headers)
+    length = _request_length(head)
     return None if length is None else (encoded, length)
 
 
@@ -96,6 +102,8 @@ def write_response(head: Part) -> tuple[bytes, int | None] | None:
     """
     if not isinstance(head, ResponseHead):
         return None
+    if (plain := head.plain) is not None:
+        return head.encode(), plain[1]
     if SpacedValue in [type(value) for _, value in head.headers]:  # to a cache as any other
         return _plain_response.__wrapped__(head)
     return _plain_response(head)
@@ -106,44 +114,42 @@ def _is_one_head(encoded: bytes, headers: Headers) -> bool:
     return encoded.count(b"\n") == encoded.count(b"\r") == len(headers) + 2
 
 
-def _headers(block: bytes) -> Headers:
-    fields = [line.partition(b":") for line in block.split(b"\r\n")[:-1]]
-    # The usual form needs no call for each field.
-    return tuple(
-        [
-            (name, value if rest == b" " + value else SpacedValue.of(value, rest))
-            for name, _, rest in fields
-            for value in (rest.strip(b" \t"),)
-        ]
-    )
+def _headers(lines: bytes, unusual: bytes) -> Headers:
+    """Return the headers in lines; ``unusual`` are those that have another form than most."""
+    if not unusual and b" \r" not in lines:
+        return tuple(_USUAL_FIELD.findall(lines))
+    fields = [line.partition(b":") for line in lines.split(b"\r\n")[:-1]]
+    return tuple([(name, SpacedValue.of(rest.strip(b" \t"), rest)) for name, _, rest in fields])
 
 
-def _request_length(headers: Headers) -> int | None:
+def _request_length(head: RequestHead) -> int | None:
     """Return how many bytes follow a plain request's head; None if it is not plain."""
-    framing = _framing(headers)
-    return framing[0] or 0 if framing is not None and framing[1] == 1 else None
+    if not head.has_header(b"host"):
+        return None
+    if head.has_header(b"content-length"):
+        return _stated_length(head)
+    return 0 if _is_plain(head) else None
 
 
-def _response_length(headers: Headers) -> int | None:
-    """Return how many bytes follow a plain response's head; None if it is not plain."""
-    framing = _framing(headers)
-    return None if framing is None else framing[0]
+def _stated_length(head: RequestHead | ResponseHead) -> int | None:
+    """Return the Content-Length of a plain head; None if it has none, or is not plain."""
+    value = head.find(b"content-length")
+    if value is None or not _is_plain(head) or not _LENGTH.fullmatch(value):
+        return None
+    return int(value)
 
 
-def _framing(headers: Headers) -> tuple[int | None, int] | None:
-    """Return the Content-Length and the number of Host fields; None if the rest is not plain."""
-    length, hosts = None, 0
-    for name, value in headers:
-        lower = name.lower()
-        if lower not in _DECISIVE:
-            continue
-        if lower == b"host":
-            hosts += 1
-        elif lower == b"content-length" and length is None and _LENGTH.fullmatch(value):
-            length = int(value)
-        elif lower != b"connection" or value.lower() != b"keep-alive":
-            return None
-    return length, hosts
+def _is_plain(head: RequestHead | ResponseHead) -> bool:
+    """Return True if nothing but a Content-Length says how the message is framed."""
+    first, headers = head.first, head.headers
+    if not _NEVER_PLAIN.isdisjoint(first):
+        return False
+    if first.get(b"connection", b"keep-alive").lower() != b"keep-alive":
+        return False
+    if len(first) == len(headers):  # none is there twice
+        return True
+    names = [name.lower() for name, _ in headers]
+    return all(names.count(name) < 2 for name in _PLAIN_ONCE)
 
 
 @lru_cache(maxsize=64)
@@ -154,10 +160,10 @@ def _plain_response(head: ResponseHead) -> tuple[bytes, int | None] | None:
         return None
     if not _is_one_head(encoded, head.headers):
         return None
-    chunks = [value for name, value in head.headers if name.lower() == b"transfer-encoding"]
-    if chunks:
-        others = without_headers(head.headers, b"transfer-encoding")
-        is_plain = chunks == [b"chunked"] and _framing(others) == (None, 0)
-        return (encoded, None) if is_plain else None
-    length = _response_length(head.headers)
+    if b"transfer-encoding" in head.first:
+        chunks = [value for name, value in head.headers if name.lower() == b"transfer-encoding"]
+        others = evolve(head, headers=without_headers(head.headers, b"transfer-encoding"))
+        is_plain = chunks == [b"chunked"] and not head.has_header(b"content-length")
+        return (encoded, None) if is_plain and _is_plain(others) else None
+    length = _stated_length(head)
     return None if length is None else (encoded, length)
