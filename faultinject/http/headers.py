@@ -250,11 +250,11 @@ class HopByHopFilter:
 
     def _head(self, head: RequestHead | ResponseHead) -> RequestHead | ResponseHead:
         self._named = frozenset()
-        if head.plain is not None and _NOT_PLAIN.isdisjoint(head.first):
+        if head.plain is not None and _NOT_PLAIN.isdisjoint(head.places):
             return head  # all of it passes, as with nearly all clients and servers
         if head.http_version > b"1.1":
             head = evolve(head, http_version=b"1.1")  # our own (RFC 9110 section 6.2)
-        names = head.first.keys()
+        names = head.names
         if not names.isdisjoint(_ENDS_HERE):
             named = header_tokens(head.headers, b"connection")
             self._named = frozenset(named - _NEEDED)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, KeysView
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Self
 
-from attrs import frozen
+from attrs import define, frozen
 
 Headers = tuple[tuple[bytes, bytes], ...]
 """Names and values in order, each name in its sender's case."""
@@ -66,11 +67,22 @@ def header_lines(headers: Headers) -> bytes:
     )
 
 
+_REMEMBERED_NAMES = 64
+_REMEMBERED_BYTES = 1024
+
+
+@lru_cache(maxsize=128)
+def _places_of(names: tuple[bytes, ...]) -> dict[bytes, int]:
+    """Return the first place of each name; a program sends the same names again and again."""
+    places = reversed(range(len(names)))
+    return {name.lower(): place for name, place in zip(reversed(names), places, strict=True)}
+
+
 class _Head:
     """What heads of requests and responses share."""
 
-    __slots__ = ("_first", "_plain")
-    _first: dict[bytes, bytes]
+    __slots__ = ("_places", "_plain")
+    _places: dict[bytes, int]
     _plain: tuple[bytes, int]
     headers: Headers
 
@@ -87,7 +99,7 @@ class _Head:
 
     def read_from(self, data: bytes, body_bytes: int) -> Self:
         """Note from which bytes the headers were read, as `plain` has it; return the head."""
-        object.__setattr__(self, "_plain", (data, body_bytes))
+        self._plain = data, body_bytes
         return self
 
     @property
@@ -96,27 +108,35 @@ class _Head:
         return hash(self.headers if (plain := self.plain) is None else plain[0])
 
     @property
-    def first(self) -> dict[bytes, bytes]:
-        """The first value of each header, by its name in lower case."""
+    def names(self) -> KeysView[bytes]:
+        """The names of the headers, in lower case."""
+        return self.places.keys()
+
+    @property
+    def places(self) -> dict[bytes, int]:
+        """The place of the first header of each name, which is in lower case. Do not change it."""
         try:
-            return self._first
+            return self._places
         except AttributeError:  # asked for the first time
-            first = {name.lower(): value for name, value in reversed(self.headers)}
-            object.__setattr__(self, "_first", first)
-            return first
+            names = tuple([name for name, _ in self.headers])
+            is_short = len(names) <= _REMEMBERED_NAMES and len(b"".join(names)) <= _REMEMBERED_BYTES
+            places = _places_of(names) if is_short else _places_of.__wrapped__(names)
+            self._places = places
+            return places
 
     def find(self, name: bytes) -> bytes | None:
         """Return the value of the first header of that (lower-case) name."""
-        return self.first.get(name)
+        place = self.places.get(name)
+        return None if place is None else self.headers[place][1]
 
     def has_header(self, name: bytes) -> bool:
         """Return True if there is a header of that (lower-case) name."""
-        return name in self.first
+        return name in self.places
 
     @property
     def chunked(self) -> bool:
         """Whether the body comes in chunks (RFC 9112 section 6.1)."""
-        return b"transfer-encoding" in self.first and b"chunked" in header_tokens(
+        return b"transfer-encoding" in self.places and b"chunked" in header_tokens(
             self.headers, b"transfer-encoding"
         )
 
@@ -126,7 +146,10 @@ class _Head:
         return (header_lines(self.headers) if plain is None else plain[0]) + b"\r\n"
 
 
-@frozen
+# Nobody changes a head. They are not `frozen`, because to make one then takes four times as long.
+
+
+@define(unsafe_hash=True)
 class RequestHead(_Head):
     """A request without its body."""
 
@@ -141,7 +164,7 @@ class RequestHead(_Head):
         return line + self._lines()
 
 
-@frozen(cache_hash=True)
+@define(unsafe_hash=True, cache_hash=True)
 class ResponseHead(_Head):
     """A response, or an interim one (1xx), without its body."""
 
