@@ -6,9 +6,8 @@ only, made with a key of the run, or not at all. Seconds are rounded to millisec
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from attrs import asdict, define, fields, frozen
 
@@ -140,6 +139,16 @@ class Observed:
     """Digest of the text that a stream delivered to the client, without blanks at its ends; None
     if it is no stream, or was empty."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the only attempt of a call, answered while nothing in the run had failed.
+
+        No more is known of it than that needs.
+        """
+        answered = self.failure is None and self.taken == "whole"
+        alone = self.call is not None and self.attempt == 1 and self.began_seconds is not None
+        return answered and alone and self.request is None
+
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON has them."""
         values = {name: getattr(self, name) for name in _names()}
@@ -152,8 +161,21 @@ def _names() -> tuple[str, ...]:
     return tuple(each.name for each in fields(Observed))
 
 
-Late = Callable[[], Observed]
-"""Finds out what was seen of an exchange. It is asked once, in the thread of the run."""
+class Late(Protocol):
+    """Finds out what was seen of an exchange, when that is asked."""
+
+    @property
+    def is_plain(self) -> bool:
+        """As of `Observed`, as `began_seconds` is."""
+
+    @property
+    def began_seconds(self) -> float | None:
+        """When the request's head was received, since the start of the run."""
+
+    def __call__(self) -> Observed:
+        """Return what was seen; if it `is_plain` in any thread, else in that of the run."""
+
+
 MESSAGES = 16
 """So many of a request's messages are told of."""
 NOTHING_OBSERVED = Observed()

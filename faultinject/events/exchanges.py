@@ -97,10 +97,23 @@ class ExchangeEnded(Event):
     def observed(self) -> Observed | None:
         """What was seen of it as an attempt of a call; None if it is no request to an API."""
         seen = self._observed
-        if seen is not None and not isinstance(seen, Observed):
-            seen = seen()  # it is found out only now (`Settings.observes_late`)
-            object.__setattr__(self, "_observed", seen)
-        return seen
+        if seen is None or isinstance(seen, Observed):
+            return seen
+        found = seen()  # it is found out only now (`Settings.observes_late`)
+        if not seen.is_plain:  # else it is made anew each time: there are thousands of those
+            object.__setattr__(self, "_observed", found)
+        return found
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it was answered while nothing in the run had failed (`Observed.is_plain`)."""
+        return self._observed is not None and self._observed.is_plain
+
+    @property
+    def ended_seconds(self) -> float | None:
+        """When it ended, since the start of the run; None if that is not known."""
+        began = None if self._observed is None else self._observed.began_seconds
+        return None if began is None else round(began + self.milliseconds / 1000, 3)
 
     @property
     def level(self) -> Level:

@@ -8,14 +8,11 @@ from __future__ import annotations
 import math
 from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING
+from statistics import NormalDist
 
 from attrs import frozen
 
 from faultinject.faults.place import Ability
-
-if TYPE_CHECKING:
-    from statistics import NormalDist
 
 _LEAST = 2.0**-54  # in place of 0, whose normal quantile is not finite
 
@@ -66,9 +63,6 @@ class Normal:
     deviation_seconds: float
     cap_seconds: float = math.inf
 
-    def __attrs_post_init__(self) -> None:
-        _standard()  # is loaded now, and not when a request waits
-
     def quantile(self, number: float) -> float:
         """Return the length for a number."""
         seconds = self.mean_seconds + self.deviation_seconds * _normal(number)
@@ -83,9 +77,6 @@ class LogNormal:
     sigma: float
     """The deviation of the logarithm; at 1, one in six is longer than 2.7 times the median."""
     cap_seconds: float = math.inf
-
-    def __attrs_post_init__(self) -> None:
-        _standard()  # as above
 
     def quantile(self, number: float) -> float:
         """Return the length for a number."""
@@ -129,8 +120,6 @@ def _normal(number: float) -> float:
 
 @cache
 def _standard() -> NormalDist:
-    from statistics import NormalDist  # late: few rules need it, and it takes 700 KiB
-
     return NormalDist()
 
 

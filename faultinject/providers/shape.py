@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Protocol
 
 from attrs import field, frozen
@@ -147,7 +148,11 @@ class Progress(Protocol):
 
 def media_type(head: ResponseHead) -> str:
     """Return the media type of a response, in lower case; empty if it has none."""
-    value = head.find(b"content-type") or b""
+    return _media_type(head.find(b"content-type") or b"")
+
+
+@lru_cache(maxsize=64)
+def _media_type(value: bytes) -> str:
     return value.partition(b";")[0].strip().lower().decode("latin-1")
 
 

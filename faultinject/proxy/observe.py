@@ -10,6 +10,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from attrs import define
+
 from faultinject.http.exchange_sides import ClientExchange
 from faultinject.matchers import MISSING
 from faultinject.observed import Late, Observed
@@ -20,7 +22,15 @@ from faultinject.proxy.broken_connection import BrokenConnection
 from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.exchange_end import ExchangeEnd, ended, is_good
 from faultinject.proxy.failure import failure_of, is_error_event, taken
-from faultinject.proxy.request_digests import UNKNOWN_CONTENT, HeadContent, RequestContent, peeked
+from faultinject.proxy.request_digests import (
+    UNKNOWN_CONTENT,
+    BodyMark,
+    HeadContent,
+    RequestContent,
+    RequestDigests,
+    mark_of,
+    peeked,
+)
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import Session
 from faultinject.proxy.traffic_copy import ANSWER_BYTES, BODY_BYTES, TrafficCopy, uncoded
@@ -47,32 +57,68 @@ def observer_of(
     return observer
 
 
+@define(eq=False, weakref_slot=False)
+class PlainAttempt:
+    """What is kept of an exchange that was answered while nothing in the run had failed.
+
+    Thousands of them are kept, and few are ever asked about.
+    """
+
+    is_plain = True
+    _digests: RequestDigests
+    _head: HeadContent
+    _call: int
+    began_seconds: float | None
+    _first_byte_seconds: float | None
+    _model: str | None
+    _stream: bool | None
+    _mark: BodyMark | None
+    """None if the body is not known."""
+
+    def __call__(self) -> Observed:
+        """Return what was seen of it."""
+        head, mark = self._head, self._mark
+        return Observed(
+            began_seconds=self.began_seconds,
+            provider=head.provider.name,
+            model=self._model,
+            stream=self._stream,
+            call=self._call,
+            attempt=1,
+            retry_count=head.retry_count,
+            first_byte_seconds=self._first_byte_seconds,
+            taken="whole",
+            read_timeout_seconds=head.read_timeout_seconds,
+            timeout_seconds=head.timeout_seconds,
+            idempotency_key=head.idempotency_key,
+            credential=head.credential,
+            body=None if mark is None else self._digests.body(head, mark),
+        )
+
+
 class Observer:
     """Observes one exchange. Once it is over, a call returns what was seen of it.
 
     What takes a while is put off, as far as it can be found out later as well.
     """
 
-    __slots__ = (
-        "_alone", "_attempt", "_body_digest", "_came_by", "_content", "_end", "_end_seconds",
-        "_facts", "_fault_filter", "_has_ended", "_head", "_head_seconds", "_how", "_over_seconds",
-        "_seen", "_unix_seconds", "copy", "runtime",
-    )  # fmt: skip
+    # What most begin with stands at the class, as in `TrafficCopy`.
+
+    _head: HeadContent | None = None
+    _content: RequestContent | None = None
+    _body_digest: str | None = None
+    _has_ended = False
+    _seen: Observed | None = None
+    _attempt: Attempt | None = None
+    _alone: int | None = None
+    """The number of the call, if it was answered at once and nothing in the run failed lately: so
+    little more has to be known."""
 
     def __init__(self, runtime: Runtime, facts: Facts) -> None:
         self.runtime = runtime
         self._facts = facts
         self._came_by = facts.connection, facts.way
         self.copy = TrafficCopy(runtime, facts.began_seconds or 0.0, runtime.copy_room)
-        self._head: HeadContent | None = None
-        self._content: RequestContent | None = None
-        self._body_digest: str | None = None
-        self._has_ended = False
-        self._seen: Observed | None = None
-        self._attempt: Attempt | None = None
-        self._alone: int | None = None
-        """The number of the call, if it was answered at once and nothing in the run failed lately:
-        so little more has to be known."""
 
     @property
     def head(self) -> HeadContent:
@@ -98,7 +144,9 @@ class Observer:
         self._end_seconds, self._unix_seconds = runtime.now_seconds, time.time()
         self._head_seconds = copy.head_seconds
         backlog = runtime.counters.backlog
-        if counted is None and copy.body_ended and end.fault_filter is None:
+        if counted is None and backlog.is_empty and self._is_alone():
+            self._alone = runtime.counters.attempts.begin_alone()
+        elif counted is None and copy.body_ended and end.fault_filter is None:
             backlog.put_off(self._join)
         else:  # it may not be found out later as it is now
             backlog.catch_up()
@@ -106,22 +154,25 @@ class Observer:
 
     def _join(self) -> None:
         """Find out which attempt of which call it was, and have the call go on from its end."""
-        end, head, attempts = self._end, self.head, self.runtime.counters.attempts
-        if self._attempt is None and is_good(end) and self._is_alone(attempts):
+        attempts = self.runtime.counters.attempts
+        if self._attempt is None and self._is_alone():
             self._alone = attempts.begin_alone()
             return
         attempt = self._attempt = self._attempt or self._begun(attempts)
         if attempt is not None:
             seconds = self._end_seconds, self._head_seconds, self._unix_seconds
-            attempt.end(ended(end, head.provider, *seconds))
+            attempt.end(ended(self._end, self.head.provider, *seconds))
 
-    def _is_alone(self, attempts: Attempts) -> bool:
-        """Return True if a request that was answered follows no failure."""
-        head, tail = self.head, self.copy.tail
+    def _is_alone(self) -> bool:
+        """Return True if the request was answered, and follows no failure."""
+        if not is_good(self._end):
+            return False
+        head, copy = self.head, self.copy
         if head.retry_count or head.invocation:
             return False
-        quiet = attempts.is_quiet(self.copy.began_seconds)
-        return quiet and (tail is None or not is_error_event(tail.last))
+        if not self.runtime.counters.attempts.is_quiet(copy.began_seconds):
+            return False
+        return copy.tail is None or not is_error_event(copy.tail.last)
 
     def _begun(self, attempts: Attempts) -> Attempt | None:
         """Return which attempt it is, for which no rule asked. It may be late: times are given."""
@@ -149,21 +200,33 @@ class Observer:
     def _body(self) -> str | None:
         """Return the digest of the body; None if that is not known."""
         if self._body_digest is None and (body := self.copy.whole_body) is not None:
-            self._body_digest = self.runtime.digests.body(self.head, body)
+            self._body_digest = self.runtime.digests.body(self.head, mark_of(body))
         return self._body_digest
 
     # What was seen
 
     def observed(self, exchange: Exchange) -> Observed | Late:
         """Return what was seen of the exchange, which is over, or what finds that out."""
-        runtime, head = self.runtime, self.head
+        if self._alone is not None:
+            return self._plain(self._alone)
+        runtime = self.runtime
         if self._facts.body is None:
-            self._facts = head.bare  # what its headers say is not kept
+            self._facts = self.head.bare  # what its headers say is not kept
         self._how = taken(exchange, stopped=runtime.draining or not exchange.timeout.expired)
         self._over_seconds = runtime.now_seconds
         self._fault_filter = exchange.fault_filter
         runtime.counters.backlog.put_off(self._find_out, self.copy.held_bytes)
         return self if self._seen is None and self._fault_filter is None else self()
+
+    @property
+    def is_plain(self) -> bool:
+        """As of `Observed`."""
+        return self().is_plain
+
+    @property
+    def began_seconds(self) -> float | None:
+        """As of `Observed`."""
+        return self().began_seconds
 
     def __call__(self) -> Observed:
         """Return what was seen of the exchange."""
@@ -172,32 +235,31 @@ class Observer:
         return self._seen
 
     def _find_out(self) -> None:
-        self._seen = self._closely() if self._alone is None else self._plainly(self._alone)
-        self.copy.close()
-        del self.copy, self._facts, self._end, self._fault_filter, self._content  # they are large
+        if self._alone is None:
+            self._seen = self._closely()
+            self.copy.close()
+        else:
+            self._seen = self._plain(self._alone)()
+        self._content = None
+        del self.copy, self._facts, self._end, self._fault_filter  # they are large
 
-    def _plainly(self, call: int) -> Observed:
+    def _plain(self, call: int) -> PlainAttempt:
         copy, head = self.copy, self.head
-        began = copy.began_seconds
         model: str | None = head.model
         stream: bool | None = head.streams
-        if model is None and (body := copy.whole_body):
+        body, began = copy.whole_body, copy.began_seconds
+        if model is None and body:
             model, stream = peeked(body) or (None, None)
-        return Observed(
-            began_seconds=_rounded(began),
-            provider=head.provider.name,
-            model=model,
-            stream=stream,
-            call=call,
-            attempt=1,
-            retry_count=head.retry_count,
-            first_byte_seconds=_rounded((copy.head_seconds or began) - began),
-            taken="whole",
-            read_timeout_seconds=head.read_timeout_seconds,
-            timeout_seconds=head.timeout_seconds,
-            idempotency_key=head.idempotency_key,
-            credential=head.credential,
-            body=self._body(),
+        copy.close()
+        return PlainAttempt(
+            self.runtime.digests,
+            head,
+            call,
+            _rounded(began),
+            _rounded((copy.head_seconds or began) - began),
+            model,
+            stream,
+            None if body is None else mark_of(body),
         )
 
     def _closely(self) -> Observed:

@@ -57,6 +57,15 @@ class RequestContent:
     messages: tuple[Message, ...] = ()
 
 
+BodyMark = tuple[int, int]
+"""The length of a body and a hash of it: bodies that have both in common are taken for equal."""
+
+
+def mark_of(body: bytes) -> BodyMark:
+    """Return the mark of a body. It holds in this process only."""
+    return len(body), hash(body)
+
+
 UNKNOWN_CONTENT = RequestContent(None, None, stream=False)
 """For a request whose body is unknown."""
 
@@ -105,8 +114,6 @@ class RequestDigests:
     key: bytes
     _heads: OrderedDict[int, HeadContent] = field(factory=OrderedDict)
     """By a hash, so that no credentials are kept."""
-    _bodies: OrderedDict[tuple[bytes, int, int], str] = field(factory=OrderedDict)
-    """By where they go, their length and a hash: a repeated body is not digested again."""
     _remembered: OrderedDict[tuple[str, str | None], RequestContent] = field(factory=OrderedDict)
 
     def head(self, facts: Facts) -> HeadContent:
@@ -158,17 +165,10 @@ class RequestDigests:
             identity.client,
         )
 
-    def body(self, head: HeadContent, body: bytes) -> str:
-        """Return a digest of all that a repeat in vain would repeat; ``body`` is as it was sent."""
-        key = (head.features, len(body), hash(body))
-        found = self._bodies.get(key)
-        if found is None:
-            made = blake2b(head.features, digest_size=16, key=self.key)
-            made.update(body)
-            found = self._bodies[key] = made.hexdigest()
-            if len(self._bodies) > REMEMBERED:
-                self._bodies.popitem(last=False)
-        return found
+    def body(self, head: HeadContent, mark: BodyMark) -> str:
+        """Return a digest of all that a repeat in vain would repeat; the body is as it was sent."""
+        said = b"%b %d %d" % (head.features, *mark)
+        return blake2b(said, digest_size=16, key=self.key).hexdigest()
 
     def content(self, facts: Facts, head: HeadContent, body: str | None) -> RequestContent:
         """Return what a request says; ``body`` is its body's digest, if that is known."""

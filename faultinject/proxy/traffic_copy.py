@@ -43,30 +43,30 @@ class CopyRoom:
 class TrafficCopy:
     """What has passed so far. Times are seconds of the run."""
 
-    __slots__ = (
-        "_held", "_room", "_tail", "answer", "answer_ended", "began_seconds", "body", "body_ended",
-        "head", "head_seconds", "spoke_seconds", "timer",
-    )  # fmt: skip
+    # What most copies begin with stands at the class: one is made for each request.
+
+    body: bytes | bytearray | None = b""
+    """The request's body so far; None if it is longer than `BODY_BYTES`, or had no room."""
+    body_ended = False
+    head: ResponseHead | None = None
+    """The head of the answer that the client was sent."""
+    head_seconds: float | None = None
+    """When it had been sent."""
+    answer: bytes | bytearray | None = b""
+    """The answer so far; None if it is longer than `ANSWER_BYTES`, or had no room."""
+    answer_ended = False
+    held_bytes = 0
+    """How much of the room it takes."""
+    _tail: Tail | None = None
+    _has_looked = True
+    """Whether it is known if the answer is a stream."""
 
     def __init__(self, timer: Timer, began_seconds: float, room: CopyRoom) -> None:
-        self.timer = timer
+        self._timer = timer
         self._room = room
-        self._held = 0
-        """How much of the room it takes."""
         self.began_seconds = began_seconds
-        self.body: bytes | bytearray | None = b""
-        """The request's body so far; None if it is longer than `BODY_BYTES`, or had no room."""
-        self.body_ended = False
-        self.head: ResponseHead | None = None
-        """The head of the answer that the client was sent."""
-        self.head_seconds: float | None = None
-        """When it had been sent."""
-        self.answer: bytes | bytearray | None = b""
-        """The answer so far; None if it is longer than `ANSWER_BYTES`, or had no room."""
-        self.answer_ended = False
         self.spoke_seconds = began_seconds
         """When the client was sent the last thing that is no ping."""
-        self._tail: Tail | None = None
 
     def received(self, parts: Sequence[Part]) -> None:
         """Take parts of the request."""
@@ -78,7 +78,7 @@ class TrafficCopy:
 
     def sent(self, parts: Sequence[Part]) -> None:
         """Take parts of the answer, which have been sent."""
-        now_seconds = self.timer.now_seconds
+        now_seconds = self._timer.now_seconds
         for part in parts:
             if isinstance(part, bytes):
                 if self.answer is not None:
@@ -91,17 +91,19 @@ class TrafficCopy:
                 self.head = part
                 self.head_seconds = self.spoke_seconds = now_seconds
                 # What is sent at once, as most errors are, is looked at later, if at all.
-                self._tail = None if isinstance(parts[-1], End) else tail_of(part)
-        if self.answer is None and self.head is parts[0]:  # it is too late then
-            self._look_at_end(self.head, parts)
+                self._has_looked = not isinstance(parts[-1], End)
+                self._tail = tail_of(part) if self._has_looked else None
+        if self.answer is None and not self._has_looked:  # it is too late then
+            self._look_at_end(parts)
 
     def _has_said(self, tail: Tail, part: bytes) -> bool:
         """Have the tail see a part; return whether it is more than pings."""
         tail.observe(part)
         return len(part) > _LONGEST_PING or not _PINGS.fullmatch(part)
 
-    def _look_at_end(self, head: ResponseHead, parts: Sequence[Part]) -> None:
-        self._tail = tail_of(head)
+    def _look_at_end(self, parts: Sequence[Part]) -> None:
+        self._has_looked = True
+        self._tail = None if self.head is None else tail_of(self.head)
         if self._tail is not None:
             for part in parts:
                 self._tail.observe(part if isinstance(part, bytes) else b"")
@@ -118,7 +120,7 @@ class TrafficCopy:
             self._give_back(len(kept))
             return None
         self._room.left_bytes -= size
-        self._held += size
+        self.held_bytes += size
         if not kept:
             return part
         grown = kept if isinstance(kept, bytearray) else bytearray(kept)
@@ -127,22 +129,17 @@ class TrafficCopy:
 
     def _give_back(self, size: int) -> None:
         self._room.left_bytes += size
-        self._held -= size
+        self.held_bytes -= size
 
     def close(self) -> None:
         """Give back the room that it takes: it is not asked any more."""
-        self._give_back(self._held)
-
-    @property
-    def held_bytes(self) -> int:
-        """How many bytes are kept."""
-        return self._held
+        self._give_back(self.held_bytes)
 
     @property
     def tail(self) -> Tail | None:
         """The end of the answer so far, if it is a stream of a known form."""
-        if self._tail is None and self.head is not None and self.answer:
-            self._look_at_end(self.head, [bytes(self.answer)])
+        if self.answer and not self._has_looked:
+            self._look_at_end([bytes(self.answer)])
         return self._tail
 
     @property

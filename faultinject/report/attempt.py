@@ -115,11 +115,6 @@ class SeenAttempt:
         return round(following.began - self.known, 3)
 
 
-def is_plain(attempt: SeenAttempt) -> bool:
-    """Return True for the only attempt of a call that was answered while nothing had failed."""
-    return attempt.seen.request is None and attempt.succeeded and attempt.number == 1
-
-
 def begun_within(
     attempts: list[SeenAttempt], after: float, seconds: float
 ) -> Iterator[SeenAttempt]:

@@ -14,7 +14,7 @@ from typing import Literal
 from attrs import define, evolve, field, frozen
 
 from faultinject.events import Event, ExchangeEnded
-from faultinject.report.attempt import SeenAttempt, is_plain
+from faultinject.report.attempt import SeenAttempt
 from faultinject.report.client_calls import Call, Outcome, Totals
 from faultinject.report.display import brief
 from faultinject.report.finding import SEVERITIES, Finding, Judged, Known
@@ -150,7 +150,7 @@ class Judge:
         self._kept_attempts = 0
         self._alike: dict[Alike, Alike] = {}
         """What calls in their small form have alike."""
-        self._plain: deque[KeptCall] = deque(maxlen=calls)
+        self._plain: deque[ExchangeEnded] = deque(maxlen=calls)
         """The latest of the calls that need no judgement: they matter beside those that failed."""
         self._plain_calls = 0
         """How many there were."""
@@ -168,12 +168,10 @@ class Judge:
         self.facts.listen(event)
         if not isinstance(event, ExchangeEnded):
             return
-        if (attempt := SeenAttempt.of(event)) is None:
-            return
-        if is_plain(attempt):
-            self._plain.append(kept_call(attempt, self._alike))
+        if event.is_plain:
+            self._plain.append(event)
             self._plain_calls += 1
-        else:
+        elif (attempt := SeenAttempt.of(event)) is not None:
             self._add(attempt)
 
     def report(self) -> Report:
@@ -284,10 +282,11 @@ class Judge:
 
     def _plain_between(self, since: float, until: float) -> Iterator[Call]:
         """Return the calls that need no judgement and were over between two times."""
-        for kept in self._plain:
-            call = kept.unpacked()
-            if since <= call.last.ended <= until:
-                yield call
+        events = [each for each in self._plain if since <= (each.ended_seconds or 0.0) <= until]
+        for attempt in filter(None, map(SeenAttempt.of, events)):
+            call = Call(attempt.call)
+            call.add(attempt)
+            yield call
 
 
 def _finding_to_show(known: Known, finding: Finding, calls: dict[int, Call]) -> Finding:

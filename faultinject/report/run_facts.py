@@ -119,7 +119,8 @@ class RunFacts:
                 self.housekept.add(event.host)
         elif self.started is None or event.target in self.started.targets:
             self.requests += 1
-            self._note_unseen(event.observed)
+            if not event.is_plain:
+                self._note_unseen(event.observed)
         if _may_ask_for_token(event.path):
             self._login(event)
 

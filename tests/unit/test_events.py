@@ -6,6 +6,7 @@ import json
 
 import attrs
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -92,16 +93,53 @@ def test_what_was_observed_of_an_exchange() -> None:
     ]
 
 
+class LateObserved:
+    """Is asked what was seen of an exchange."""
+
+    def __init__(self, seen: Observed) -> None:
+        self._seen = seen
+        self.asked = 0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is plain."""
+        return self._seen.is_plain
+
+    @property
+    def began_seconds(self) -> float | None:
+        """When it began."""
+        return self._seen.began_seconds
+
+    def __call__(self) -> Observed:
+        """Count that it is asked."""
+        self.asked += 1
+        return self._seen
+
+
 def test_what_was_observed_is_found_out_once_it_is_asked_for() -> None:
     """And then it is kept."""
-    asked = []
-
-    def late() -> Observed:
-        asked.append(1)
-        return Observed(call=7)
-
+    late = LateObserved(Observed(call=7))
     event = sample(ExchangeEnded, observed=late)
-    assert not asked
+    assert not late.asked
     assert event.as_dict()["call"] == event.observed.call == 7
     assert event == sample(ExchangeEnded, observed=Observed(call=7))
-    assert len(asked) == 1
+    assert late.asked == 1
+
+
+def test_what_is_plain_is_made_anew_each_time() -> None:
+    """Because thousands of those events are kept, and few are asked."""
+    plain = Observed(began_seconds=1.0, call=7, attempt=1, taken="whole")
+    late = LateObserved(plain)
+    event = sample(ExchangeEnded, observed=late)
+    assert event.is_plain
+    assert event.ended_seconds == round(1.0 + event.milliseconds / 1000, 3)
+    assert not late.asked
+    assert event.observed == event.observed == plain
+    assert late.asked == 2
+    others = [{"request": "r"}, {"attempt": 2}, {"failure": "cut"}, {"taken": "left"}]
+    others += [{"call": None}, {"began_seconds": None}]
+    for changes in others:
+        assert not sample(ExchangeEnded, observed=evolve(plain, **changes)).is_plain
+    unknown = sample(ExchangeEnded, observed=None)
+    assert not unknown.is_plain
+    assert unknown.ended_seconds is None
