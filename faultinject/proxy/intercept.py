@@ -24,6 +24,7 @@ from faultinject.proxy.session import (
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.tls.client_hello import HTTP_1_1, AlertDescription, ClientHello, fatal_alert
 from faultinject.tls.handshake import accept_tls
+from faultinject.tls.layer import WrapTls
 
 
 @frozen(eq=False)
@@ -39,6 +40,8 @@ class ServeTls:
     """The client's first bytes, which are not read again."""
     hello: ClientHello
     """The ClientHello in them."""
+    wrap_tls: WrapTls
+    """Puts TLS on the stream."""
 
     async def serve(self, session: Session) -> SessionStage | None:
         """Do the handshake; return the stage for what is spoken inside."""
@@ -58,7 +61,9 @@ class ServeTls:
         # Longer than the limit itself, which is reported by an event of its own.
         session.timeout.extend("the handshake", 2 * limit_seconds)
         try:
-            tls = await accept_tls(self.stream, self.received, context, limit_seconds)
+            tls = await accept_tls(
+                self.wrap_tls, self.stream, self.received, context, limit_seconds
+            )
         except HandshakeError as error:
             report_handshake_failure(session, name, error)
             return None

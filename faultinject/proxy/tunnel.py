@@ -31,6 +31,7 @@ from faultinject.proxy.tls_faults import BrokenHandshake
 from faultinject.proxy.tls_policy import Intercept, Refuse, policy_for
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
+from faultinject.tls.stream import TlsStream
 
 _ALERTS = {  # RFC 8446 section 6.2
     Protocol.BROKEN_TLS: AlertDescription.DECODE_ERROR,
@@ -139,7 +140,9 @@ class Tunnel:
                 await BrokenHandshake(self.session, self.stream, target, plan).run()
                 return None
             origin = Origin(target, self.authority)
-            return ServeTls(self.stream, origin, self.on_partial_read, policy.name, data, hello)
+            return ServeTls(
+                self.stream, origin, self.on_partial_read, policy.name, data, hello, TlsStream
+            )
         if isinstance(policy, Refuse):
             await self._refuse(policy)
         else:

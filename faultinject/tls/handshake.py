@@ -12,7 +12,7 @@ import trio
 
 from faultinject.errors import HandshakeError, SettingsError
 from faultinject.files import check_plain_file
-from faultinject.tls.stream import TlsStream
+from faultinject.tls.layer import TlsLayer, WrapTls
 
 # OpenSSL's ``reason`` in the error if the client sent an alert about our certificate.
 _REFUSALS = frozenset(
@@ -29,13 +29,18 @@ _REFUSALS = frozenset(
 
 
 async def accept_tls(
-    transport: trio.abc.Stream, received: bytes, context: ssl.SSLContext, limit_seconds: float
-) -> TlsStream:
+    wrap_tls: WrapTls,
+    transport: trio.abc.Stream,
+    received: bytes,
+    context: ssl.SSLContext,
+    limit_seconds: float,
+) -> TlsLayer:
     """Do the handshake as the server; ``received`` are the bytes that were read already.
 
-    If this fails, the caller still has to close the transport. Raises `HandshakeError`.
+    ``wrap_tls`` makes the stream. If this fails, the caller still has to close the transport.
+    Raises `HandshakeError`.
     """
-    stream = TlsStream(transport, context, server_side=True, received=received)
+    stream = wrap_tls(transport, context, server_side=True, received=received)
     with trio.CancelScope(deadline=trio.current_time() + limit_seconds) as scope:
         try:
             await stream.do_handshake()

@@ -14,10 +14,8 @@ from operator import index
 
 import trio
 
-from faultinject.net.streams import LINGER_SECONDS, Layered, Resettable
-
-READ_NUM_BYTES = 64 * 1024
-"""Most bytes of one read from the transport."""
+from faultinject.net.streams import LINGER_SECONDS, Resettable
+from faultinject.tls.layer import READ_NUM_BYTES, TlsLayer
 
 PIECE_NUM_BYTES = 7 * 1024
 """Most bytes in a memory BIO at once. A BIO never gives memory back (OpenSSL allots a third more),
@@ -27,7 +25,7 @@ holds 3 KiB less than with pieces of 8 KiB."""
 _NOTHING = memoryview(b"")
 
 
-class TlsStream(Layered):
+class TlsStream(TlsLayer):
     """One side of a TLS connection.
 
     Resource handling: it owns its transport, and `aclose` closes that. Error handling and
@@ -132,7 +130,12 @@ class TlsStream(Layered):
     async def _receive(self, max_bytes: int) -> bytes:
         waited = False
         while not self._closed:
-            if (data := self._read(max_bytes)) is not None:
+            try:
+                data = self._read(max_bytes)
+            except trio.BrokenResourceError:
+                await self._send_alert()
+                raise
+            if data is not None:
                 if not waited:  # a task that reads in a loop must let others run
                     await trio.lowlevel.cancel_shielded_checkpoint()
                 return data

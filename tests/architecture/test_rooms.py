@@ -69,6 +69,13 @@ PLACES: dict[str, set[str]] = {
     "dataclasses": set(),
 }
 
+TLS_MAKERS: dict[str, set[str]] = {
+    "tls.stream": {"proxy.tunnel", "proxy.upstream.dial"},
+    "tls.trio_tls": {"plugin"},
+}
+"""Who chooses between the two ways to do TLS: on sockets, and behind a host. All others know
+`tls.layer` alone."""
+
 PURE = (
     "errors", "reading", "events", "observed", "authority", "matchers", "settings",
     "http.message", "http.headers", "http.coding", "http.cors",
@@ -148,6 +155,17 @@ def test_other_peoples_packages_have_their_places() -> None:
     assert strangers == []
 
 
+def test_who_chooses_how_tls_is_done() -> None:
+    """The rest of a session is the same on a socket and behind a host."""
+    strangers = [
+        str(each)
+        for each in inner_imports()
+        if each.imported in TLS_MAKERS
+        and not any(within(each.importer, room) for room in TLS_MAKERS[each.imported])
+    ]
+    assert strangers == []
+
+
 def test_what_decides_does_no_io_and_has_no_clock() -> None:
     """It is handed what it needs."""
     missing = [room for room in PURE if not any(within(module, room) for module in MODULES)]
@@ -214,5 +232,6 @@ def test_modules_are_few_and_neither_tiny_nor_huge() -> None:
 def test_the_tables_name_nothing_that_is_gone() -> None:
     """A room that is moved moves here, too."""
     rooms = {*FLOOR_OF, *(room for rooms in PLACES.values() for room in rooms), *LARGE}
+    rooms |= {*TLS_MAKERS, *(room for rooms in TLS_MAKERS.values() for room in rooms)}
     gone = [room for room in rooms if not any(within(module, room) for module in MODULES)]
     assert gone == []

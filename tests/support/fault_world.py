@@ -22,9 +22,18 @@ from faultinject.plugin.duplex.lane_stream import LanePair
 from faultinject.plugin.tunnels import FLUSH_SECONDS, Tunnels
 from faultinject.proxy.upstream.dial import Dialer, Origin
 from faultinject.settings import Limits, PluginSettings
+from faultinject.tls.layer import WrapTls
 from faultinject.tls.leaf_cache import LeafCache
-from faultinject.tls.stream import TlsStream
-from tests.support.bench import TARGET, Bench, authority, ok, open_bench, trusting_context
+from faultinject.tls.trio_tls import TrioTlsStream
+from tests.support.bench import (
+    TARGET,
+    Bench,
+    authority,
+    leaves_without_tickets,
+    ok,
+    open_bench,
+    trusting_context,
+)
 from tests.support.fault_host import FaultTunnel
 from tests.support.peer import Cut, Peer
 
@@ -34,10 +43,12 @@ DEFAULTS = PluginSettings(seed=1)
 class HandshakesOnly:
     """Shakes hands with upstreams as the dialler does; it is the host that connects."""
 
-    async def start_tls(self, stream: trio.abc.Stream, origin: Origin) -> trio.abc.Stream:
+    async def start_tls(
+        self, stream: trio.abc.Stream, origin: Origin, wrap_tls: WrapTls = TrioTlsStream
+    ) -> trio.abc.Stream:
         """Stand for `Dialer.start_tls`."""
         context = trusting_context(alpn=["http/1.1"])
-        tls = TlsStream(stream, context, server_side=False, server_hostname=origin.authority.host)
+        tls = wrap_tls(stream, context, server_side=False, server_hostname=origin.authority.host)
         try:
             await tls.do_handshake()
         except trio.BrokenResourceError as error:
@@ -78,6 +89,7 @@ async def fault(
     """Open the host; no session may fail."""
     async with open_bench(probability=probability, limits=limits) as bench:
         bench.runtime.dialer = cast("Dialer", HandshakesOnly())
+        bench.runtime.leaves = leaves_without_tickets()
         tunnels = duplex_tunnels(bench.nursery, bench.runtime, settings)
         yield Fault(bench, tunnels, itertools.count(1))
         await tunnels.end()

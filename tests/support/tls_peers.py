@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 
+import trio
 from attrs import frozen
 
 
@@ -70,3 +71,47 @@ def handshake(
         if not waiting:
             return Handshake(client, server)
     raise AssertionError("the handshake does not end")
+
+
+class ByHand:
+    """A client that makes its records one by one, so that a test can cut and join them."""
+
+    def __init__(self, context: ssl.SSLContext, host: str) -> None:
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname=host)
+
+    async def shake_hands(self, stream: trio.abc.Stream) -> None:
+        """Do the handshake over a stream."""
+        while True:
+            try:
+                self.tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await stream.send_all(self.outgoing.read())
+                self.incoming.write(await stream.receive_some())
+            else:
+                await stream.send_all(self.outgoing.read())
+                return
+
+    def record(self, data: bytes) -> bytes:
+        """Return a record with these bytes."""
+        self.tls.write(data)
+        return self.outgoing.read()
+
+    def close_notify(self) -> bytes:
+        """Return the record that ends our side."""
+        try:
+            self.tls.unwrap()
+        except ssl.SSLWantReadError:
+            return self.outgoing.read()
+        raise AssertionError("the peer has ended its side already")
+
+    def decrypt(self, data: bytes | bytearray) -> bytes:
+        """Return what is in the records of these bytes."""
+        self.incoming.write(data)
+        text = b""
+        try:
+            while part := self.tls.read():
+                text += part
+        except ssl.SSLWantReadError:
+            pass
+        return text

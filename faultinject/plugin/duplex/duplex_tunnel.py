@@ -41,6 +41,8 @@ from faultinject.proxy.tls_policy import TLS_1_3, Intercept, Refuse, policy_for
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.settings import PluginSettings
 from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
+from faultinject.tls.layer import WrapTls
+from faultinject.tls.trio_tls import TrioTlsStream
 
 _REASONS = {
     Protocol.HTTP: "HTTP without TLS",
@@ -49,7 +51,7 @@ _REASONS = {
     **TLS_FLAWS,
 }
 
-StartTls = Callable[[trio.abc.Stream, Origin], Awaitable[trio.abc.Stream]]
+StartTls = Callable[[trio.abc.Stream, Origin, WrapTls], Awaitable[trio.abc.Stream]]
 """Does the TLS handshake with an upstream. Raises `UpstreamError`."""
 
 
@@ -129,7 +131,7 @@ class DuplexTunnel:
         lane.write_through = True
         lane.end_turn(promised=2)
         with trio.CancelScope(deadline=trio.current_time() + seconds):
-            stream = await self.start_tls(lane, origin)
+            stream = await self.start_tls(lane, origin, TrioTlsStream)
             lane.write_through = False
             return stream
         words = f"{origin.authority} did not finish its handshake within {seconds:g} s"
@@ -151,9 +153,8 @@ class DuplexTunnel:
         lane = self.pair.client
         lane.write_through = True
         lane.end_turn(promised=1 if hello.max_version >= TLS_1_3 else 2)
-        stage = await ServeTls(lane, origin, None, origin.authority.host, data, hello).serve(
-            session
-        )
+        name = origin.authority.host
+        stage = await ServeTls(lane, origin, None, name, data, hello, TrioTlsStream).serve(session)
         lane.write_through = False
         return stage
 

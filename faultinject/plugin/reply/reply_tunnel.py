@@ -36,6 +36,7 @@ from faultinject.proxy.upstream.lease import Pacing
 from faultinject.proxy.upstream.pool import Dial, PoolLease
 from faultinject.settings import Limits, PluginSettings
 from faultinject.tls.client_hello import ClientHello
+from faultinject.tls.trio_tls import TrioTlsStream
 
 
 class ReplyLease(PoolLease):
@@ -126,7 +127,7 @@ class ReplyTunnel:
         if (plan := decide_handshake(session, origin.authority)) is not None:
             await BrokenHandshake(session, self.stream, origin.authority, plan).run()
             return None
-        return ServeTls(self.stream, origin, None, policy.name, data, hello)
+        return ServeTls(self.stream, origin, None, policy.name, data, hello, TrioTlsStream)
 
     async def _leave_to_host(self, session: Session, data: bytes, host: str, reason: str) -> None:
         relayed = Relayed()

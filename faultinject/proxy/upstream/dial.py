@@ -20,6 +20,7 @@ from faultinject.authority import Authority, ConnectTo
 from faultinject.errors import SettingsError, UpstreamError
 from faultinject.net.socket_stream import SocketStream
 from faultinject.tls.handshake import add_roots, default_context
+from faultinject.tls.layer import WrapTls
 from faultinject.tls.stream import TlsStream
 
 
@@ -87,13 +88,15 @@ class Dialer:
                 return address
         return authority
 
-    async def start_tls(self, transport: trio.abc.Stream, origin: Origin) -> trio.abc.Stream:
+    async def start_tls(
+        self, transport: trio.abc.Stream, origin: Origin, wrap_tls: WrapTls = TlsStream
+    ) -> trio.abc.Stream:
         """Do the handshake with an origin over a stream, which is closed if it fails.
 
-        Raises `UpstreamError`.
+        ``wrap_tls`` puts TLS on it; the default is for sockets. Raises `UpstreamError`.
         """
         try:
-            stream = TlsStream(
+            stream = wrap_tls(
                 transport,
                 self._context or await self._make_context(),
                 server_side=False,
