@@ -1,7 +1,4 @@
-"""The classes of commands and groups that the command line is built of.
-
-They are rich-click's, which imports rich only to write help.
-"""
+"""The classes of commands and groups that the command line is built of."""
 
 from __future__ import annotations
 
@@ -12,7 +9,6 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 import click
-from rich_click import RichCommand, RichContext, RichGroup, RichHelpFormatter
 
 from faultinject.cli.warning import warn
 from faultinject.config import Option, load_settings_as, unknown_variables
@@ -40,30 +36,14 @@ def settle() -> None:
     collect_again()
 
 
-HELP_CONFIG = {
-    "text_markup": None,
-    "show_arguments": True,
-    "options_table_column_types": ["opt_primary", "metavar", "help"],
-    "options_table_help_sections": ["help", "envvar", "default", "required"],
-    "max_width": 100,
-}
-"""How rich-click shows all commands' help."""
-
-
-class HelpfulCommand(RichCommand):
+class HelpfulCommand(click.Command):
     """A command with an epilog of examples that can be copied."""
 
-    def format_epilog(  # type: ignore[override]  # as in rich-click
-        self, ctx: RichContext, formatter: RichHelpFormatter
-    ) -> None:
-        """Write the epilog with its line ends. Indented lines are commands, and are bold."""
-        from rich.padding import Padding
-        from rich.text import Text
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help."""
+        from faultinject.cli.help_page import help_page
 
-        if self.epilog:
-            text = Text(self.epilog)
-            text.highlight_regex(r"(?m)^  .+$", style="bold")
-            formatter.write(Padding(text, ctx.help_config.padding_epilog))
+        return help_page(self, ctx)
 
 
 class LateCommand(HelpfulCommand):
@@ -90,12 +70,10 @@ class LateCommand(HelpfulCommand):
         return command.make_context(info_name, args, parent, **extra)
 
 
-class HelpfulGroup(HelpfulCommand, RichGroup):  # type: ignore[misc]  # as RichGroup itself
+class HelpfulGroup(HelpfulCommand, click.Group):
     """A group that keeps the order of its commands, and suggests one for a wrong name."""
 
     command_class = HelpfulCommand
-    main = click.Group.main
-    """Without rich-click's panels for errors: `cli.entry` prints an error in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands, in the given order."""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import click
 
 from faultinject import __version__
-from faultinject.cli.commands import HELP_CONFIG, HelpfulGroup, LateCommand
+from faultinject.cli.commands import HelpfulGroup, LateCommand
 from faultinject.cli.old_forms import current_form
 from faultinject.cli.warning import forget, write_line
 from faultinject.errors import FaultinjectError, SettingsError
@@ -52,7 +52,7 @@ Answer half of the requests to api.anthropic.com with a 429:
     cls=HelpfulGroup,
     commands=[LateCommand(f"faultinject.cli.{place}", says) for place, says in _COMMANDS.items()],
     epilog=_EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"], "rich_help_config": HELP_CONFIG},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 def root() -> None:

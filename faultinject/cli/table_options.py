@@ -8,13 +8,12 @@ from typing import Any
 import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
-from rich_click import RichOption
 
 from faultinject.config import Kind, Option
 from faultinject.config.presets import NAMES, preset_named
 
 
-class TableOption(RichOption):
+class TableOption(click.Option):
     """An option of `faultinject.config`. Its value stays text until all sources are known.
 
     Its default and its variable are for the help only: `faultinject.config` applies them.
@@ -35,10 +34,11 @@ class TableOption(RichOption):
             multiple=kind.repeatable,
             metavar=None if kind.is_flag else kind.metavar,
             help=_help(option),
-            panel=option.group,
             **bare,
         )
         self.option = option
+        self.panel = option.group
+        """Where rich-click shows it in the help."""
 
     def consume_value(
         self, ctx: click.Context, opts: Mapping[str, Any]

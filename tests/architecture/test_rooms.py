@@ -56,7 +56,7 @@ PLACES: dict[str, set[str]] = {
     "filelock": {"tls"},
     "platformdirs": {"tls"},
     "click": {"cli"},
-    "rich_click": {"cli"},
+    "rich_click": {"cli.help_page"},
     "rich": {"cli", "report"},
     "zlib": {"http.coding"},
     "brotli": {"http.coding"},
@@ -88,7 +88,7 @@ OF_IO = {"trio", "asyncio", "socket", "ssl", "subprocess", "threading", "time"}
 LATE: dict[str, set[str]] = {
     "": {"importlib"},
     "cli": {"cli.entry"},
-    "cli.commands": {"rich.padding", "rich.text"},
+    "cli.commands": {"cli.help_page"},
     "cli.judging": {"report.forms"},
     "cli.runner": {"cli.judging", "report.table"},
     "config.file": {"config.yaml", "tomllib"},
