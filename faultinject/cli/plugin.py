@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from faultinject.cli.ca import export_as_asked
 from faultinject.cli.commands import HelpfulCommand, settings_as
 from faultinject.cli.runner import Service, run
 from faultinject.cli.table_options import table_options
@@ -40,6 +39,8 @@ def plugin(**given: Any) -> int:
     """
     settings = settings_as(PluginSettings, given, PLUGIN_OPTIONS)
     if given["export_ca"] is not None or given["install_ca"]:
+        from faultinject.cli.ca import export_as_asked
+
         return export_as_asked(settings, given)
     if settings.connect_to and settings.tunnel == "duplex":
         warn("--connect-to has no effect on Fault's tunnels, because Fault itself connects")

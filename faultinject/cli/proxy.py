@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from faultinject.cli.ca import export_as_asked
 from faultinject.cli.commands import HelpfulCommand, settings_of
 from faultinject.cli.runner import Service, run
 from faultinject.cli.table_options import table_options
@@ -44,6 +43,8 @@ def proxy(**given: Any) -> int:
     """
     settings = settings_of(given, PROXY_OPTIONS)
     if given["export_ca"] is not None or given["install_ca"]:
+        from faultinject.cli.ca import export_as_asked
+
         return export_as_asked(settings, given)
     return run(settings, PROXY)
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 import math
 from enum import Enum
 from functools import cache
-from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from faultinject.faults.place import Ability
+
+if TYPE_CHECKING:
+    from statistics import NormalDist
 
 _LEAST = 2.0**-54  # in place of 0, whose normal quantile is not finite
 
@@ -63,6 +66,9 @@ class Normal:
     deviation_seconds: float
     cap_seconds: float = math.inf
 
+    def __attrs_post_init__(self) -> None:
+        _standard()  # is loaded now, and not when a request waits
+
     def quantile(self, number: float) -> float:
         """Return the length for a number."""
         seconds = self.mean_seconds + self.deviation_seconds * _normal(number)
@@ -77,6 +83,9 @@ class LogNormal:
     sigma: float
     """The deviation of the logarithm; at 1, one in six is longer than 2.7 times the median."""
     cap_seconds: float = math.inf
+
+    def __attrs_post_init__(self) -> None:
+        _standard()  # as above
 
     def quantile(self, number: float) -> float:
         """Return the length for a number."""
@@ -120,6 +129,8 @@ def _normal(number: float) -> float:
 
 @cache
 def _standard() -> NormalDist:
+    from statistics import NormalDist  # late: few rules need it, and it takes 700 KiB
+
     return NormalDist()
 
 

@@ -9,9 +9,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-import brotli
-import zstandard
-
 from faultinject.http.message import Headers
 
 MOST_CODINGS = 3
@@ -119,11 +116,15 @@ def _deflate(body: bytes) -> Iterator[bytes]:
 
 
 def _zstd(body: bytes) -> Iterator[bytes]:
+    import zstandard  # late: most bodies are not coded, and each of the two takes 400 KiB
+
     decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES)
     return _members(body, decompressor.decompressobj, zstandard.ZstdError)
 
 
 def _brotli(body: bytes) -> Iterator[bytes]:
+    import brotli
+
     decompressor = brotli.Decompressor()
     try:
         yield decompressor.process(body, output_buffer_limit=_BROTLI_BYTES)

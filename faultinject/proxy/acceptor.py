@@ -28,7 +28,6 @@ from faultinject.proxy.runtime import Runtime, dialer_of, runtime_of
 from faultinject.proxy.session import Session
 from faultinject.proxy.startup import Run, UpstreamServer
 from faultinject.proxy.upstream.dial import Dialer, Origin
-from faultinject.proxy.upstream.fake.fake_api import FakeApi, FakeUpstream
 from faultinject.proxy.upstream.pool import Dial
 from faultinject.settings import Settings
 
@@ -68,6 +67,8 @@ def _dial_fake_upstream(
     settings: Settings, listener: Listener, dial_other: Dial, nursery: trio.Nursery
 ) -> Dial:
     """Return what dials the fake API for targets."""
+    from faultinject.proxy.upstream.fake.fake_api import FakeApi, FakeUpstream
+
     is_target = partial(_is_target, settings)
     api = FakeApi(gap_seconds=settings.fake_pace)
     return FakeUpstream(nursery, is_target, dial_other, listener, api).dial

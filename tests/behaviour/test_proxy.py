@@ -506,7 +506,7 @@ async def test_the_pace_of_the_fake_api(data_dir, monkeypatch):
         made.append(gap_seconds)
         return FakeApi(gap_seconds=gap_seconds)
 
-    monkeypatch.setattr("faultinject.proxy.acceptor.FakeApi", api)
+    monkeypatch.setattr("faultinject.proxy.upstream.fake.fake_api.FakeApi", api)
     async with running(data_dir, fake_upstream=True, fake_pace=0.125):
         pass
     assert made == [0.125]
