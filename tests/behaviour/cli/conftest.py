@@ -3,6 +3,8 @@
 import gc
 import os
 import signal
+import sys
+import threading
 
 import pytest
 
@@ -53,6 +55,65 @@ def run(capfd):
         return code, out, err
 
     return run_command
+
+
+class Output:
+    """What a command writes, read while it runs."""
+
+    def __init__(self, descriptor):
+        self.descriptor = descriptor
+        self.text = ""
+
+    def read(self):
+        """Read some more; return False at the end."""
+        try:
+            data = os.read(self.descriptor, 65536)
+        except OSError:  # so ends a terminal
+            return False
+        self.text += data.decode()
+        return bool(data)
+
+    def until(self, word):
+        """Return the text so far, once this is in it."""
+        while word not in self.text:
+            assert self.read(), self.text
+        return self.text
+
+
+@pytest.fixture
+def served(quiet, monkeypatch):
+    """Return a function that runs a command in this process until a signal ends it.
+
+    Meanwhile another thread calls ``during`` with the `Output`, and sends the signal then. Returns
+    the exit code and the whole output.
+    """
+
+    def serve(*arguments, during, stop=signal.SIGTERM, opened=os.pipe):
+        reading, writing = opened()
+        output, errors = Output(reading), []
+
+        def watch():
+            try:
+                during(output)
+            except BaseException as error:
+                errors.append(error)
+            os.kill(os.getpid(), stop)
+            while output.read():
+                pass
+
+        signal.signal(stop, lambda *_: None)  # should it come when the command has ended
+        thread = threading.Thread(target=watch)
+        with os.fdopen(writing, "w", encoding="utf-8") as stdout, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", stdout)
+            thread.start()
+            code = main(arguments)
+        thread.join()
+        os.close(reading)
+        if errors:
+            raise errors[0]
+        return code, output.text
+
+    return serve
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from faultinject.cli.judging import Judging
 from faultinject.cli.proxy import PROXY
 from faultinject.errors import SettingsError, StartError
 from faultinject.settings import REPORT_ENDINGS, Settings
-from tests.support.proxy import ProxyRun
 from tests.unit.report.findings.clients import pauses, retrying
 from tests.unit.report.findings.simulator import Ask, World, log_of, overloaded, script
 
@@ -172,12 +171,16 @@ def test_a_file_with_what_is_unknown(run, tmp_path, line):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM")
-def test_reports_are_written_after_sigterm(tmp_path):
+def test_reports_are_written_after_sigterm(served, tmp_path, data_dir):
     """Whole, at the end."""
     files = [tmp_path / f"r{ending}" for ending in REPORT_ENDINGS]
     options = [word for file in files for word in ("--report", str(file))]
-    with ProxyRun(tmp_path, "--fake-upstream", *options):
+
+    def look(output):
+        output.until("listens on")
         assert not any(file.exists() for file in files)
+
+    assert served("proxy", "--proxy-port", "0", "--fake-upstream", *options, during=look)[0] == 0
     assert all("nothing-tested" in file.read_text("utf-8") for file in files)
 
 

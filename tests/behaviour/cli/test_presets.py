@@ -13,7 +13,6 @@ from faultinject.config.presets import NAMES, preset_named
 from faultinject.config.yaml import yaml_value
 from faultinject.errors import SettingsError
 from faultinject.settings import ChosenPreset, WrittenRules
-from tests.support.proxy import ProxyRun
 
 
 def settings_of(given, environment=None):
@@ -241,14 +240,23 @@ def test_a_mistake_in_a_rule_is_one_line(run, command):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="stops it by signals")
-def test_a_run_tells_of_its_rules(tmp_path):
+def test_a_run_tells_of_its_rules(served, tmp_path, data_dir):
     """At its start, at its end, and in the summary; a file's and a preset's work alike."""
+    statuses = []
+
+    def ask(output):
+        port = json.loads(output.until("\n").splitlines()[0])["port"]
+        statuses.extend(status_of(port, body) for body in (b"{}", b'{"stream":true}'))
+
+    summary_file = tmp_path / "summary.json"
     options = ["--preset", "stream-cut", "--rule", "respond 503 first=1 name=mine"]
-    with ProxyRun(tmp_path, *options, "--fake-upstream") as proxy:
-        statuses = [status_of(proxy.port, b"{}"), status_of(proxy.port, b'{"stream":true}')]
-        proxy.stop()
-        started, stopped = proxy.events[0], proxy.events[-1]
-        summary = json.loads(proxy.summary_file.read_text())
+    files = ["--log-format", "json", "--summary", str(summary_file)]
+    ports = ["--proxy-port", "0", "--fake-upstream"]
+    code, output = served("proxy", *ports, *options, *files, during=ask)
+    assert code == 0
+    events = [json.loads(line) for line in output.splitlines()]
+    started, stopped = events[0], events[-1]
+    summary = json.loads(summary_file.read_text())
     assert statuses == [b"503", b"200"]
     assert (started["rules"], started["error_probability"]) == (["mine", "stream-cut"], 0)
     assert stopped["rules"] == [
@@ -256,7 +264,7 @@ def test_a_run_tells_of_its_rules(tmp_path):
         {"rule": "stream-cut", "reached": 1, "fired": 1},
     ]
     assert [rule["not_reached"] for rule in summary["rules"]] == [0, 0]
-    [harmed] = [each for each in proxy.events if each.get("outcome") == "harmed"]
+    [harmed] = [each for each in events if each.get("outcome") == "harmed"]
     assert (harmed["rule"], harmed["fault"]) == ("stream-cut", "cut after 5 events")
 
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.support.proxy import ProxyRun, clean_environment, faultinject
+from tests.support.proxy import ProxyRun, clean_environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="stops it by signals")
 
@@ -42,13 +42,16 @@ def test_a_run_from_start_to_sigterm(tmp_path, data_dir):
     assert summary["targets"][0]["injected"] == 1
 
 
-def test_the_first_ctrl_c_stops_it_with_exit_code_0(tmp_path, data_dir):
+def test_the_first_ctrl_c_stops_it_with_exit_code_0(served, data_dir):
     """And says so in its last event."""
-    with ProxyRun(tmp_path) as proxy:
-        proxy.process.send_signal(signal.SIGINT)
-        assert proxy.process.wait(SECONDS) == 0
-        stopped = proxy.wait_for(lambda event: event["event"] == "proxy-stopped")
-        assert stopped["reason"] == "told to stop"
+    code, output = served(
+        *("proxy", "--proxy-port", "0", "--log-format", "json"),
+        during=lambda output: output.until("proxy-started"),
+        stop=signal.SIGINT,
+    )
+    assert code == 0
+    stopped = json.loads(output.splitlines()[-1])
+    assert (stopped["event"], stopped["reason"]) == ("proxy-stopped", "told to stop")
 
 
 def test_a_port_in_use_is_one_line(run, quiet, tmp_path, data_dir):
@@ -64,16 +67,13 @@ def test_a_port_in_use_is_one_line(run, quiet, tmp_path, data_dir):
     assert not ready.exists()
 
 
-def test_wrong_settings_are_one_line(tmp_path):
+def test_wrong_settings_are_one_line(run, quiet, tmp_path):
     """Exit code 2, before anything is made."""
     file = tmp_path / "c.json"
     file.write_text('{"status_cod": 1}')
-    done = faultinject("proxy", "--config", str(file), FAULTINJECT_DATA_DIR=str(tmp_path / "none"))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        f"faultinject: {file}: unknown key 'status_cod'; did you mean status_code?\n"
-    )
-    assert not (tmp_path / "none").exists()
+    message = f"faultinject: {file}: unknown key 'status_cod'; did you mean status_code?\n"
+    assert run("proxy", "--config", str(file)) == (2, "", message)
+    assert [*tmp_path.iterdir()] == [file]
 
 
 def test_an_authority_that_is_missing_is_one_line(run, quiet, tmp_path):
@@ -106,26 +106,16 @@ def test_a_reader_that_leaves_does_not_stop_it(tmp_path, data_dir):
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
 @pytest.mark.parametrize(("no_color", "colored"), [("", True), ("1", False)])
-def test_colours_are_for_terminals_without_no_color(data_dir, no_color, colored):
+def test_colours_are_for_terminals_without_no_color(
+    served, environment, data_dir, no_color, colored
+):
     """https://no-color.org."""
-    ours, theirs = os.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "faultinject", "proxy", "--proxy-port", "0"],
-        stdout=theirs,
-        stderr=subprocess.PIPE,
-        env=clean_environment(
-            FAULTINJECT_DATA_DIR=str(data_dir), NO_COLOR=no_color, TERM="xterm", FORCE_COLOR=""
-        ),
+    for name, value in {"NO_COLOR": no_color, "TERM": "xterm", "FORCE_COLOR": ""}.items():
+        environment.setenv(name, value)
+    code, output = served(
+        *("proxy", "--proxy-port", "0"),
+        during=lambda output: output.until("ANTHROPIC_BASE_URL"),
+        opened=os.openpty,
     )
-    os.close(theirs)
-    try:
-        text = b""
-        while b"ANTHROPIC_BASE_URL" not in text:
-            text += os.read(ours, 65536)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(SECONDS) == 0
-    finally:
-        process.kill()
-        process.stderr.close()
-        os.close(ours)
-    assert (b"\x1b[" in text) is colored
+    assert code == 0
+    assert ("\x1b[" in output) is colored

@@ -264,7 +264,7 @@ def test_workers_of_xdist(run_tests: Run, pytester: pytest.Pytester) -> None:
     """Each has a proxy of its own, and the process that hands out the tests has none.
 
     They share the seed that was drawn: the one that the first lines say, so that it can be
-    repeated.
+    repeated, with workers or without.
     """
     source = """
 import pathlib
@@ -293,7 +293,7 @@ def test_it(faultinject, number):
 
     header, drawn = seeds("-n", "2", "--faultinject-seed", "random")
     again = header.rpartition(" ")[2]
-    assert seeds("--faultinject-seed", again) == (header, drawn)
+    assert seeds("-n", "0", "--faultinject-seed", again) == (header, drawn)
 
 
 def test_a_worker_is_told_by_its_environment(

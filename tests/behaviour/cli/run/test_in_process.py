@@ -66,6 +66,27 @@ def test_the_exit_code_is_that_of_a_shell(ended, command, code, words):
     assert words in run.stderr
 
 
+REQUEST = """
+import os, urllib.request
+for _ in range(4):
+    try:
+        with urllib.request.urlopen("https://api.anthropic.com/v1/messages", b"{}") as answer:
+            print(answer.status)
+        break
+    except urllib.error.HTTPError as error:
+        print(error.code)
+"""
+
+
+def test_a_program_meets_the_failures(ended):
+    """Nothing of it was changed; its output is its own, the report is beside it."""
+    run = ended("--preset", "overload-storm", "--", sys.executable, "-c", REQUEST)
+    assert run.stdout == "529\n529\n200\n"
+    assert run.returncode == 0
+    assert "api.anthropic.com         3" in run.stderr
+    assert "listens on" not in run.stderr
+
+
 def test_a_command_that_leaves_another_behind(ended):
     """The run ends with the command, as in a shell."""
     began = time.monotonic()

@@ -18,35 +18,12 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, sh")
 
 SECONDS = 30
 ROOT = Path(__file__).parents[4]
-REQUEST = """
-import os, urllib.request
-for _ in range(4):
-    try:
-        with urllib.request.urlopen("https://api.anthropic.com/v1/messages", b"{}") as answer:
-            print(answer.status)
-        break
-    except urllib.error.HTTPError as error:
-        print(error.code)
-"""
 
 
 def command_line(data_dir, *arguments):
     """Return the command line of a run with a fake API."""
     options = ["--fake-upstream", "--seed", "1", "--data-dir", str(data_dir)]
     return [sys.executable, "-m", "faultinject", "run", *options, *arguments]
-
-
-@pytest.fixture
-def ended(data_dir):
-    """Return a function that runs a command to its end."""
-
-    def run_to_its_end(*arguments, **more):
-        more = {"env": clean_environment(), "timeout": SECONDS, "check": False} | more
-        return subprocess.run(
-            command_line(data_dir, *arguments), capture_output=True, text=True, **more
-        )
-
-    return run_to_its_end
 
 
 @pytest.fixture
@@ -73,15 +50,6 @@ def started(data_dir):
         yield start
 
 
-def test_a_program_meets_the_failures(ended):
-    """Nothing of it was changed; its output is its own, the report is beside it."""
-    run = ended("--preset", "overload-storm", "--", sys.executable, "-c", REQUEST)
-    assert run.stdout == "529\n529\n200\n"
-    assert run.returncode == 0
-    assert "api.anthropic.com         3" in run.stderr
-    assert "listens on" not in run.stderr
-
-
 def test_the_readmes_first_command(data_dir):
     """The example's impatience is found, and is told in words and by the exit code."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -102,10 +70,34 @@ def test_the_readmes_first_command(data_dir):
     assert run.returncode == 3
 
 
-def test_the_commands_input_is_its_own(ended):
-    """Nothing of it is read before."""
-    run = ended("--", "cat", input="word\n")
-    assert run.stdout == "word\n"
+def test_the_command_has_what_a_shell_would_give_it(data_dir):
+    """Its input is its own, and nothing of it is read before.
+
+    Its limit of open files is as it was: we raise our own only, for programs that close all they
+    might have would take long. It stays in our process group: job control and a Ctrl-C of the
+    terminal reach both.
+    """
+    program = """
+import os, resource, sys
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], os.getpgrp(), os.getsid(0), sys.stdin.read())
+"""
+    line = shlex.join(command_line(data_dir, "--", sys.executable, "-c", program))
+    run = subprocess.run(
+        ["sh", "-c", f"ulimit -Sn 300; exec {line}"],
+        input="word",
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+        timeout=SECONDS,
+        check=False,
+        start_new_session=True,
+    )
+    assert run.stdout, run.stderr
+    files, group, session, word = run.stdout.split()
+    assert word == "word"
+    assert files == "300"
+    assert group == session
+    assert int(group) != os.getpgrp()
 
 
 def test_a_command_whose_reader_has_left_is_ended_by_the_pipe(data_dir):
@@ -119,39 +111,29 @@ def test_a_command_whose_reader_has_left_is_ended_by_the_pipe(data_dir):
     assert process.wait(SECONDS) == 128 + signal.SIGPIPE
 
 
-WAIT = "import sys, time; print('ready', flush=True); time.sleep(60)"
+def test_signals_to_end_are_handed_on_and_ctrl_c_is_not(started):
+    """The command may take its time and choose its exit code.
 
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_to_end_is_handed_on(started, number):
-    """The command may take its time and choose its exit code."""
-    program = f"""
+    Ctrl-C it has from the terminal; we neither end by it nor send it once more.
+    """
+    program = """
 import signal, sys
-signal.pthread_sigmask(signal.SIG_BLOCK, [{int(number)}])
+all = {signal.SIGINT, signal.SIGHUP, signal.SIGTERM}
+signal.pthread_sigmask(signal.SIG_BLOCK, all)
 print("ready", flush=True)
-signal.sigwait([{int(number)}])
-sys.exit(9)
+for _ in range(2):
+    print(signal.sigwait(all).name, flush=True)
+sys.stdin.readline()
+sys.exit(5 if signal.sigpending() else 9)
 """
     process = started("--", sys.executable, "-c", program)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=SECONDS)
+    process.send_signal(signal.SIGINT)  # would come before the others, or between them
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        process.send_signal(number)
+        assert process.stdout.readline() == f"{number.name}\n"
+    _, err = process.communicate("go on\n", timeout=SECONDS)
     assert process.returncode == 9, err
     assert "Summary" in err
-
-
-def test_ctrl_c_is_the_commands(started):
-    """It has it from the terminal; we neither end by it nor send it once more."""
-    program = """
-import sys
-print("ready", flush=True)
-sys.stdin.readline()
-sys.exit(5)
-"""
-    process = started("--", sys.executable, "-c", program)
-    process.send_signal(signal.SIGINT)
-    time.sleep(0.2)  # a KeyboardInterrupt in either would be seen by then
-    _, err = process.communicate("go on\n", timeout=SECONDS)
-    assert process.returncode == 5, err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent death signal")
@@ -176,22 +158,3 @@ def _runs(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def test_the_commands_limit_of_open_files_is_as_it_was(data_dir):
-    """We raise our own only: programs that close all they might have would take long."""
-    command = ["sh", "-c", "ulimit -Sn"]
-    script = "ulimit -Sn 300; exec " + shlex.join(command_line(data_dir, "--", *command))
-    run = subprocess.run(
-        ["sh", "-c", script], capture_output=True, text=True, env=clean_environment(), check=False
-    )
-    assert run.stdout == "300\n", run.stderr
-
-
-def test_it_stays_in_our_process_group(ended):
-    """Job control and a Ctrl-C of the terminal reach both."""
-    program = "import os; print(os.getpgrp(), os.getsid(0))"
-    run = ended("--", sys.executable, "-c", program, start_new_session=True)
-    group, session = map(int, run.stdout.split())
-    assert group == session
-    assert group != os.getpgrp()

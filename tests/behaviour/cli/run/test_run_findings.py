@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.behaviour.cli.run.test_run import REQUEST
+from tests.behaviour.cli.run.test_in_process import REQUEST
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, sh")
 GIVES_UP = REQUEST.replace("range(4)", "range(1)")
