@@ -21,7 +21,7 @@ from faultinject.errors import SettingsError, StartError
 from faultinject.http.message import RequestHead
 from faultinject.plugin.interface import CAPABILITIES
 from faultinject.providers.generic import PROVIDER as UNKNOWN
-from faultinject.providers.told import Apis
+from faultinject.providers.told import Apis, why_no_api
 from faultinject.reading.node import Node
 from faultinject.reading.shown import shown_text
 from faultinject.rules.checks import check_capabilities
@@ -75,8 +75,10 @@ def _met(settings: Settings, place: str) -> Iterator[str]:
         target = TargetPattern.parse_target(scheme + host)
     except ValueError as error:
         raise SettingsError(f"--for: {shown_text(place)}: {error}") from None
+    if (why := why_no_api(target)) is not None:
+        raise SettingsError(f"--for: {why}")
     requests = _posts(target, path, Apis.of((target, *settings.target_host)))
-    spoken = [(each.provider.name, each.shape) for each in requests]
+    spoken = [(each.provider.title, each.shape) for each in requests]
     yield f"At {place} the API is {spoken[0][0]}, and {spoken[0][1]} is spoken."
     if len(spoken) > 1:
         yield "If a request there is a message of the Model Context Protocol, it is mcp."

@@ -13,7 +13,7 @@ from faultinject.config.header_values import checked_header
 from faultinject.config.load import SCHEMA_KEY
 from faultinject.config.presets import preset_named
 from faultinject.config.rules import read_rule_text, read_rules
-from faultinject.config.rules.rule_list import Reading, joined, listed, read_one_rule
+from faultinject.config.rules.rule_list import Reading, joined, listed, names_taken, read_one_rule
 from faultinject.errors import SettingsError
 from faultinject.faults.place import Stage
 from faultinject.faults.respond import Respond
@@ -121,7 +121,6 @@ _ONLY_FOR_NONE = (
 
 def problems(written: WrittenRules) -> list[str]:
     """Return the mistakes in rules, one line each."""
-    rules: list[Rule] = []
     found: list[str] = []
     try:
         items = listed(written.value, _source(written))
@@ -129,14 +128,10 @@ def problems(written: WrittenRules) -> list[str]:
         return [str(error)]
     for item in items:
         try:
-            rules.append(read_one_rule(item))
+            read_one_rule(item)
         except SettingsError as error:
             found.extend(lines_of(error))
-    try:
-        joined(rules)
-    except SettingsError as error:
-        found.append(str(error))
-    return found
+    return [*found, *map(str, names_taken(items))]
 
 
 def has_short_form(settings: Settings) -> bool:

@@ -174,7 +174,13 @@ LISTENING_HOST = _text_only(_listening_host, "an address or host name", "ADDRESS
 
 
 def _target(text: str) -> TargetPattern:
-    return TargetPattern.parse_target(_without_user(text))
+    target = TargetPattern.parse_target(_without_user(text))
+    if target.api is not None:
+        from faultinject.providers.told import why_no_api  # late: it loads all APIs
+
+        if (why := why_no_api(target)) is not None:
+            raise ValueError(why)
+    return target
 
 
 def _connect_to(text: str) -> ConnectTo:

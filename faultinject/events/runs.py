@@ -33,6 +33,8 @@ class RunStarted(Event):
     unknown_apis: tuple[str, ...] = ()
     """Those hosts among the targets that are not known to be an API's: each request shows which
     API it is for; if it shows none, errors are generic."""
+    told_apis: dict[str, str] = field(factory=dict, hash=False)
+    """The API as which a target speaks, if the user told that (``=openai``), by the target."""
     first_attempts: dict[str, int] = field(factory=dict, hash=False)
     """For how many of the first attempts of each call a rule is, by its name; those for which all
     attempts are alike are not in it."""

@@ -88,7 +88,7 @@ class Respond:
         if self.page is not None and self.page not in provider.pages:
             parts = ", ".join(PARTS)
             return (
-                f"{provider.name} has no page {self.page}; every API has {parts}, or give status"
+                f"{provider.title} has no page {self.page}; every API has {parts}, or give status"
                 " and body"
             )
         return None

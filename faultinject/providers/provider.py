@@ -113,6 +113,8 @@ class Provider:
     """One API. What has a default is so with most."""
 
     name: str
+    told_as: str | None = None
+    """The API as which a host speaks, if the user told that."""
     hosts: tuple[str, ...]
     """Its hosts, in lower case. In a pattern ``*`` matches any text. The first is used in
     examples."""
@@ -197,11 +199,16 @@ class Provider:
         known = (shape for shape in self.shapes[:-1] if shape.paths.fullmatch(path))
         return next(known, self.shapes[-1])
 
+    @property
+    def title(self) -> str:
+        """Its name in sentences."""
+        return self.name if self.told_as is None else f"a host told to be ={self.told_as}"
+
     def why_no_failure(self, name: str) -> str | None:
         """Return that the API has no failure of a name, and which it has; None if it has it."""
         if name in self.failures:
             return None
-        return f"{self.name} has no failure {name}; it has {', '.join(sorted(self.failures))}"
+        return f"{self.title} has no failure {name}; it has {', '.join(sorted(self.failures))}"
 
     def api_request(self, path: str, document: Any, host: str, query: str = "") -> ApiRequest:
         """Return the parts of a request that a response depends on.

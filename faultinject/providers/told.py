@@ -70,13 +70,18 @@ KNOWN = Apis()
 """Of no host is anything told."""
 
 
+def why_no_api(target: TargetPattern) -> str | None:
+    """Return that a target is told to speak as an API that is unknown, and which are known."""
+    if target.api in (None, *NAMES):
+        return None
+    near = nearest(str(target.api), NAMES)
+    hint = f"did you mean {near}? There are" if near else "there are"
+    return f"{target}={target.api}: no API has this name; {hint} {', '.join(NAMES)}"
+
+
 def _told(target: TargetPattern) -> Provider:
-    if target.api not in NAMES:
-        near = nearest(str(target.api), NAMES)
-        hint = f"did you mean {near}? There are" if near else "there are"
-        raise SettingsError(
-            f"target_host: {target}={target.api}: no API has this name; {hint} {', '.join(NAMES)}"
-        )
+    if (why := why_no_api(target)) is not None:
+        raise SettingsError(f"target_host: {why}")
     return _spoken_as(str(target.api))
 
 
@@ -86,6 +91,7 @@ def _spoken_as(name: str) -> Provider:
     known = provider_named(name) or generic.PROVIDER
     return evolve(
         generic.PROVIDER,
+        told_as=name,
         paths=NOTHING,
         error_type=known.error_type,
         error_body=lambda failure, fields: known.error_body(_in_words(failure), fields),

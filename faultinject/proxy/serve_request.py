@@ -17,6 +17,7 @@ from faultinject.faults.place import Stage
 from faultinject.http.exchange_sides import ClientExchange
 from faultinject.http.headers import asks_for_websocket
 from faultinject.http.message import RequestHead, ResponseHead
+from faultinject.matchers import MISSING
 from faultinject.net.relay import Relayed
 from faultinject.net.timeouts import Timeout
 from faultinject.observed import Late, Observed
@@ -165,9 +166,11 @@ class RequestServer:
                 " streams do nothing to it"
             )
         elif rules.asks_for_streams and facts.body is not None and _unasked(head, facts):
+            unread = facts.body and facts.json is MISSING
+            why = "could not be read as JSON" if unread else "does not ask for one"
             runtime.warn_once(
-                f"{facts.host} answers with a stream to a request whose body does not ask for one:"
-                " rules with stream: true in their match are not for it"
+                f"{facts.host} answers with a stream to a request whose body {why}: rules"
+                " with stream: true in their match are not for it"
             )
 
     async def _decide_and_carry_out(self, decision: Decision, origin: Origin) -> None:
@@ -227,5 +230,5 @@ class RequestServer:
 
 
 def _unasked(head: ResponseHead, facts: Facts) -> bool:
-    """Return True if a response is a stream though the request's body does not ask for one."""
+    """Return True if a response is a stream though the request is not known to ask for one."""
     return head.status == 200 and framing_of(head) is not None and not facts.stream

@@ -87,6 +87,7 @@ class StartFields(TypedDict):
     chances: dict[str, float]
     only: Only
     unknown_apis: tuple[str, ...]
+    told_apis: dict[str, str]
     first_attempts: dict[str, int]
     only_for: tuple[str, ...]
     refuse_websocket: bool
@@ -180,6 +181,7 @@ class Run:
                 and target.api is None
                 and provider_for(target.host, "/").name == "plain"
             ),
+            "told_apis": {str(each): each.api for each in settings.target_host if each.api},
             "first_attempts": first_attempts(self.rule_set),
             "only_for": self._composed.only_for,
             "refuse_websocket": settings.refuse_websocket,

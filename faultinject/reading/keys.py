@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from attrs import field, frozen
 
-from faultinject.reading.node import Node, read_all
+from faultinject.errors import SettingsError
+from faultinject.reading.node import Node, read_all, refuse
 from faultinject.reading.value import Schema, Value
 
 T = TypeVar("T")
@@ -53,16 +54,20 @@ class Keys:
             return self.values[key].read(members[key])
 
         keys = [*members, *(missing[:1] if self.missing else missing)]
-        read = dict(zip(keys, read_all(keys, one), strict=True))
-        self._check(node, read)
-        return read
-
-    def _check(self, node: Node, read: Read) -> None:
+        apart = [
+            members[other].problem(reason)
+            for first, other, reason in self.apart
+            if first in members and other in members
+        ][:1]
+        try:
+            read = dict(zip(keys, read_all(keys, one), strict=True))
+        except SettingsError as error:
+            refuse([error, *apart])
+            raise
         if self.some and not any(key in read for key in self.some):
             raise node.problem(self.none or "give one of " + ", ".join(self.some))
-        for one, other, reason in self.apart:
-            if one in read and other in read:
-                raise node.part(other).problem(reason)
+        refuse(apart)
+        return read
 
     def into(self, make: Callable[[Read], T]) -> Value[T]:
         """Return what reads an object and makes something of it."""

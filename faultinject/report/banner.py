@@ -40,6 +40,7 @@ def _base_url_lines(event: ProxyStarted) -> list[str]:
     if not targets:
         return []
     names = " or ".join(map(str, targets[:MOST_TARGETS]))
+    names += " or another of the targets" if len(targets) > MOST_TARGETS else ""
     ways = [_BASE_URL_VARIABLES.get(target.host, ("", "")) for target in targets]
     way = "Give a client" if event.ca_cert is None else "Or give it"
     return [
@@ -68,9 +69,9 @@ _NO_CA = "none: the proxy works only as base URL, see the warning below"
 
 def _rule_lines(event: ProxyStarted | PluginStarted) -> list[str]:
     errors = f"  errors   {percent(event.error_probability)} of requests get status"
-    names = [_rule_name(name, event) for name in event.rules[:MOST_RULES]]
-    more = len(event.rules) - MOST_RULES
-    rules = ", ".join(names) + (f" and {more} more" if more > 0 else "")
+    names = _rule_names(event)
+    more = len(names) - MOST_RULES
+    rules = ", ".join(names[:MOST_RULES]) + (f" and {more} more" if more > 0 else "")
     return [
         *([f"{errors} {event.status_code}"] if "options" in event.rules else []),
         *([f"  rules    {rules}"] if event.rules != ("options",) else []),
@@ -81,15 +82,39 @@ def _rule_lines(event: ProxyStarted | PluginStarted) -> list[str]:
     ]
 
 
-def _rule_name(name: str, event: ProxyStarted | PluginStarted) -> str:
-    """Return a rule's name, with its chance and its attempts if it has these."""
+def _rule_names(event: ProxyStarted | PluginStarted) -> list[str]:
+    """Return the names of the rules, with chances and attempts.
+
+    A preset whose rules have the same stands once, for each of them is for some APIs.
+    """
+    groups: dict[tuple[str | None, str], list[str]] = {}
+    for rule in event.rules:
+        preset = event.presets.get(rule)
+        groups.setdefault((preset, "" if preset else rule), []).append(rule)
+    names: list[str] = []
+    for (preset, _), rules in groups.items():
+        notes = [_notes(rule, event) for rule in rules]
+        alike = preset is not None and len(set(notes)) == 1
+        shown = [(str(preset), notes[0])] if alike else zip(rules, notes, strict=True)
+        names += [brief(name, 100) + note for name, note in shown]
+    return names
+
+
+def _notes(name: str, event: ProxyStarted | PluginStarted) -> str:
+    """Return a rule's chance and its attempts, if it has these."""
     notes = []
     if (chance := event.chances.get(name)) is not None:
         notes.append(percent(chance))
     if (first := event.first_attempts.get(name)) is not None:
         attempts = "attempt" if first == 1 else f"{first} attempts"
         notes.append(f"first {attempts} of each call")
-    return brief(name, 100) + (f" ({', '.join(notes)})" if notes else "")
+    return f" ({', '.join(notes)})" if notes else ""
+
+
+def _targets(event: ProxyStarted | PluginStarted) -> str:
+    """Return the targets as given, each with the API that it was told to speak as."""
+    told = {target: f"={api}" for target, api in event.told_apis.items()}
+    return ", ".join(safe(target + told.get(target, "")) for target in event.targets)
 
 
 def _unknown_lines(event: ProxyStarted | PluginStarted) -> list[str]:
@@ -106,7 +131,7 @@ def start_block(
     With ``setup_hints`` they say how a client is led to the proxy.
     """
     url = safe(event.url)
-    targets = ", ".join(map(safe, event.targets))
+    targets = _targets(event)
     answer = " (answered by the built-in fake API)" if event.fake_upstream else ""
     host = bracketed(safe(event.host))
     kind = "IPv6" if ":" in host else "IPv4"
@@ -133,7 +158,7 @@ def plugin_block(event: PluginStarted, *, bold: str = "", plain: str = "") -> st
     ca_cert = shlex.quote(safe(event.ca_cert or ""))
     lines = [
         f"{bold}faultinject {safe(event.version)} is a plugin of Fault at {urls}{plain}",
-        f"  targets  {', '.join(map(safe, event.targets))}",
+        f"  targets  {_targets(event)}",
         *_unknown_lines(event),
         *_rule_lines(event),
         "",

@@ -17,7 +17,7 @@ from rich.text import Text
 from faultinject.events import Outcome
 from faultinject.report.advice import MAX_HOST_CHARACTERS, RARE, checks, facts, what_is_missing
 from faultinject.report.display import brief, percent
-from faultinject.report.summary import Summary, TargetCounts, TextSink
+from faultinject.report.summary import RuleCounts, Summary, TargetCounts, TextSink
 
 MAX_ROWS = 30
 """The most hosts that are not targets with a row; `--summary` has them all."""
@@ -115,11 +115,25 @@ def _narrow(rows: list[TargetCounts], *, asked: bool) -> Iterator[Text]:
                 yield Text("  " + title.replace("\n", " ") + " " + cell.plain)
 
 
+def _rules_met(summary: Summary) -> list[RuleCounts]:
+    """Return the rules, without those of a preset that are for other APIs than what was met.
+
+    Of a preset whose rules met nothing there is the first.
+    """
+    presets = {} if summary.started is None else summary.started.presets
+    groups: dict[tuple[str | None, str], list[RuleCounts]] = {}
+    for counts in summary.rules.values():
+        preset = presets.get(counts.rule)
+        groups.setdefault((preset, "" if preset else counts.rule), []).append(counts)
+    met = ([each for each in rules if each.reached] or rules[:1] for rules in groups.values())
+    return [counts for rules in met for counts in rules]
+
+
 def _rule_table(summary: Summary) -> Table | None:
     """Return the table of rules; None if there is only the rule of the options."""
     if set(summary.rules) <= {"options"}:
         return None
-    rules = list(summary.rules.values())
+    rules = _rules_met(summary)
     table = _empty_table()
     table.add_column("rule", overflow="fold")
     for title in ("reached", "fired", "without\neffect"):

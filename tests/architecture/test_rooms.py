@@ -94,6 +94,7 @@ LATE: dict[str, set[str]] = {
     "cli.proxy": {"cli.ca"},
     "cli.runner": {"cli.judging", "report.table"},
     "config.file": {"config.yaml", "tomllib"},
+    "config.values": {"providers.told"},
     "environment.bundles": {"tls.certificates"},
     "faults.delay": {"statistics"},
     "http.coding": {"brotli", "zstandard"},

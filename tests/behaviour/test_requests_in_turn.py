@@ -448,6 +448,21 @@ UNKNOWN = "api.example.com answers with a stream of application/json-seq, which 
 UNASKED = "api.example.com answers with a stream to a request whose body does not ask for one"
 
 
+async def test_a_stream_to_a_request_that_cannot_be_read(autojump_clock):
+    """It may ask for one: that it does not is not said."""
+
+    async def answers_all(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(EVENTS)
+
+    async with open_bench(upstream=answers_all) as bench:
+        bench.rules(OF_STREAMS)
+        body = b'{"stream":true,"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+        assert (await (await bench.tls()).ask(post("/rows", body))).status == 200
+        [told] = [event.message for event in bench.of(Warned)]
+        assert "to a request whose body could not be read as JSON: rules with stream" in told
+
+
 @pytest.mark.parametrize(
     ("rule", "answer", "warning"),
     [

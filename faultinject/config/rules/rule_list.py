@@ -16,6 +16,7 @@ from faultinject.config.rules.consistency import check_names, check_stage
 from faultinject.config.rules.fault_key import FAULTS
 from faultinject.config.rules.match_key import MATCH
 from faultinject.config.rules.when_key import WHEN
+from faultinject.errors import SettingsError
 from faultinject.reading.keys import Keys, Read
 from faultinject.reading.node import Node, read_all
 from faultinject.reading.shown import one_line, shown_text
@@ -80,14 +81,27 @@ def joined(rules: Iterable[Rule]) -> Reading:
         named = rule
         if rule.id in seen:
             if rule.named:
-                raise rule.place.inner("name").problem(
-                    f"{shown_text(rule.id)} is the name of {seen[rule.id].place} too"
-                )
+                raise _taken(rule.place, rule.id, seen[rule.id].place)
             ids = (f"{rule.id}-{number}" for number in numbers[rule.id])
             named = evolve(rule, id=next(each for each in ids if each not in seen))
         seen[named.id] = named
     result = tuple(seen.values())
     return Reading(result, tuple(hidden_by(result)))
+
+
+def names_taken(items: Iterable[Node]) -> Iterator[SettingsError]:
+    """Return a mistake for each rule, readable or not, whose name an earlier one has."""
+    seen: dict[str, Place] = {}
+    for item in items:
+        name = item.value.get("name") if isinstance(item.value, dict) else None
+        if isinstance(name, str):
+            if name in seen:
+                yield _taken(item.place, name, seen[name])
+            seen.setdefault(name, item.place)
+
+
+def _taken(place: Place, name: str, earlier: Place) -> SettingsError:
+    return place.inner("name").problem(f"{shown_text(name)} is the name of {earlier} too")
 
 
 def _rule(node: Node, read: Read) -> Rule:

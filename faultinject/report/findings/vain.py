@@ -33,7 +33,7 @@ _FINAL_QUOTA = (400, 402, 403)
 
 def retried_in_vain(history: History, limits: Thresholds) -> Judged:
     """Look for requests that are sent once more after they failed for good."""
-    judged = Judged("no request failed for good")
+    judged = Judged("no request failed with a status after which nobody tries again")
     for attempts in history.by_body.values():
         judged.calls += [each.call for each in attempts if _failed_for_good(each)]
         again = [

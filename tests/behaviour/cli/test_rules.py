@@ -271,7 +271,7 @@ def test_a_place_at_which_an_mcp_server_may_be(run, file):
     assert "There the preset tool-json-cut does nothing: how a tool call is streamed" in err
 
 
-@pytest.mark.parametrize("place", ["api.openai.com", "a b/x", "/x", ""])
+@pytest.mark.parametrize("place", ["api.openai.com", "a b/x", "/x", "", "localhost=opnai/x"])
 def test_what_is_no_place(run, file, place):
     """A host, and a path."""
     code, _, err = run("rules", "check", file(RULES), "--for", place)

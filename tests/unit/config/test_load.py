@@ -14,6 +14,7 @@ from faultinject.authority import ConnectTo, TargetPattern
 from faultinject.config import CA_OPTIONS, PROXY_OPTIONS, load_settings, unknown_variables
 from faultinject.config.options import FILE_OPTIONS
 from faultinject.errors import SettingsError
+from faultinject.providers.told import NAMES as APIS
 from faultinject.settings import Settings
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "config.example.json"
@@ -212,6 +213,7 @@ def test_the_example_in_the_documentation_loads():
         ("target-host", "https://a.example", "'https://a.example' is not a host; write it without scheme and path"),
         ("target-host", "a*.example", "'a*.example' is not a host name or an IP address"),
         ("target-host", "me:pw@a.example", "it contains an '@'; write the host alone, without user and password"),
+        ("target-host", "localhost=opnai", f"localhost=opnai: no API has this name; did you mean openai? There are {', '.join(APIS)}"),
         ("connect-to", "a:b", "'a:b' is not HOST:PORT:ADDRESS:PORT (IPv6 in brackets)"),
         ("header", "nonsense", "there is no ':' in it; write 'Name: value'"),
         ("error-body", "\udcff", "it is not valid Unicode: it has half a surrogate pair"),
@@ -251,6 +253,7 @@ def test_a_wrong_text_is_refused_wherever_it_stands(name, text, message):
         ("target_host", [], "the list is empty; give at least one"),
         ("target_host", {"a": 1}, '{"a": 1} is not a string or a list of strings'),
         ("target_host[1]", ["a.example", 1], "1 is not a string or a list of strings"),
+        ("target_host[1]", ["a", "b:1=x"], f"b:1=x: no API has this name; there are {', '.join(APIS)}"),
         ("headers", ["A: b"], "it is not an object of header names and values"),
         ("headers.A", {"A": True}, "the value of the header is not text"),
         ("headers", {"A": "1", "a": "2"}, "it names a header twice, in different case; give a list of values"),

@@ -246,6 +246,19 @@ def test_all_problems() -> None:
         "r.yaml: rules[3].name: 'a' is the name of r.yaml: rules[1] too",
     ]
     assert problems(WrittenRules([rules[1]], "r.yaml")) == []
+    both = {"fault": {"respond": 99, "break": "reset"}}
+    again = [{"name": "a", **both}, {"name": "b"}, *({"name": "a", "fault": "pass"},) * 2, 5]
+    assert problems(WrittenRules(again, "r.yaml")) == [
+        "r.yaml: rules[0].fault.respond: 99 is not a status from 200 to 599",
+        (
+            "r.yaml: rules[0].fault.break: it cannot go with respond: an injected answer cannot be"
+            " broken; give one of the two"
+        ),
+        "r.yaml: rules[1]: fault is missing: what should happen, as in fault: {respond: 529}",
+        "r.yaml: rules[4]: 5 is not a rule, as in {match: {...}, fault: {respond: 529}}",
+        "r.yaml: rules[2].name: 'a' is the name of r.yaml: rules[0] too",
+        "r.yaml: rules[3].name: 'a' is the name of r.yaml: rules[0] too",
+    ]
     assert problems(WrittenRules([1] * 10_001, "r.yaml")) == [
         "r.yaml: rules: there are more than 10000 rules"
     ]

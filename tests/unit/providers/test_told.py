@@ -8,6 +8,7 @@ import pytest
 
 from faultinject.authority import TargetPattern
 from faultinject.errors import SettingsError
+from faultinject.faults.respond import Respond
 from faultinject.http.message import RequestHead
 from faultinject.providers.shape import Failure
 from faultinject.providers.told import KNOWN, NAMES, Apis
@@ -84,3 +85,18 @@ def test_an_api_that_is_unknown() -> None:
     assert all(name in message for name in NAMES)
     with pytest.raises(SettingsError, match="this name; there are anthropic"):
         Apis.of([TargetPattern.parse_target("localhost=9")])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_it_is_called_where_it_lacks_something(name: str) -> None:
+    """By what the user wrote, and not by its name in rules."""
+    provider = Apis.of([TargetPattern.parse_target(f"localhost={name}")]).provider_for(
+        "localhost", 443, "/x"
+    )
+    why = provider.why_no_failure("credit-empty")
+    assert why is not None
+    assert why.startswith(f"a host told to be ={name} has no failure credit-empty; it has ")
+    assert Respond(None, page="x").why_unfit(provider) == (
+        f"a host told to be ={name} has no page x; every API has bad-gateway, gateway-unavailable,"
+        " gateway-timeout, or give status and body"
+    )

@@ -38,7 +38,9 @@ def test_base_url_of_several_targets() -> None:
     """Each has its own variable; the request says which is meant."""
     targets = ("api.anthropic.com", "api.openai.com", "a.example", "b.example", "c.example")
     text = start_block(sample(ProxyStarted, targets=targets))
-    assert "instead of api.anthropic.com or api.openai.com or a.example or b.example;" in text
+    hosts = "api.anthropic.com or api.openai.com or a.example or b.example"
+    assert f"instead of {hosts} or another of the targets;" in text
+    assert f"instead of {hosts};" in start_block(sample(ProxyStarted, targets=targets[:4]))
     assert text.endswith(
         "    ANTHROPIC_BASE_URL=http://127.0.0.1:8080 python app.py\n"
         "    OPENAI_BASE_URL=http://127.0.0.1:8080/v1 python app.py\n"
@@ -168,6 +170,19 @@ def test_what_presets_and_the_options_are_for(only: str, line: str) -> None:
     assert "  only " not in start_block(sample(ProxyStarted, only=only, only_for=()))
 
 
+def test_a_presets_rules_stand_once() -> None:
+    """Unless their chances differ; another preset of one rule, and rules of one's own, as ever."""
+    text = start_block(
+        sample(
+            ProxyStarted,
+            rules=("p-frame", "p", "d-one", "d-two", "own", "p2"),
+            presets={"p-frame": "p", "p": "p", "d-one": "d", "d-two": "d", "p2": "p2"},
+            chances={"p-frame": 0.5, "p": 0.5, "d-two": 0.25},
+        )
+    )
+    assert "  rules    p (50 %), d-one, d-two (25 %), own, p2\n" in text
+
+
 def test_hosts_whose_api_is_not_known() -> None:
     """Each has a line."""
     for text in (
@@ -176,6 +191,19 @@ def test_hosts_whose_api_is_not_known() -> None:
     ):
         assert "\n           api.groq.com: unknown host: its API is read from each request" in text
     assert "unknown host" not in start_block(sample(ProxyStarted))
+
+
+def test_hosts_that_were_told_to_speak_as_an_api() -> None:
+    """It stands as it was given."""
+    given = {
+        "targets": ("api.openai.com", "localhost:8000"),
+        "told_apis": {"localhost:8000": "cohere"},
+    }
+    for text in (
+        start_block(sample(ProxyStarted, **given)),
+        plugin_block(sample(PluginStarted, **given)),
+    ):
+        assert "  targets  api.openai.com, localhost:8000=cohere" in text
 
 
 def test_without_the_hints() -> None:

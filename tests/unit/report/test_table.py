@@ -351,6 +351,20 @@ def test_a_row_a_rule() -> None:
     assert " more" not in few
 
 
+def test_a_presets_rules_for_other_apis_have_no_row() -> None:
+    """Those that met something have one; if none did, the first has. Rules of one's own have."""
+    names = ("p", "p-frame", "q", "q-chat", "own", "own-2")
+    presets = {"p": "p", "p-frame": "p", "q": "q", "q-chat": "q"}
+    reached = [{"rule": name, "reached": int(name == "p-frame"), "fired": 0} for name in names]
+    text = report_of(
+        sample(ProxyStarted, rules=names, presets=presets),
+        sample(ProxyStopped, rules=tuple(reached)),
+    )
+    rows = [line.split()[0] for line in text.splitlines() if line.endswith(" 0")]
+    assert rows[2:] == ["p-frame", "q", "own", "own-2"]
+    assert row(text, "p-frame") == ["p-frame", "1", "0", "0"]
+
+
 def plugin_report_of(*events: Event, **started: Any) -> str:
     """Return the report of a plugin's run, on one line."""
     summary = Summary()
