@@ -64,6 +64,11 @@ class Call:
         return self._kept[-1]
 
     @property
+    def ended(self) -> float:
+        """When that attempt ended."""
+        return self.last.ended
+
+    @property
     def is_whole(self) -> bool:
         """Whether all its attempts are kept."""
         return len(self._kept) == self.count

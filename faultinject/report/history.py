@@ -33,8 +33,10 @@ class History:
     calls: list[Call]
     now: float
     """The last moment that is known of."""
+    since: float = -inf
+    """Calls that ended earlier may not be among these."""
     until: float = inf
-    """Calls that ended later are not among these."""
+    """Calls that ended later may not be among these."""
     command_ended: bool = False
     """Whether the command is over, by itself and not by a signal."""
     over: float | None = None
@@ -221,6 +223,10 @@ class History:
         if self.last_unseen >= attempt.ended:
             return False  # it may have been the next attempt
         return self.command_ended or self.now - attempt.ended >= SETTLED_SECONDS
+
+    def is_known_before(self, attempt: SeenAttempt, seconds: float) -> bool:
+        """Return True if all is here that ended in so many seconds before an attempt began."""
+        return attempt.began - seconds >= self.since
 
     def nothing_follows(self, attempt: SeenAttempt) -> bool:
         """Return True if all is here that may follow an attempt, in other calls too."""

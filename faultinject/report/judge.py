@@ -1,6 +1,6 @@
 """Follows a run's events and says in the end what came of it.
 
-Bounded: of more calls than `CALLS` the oldest eighth is judged, added to the totals and forgotten.
+Bounded: of more calls than `CALLS` the oldest are judged, added to the totals and then forgotten.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ BEFORE_SECONDS = 60.0
 """So long before a call that is judged the others are looked at."""
 EVIDENCE = 400
 """How many characters of evidence are kept, at most."""
+SHARE = 16
+"""One call in so many is judged at a time, and as many before and behind are looked at with it."""
 WAITING = 256
 """So many events are not looked at before others come: to look at one takes a while."""
 FINDINGS = 100
@@ -148,6 +150,10 @@ class Judge:
         self._bound = calls
         self._calls: dict[int, KeptCall] = {}
         self._kept_attempts = 0
+        self._before: dict[int, KeptCall] = {}
+        """Those that were judged last, which ended before all others."""
+        self._since = -inf
+        """When the last of those ended that are forgotten."""
         self._alike: dict[Alike, Alike] = {}
         """What calls in their small form have alike."""
         self._plain: deque[ExchangeEnded] = deque(maxlen=calls)
@@ -210,13 +216,14 @@ class Judge:
             self._fold()
 
     def _fold(self) -> None:
-        """Judge the oldest eighth of the calls, and forget them.
+        """Judge the oldest calls, and forget those that were judged before.
 
-        As many that came next are looked at beside them, and no more: nothing else is done
-        meanwhile, and what is looked at takes several times as much memory as what is kept.
+        No more are looked at than needed: nothing else is done meanwhile, and what is looked at
+        takes several times as much memory as what is kept.
         """
-        oldest = list(islice(self._calls, max(1, len(self._calls) // 4)))
-        older = oldest[: max(1, len(self._calls) // 8)]
+        share = max(1, len(self._calls) // SHARE)
+        oldest = list(islice(self._calls, 2 * share))
+        older = oldest[:share]
         shown = self._judge(older, self._totals, self._verdicts, beside=oldest)
         found = (each.calls[0] for one in self._verdicts.values() for each in one.findings)
         of_interest = {
@@ -225,8 +232,9 @@ class Judge:
             if number in shown
         }
         self._older |= dict(islice(of_interest.items(), OLDER - len(self._older)))
-        for number in older:
-            self._kept_attempts -= self._calls.pop(number).kept
+        self._since = max([self._since, *(each.ended for each in self._before.values())])
+        self._before = {number: self._calls.pop(number) for number in older}
+        self._kept_attempts -= sum(each.kept for each in self._before.values())
         self._alike.clear()
 
     def _judge(
@@ -241,9 +249,10 @@ class Judge:
 
         They are among those themselves.
         """
-        calls = {number: self._calls[number].unpacked() for number in beside}
-        is_all = len(calls) == len(self._calls)
-        until = inf if is_all else max(each.last.ended for each in calls.values())
+        chosen = {number: self._calls[number] for number in beside}
+        is_all = len(chosen) == len(self._calls)
+        until = inf if is_all else max(each.ended for each in chosen.values())
+        calls = {number: kept.unpacked() for number, kept in (self._before | chosen).items()}
         history, numbers = self._history(list(calls.values()), until), frozenset(numbers)
         shown = {
             number: ShownCall(calls[number], history.outcome(calls[number])) for number in numbers
@@ -272,6 +281,7 @@ class Judge:
         return History(
             calls,
             max(facts.now, ended),
+            self._since,
             until,
             facts.command_ended,
             facts.over,

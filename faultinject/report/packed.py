@@ -46,6 +46,12 @@ class PackedCall:
         """How many attempts are kept."""
         return len(self._parts) // 2
 
+    @property
+    def ended(self) -> float:
+        """When its last attempt ended."""
+        began_and_ended: tuple[float, float] = struct.unpack_from("<2d", self._parts[-1])
+        return began_and_ended[1]
+
     def unpacked(self) -> Call:
         """Return the call as it was."""
         call = Call(self.number)

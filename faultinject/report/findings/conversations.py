@@ -11,7 +11,7 @@ from attrs import frozen
 from faultinject.observed import Failure, Message
 from faultinject.report.attempt import SeenAttempt
 from faultinject.report.finding import Judged, Known
-from faultinject.report.history import History
+from faultinject.report.history import SETTLED_SECONDS, History
 from faultinject.report.thresholds import Thresholds
 
 TRUNCATION_MISSED = Known(
@@ -171,6 +171,7 @@ def _parts(history: History) -> Iterator[_Part]:
     for each in history.attempts:
         if (
             each.ended > history.last_unseen  # else the whole answer may not have been seen
+            and history.is_known_before(each, SETTLED_SECONDS)
             and each.failure in _WHAT
             and each.seen.delivered is not None
             and each.seen.prefix is not None

@@ -47,7 +47,8 @@ def not_retried(history: History, limits: Thresholds) -> Judged:
             continue
         if not history.nothing_follows(only) or _something_followed(history, only, limits):
             continue
-        if _had_failed_before(history, only, limits):
+        known = history.is_known_before(only, limits.window_seconds)
+        if not known or _had_failed_before(history, only, limits):
             continue
         judged.calls.append(call.number)
         if fallback_of(history, call, limits) is None:
