@@ -14,6 +14,8 @@ from typing import Any
 from attrs import frozen
 
 _SYSTEM = ("system", "developer")
+_SYSTEM_KEYS = ("system", "instructions", "systemInstruction")
+_PLAIN_KEYS = frozenset({"role", "content"})
 _ROLES = {"assistant": "assistant", "model": "assistant", "tool": "tool", "function": "tool"}
 _OF_ASSISTANT = ("function_call", "reasoning", "custom_tool_call")
 
@@ -59,14 +61,19 @@ def turns_of(document: Any) -> tuple[str, list[Turn]]:
     if isinstance(given, str):
         given = [{"role": "user", "content": given}]
     items = [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []
-    told = [document.get(key) for key in ("system", "instructions", "systemInstruction")]
-    system = [*told, *(item for item in items if item.get("role") in _SYSTEM)]
+    system = [document[key] for key in _SYSTEM_KEYS if key in document]
+    system += [item for item in items if item.get("role") in _SYSTEM]
     texts = [text for each in system if (text := _text(each))]
     turns = [_turn(item) for item in items if item.get("role") not in _SYSTEM]
     return "\n".join(texts), _joined(turns) if "input" in document else turns
 
 
 def _turn(item: dict[str, Any]) -> Turn:
+    content = item.get("content")
+    if isinstance(content, str) and item.keys() == _PLAIN_KEYS and item["role"] != "tool":
+        said = item["role"]  # as most are
+        role = _ROLES.get(said, "user") if isinstance(said, str) else "user"
+        return Turn(role, content.strip(), (item,))
     kind = item.get("type")
     if kind in _OF_ASSISTANT:
         role = "assistant"

@@ -30,6 +30,7 @@ TRANSIENT = frozenset({408, 425, 429})
 NOTHING = re.compile(r"(?!)")
 """For an API that has no path of its own, or whose clients ask for nothing beside the API."""
 _NUMBER = re.compile(rb"\d{1,12}(?:\.\d{0,9})?")
+_WAITS = frozenset({b"retry-after-ms", b"retry-after"})
 _DATE = "%a, %d %b %Y %H:%M:%S GMT"
 
 
@@ -49,6 +50,8 @@ def asked_wait_seconds(head: ResponseHead, now_seconds: float) -> float:
 
     ``now_seconds`` is the Unix time.
     """
+    if head.names.isdisjoint(_WAITS):
+        return 0.0
     milliseconds = _number(head.find(b"retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000

@@ -15,6 +15,7 @@ from faultinject.observed import FailureKind, WaitAskedBy
 from faultinject.providers.provider import Provider
 
 _NUMBER = re.compile(rb"\d{1,12}(?:\.\d{0,9})?")
+_WAITS = frozenset({b"retry-after-ms", b"retry-after", b"x-amz-retry-after"})
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{0,9})?)s")
 _DATE = "%a, %d %b %Y %H:%M:%S GMT"
 _PAY_STATUSES = frozenset({400, 402, 403, 429})
@@ -57,7 +58,7 @@ def _is_about_money(status: int, document: Any) -> bool:
     if document is None or status == 402:
         return status == 402
     said = " ".join(_error_texts(document)).lower()
-    return any(word in said for word in _PAY_WORDS)
+    return any(map(said.__contains__, _PAY_WORDS))
 
 
 def _error_texts(document: Any) -> list[str]:
@@ -66,13 +67,14 @@ def _error_texts(document: Any) -> list[str]:
         return [error[:_LONGEST_TEXT]]
     if not isinstance(error, dict):
         return []
-    texts = [error.get(key) for key in ("type", "code", "message")]
-    for detail in _details(error):
-        violations = detail.get("violations")
-        found = violations[:_MOST_DETAILS] if isinstance(violations, list) else []
-        texts += [each.get("quotaId") for each in found if isinstance(each, dict)]
+    texts = [error.get("type"), error.get("code"), error.get("message")]
     if isinstance(details := error.get("details"), dict):
         texts.append(details.get("error_code"))
+    elif details is not None:
+        for detail in _details(error):
+            violations = detail.get("violations")
+            found = violations[:_MOST_DETAILS] if isinstance(violations, list) else []
+            texts += [each.get("quotaId") for each in found if isinstance(each, dict)]
     return [text[:_LONGEST_TEXT] for text in texts if isinstance(text, str)]
 
 
@@ -90,6 +92,17 @@ def asked_wait(
     ``document`` is the error's body as a JSON value, or None; ``now_seconds`` is the Unix time.
     0 seconds means "at once".
     """
+    if not head.names.isdisjoint(_WAITS) and (told := _wait_in_head(head, now_seconds)):
+        return told
+    error = document.get("error") if isinstance(document, dict) else None
+    for detail in _details(error) if isinstance(error, dict) else ():
+        delay = detail.get("retryDelay")  # google.rpc.RetryInfo: "34.07s"
+        if isinstance(delay, str) and (found := _DURATION.fullmatch(delay)):
+            return float(found.group(1)), "retry-info"
+    return None
+
+
+def _wait_in_head(head: ResponseHead, now_seconds: float) -> tuple[float, WaitAskedBy] | None:
     if (milliseconds := _number(head, b"retry-after-ms")) is not None:
         return milliseconds / 1000, "retry-after-ms"
     if (seconds := _number(head, b"retry-after")) is not None:
@@ -98,11 +111,6 @@ def asked_wait(
         return max(0.0, until - now_seconds), "retry-after-date"
     if (milliseconds := _number(head, b"x-amz-retry-after")) is not None:
         return milliseconds / 1000, "x-amz-retry-after"
-    error = document.get("error") if isinstance(document, dict) else None
-    for detail in _details(error) if isinstance(error, dict) else ():
-        delay = detail.get("retryDelay")  # google.rpc.RetryInfo: "34.07s"
-        if isinstance(delay, str) and (found := _DURATION.fullmatch(delay)):
-            return float(found.group(1)), "retry-info"
     return None
 
 

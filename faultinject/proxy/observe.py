@@ -194,7 +194,7 @@ class Observer:
         if self._facts.body is None:
             head = self.head
             body = uncoded(head.bare.head, self.copy.whole_body, BODY_BYTES)
-            self._facts = head.facts(body)
+            self._facts = head.bare.with_body(body)
         return self._facts
 
     def _body(self) -> str | None:

@@ -9,8 +9,9 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from hashlib import blake2b
+from typing import Any
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 from faultinject.http.message import RequestHead
 from faultinject.matchers import MISSING
@@ -101,11 +102,6 @@ class HeadContent:
         """The path, without the query."""
         return self.bare.path
 
-    def facts(self, body: bytes | None) -> Facts:
-        """Return facts of a request with this head, as far as it is kept."""
-        bare = self.bare
-        return Facts(bare.host, bare.port, bare.head, body, apis=bare.apis)
-
 
 @define(eq=False)
 class RequestDigests:
@@ -115,6 +111,8 @@ class RequestDigests:
     _heads: OrderedDict[int, HeadContent] = field(factory=OrderedDict)
     """By a hash, so that no credentials are kept."""
     _remembered: OrderedDict[tuple[str, str | None], RequestContent] = field(factory=OrderedDict)
+    _nothing: str = Factory(lambda self: digest(self.key), takes_self=True)
+    """What was said before a first message."""
 
     def head(self, facts: Facts) -> HeadContent:
         """Return what a request's head says; a client's heads mostly say the same."""
@@ -144,14 +142,11 @@ class RequestDigests:
         query_bytes = repr(query).encode("utf-8", "backslashreplace")
         features = [b"\r".join(headers.get(name, ())) for name in _FEATURES]
         where = f"{facts.host}:{facts.port}".encode()
+        bare = facts.with_body(None)
+        bare.head = RequestHead(head.method, target, coding)
         return HeadContent(
             facts.provider,
-            Facts(
-                facts.host,
-                facts.port,
-                RequestHead(head.method, target, coding),
-                apis=facts.apis,
-            ),
+            bare,
             asked_of(facts, self.key),
             credential_of(facts, self.key),
             digest(self.key, head.method, where, path, query_bytes, *features).encode(),
@@ -185,43 +180,44 @@ class RequestDigests:
         return found
 
     def _content(self, facts: Facts, head: HeadContent) -> RequestContent:
+        request = facts.api_request
         content = content_of(facts, self.key, head.asked)
-        alone = RequestContent(content, _shortened(facts.model), facts.stream)
-        if facts.json is MISSING:
-            return alone
         try:
-            system, turns = turns_of(facts.json)
-            chain = [digest(self.key)]
-            for turn in turns:
-                values = [canonical(value) for value in turn.values]
-                chain.append(digest(self.key, chain[-1].encode(), *values))
-            messages = self._messages(turns, chain)
+            said = self._said(facts.json)
         except RecursionError:  # nested by the hundred
-            return alone
-        return RequestContent(
-            content,
-            _shortened(facts.model),
-            facts.stream,
-            system=self.text(system),
-            prefix=chain[-1] if turns else None,
-            message_count=len(turns) if turns else None,
-            messages=messages,
-        )
+            said = None, None, None, ()
+        return RequestContent(content, _shortened(request.named_model), request.stream, *said)
+
+    def _said(
+        self, document: Any
+    ) -> tuple[str | None, str | None, int | None, tuple[Message, ...]]:
+        """Return what is kept of a conversation: the last fields of `RequestContent`."""
+        system, turns = turns_of(document)
+        if not turns:
+            return self.text(system), None, None, ()
+        chain = [self._nothing]
+        for turn in turns:
+            values = [canonical(value) for value in turn.values]
+            chain.append(digest(self.key, chain[-1].encode(), *values))
+        return self.text(system), chain[-1], len(turns), self._messages(turns, chain)
 
     def _messages(self, turns: list[Turn], chain: list[str]) -> tuple[Message, ...]:
         """Return the last messages; ``chain`` has what was said before each."""
         calls: dict[str, tuple[CalledTool, str]] = {}
         for turn, before in zip(turns, chain, strict=False):
-            calls |= {call.id: (call, before) for call in turn.tool_calls}
+            for call in turn.tool_calls:
+                calls[call.id] = call, before
         first = max(0, len(turns) - MESSAGES)
         return tuple(
-            Message(
-                role=turn.role,
-                text=self.text(turn.text),
-                before=before,
-                results=tuple(self._results(turn, calls)),
-            )
-            for turn, before in zip(turns[first:], chain[first:], strict=False)
+            [
+                Message(
+                    role=turn.role,
+                    text=self.text(turn.text),
+                    before=before,
+                    results=tuple(self._results(turn, calls)) if turn.tool_results else (),
+                )
+                for turn, before in zip(turns[first:], chain[first:], strict=False)
+            ]
         )
 
     def _results(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 from attrs import define
@@ -24,6 +25,8 @@ _SECONDS = ("gap_seconds", "first_byte_seconds", "quiet_seconds", "wait_asked_se
 _TOKENS = ("input_tokens", "output_tokens")
 _DIGESTS = ("request", "body", "prefix", "delivered")
 _NAMES = (*_ALIKE, *_SECONDS, *_TOKENS, *_DIGESTS)
+_seconds_of, _tokens_of = attrgetter(*_SECONDS), attrgetter(*_TOKENS)
+_digests_of, _alike_of = attrgetter(*_DIGESTS), attrgetter(*_ALIKE)
 _DIGEST_BYTES = 16
 KINDS = 1_000
 """Of so many kinds of attempts it is known at once what they have alike, at most."""
@@ -89,12 +92,11 @@ def kept_call(
 
 def _packed(attempt: SeenAttempt, known: dict[Alike, Alike]) -> _Packed | None:
     seen = attempt.seen
-    seconds = [getattr(seen, name) for name in _SECONDS]
-    tokens = [getattr(seen, name) for name in _TOKENS]
-    digests = [getattr(seen, name) for name in _DIGESTS] + [each.text for each in seen.messages]
+    seconds, tokens = _seconds_of(seen), _tokens_of(seen)
+    digests = [*_digests_of(seen), *[each.text for each in seen.messages]]
     numbers = [each for each in (*seconds, *tokens) if each is not None]
     numbers = [attempt.began, attempt.ended, attempt.session, *numbers]
-    if any(abs(each) > _MOST for each in numbers):
+    if max(map(abs, numbers)) > _MOST:
         return None
     missing = tuple([each is None for each in (*seconds, *tokens, *digests)])
     told = [each for each in (*digests, *_inner_digests(seen)) if each is not None]
@@ -103,7 +105,7 @@ def _packed(attempt: SeenAttempt, known: dict[Alike, Alike]) -> _Packed | None:
         data = bytes.fromhex(joined)
     except ValueError:  # a log may have anything
         return None
-    if data.hex() != joined or any(len(each) != 2 * _DIGEST_BYTES for each in told):
+    if data.hex() != joined or not set(map(len, told)) <= {2 * _DIGEST_BYTES}:
         return None
     alike = (
         attempt.method,
@@ -111,7 +113,7 @@ def _packed(attempt: SeenAttempt, known: dict[Alike, Alike]) -> _Packed | None:
         attempt.path,
         attempt.status,
         attempt.kind,
-        *[getattr(seen, name) for name in _ALIKE],
+        *_alike_of(seen),
         tuple([(each.role, *[result.tool for result in each.results]) for each in seen.messages]),
         missing,
     )

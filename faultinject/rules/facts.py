@@ -106,6 +106,12 @@ class Facts:
         facts._is_hinted = self._is_hinted
         return facts
 
+    def with_body(self, body: bytes | None) -> Facts:
+        """Return facts of the same head with a body; what the head has told is not asked again."""
+        facts = Facts(self.host, self.port, self.head, body, apis=self.apis)
+        facts._path, facts._provider, facts._is_hinted = self._path, self._provider, self._is_hinted
+        return facts
+
     # From the head
 
     @property

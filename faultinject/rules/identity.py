@@ -90,7 +90,7 @@ def asked_of(facts: Facts, key: bytes) -> str:
 
 def digest(key: bytes, *pieces: bytes) -> str:
     """Return a digest of pieces, which depends on where one ends and the next begins."""
-    sizes = ",".join([str(len(piece)) for piece in pieces])
+    sizes = repr([*map(len, pieces)])
     made = blake2b(sizes.encode(), digest_size=16, key=key)
     for piece in pieces:
         made.update(piece)
