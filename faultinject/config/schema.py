@@ -13,7 +13,7 @@ from faultinject.config.load import SCHEMA_KEY
 from faultinject.config.options import FILE_OPTIONS, RULE, Option
 from faultinject.config.rules.rule_list import RULES_SCHEMA
 from faultinject.reading.keys import Keys
-from faultinject.reading.value import Value
+from faultinject.reading.value import Described, Value
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 VERSION = 1
@@ -58,6 +58,8 @@ def _whole(schema: Any, definitions: dict[str, Any]) -> Any:
         if definitions.setdefault(name, whole) != whole:
             raise ValueError(f"two schemas are called {schema.title!r}")
         return {"$ref": f"#/$defs/{name}"}
+    if isinstance(schema, Described):
+        return {**_whole(schema.schema, definitions), "description": schema.about}
     if isinstance(schema, (Value, Keys)):
         return _whole(schema.schema, definitions)
     if isinstance(schema, (list, tuple)):

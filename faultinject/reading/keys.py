@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from faultinject.errors import SettingsError
 from faultinject.reading.node import Node, read_all, refuse
-from faultinject.reading.value import Schema, Value
+from faultinject.reading.value import Described, Schema, Value
 
 T = TypeVar("T")
 
@@ -40,6 +40,8 @@ class Keys:
     """Pairs of keys of which an object has one at most, each with the reason."""
     more: tuple[Schema, ...] = field(default=())
     """What a schema says besides."""
+    about: Mapping[str, str] = field(factory=dict)
+    """What each key is for, in a sentence, which editors show."""
 
     def read(self, node: Node) -> Read:
         """Read an object. Raises `SettingsError`."""
@@ -82,7 +84,10 @@ class Keys:
         """The JSON Schema of the object."""
         schema: dict[str, Any] = {
             "type": "object",
-            "properties": self.values,
+            "properties": {
+                key: Described(value, self.about[key]) if self.about.get(key) else value
+                for key, value in self.values.items()
+            },
             "additionalProperties": False,
         }
         if self.needed:

@@ -46,6 +46,14 @@ class Value(Generic[T]):
         return Value(self.read, self.schema, title)
 
 
+@frozen(eq=False, repr=False)
+class Described:
+    """The schema of a value, and what the value is for, in a sentence."""
+
+    schema: Any
+    about: str
+
+
 def any_of(*schemas: Any) -> Schema:
     """Return the schema of what fits one of some."""
     return {"anyOf": list(schemas)}

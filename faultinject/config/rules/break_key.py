@@ -40,6 +40,15 @@ _AFTER: Mapping[str, Value[Any]] = {**_EVENT, "bytes": WHOLE, "time": POSITIVE_D
 _ALONE = "{} stands alone; give it or an event"
 
 
+_OF_POINTS = {
+    "event": "The name of the event.",
+    "count": "Which of the events, counted from 1.",
+    "where": "Tests of an event's data by paths: only events that pass are counted.",
+    "bytes": "After how many bytes of the body.",
+    "time": "How long after the head.",
+}
+
+
 def _point(keys: Mapping[str, Value[Any]], *, after: bool) -> Value[Point]:
     """Return what reads a point: an object, or the name of an event."""
     alone = [key for key in keys if key not in _EVENT]
@@ -51,6 +60,7 @@ def _point(keys: Mapping[str, Value[Any]], *, after: bool) -> Value[Point]:
         apart=tuple(
             (other, key, _ALONE.format(key)) for key in alone for other in keys if other != key
         ),
+        about={key: _OF_POINTS[key] for key in keys},
     ).into(partial(_point_of, after=after))
     name: Value[Point] = TEXT.into(lambda event: EventPoint(after, event))
     return by_type(point, string=name)
@@ -72,6 +82,11 @@ _SIDES: Mapping[str, Value[Point]] = {
 _FIRST_EVENT: Value[Point] = word("first-event").into(lambda _: FIRST_EVENT)
 POINTS: Mapping[str, Value[Point]] = {**_SIDES, "at": _FIRST_EVENT}
 """The keys that say where in an answer something begins."""
+ABOUT_POINTS = {
+    "after": "The point after an event, a number of bytes, or a time.",
+    "before": "The point before an event.",
+    "at": "The point before the first event.",
+}
 POINTS_APART = all_apart(POINTS, _ONE_POINT)
 
 
@@ -100,6 +115,15 @@ _KEYS: Mapping[str, Value[Any]] = {
 }
 BREAK_KEYS = tuple(_KEYS)
 """The keys of ``break``."""
+ABOUT_SCOPE = "What ends: the request, or the connection with all requests that are open on it."
+_ABOUT = {
+    **ABOUT_POINTS,
+    "how": "How it breaks: FIN, RST, silence, bytes that are not valid there, or a TLS alert.",
+    "at": "When it breaks: at the CONNECT, the handshake, the request, or its answer's head.",
+    "for": "How long it hangs; without it, until the client leaves.",
+    "alert": "Which TLS alert is sent.",
+    "scope": ABOUT_SCOPE,
+}
 _ONE_OF = "one of " + ", ".join(_WAYS)
 _HAS_POINT = "there is a point in the answer already; give one of the two"
 
@@ -129,5 +153,6 @@ BREAK = by_type(
             *all_apart(_SIDES, _ONE_POINT),
             *((side, "at", _HAS_POINT) for side in _SIDES),
         ),
+        about=_ABOUT,
     ).then(_break),
 )

@@ -41,10 +41,21 @@ def _range(node: Node, seconds: tuple[float, float]) -> Limited:
     return lambda _: Range(least, most)
 
 
+_PARAMETERS = {
+    "mean": "The average length.",
+    "deviation": "The standard deviation of the lengths.",
+    "median": "The length that half of the delays do not reach.",
+    "sigma": "How far the lengths scatter: the deviation of their logarithms.",
+    "least": "The shortest length.",
+    "shape": "How thin the tail is: the larger, the fewer long delays.",
+}
+
+
 def _parts(make: Callable[..., Length], **values: Value[Any]) -> Value[Limited]:
     """Return what reads an object with the parameters of a distribution, in its own order."""
     expected = "an object with " + " and ".join(values)
-    return Keys(values, expected, needed=tuple(values)).into(
+    about = {key: _PARAMETERS[key] for key in values}
+    return Keys(values, expected, needed=tuple(values), about=about).into(
         lambda read: lambda cap: make(*(read[key] for key in values), cap)
     )
 
@@ -69,6 +80,16 @@ _KEYS: Mapping[str, Value[Any]] = {
 }
 DELAY_KEYS = tuple(_KEYS)
 """The keys of ``delay``."""
+_ABOUT = {
+    "fixed": "Always the same time.",
+    "range": "A time between the two, evenly distributed.",
+    "normal": "A time that is mostly near the mean.",
+    "lognormal": "A time that is mostly near the median, and sometimes several times as long.",
+    "exponential": "A time as between random events, with this mean.",
+    "pareto": "A time with a long tail; it needs at_most.",
+    "at_most": "The longest time.",
+    "before": "What waits: asking upstream, the answer's head, or the first byte of its body.",
+}
 
 
 def _delay(node: Node, read: Read) -> Delay:
@@ -110,6 +131,7 @@ DELAYS = items(
                 ),
             ),
             more=({"if": {"required": ["pareto"]}, "then": {"required": ["at_most"]}},),
+            about=_ABOUT,
         )
         .then(_delay)
         .titled("delay item"),

@@ -94,6 +94,7 @@ _RETRY_AFTER = by_type(
         "a duration, or {date: 30s} for a date that far from now",
         needed=("date",),
         missing="date is missing, as in {date: 30s}",
+        about={"date": "How far from now the date is that the header has."},
     ).into(lambda read: RetryAfter(read["date"], as_date=True)),
 )
 _STATUS = Value(_status, {"type": "integer", "minimum": 200, "maximum": 599})
@@ -122,6 +123,26 @@ _KEYS: Mapping[str, Value[Any]] = {
 RESPOND_KEYS = tuple(_KEYS)
 """The keys of ``respond``."""
 
+_ABOUT = {
+    "status": "The status of the answer, 200 to 599.",
+    "error": "The type of the error in the API's words, in place of that of the status.",
+    "message": "The message of the error; names of fields in braces are filled in.",
+    "code": "The code of the error, if the API has one.",
+    "param": "The parameter that the error is about, if the API has that.",
+    "details": "More members of the error, if the API has a place for them.",
+    "failure": "One of the API's known failures, by name.",
+    "page": "An answer of what is in front of the API, by name.",
+    "body": "The text of the body, in place of the API's document.",
+    "json": "The body as a JSON value, in place of the API's document.",
+    "file": "The name of a file with the body, relative to the folder of the rules.",
+    "headers": "Headers by name; a list of values for a header that comes more than once.",
+    "retry_after": "How long the answer asks to wait, in the API's way, or as a date.",
+    "request_id": "The id of the request, in place of one that looks like the API's.",
+    "rate_limit": "The limit that is exhausted, by the API's name for it: its headers are sent.",
+    "connection": "Whether the connection stays open (keep) or not (close).",
+    "at": "What is answered: the request, or the CONNECT, as by a proxy.",
+    "upstream": "Whether the API is not asked (skipped), or asked and its answer thrown away.",
+}
 _NOT_HERE = "it cannot be given here: {}"
 _OF_BODY = _NOT_HERE.format("it is part of the API's body, but there is a {}")
 _HAS_OWN = _NOT_HERE.format("a page has its own")
@@ -132,6 +153,7 @@ RESPOND = by_type(
         "a status, or an object as {status: 429}",
         some=("status", "failure", "page"),
         none="give a status (or a failure or a page, which have one)",
+        about=_ABOUT,
         apart=(
             *all_apart(_BODIES, "there is a {} already; give one of the two"),
             *(("page", key, _HAS_OWN) for key in ("status", *_BODIES, *_API)),

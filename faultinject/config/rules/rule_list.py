@@ -134,6 +134,12 @@ _RULE = Keys(
     "a rule, as in {match: {...}, fault: {respond: 529}}",
     needed=("fault",),
     missing="fault is missing: what should happen, as in fault: {respond: 529}",
+    about={
+        "name": "The rule's name in output, and what its draws depend on.",
+        "match": "Which requests the rule is for; without it, all of the targets.",
+        "when": "When the rule fires, of the requests that reach it; without it, always.",
+        "fault": "What happens.",
+    },
 ).then(_rule)
 RULES_SCHEMA: Schema = {"type": "array", "items": _RULE, "maxItems": _MOST_RULES}
 """The JSON Schema of a list of rules."""

@@ -97,10 +97,20 @@ def _header_test(node: Node) -> Matcher:
     )
 
 
+_ABOUT = {
+    "equal": "It is this value, as it is written.",
+    "glob": "The text fits this pattern.",
+    "present": "It is there (true), or is not (false).",
+    "at_least": "The number is this or larger.",
+    "at_most": "The number is this or smaller.",
+    "above": "The number is larger than this.",
+    "below": "The number is smaller than this.",
+}
 _SPELT_OF_TEXT = _spelt(
     Keys(
         {"equal": Value(_equal_text, {}), "glob": _GLOB, "present": FLAG.into(Present)},
         "a test",
+        about=_ABOUT,
         more=(_ONE,),
     )
 )
@@ -128,6 +138,7 @@ _SPELT_OF_JSON = _spelt(
     Keys(
         {"equal": ANY.into(Equal), "glob": _GLOB, "present": FLAG.into(Present), **_COMPARED},
         "a test",
+        about=_ABOUT,
         more=(any_of(_ONE, _SOME_COMPARISONS),),
     )
 )
@@ -138,7 +149,7 @@ JSON_TESTS = items(
 ).into(AnyOf).titled("test of a JSON value")  # fmt: skip
 """The test of a JSON value; a list is any of its items."""
 
-_SPELT_OF_NUMBERS = _spelt(Keys(_COMPARED, "a test", more=(_SOME_COMPARISONS,)))
+_SPELT_OF_NUMBERS = _spelt(Keys(_COMPARED, "a test", about=_ABOUT, more=(_SOME_COMPARISONS,)))
 _EXACT: Value[Matcher] = WHOLE.into(Equal)
 NUMBER_TESTS = items(by_type(_EXACT, object=_SPELT_OF_NUMBERS)).into(AnyOf)
 """The test of a number from 1: the number, some, or bounds."""

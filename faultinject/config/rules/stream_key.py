@@ -7,7 +7,14 @@ from typing import Any
 
 from attrs import frozen
 
-from faultinject.config.rules.break_key import POINTS, POINTS_APART, SCOPE, point_of
+from faultinject.config.rules.break_key import (
+    ABOUT_POINTS,
+    ABOUT_SCOPE,
+    POINTS,
+    POINTS_APART,
+    SCOPE,
+    point_of,
+)
 from faultinject.faults.place import START, Ability, Scope
 from faultinject.faults.stream import STREAM_ACTIONS, StreamAction, StreamFault
 from faultinject.reading.keys import Keys, Read, all_apart
@@ -26,6 +33,12 @@ _KEYS: Mapping[str, Value[Any]] = {
 }
 STREAM_KEYS = tuple(_KEYS)
 """All keys of ``stream``."""
+_ABOUT = {
+    **ABOUT_POINTS,
+    **{key: action.about for key, action in _ACTIONS.items()},
+    "scope": ABOUT_SCOPE,
+    "upstream": "Whether the API's own stream is harmed (real), or the smallest one, made up.",
+}
 
 
 @frozen
@@ -78,6 +91,7 @@ STREAM = items(
         "an object, as in {after: {bytes: 100}, cut: true}",
         some=ACTION_KEYS,
         none="it does nothing; give one of " + ", ".join(_ACTIONS),
+        about=_ABOUT,
         apart=(
             *POINTS_APART,
             *all_apart(

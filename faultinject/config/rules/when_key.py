@@ -75,6 +75,10 @@ _SEQUENCE = by_type(
         "a sequence",
         needed=("steps",),
         missing="steps is missing, as in {steps: [fault, pass], repeat: true}",
+        about={
+            "steps": "What happens to each request in turn: fault, or pass.",
+            "repeat": "Whether the steps begin again at their end.",
+        },
     ).into(lambda read: Sequence(**read)),
 )
 
@@ -114,6 +118,11 @@ _BETWEEN = by_type(
         _TWO_TIMES,
         needed=("from", "to"),
         missing="give from and to, as in {from: 10s, to: 20s}",
+        about={
+            "from": "When the window begins, counted from the start of the run.",
+            "to": "When the window ends, counted from the start of the run.",
+            "every": "How often the window comes; without it, once.",
+        },
     ).then(_between_keys),
 )
 _FOR = by_type(
@@ -123,6 +132,10 @@ _FOR = by_type(
         "a window",
         needed=("lasting",),
         missing="lasting is missing, as in {lasting: 10s, every: 1m}",
+        about={
+            "lasting": "How long the window lasts, counted from the start of the run.",
+            "every": "How often the window comes; without it, once.",
+        },
     ).then(lambda node, read: _window(node, read, 0.0, read["lasting"])),
 )
 
@@ -144,6 +157,10 @@ _BURST = Keys(
     "an object, as in {calm: 50, storm: 5}",
     needed=("calm", "storm"),
     missing="give calm and storm: how many requests each lasts on average",
+    about={
+        "calm": "How many requests a calm lasts on average.",
+        "storm": "How many requests a storm lasts on average.",
+    },
 ).into(lambda read: Burst(read["calm"], read["storm"]))
 _OVER_OR_TIMES = "give over (a duration since the start) or times (how many requests)"
 _RAMP = Keys(
@@ -151,6 +168,12 @@ _RAMP = Keys(
     "an object, as in {from: 0, to: 0.5, over: 10m}",
     needed=("from", "to"),
     missing="give from and to, the probabilities at its beginning and its end",
+    about={
+        "from": "The chance at the beginning.",
+        "to": "The chance at the end, and from then on.",
+        "over": "How long the chance takes to change, counted from the start of the run.",
+        "times": "In how many requests the chance changes.",
+    },
     some=("over", "times"),
     none=_OVER_OR_TIMES,
     apart=(("over", "times", _OVER_OR_TIMES),),
@@ -159,7 +182,14 @@ _LIMITS = ("in_all", "at_a_time")
 _LIMIT = by_type(
     WHOLE.into(Limit),
     object=Keys(
-        dict.fromkeys(_LIMITS, WHOLE), "a limit", some=_LIMITS, none="give in_all or at_a_time"
+        dict.fromkeys(_LIMITS, WHOLE),
+        "a limit",
+        some=_LIMITS,
+        none="give in_all or at_a_time",
+        about={
+            "in_all": "How often the rule fires at most.",
+            "at_a_time": "For how many exchanges at a time the rule fires at most.",
+        },
     ).into(lambda read: Limit(**read)),
 )
 
@@ -191,9 +221,13 @@ _PER = by_type(
         _group,
         any_of({"enum": list(_GROUPS)}, {"type": "string", "pattern": f"^header {_HEADER_NAME}$"}),
     ),
-    object=Keys({"header": _NAME}, _GROUP, needed=("header",), missing=_NO_NAME).then(
-        lambda node, read: _of_header(node, read["header"])
-    ),
+    object=Keys(
+        {"header": _NAME},
+        _GROUP,
+        needed=("header",),
+        missing=_NO_NAME,
+        about={"header": "The header whose values are the groups."},
+    ).then(lambda node, read: _of_header(node, read["header"])),
 )
 
 
@@ -214,6 +248,20 @@ _KEYS: Mapping[str, Value[Any]] = {
 _FIELDS = {"between": "window", "for": "window"}
 WHEN_KEYS = tuple(_KEYS)
 """The keys of ``when``."""
+_ABOUT = {
+    "probability": "By chance: how likely the rule fires for a request.",
+    "first": "For the first so many requests.",
+    "after": "For all but the first so many requests.",
+    "nth": "For the request of this number, or of these.",
+    "every": "For every request whose number is a multiple of this.",
+    "sequence": "For requests in this order of fault and pass, once or repeated.",
+    "between": "Between two times, counted from the start, or in windows that repeat.",
+    "for": "For a time, counted from the start, or in windows that repeat.",
+    "burst": "In storms with calms between them.",
+    "ramp": "By a chance that changes evenly, over a time or a number of requests.",
+    "limit": "At most so many times, or for at most so many exchanges at a time.",
+    "per": "With a separate count of all of the above for each group.",
+}
 _SAME = "{} says the same in another way; give one of the two"
 WHEN = Keys(
     _KEYS,
@@ -222,4 +270,5 @@ WHEN = Keys(
     more=(
         {"if": {"required": ["per"]}, "then": any_of(*({"required": [key]} for key in _COUNTED))},
     ),
+    about=_ABOUT,
 ).then(_when)

@@ -38,6 +38,7 @@ class Drop(_EditEvents):
     """Leave out the next events."""
 
     key = label = "drop"
+    about = "The next events are left out: a number of them, true for one, or all."
 
     def on_events(self, stream: EventStream) -> Action:
         """Return what leaves them out."""
@@ -49,6 +50,7 @@ class Duplicate(_EditEvents):
     """Send the next events twice, each after itself."""
 
     key = label = "duplicate"
+    about = "The next events are sent twice: a number of them, true for one, or all."
 
     def on_events(self, stream: EventStream) -> Action:
         """Return what sends them twice."""
@@ -60,6 +62,7 @@ class Garble(_EditEvents):
     """Change a byte in each of the next events, so that their data is not JSON any more."""
 
     key = label = "garble"
+    about = "The next events are turned into invalid JSON: a number, true for one, or all."
     keeps_length = True
     causes = "malformed"
 
@@ -74,6 +77,7 @@ class WrongChecksum(_EditEvents):
     """Make the checksum of each of the next events wrong. Their data stays as it is."""
 
     key, label = "wrong_checksum", "wrong-checksum"
+    about = "The next events get a wrong checksum, in AWS' event stream; others have none."
     keeps_length = True
     causes = "malformed"
     depends_on_api = True

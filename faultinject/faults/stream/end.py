@@ -25,6 +25,7 @@ class CutStream(StreamAction):
     """FIN, without the body's proper end."""
 
     key = label = "cut"
+    about = "FIN, without the proper end."
     needs = frozenset({Ability.CLOSE})
     ends = True
     keeps_length = True
@@ -39,6 +40,7 @@ class ResetStream(StreamAction):
     """RST."""
 
     key = label = "reset"
+    about = "RST."
     needs = frozenset({Ability.RESET})
     ends = True
     keeps_length = True
@@ -53,6 +55,7 @@ class EndStream(StreamAction):
     """The body's proper end without the stream's last event, as if nothing were wrong."""
 
     key = label = "end"
+    about = "The proper end, without the last event: silent truncation."
     ends = True
 
     def on_bytes(self, uniform: Uniform) -> Action:  # noqa: ARG002
@@ -65,6 +68,7 @@ class HalfEvent(StreamAction):
     """Half of the next event's bytes, and then the end."""
 
     key, label = "half_event", "half-event"
+    about = "Half of the next event's bytes, then the proper end, or FIN (cut)."
     point = FIRST_EVENT
     ends = True
     whole_events = True
@@ -123,6 +127,7 @@ class EndEarly(StreamAction):
     """End the message as the API does at the token limit."""
 
     key, label = "end_early", "end-early"
+    about = "The message ends as if max_tokens were reached."
     point = FIRST_EVENT
     ends = True
     whole_events = True

@@ -29,6 +29,14 @@ _KEYS = Keys(
         "form": TEXT,
     },
     "true, the type of the error, or an object as {status: 529}",
+    about={
+        "status": "Selects the type and the message; it is not sent.",
+        "type": "The type of the error in the API's words.",
+        "message": "The message of the error.",
+        "code": "The code of the error, if the API has one.",
+        "failure": "One of the API's known failures, by name.",
+        "form": "The form of the error, of those that the API has.",
+    },
 )
 
 
@@ -37,6 +45,7 @@ class SendError(StreamAction):
     """The API's own error within the stream; then the stream's proper end."""
 
     key, label = "error", "stream-error"
+    about = "The API's own error in the stream, then the proper end."
     point = FIRST_EVENT
     ends = True
     whole_events = True

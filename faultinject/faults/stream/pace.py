@@ -22,6 +22,10 @@ _KEYS = Keys(
     "an object, as in {bytes_per_second: 100}",
     some=_RATES,
     apart=((*_RATES, _GIVE_ONE),),
+    about={
+        "events_per_second": "How many events come a second at most.",
+        "bytes_per_second": "How many bytes come a second at most.",
+    },
 )
 
 
@@ -30,6 +34,7 @@ class Pace(StreamAction):
     """Pass events or bytes on no faster than a rate. One of the two rates is given."""
 
     key = label = "pace"
+    about = "The stream comes no faster than this."
     throughout = True
     paces = True
     keeps_length = True

@@ -20,6 +20,10 @@ _LENGTH = constant(True, None, constant("forever", None, _SECONDS))
 _KEYS = Keys(
     {"for": _LENGTH, "pings": POSITIVE_DURATION},
     "a duration, the word forever, or {for: 60s, pings: 10s}",
+    about={
+        "for": "How long nothing comes: a duration, or forever.",
+        "pings": "How often the API's own ping is sent meanwhile.",
+    },
 )
 
 
@@ -28,6 +32,7 @@ class Stall(StreamAction):
     """Pass nothing on for a time."""
 
     key = label = "stall"
+    about = "Nothing more comes for a time, or for ever, or only the API's pings."
     causes = "stalled"
 
     seconds: float | None = None

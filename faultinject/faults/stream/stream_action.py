@@ -76,6 +76,8 @@ class StreamAction:
     """Its key under ``stream`` in a rule."""
     label = ""
     """Its name in events and headers."""
+    about = ""
+    """What it does, in a sentence, which editors show at its key."""
     point: Point = START
     """Where it begins if a rule gives no point."""
     throughout = False

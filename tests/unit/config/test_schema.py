@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,31 @@ def test_it_has_every_key_with_its_help() -> None:
     properties = config_schema()["properties"]
     assert properties.keys() == {SCHEMA_KEY, *FILE_OPTIONS}
     assert all(part["description"] for part in properties.values())
+
+
+def properties_in(schema: Any) -> Iterator[tuple[str, Any]]:
+    """Yield each property of each object that a schema describes."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("properties"), dict) and "if" not in schema:
+            yield from schema["properties"].items()
+        for key, inner in schema.items():
+            yield from () if key in ("if", "then") else properties_in(inner)
+    elif isinstance(schema, list):
+        for inner in schema:
+            yield from properties_in(inner)
+
+
+def test_each_key_of_rules_has_a_sentence() -> None:
+    """Editors show it at the key. The page of rules has the key too."""
+    described = list(properties_in(config_schema()))
+    page = (DOCS / "rules.md").read_text("utf-8")
+    options = {SCHEMA_KEY, *FILE_OPTIONS}
+    assert len({key for key, _ in described} - options) > 80
+    for key, schema in described:
+        assert schema.get("description"), key
+        if key not in options:
+            assert re.fullmatch(r"[A-Z][^.\n]{2,98}\.", schema["description"]), key
+            assert re.search(rf"\b{key}\b", page), key
 
 
 def test_two_schemas_cannot_have_one_name() -> None:
