@@ -87,6 +87,11 @@ class ClientExchange(ExchangeSide):
     def response_started(self) -> bool:
         """Whether a response has begun, so that no other can."""
 
+    @property
+    def has_room(self) -> bool:
+        """Whether some KiB could be sent at once; False if that is unknown."""
+        return False
+
     @abstractmethod
     async def wait_for_room(self) -> None:
         """Wait until something can be sent. Raises `ClientGoneError`."""

@@ -120,12 +120,12 @@ class SocketStream(Peekable, trio.abc.HalfCloseableStream):
         if self.socket.fileno() < 0:
             raise trio.ClosedResourceError("the socket was closed here")
         await trio.lowlevel.checkpoint_if_cancelled()
-        if not self._has_room():
+        if not self.has_room():
             await trio.lowlevel.wait_writable(self.socket)
 
-    def _has_room(self) -> bool:
+    def has_room(self) -> bool:
         """Return True if the kernel would take bytes now, False if that is not known."""
-        if _POLL is None:
+        if _POLL is None or self.socket.fileno() < 0:
             return False
         poll = _POLL()
         poll.register(self.socket, select.POLLOUT)

@@ -49,7 +49,7 @@ class Layered(trio.abc.Stream):
 
 
 class Peekable(trio.abc.Stream):
-    """A stream that knows without reading whether something has arrived."""
+    """A stream that knows whether something has arrived, and maybe whether there is room."""
 
     __slots__ = ()
 
@@ -57,11 +57,21 @@ class Peekable(trio.abc.Stream):
         """Return True if a read would return, or raise, at once."""
         raise NotImplementedError
 
+    def has_room(self) -> bool:
+        """Return True if some KiB could be sent at once, False if not, or if that is unknown."""
+        return False
+
 
 def has_arrived(stream: trio.abc.Stream) -> bool:
     """Return True if data or the end has arrived on a stream, or if that is unknown."""
     lowest = _lowest(stream)
     return not isinstance(lowest, Peekable) or lowest.has_arrived()
+
+
+def has_room(stream: trio.abc.Stream) -> bool:
+    """Return True if some KiB could be sent at once, False if not, or if that is unknown."""
+    lowest = _lowest(stream)
+    return isinstance(lowest, Peekable) and lowest.has_room()
 
 
 async def reset(stream: trio.abc.Stream) -> None:

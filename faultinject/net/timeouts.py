@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import TracebackType
 
 import trio
@@ -21,9 +22,11 @@ class Timeout:
     cancels unwinds to the end of the ``with`` statement, which then raises `TimeoutExpiredError`.
     """
 
-    def __init__(self) -> None:
-        self._scope = trio.CancelScope()
-        self._waiting_for = ""
+    def __init__(self, waiting_for: str = "", within_seconds: float | None = None) -> None:
+        """Expire this many seconds from now; None for not before `reset`."""
+        deadline = math.inf if within_seconds is None else trio.current_time() + within_seconds
+        self._scope = trio.CancelScope(deadline=deadline)
+        self._waiting_for = waiting_for
         self._expired_because: str | None = None
 
     def reset(self, waiting_for: str, within_seconds: float) -> None:

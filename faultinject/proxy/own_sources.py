@@ -18,6 +18,9 @@ from faultinject.proxy.lookahead import MANY
 from faultinject.proxy.pump import ResponseSource
 from faultinject.proxy.traffic_copy import uncoded
 
+_SENT_AT_ONCE_BYTES = 4096
+"""A response with a body up to this size does not wait for a client that has room."""
+
 
 @define(eq=False)
 class NoResponse(ResponseSource):
@@ -93,7 +96,8 @@ class WholeResponse(NoResponse):
 
     def _parts(self) -> list[Part]:
         exchange, response = self.exchange, self.response
-        exchange.timeout.reset("the client to read its answer", exchange.limits.send_seconds)
+        if len(response.body) > _SENT_AT_ONCE_BYTES or not exchange.client.has_room:
+            exchange.timeout.reset("the client to read its answer", exchange.limits.send_seconds)
         if exchange.page is not None:
             response = evolve(response, headers=exchange.page.with_page_headers(response.headers))
         parts = dated(response, close=self.closes or not self._is_read)

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Awaitable
 from typing import Literal, Protocol
 
-from attrs import Factory, define, field
+from attrs import Factory, define
 
 from faultinject.authority import Authority
 from faultinject.errors import HandshakeError
@@ -61,7 +61,6 @@ class Session:
     id: int
     client: str
     """The client's address and port."""
-    timeout: Timeout = field(factory=Timeout)
     exchanges: int = 0
     """How many there were."""
     open_exchanges: int = 0
@@ -70,6 +69,10 @@ class Session:
     """Whether the client's next request is waited for, and none has begun to come."""
     idle_seconds: float = Factory(lambda self: self.runtime.limits.idle_seconds, takes_self=True)
     """How long the client may take to its next request."""
+    timeout: Timeout = Factory(
+        lambda self: Timeout("a request", self.idle_seconds), takes_self=True
+    )
+    """The time limit of what the session waits for: at first, for a request."""
     lease: Lease = Factory(lambda self: self.runtime.new_lease(), takes_self=True)
     way: Way | None = None
     """The tunnel that the client has asked for; None if there is none, or the client is unknown."""

@@ -17,7 +17,7 @@ from faultinject.http.h1.incoming import MessageError
 from faultinject.http.h1.machine import Machine
 from faultinject.http.h1.roles import ClientMachine, ServerMachine
 from faultinject.http.message import End, Part, RequestHead
-from faultinject.net.streams import half_close, has_arrived, was_reset, was_truncated
+from faultinject.net.streams import half_close, has_arrived, has_room, was_reset, was_truncated
 
 READ_NUM_BYTES = 64 * 1024
 """Most bytes of one read. A TLS record has up to 16 KiB, a socket's buffer usually more."""
@@ -141,6 +141,11 @@ class HttpConnection:
         """
         if data := self._machine.encode(*parts):
             await self.send_raw(data)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether some KiB could be sent at once; False if that is unknown."""
+        return has_room(self.stream)
 
     async def wait_for_room(self) -> None:
         """Wait until something can be sent. Raises the peer's `PeerError` if it is gone."""

@@ -7,6 +7,7 @@ behind it is what serves HTTP/1.1.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -174,7 +175,8 @@ class SeveralAtOnce:
     left: trio.Event = field(factory=trio.Event)
 
     async def serve(self, session: Session) -> None:
-        """Wait until the connection is over."""
+        """Wait until the connection is over, which only its exchanges limit."""
+        session.timeout.reset("its exchanges", math.inf)
         async with trio.open_nursery() as nursery:
             server = RequestServer(session, lambda head: Routed(head, ORIGIN))
             self.opened.append(Connection(self.bench, nursery, session, server))
