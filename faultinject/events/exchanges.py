@@ -53,7 +53,7 @@ class ExchangeStarted(Event):
     """What the request is for; None if it is a CONNECT."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)  # to fill so many slots takes four times as long
 class ExchangeEnded(Event):
     """A request was answered, or not."""
 

@@ -202,7 +202,11 @@ Part = Head | BodyPart
 
 def body_size(parts: Iterable[Part]) -> int:
     """Return the number of body bytes in parts of a message."""
-    return sum([len(part) for part in parts if isinstance(part, bytes)])
+    size = 0
+    for part in parts:
+        if isinstance(part, bytes):
+            size += len(part)
+    return size
 
 
 _RENAMED = {

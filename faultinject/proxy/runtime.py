@@ -137,6 +137,11 @@ class Runtime:
             self._known_targets[key] = next(found, None)
         return self._known_targets[key]
 
+    def target_name(self, host: str, port: int) -> str:
+        """Return the first target pattern that a host and port match as text, else the host."""
+        target = self.target_of(host, port)
+        return host if target is None else str(target)
+
     def target_named(self, host: str) -> TargetPattern | None:
         """Return the first target pattern that a host matches on some port."""
         return next((t for t in self.targets if t.matches(host, t.port or HTTPS_PORT)), None)

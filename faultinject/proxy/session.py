@@ -319,14 +319,13 @@ def report_exchange(
     """
     session.end_exchange()
     host, port = (authority.host, authority.port) if authority else ("", 0)
-    target = session.runtime.target_of(host, port) if authority else None
     session.emit(
         ExchangeEnded(
             time=time.time(),
             session=session.id,
             exchange=number,
             client=session.client,
-            target=str(target or host),
+            target=session.runtime.target_name(host, port),
             method=method,
             scheme=scheme,
             host=host,

@@ -46,7 +46,8 @@ class TlsStream(TlsLayer):
         "_receiving",
         "_sending",
         "_tls",
-        "_transport_lock",
+        "_transport_in_use",
+        "_waiting",
         "transport",
         "truncated",
     )
@@ -76,8 +77,9 @@ class TlsStream(TlsLayer):
         self._closed = self._ended = self._peer_ended = False
         self._decrypted = b""  # bytes that were read when we ended our side
         self.truncated = False
-        # A receiver may have to send too, to answer a key update.
-        self._transport_lock = trio.Semaphore(1, max_value=1)  # a `trio.Lock` costs more
+        # A receiver may have to send too, to answer a key update. A `trio.Lock` costs more.
+        self._transport_in_use = False
+        self._waiting: trio.lowlevel.ParkingLot | None = None  # who wants to use it
 
     @property
     def version(self) -> str | None:
@@ -233,19 +235,26 @@ class TlsStream(TlsLayer):
         """Send what TLS has to send, if anything."""
         if not self._outgoing.pending:
             return
-        await self._lock_transport()
+        if self._transport_in_use:
+            await self._wait_for_transport()
+        self._transport_in_use = True
         try:
             if data := self._take_encrypted():
                 await self.transport.send_all(data)
         finally:
-            self._transport_lock.release()
+            self._leave_transport()
 
-    async def _lock_transport(self) -> None:
-        """Wait until nobody sends; without a turn of the loop if that is so already."""
-        try:
-            self._transport_lock.acquire_nowait()
-        except trio.WouldBlock:
-            await self._transport_lock.acquire()
+    async def _wait_for_transport(self) -> None:
+        """Wait until nobody sends."""
+        if self._waiting is None:
+            self._waiting = trio.lowlevel.ParkingLot()
+        while self._transport_in_use:
+            await self._waiting.park()
+
+    def _leave_transport(self) -> None:
+        self._transport_in_use = False
+        if self._waiting is not None:
+            self._waiting.unpark()
 
     def _take_encrypted(self) -> bytes:
         data = self._outgoing.read()
@@ -264,11 +273,13 @@ class TlsStream(TlsLayer):
             raise trio.BusyResourceError("another task is sending")
         self._sending = True
         try:
-            await self._lock_transport()  # a reader may be sending for TLS
+            if self._transport_in_use:  # a reader may be sending for TLS
+                await self._wait_for_transport()
+            self._transport_in_use = True
             try:
                 await self.transport.wait_send_all_might_not_block()
             finally:
-                self._transport_lock.release()
+                self._leave_transport()
         finally:
             self._sending = False
 

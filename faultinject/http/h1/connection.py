@@ -83,7 +83,10 @@ class HttpConnection:
         while not (parts := self.buffered_parts()):
             if self._machine.at_eof:
                 return []
-            await self._read_in_time()
+            if self._machine.within_line:
+                await self._read_in_time()
+            else:
+                await self.read_more()
         return parts
 
     async def _read_in_time(self) -> None:
@@ -91,9 +94,6 @@ class HttpConnection:
 
         A body has none, because streams come slowly.
         """
-        if not self._machine.within_line:
-            await self.read_more()
-            return
         self._line_ends_by = min(self._line_ends_by, trio.current_time() + self._head_seconds)
         with trio.CancelScope(deadline=self._line_ends_by) as scope:
             await self.read_more()
@@ -139,8 +139,12 @@ class HttpConnection:
         Raises the peer's `PeerError` if it is gone, and `h11.LocalProtocolError` (a defect of ours)
         if the parts are not allowed now.
         """
-        if data := self._machine.encode(*parts):
-            await self.send_raw(data)
+        if not (data := self._machine.encode(*parts)):
+            return
+        try:
+            await self.stream.send_all(data)
+        except trio.BrokenResourceError as error:
+            raise self._broken(error) from error
 
     @property
     def has_room(self) -> bool:

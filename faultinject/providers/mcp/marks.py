@@ -23,7 +23,7 @@ _RESUMED = b"-resumed"
 
 def has_header(head: RequestHead) -> bool:
     """Return True if a request has one of MCP's own headers."""
-    return any(name.lower() in HEADERS for name, _ in head.headers)
+    return not HEADERS.isdisjoint(head.places)
 
 
 def is_hinted(head: RequestHead) -> bool:

@@ -67,10 +67,11 @@ class PoolLease(Lease):
 
     def _take_idle(self, origin: Origin) -> UpstreamExchange | None:
         """Lend a connection that waits for an origin's next exchange, if there is one."""
-        connection = next((each for each in self._idle if self._idle[each] == origin), None)
-        if connection is not None:
-            self._lent[connection] = self._idle.pop(connection)
-        return connection
+        for connection, its in self._idle.items():
+            if its is origin or its == origin:
+                self._lent[connection] = self._idle.pop(connection)
+                return connection
+        return None
 
     async def _make_room(self) -> None:
         """Close idle connections until there may be one more."""
