@@ -325,7 +325,7 @@ def report_exchange(
             session=session.id,
             exchange=number,
             client=session.client,
-            target=session.runtime.target_name(host, port),
+            target=session.runtime.target_name(host, port) if authority else "",
             method=method,
             scheme=scheme,
             host=host,
