@@ -91,7 +91,7 @@ class ExchangeEnded(Event):
     """What the request is for; None if it named no host, or is a CONNECT."""
     path_mended_from: str | None = None
     """The path as the client sent it, if ``path``, the API's own, was asked for in its place."""
-    _observed: Observed | Late | None = field(default=None, alias="observed")
+    _observed: Observed | Late | None = field(default=None, alias="observed", repr=False)
 
     @property
     def observed(self) -> Observed | None:
