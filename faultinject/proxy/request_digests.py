@@ -198,7 +198,7 @@ class RequestDigests:
         chain = [self._nothing]
         for turn in turns:
             values = [canonical(value) for value in turn.values]
-            chain.append(digest(self.key, chain[-1].encode(), *values))
+            chain.append(digest(self.key, chain[-1], *values))
         return self.text(system), chain[-1], len(turns), self._messages(turns, chain)
 
     def _messages(self, turns: list[Turn], chain: list[str]) -> tuple[Message, ...]:
@@ -229,18 +229,18 @@ class RequestDigests:
                 yield ToolResult(
                     tool=call.tool[:_LONGEST_TOOL],
                     arguments=digest(self.key, canonical(call.arguments)),
-                    call_id=digest(self.key, _bytes(call_id)),
+                    call_id=digest(self.key, call_id),
                     result=digest(self.key, canonical(result)),
                     prefix=before,
                 )
 
     def way(self, client: str, agent: tuple[bytes, ...], host: str) -> str:
         """Return a digest of a client (its address and its User-Agents) and a host with port."""
-        return digest(self.key, client.encode(), host.encode(), *agent)
+        return digest(self.key, client, host, *agent)
 
     def text(self, text: str) -> str | None:
         """Return a digest of a text; None of an empty one."""
-        return digest(self.key, _bytes(text)) if text else None
+        return digest(self.key, text) if text else None
 
 
 def _shortened(model: str | None) -> str | None:
@@ -251,10 +251,6 @@ def _without_key(target: bytes) -> bytes:
     path, _, query = target.partition(b"?")
     kept = [each for each in query.split(b"&") if not each.lower().startswith(b"key=")]
     return path + b"?" + b"&".join(kept) if query else path
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
 
 
 _MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]{1,200})"')

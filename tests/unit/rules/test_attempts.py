@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from faultinject.rules.attempts import LONGEST_PAUSE_SECONDS, Attempt, Attempts, Ended
 from faultinject.rules.facts import Facts, Way
-from faultinject.rules.identity import Identity, identity_of
+from faultinject.rules.identity import CACHE_CONTROL, Identity, canonical, identity_of
 from tests.unit.rules.support import request
 
 KEY = b"k"
@@ -74,10 +75,37 @@ def test_what_attempts_have_in_common() -> None:
         same(api_key="a"), same(x_goog_api_key="a"), same(body=BODY | {"model": "n"}),
         same(body=BODY | {"metadata_": 1}), same(body=BODY | {"x": {"stream": True}}),
         same(body=BODY | {"n": 1}), same(body=BODY | {"n": 1.0}), same(body=BODY | {"n": True}),
+        same(body=BODY | {"n": -1}), same(body=BODY | {"n": -2}), same(body=BODY | {"n": "1"}),
         same(body=[BODY]), same(body=b""), same(body=b"{"), same(body=b"{ "), same(),
     ]  # fmt: skip
     assert len(set(others)) == len(others)
     assert same(target="/v1/messages?beta=true", User_Agent="x", x_app="cli") == same()
+
+
+NAMES = st.text(max_size=2) | st.just(CACHE_CONTROL)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+VALUES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3)
+)
+
+
+def without_cache_control(value: Any) -> Any:
+    """Return a JSON value without that key, at any depth."""
+    if isinstance(value, list):
+        return [without_cache_control(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {name: each for name, each in value.items() if name != CACHE_CONTROL}
+    return {name: without_cache_control(each) for name, each in kept.items()}
+
+
+@given(VALUES, VALUES)
+def test_equal_values_and_no_others_have_the_same_bytes(one: Any, other: Any) -> None:
+    """As JSON has it: 1 is not 1.0, nor true; the order of names and cache_control are nothing."""
+    texts = [json.dumps(without_cache_control(each), sort_keys=True) for each in (one, other)]
+    assert (canonical(one) == canonical(other)) == (texts[0] == texts[1])
+    assert canonical(json.loads(json.dumps(one, sort_keys=True))) == canonical(one)
+    assert canonical([one, [other]]) != canonical([[one], other])
 
 
 def test_a_digest_needs_the_body_and_the_key() -> None:
