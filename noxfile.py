@@ -50,6 +50,13 @@ PLUGINS = (
 )  # fmt: skip
 # What hypothesis tries is the same each time.
 IN_PARALLEL = (*PLUGINS, *WORKERS, "--dist", "worksteal", "--hypothesis-profile", "ci")
+# What says the same on each Python: it reads the source, or makes values of values, without
+# sockets, TLS, processes, files and other libraries.
+SAME_ON_EACH = (
+    "tests/architecture", "tests/bench", "tests/unit/faults", "tests/unit/http/h1",
+    "tests/unit/providers", "tests/unit/reading", "tests/unit/report/findings",
+    "tests/unit/rules", "tests/unit/settings",
+)  # fmt: skip
 # The tests of a file share what it has started.
 FILES_IN_PARALLEL = (*WORKERS, "--dist", "loadfile")
 # Every SDK's calls at once, with their pauses measured: it is to have the machine for itself.
@@ -97,11 +104,17 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(python=OTHERS or False)
 def pythons(session: nox.Session) -> None:
-    """Run the unit tests on every other Python found."""
+    """Run the unit tests that depend on the Python on every other one found; `-- tests` runs all.
+
+    Properties are tried with fewer examples.
+    """
     if not OTHERS:
         session.skip("no other Python is found")
     install(session, "test")
-    session.run("pytest", *IN_PARALLEL, *session.posargs)
+    chosen = session.posargs or [word for each in SAME_ON_EACH for word in ("--ignore", each)]
+    if not session.posargs:
+        session.log(f"left out, for it is the same on each Python: {', '.join(SAME_ON_EACH)}")
+    session.run("pytest", *IN_PARALLEL, "--hypothesis-profile", "few", *chosen)
 
 
 @nox.session
@@ -148,7 +161,8 @@ def fault(session: nox.Session) -> None:
     elif not command:
         session.skip("there is no `fault` 0.x here: `nox -s fault -- --install` builds it")
     install(session, "interop")
-    session.run("pytest", "tests/fault", *arguments)
+    # Each worker has a Fault of its own, and most tests wait for it.
+    session.run("pytest", *WORKERS, "--dist", "worksteal", "tests/fault", *arguments)
 
 
 def asked_of_fault(session: nox.Session, what: str) -> str:

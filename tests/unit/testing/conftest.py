@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 
 import pytest
+import trustme
 
 # Loaded here: an inner run forgets the modules that it loads, and not all can be loaded again.
 import faultinject.proxy.acceptor
@@ -33,6 +34,20 @@ def ask(host="api.anthropic.com"):
         return error.code
 """
 """A program under test: it finds the proxy by its environment."""
+
+
+@pytest.fixture(scope="session")
+def few_roots(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file with one root in it, in place of the system's hundreds, which take long to load."""
+    file = tmp_path_factory.mktemp("roots") / "root.pem"
+    trustme.CA().cert_pem.write_to_path(file)
+    return str(file)
+
+
+@pytest.fixture(autouse=True)
+def trusting(monkeypatch: pytest.MonkeyPatch, few_roots: str) -> None:
+    """Let clients trust little but the proxy: what it adds to is what they trusted before."""
+    monkeypatch.setenv("SSL_CERT_FILE", few_roots)
 
 
 _BARE = (
