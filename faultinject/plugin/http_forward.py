@@ -15,6 +15,7 @@ from faultinject.faults.place import Stage
 from faultinject.faults.render import render_reply
 from faultinject.faults.respond import InjectedResponse, Respond
 from faultinject.http.message import RequestHead, find_header
+from faultinject.net.timeouts import Timeout
 from faultinject.proxy.decision import add_body
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import Session, report_exchange, reported_path
@@ -89,7 +90,8 @@ class HttpForward:
         response: InjectedResponse | None,
         started: float,
     ) -> None:
-        session = Session(self.runtime, self.runtime.next_session_id(), CLIENT_UNKNOWN)
+        number, no_limit = self.runtime.next_session_id(), Timeout()
+        session = Session(self.runtime, number, CLIENT_UNKNOWN, timeout=no_limit)
         report_exchange(
             session,
             authority,

@@ -6,7 +6,6 @@ import enum
 from collections.abc import Mapping
 from typing import Protocol
 
-import trio
 from attrs import frozen
 
 from faultinject.faults.place import Ability
@@ -73,29 +72,6 @@ class TunnelPlugin(Protocol):
         the call when the tunnel is over.
         """
         ...
-
-
-class OpenCall:
-    """A call that waits for its reply."""
-
-    def __init__(self) -> None:
-        self._reply: Reply = Replace()
-        self._answered = trio.Event()
-
-    @property
-    def given(self) -> Reply | None:
-        """The reply, once there is one."""
-        return self._reply if self._answered.is_set() else None
-
-    def answer(self, reply: Reply) -> None:
-        """Give the reply."""
-        self._reply = reply
-        self._answered.set()
-
-    async def reply(self) -> Reply:
-        """Wait for the reply."""
-        await self._answered.wait()
-        return self._reply
 
 
 _IN_ALL = {

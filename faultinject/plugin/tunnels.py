@@ -6,15 +6,25 @@ session also ends by its own time limits, and its tunnel some time after.
 
 from __future__ import annotations
 
+import time
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import trio
 from attrs import define, field
 
+from faultinject.authority import HTTPS_PORT, Authority
+from faultinject.net.relay import Relayed
 from faultinject.plugin.interface import Close, Direction, Reply, Side
-from faultinject.proxy.session import Session
+from faultinject.proxy import sniff
+from faultinject.proxy.session import Session, SessionStage, report_relay
+from faultinject.proxy.tls_tunnel import TlsTunnel
+from faultinject.proxy.upstream.dial import Origin
 from faultinject.settings import Limits
+from faultinject.tls.client_hello import ClientHello
+from faultinject.tls.layer import WrapTls
+from faultinject.tls.trio_tls import TrioTlsStream
 
 FLUSH_SECONDS = 30.0
 """How long a tunnel may take to send the peers what is left, after its session is over."""
@@ -25,7 +35,7 @@ REMEMBERED = 10_000
 session in the middle of one."""
 
 
-class HostedTunnel(Protocol):
+class TunnelCalls(Protocol):
     """A tunnel as its host sees it."""
 
     async def answer_chunk(self, side: Side, direction: Direction, chunk: bytes) -> Reply:
@@ -41,20 +51,20 @@ class HostedTunnel(Protocol):
         ...
 
 
-T = TypeVar("T", bound=HostedTunnel)
+T = TypeVar("T", bound=TunnelCalls)
 
 
 @define(eq=False)
 class Tunnels(Generic[T]):
-    """A `TunnelPlugin` whose tunnels run in a nursery."""
+    """A `TunnelPlugin` whose tunnels are tasks, each with a nursery for its own."""
 
     nursery: trio.Nursery
     limits: Limits
     new_tunnel: Callable[[], T]
     session_of: Callable[[str, T], Session]
     """Makes the session of a new tunnel, from the tunnel's id."""
-    run_session: Callable[[T, Session], Awaitable[None]]
-    """Runs a tunnel's session, and leaves its streams closed."""
+    run_session: Callable[[T, Session, trio.Nursery], Awaitable[None]]
+    """Runs a tunnel's session, and leaves its streams closed. The nursery is the tunnel's own."""
     _open: dict[str, T] = field(factory=dict, init=False)
     _sessions: dict[str, Session] = field(factory=dict, init=False)
     _scopes: dict[str, trio.CancelScope] = field(factory=dict, init=False)
@@ -93,7 +103,9 @@ class Tunnels(Generic[T]):
         try:
             with self._scopes[tunnel_id]:
                 try:
-                    await self.run_session(tunnel, self._sessions[tunnel_id])
+                    async with trio.open_nursery() as nursery:
+                        await self.run_session(tunnel, self._sessions[tunnel_id], nursery)
+                        nursery.cancel_scope.cancel()
                 finally:
                     del self._sessions[tunnel_id]
                     self._one_ended.unpark_all()
@@ -138,3 +150,64 @@ class Tunnels(Generic[T]):
 def client_name(tunnel_id: str) -> str:
     """Return the name of a tunnel's client in events. The host does not give its address."""
     return f"tunnel {tunnel_id[:8]}"
+
+
+# Their sessions
+
+
+@define(eq=False)
+class HostedTunnel(TlsTunnel):
+    """A tunnel as a session: intercepted if it is a target's, else relayed.
+
+    `serve` is its first stage. There are two differences from a tunnel of the proxy
+    (`faultinject.proxy.tunnel`): only SNI names the host, and the host has connected the client to
+    its upstream already.
+    """
+
+    wrap_tls: ClassVar[WrapTls] = TrioTlsStream
+    _upstream: trio.abc.Stream | None = field(default=None, kw_only=True)
+    """The upstream's bytes, if the session carries them."""
+    _started: float = field(factory=time.perf_counter, init=False)
+
+    async def serve(self, session: Session) -> SessionStage | None:
+        """Read the first bytes, which decide what happens to the tunnel."""
+        session.timeout.reset("the tunnel's first bytes", session.idle_seconds)
+        upstream = self._upstream
+        first = sniff.FirstBytes(session, self.stream, only_sni_counts=True, upstream=upstream)
+        await (first.read_alone() if upstream is None else first.read())
+        if first.upstream is not upstream:
+            self._upstream = first.upstream
+            await self.relay(first.data, "the upstream spoke first", "")
+        elif isinstance(first.opening, ClientHello):
+            return await self.serve_tls(first.data, first.opening)
+        elif (reason := self.why_relayed(first.opening)) is not None:
+            await self.relay(first.data, reason, "")
+        return None
+
+    @abstractmethod
+    def why_relayed(self, opening: sniff.Protocol) -> str | None:
+        """Return why a tunnel without a good ClientHello is relayed; None if it is over."""
+
+    def is_target(self, host: str) -> bool:
+        """Return True if a host is a target at some port, because the client's is unknown."""
+        return self.session.runtime.target_named(host) is not None
+
+    def origin_of(self, host: str) -> Origin:
+        """Return a target's origin. The port is the target's own."""
+        target = self.session.runtime.target_named(host)
+        port = target.port if target is not None else None
+        authority = Authority(host, port or HTTPS_PORT)
+        return Origin(authority, authority)
+
+    async def relay(self, data: bytes, reason: str, host: str) -> None:
+        """Relay the tunnel, from the first bytes on, and report it."""
+        relayed = Relayed()
+        try:
+            await self.carry(data, relayed)
+        finally:
+            authority = Authority(host, HTTPS_PORT)
+            report_relay(self.session, authority, reason, relayed, self._started)
+
+    @abstractmethod
+    async def carry(self, data: bytes, relayed: Relayed) -> None:
+        """Carry the peers' bytes until the tunnel is over."""

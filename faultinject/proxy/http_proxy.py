@@ -104,7 +104,7 @@ class HttpProxy:
     async def _connect(self, http1: Http1Session, authority: Authority) -> SessionStage | None:
         """Open the tunnel of a CONNECT (RFC 9110 section 9.3.6); return the next stage."""
         client = http1.client
-        tunnel = Tunnel(http1.session, self.stream, authority, self.on_partial_read)
+        tunnel = Tunnel(http1.session, self.stream, self.on_partial_read, authority=authority)
         try:
             await tunnel.dial_if_relayed()
         except UpstreamError as error:

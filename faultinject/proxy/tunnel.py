@@ -7,30 +7,27 @@ HTTP/1.1, or plain HTTP.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from typing import ClassVar
 
 import trio
 from attrs import define, field
 
 from faultinject.authority import Authority
-from faultinject.errors import HandshakeError, UpstreamError
+from faultinject.errors import UpstreamError
 from faultinject.net.relay import Relayed, relay
 from faultinject.net.streams import CloseMode, PrefixedStream, close
-from faultinject.proxy.decision import decide_handshake
-from faultinject.proxy.intercept import ServeHttp1, ServeTls
+from faultinject.proxy.intercept import ServeHttp1
 from faultinject.proxy.session import (
     Session,
     SessionStage,
-    report_handshake_failure,
-    report_hello,
     report_relay,
-    warn_of_relay,
 )
 from faultinject.proxy.sniff import TLS_FLAWS, FirstBytes, Protocol
-from faultinject.proxy.tls_faults import BrokenHandshake
-from faultinject.proxy.tls_policy import Intercept, Refuse, policy_for
+from faultinject.proxy.tls_policy import Refuse
+from faultinject.proxy.tls_tunnel import TlsTunnel
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.tls.client_hello import AlertDescription, ClientHello, fatal_alert
+from faultinject.tls.layer import WrapTls
 from faultinject.tls.stream import TlsStream
 
 _ALERTS = {  # RFC 8446 section 6.2
@@ -41,16 +38,14 @@ _ALERTS = {  # RFC 8446 section 6.2
 
 
 @define(eq=False)
-class Tunnel:
+class Tunnel(TlsTunnel):
     """One tunnel of a session.
 
     The caller owns the client's stream. The tunnel owns ``upstream``, the connection for a relay.
     """
 
-    session: Session
-    stream: trio.abc.Stream
-    authority: Authority
-    on_partial_read: Callable[[], None] | None = None
+    wrap_tls: ClassVar[WrapTls] = TlsStream
+    authority: Authority = field(kw_only=True)
     confirmation: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n"
     """What the client is sent first (RFC 9110 section 9.3.6)."""
     upstream: trio.abc.Stream | None = None
@@ -61,13 +56,18 @@ class Tunnel:
 
         Raises `UpstreamError`, after reporting the relay's end.
         """
-        if self._is_target(self.authority.host):
+        if self.is_target(self.authority.host):
             return
         try:
             self.upstream = await self._dial()
         except UpstreamError as error:
             self._report_relay(Relayed(error=str(error)), "not a target")
             raise
+
+    @property
+    def asked_for(self) -> Authority | None:
+        """The authority of the CONNECT."""
+        return self.authority
 
     async def serve(self, _session: Session) -> SessionStage | None:
         """Tell the client that the tunnel is there, and serve it.
@@ -91,27 +91,28 @@ class Tunnel:
         )
         first = await self._first_bytes()
         if isinstance(first.opening, ClientHello):
-            return await self._serve_tls(first.data, first.opening)
-        if not self._is_target(self.authority.host):
-            await self._relay(first.data, "not a target")
+            return await self.serve_tls(first.data, first.opening)
+        if not self.is_target(self.authority.host):
+            await self.relay(first.data, "not a target")
             return None
         if first.opening in TLS_FLAWS:
             alert = fatal_alert(_ALERTS[first.opening])
-            await self._refuse(Refuse(self.authority.host, TLS_FLAWS[first.opening], alert))
+            await self.refuse(Refuse(self.authority.host, TLS_FLAWS[first.opening], alert))
             return None
         if first.opening is Protocol.HTTP:
             origin = Origin(self.authority, self.authority, tls=False)
             stream = PrefixedStream(first.data, self.stream)
             return ServeHttp1(stream, origin, self.on_partial_read)
-        await self._relay(first.data, "neither TLS nor HTTP")
+        await self.relay(first.data, "neither TLS nor HTTP")
         return None
 
-    def _is_target(self, host: str) -> bool:
+    def is_target(self, host: str) -> bool:
+        """Return True if a host is a target at the port of the CONNECT."""
         return self.session.runtime.target_of(host, self.authority.port) is not None
 
     async def _first_bytes(self) -> FirstBytes:
         """Read the client's first bytes; dial if it waits for the upstream to send first."""
-        known = not self._is_target(self.authority.host)
+        known = not self.is_target(self.authority.host)
         first = FirstBytes(self.session, self.stream, only_sni_counts=known, upstream=self.upstream)
         if self.upstream is None:
             limits = self.session.runtime.limits
@@ -126,40 +127,19 @@ class Tunnel:
 
     # Intercepting
 
-    async def _serve_tls(self, data: bytes, hello: ClientHello) -> SessionStage | None:
-        report_hello(self.session, str(self.authority), hello)
-        policy = policy_for(
-            hello,
-            self.authority.host,
-            self._is_target,
-            relays_targets=self.session.runtime.relays_targets,
-        )
-        if isinstance(policy, Intercept):
-            target = Authority(policy.host, self.authority.port)
-            if (plan := decide_handshake(self.session, target)) is not None:
-                await BrokenHandshake(self.session, self.stream, target, plan).run()
-                return None
-            origin = Origin(target, self.authority)
-            return ServeTls(
-                self.stream, origin, self.on_partial_read, policy.name, data, hello, TlsStream
-            )
-        if isinstance(policy, Refuse):
-            await self._refuse(policy)
-        else:
-            if policy.warn:
-                warn_of_relay(self.session, str(self.authority), policy.reason)
-            await self._relay(data, policy.reason)
-        return None
+    def origin_of(self, host: str) -> Origin:
+        """Return the origin of a target's host: its port and address are those of the CONNECT."""
+        return Origin(Authority(host, self.authority.port), self.authority)
 
-    async def _refuse(self, policy: Refuse) -> None:
-        """Refuse a handshake with an alert."""
-        report_handshake_failure(self.session, policy.name, HandshakeError(policy.reason))
+    async def send_refusal(self, policy: Refuse) -> None:
+        """Send the client the alert, and end its connection."""
         if await self._send(policy.alert):
             await close(self.stream, CloseMode.LINGER)
 
     # Relaying
 
-    async def _relay(self, data: bytes, reason: str) -> None:
+    async def relay(self, data: bytes, reason: str, host: str = "") -> None:  # noqa: ARG002
+        """Relay the tunnel, from the first bytes on, and report it by the CONNECT's authority."""
         relayed = Relayed()
         stream = PrefixedStream(data, self.stream) if data else self.stream
         try:
@@ -183,7 +163,7 @@ class Tunnel:
 
     async def _dial(self) -> trio.abc.Stream:
         runtime = self.session.runtime
-        if not runtime.relays_targets and self._is_target(self.authority.host):
+        if not runtime.relays_targets and self.is_target(self.authority.host):
             words = f"{self.authority} is answered by the fake API, which speaks HTTP only"
             raise UpstreamError("protocol", words)
         return await runtime.dialer.dial_blind(self.authority)

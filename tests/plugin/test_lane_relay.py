@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from faultinject.net.relay import Relayed, relay
 from faultinject.net.timeouts import Timeout
-from faultinject.plugin.duplex.lane_stream import LanePair
-from faultinject.plugin.duplex.lanes import BLOCK_BYTES, FILLER
+from faultinject.plugin.duplex.lanes import BLOCK_BYTES, FILLER, LanePair
 from faultinject.plugin.interface import Direction, Side
 from faultinject.plugin.wakeup import wake_while_unproven
 from tests.support.examples import examples
@@ -108,7 +107,7 @@ async def test_a_closed_session_says_its_last_words(autojump_clock: trio.abc.Clo
     async def session(pair: LanePair) -> None:
         await pair.client.receive_some()
         await pair.upstream.send_all(b"ask")
-        pair.upstream.end_turn()
+        pair.up.end_turn()
         await pair.upstream.receive_some()
         await pair.client.send_all(b"answer and farewell")
         await pair.client.aclose()
@@ -144,9 +143,9 @@ async def carry_up(pair: LanePair) -> None:
     """Read all of the client's bytes, four inputs a turn as TLS records are, and pass them on."""
     await pair.client.receive_some()
     await pair.upstream.send_all(b"carrier")
-    pair.upstream.end_turn()
+    pair.up.end_turn()
     await pair.upstream.receive_some()
-    pair.client.end_turn(promised=1)
+    pair.down.end_turn(promised=1)
     while True:
         await pair.upstream.send_all(
             b"".join([bytes(await pair.client.receive_some()) for _ in range(4)])

@@ -8,8 +8,8 @@ import pytest
 import trio
 import trio.testing
 
-from faultinject.plugin.duplex.lane_stream import LanePair, LaneStream
-from faultinject.plugin.duplex.lanes import FILLER
+from faultinject.plugin.chunk_stream import ChunkStream
+from faultinject.plugin.duplex.lanes import FILLER, LanePair
 from faultinject.plugin.interface import Close, Direction, Replace, Reply, Side
 from tests.support.ferry import joined
 
@@ -54,7 +54,7 @@ def call(nursery: trio.Nursery, pair: LanePair) -> Calls:
 async def test_the_contract(limit_bytes: int, nursery: trio.Nursery) -> None:
     """Trio's own checks of two-way streams pass, with both ends in tunnels."""
 
-    async def make() -> tuple[LaneStream, LaneStream]:
+    async def make() -> tuple[ChunkStream, ChunkStream]:
         return await joined(nursery, limit_bytes)
 
     await trio.testing.check_two_way_stream(make, None)
@@ -66,10 +66,10 @@ async def test_the_contract_where_it_is_clogged(
 ) -> None:
     """A sender at the limit waits, is woken by a reader, a close, or a cancellation."""
 
-    async def make() -> tuple[LaneStream, LaneStream]:
+    async def make() -> tuple[ChunkStream, ChunkStream]:
         return await joined(nursery, 1000)
 
-    async def clogged() -> tuple[LaneStream, LaneStream]:
+    async def clogged() -> tuple[ChunkStream, ChunkStream]:
         ends = await make()
         for end in ends:
             with trio.move_on_after(0.01):
@@ -83,7 +83,7 @@ async def test_the_contract_where_it_is_clogged(
 
 def test_there_is_no_half_close() -> None:
     """Neither to be done nor to be seen, so the type does not promise it."""
-    assert not issubclass(LaneStream, trio.abc.HalfCloseableStream)
+    assert not issubclass(ChunkStream, trio.abc.HalfCloseableStream)
 
 
 async def test_the_four_calls_meet_the_right_streams(
@@ -102,7 +102,7 @@ async def test_the_four_calls_meet_the_right_streams(
     from_upstream = await call(B_INPUT, b"response")
     assert await pair.upstream.receive_some() == b"response"
     await pair.client.send_all(b"RESPONSE")
-    pair.client.end_turn()
+    pair.down.end_turn()
     await trio.testing.wait_all_tasks_blocked()
     assert from_upstream == [Replace(FILLER)]
     assert await call(A_SLOT) == [Replace(b"RESPONSE")]
@@ -140,7 +140,7 @@ async def test_an_ask_is_judged_when_it_is_made(
         second = await call(A_INPUT, b"two")
     assert answers == [b"one", b"two"]
     assert second == []
-    pair.upstream.end_turn()
+    pair.up.end_turn()
     await trio.testing.wait_all_tasks_blocked()
     assert second == [Replace(FILLER)]
 
@@ -162,10 +162,10 @@ async def test_write_through_fills_promised_slots(
 ) -> None:
     """In a handshake every write goes at once, where a slot is out for it."""
     hello = await call(A_INPUT, b"ClientHello")
-    pair.upstream.write_through = True
+    pair.up.write_through = True
     await pair.upstream.send_all(b"our ClientHello")
     assert hello == []
-    pair.upstream.end_turn(promised=1)
+    pair.up.end_turn(promised=1)
     assert await call(B_SLOT) == [Replace(b"our ClientHello")]
     held = await call(B_SLOT)
     assert held == []
@@ -221,7 +221,7 @@ async def test_a_write_that_belies_a_release_breaks_the_stream(
 ) -> None:
     """The peer was told that a record of application data follows."""
     await call(B_INPUT, b"x")
-    pair.client.end_turn(promised=1)
+    pair.down.end_turn(promised=1)
     slot = await call(A_SLOT)
     pair.down.release()
     await trio.testing.wait_all_tasks_blocked()
@@ -237,7 +237,7 @@ async def test_a_slot_too_many_breaks_the_stream(
     for released in (b"\x17", b"\x03", b"\x03", None):
         await call(A_INPUT, b"x")
         assert await pair.client.receive_some() == b"x"
-        pair.upstream.end_turn(promised=1)
+        pair.up.end_turn(promised=1)
         slot = await call(B_SLOT)
         if released:
             with trio.move_on_after(1):
@@ -271,7 +271,7 @@ async def test_views_of_other_items_are_sent_as_bytes(
     """A view is measured in bytes, whatever its items are."""
     await call(A_INPUT, b"x")
     await pair.upstream.send_all(memoryview(b"abcdefgh").cast("I"))
-    pair.upstream.end_turn()
+    pair.up.end_turn()
     assert await call(B_SLOT) == [Replace(b"abcdefgh")]
 
 
@@ -285,11 +285,11 @@ async def test_a_full_turn_is_let_go_and_waits(call: Calls, nursery: trio.Nurser
         assert first == [Replace(FILLER)]
         assert await call(B_SLOT) == [Replace(b"0123456789")]
     await call(A_INPUT, b"x")
-    pair.upstream.end_turn()
+    pair.up.end_turn()
     assert await call(B_SLOT) == [Replace(b"abc")]
 
 
-Check = Callable[[LaneStream], Awaitable[object]]
+Check = Callable[[ChunkStream], Awaitable[object]]
 
 
 @pytest.mark.parametrize(

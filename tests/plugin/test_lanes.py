@@ -5,49 +5,67 @@ from __future__ import annotations
 import pytest
 from attrs import define, field
 
+from faultinject.plugin.chunk_stream import MOST_CHUNKS, LaneError
 from faultinject.plugin.duplex.lanes import (
     BLOCK_BYTES,
     FILLER,
     MOST_BLOCKS,
     SLOT_BYTES,
     Lane,
-    LaneError,
 )
-from faultinject.plugin.interface import Close, OpenCall, Replace, Reply
+from faultinject.plugin.interface import Close, Replace, Reply
 
 
 @define
 class Host:
-    """Plays the host of one lane; keeps its last input and slot."""
+    """Plays the host of one lane; keeps the replies to its last input and slot."""
 
     lane: Lane = field(factory=lambda: Lane("here to there"))
-    last_input: OpenCall = field(factory=OpenCall)
-    last_slot: OpenCall = field(factory=OpenCall)
+    _to_input: Reply | None = None
+    _to_slot: Reply | None = None
 
     def input(self, chunk: bytes = b"input") -> Reply | None:
         """Bring an input; return its answer, if there is one already."""
-        self.last_input = self.lane.input(chunk)
-        return self.last_input.given
+        self.lane.replies.given()  # the last one's, if the test did not look
+        self._to_input = None if self.lane.over is None else Close(self.lane.over)
+        if self._to_input is None:
+            self.lane.input(chunk)
+        return self.to_input
 
-    def slot(self) -> bytes | Reply | None:
+    def slot(self, chunk: bytes = FILLER) -> bytes | Reply | None:
         """Bring a slot; return the bytes of its answer."""
-        self.last_slot = self.lane.slot(FILLER)
-        return written(self.last_slot)
+        self.lane.slot_replies.given()
+        self._to_slot = None if self.lane.over is None else Close(self.lane.over)
+        if self._to_slot is None:
+            self.lane.slot(chunk)
+        return self.to_slot
+
+    @property
+    def to_input(self) -> Reply | None:
+        """The answer to the last input, once there is one."""
+        self._to_input = self._to_input or self.lane.replies.given()
+        return self._to_input
+
+    @property
+    def to_slot(self) -> bytes | Reply | None:
+        """What the answer to the last slot writes, once there is one."""
+        self._to_slot = self._to_slot or self.lane.slot_replies.given()
+        return self._to_slot.data if isinstance(self._to_slot, Replace) else self._to_slot
 
     @property
     def bought(self) -> int | None:
         """How many slots the answer to the last input bought."""
-        reply = self.last_input.given
+        reply = self.to_input
         if reply is None:
             return None
         assert isinstance(reply, Replace)
         assert reply.data == FILLER * (len(reply.data) // BLOCK_BYTES)
         return len(reply.data) // BLOCK_BYTES
 
-
-def written(call: OpenCall) -> bytes | Reply | None:
-    """Return what the answer to a slot writes."""
-    return call.given.data if isinstance(call.given, Replace) else call.given
+    @property
+    def unread(self) -> int:
+        """How many chunks the session has not read."""
+        return self.lane.chunks.statistics().current_buffer_used
 
 
 def test_the_filler_fills_the_copy_buffer() -> None:
@@ -59,8 +77,7 @@ def test_an_input_is_held_until_the_session_asks() -> None:
     """The input is readable at once, and is answered with nothing if nothing was written."""
     host = Host()
     assert host.input(b"hello") is None
-    assert host.lane.read(3) == b"hel"
-    assert host.lane.read(None) == b"lo"
+    assert host.lane.chunks.receive_nowait() == b"hello"
     assert host.bought is None
     host.lane.end_turn()
     assert host.bought == 0
@@ -114,9 +131,9 @@ def test_a_promised_slot_is_held_until_there_is_output() -> None:
     assert host.slot() is None
     assert host.lane.slot_held
     host.lane.write(b"Finished")
-    assert host.last_slot.given is None
+    assert host.to_slot is None
     host.lane.end_turn()
-    assert written(host.last_slot) == b"Finished"
+    assert host.to_slot == b"Finished"
     assert not host.lane.slot_held
 
 
@@ -131,7 +148,7 @@ def test_output_may_be_there_before_its_promised_slot() -> None:
     host.lane.write(b"two")
     assert host.slot() is None, "the turn has not ended"
     host.lane.end_turn()
-    assert written(host.last_slot) == b"two"
+    assert host.to_slot == b"two"
 
 
 def test_the_last_slot_takes_all_there_is() -> None:
@@ -172,7 +189,7 @@ def test_a_promised_slot_with_nothing_to_say_is_released() -> None:
     host.lane.end_turn(promised=1)
     assert host.slot() is None
     host.lane.release()
-    assert written(host.last_slot) == b"\x17"
+    assert host.to_slot == b"\x17"
     host.input()
     host.lane.write(b"\x17\x03\x03\x00\x01x")
     host.lane.end_turn()
@@ -205,7 +222,7 @@ def test_a_release_is_over_with_its_slots() -> None:
         host.lane.end_turn(promised=1)
         assert host.slot() is None
         host.lane.release()
-    assert written(host.last_slot) == b"\x03"
+    assert host.to_slot == b"\x03"
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -219,7 +236,7 @@ def test_asking_releases_what_would_keep_the_input_away(kept: bool) -> None:
     assert host.slot() == b"x"
     assert host.slot() is None
     host.lane.ask()
-    assert written(host.last_slot) == (None if kept else b"\x17")
+    assert host.to_slot == (None if kept else b"\x17")
 
 
 def test_too_many_releases_are_an_error() -> None:
@@ -255,11 +272,11 @@ def test_a_kick_answers_with_nothing_and_is_asked_again() -> None:
     host.lane.end_turn(promised=1)
     assert host.slot() is None
     host.lane.wake()
-    assert written(host.last_slot) == b""
+    assert host.to_slot == b""
     assert host.slot() is None
     host.lane.write(b"output")
     host.lane.end_turn()
-    assert written(host.last_slot) == b"output"
+    assert host.to_slot == b"output"
 
 
 @pytest.mark.parametrize(
@@ -367,7 +384,7 @@ def test_what_was_written_is_served_before_the_close() -> None:
     assert host.bought == 1
     assert host.slot() == b"close_notify"
     assert host.input(b"whatever") == Close("the session is over")
-    assert not host.lane.unread
+    assert not host.unread
 
 
 def test_without_an_input_the_next_one_serves_the_rest() -> None:
@@ -386,9 +403,9 @@ def test_an_input_in_hand_is_closed() -> None:
     host = Host()
     host.input()
     host.lane.close_for_writing()
-    assert host.last_input.given is None
+    assert host.to_input is None
     host.lane.close_for_reading()
-    assert host.last_input.given == Close("the session is over")
+    assert host.to_input == Close("the session is over")
 
 
 @pytest.mark.parametrize("held", [False, True])
@@ -403,7 +420,7 @@ def test_a_promised_slot_is_closed(held: bool) -> None:
     else:
         close_both(host.lane)
         host.slot()
-    assert host.last_slot.given == Close("the session is over")
+    assert host.to_slot == Close("the session is over")
 
 
 def test_a_lane_that_is_over_closes_every_call() -> None:
@@ -412,10 +429,10 @@ def test_a_lane_that_is_over_closes_every_call() -> None:
     host.input(b"rest")
     host.lane.end("first", broken=False)
     host.lane.end("second", broken=True)
-    assert host.last_input.given == Close("first")
+    assert host.to_input == Close("first")
     assert host.input() == Close("first")
     assert host.slot() == Close("first")
-    assert bytes(host.lane.read(None)) == b"rest"
+    assert host.lane.chunks.receive_nowait() == b"rest"
     assert not host.lane.broken
 
 
@@ -426,4 +443,15 @@ def test_a_held_slot_is_closed_at_the_end() -> None:
     host.lane.end_turn(promised=1)
     host.slot()
     host.lane.end("gone", broken=True)
-    assert host.last_slot.given == Close("gone")
+    assert host.to_slot == Close("gone")
+
+
+def test_a_session_that_does_not_read_is_no_store_for_chunks() -> None:
+    """It may answer some before it reads them, but not any number."""
+    host = Host()
+    for _ in range(MOST_CHUNKS):
+        host.input()
+        host.lane.end_turn()
+    assert host.unread == MOST_CHUNKS
+    with pytest.raises(LaneError, match="more than 1000 chunks"):
+        host.input()

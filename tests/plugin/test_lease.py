@@ -13,8 +13,7 @@ from faultinject.authority import Authority
 from faultinject.errors import UpstreamError
 from faultinject.http.h1.connection import UpstreamConnection
 from faultinject.http.message import RequestHead
-from faultinject.plugin.duplex.lane_stream import LanePair
-from faultinject.plugin.duplex.lanes import FILLER
+from faultinject.plugin.duplex.lanes import FILLER, LanePair
 from faultinject.plugin.duplex.tunnel_lease import MOST_AHEAD, TunnelLease
 from faultinject.plugin.interface import Direction, Replace, Reply, Side
 from faultinject.proxy.upstream.dial import Origin
@@ -58,7 +57,8 @@ class Ends:
 async def ends(nursery: trio.Nursery) -> Ends:
     """A tunnel whose client has said something, and was heard."""
     pair = LanePair()
-    lease = TunnelLease(pair, nursery)
+    lease = TunnelLease(pair)
+    lease.nursery = nursery
     lease.lend(UpstreamConnection(pair.upstream, head_bytes=1000), "a.example")
     ends = Ends(nursery, pair, lease)
     await ends.call(Side.CLIENT, Direction.FROM_PEER, b"request")
@@ -76,7 +76,7 @@ async def test_a_carriers_response_is_held_for_the_answer(ends: Ends) -> None:
     answer = await ends.carried(ends.lease.before_local_reply, NOT_FOUND)
     assert answer == []
     await ends.pair.client.send_all(b"429")
-    ends.pair.client.end_turn()
+    ends.pair.down.end_turn()
     assert await ends.call(Side.CLIENT, Direction.TO_PEER) == [Replace(b"429")]
 
 
@@ -117,7 +117,7 @@ async def test_a_way_for_several_writes_is_promised(ends: Ends) -> None:
 async def test_a_carrier_of_ones_own(ends: Ends, nursery: trio.Nursery) -> None:
     """Method, path and headers are the user's; its Host is not overwritten."""
     own = RequestHead(b"GET", b"/health", ((b"Host", b"b"), (b"X", b"y")))
-    ends.lease = TunnelLease(ends.pair, nursery, own)
+    ends.lease = TunnelLease(ends.pair, own)
     ends.lease.lend(UpstreamConnection(ends.pair.upstream, head_bytes=1000), "a.example")
     nursery.start_soon(ends.lease.before_local_reply)
     await trio.testing.wait_all_tasks_blocked()
@@ -131,7 +131,7 @@ async def test_a_carrier_that_turns_into_another_protocol(
 ) -> None:
     """There is no response to wait for, and no way when the upstream ends."""
     upgrade = ((b"Connection", b"upgrade"), (b"Upgrade", b"x"))
-    ends.lease = TunnelLease(ends.pair, nursery, RequestHead(b"GET", b"/", upgrade))
+    ends.lease = TunnelLease(ends.pair, RequestHead(b"GET", b"/", upgrade))
     ends.lease.lend(UpstreamConnection(ends.pair.upstream, head_bytes=1000), "a.example")
 
     async def fail() -> None:

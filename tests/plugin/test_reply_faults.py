@@ -7,7 +7,7 @@ import trio
 import trio.testing
 
 from faultinject.plugin.interface import Replace
-from faultinject.plugin.reply.reply_stream import HELD_SECONDS, SESSION_OVER
+from faultinject.plugin.reply.reply_lane import HELD_SECONDS, SESSION_OVER
 from tests.support.bench import TARGET, trusting_context
 from tests.support.llm_api import chunk
 from tests.support.peer import Peer

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import pytest
 import trio
 import trio.testing
 
 from faultinject.plugin.interface import Close, Direction, PassThrough, Replace, Reply, Side
-from faultinject.plugin.reply.reply_stream import HELD_SECONDS, SESSION_OVER, ReplyStream
+from faultinject.plugin.reply.reply_lane import HELD_SECONDS, SESSION_OVER, ReplyLane, ReplyStream
 
 FROM_CLIENT = (Side.CLIENT, Direction.FROM_PEER)
 OF_UPSTREAM = [
@@ -22,20 +23,26 @@ Give = Callable[[bytes], Awaitable[list[Reply]]]
 
 
 @pytest.fixture
-def stream() -> ReplyStream:
+def lane() -> ReplyLane:
     """A tunnel."""
-    return ReplyStream()
+    return ReplyLane()
 
 
 @pytest.fixture
-def give(nursery: trio.Nursery, stream: ReplyStream) -> Give:
+def stream(lane: ReplyLane) -> ReplyStream:
+    """The session's stream in it."""
+    return lane.client
+
+
+@pytest.fixture
+def give(nursery: trio.Nursery, lane: ReplyLane) -> Give:
     """Gives the tunnel a chunk of the client; its answer appears in the list."""
 
     async def give(chunk: bytes) -> list[Reply]:
         answers: list[Reply] = []
 
         async def call() -> None:
-            answers.append(await stream.answer_chunk(*FROM_CLIENT, chunk))
+            answers.append(await lane.answer_chunk(*FROM_CLIENT, chunk))
 
         nursery.start_soon(call)
         await trio.testing.wait_all_tasks_blocked()
@@ -93,16 +100,16 @@ async def test_an_ask_is_judged_when_it_is_made(
 
 
 async def test_an_ask_that_does_not_end_the_turn(
-    stream: ReplyStream, give: Give, autojump_clock: trio.abc.Clock
+    lane: ReplyLane, stream: ReplyStream, give: Give, autojump_clock: trio.abc.Clock
 ) -> None:
     """A client that is only watched has its chunk held."""
     answer = await give(b"x")
     await stream.receive_some()
-    stream.ends_turn = lambda: False
+    lane.ends_turn = lambda: False
     await ask(stream)
     await stream.send_all(b"whole")
     assert answer == []
-    stream.ends_turn = lambda: True
+    lane.ends_turn = lambda: True
     await ask(stream)
     assert answer == [Replace(b"whole")]
 
@@ -128,27 +135,37 @@ async def test_an_empty_chunk_fetches_what_there_is(stream: ReplyStream, give: G
 
 
 @pytest.mark.parametrize("call", OF_UPSTREAM)
-async def test_other_chunks_go_on_unchanged(
-    stream: ReplyStream, call: tuple[Side, Direction]
-) -> None:
+async def test_other_chunks_go_on_unchanged(lane: ReplyLane, call: tuple[Side, Direction]) -> None:
     """They are no business of a session with the client."""
-    assert await stream.answer_chunk(*call, b"chunk") == PassThrough(b"chunk")
+    assert await lane.answer_chunk(*call, b"chunk") == PassThrough(b"chunk")
 
 
-async def test_a_cancelled_read_loses_nothing(stream: ReplyStream, give: Give) -> None:
-    """Bytes that come in the same step as the cancellation are there for the next read."""
-    async with trio.open_nursery() as reading:
-        reading.start_soon(stream.receive_some)
-        await trio.testing.wait_all_tasks_blocked()
-        stream._unread += b"precious"
-        reading.cancel_scope.cancel()
-    assert await stream.receive_some() == b"precious"
+async def test_a_cancelled_read_loses_nothing(lane: ReplyLane, stream: ReplyStream) -> None:
+    """Bytes that come in the same step as the cancellation are read, or left for the next read."""
+    received: list[bytes] = []
+
+    async def read() -> None:
+        received.append(await stream.receive_some())
+
+    for cancels_first in (True, False):
+        async with trio.open_nursery() as reading:
+            reading.start_soon(read)
+            await trio.testing.wait_all_tasks_blocked()
+            if cancels_first:
+                reading.cancel_scope.cancel()
+            lane.bring(b"precious")
+            reading.cancel_scope.cancel()
+        if not received:
+            await read()
+        assert received.pop() == b"precious"
 
 
 # Leaving it to the host
 
 
-async def test_passing_on(stream: ReplyStream, give: Give, nursery: trio.Nursery) -> None:
+async def test_passing_on(
+    lane: ReplyLane, stream: ReplyStream, give: Give, nursery: trio.Nursery
+) -> None:
     """What was swallowed goes on with the chunk in hand; from then on every chunk as it is."""
     counts: list[tuple[int, int]] = []
     await give(b"lo")
@@ -162,48 +179,50 @@ async def test_passing_on(stream: ReplyStream, give: Give, nursery: trio.Nursery
     nursery.start_soon(read_on)
     await trio.testing.wait_all_tasks_blocked()
     answer = await give(b"ok")
-    nursery.start_soon(stream.pass_on, b"look", lambda *count: counts.append(count))
+    nursery.start_soon(lane.pass_on, b"look", lambda *count: counts.append(count))
     await trio.testing.wait_all_tasks_blocked()
     assert answer == [PassThrough(b"look")]
     assert await give(b"more") == [PassThrough(b"more")]
-    assert await stream.answer_chunk(*OF_UPSTREAM[0], b"answer") == PassThrough(b"answer")
+    assert await lane.answer_chunk(*OF_UPSTREAM[0], b"answer") == PassThrough(b"answer")
     assert counts == [(4, 0), (4, 0), (0, 6)]
-    stream.end("enough")
+    lane.end("enough")
     await trio.testing.wait_all_tasks_blocked()
     assert await give(b"late") == [Close("enough")]
 
 
 async def test_passing_on_a_chunk_of_which_only_the_beginning_was_read(
-    stream: ReplyStream, give: Give, nursery: trio.Nursery
+    lane: ReplyLane, stream: ReplyStream, give: Give, nursery: trio.Nursery
 ) -> None:
     """All of it goes on, and nothing of it is kept."""
     counts: list[tuple[int, int]] = []
     answer = await give(b"a long chunk")
     assert await stream.receive_some(6) == b"a long"
-    nursery.start_soon(stream.pass_on, b"a long", lambda *count: counts.append(count))
+    nursery.start_soon(lane.pass_on, b"a long", lambda *count: counts.append(count))
     await trio.testing.wait_all_tasks_blocked()
     assert answer == [PassThrough(b"a long chunk")]
     assert counts == [(12, 0)]
-    assert stream._unread == b""
-    stream.end("enough")
+    assert stream.take_unread() == b""
+    lane.end("enough")
 
 
 # Ends
 
 
-async def test_the_last_words_answer_the_chunk_in_hand(stream: ReplyStream, give: Give) -> None:
+async def test_the_last_words_answer_the_chunk_in_hand(
+    lane: ReplyLane, stream: ReplyStream, give: Give
+) -> None:
     """And the next one is closed."""
     answer = await give(b"bye")
     await stream.send_all(b"close_notify")
     await stream.aclose()
-    await stream.flushed()
+    await lane.flushed()
     await trio.testing.wait_all_tasks_blocked()
     assert answer == [Replace(b"close_notify")]
     assert await give(b"more") == [Close(SESSION_OVER)]
 
 
 async def test_the_last_words_wait_for_the_next_chunk(
-    stream: ReplyStream, give: Give, nursery: trio.Nursery
+    lane: ReplyLane, stream: ReplyStream, give: Give, nursery: trio.Nursery
 ) -> None:
     """If none is in hand."""
     await stream.send_all(b"close_notify")
@@ -211,7 +230,7 @@ async def test_the_last_words_wait_for_the_next_chunk(
     served = trio.Event()
 
     async def wait() -> None:
-        await stream.flushed()
+        await lane.flushed()
         served.set()
 
     nursery.start_soon(wait)
@@ -222,11 +241,13 @@ async def test_the_last_words_wait_for_the_next_chunk(
     assert await give(b"more") == [Close(SESSION_OVER)]
 
 
-async def test_without_last_words_it_closes_at_once(stream: ReplyStream, give: Give) -> None:
+async def test_without_last_words_it_closes_at_once(
+    lane: ReplyLane, stream: ReplyStream, give: Give
+) -> None:
     """Nothing is left to wait for."""
     answer = await give(b"bye")
     await stream.aclose()
-    await stream.flushed()
+    await lane.flushed()
     await trio.testing.wait_all_tasks_blocked()
     assert answer == [Close(SESSION_OVER)]
 
@@ -257,33 +278,33 @@ async def test_a_forced_end_has_its_last_words(stream: ReplyStream, give: Give) 
 
 
 async def test_a_cancelled_call_ends_the_tunnel(
-    stream: ReplyStream, autojump_clock: trio.abc.Clock
+    lane: ReplyLane, stream: ReplyStream, autojump_clock: trio.abc.Clock
 ) -> None:
     """The session reads what had come, then the end, and can say nothing more."""
     with trio.move_on_after(1):
-        await stream.answer_chunk(*FROM_CLIENT, b"last")
+        await lane.answer_chunk(*FROM_CLIENT, b"last")
     assert await stream.receive_some() == b"last"
     assert await stream.receive_some() == b""
     with pytest.raises(trio.BrokenResourceError, match="the host ended the tunnel"):
         await stream.send_all(b"x")
-    assert await stream.answer_chunk(*FROM_CLIENT, b"x") == Close("the host ended the tunnel")
+    assert await lane.answer_chunk(*FROM_CLIENT, b"x") == Close("the host ended the tunnel")
 
 
 async def test_a_call_is_not_held_for_ever(
-    stream: ReplyStream, give: Give, autojump_clock: trio.abc.Clock
+    lane: ReplyLane, give: Give, autojump_clock: trio.abc.Clock
 ) -> None:
     """The tunnel ends at the limit."""
     answer = await give(b"x")
     await trio.sleep(HELD_SECONDS + 1)
     assert answer == [Close("there was no answer within 600 s")]
-    assert stream.over is not None
+    assert lane.over is not None
 
 
 async def test_an_answer_too_large_for_a_reply_ends_the_tunnel(
-    stream: ReplyStream, give: Give
+    lane: ReplyLane, stream: ReplyStream, give: Give
 ) -> None:
     """The client would wait for its rest in vain."""
-    stream.limit_bytes = 10
+    lane.limit_bytes = 10
     answer = await give(b"x")
     await stream.send_all(b"0123456789")
     with pytest.raises(trio.BrokenResourceError, match="larger than a reply can be"):
@@ -294,13 +315,13 @@ async def test_an_answer_too_large_for_a_reply_ends_the_tunnel(
 
 async def test_between_turns_a_writer_waits_for_room(autojump_clock: trio.abc.Clock) -> None:
     """Then the client's next chunk fetches what there is."""
-    stream = ReplyStream(limit_bytes=10)
+    lane = ReplyLane(limit_bytes=10)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(stream.send_all, bytes(range(15)))
+        nursery.start_soon(lane.client.send_all, bytes(range(15)))
         await trio.testing.wait_all_tasks_blocked()
-        assert await stream.answer_chunk(*FROM_CLIENT, b"") == Replace(bytes(range(10)))
+        assert await lane.answer_chunk(*FROM_CLIENT, b"") == Replace(bytes(range(10)))
         await trio.testing.wait_all_tasks_blocked()
-        assert await stream.answer_chunk(*FROM_CLIENT, b"") == Replace(bytes(range(10, 15)))
+        assert await lane.answer_chunk(*FROM_CLIENT, b"") == Replace(bytes(range(10, 15)))
 
 
 @pytest.mark.parametrize(
@@ -312,10 +333,10 @@ async def test_between_turns_a_writer_waits_for_room(autojump_clock: trio.abc.Cl
     ],
 )
 async def test_a_closed_stream_says_so(
-    stream: ReplyStream, use: Callable[[ReplyStream], Awaitable[object]]
+    lane: ReplyLane, stream: ReplyStream, use: Callable[[ReplyStream], Awaitable[object]]
 ) -> None:
     """Even where there is something to read."""
-    stream._unread += b"unread"
+    lane.bring(b"unread")
     await stream.aclose()
     with pytest.raises(trio.ClosedResourceError):
         await use(stream)
@@ -324,11 +345,26 @@ async def test_a_closed_stream_says_so(
 # Trio's contract
 
 
-class Fetched(ReplyStream):
-    """A stream of which each answer is fetched as soon as there is one, and goes to another."""
+class Spoken(ReplyStream):
+    """A stream whose lane is told when something was written, or it was closed."""
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await super().send_all(data)
+        cast("Fetched", self._sink).moved.unpark_all()
+
+    async def aclose(self) -> None:
+        try:
+            await super().aclose()
+        finally:
+            cast("Fetched", self._sink).moved.unpark_all()
+
+
+class Fetched(ReplyLane):
+    """A tunnel of which each answer is fetched as soon as there is one, and goes to another."""
 
     def __init__(self) -> None:
         super().__init__(limit_bytes=2**22)
+        self.client = Spoken(self, self)
         self.answers, self._answers = trio.open_memory_channel[bytes](math.inf)
         self.moved = trio.lowlevel.ParkingLot()
 
@@ -337,16 +373,6 @@ class Fetched(ReplyStream):
         self.answers.send_nowait(data)
         return data
 
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await super().send_all(data)
-        self.moved.unpark_all()
-
-    async def aclose(self) -> None:
-        try:
-            await super().aclose()
-        finally:
-            self.moved.unpark_all()
-
     async def fetch(self) -> None:
         """Ask for what there is, with empty chunks, when there is something."""
         while isinstance(await self.answer_chunk(*FROM_CLIENT, b""), Replace):
@@ -354,24 +380,24 @@ class Fetched(ReplyStream):
                 await self.moved.park()
         self.answers.close()
 
-    async def bring(self, to: Fetched) -> None:
+    async def bring_to(self, other: Fetched) -> None:
         """Give the answers to another stream, as chunks."""
         async for data in self._answers:
             for start in range(0, len(data), 1000):
-                await to.answer_chunk(*FROM_CLIENT, data[start : start + 1000])
-        to.end("the client is gone")
-        to.moved.unpark_all()
+                await other.answer_chunk(*FROM_CLIENT, data[start : start + 1000])
+        other.end("the client is gone")
+        other.moved.unpark_all()
 
 
 async def test_the_contract(nursery: trio.Nursery) -> None:
     """Trio's own checks of two-way streams pass, as far as a turn is not larger than a reply."""
 
-    async def make() -> tuple[Fetched, Fetched]:
+    async def make() -> tuple[ReplyStream, ReplyStream]:
         one, two = Fetched(), Fetched()
-        for stream, other in ((one, two), (two, one)):
-            nursery.start_soon(stream.fetch)
-            nursery.start_soon(stream.bring, other)
-        return one, two
+        for lane, other in ((one, two), (two, one)):
+            nursery.start_soon(lane.fetch)
+            nursery.start_soon(lane.bring_to, other)
+        return one.client, two.client
 
     await trio.testing.check_two_way_stream(make, None)
     nursery.cancel_scope.cancel()
@@ -379,7 +405,7 @@ async def test_the_contract(nursery: trio.Nursery) -> None:
 
 async def test_a_clogged_stream(autojump_clock: trio.abc.Clock) -> None:
     """Between turns a sender at the limit waits until what it wrote is fetched, or it is closed."""
-    one = ReplyStream(limit_bytes=100)
+    one = ReplyLane(limit_bytes=100).client
     await one.send_all(b"x" * 100)
     for use in (lambda: one.send_all(b"x"), one.wait_send_all_might_not_block):
         with trio.move_on_after(1) as waited:

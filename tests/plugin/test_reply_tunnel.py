@@ -18,7 +18,7 @@ from faultinject.events import (
     Warned,
 )
 from faultinject.plugin.interface import Close, Direction, Replace, Side
-from faultinject.plugin.reply.reply_stream import HELD_SECONDS, SESSION_OVER
+from faultinject.plugin.reply.reply_lane import HELD_SECONDS, SESSION_OVER
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.settings import Limits
 from tests.support.bench import (

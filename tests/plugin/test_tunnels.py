@@ -7,8 +7,7 @@ from typing import Any
 import trio
 import trio.testing
 
-from faultinject.plugin.duplex.lane_stream import LanePair
-from faultinject.plugin.duplex.lanes import FILLER
+from faultinject.plugin.duplex.lanes import FILLER, LanePair
 from faultinject.plugin.duplex.tunnel_lease import TunnelLease
 from faultinject.plugin.interface import Close, Direction, Replace, Side
 from faultinject.plugin.tunnels import FLUSH_SECONDS, REMEMBERED, Tunnels, client_name
@@ -26,19 +25,19 @@ def make_tunnels(
     """Return tunnels with sessions of this kind."""
 
     def session_of(tunnel_id: str, pair: LanePair) -> Session:
-        lease = TunnelLease(pair, nursery)
+        lease = TunnelLease(pair)
         return Session(make_services([]), 1, client_name(tunnel_id), lease=lease)
 
     return Tunnels(nursery, limits or Limits(), LanePair, session_of, run)
 
 
-async def one_word(pair: LanePair, _session: Session) -> None:
+async def one_word(pair: LanePair, _session: Session, _own: trio.Nursery) -> None:
     """Read something, say its capitals to the upstream, and leave."""
     async with pair.client, pair.upstream:
         await pair.upstream.send_all((await pair.client.receive_some()).upper())
 
 
-async def never_ends(pair: LanePair, _session: Session) -> None:
+async def never_ends(pair: LanePair, _session: Session, _own: trio.Nursery) -> None:
     """Wait for the tunnel's end."""
     async with pair.client, pair.upstream:
         await pair.over.wait()

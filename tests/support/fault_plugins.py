@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 from attrs import define, field
 
-from faultinject.plugin.duplex.lane_stream import LanePair
+from faultinject.plugin.duplex.lanes import LanePair
 from faultinject.plugin.interface import Direction, PassThrough, Replace, Reply, Side
 
 SLOW_SECONDS = 0.01

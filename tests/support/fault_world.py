@@ -18,7 +18,7 @@ from attrs import define, frozen
 from faultinject.errors import UpstreamError
 from faultinject.events import SessionFailed
 from faultinject.plugin.duplex.duplex_tunnel import duplex_tunnels
-from faultinject.plugin.duplex.lane_stream import LanePair
+from faultinject.plugin.duplex.lanes import LanePair
 from faultinject.plugin.tunnels import FLUSH_SECONDS, Tunnels
 from faultinject.proxy.upstream.dial import Dialer, Origin
 from faultinject.settings import Limits, PluginSettings

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import trio
 
-from faultinject.plugin.duplex.lane_stream import LanePair, LaneStream
-from faultinject.plugin.duplex.lanes import FILLER
+from faultinject.plugin.chunk_stream import ChunkStream
+from faultinject.plugin.duplex.lanes import FILLER, LanePair
 from faultinject.plugin.interface import Close, Direction, Replace, Side
 from tests.support.fault_host import READ_BYTES
 
@@ -16,7 +16,7 @@ SLOTS = 4_000
 """How many slots are promised at the beginning: more than any test takes."""
 
 
-async def joined(nursery: trio.Nursery, limit_bytes: int) -> tuple[LaneStream, LaneStream]:
+async def joined(nursery: trio.Nursery, limit_bytes: int) -> tuple[ChunkStream, ChunkStream]:
     """Return two streams of which each receives what the other sends.
 
     Every write goes into a slot that was promised at the beginning. The other streams of the two
@@ -35,8 +35,8 @@ async def _promise(pair: LanePair, nursery: trio.Nursery) -> None:
     """Let the upstream say something, and buy slots toward the client with it."""
     nursery.start_soon(pair.answer_chunk, Side.UPSTREAM, Direction.FROM_PEER, b"!")
     await pair.upstream.receive_some()
-    pair.client.end_turn(promised=SLOTS)
-    pair.client.write_through = True
+    pair.down.end_turn(promised=SLOTS)
+    pair.down.write_through = True
     await pair.upstream.aclose()
 
 

@@ -13,7 +13,7 @@ import trio
 import trio.testing
 from attrs import define, field
 
-from faultinject.plugin.reply.reply_stream import ReplyStream
+from faultinject.plugin.reply.reply_lane import ReplyLane
 from faultinject.plugin.reply.reply_tunnel import reply_tunnels
 from faultinject.plugin.tunnels import Tunnels
 from faultinject.settings import PluginSettings
@@ -28,7 +28,7 @@ class World:
 
     bench: Bench
     nursery: trio.Nursery
-    tunnels: Tunnels[ReplyStream]
+    tunnels: Tunnels[ReplyLane]
     hosts: list[ReplyHost] = field(factory=list)
 
     def open(self, **options: Any) -> ReplyHost:

@@ -64,8 +64,9 @@ from __future__ import annotations
 import trio
 from attrs import define, field
 
+from faultinject.plugin.chunk_stream import ChunkLane, ChunkStream, LaneError, Replies
 from faultinject.plugin.duplex.turns import RecordError, Turns
-from faultinject.plugin.interface import Close, OpenCall, Replace
+from faultinject.plugin.interface import Close, Direction, Replace, Reply, Side
 
 BLOCK_BYTES = 8192
 """The size of Fault's copy buffer (tokio's ``copy``)."""
@@ -80,23 +81,22 @@ OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024
 """Most output that waits for slots. At the limit a sender waits."""
 
 
-class LaneError(Exception):
-    """The host did something by which bytes would be lost. The message says what."""
-
-
 @define(eq=False)
-class Lane:
-    """One lane. It connects the session's streams (`LaneStream`) with the tunnel's calls."""
+class Lane(ChunkLane):
+    """One lane: the input of the one peer's stream, and the output of the other's.
+
+    The session has to keep one rule more than `ChunkStream` has: a read of the one peer's stream,
+    whose bytes were all read, flushes what was written *to the other peer*, but nothing that is
+    written there afterwards.
+    """
 
     name: str
     """The direction of its bytes, for messages: ``client to upstream``."""
     limit_bytes: int = OUTPUT_LIMIT_BYTES
-    unread: bytearray = field(factory=bytearray)
-    """The part of the input in hand that was not read yet."""
-    arrived: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
-    """Where the session waits for input."""
-    drained: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
-    """Where the session waits for room for output."""
+    write_through: bool = False
+    """Whether each write is a turn of its own while slots are out. Handshakes need this."""
+    slot_replies: Replies = field(factory=Replies, init=False)
+    """The replies to slots. Those to inputs are `replies`."""
     slots_moved: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     """Where `faultinject.plugin.wakeup` waits for a slot's call or answer."""
     slots: int = 0
@@ -111,16 +111,6 @@ class Lane:
     fills_at_end: bool = False
     """Whether slots without output are filled at the end. A closed slot ends the lane without FIN,
     so that the other peer does not notice."""
-    over: str | None = None
-    """Why the tunnel ended, if it did. Every call is answered with `Close` then."""
-    broken: bool = False
-    """Whether the tunnel ended by an error."""
-    read_closed: bool = False
-    """The session will read no more input."""
-    write_closed: bool = False
-    """The session will write no more output."""
-    _input: OpenCall | None = None
-    _slot: OpenCall | None = None
     _turns: Turns = field(factory=Turns)
     _share: int = SLOT_BYTES
     """How many bytes each of the slots that are out may carry, except the last."""
@@ -128,38 +118,23 @@ class Lane:
 
     # What the host does
 
-    def input(self, chunk: bytes) -> OpenCall:
+    def input(self, chunk: bytes) -> None:
         """Take what a peer sent. Raises `LaneError`."""
-        call = OpenCall()
-        if self.over is not None:
-            call.answer(Close(self.over))
-            return call
-        if self._input is not None or self.slots:
-            raise LaneError(f"{self.name}: an input came while {self._conflict()}")
+        if self.in_hand or self.slots:
+            what = "another was held" if self.in_hand else f"{self.slots} slots were out"
+            raise LaneError(f"{self.name}: an input came while {what}")
         self.unproven = False
-        self._input = call
-        if not self.read_closed:
-            self.unread += chunk
-        self.arrived.unpark_all()
+        self.bring(chunk)
         self.slots_moved.unpark_all()
         self._finish()
-        return call
 
-    def slot(self, chunk: bytes) -> OpenCall:
+    def slot(self, chunk: bytes) -> None:
         """Take a slot, to write to the other peer. Raises `LaneError`."""
-        call = OpenCall()
-        if self.over is not None:
-            call.answer(Close(self.over))
-            return call
         self._check_slot(chunk)
         self.unproven = False
-        self._slot = call
+        self.slot_replies.is_due = True
         self._serve()
         self.slots_moved.unpark_all()
-        return call
-
-    def _conflict(self) -> str:
-        return "another was held" if self._input is not None else f"{self.slots} slots were out"
 
     def _check_slot(self, chunk: bytes) -> None:
         if chunk != FILLER:
@@ -168,7 +143,7 @@ class Lane:
                 "written; both of its ports must be registered with Fault, each once, and "
                 "no other plugin"
             )
-        if not self.slots or self._slot is not None:
+        if not self.slots or self.slot_held:
             raise LaneError(f"{self.name}: a slot came that was not bought")
 
     # What the session does
@@ -181,7 +156,7 @@ class Lane:
     @property
     def in_hand(self) -> bool:
         """Whether an input is held, so that a turn can buy slots."""
-        return self._input is not None
+        return self.replies.is_due
 
     @property
     def pending(self) -> bool:
@@ -201,13 +176,7 @@ class Lane:
     @property
     def slot_held(self) -> bool:
         """Whether a slot's call waits for output."""
-        return self._slot is not None
-
-    def read(self, most: int | None) -> bytearray:
-        """Return bytes of the input in hand, at most ``most``."""
-        taken = self.unread[:most]
-        del self.unread[:most]
-        return taken
+        return self.slot_replies.is_due
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Add output to the turn. Raises `LaneError` if it differs from what was sent ahead."""
@@ -215,6 +184,12 @@ class Lane:
             self._turns.write(data)
         except RecordError as error:
             raise LaneError(f"{self.name}: {error}") from error
+        if self.write_through and not self.in_hand:
+            self.end_turn()
+
+    def make_room(self) -> None:
+        """Send what was written, because it is as much as may wait."""
+        self.end_turn()
 
     def end_turn(self, promised: int = 0) -> None:
         """Flush what was written: answer the input in hand with as many slots as it needs.
@@ -224,9 +199,8 @@ class Lane:
         input.
         """
         self._turns.finish()
-        call, self._input = self._input, None
-        if call is not None:
-            self._buy(call, promised)
+        if self.in_hand:
+            self._buy(promised)
         self._serve()
 
     def ask(self) -> None:
@@ -246,31 +220,30 @@ class Lane:
 
     def wake(self) -> None:
         """Answer a held slot with nothing. Fault calls again at once, and polls everything."""
-        if self._slot is not None:
-            self._answer_slot(self._slot, b"")
+        if self.slot_held:
+            self._answer_slot(b"")
 
     # The slots
 
-    def _buy(self, call: OpenCall, promised: int) -> None:
+    def _buy(self, promised: int) -> None:
         """Answer an input with blocks."""
         ready = self._turns.ready
         proof = 1 if self.proves and ready else 0
         rest = ready - proof
         self._share = max(SLOT_BYTES, -(-rest // MOST_BLOCKS))
         self.slots = -(-rest // self._share) + proof + promised
-        call.answer(Replace(FILLER * self.slots))
+        self.replies.give(Replace(FILLER * self.slots))
 
     def _serve(self) -> None:
         """Answer the slot in hand if there is output for it."""
-        call = self._slot
-        if call is None:
+        if not self.slot_held:
             return
         if self._turns.ready:
-            self._fill_slot(call, self._turns.take(self._portion()))
+            self._fill_slot(self._turns.take(self._portion()))
         elif self._releasing:
-            self._fill_slot(call, self._take_ahead())
+            self._fill_slot(self._take_ahead())
         elif self._finished and self.fills_at_end:
-            self._fill_slot(call, self._turns.take_unfinished())
+            self._fill_slot(self._turns.take_unfinished())
         elif self._finished:
             self._close_slot("the session is over")
 
@@ -288,23 +261,20 @@ class Lane:
         except RecordError as error:
             raise LaneError(f"{self.name}: {error}") from error
 
-    def _fill_slot(self, call: OpenCall, data: bytes) -> None:
+    def _fill_slot(self, data: bytes) -> None:
         self.slots -= 1
         self.unproven = self.proves and len(data) > 1
         self._releasing = self._releasing and self.slots > 0
-        self._answer_slot(call, data)
+        self._answer_slot(data)
         self.drained.unpark_all()
 
-    def _answer_slot(self, call: OpenCall, data: bytes) -> None:
-        self._slot = None
-        call.answer(Replace(data))
+    def _answer_slot(self, data: bytes) -> None:
+        self.slot_replies.give(Replace(data))
         self.slots_moved.unpark_all()
 
     def _close_slot(self, reason: str) -> None:
-        call, self._slot = self._slot, None
-        if call is not None:
+        if self.slot_replies.give(Close(reason)):
             self.slots = 0
-            call.answer(Close(reason))
             self.drained.unpark_all()
 
     # The end
@@ -315,15 +285,12 @@ class Lane:
 
     def close_for_reading(self) -> None:
         """Note that the session will read no more input."""
-        self.read_closed = True
-        self.unread.clear()
-        self.arrived.unpark_all()
+        super().close_for_reading()
         self._finish()
 
     def close_for_writing(self) -> None:
         """Note that the session will write no more output. What it wrote is still sent."""
-        self.write_closed = True
-        self.drained.unpark_all()
+        super().close_for_writing()
         self._finish()
 
     def _finish(self) -> None:
@@ -332,19 +299,78 @@ class Lane:
             return
         if self._turns or self.slots:
             self.end_turn()
-        elif self._input is not None:
-            call, self._input = self._input, None
-            call.answer(Close("the session is over"))
+        else:
+            self.replies.give(Close("the session is over"))
 
-    def end(self, reason: str, *, broken: bool) -> None:
+    def end(self, reason: str, *, broken: bool = False) -> None:
         """End the lane, because the tunnel is over. Close all calls, and wake all waiters."""
-        if self.over is not None:
-            return
-        self.over, self.broken = reason, broken
-        if self._input is not None:
-            self._input.answer(Close(reason))
-            self._input = None
+        super().end(reason, broken=broken)
         self._close_slot(reason)
         self.slots = 0
-        for waiting in (self.arrived, self.drained, self.slots_moved):
-            waiting.unpark_all()
+        self.slots_moved.unpark_all()
+
+
+@define(eq=False)
+class LanePair:
+    """A tunnel as the host sees it, with its streams for the session."""
+
+    limit_bytes: int = OUTPUT_LIMIT_BYTES
+    over: trio.Event = field(factory=trio.Event)
+    """Set when the host will make no more calls, or should make none."""
+    ended_because: str = ""
+    up: Lane = field(init=False)
+    down: Lane = field(init=False)
+    client: ChunkStream = field(init=False)
+    """The stream toward the client."""
+    upstream: ChunkStream = field(init=False)
+    """The stream toward the upstream."""
+
+    def __attrs_post_init__(self) -> None:
+        self.up = Lane("client to upstream", self.limit_bytes)
+        self.down = Lane("upstream to client", self.limit_bytes)
+        self.client = ChunkStream(self.up, self.down)
+        self.upstream = ChunkStream(self.down, self.up)
+
+    @property
+    def broken(self) -> bool:
+        """Whether the host broke the scheme, so that bytes would have been lost."""
+        return self.up.broken
+
+    async def answer_chunk(self, side: Side, direction: Direction, chunk: bytes) -> Reply:
+        """Answer a call of the host.
+
+        If this is cancelled, the tunnel ends, because in this way the host says that it is over.
+        """
+        upward = (side is Side.CLIENT) is (direction is Direction.FROM_PEER)
+        lane = self.up if upward else self.down
+        if lane.over is not None:
+            return Close(lane.over)
+        try:
+            if direction is Direction.FROM_PEER:
+                lane.input(chunk)
+                return await lane.replies.wait()
+            lane.slot(chunk)
+            return await lane.slot_replies.wait()
+        except LaneError as error:
+            self.end(str(error), broken=True)
+            return Close(str(error))
+        except trio.Cancelled:
+            self.end("the host ended the tunnel")
+            raise
+
+    async def flushed(self) -> None:
+        """Wait until all that was written has been sent, or the tunnel is over."""
+        for lane in (self.up, self.down):
+            while lane.has_unsent:
+                await lane.drained.park()
+
+    def end(self, reason: str, *, broken: bool = False) -> None:
+        """End the tunnel now: every call is answered with `Close`, and the streams have ended.
+
+        With ``broken`` their end is an error for whoever reads them.
+        """
+        if not self.over.is_set():
+            self.ended_because = reason
+        self.over.set()
+        self.up.end(reason, broken=broken)
+        self.down.end(reason, broken=broken)

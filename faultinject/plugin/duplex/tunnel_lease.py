@@ -11,7 +11,7 @@ from faultinject.errors import UpstreamError
 from faultinject.http.exchange_sides import UpstreamExchange
 from faultinject.http.message import End, RequestHead, find_header, header_tokens
 from faultinject.net.streams import LINGER_SECONDS
-from faultinject.plugin.duplex.lane_stream import LanePair
+from faultinject.plugin.duplex.lanes import LanePair
 from faultinject.plugin.wakeup import wake_while_unproven
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease, Pacing
@@ -37,15 +37,14 @@ class TunnelLease(Lease, Pacing):
     watch_after_seconds = 0.0
     redials = False
 
-    def __init__(
-        self, pair: LanePair, nursery: trio.Nursery, carrier: RequestHead = CARRIER
-    ) -> None:
-        """Create the lease. The nursery is for the task that keeps uploads going."""
+    nursery: trio.Nursery
+    """The tunnel's own, for the task that keeps uploads going. Set when the session begins."""
+
+    def __init__(self, pair: LanePair, carrier: RequestHead = CARRIER) -> None:
         self.pacing = self
         self._connection: UpstreamExchange | None = None
         self._may_end = False
         self._pair = pair
-        self._nursery = nursery
         self._carrier = carrier
         self._upload: trio.CancelScope | None = None
         self._body_waits = False
@@ -77,7 +76,7 @@ class TunnelLease(Lease, Pacing):
         The TLS close_notify that goes out in it makes the upstream close, which ends the tunnel.
         """
         if self._may_end and self._pair.up.in_hand:
-            self._pair.upstream.end_turn(promised=1)
+            self._pair.up.end_turn(promised=1)
         return not self._may_end
 
     def before_pause(self, writes: int) -> None:
@@ -85,14 +84,14 @@ class TunnelLease(Lease, Pacing):
 
         If slots are out already, the last one is kept for what is written last.
         """
-        down, client = self._pair.down, self._pair.client
-        client.write_through = False
+        down = self._pair.down
+        down.write_through = False
         if down.in_hand:
             if down.pending:
                 down.fills_at_end = True
-                client.end_turn(promised=writes)
+                down.end_turn(promised=writes)
         elif down.can_spare_a_slot:
-            client.end_turn()
+            down.end_turn()
 
     def lend(self, connection: UpstreamExchange, host: str) -> None:
         """Set the connection to lend, which runs on the tunnel's upstream stream."""
@@ -135,9 +134,9 @@ class TunnelLease(Lease, Pacing):
             await self._carry(connection, unread)
         if not self._pair.down.in_hand:
             raise UpstreamError("disconnected", "the upstream is gone, so no answer can be sent")
-        self._pair.client.write_through = writes > 1
+        self._pair.down.write_through = writes > 1
         if writes > 1:
-            self._pair.client.end_turn(promised=writes)
+            self._pair.down.end_turn(promised=writes)
 
     @property
     def _has_way(self) -> bool:
@@ -179,7 +178,7 @@ class TunnelLease(Lease, Pacing):
         if self._pair.up.in_hand:
             self._reserved_slots = 1 if requests > MOST_AHEAD else 0
         promised = min(requests, MOST_AHEAD + 1)
-        self._pair.upstream.end_turn(promised=max(promised, int(self._may_end)))
+        self._pair.up.end_turn(promised=max(promised, int(self._may_end)))
 
     async def begin_upload(self, request: RequestHead) -> None:
         """Prepare for a request that is about to be sent, if its body may be long.
@@ -194,7 +193,7 @@ class TunnelLease(Lease, Pacing):
             self._body_waits = True  # the 100 will bring the slot, but must get through first
             return
         await self.before_local_reply()
-        self._pair.client.write_through = False
+        self._pair.down.write_through = False
         self._arm()
 
     def body_wanted(self) -> None:
@@ -205,9 +204,9 @@ class TunnelLease(Lease, Pacing):
 
     def _arm(self) -> None:
         """Also buy the slot that is kept for waking Fault, with the input in hand."""
-        self._pair.client.end_turn(promised=1)
+        self._pair.down.end_turn(promised=1)
         self._upload = trio.CancelScope()
-        self._nursery.start_soon(self._keep_going, self._upload)
+        self.nursery.start_soon(self._keep_going, self._upload)
 
     async def _keep_going(self, scope: trio.CancelScope) -> None:
         with scope:

@@ -6,37 +6,22 @@ is left to the host, which is connected to the upstream, and alone knows its por
 
 from __future__ import annotations
 
-import time
-
 import trio
 from attrs import define, field
 
-from faultinject.authority import HTTPS_PORT, Authority
-from faultinject.errors import HandshakeError
 from faultinject.http.exchange_sides import UpstreamExchange
 from faultinject.net.relay import Relayed
-from faultinject.plugin.reply.reply_stream import ReplyStream
-from faultinject.plugin.tunnels import Tunnels, client_name
-from faultinject.proxy.decision import decide_handshake
-from faultinject.proxy.intercept import ServeTls
+from faultinject.plugin.reply.reply_lane import ReplyLane
+from faultinject.plugin.tunnels import HostedTunnel, Tunnels, client_name
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import (
     Session,
-    SessionStage,
-    report_handshake_failure,
-    report_hello,
-    report_relay,
-    warn_of_relay,
 )
-from faultinject.proxy.sniff import FirstBytes
-from faultinject.proxy.tls_faults import BrokenHandshake
-from faultinject.proxy.tls_policy import Intercept, Refuse, policy_for
-from faultinject.proxy.upstream.dial import Origin
+from faultinject.proxy.sniff import Protocol
+from faultinject.proxy.tls_policy import Refuse
 from faultinject.proxy.upstream.lease import Pacing
 from faultinject.proxy.upstream.pool import Dial, PoolLease
 from faultinject.settings import Limits, PluginSettings
-from faultinject.tls.client_hello import ClientHello
-from faultinject.tls.trio_tls import TrioTlsStream
 
 
 class ReplyLease(PoolLease):
@@ -80,57 +65,31 @@ class ReplyPacing(Pacing):
 
 
 @define(eq=False)
-class ReplyTunnel:
-    """A tunnel's session. `serve` is its first stage."""
+class ReplyTunnel(HostedTunnel):
+    """A tunnel of one lane, from the client and back.
 
-    stream: ReplyStream
-    _started: float = field(factory=time.perf_counter)
+    What is not intercepted is left to the host, which is connected to the upstream, and alone knows
+    its port.
+    """
 
-    async def run(self, session: Session) -> None:
+    lane: ReplyLane = field(kw_only=True)
+
+    async def run(self) -> None:
         """Run the whole session. What it wrote last can still be fetched afterwards."""
         async with self.stream:
-            await session.run(self)
+            await self.session.run(self)
 
-    async def serve(self, session: Session) -> SessionStage | None:
-        """Read the first bytes, which decide what happens to the tunnel."""
-        session.timeout.reset("the tunnel's first bytes", session.idle_seconds)
-        first = FirstBytes(session, self.stream, only_sni_counts=True)
-        await first.read_alone()
-        if isinstance(first.opening, ClientHello):
-            return await self._serve_tls(session, first.data, first.opening)
-        if self.stream.over is None:
-            await self._leave_to_host(session, first.data, "", "not TLS")
-        return None
+    async def send_refusal(self, policy: Refuse) -> None:
+        """Send the client the alert."""
+        await self.stream.send_all(policy.alert)
 
-    async def _serve_tls(
-        self, session: Session, data: bytes, hello: ClientHello
-    ) -> SessionStage | None:
-        report_hello(session, "", hello)
-        runtime = session.runtime
-        policy = policy_for(hello, "", lambda host: runtime.target_named(host) is not None)
-        if isinstance(policy, Intercept):
-            return await self._intercept(session, data, policy, hello)
-        if isinstance(policy, Refuse):
-            report_handshake_failure(session, policy.name, HandshakeError(policy.reason))
-            await self.stream.send_all(policy.alert)
-            return None
-        name = hello.server_name or ""
-        if policy.warn:
-            warn_of_relay(session, name, policy.reason)
-        await self._leave_to_host(session, data, name, policy.reason)
-        return None
+    def why_relayed(self, opening: Protocol) -> str | None:  # noqa: ARG002
+        """Return that it is not TLS, if the tunnel is not over."""
+        return "not TLS" if self.lane.over is None else None
 
-    async def _intercept(
-        self, session: Session, data: bytes, policy: Intercept, hello: ClientHello
-    ) -> SessionStage | None:
-        origin = _origin(session, policy.host)
-        if (plan := decide_handshake(session, origin.authority)) is not None:
-            await BrokenHandshake(session, self.stream, origin.authority, plan).run()
-            return None
-        return ServeTls(self.stream, origin, None, policy.name, data, hello, TrioTlsStream)
-
-    async def _leave_to_host(self, session: Session, data: bytes, host: str, reason: str) -> None:
-        relayed = Relayed()
+    async def carry(self, data: bytes, relayed: Relayed) -> None:
+        """Leave the tunnel to the host, and count what passes."""
+        session = self.session
 
         def passed(sent_bytes: int, received_bytes: int) -> None:
             relayed.sent_bytes += sent_bytes
@@ -138,31 +97,20 @@ class ReplyTunnel:
             session.timeout.reset("either side of a relay", session.idle_seconds)
 
         session.waits = True  # from here on the tunnel is the host's
-        try:
-            await self.stream.pass_on(data, passed)
-        finally:
-            report_relay(session, Authority(host, HTTPS_PORT), reason, relayed, self._started)
-
-
-def _origin(session: Session, host: str) -> Origin:
-    """Return a target's origin. The port is the target's own, because the client's is unknown."""
-    target = session.runtime.target_named(host)
-    port = target.port if target is not None else None
-    authority = Authority(host, port or HTTPS_PORT)
-    return Origin(authority, authority)
+        await self.lane.pass_on(data, passed)
 
 
 def reply_tunnels(
     nursery: trio.Nursery, runtime: Runtime, _settings: PluginSettings
-) -> Tunnels[ReplyStream]:
+) -> Tunnels[ReplyLane]:
     """Return the tunnels. Forwarded requests use upstream connections of our own.
 
     A tunnel whose client sends nothing for ``limits.idle_tunnel_seconds`` ends.
     """
 
-    def session_of(tunnel_id: str, stream: ReplyStream) -> Session:
+    def session_of(tunnel_id: str, lane: ReplyLane) -> Session:
         lease = ReplyLease(runtime.dial, runtime.limits)
-        stream.ends_turn = lease.pacing.ends_turn
+        lane.ends_turn = lease.pacing.ends_turn
         return Session(
             runtime,
             runtime.next_session_id(),
@@ -171,7 +119,7 @@ def reply_tunnels(
             idle_seconds=runtime.limits.idle_tunnel_seconds,
         )
 
-    async def run(stream: ReplyStream, session: Session) -> None:
-        await ReplyTunnel(stream).run(session)
+    async def run(lane: ReplyLane, session: Session, _own: trio.Nursery) -> None:
+        await ReplyTunnel(session, lane.client, lane=lane).run()
 
-    return Tunnels(nursery, runtime.limits, ReplyStream, session_of, run)
+    return Tunnels(nursery, runtime.limits, ReplyLane, session_of, run)
