@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 
 from attrs import field, frozen
 
-from faultinject.errors import SettingsError
-from faultinject.reading.node import Node, read_all, refuse
+from faultinject.reading.node import Node, read_all
 from faultinject.reading.value import Described, Schema, Value
 
 T = TypeVar("T")
@@ -61,14 +60,9 @@ class Keys:
             for first, other, reason in self.apart
             if first in members and other in members
         ][:1]
-        try:
-            read = dict(zip(keys, read_all(keys, one), strict=True))
-        except SettingsError as error:
-            refuse([error, *apart])
-            raise
+        read = dict(zip(keys, read_all(keys, one, apart), strict=True))
         if self.some and not any(key in read for key in self.some):
             raise node.problem(self.none or "give one of " + ", ".join(self.some))
-        refuse(apart)
         return read
 
     def into(self, make: Callable[[Read], T]) -> Value[T]:

@@ -34,10 +34,13 @@ def lines_of(error: SettingsError) -> tuple[str, ...]:
     return error.lines if isinstance(error, MistakesError) else (str(error),)
 
 
-def read_all(items: Iterable[Item], read: Callable[[Item], Read]) -> list[Read]:
+def read_all(
+    items: Iterable[Item], read: Callable[[Item], Read], known: Iterable[SettingsError] = ()
+) -> list[Read]:
     """Return the result of ``read`` for each item.
 
-    All items are tried. Raises `SettingsError` for one mistake, `MistakesError` for several.
+    All items are tried. Raises `SettingsError` for one mistake, `MistakesError` for several;
+    ``known`` are mistakes that were found before.
     """
     results: list[Read] = []
     errors: list[SettingsError] = []
@@ -46,7 +49,7 @@ def read_all(items: Iterable[Item], read: Callable[[Item], Read]) -> list[Read]:
             results.append(read(item))
         except SettingsError as error:
             errors.append(error)
-    refuse(errors)
+    refuse([*errors, *known])
     return results
 
 
