@@ -228,9 +228,13 @@ class History:
         """Return True if all is here that ended in so many seconds before an attempt began."""
         return attempt.began - seconds >= self.since
 
+    def is_known_behind(self, attempt: SeenAttempt) -> bool:
+        """Return True if all is here that ended in the minute behind an attempt's end."""
+        return self.until - attempt.ended >= SETTLED_SECONDS
+
     def nothing_follows(self, attempt: SeenAttempt) -> bool:
         """Return True if all is here that may follow an attempt, in other calls too."""
-        return self.is_settled(attempt) and self.until - attempt.ended >= SETTLED_SECONDS
+        return self.is_settled(attempt) and self.is_known_behind(attempt)
 
     def outcome(self, call: Call) -> Outcome:
         """Return how a call ended."""

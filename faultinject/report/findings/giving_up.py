@@ -79,8 +79,8 @@ def client_left(history: History, _: Thresholds) -> Judged:
     """Look for answers that the client did not wait for."""
     judged = Judged("no answer was begun")
     for each in history.attempts:
-        if each.client_left and history.last_unseen >= each.began:
-            continue  # that one may have been answered first
+        if each.client_left and not _is_known_beside(history, each):
+            continue  # another may have been answered first
         judged.calls.append(each.call)
         if not each.client_left or _at_the_end(history, each) or _is_answered(history, each):
             continue
@@ -213,6 +213,12 @@ MOST_AT_ONCE = 100
 
 def _at_the_end(history: History, attempt: SeenAttempt) -> bool:
     return history.over is not None and history.over - attempt.ended <= WITH_THE_PROGRAM_SECONDS
+
+
+def _is_known_beside(history: History, attempt: SeenAttempt) -> bool:
+    """Return True if all is here that was under way together with an attempt."""
+    is_seen = history.last_unseen < attempt.began
+    return is_seen and history.is_known_before(attempt, 0.0) and history.is_known_behind(attempt)
 
 
 def _is_answered(history: History, attempt: SeenAttempt) -> bool:

@@ -265,6 +265,24 @@ def test_of_old_calls_no_more_is_said_than_is_looked_at(
     assert told.totals.outcomes["failed"] == 1
 
 
+@pytest.mark.parametrize(("pace", "is_found"), [(20.0, True), (0.05, False)])
+def test_an_old_call_is_not_left_that_a_later_end_may_show_to_be_answered(
+    pace: float, is_found: bool
+) -> None:
+    """A hedge answers it, and its stream ends when many others have ended."""
+    asks = Ask(turns=(user("a"),), patience=5.0)
+    world = World(script(hang(), ok(seconds=120.0, head=0.1), overloaded(seconds=0.01)))
+    world.start(once(asks)).start(once(evolve(asks, patience=200.0)), 4.0)
+    for place in range(1, 400):
+        world.start(once(Ask(turns=(user(str(place)),))), 4.5 + place * pace)
+    told = world.run().report(calls=160, only=["client-left"])
+    assert found(told) == {}
+    world = World(script(hang(), overloaded(seconds=0.01))).start(once(asks))
+    for place in range(1, 400):
+        world.start(once(Ask(turns=(user(str(place)),))), 4.5 + place * pace)
+    assert ("client-left" in found(world.run().report(calls=160))) == is_found
+
+
 def test_events_are_plain_json() -> None:
     """So that a log can hold them."""
     world = World(script(broken_stream("Hel"))).start(once(Ask())).run()
