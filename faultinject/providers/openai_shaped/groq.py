@@ -166,7 +166,8 @@ def _begun_id(uniform: Uniform) -> str:
 
 def _minimal_response(request: ApiRequest, fields: Fields, uniform: Uniform) -> bytes:
     base = chat.begun(request, fields, _begun_id(uniform))
-    more = {"usage": _usage(request), "x_groq": {"id": fields.request_id}}
+    id_member = {"x_groq": {"id": fields.request_id}}
+    more = {"usage": _usage(request), **id_member, "service_tier": "on_demand"}
     return compact(chat.completion(base, request, uniform) | more)
 
 

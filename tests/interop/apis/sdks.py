@@ -44,6 +44,8 @@ class Sdk:
         return f"{self.module}-{self.client}"
 
 
+ANTHROPIC = Api("Anthropic", "api.anthropic.com", "anthropic", "messages")
+OPENAI = Api("OpenAI", "api.openai.com", "openai", "chat")
 GEMINI = Api("Gemini", "generativelanguage.googleapis.com", "gemini", "gemini")
 VERTEX = Api("Vertex AI", "us-central1-aiplatform.googleapis.com", "vertex", "gemini")
 CLAUDE_ON_VERTEX = Api("Claude on Vertex AI", VERTEX.host, "vertex", "messages")
@@ -62,6 +64,8 @@ MCP = Api("MCP servers", "mcp.example.com", "mcp", "mcp")
 
 VERCEL = "Node `ai` 6"
 SDKS = (
+    Sdk(ANTHROPIC, "Python `litellm` 1", "lite", "anthropic", "main"),
+    Sdk(OPENAI, "Python `litellm` 1", "lite", "openai", "main"),
     Sdk(GEMINI, "Python `google-genai` 3", "google", "gemini"),
     Sdk(GEMINI, "Node `@google/genai` 2", "google.mjs", "gemini"),
     Sdk(GEMINI, VERCEL, "vercel.mjs", "gemini", "main"),
@@ -79,20 +83,25 @@ SDKS = (
     Sdk(MISTRAL, "Python `mistralai` 3", "own", "mistral"),
     Sdk(MISTRAL, "Node `@mistralai/mistralai` 2", "own.mjs", "mistral", "main"),
     Sdk(MISTRAL, VERCEL, "vercel.mjs", "mistral", "main"),
+    Sdk(MISTRAL, "Python `litellm` 1", "lite", "mistral", "main"),
     Sdk(COHERE, "Python `cohere` 7", "own", "cohere"),
     Sdk(COHERE, "Node `cohere-ai` 8", "own.mjs", "cohere", "main"),
     Sdk(COHERE, VERCEL, "vercel.mjs", "cohere", "main"),
     Sdk(GROQ, "Python `groq` 1", "chat", "groq"),
     Sdk(GROQ, VERCEL, "vercel.mjs", "groq", "main"),
+    Sdk(GROQ, "Python `litellm` 1", "lite", "groq", "main"),
     Sdk(OPENROUTER, "Python `openrouter` 1", "own", "openrouter", counts=False),
     Sdk(OPENROUTER, "Python `openai` 3", "chat", "openrouter", "main"),
     Sdk(OPENROUTER, VERCEL, "vercel.mjs", "openrouter", "main"),
+    Sdk(OPENROUTER, "Python `litellm` 1", "lite", "openrouter", "main"),
     Sdk(OLLAMA, "Python `ollama` 0", "local", "ollama"),
     Sdk(OLLAMA, "Node `ollama` 0", "local.mjs", "ollama"),
     Sdk(XAI, "Python `openai` 3", "chat", "xai"),
     Sdk(XAI, VERCEL, "vercel.mjs", "xai", "main"),
+    Sdk(XAI, "Python `litellm` 1", "lite", "xai", "main"),
     Sdk(DEEPSEEK, "Python `openai` 3", "chat", "deepseek"),
     Sdk(DEEPSEEK, VERCEL, "vercel.mjs", "deepseek", "main"),
+    Sdk(DEEPSEEK, "Python `litellm` 1", "lite", "deepseek", "main"),
     Sdk(MCP, "Python `mcp` 2", "servers", "tools", "tools"),
     Sdk(MCP, "Node `@modelcontextprotocol/sdk` 1", "servers.mjs", "tools", "tools"),
 )

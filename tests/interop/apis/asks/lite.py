@@ -10,17 +10,28 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # it would fetch its prices
 
 import httpx
 import litellm
+import openai
 from litellm.llms.custom_httpx.http_handler import HTTPHandler
 
 from tests.interop.presets.asking import CITY, Seen, failure
 
-_PATHS = {"gemini": "/v1beta", "openrouter": "/api/v1"}
+_PATHS = {
+    "gemini": "/v1beta", "openrouter": "/api/v1", "groq": "/openai/v1", "openai": "/v1",
+    "mistral": "/v1", "xai": "/v1",
+}  # fmt: skip
 _OPTIONS: dict[str, dict[str, Any]] = {
     "bedrock": {
         "aws_access_key_id": "AKIATEST", "aws_secret_access_key": "test",
         "aws_region_name": "us-east-1",
     },
 }  # fmt: skip
+
+
+def _client(api: str, base_url: str, proxied: httpx.Client) -> Any:
+    """Return what litellm takes for an API: OpenAI's own SDK, or its handler of requests."""
+    if api == "openai":
+        return openai.OpenAI(api_key="test", base_url=base_url, http_client=proxied)
+    return HTTPHandler(client=proxied)
 
 
 class LiteLlmApi:
@@ -30,9 +41,10 @@ class LiteLlmApi:
         trusted = ssl.create_default_context(cafile=case["ca_file"])
         proxied = httpx.Client(proxy=case["proxy"], verify=trusted, timeout=case["timeout"])
         self.prefix = {"bedrock": "bedrock/converse/"}.get(client, f"{client}/")
+        base_url = case["base_url"] + _PATHS.get(client, "")
         self.options = {
-            "api_key": "test", "api_base": case["base_url"] + _PATHS.get(client, ""),
-            "timeout": case["timeout"], "client": HTTPHandler(client=proxied),
+            "api_key": "test", "api_base": base_url, "timeout": case["timeout"],
+            "client": _client(client, base_url, proxied),
             **_OPTIONS.get(client, {}),
         }  # fmt: skip
 
