@@ -183,7 +183,7 @@ def _run(folder: Path) -> subprocess.CompletedProcess[str]:
         env=env,
         capture_output=True,
         encoding="utf-8",
-        timeout=30,
+        timeout=60,
         check=False,
     )
 
@@ -230,7 +230,7 @@ def test_a_reader_that_leaves(tmp_path: Path) -> None:
             stdout=closed,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )
     assert run.returncode == 1

@@ -90,7 +90,7 @@ class Run:
 
     async def first(self, kind: type[E]) -> E:
         """Return the first event of a kind, once there is one."""
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             while not (found := [event for event in self.events if isinstance(event, kind)]):
                 await self._told.wait()
         return found[0]

@@ -93,7 +93,7 @@ needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is no
 def curl(setting: Setting, *arguments: str) -> bytes:
     """Run curl through Fault; return what it prints."""
     done = subprocess.run(
-        ["curl", "--silent", "--show-error", "--max-time", "30", "--proxy", setting.fault.url,
+        ["curl", "--silent", "--show-error", "--max-time", "120", "--proxy", setting.fault.url,
          "--cacert", str(setting.plugin.ca_file), *arguments],
         capture_output=True, env=clean_environment(), check=False,
     )  # fmt: skip

@@ -195,7 +195,7 @@ def curl(*transfers: list[str], proxy: ProxyRun) -> list[str]:
         pytest.skip("curl is not installed")
     mark = "\n-- %{http_code} %{num_connects} %header{x-faultinject}\n"
     shared = ["-sS", "--proxy", proxy.url, "--cacert", str(proxy.ca_file), "-w", mark]
-    command = ["curl", "--max-time", "30"]
+    command = ["curl", "--max-time", "120"]
     for number, transfer in enumerate(transfers):
         command += [*(["--next"] if number else []), *shared, *transfer]
     done = subprocess.run(command, capture_output=True, text=True, env=clean_environment())

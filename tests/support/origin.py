@@ -17,7 +17,7 @@ from typing import Self
 from tests.support.exchange import Exchange, Received
 from tests.support.wire import Wire, header_words
 
-END_SECONDS = 10.0
+END_SECONDS = 60.0
 """How long a closed connection may take to end on the other side, and the origin to stop."""
 
 

@@ -17,9 +17,9 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 STARTED_SECONDS = 60.0
-STOPPED_SECONDS = 10.0
-EVENT_SECONDS = 10.0
-ENDED_SECONDS = 30.0
+STOPPED_SECONDS = 60.0
+EVENT_SECONDS = 60.0
+ENDED_SECONDS = 60.0
 
 Happening = dict[str, Any]
 

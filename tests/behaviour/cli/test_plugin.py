@@ -16,7 +16,7 @@ needs_trio_asyncio = pytest.mark.skipif(
     sys.version_info >= (3, 14), reason="trio-asyncio has no version for this Python"
 )
 
-SECONDS = 30
+SECONDS = 60
 OPTIONS = ["--error-probability", "1", "--status-code", "529", "--target-host", "a.example:8443"]
 
 

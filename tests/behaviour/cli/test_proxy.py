@@ -13,7 +13,7 @@ from tests.support.proxy import ProxyRun, clean_environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="stops it by signals")
 
-SECONDS = 30
+SECONDS = 60
 
 
 def test_the_settings_reach_the_run(run, monkeypatch):

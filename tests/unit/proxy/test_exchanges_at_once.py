@@ -193,7 +193,7 @@ async def connected(upstream: Script, **more: Any) -> AsyncIterator[Connection]:
         stage = SeveralAtOnce(bench)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(session.run, stage)
-            with trio.fail_after(1):
+            with trio.fail_after(60):
                 await stage.begun.wait()
             yield stage.opened[0]
             stage.left.set()

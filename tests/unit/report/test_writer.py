@@ -248,7 +248,7 @@ def run_with_stdout(descriptor: int) -> subprocess.CompletedProcess[str]:
         stdout=descriptor,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
 

@@ -34,7 +34,7 @@ def ask(
     headers = {"content-type": "application/json", "x-api-key": "k"}
     request = urllib.request.Request(f"https://{host}/v1/messages", body, headers)
     try:
-        with urllib.request.build_opener(*handlers).open(request, timeout=20) as answer:
+        with urllib.request.build_opener(*handlers).open(request, timeout=60) as answer:
             answer.read()
             return answer.status
     except urllib.error.HTTPError as error:

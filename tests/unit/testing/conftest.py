@@ -25,7 +25,7 @@ def ask(host="api.anthropic.com"):
         f"https://{host}/v1/messages", json.dumps(body).encode(), headers
     )
     try:
-        with urllib.request.build_opener().open(request, timeout=20) as answer:
+        with urllib.request.build_opener().open(request, timeout=60) as answer:
             answer.read()
             return answer.status
     except urllib.error.HTTPError as error:

@@ -16,7 +16,7 @@ from tests.support.proxy import clean_environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, sh")
 
-SECONDS = 30
+SECONDS = 60
 ROOT = Path(__file__).parents[4]
 
 
