@@ -72,14 +72,9 @@ class Source:
     def late_imports(self) -> int:
         """Return how many import statements stand inside functions."""
         return sum(
-            isinstance(node, (ast.Import, ast.ImportFrom))
+            late and isinstance(statement, (ast.Import, ast.ImportFrom))
             for tree in self.trees.values()
-            for node in {
-                id(inner): inner
-                for outer in ast.walk(tree)
-                if isinstance(outer, (ast.FunctionDef, ast.AsyncFunctionDef))
-                for inner in ast.walk(outer)
-            }.values()
+            for statement, late in statements(tree)
         )
 
     def types(self) -> list[str]:
@@ -92,7 +87,7 @@ class Source:
         ]
 
     def _imports(self, name: str) -> Iterator[str]:
-        for node in ast.walk(self.trees[name]):
+        for node, _ in statements(self.trees[name]):
             if isinstance(node, ast.Import):
                 dotted = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
@@ -107,6 +102,20 @@ class Source:
                 top, _, inner = each.partition(".")
                 if top == PACKAGE and inner in self.paths and inner:
                     yield inner
+
+
+def statements(node: ast.AST, late: bool = False) -> Iterator[tuple[ast.AST, bool]]:
+    """Return all statements in a node, and whether each stands inside a function.
+
+    Expressions, which are most of a tree and have no statements in them, are not gone through.
+    """
+    for inner in ast.iter_child_nodes(node):
+        if isinstance(inner, (ast.stmt, ast.ExceptHandler, ast.match_case)):
+            yield inner, late
+            yield from statements(inner, late or isinstance(inner, _FUNCTIONS))
+
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def _module_name(path: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from attrs import frozen
 
 import faultinject
+from tools.structure import statements
 
 ROOT = Path(faultinject.__file__).parent
 
@@ -75,17 +76,13 @@ def outer_imports() -> Iterator[Import]:
 
 def _imports_of(module: str) -> Iterator[Import]:
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
-    functions = [
-        n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))
-    ]
-    late = {id(node) for function in functions for node in ast.walk(function)}
-    for node in ast.walk(tree):
+    for node, late in statements(tree):
         for name in _names(node):
             ours = name.split(".")[0] == "faultinject"
             short = name.partition(".")[2] if ours else name
             if ours and short.split(".")[-1].startswith("_generated"):
                 continue
-            yield Import(module, short, ours, id(node) in late)
+            yield Import(module, short, ours, late)
 
 
 def _names(node: ast.AST) -> Iterator[str]:
