@@ -104,6 +104,7 @@ class Observer:
 
     # What most begin with stands at the class, as in `TrafficCopy`.
 
+    is_plain = False
     _head: HeadContent | None = None
     _content: RequestContent | None = None
     _body_digest: str | None = None
@@ -118,7 +119,8 @@ class Observer:
         self.runtime = runtime
         self._facts = facts
         self._came_by = facts.connection, facts.way
-        self.copy = TrafficCopy(runtime, facts.began_seconds or 0.0, runtime.copy_room)
+        self.began_seconds = facts.began_seconds or 0.0
+        self.copy = TrafficCopy(runtime, self.began_seconds, runtime.copy_room)
 
     @property
     def head(self) -> HeadContent:
@@ -140,39 +142,44 @@ class Observer:
             return
         self._has_ended = True
         runtime, copy = self.runtime, self.copy
+        if self._is_alone(end, counted):
+            self._alone = runtime.counters.attempts.begin_alone()
+            return
         self._end, self._attempt = end, counted
         self._end_seconds, self._unix_seconds = runtime.now_seconds, time.time()
         self._head_seconds = copy.head_seconds
         backlog = runtime.counters.backlog
-        if counted is None and backlog.is_empty and self._is_alone():
-            self._alone = runtime.counters.attempts.begin_alone()
-        elif counted is None and copy.body_ended and end.fault_filter is None:
+        if counted is None and copy.body_ended and end.fault_filter is None:
             backlog.put_off(self._join)
         else:  # it may not be found out later as it is now
             backlog.catch_up()
             self._join()
 
+    def _is_alone(self, end: ExchangeEnd, counted: Attempt | None) -> bool:
+        """Return True if the request was answered, follows no failure, and says that of itself.
+
+        A failure is noted at once, so that what follows it is looked at closely.
+        """
+        counters, copy = self.runtime.counters, self.copy
+        if not counters.attempts.is_quiet(copy.began_seconds):
+            return False
+        tail = copy.tail
+        if not is_good(end) or (tail is not None and is_error_event(tail.last)):
+            counters.attempts.disturb(self.runtime.now_seconds)
+            return False
+        head = self.head
+        if counted is not None or head.retry_count or head.invocation:
+            return False
+        counters.backlog.catch_up()  # calls are numbered in order, and a long wait may be among it
+        return counters.attempts.is_quiet(copy.began_seconds)
+
     def _join(self) -> None:
         """Find out which attempt of which call it was, and have the call go on from its end."""
-        attempts = self.runtime.counters.attempts
-        if self._attempt is None and self._is_alone():
-            self._alone = attempts.begin_alone()
-            return
-        attempt = self._attempt = self._attempt or self._begun(attempts)
-        if attempt is not None:
+        if self._attempt is None:
+            self._attempt = self._begun(self.runtime.counters.attempts)
+        if self._attempt is not None:
             seconds = self._end_seconds, self._head_seconds, self._unix_seconds
-            attempt.end(ended(self._end, self.head.provider, *seconds))
-
-    def _is_alone(self) -> bool:
-        """Return True if the request was answered, and follows no failure."""
-        if not is_good(self._end):
-            return False
-        head, copy = self.head, self.copy
-        if head.retry_count or head.invocation:
-            return False
-        if not self.runtime.counters.attempts.is_quiet(copy.began_seconds):
-            return False
-        return copy.tail is None or not is_error_event(copy.tail.last)
+            self._attempt.end(ended(self._end, self.head.provider, *seconds))
 
     def _begun(self, attempts: Attempts) -> Attempt | None:
         """Return which attempt it is, for which no rule asked. It may be late: times are given."""
@@ -218,16 +225,6 @@ class Observer:
         runtime.counters.backlog.put_off(self._find_out, self.copy.held_bytes)
         return self if self._seen is None and self._fault_filter is None else self()
 
-    @property
-    def is_plain(self) -> bool:
-        """As of `Observed`."""
-        return self().is_plain
-
-    @property
-    def began_seconds(self) -> float | None:
-        """As of `Observed`."""
-        return self().began_seconds
-
     def __call__(self) -> Observed:
         """Return what was seen of the exchange."""
         while self._seen is None:
@@ -235,11 +232,8 @@ class Observer:
         return self._seen
 
     def _find_out(self) -> None:
-        if self._alone is None:
-            self._seen = self._closely()
-            self.copy.close()
-        else:
-            self._seen = self._plain(self._alone)()
+        self._seen = self._closely()
+        self.copy.close()
         self._content = None
         del self.copy, self._facts, self._end, self._fault_filter  # they are large
 

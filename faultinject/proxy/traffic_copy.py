@@ -71,10 +71,11 @@ class TrafficCopy:
     def received(self, parts: Sequence[Part]) -> None:
         """Take parts of the request."""
         for part in parts:
-            if not isinstance(part, bytes):
+            if isinstance(part, bytes):
+                if self.body is not None:
+                    self.body = self._with(self.body, part, BODY_BYTES)
+            else:
                 self.body_ended = True
-            elif self.body is not None:
-                self.body = self._with(self.body, part, BODY_BYTES)
 
     def sent(self, parts: Sequence[Part]) -> None:
         """Take parts of the answer, which have been sent."""

@@ -26,11 +26,6 @@ class Backlog:
         self._steps: deque[tuple[Step, int]] = deque()
         self._bytes = 0
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is left to do."""
-        return not self._steps
-
     def put_off(self, step: Step, kept_bytes: int = 0) -> None:
         """Add a step, which keeps so many bytes until it is done."""
         self._steps.append((step, kept_bytes))
