@@ -112,7 +112,7 @@ def _number(schema: dict[str, Any], kind: str) -> float:
     if above is not None:
         value = above + 1
     elif lowest is not None:
-        value = lowest
+        value = math.ceil(lowest) if kind == "integer" else lowest
     elif below is not None:
         value = min(value, below - 1)
     elif highest is not None:
@@ -190,7 +190,8 @@ class Filler:
         fewest = schema.get("minItems")
         if not isinstance(fewest, int) or fewest < 1 or depth >= _DEEPEST:
             return []
-        return [self.value(name, schema.get("items"), depth + 1)]
+        inner = schema.get("items")
+        return [self.value(name, inner, depth + 1) for _ in range(min(fewest, _LONGEST))]
 
     def _members(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
         required, properties = schema.get("required"), schema.get("properties")

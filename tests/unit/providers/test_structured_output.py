@@ -93,6 +93,9 @@ def test_no_json_is_asked_for(body: Any) -> None:
 @pytest.mark.parametrize(
     ("schema", "value"),
     [({}, {}), (None, {}), ({"title": "x"}, {}), ({"type": "string"}, "example"),
+     ({"type": "array", "minItems": 3, "items": {"type": "null"}}, [None] * 3),
+     ({"type": "array", "minItems": 10**9, "items": {"type": "null"}}, [None] * 999 + ["example"]),
+     ({"type": "integer", "minimum": 1.5}, 2), ({"type": "number", "minimum": 1.5}, 1.5),
      ({"const": 5}, 5), ({"enum": ["b"]}, "b"), ({"type": "array"}, []),
      ({"$ref": "#/$defs/a", "$defs": {"a": {"type": "integer"}}}, 1)],
 )  # fmt: skip
