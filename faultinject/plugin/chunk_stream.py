@@ -57,13 +57,6 @@ class Replies:
         """Wait for the reply to the call that has come last."""
         return await self._receive.receive()
 
-    def given(self) -> Reply | None:
-        """Return the reply if it is there; it can be had once."""
-        try:
-            return self._receive.receive_nowait()
-        except trio.WouldBlock:
-            return None
-
 
 @define(eq=False)
 class ChunkLane(ABC):

@@ -126,7 +126,10 @@ def canonical(value: Any) -> bytes:
     Not as JSON: to write a text as JSON takes thirty times as long. Raises `RecursionError` for
     brackets nested by the hundred.
     """
-    return marshal.dumps(_sorted(value), _MARSHAL_VERSION)
+    try:
+        return marshal.dumps(_sorted(value), _MARSHAL_VERSION)
+    except ValueError:  # it has a limit of its own, for a program that raised Python's
+        raise RecursionError("the JSON is nested too deep") from None
 
 
 _MARSHAL_VERSION = 2  # later ones write an object shorter that they know is used twice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from itertools import pairwise
 from typing import Any
 
@@ -106,6 +107,20 @@ def test_equal_values_and_no_others_have_the_same_bytes(one: Any, other: Any) ->
     assert (canonical(one) == canonical(other)) == (texts[0] == texts[1])
     assert canonical(json.loads(json.dumps(one, sort_keys=True))) == canonical(one)
     assert canonical([one, [other]]) != canonical([[one], other])
+
+
+def test_brackets_nested_deeper_than_the_program_allows() -> None:
+    """A program with the proxy in it may have raised Python's limit: then another is met."""
+    limit = sys.getrecursionlimit()
+    value: list[Any] = []
+    for _ in range(3000):
+        value = [value]
+    sys.setrecursionlimit(20_000)
+    try:
+        with pytest.raises(RecursionError):
+            canonical(value)
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def test_a_digest_needs_the_body_and_the_key() -> None:
