@@ -48,6 +48,9 @@ class History:
     last_unseen: float = -inf
     """When the last request began of which it is not known to what call it belongs."""
 
+    known_doubtful: frozenset[str] = frozenset()
+    """What was doubtful among earlier calls, and so is among these."""
+
     @cached_property
     def attempts(self) -> list[SeenAttempt]:
         """All attempts that are kept, in the order in which they began."""
@@ -110,7 +113,7 @@ class History:
         They overlapped, or took several connections in turn; or a client that counts its attempts
         said that it was the first.
         """
-        return frozenset(
+        return self.known_doubtful.union(
             request
             for request, attempts in self.by_request.items()
             if overlap(attempts)

@@ -38,6 +38,8 @@ EVIDENCE = 400
 """How many characters of evidence are kept, at most."""
 SHARE = 16
 """One call in so many is judged at a time, and as many before and behind are looked at with it."""
+DOUBTFUL = 1_000
+"""Of so many contents it is remembered that several calls ask them (`History.doubtful`)."""
 WAITING = 256
 """So many events are not looked at before others come: to look at one takes a while."""
 FINDINGS = 100
@@ -154,6 +156,8 @@ class Judge:
         """Those that were judged last, which ended before all others."""
         self._since = -inf
         """When the last of those ended that are forgotten."""
+        self._doubtful: deque[str] = deque(maxlen=DOUBTFUL)
+        """What several of those calls asked that are forgotten."""
         self._alike: dict[Alike, Alike] = {}
         """What calls in their small form have alike."""
         self._plain: deque[ExchangeEnded] = deque(maxlen=calls)
@@ -195,7 +199,8 @@ class Judge:
             number: ShownCall(kept.unpacked(), outcome)
             for number, (kept, outcome) in self._older.items()
         }
-        shown = older | self._judge(numbers, totals, verdicts, beside=numbers)
+        calls, history = self._looked_at(numbers)
+        shown = older | self._judge(numbers, calls, history, totals, verdicts)
         for known, check in RUN_CHECKS:
             if (verdict := verdicts.get(known.id)) is not None:
                 judged = check(self.facts)
@@ -224,7 +229,9 @@ class Judge:
         share = max(1, len(self._calls) // SHARE)
         oldest = list(islice(self._calls, 2 * share))
         older = oldest[:share]
-        shown = self._judge(older, self._totals, self._verdicts, beside=oldest)
+        calls, history = self._looked_at(oldest)
+        shown = self._judge(older, calls, history, self._totals, self._verdicts)
+        self._doubtful.extend(history.doubtful.difference(self._doubtful))
         found = (each.calls[0] for one in self._verdicts.values() for each in one.findings)
         of_interest = {
             number: (self._calls[number], shown[number].outcome)
@@ -240,20 +247,13 @@ class Judge:
     def _judge(
         self,
         numbers: Iterable[int],
+        calls: dict[int, Call],
+        history: History,
         totals: Totals,
         verdicts: dict[str, Verdict],
-        *,
-        beside: Iterable[int],
     ) -> dict[int, ShownCall]:
-        """Judge some of the calls, which those ``beside`` may explain, and return them to be shown.
-
-        They are among those themselves.
-        """
-        chosen = {number: self._calls[number] for number in beside}
-        is_all = len(chosen) == len(self._calls)
-        until = inf if is_all else max(each.ended for each in chosen.values())
-        calls = {number: kept.unpacked() for number, kept in (self._before | chosen).items()}
-        history, numbers = self._history(list(calls.values()), until), frozenset(numbers)
+        """Judge some of the ``calls``, which the others may explain; return them to be shown."""
+        numbers = frozenset(numbers)
         shown = {
             number: ShownCall(calls[number], history.outcome(calls[number])) for number in numbers
         }
@@ -272,6 +272,14 @@ class Judge:
             verdicts[known.id].add(judged, findings, subjects)
         return shown
 
+    def _looked_at(self, numbers: Iterable[int]) -> tuple[dict[int, Call], History]:
+        """Return some of the calls with those that were judged last."""
+        chosen = {number: self._calls[number] for number in numbers}
+        is_all = len(chosen) == len(self._calls)
+        until = inf if is_all else max(each.ended for each in chosen.values())
+        calls = {number: kept.unpacked() for number, kept in (self._before | chosen).items()}
+        return calls, self._history(list(calls.values()), until)
+
     def _history(self, calls: list[Call], until: float = inf) -> History:
         facts = self.facts
         if calls:
@@ -288,6 +296,7 @@ class Judge:
             list(facts.logins),
             frozenset(facts.housekept),
             facts.last_unseen,
+            frozenset(self._doubtful),
         )
 
     def _plain_between(self, since: float, until: float) -> Iterator[Call]:

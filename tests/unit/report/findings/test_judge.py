@@ -283,6 +283,19 @@ def test_an_old_call_is_not_left_that_a_later_end_may_show_to_be_answered(
     assert ("client-left" in found(world.run().report(calls=160))) == is_found
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_what_several_calls_ask_is_remembered(together: bool) -> None:
+    """Also when those are forgotten by which it was known: whose a repeat is is never known."""
+    world = World(script(overloaded(seconds=0.01)))
+    for at in (0.0, 0.001 if together else 1000.0):
+        world.start(once(Ask()), at)
+    for place in range(1, 100):
+        world.start(once(Ask(more=str(place))), place * 100.0)
+    world.start(retrying(Ask(), pauses(0.0, 0.0, 0.0, 0.0)), 20_000.0)
+    told = world.run().wait(1000.0).report(calls=32, only=["no-backoff"])
+    assert ("no-backoff" in found(told)) == (not together)
+
+
 def test_events_are_plain_json() -> None:
     """So that a log can hold them."""
     world = World(script(broken_stream("Hel"))).start(once(Ask())).run()
