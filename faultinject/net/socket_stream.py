@@ -16,6 +16,7 @@ import select
 import socket
 import struct
 from collections.abc import Callable
+from typing import cast
 
 import trio
 
@@ -81,6 +82,8 @@ class SocketStream(Peekable, trio.abc.HalfCloseableStream):
 
     def has_arrived(self) -> bool:
         """Return True if a read would return, or raise, at once."""
+        if _POLL is not None and self.socket.fileno() >= 0:
+            return self._polled(select.POLLIN)
         try:
             self.socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -125,10 +128,12 @@ class SocketStream(Peekable, trio.abc.HalfCloseableStream):
 
     def has_room(self) -> bool:
         """Return True if the kernel would take bytes now, False if that is not known."""
-        if _POLL is None or self.socket.fileno() < 0:
-            return False
-        poll = _POLL()
-        poll.register(self.socket, select.POLLOUT)
+        return _POLL is not None and self.socket.fileno() >= 0 and self._polled(select.POLLOUT)
+
+    def _polled(self, event: int) -> bool:
+        """Return True if the kernel reports this of the socket, or that it is broken."""
+        poll = cast("Callable[[], select.poll]", _POLL)()
+        poll.register(self.socket, event)
         return bool(poll.poll(0))
 
     async def send_eof(self) -> None:

@@ -178,7 +178,8 @@ class UpstreamSource(ResponseSource):
         if not parts:
             raise UpstreamError("disconnected", "the upstream ended the connection unasked")
         self._sent, self._answer_began = None, True
-        self.exchange.timeout.reset("the upstream to go on", self.exchange.limits.idle_seconds)
+        if not isinstance(parts[-1], End):
+            self.exchange.timeout.reset("the upstream to go on", self.exchange.limits.idle_seconds)
         for place, part in enumerate(parts):
             if isinstance(part, ResponseHead):
                 parts[place] = self._take_head(part)

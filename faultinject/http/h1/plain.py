@@ -73,7 +73,7 @@ def read_response(data: bytes | bytearray, head_bytes: int) -> PlainHead[Respons
         return None
     status, reason, lines, unusual = match.groups()
     head = ResponseHead(int(status), reason, _headers(lines, unusual))
-    length = _stated_length(head)
+    length = _response_length(head)
     if length is None or head.status in _BODYLESS_STATUSES:
         return None
     return PlainHead(head.read_from(lines, length), length, match.end())
@@ -126,19 +126,21 @@ def _headers(lines: bytes, unusual: bytes) -> Headers:
 
 def _request_length(head: RequestHead) -> int | None:
     """Return how many bytes follow a plain request's head; None if it is not plain."""
-    if not head.has_header(b"host"):
+    places = head.places
+    if b"host" not in places or not _is_plain(head):
         return None
-    if head.has_header(b"content-length"):
-        return _stated_length(head)
-    return 0 if _is_plain(head) else None
+    place = places.get(b"content-length")
+    return 0 if place is None else _number(head.headers[place][1])
 
 
-def _stated_length(head: RequestHead | ResponseHead) -> int | None:
-    """Return the Content-Length of a plain head; None if it has none, or is not plain."""
-    value = head.find(b"content-length")
-    if value is None or not _is_plain(head) or not _LENGTH.fullmatch(value):
-        return None
-    return int(value)
+def _response_length(head: ResponseHead) -> int | None:
+    """Return how many bytes follow a plain response's head; None if it is not plain."""
+    place = head.places.get(b"content-length")
+    return None if place is None or not _is_plain(head) else _number(head.headers[place][1])
+
+
+def _number(value: bytes) -> int | None:
+    return int(value) if _LENGTH.fullmatch(value) else None
 
 
 def _is_plain(head: RequestHead | ResponseHead) -> bool:
@@ -146,8 +148,8 @@ def _is_plain(head: RequestHead | ResponseHead) -> bool:
     places, headers = head.places, head.headers
     if not _NEVER_PLAIN.isdisjoint(places):
         return False
-    connection = head.find(b"connection")
-    if connection is not None and connection.lower() != b"keep-alive":
+    place = places.get(b"connection")
+    if place is not None and headers[place][1].lower() != b"keep-alive":
         return False
     if len(places) == len(headers):  # none is there twice
         return True
@@ -168,5 +170,5 @@ def _plain_response(head: ResponseHead) -> tuple[bytes, int | None] | None:
         others = evolve(head, headers=without_headers(head.headers, b"transfer-encoding"))
         is_plain = chunks == [b"chunked"] and not head.has_header(b"content-length")
         return (encoded, None) if is_plain and _is_plain(others) else None
-    length = _stated_length(head)
+    length = _response_length(head)
     return None if length is None else (encoded, length)
