@@ -14,6 +14,7 @@ from attrs import evolve
 from faultinject.faults.respond import InjectedResponse, Respond, content_type
 from faultinject.faults.stream import StreamFault
 from faultinject.faults.stream.stream_action import StreamAction
+from faultinject.http.h1.framing import length_of
 from faultinject.http.headers import MARKER
 from faultinject.http.message import Headers, standard_phrase, without_headers
 from faultinject.providers.documents import filled
@@ -66,7 +67,7 @@ def _response(
     if status in _WITHOUT_BODY:
         body, headers = b"", without_headers(headers, b"content-type")
     else:
-        headers += ((b"Content-Length", b"%d" % len(body)),)
+        headers += length_of(body)
     if marker is not None:
         headers += ((MARKER, marker.encode()),)
     return InjectedResponse(status, reason.encode(), headers, body)

@@ -13,6 +13,7 @@ from typing import Any
 from attrs import field, frozen
 
 from faultinject.faults.place import Ability, Stage
+from faultinject.http.h1.framing import length_of
 from faultinject.http.headers import MARKER
 from faultinject.http.message import End, Headers, Part, ResponseHead, find_header
 from faultinject.providers.anthropic.errors import error_body, reason_phrase
@@ -103,9 +104,9 @@ class InjectedResponse:
     headers: Headers
     body: bytes = field(repr=False)
 
-    def parts(self, date: bytes, *, close: bool = False) -> tuple[Part, ...]:
-        """Return the response with its Date; with ``close`` it is the connection's last."""
-        return _parts(self, date, close)
+    def parts(self, date: bytes) -> tuple[Part, ...]:
+        """Return the response with its Date."""
+        return _parts(self, date)
 
 
 def injected_response(fault: Respond, marker: str | None) -> InjectedResponse:
@@ -122,7 +123,7 @@ def injected_response(fault: Respond, marker: str | None) -> InjectedResponse:
         headers.append((b"Content-Type", content_type(body)))
     headers.extend(fault.headers)
     if status not in (204, 304):
-        headers.append((b"Content-Length", b"%d" % len(body)))
+        headers.extend(length_of(body))
     if marker is not None:
         headers.append((MARKER, marker.encode()))
     reason = reason_phrase(status).encode()
@@ -140,10 +141,8 @@ def content_type(body: bytes) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _parts(response: InjectedResponse, date: bytes, close: bool) -> tuple[Part, ...]:
+def _parts(response: InjectedResponse, date: bytes) -> tuple[Part, ...]:
     # Cached: at full speed many requests a second get the answer of the same second.
     headers = ((b"Date", date), *response.headers)
-    if close:
-        headers += ((b"Connection", b"close"),)
     head = ResponseHead(response.status, response.reason, headers)
     return (head, response.body, End()) if response.body else (head, End())

@@ -67,6 +67,8 @@ class ClientExchange(ExchangeSide):
 
     ended = False
     """Whether we have ended our side: nothing more is sent to the client."""
+    closes = False
+    """Whether the connection ends after the response. Set it before the response is sent."""
     on_received: Callable[[list[Part]], None] | None = None
     """Is told the parts behind the request's head as they are read."""
     on_sent: Callable[[tuple[Part, ...]], None] | None = None

@@ -9,6 +9,7 @@ from attrs import define, evolve
 
 from faultinject.authority import HTTP_PORT, HTTPS_PORT, Authority
 from faultinject.errors import ClientProtocolError
+from faultinject.http.h1.framing import unambiguous
 from faultinject.http.message import (
     End,
     Headers,
@@ -91,34 +92,6 @@ def addressed_to(head: RequestHead, authority: Authority, default_port: int) -> 
     return RequestHead(head.method, head.target, tuple(headers), head.http_version)
 
 
-def unambiguous(head: RequestHead | ResponseHead) -> RequestHead | ResponseHead:
-    """Return the head without a Content-Length if the body comes in chunks.
-
-    RFC 9112 section 6.3 says to remove it, because two lengths in one message are a way to smuggle
-    requests.
-    """
-    if head.chunked and head.has_header(b"content-length"):
-        return evolve(head, headers=without_headers(head.headers, b"content-length"))
-    return head
-
-
-_CHUNKED: Headers = ((b"Transfer-Encoding", b"chunked"),)
-
-
-def reframed(head: ResponseHead) -> ResponseHead:
-    """Return the head for a body of unknown length, which comes in chunks.
-
-    The answer of an HTTP/1.0 peer cannot have chunks (RFC 9112 section 6.1), so it ends with the
-    connection. Whoever sends the head has to know whether the receiver can read chunks.
-    """
-    if not head.has_header(b"content-length"):
-        return head
-    headers = without_headers(head.headers, b"content-length")
-    if not head.chunked and head.http_version >= b"1.1":
-        headers += _CHUNKED
-    return evolve(head, headers=headers)
-
-
 def uncompressed(request: RequestHead) -> RequestHead:
     """Return the request changed to ask for an answer that is not compressed.
 
@@ -170,9 +143,6 @@ _PASSED_UPGRADES = {
 }
 """Upgrades that may be requested and offered. A WebSocket needs only a relay of bytes. A server
 that wants HTTP/1.1, as with a 426, gets it from us."""
-
-UPGRADE_TO_HTTP: Headers = ((b"Upgrade", b"HTTP/1.1"), (b"Connection", b"Upgrade"))
-"""Headers of a 426 to a WebSocket, which must name a protocol (RFC 9110 section 15.5.22)."""
 
 _NOT_IN_TRAILERS = (
     _ALWAYS

@@ -7,6 +7,7 @@ from email.utils import format_datetime
 
 from attrs import frozen
 
+from faultinject.http.h1.framing import CHUNKED, length_of
 from faultinject.http.headers import MARKER
 from faultinject.http.message import Headers, ResponseHead
 from faultinject.providers.provider import Provider
@@ -30,26 +31,22 @@ def synthetic_response(
     fields: Fields,
     uniform: Uniform,
     marker: str | None,
-    *,
-    close: bool,
 ) -> SyntheticResponse:
-    """Make the answer; with ``close`` it is the connection's last."""
+    """Make the answer."""
     if request.stream:
         shape = provider.shape_of(request.path).requested_stream(request)
         pieces, kind = shape.minimal(request, fields, uniform), shape.content_type
-        framing: Headers = ((b"Transfer-Encoding", b"chunked"),)
+        framing = CHUNKED
     else:
         pieces, kind = (
             [provider.shape_of(request.path).minimal_response(request, fields, uniform)],
             "application/json",
         )
-        framing = ((b"Content-Length", b"%d" % len(pieces[0])),)
+        framing = length_of(pieces[0])
     moment = datetime.fromtimestamp(int(fields.now_seconds), UTC)
     date = format_datetime(moment, usegmt=True).encode()
     headers: Headers = ((b"Date", date), (b"Content-Type", kind.encode()))
     headers += framing + provider.identity_headers(fields, 200)
     if marker is not None:
         headers += ((MARKER, marker.encode()),)
-    if close:
-        headers += ((b"Connection", b"close"),)
     return SyntheticResponse(ResponseHead(200, b"OK", headers), pieces)

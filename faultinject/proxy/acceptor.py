@@ -150,10 +150,10 @@ class _Acceptor:
 
     async def _refuse(self, stream: SocketStream) -> None:
         words = f"the proxy already serves {len(self.sessions)} connections"
-        head, *rest = dated(local_reply(503, "busy", words), close=True)
         client = ClientConnection(stream, head_bytes=self.runtime.limits.head_bytes)
+        client.closes = True
         try:
-            await client.send(head, *rest)
+            await client.send(*dated(local_reply(503, "busy", words)))
         except ClientGoneError:
             return
         await close(stream, CloseMode.LINGER)

@@ -23,7 +23,8 @@ from faultinject.faults.delay import Before, delay_words
 from faultinject.faults.stream import stream_words
 from faultinject.faults.stream.stream_action import ResponseInfo
 from faultinject.faults.transform import Cut, Finish, Garbage, Received, Reset, Send, Transform
-from faultinject.http.headers import is_encoded, reframed
+from faultinject.http.h1.framing import reframed
+from faultinject.http.headers import is_encoded
 from faultinject.http.message import End, Part, ResponseHead, find_header
 from faultinject.providers.shape import Fields
 from faultinject.proxy.lookahead import FEW, MANY, writes_ahead

@@ -115,8 +115,9 @@ class HttpProxy:
         return tunnel
 
     async def _decline(self, client: ClientConnection, response: InjectedResponse) -> None:
+        client.closes = True
         try:
-            await client.send(*dated(response, close=True))
+            await client.send(*dated(response))
         except ClientGoneError:
             return
         await close(self.stream, CloseMode.LINGER)

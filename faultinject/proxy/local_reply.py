@@ -7,7 +7,7 @@ import time
 from functools import lru_cache
 
 from faultinject.faults.respond import InjectedResponse
-from faultinject.http.headers import UPGRADE_TO_HTTP
+from faultinject.http.h1.framing import UPGRADE_TO_HTTP, length_of
 from faultinject.http.message import Headers, Part
 from faultinject.providers.anthropic.errors import reason_phrase
 
@@ -21,7 +21,7 @@ def local_reply(status: int, kind: str, message: str) -> InjectedResponse:
     body = json.dumps({"error": error}).encode()
     headers: Headers = (
         (b"Content-Type", b"application/json"),
-        (b"Content-Length", b"%d" % len(body)),
+        *length_of(body),
         (ERROR_MARKER, kind.encode()),
     )
     if status == 426:
@@ -29,9 +29,9 @@ def local_reply(status: int, kind: str, message: str) -> InjectedResponse:
     return InjectedResponse(status, reason_phrase(status).encode(), headers, body)
 
 
-def dated(response: InjectedResponse, *, close: bool) -> tuple[Part, ...]:
-    """Return a response's parts with a Date of now; with ``close`` the connection's last."""
-    return response.parts(_date(int(time.time())), close=close)
+def dated(response: InjectedResponse) -> tuple[Part, ...]:
+    """Return a response's parts with a Date of now."""
+    return response.parts(_date(int(time.time())))
 
 
 @lru_cache(maxsize=2)

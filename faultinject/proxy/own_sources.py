@@ -100,7 +100,8 @@ class WholeResponse(NoResponse):
             exchange.timeout.reset("the client to read its answer", exchange.limits.send_seconds)
         if exchange.page is not None:
             response = evolve(response, headers=exchange.page.with_page_headers(response.headers))
-        parts = dated(response, close=self.closes or not self._is_read)
+        exchange.client.closes = self.closes or not self._is_read
+        parts = dated(response)
         return [parts[0], End()] if exchange.is_head else list(parts)
 
 
@@ -149,7 +150,7 @@ class MadeResponse(NoResponse):
             fields_of(plan, facts),
             plan.numbers("made answer"),
             plan.marker,
-            close=not self._is_read,
         )
+        exchange.client.closes = not self._is_read
         head = made.head if exchange.page is None else exchange.page.with_cors(made.head)
         return head, deque((End(),) if exchange.is_head else (*made.pieces, End()))

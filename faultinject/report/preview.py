@@ -23,6 +23,7 @@ from faultinject.faults.render import render_proxy_reply, render_reply
 from faultinject.faults.respond import Respond
 from faultinject.faults.stream.stream_action import ResponseInfo
 from faultinject.faults.transform import ENDINGS, TICK, Act, Received, Transform
+from faultinject.http.h1.framing import last_of_connection
 from faultinject.http.message import End, Headers, Part, ResponseHead
 from faultinject.providers.provider import Example, Provider
 from faultinject.providers.shape import ApiRequest
@@ -121,8 +122,8 @@ class _Preview:
             response = render_proxy_reply(fault, fields, self.rule.id)
         else:
             response = render_reply(fault, self.provider, fields, self.rule.id)
-        for part in response.parts(_DATE, close=not fault.keep_open):
-            yield from _part(part)
+        for part in response.parts(_DATE):
+            yield from _part(part if fault.keep_open else last_of_connection(part))
 
     def _broken(self, breaks: Break) -> Iterator[str]:
         yield f"[{break_words(breaks)}]\n"
@@ -135,7 +136,7 @@ class _Preview:
         fields = self.provider.draw_fields(self._numbers("fields"), NOW_SECONDS, self.request)
         uniform = self._numbers("made answer")
         marker = self.rule.id if self.fault.made_stream else None  # a real answer has none
-        made = synthetic_response(self.provider, self.request, fields, uniform, marker, close=False)
+        made = synthetic_response(self.provider, self.request, fields, uniform, marker)
         shape = self.provider.shape_of(self.request.path).stream_of(made.head, self.request)
         answer = ResponseInfo(self.provider, shape, False, fields, self._numbers)
         what = build_faults(self.fault.stream, self.fault.breaks, answer)

@@ -6,6 +6,7 @@ Each test prints the list of what does not fit.
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 
 from tests.architecture.code import (
@@ -170,6 +171,19 @@ def test_who_chooses_how_tls_is_done() -> None:
         and not any(within(each.importer, room) for room in TLS_MAKERS[each.imported])
     ]
     assert strangers == []
+
+
+FRAMED = re.compile(r'\(b"(Content-Length|Transfer-Encoding|Connection)",')
+WRITES_FRAMING = {
+    "http.headers",  # of what passes: TE needs a Connection
+    "proxy.upstream.fake.fake_api", "cli.demo.client",  # other parties, with an HTTP of their own
+}  # fmt: skip
+
+
+def test_what_frames_a_message_is_made_by_its_version_of_http() -> None:
+    """Another version than HTTP/1.1 does it in another way."""
+    makers = {name for name, path in MODULES.items() if FRAMED.search(path.read_text("utf-8"))}
+    assert {name for name in makers if not within(name, "http.h1")} == WRITES_FRAMING
 
 
 def test_what_decides_does_no_io_and_has_no_clock() -> None:

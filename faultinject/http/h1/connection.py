@@ -13,6 +13,7 @@ import trio
 
 from faultinject.errors import ClientGoneError, ClientProtocolError, PeerError, UpstreamError
 from faultinject.http.exchange_sides import ClientExchange, UpstreamExchange
+from faultinject.http.h1.framing import last_of_connection
 from faultinject.http.h1.incoming import MessageError
 from faultinject.http.h1.machine import Machine
 from faultinject.http.h1.roles import ClientMachine, ServerMachine
@@ -229,6 +230,8 @@ class ClientConnection(HttpConnection, ClientExchange):
 
     async def send(self, *parts: Part) -> None:
         """Send parts of an answer; see the base class."""
+        if self.closes:
+            parts = tuple([last_of_connection(part) for part in parts])
         await super().send(*parts)
         if self.on_sent is not None:
             self.on_sent(parts)

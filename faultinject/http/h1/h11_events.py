@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import h11
 
+from faultinject.http.h1.framing import CLOSE
 from faultinject.http.message import (
     End,
     Head,
@@ -102,6 +103,4 @@ def last_chunk(trailers: Headers) -> bytes:
 def unframed(head: ResponseHead) -> ResponseHead:
     """Return the head of a response whose body ends with the connection."""
     headers = without_headers(head.headers, b"transfer-encoding", b"connection")
-    return ResponseHead(
-        head.status, head.reason, (*headers, (b"Connection", b"close")), head.http_version
-    )
+    return ResponseHead(head.status, head.reason, headers + CLOSE, head.http_version)

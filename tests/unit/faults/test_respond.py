@@ -102,14 +102,12 @@ def test_statuses_that_have_no_body_get_none(status: int, body: bytes | None) ->
     assert response.parts(DATE)[1:] == (End(),)
 
 
-def test_the_last_answer_of_a_connection_says_so() -> None:
-    """And only then."""
-    response = injected_response(Respond(500), None)
-    for close in (True, False):
-        head = response.parts(DATE, close=close)[0]
-        assert isinstance(head, ResponseHead)
-        assert find_header(head.headers, b"connection") == (b"close" if close else None)
-        assert find_header(head.headers, b"date") == DATE
+def test_it_has_the_date_that_it_is_sent_at() -> None:
+    """And does not say what becomes of the connection: HTTP/1.1 does."""
+    head = injected_response(Respond(500), None).parts(DATE)[0]
+    assert isinstance(head, ResponseHead)
+    assert find_header(head.headers, b"connection") is None
+    assert find_header(head.headers, b"date") == DATE
 
 
 def test_parts_of_one_second_are_made_once() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faultinject.http.h1.framing import UPGRADE_TO_HTTP
 from faultinject.http.headers import (
-    UPGRADE_TO_HTTP,
     HopByHopFilter,
     asks_for_websocket,
     wrong_switch,

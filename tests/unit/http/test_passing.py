@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from faultinject.authority import Authority
 from faultinject.errors import ClientProtocolError
-from faultinject.http.headers import addressed_to, split_absolute, unambiguous
+from faultinject.http.h1.framing import unambiguous
+from faultinject.http.headers import addressed_to, split_absolute
 from faultinject.http.message import RequestHead, ResponseHead
 
 VISIBLE = bytes(range(0x21, 0x7F))

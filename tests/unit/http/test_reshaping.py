@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from faultinject.http.headers import is_encoded, reframed, uncompressed
+from faultinject.http.h1.framing import reframed
+from faultinject.http.headers import is_encoded, uncompressed
 from faultinject.http.message import Headers, RequestHead, ResponseHead
 
 LENGTH = (b"Content-Length", b"5")

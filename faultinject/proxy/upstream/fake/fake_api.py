@@ -22,7 +22,8 @@ from faultinject.events import Listener, Warned
 from faultinject.http.coding import content_codings, decoded
 from faultinject.http.cors import is_preflight, permissive_headers, preflight_headers
 from faultinject.http.h1.connection import ClientConnection
-from faultinject.http.headers import UPGRADE_TO_HTTP, asks_for_websocket
+from faultinject.http.h1.framing import UPGRADE_TO_HTTP
+from faultinject.http.headers import asks_for_websocket
 from faultinject.http.message import CONTINUE, End, Headers, RequestHead, ResponseHead
 from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.net.streams import CloseMode, close

@@ -11,6 +11,7 @@ import trio
 from faultinject.errors import ClientGoneError, ClientProtocolError
 from faultinject.http.h1.connection import ClientConnection
 from faultinject.http.message import CONTINUE, End, Part, RequestHead, ResponseHead
+from faultinject.net.memory_stream import memory_stream_pair
 from tests.support.script import ScriptedPeer
 
 OK = ResponseHead(200, b"OK", ((b"Content-Length", b"0"),))
@@ -729,3 +730,21 @@ async def test_a_stream_that_can_be_half_closed_is_known() -> None:
 
     assert client_of(ScriptedPeer()).half_closeable
     assert not ClientConnection(Whole(), head_bytes=1).half_closeable
+
+
+async def test_the_last_answer_of_a_connection_says_so() -> None:
+    """Its final head, not an interim one before it; and only if it is told to be the last."""
+    for closes in (True, False):
+        near, far = memory_stream_pair()
+        client = ClientConnection(near, head_bytes=1000)
+        await far.send_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert await client.receive_request() is not None
+        await client.receive()
+        client.closes = closes
+        await client.send(ResponseHead(103, b"Early Hints", ()))
+        length = ((b"Content-Length", b"0"),)
+        await client.send(ResponseHead(200, b"OK", length), End())
+        interim, final, _ = bytes(await far.receive_some()).split(b"\r\n\r\n")
+        assert b"Connection" not in interim
+        assert final.endswith(b"\r\nConnection: close") is closes
+        assert client.next_cycle() is not closes
