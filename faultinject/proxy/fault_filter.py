@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import cast
 
@@ -20,16 +20,20 @@ from faultinject.faults import transform
 from faultinject.faults.breaks import Break, break_words
 from faultinject.faults.build import BuiltFaults, build_faults
 from faultinject.faults.delay import Before, delay_words
-from faultinject.faults.stream import stream_words
+from faultinject.faults.stream import StreamFault, stream_words
 from faultinject.faults.stream.stream_action import ResponseInfo
 from faultinject.faults.transform import Cut, Finish, Garbage, Received, Reset, Send, Transform
 from faultinject.http.h1.framing import reframed
 from faultinject.http.headers import is_encoded
 from faultinject.http.message import End, Part, ResponseHead, find_header
 from faultinject.providers.shape import Fields
-from faultinject.proxy.lookahead import FEW, MANY, writes_ahead
 from faultinject.rules.decide import Plan
 from faultinject.rules.facts import Facts
+
+FEW = 3
+"""How many of a tunnel's slots can be filled without any output."""
+MANY = 24
+"""How many can be filled if there is some output: fewer than a TLS record has bytes."""
 
 
 @frozen
@@ -309,3 +313,32 @@ class Discarding(Filter):
         last = parts[-1]
         if isinstance(last, End) or (isinstance(last, ResponseHead) and last.status == 101):
             yield Pass((), ends=True)
+
+
+# How many writes are to come: what only tunnels behind Fault need, where each takes a slot
+
+
+def writes_ahead(
+    following: Collection[transform.Act], rest: Sequence[Part], faults: Iterable[StreamFault]
+) -> int:
+    """Return how many writes are to come, each after a wait.
+
+    ``following`` are the acts that are due; ``rest`` are the received parts that were not handled
+    yet, for which the number is a guess. `FEW` writes too many do no harm if the response ends
+    without output, else `MANY`.
+    """
+    waits = (isinstance(act, transform.WaitUntil) for act in following)
+    writes = sum(waits) + 1 if any(map(_writes, following)) else 0
+    guessed = sum(1 for part in rest if isinstance(part, (bytes, End)))
+    most = MANY if _ends_with_words(rest, faults) else FEW
+    return min(writes, MANY) + max(0, min(guessed, most - writes))
+
+
+def _writes(act: transform.Act) -> bool:
+    return isinstance(act, (Send, Finish, Garbage))
+
+
+def _ends_with_words(rest: Sequence[Part], faults: Iterable[StreamFault]) -> bool:
+    """Return True if there will surely be output at the end."""
+    paces = any(each.action.paces for each in faults)
+    return bool(rest) and (paces or isinstance(rest[-1], End))

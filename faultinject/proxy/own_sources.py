@@ -12,9 +12,8 @@ from faultinject.faults.respond import InjectedResponse
 from faultinject.http.message import CONTINUE, End, Part, ResponseHead
 from faultinject.providers.synthetic import SPACING_SECONDS, synthetic_response
 from faultinject.proxy.exchange import Exchange
-from faultinject.proxy.fault_filter import FaultFilter, fields_of
+from faultinject.proxy.fault_filter import MANY, FaultFilter, fields_of
 from faultinject.proxy.local_reply import dated
-from faultinject.proxy.lookahead import MANY
 from faultinject.proxy.pump import ResponseSource
 from faultinject.proxy.traffic_copy import uncoded
 

@@ -19,8 +19,7 @@ from faultinject.http.message import End, Part, RequestHead
 from faultinject.matchers import Glob
 from faultinject.providers.framing.sse import SseDecoder
 from faultinject.proxy.decision import Decision
-from faultinject.proxy.fault_filter import rest_of
-from faultinject.proxy.lookahead import MANY
+from faultinject.proxy.fault_filter import MANY, rest_of
 from faultinject.proxy.traffic_copy import CopyRoom, TrafficCopy
 from faultinject.rules.facts import PARAMETERS, Facts
 from tests.bench.hostile import WORKS, Work

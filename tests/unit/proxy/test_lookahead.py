@@ -9,7 +9,7 @@ import pytest
 from faultinject.faults.stream import CutStream, Pace, StreamFault
 from faultinject.faults.transform import Act, Cut, Finish, Send, WaitUntil
 from faultinject.http.message import End, Part, ResponseHead
-from faultinject.proxy.lookahead import FEW, MANY, writes_ahead
+from faultinject.proxy.fault_filter import FEW, MANY, writes_ahead
 
 HEAD = ResponseHead(200, b"OK", ())
 PIECES: list[Part] = [b"x"] * 50
