@@ -6,7 +6,7 @@ from math import prod
 
 from faultinject.events import PluginStarted, ProxyStarted
 from faultinject.report.display import times
-from faultinject.report.finding import Finding, Judged, Known
+from faultinject.report.finding import Finding, Judged, Known, Severity
 from faultinject.report.run_facts import RunFacts
 
 NOTHING_TESTED = Known(
@@ -52,13 +52,20 @@ def nothing_tested(facts: RunFacts) -> Judged:
 
 
 def rule_unfit(facts: RunFacts) -> Judged:
-    """Look for rules that mean nothing for an API which they met."""
+    """Look for rules that mean nothing for an API which they met.
+
+    That is a note if they did their work at another API: an agent asks a model and an MCP server,
+    say, and the failures asked for are those of one of them.
+    """
     judged = Judged("no request met a rule")
     if facts.unfit or facts.happened:
         judged.calls.append(0)
+    worked = {_rule_name(facts, rule) for rule in facts.happened}
     for each in facts.unfit:
-        evidence = f"{_rule_name(facts, each.rule)} at {each.host}: {each.reason}"
-        judged.findings.append(Finding(RULE_UNFIT.id, "warning", evidence))
+        name = _rule_name(facts, each.rule)
+        severity: Severity = "note" if name in worked else "warning"
+        evidence = f"{name} at {each.host}: {each.reason}"
+        judged.findings.append(Finding(RULE_UNFIT.id, severity, evidence))
     return judged
 
 

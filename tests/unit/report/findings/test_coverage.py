@@ -226,11 +226,23 @@ def test_a_rule_that_means_nothing_for_its_api(presets: dict[str, str], name: st
     ]
 
 
-def test_a_rule_that_means_nothing_at_one_of_two_apis() -> None:
-    """It did its work at the other, so something was tested."""
-    start = sample(ProxyStarted, rules=("cap",))
-    told = report([start, exchange("cap"), sample(RuleUnfit, **UNFIT), sample(ProxyStopped)])
-    assert [each.id for each in told.findings] == ["rule-unfit"]
+@pytest.mark.parametrize(
+    ("happened", "presets", "severity"),
+    [
+        ("cap", {}, "note"),
+        ("other", {"cap": "p", "other": "p"}, "note"),
+        ("other", {"cap": "p", "other": "q"}, "warning"),
+        ("other", {}, "warning"),
+    ],
+)
+def test_a_rule_that_means_nothing_at_one_of_two_apis(
+    happened: str, presets: dict[str, str], severity: str
+) -> None:
+    """If it, or its preset, did its work at the other, something was tested: it is only told."""
+    start = sample(ProxyStarted, rules=("cap", "other"), presets=presets)
+    events = [start, exchange(happened), sample(RuleUnfit, **UNFIT), sample(ProxyStopped)]
+    (finding,) = report(events, only=["rule-unfit"]).findings
+    assert finding.severity == severity
 
 
 def test_rules_that_mean_something() -> None:
