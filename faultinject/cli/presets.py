@@ -156,7 +156,20 @@ def _text(preset: Preset, providers: Sequence[Provider], chosen: ChosenPreset) -
         " comes from the API; here it is the smallest that the API could send.",
     )
     for provider in providers:
-        yield from sections(preset, provider)
+        yield from list(sections(preset, provider)) or _nothing(preset, provider)
+
+
+def _nothing(preset: Preset, provider: Provider) -> Iterator[str]:
+    """Yield why a preset does nothing for an API, as far as that is known of its examples."""
+    shapes = [provider.shape_of(each.path) for each in provider.examples] or provider.shapes[-1:]
+    reasons = (
+        rule.why_unfit(provider, shape)
+        for shape in shapes
+        for rule in (*preset.rules, *preset.elsewhere)
+        if rule.match.names_api(provider.name, shape.name)
+    )
+    why = next((each for each in reasons if each is not None), "its rules are for others")
+    yield f"\n---- {provider.name} ----\n[it does nothing: {why}]\n"
 
 
 def _how_often(chosen: ChosenPreset) -> Iterator[str]:

@@ -276,3 +276,18 @@ def status_of(port, body):
     with socket.create_connection(("127.0.0.1", port), 10) as client:
         client.sendall(head % len(body) + body)
         return client.makefile("rb").read().split()[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "provider", "why"),
+    [
+        ("tool-json-cut", "gemini", "a tool call comes whole there, in one event;"),
+        ("spend-cap", "groq", "groq has no failure spend-cap; it has auth-expired,"),
+        ("mcp-error", "openai", "it is for calls of the tools of an MCP server;"),
+        ("ping-only", "plain", ""),
+    ],
+)
+def test_an_api_for_which_it_does_nothing(run, name, provider, why):
+    """It is said why, and not left empty."""
+    text = run("presets", "show", name, "--provider", provider)[1]
+    assert (f"---- {provider} ----\n[it does nothing: {why}" in text) is bool(why)
