@@ -273,8 +273,7 @@ class TlsStream(TlsLayer):
             raise trio.BusyResourceError("another task is sending")
         self._sending = True
         try:
-            if self._transport_in_use:  # a reader may be sending for TLS
-                await self._wait_for_transport()
+            await self._wait_for_transport()  # a reader may be sending for TLS
             self._transport_in_use = True
             try:
                 await self.transport.wait_send_all_might_not_block()

@@ -229,3 +229,37 @@ def test_no_pair_follows_one_that_was_not_taken_to_its_end() -> None:
         assert machine.next_part() == part
         assert not machine.next_cycle()
     assert machine.next_part() == End()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"User-Agent: a: b\r\n",
+        b"A:1\r\n",
+        b"A:  1\r\n",
+        b"A: 1 \r\n",
+        b"A: \t1\r\n",
+        b"A:\r\n",
+        b"Accept: a\r\nAccept: b\r\n",
+    ],
+)
+def test_a_head_is_written_as_it_came(lines: bytes) -> None:
+    """However its fields are written, and if a field is there twice."""
+    data = b"GET / HTTP/1.1\r\nHost: h\r\n" + lines + b"\r\n"
+    read = read_request(data, HEAD_BYTES)
+    assert read is not None
+    name, _, value = lines.partition(b"\r\n")[0].partition(b":")
+    assert read.head.headers[1] == (name, value.strip())
+    assert read.head.find(name.lower()) == value.strip()
+    assert read.head.encode() == data
+    assert RequestHead(b"GET", b"/", read.head.headers).encode() == data
+
+
+@pytest.mark.parametrize("name", [b"Host", b"Content-Length", b"Connection"])
+def test_what_frames_it_is_there_once(name: bytes) -> None:
+    """Else h11 decides."""
+    value = {b"Host": b"h", b"Content-Length": b"0", b"Connection": b"keep-alive"}[name]
+    lines = b"".join(b"%s: %s\r\n" % each for each in {b"Host": b"h", name: value}.items())
+    assert read_request(b"GET / HTTP/1.1\r\n" + lines + b"\r\n", HEAD_BYTES) is not None
+    lines += b"%s: %s\r\n" % (name, value)
+    assert read_request(b"GET / HTTP/1.1\r\n" + lines + b"\r\n", HEAD_BYTES) is None

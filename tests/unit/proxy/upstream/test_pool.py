@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 import pytest
 import trio
@@ -13,6 +14,7 @@ from faultinject.authority import Authority
 from faultinject.errors import UpstreamError
 from faultinject.http.h1.connection import UpstreamConnection
 from faultinject.http.message import End, Part, RequestHead
+from faultinject.net import socket_stream
 from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.net.socket_stream import SocketStream
 from faultinject.net.streams import Layered
@@ -317,8 +319,12 @@ async def test_a_connection_ends_in_good_order_if_its_request_was_sent(
     assert stream.said == (["end", "closed"] if in_order else ["closed"])
 
 
-async def test_what_has_arrived_on_a_socket_is_seen_without_reading() -> None:
-    """Nothing, bytes, the end, a reset."""
+@pytest.mark.parametrize("poll", [socket_stream._POLL, None])
+async def test_what_has_arrived_on_a_socket_is_seen_without_reading(
+    monkeypatch: pytest.MonkeyPatch, poll: Any
+) -> None:
+    """Nothing, bytes, the end, a reset; also where the system has no poll(2)."""
+    monkeypatch.setattr(socket_stream, "_POLL", poll)
     ours, theirs = socket.socketpair()
     async with SocketStream(ours) as stream:
         assert not stream.has_arrived()
