@@ -22,9 +22,12 @@ from abc import ABC, abstractmethod
 import trio
 from attrs import define, field
 
+from faultinject.net.streams import Peekable
 from faultinject.net.tasks import ConflictDetector
 from faultinject.plugin.interface import Close, Reply
 
+SOME_BYTES = 64 * 1024
+"""How much room counts as room: more than what is sent without looking for it."""
 MOST_CHUNKS = 1000
 """Most chunks of a peer that were answered before the session has read them."""
 
@@ -130,7 +133,7 @@ class ChunkLane(ABC):
 
 
 @define(eq=False)
-class ChunkStream(trio.abc.Stream):
+class ChunkStream(Peekable):
     """The stream to one peer. It reads the chunks of one lane, and writes the output of a lane.
 
     It keeps the contract of `trio.abc.Stream`. It has no half-close: a host passes a peer's
@@ -193,6 +196,17 @@ class ChunkStream(trio.abc.Stream):
             self._check_open()
             if self._source.broken:
                 raise trio.BrokenResourceError(self._source.over) from None
+
+    def has_arrived(self) -> bool:
+        """Return True if a read would return, or raise, at once."""
+        if self._unread or self._closed or self._source.over is not None:
+            return True
+        return self._source.chunks.statistics().current_buffer_used > 0
+
+    def has_room(self) -> bool:
+        """Return True if some KiB could be sent at once."""
+        is_open = self._sink.over is None and not self._closed
+        return is_open and self._sink.room >= SOME_BYTES
 
     def take_unread(self) -> bytes:
         """Return all that has arrived and was not read."""

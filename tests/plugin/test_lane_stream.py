@@ -306,3 +306,21 @@ async def test_a_closed_stream_says_so(pair: LanePair, use: Check) -> None:
     await pair.client.aclose()
     with pytest.raises(trio.ClosedResourceError):
         await use(pair.client)
+
+
+async def test_what_is_known_without_waiting(pair: LanePair, call: Calls) -> None:
+    """Whether there is something to read, and room for something to write."""
+    assert not pair.client.has_arrived()
+    await call(A_INPUT, b"abc")
+    assert pair.client.has_arrived()
+    await pair.client.receive_some(2)
+    assert pair.client.has_arrived()
+    await pair.client.receive_some(2)
+    assert not pair.client.has_arrived()
+    assert pair.upstream.has_room()
+    await pair.upstream.send_all(bytes(pair.up.limit_bytes - 10))
+    assert not pair.upstream.has_room()
+    assert pair.client.has_room()
+    pair.end("over")
+    assert pair.client.has_arrived()
+    assert not pair.client.has_room()
