@@ -112,10 +112,12 @@ def test_colours_are_for_terminals_without_no_color(
     """https://no-color.org."""
     for name, value in {"NO_COLOR": no_color, "TERM": "xterm", "FORCE_COLOR": ""}.items():
         environment.setenv(name, value)
+    begun = []
     code, output = served(
         *("proxy", "--proxy-port", "0"),
-        during=lambda output: output.until("ANTHROPIC_BASE_URL"),
+        during=lambda output: begun.append(output.until("ANTHROPIC_BASE_URL")),
         opened=os.openpty,
     )
     assert code == 0
-    assert ("\x1b[" in output) is colored
+    summary = output[output.index("Summary") :]
+    assert ["\x1b[" in text for text in (*begun, summary)] == [colored, colored]
