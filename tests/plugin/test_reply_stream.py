@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio.testing
 
+from faultinject.plugin.chunk_stream import MOST_CHUNKS
 from faultinject.plugin.interface import Close, Direction, PassThrough, Replace, Reply, Side
 from faultinject.plugin.reply.reply_lane import HELD_SECONDS, SESSION_OVER, ReplyLane, ReplyStream
 
@@ -340,6 +341,17 @@ async def test_a_closed_stream_says_so(
     await stream.aclose()
     with pytest.raises(trio.ClosedResourceError):
         await use(stream)
+
+
+async def test_chunks_that_nobody_reads(lane: ReplyLane) -> None:
+    """A session may answer some before it reads them, but it is no store for them."""
+    for _ in range(MOST_CHUNKS):
+        lane.bring(b"x")
+        lane.replies.give(Replace())
+        assert await lane.replies.wait() == Replace()
+    words = f"more than {MOST_CHUNKS} chunks came that were not read"
+    assert await lane.answer_chunk(*FROM_CLIENT, b"x") == Close(words)
+    assert lane.over == words
 
 
 # Trio's contract
