@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 from operator import index
-from typing import cast
+from typing import NoReturn, cast
 
 import trio
 
@@ -132,11 +132,15 @@ class TrioTlsStream(TlsLayer):
             return await self._take(max_bytes or READ_NUM_BYTES)
 
     async def _take(self, max_bytes: int) -> bytes:
-        if self._decrypted or self._failure is None:
-            taken, self._decrypted = self._decrypted[:max_bytes], self._decrypted[max_bytes:]
-            return taken
+        if self._failure is not None and not self._decrypted:
+            await self._fail(self._failure)
+        taken, self._decrypted = self._decrypted[:max_bytes], self._decrypted[max_bytes:]
+        return taken
+
+    async def _fail(self, failure: ssl.SSLError) -> NoReturn:
+        """Send the alert about what the peer did wrong, and raise."""
         await self._flush()
-        raise trio.BrokenResourceError(str(self._failure)) from self._failure
+        raise trio.BrokenResourceError(str(failure)) from failure
 
     async def _receive(self) -> None:
         """Wait for bytes or the peer's end, and decrypt all that has arrived."""
@@ -182,6 +186,8 @@ class TrioTlsStream(TlsLayer):
         """Encrypt and send bytes."""
         with self._sending:
             self._check_open()
+            if self._failure is not None:  # it came behind bytes that were read already
+                await self._fail(self._failure)
             await self._take_turn()
             try:
                 await self._stream.send_all(data)

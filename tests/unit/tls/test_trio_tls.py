@@ -76,6 +76,21 @@ async def test_a_bad_record_behind_bytes_in_one_input() -> None:
     assert await far.receive_some() == b""
 
 
+async def test_an_answer_to_bytes_before_a_bad_record() -> None:
+    """It cannot be sent any more: the peer gets the alert in its place, and the error says why."""
+    client, far, ours = await connected()
+    good, bad = client.record(b"good"), bytearray(client.record(b"bad"))
+    bad[-1] ^= 1
+    await far.send_all(good + bad)
+    assert await ours.receive_some() == b"good"
+    with pytest.raises(trio.BrokenResourceError) as caught:
+        await ours.send_all(b"answer")
+    assert "BAD_RECORD_MAC" in str(caught.value.__cause__)
+    client.incoming.write(await far.receive_some())
+    with pytest.raises(ssl.SSLError, match="ALERT_BAD_RECORD_MAC"):
+        client.tls.read()
+
+
 async def test_an_alert_that_nobody_takes() -> None:
     """The peer is gone; what is raised is what was wrong."""
     client, far, ours = await connected()
