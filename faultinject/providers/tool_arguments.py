@@ -44,6 +44,8 @@ _MOST_REFERENCES = 8
 CHOICES = ("anyOf", "oneOf", "allOf")
 _LONGEST = 1000
 """The most characters or items that a schema can make a value have."""
+_LEAST = 100
+"""So many characters each value counts for at least."""
 _LARGEST = 1e15
 """Numbers beyond it bound nothing: they cannot be counted in floating point."""
 
@@ -62,12 +64,17 @@ def arguments_for(schema: Any) -> dict[str, Any]:
 
 def needed(schema: Any) -> Any:
     """Return a schema with only its required properties; unchanged if it has none."""
-    properties = schema.get("properties") if isinstance(schema, dict) else None
-    required = schema.get("required") if isinstance(schema, dict) else None
-    if not isinstance(properties, dict) or not isinstance(required, list):
-        return schema
-    kept = {name: properties[name] for name in properties if name in required}
+    kept = _required(schema) if isinstance(schema, dict) else {}
     return schema | {"properties": kept} if kept else schema
+
+
+def _required(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the properties that a schema requires, in their order."""
+    properties, required = schema.get("properties"), schema.get("required")
+    if not isinstance(properties, dict) or not isinstance(required, list):
+        return {}
+    names = {each for each in required if isinstance(each, str)}
+    return {name: inner for name, inner in properties.items() if name in names}
 
 
 def words_of(name: str) -> list[str]:
@@ -82,7 +89,7 @@ def words_of(name: str) -> list[str]:
 
 
 def _text(name: str) -> str:
-    found = set(words_of(name))
+    found = set(words_of(name[:_LONGEST]))
     return next((text for names, text in _BY_NAME if names & found), "example")
 
 
@@ -107,17 +114,19 @@ def _fitting_text(name: str, schema: dict[str, Any]) -> str:
 def _number(schema: dict[str, Any], kind: str) -> float:
     """Return a number within the schema's bounds, at one of them or beside it."""
     value: float = _FILLERS[kind]
+    is_whole = kind == "integer"
     lowest, above = _bound(schema, "minimum"), _bound(schema, "exclusiveMinimum")
     highest, below = _bound(schema, "maximum"), _bound(schema, "exclusiveMaximum")
     if above is not None:
-        value = above + 1
+        ends = [each for each in (highest, below) if each is not None]
+        value = (above + min(ends)) / 2 if ends and not is_whole else above + 1
     elif lowest is not None:
-        value = math.ceil(lowest) if kind == "integer" else lowest
+        value = math.ceil(lowest) if is_whole else lowest
     elif below is not None:
         value = min(value, below - 1)
     elif highest is not None:
         value = min(value, highest)
-    return math.floor(value) if kind == "integer" else value
+    return math.floor(value) if is_whole else value
 
 
 def _bound(schema: dict[str, Any], key: str) -> float | None:
@@ -134,19 +143,21 @@ class Filler:
 
     root: Any
     """The whole schema, in which references are looked up."""
-    left: int = 1000
-    """How many more values may be made: references let a small schema describe a huge one."""
+    left: int = 1000 * _LEAST
+    """How many more characters may be made, and members of the schema be looked at: references let
+    a small schema describe a huge value."""
 
     def value(self, name: str, schema: Any, depth: int) -> Any:
         """Return a value for a member of this name, so deep within the schema."""
-        schema = self._chosen(schema)
-        self.left -= 1
-        if not isinstance(schema, dict) or self.left < 0:
+        self.left -= _LEAST + len(name)
+        schema = self._chosen(schema) if self.left >= 0 else None
+        if not isinstance(schema, dict):
             return _text(name)
         choices = [schema["const"]] if "const" in schema else schema.get("enum")
         if isinstance(choices, list):
             plain = [choice for choice in choices if _is_plain(choice)]
             if plain:
+                self.left -= len(plain[0]) if isinstance(plain[0], str) else 0
                 return plain[0]
         kind = _kind(schema)
         if kind == "string":
@@ -162,13 +173,14 @@ class Filler:
         for _ in range(_MOST_REFERENCES):
             inner = self._inner(schema)
             if inner is None:
-                break
+                return schema
             schema = inner
-        return schema
+        return {}
 
     def _inner(self, schema: Any) -> dict[str, Any] | None:
         if not isinstance(schema, dict):
             return None
+        self.left -= sum(len(each) for each in schema.values() if isinstance(each, (list, dict)))
         if "$ref" in schema:
             return self._referred(schema["$ref"])
         choices = next((schema[key] for key in CHOICES if key in schema), None)
@@ -178,8 +190,11 @@ class Filler:
 
     def _referred(self, reference: Any) -> dict[str, Any]:
         """Return what a reference points at (RFC 6901); ``{}`` if that is not in the schema."""
-        found = self.root if isinstance(reference, str) and reference.startswith("#") else None
-        for part in str(reference).split("/")[1:]:
+        if not isinstance(reference, str) or not reference.startswith("#"):
+            return {}
+        self.left -= len(reference)
+        found = self.root
+        for part in reference.split("/")[1:]:
             name = part.replace("~1", "/").replace("~0", "~")
             found = found.get(name) if isinstance(found, dict) else None
         return found if isinstance(found, dict) else {}
@@ -194,14 +209,8 @@ class Filler:
         return [self.value(name, inner, depth + 1) for _ in range(min(fewest, _LONGEST))]
 
     def _members(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
-        required, properties = schema.get("required"), schema.get("properties")
-        if not isinstance(required, list) or not isinstance(properties, dict) or depth >= _DEEPEST:
-            return {}
-        return {
-            name: self.value(name, inner, depth + 1)
-            for name, inner in properties.items()
-            if name in required
-        }
+        members = _required(schema) if depth < _DEEPEST else {}
+        return {name: self.value(name, inner, depth + 1) for name, inner in members.items()}
 
 
 def _is_plain(value: Any) -> bool:

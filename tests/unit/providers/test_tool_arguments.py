@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -27,7 +28,10 @@ from faultinject.providers.tool_arguments import arguments_for, needed, words_of
         ("city", True, "example"),
         ("city", {"type": "array"}, []),
         ("cities", {"type": "array", "minItems": 1, "items": {"type": "string"}}, ["example"]),
+        ("cities", {"type": "array", "minItems": 2, "items": {}}, ["example", "example"]),
         ("n", {"type": "integer", "minimum": 7}, 7),
+        ("n", {"type": "integer", "minimum": 6.5}, 7),
+        ("n", {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, 0.5),
         ("n", {"type": "number", "minimum": True}, 1.5),
         ("mode", {"enum": [[], "a", "b"]}, "a"),
         ("mode", {"enum": [[]]}, "example"),
@@ -84,6 +88,32 @@ def test_a_small_schema_for_a_huge_value() -> None:
     }  # fmt: skip
     schema = {"properties": {"a": {"$ref": "#/$defs/node"}}, "$defs": {"node": node}}
     assert len(json.dumps(arguments_for(schema))) < 100_000
+
+
+AGAIN = {"$ref": "#/all"}
+MANY = {f"n{number}": AGAIN for number in range(999)}
+WIDE: dict[str, Any] = {f"n{number}": {} for number in range(30_000)}
+LONG = [letter * 20_000 for letter in "abc"]
+HEAVY: list[tuple[dict[str, Any], Any]] = [
+    # The properties, and what stands at #/all.
+    ({"a": {"properties": WIDE, "required": [f"m{name}" for name in WIDE]}}, {}),
+    (MANY, {"properties": {**WIDE, "a": AGAIN, "b": AGAIN}, "required": ["a", "b"]}),
+    (MANY, {"properties": dict.fromkeys(LONG, AGAIN), "required": LONG}),
+    (MANY, {"const": LONG[0]}),
+    (MANY, {"$ref": "#" + "/" * 60_000}),
+    (MANY, {"enum": [[]] * 100_000}),
+    (MANY, {"type": "array", "minItems": 10**9, "items": AGAIN}),
+]
+
+
+@pytest.mark.parametrize(("properties", "referred"), HEAVY)
+def test_what_would_take_long_or_be_long(properties: dict[str, Any], referred: Any) -> None:
+    """Takes as much work and room as the schema is large, and not its square."""
+    schema = {"properties": properties, "all": referred}
+    before = time.process_time()
+    made = json.dumps(arguments_for(schema))
+    assert len(made) < 100_000 + 3 * len(json.dumps(schema))
+    assert time.process_time() - before < 2  # it takes a hundredth; else many times as much
 
 
 @pytest.mark.parametrize(
