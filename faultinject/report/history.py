@@ -47,7 +47,6 @@ class History:
     """The hosts that got housekeeping too."""
     last_unseen: float = -inf
     """When the last request began of which it is not known to what call it belongs."""
-
     known_doubtful: frozenset[str] = frozenset()
     """What was doubtful among earlier calls, and so is among these."""
 

@@ -288,15 +288,15 @@ class Judge:
         ended = max((each.last.ended for each in calls), default=0.0)
         return History(
             calls,
-            max(facts.now, ended),
-            self._since,
-            until,
-            facts.command_ended,
-            facts.over,
-            list(facts.logins),
-            frozenset(facts.housekept),
-            facts.last_unseen,
-            frozenset(self._doubtful),
+            now=max(facts.now, ended),
+            since=self._since,
+            until=until,
+            command_ended=facts.command_ended,
+            over=facts.over,
+            logins=list(facts.logins),
+            housekept=frozenset(facts.housekept),
+            last_unseen=facts.last_unseen,
+            known_doubtful=frozenset(self._doubtful),
         )
 
     def _plain_between(self, since: float, until: float) -> Iterator[Call]:
