@@ -9,7 +9,6 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -29,9 +28,6 @@ TRANSIENT = frozenset({408, 425, 429})
 """Statuses below 500 that mean "not now": RFC 9110 section 15.5.9, RFC 8470, RFC 6585."""
 NOTHING = re.compile(r"(?!)")
 """For an API that has no path of its own, or whose clients ask for nothing beside the API."""
-_NUMBER = re.compile(rb"\d{1,12}(?:\.\d{0,9})?")
-_WAITS = frozenset({b"retry-after-ms", b"retry-after"})
-_DATE = "%a, %d %b %Y %H:%M:%S GMT"
 
 
 def is_transient(head: ResponseHead, statuses: frozenset[int] = TRANSIENT) -> bool:
@@ -43,31 +39,6 @@ def is_transient(head: ResponseHead, statuses: frozenset[int] = TRANSIENT) -> bo
     if should_retry in (b"true", b"false"):
         return should_retry == b"true"
     return head.status in statuses or head.status >= 500
-
-
-def asked_wait_seconds(head: ResponseHead, now_seconds: float) -> float:
-    """Return how long an answer asks its client to wait; 0 if it does not.
-
-    ``now_seconds`` is the Unix time.
-    """
-    if head.names.isdisjoint(_WAITS):
-        return 0.0
-    milliseconds = _number(head.find(b"retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    retry_after = head.find(b"retry-after")
-    seconds = _number(retry_after)
-    if seconds is not None or retry_after is None:
-        return seconds or 0.0
-    try:
-        when = datetime.strptime(retry_after.decode("latin-1"), _DATE).replace(tzinfo=UTC)
-    except ValueError:
-        return 0.0
-    return max(0.0, when.timestamp() - now_seconds)
-
-
-def _number(text: bytes | None) -> float | None:
-    return None if text is None or not _NUMBER.fullmatch(text) else float(text)
 
 
 def known_account(status: int) -> bool:

@@ -8,8 +8,8 @@ from attrs import define
 
 from faultinject.events import Outcome
 from faultinject.http.message import ResponseHead
-from faultinject.providers.provider import Provider, asked_wait_seconds
-from faultinject.providers.retries import failure_kind
+from faultinject.providers.provider import Provider
+from faultinject.providers.retries import asked_wait, failure_kind
 from faultinject.providers.shape import framing_of
 from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.rules.attempts import Ended
@@ -47,13 +47,13 @@ def ended(
         return Ended(now_seconds)
     worth = _is_worth_repeating(end, provider)
     unix_seconds = time.time() if unix_seconds is None else unix_seconds
-    wait = 0.0 if end.head is None else asked_wait_seconds(end.head, unix_seconds)
+    wait = None if end.head is None else asked_wait(end.head, None, unix_seconds)
     known = head_seconds if end.answered else None
     return Ended(
         now_seconds,
         failed=True,
         is_worth_repeating=worth,
-        asked_wait_seconds=wait,
+        asked_wait_seconds=0.0 if wait is None else wait[0],
         known_seconds=known,
     )
 

@@ -9,7 +9,8 @@ import pytest
 import trio
 
 from faultinject.http.message import ResponseHead
-from faultinject.providers.provider import TRANSIENT, asked_wait_seconds, is_transient
+from faultinject.providers.provider import TRANSIENT, is_transient
+from faultinject.providers.retries import asked_wait
 from faultinject.settings import ChosenPreset
 from tests.support.bench import Bench, Script, answers, ok, open_bench, post
 from tests.support.peer import Peer
@@ -352,7 +353,8 @@ def test_transient(status: int, headers: Any, transient: bool) -> None:
 )  # fmt: skip
 def test_the_wait_in_an_answer(headers: Any, seconds: float) -> None:
     """In seconds, in milliseconds, or as a date; nonsense is no wait."""
-    assert asked_wait_seconds(response(429, headers), 10.0) == seconds
+    wait = asked_wait(response(429, headers), None, 10.0)
+    assert (0.0 if wait is None else wait[0]) == seconds
 
 
 def response(status: int, headers: Any) -> ResponseHead:
