@@ -206,6 +206,17 @@ async def test_passing_on_a_chunk_of_which_only_the_beginning_was_read(
     lane.end("enough")
 
 
+async def test_passing_on_a_chunk_that_was_not_read(
+    lane: ReplyLane, give: Give, nursery: trio.Nursery
+) -> None:
+    """It goes on behind what was read before."""
+    answer = await give(b"look")
+    nursery.start_soon(lane.pass_on, b"do ", lambda *_count: None)
+    await trio.testing.wait_all_tasks_blocked()
+    assert answer == [PassThrough(b"do look")]
+    lane.end("enough")
+
+
 # Ends
 
 

@@ -28,6 +28,7 @@ This module does no I/O.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import trio
 from attrs import define, field
@@ -197,8 +198,8 @@ class ReplyLane(ChunkLane):
         passed = received + self.client.take_unread()
         on_passed(len(passed), 0)
         self.replies.give(PassThrough(passed))
-        async for _chunk in self.chunks:
-            pass  # none comes any more: this waits for the end
+        with suppress(trio.EndOfChannel):
+            await self.chunks.receive()  # none comes any more: this waits for the end
 
     def close_for_writing(self) -> None:
         """End the tunnel. What was written is the answer to the chunk in hand, or to the next."""

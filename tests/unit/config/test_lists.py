@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from faultinject.config.kinds import Kind
-from faultinject.config.values import ASSIGNMENTS, IDS, REPORTS, WORD
+from faultinject.config.values import ASSIGNMENTS, IDS, REPORTS, TARGETS, WORD
 from faultinject.errors import SettingsError
 from faultinject.reading.node import Node
 from faultinject.reading.source import Place, Source
@@ -26,6 +26,14 @@ def test_words_may_stand_in_one_text(texts: list[str]) -> None:
     assert IDS.from_environment(",".join(texts)) == ("a", "b", "c")
     assert in_file(IDS, texts) == ("a", "b", "c")
     assert IDS.repeatable
+
+
+def test_a_target_of_a_told_api() -> None:
+    """It is taken if the API is known; else the known ones are named."""
+    (target,) = TARGETS.from_arguments(["localhost:8000=openai"])
+    assert target.api == "openai"
+    with pytest.raises(ValueError, match="nobody"):
+        TARGETS.from_arguments(["localhost:8000=nobody"])
 
 
 def test_values_by_name() -> None:

@@ -12,9 +12,16 @@ from hypothesis import strategies as st
 
 from faultinject.http.h1.incoming import MessageError
 from faultinject.http.h1.machine import Machine
-from faultinject.http.h1.plain import PlainHead, read_request, read_response
+from faultinject.http.h1.plain import PlainHead, read_request, read_response, write_response
 from faultinject.http.h1.roles import ClientMachine, ServerMachine
-from faultinject.http.message import End, Headers, Part, RequestHead, ResponseHead
+from faultinject.http.message import (
+    End,
+    Headers,
+    Part,
+    RequestHead,
+    ResponseHead,
+    SpacedValue,
+)
 
 HEAD_BYTES = 4096
 BLANKS = b"A:" + b" " * 60_000 + b"\x01\r\n\r\n"
@@ -263,3 +270,17 @@ def test_what_frames_it_is_there_once(name: bytes) -> None:
     assert read_request(b"GET / HTTP/1.1\r\n" + lines + b"\r\n", HEAD_BYTES) is not None
     lines += b"%s: %s\r\n" % (name, value)
     assert read_request(b"GET / HTTP/1.1\r\n" + lines + b"\r\n", HEAD_BYTES) is None
+
+
+def test_spaces_of_a_response_are_not_taken_from_another() -> None:
+    """Though the heads are equal to all who read them, each is written as it came."""
+    written = []
+    for rest in (b" b", b"  b ", b" b"):
+        headers = ((b"A", SpacedValue.of(b"b", rest)), *length_of(b"body"))
+        result = write_response(ResponseHead(200, b"OK", headers))
+        assert result is not None
+        written.append(result)
+    end = b"\r\nContent-Length: 4\r\n\r\n"
+    assert written == [
+        (b"HTTP/1.1 200 OK\r\nA:" + rest + end, 4) for rest in (b" b", b"  b ", b" b")
+    ]
