@@ -30,8 +30,6 @@ CALLS = 10_000
 """How many calls are kept, at most."""
 ATTEMPTS = 40_000
 """How many of their attempts are kept, at most."""
-PLAIN = 2_000
-"""Of the latest calls that need no judgement so many are kept, at most."""
 OLDER = 100
 """Of older calls that are judged already so many are kept, if a finding is about them."""
 BEFORE_SECONDS = 60.0
@@ -162,7 +160,7 @@ class Judge:
         """What several of those calls asked that are forgotten."""
         self._alike: dict[Alike, Alike] = {}
         """What calls in their small form have alike."""
-        self._plain: deque[ExchangeEnded] = deque(maxlen=min(calls, PLAIN))
+        self._plain: deque[ExchangeEnded] = deque(maxlen=calls)
         """The latest of the calls that need no judgement: they matter beside those that failed."""
         self._plain_calls = 0
         """How many there were."""
