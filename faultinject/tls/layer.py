@@ -11,7 +11,7 @@ from typing import Protocol
 
 import trio
 
-from faultinject.net.streams import Layered
+from faultinject.net.streams import LINGER_SECONDS, Layered, Resettable
 
 READ_NUM_BYTES = 64 * 1024
 """Most bytes of one read, if the reader names no limit."""
@@ -26,7 +26,10 @@ class TlsLayer(Layered):
     have arrived. One task may receive while another sends.
     """
 
-    __slots__ = ()
+    __slots__ = ("_closed",)
+
+    _closed: bool
+    """Whether `aclose` was called."""
 
     @property
     @abstractmethod
@@ -43,6 +46,30 @@ class TlsLayer(Layered):
         """Do the handshake. Raises `trio.BrokenResourceError`; its cause is the `ssl.SSLError`.
 
         On failure the alert for the peer, if there is one, has been sent.
+        """
+
+    def reset(self) -> None:
+        """Reset the transport, if it can be."""
+        if isinstance(self.transport, Resettable):
+            self.transport.reset()
+
+    async def aclose(self) -> None:
+        """Send close_notify, for at most `LINGER_SECONDS`, and close the transport."""
+        if self._closed:
+            await trio.lowlevel.checkpoint()
+            return
+        self._closed = True
+        try:
+            with trio.move_on_after(LINGER_SECONDS):
+                await self.end_sending()
+        finally:
+            await self.transport.aclose()
+
+    @abstractmethod
+    async def end_sending(self) -> None:
+        """Send close_notify. The peer's bytes can still be received; its own is not waited for.
+
+        Nothing can be sent afterwards. It is no error if the peer is gone.
         """
 
 

@@ -14,7 +14,6 @@ from operator import index
 
 import trio
 
-from faultinject.net.streams import LINGER_SECONDS, Resettable
 from faultinject.tls.layer import READ_NUM_BYTES, TlsLayer
 
 PIECE_NUM_BYTES = 7 * 1024
@@ -36,7 +35,6 @@ class TlsStream(TlsLayer):
 
     __slots__ = (
         "_arrived",
-        "_closed",
         "_decrypted",
         "_encrypted",
         "_ended",
@@ -282,28 +280,8 @@ class TlsStream(TlsLayer):
         finally:
             self._sending = False
 
-    def reset(self) -> None:
-        """Reset the transport, if it can be."""
-        if isinstance(self.transport, Resettable):
-            self.transport.reset()
-
-    async def aclose(self) -> None:
-        """Send close_notify, for at most `LINGER_SECONDS`, and close the transport."""
-        if self._closed:
-            await trio.lowlevel.checkpoint()
-            return
-        self._closed = True
-        try:
-            with trio.move_on_after(LINGER_SECONDS):
-                await self.end_sending()
-        finally:
-            await self.transport.aclose()
-
     async def end_sending(self) -> None:
-        """Send close_notify. The peer's bytes can still be received; its own is not waited for.
-
-        Nothing can be sent afterwards. It is no error if the peer is gone.
-        """
+        """Send close_notify; see the base class."""
         if self._ended or self.truncated:  # a peer that is gone would only send a reset
             return
         self._ended = True

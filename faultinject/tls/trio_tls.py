@@ -15,7 +15,6 @@ from typing import NoReturn, cast
 
 import trio
 
-from faultinject.net.streams import LINGER_SECONDS, Resettable
 from faultinject.net.tasks import ConflictDetector
 from faultinject.tls.layer import READ_NUM_BYTES, TlsLayer
 
@@ -224,28 +223,8 @@ class TrioTlsStream(TlsLayer):
         if self._closed:
             raise trio.ClosedResourceError
 
-    def reset(self) -> None:
-        """Reset the transport, if it can be."""
-        if isinstance(self.transport, Resettable):
-            self.transport.reset()
-
-    async def aclose(self) -> None:
-        """Send close_notify, for at most `LINGER_SECONDS`, and close the transport."""
-        if self._closed:
-            await trio.lowlevel.checkpoint()
-            return
-        self._closed = True
-        try:
-            with trio.move_on_after(LINGER_SECONDS):
-                await self.end_sending()
-        finally:
-            await self.transport.aclose()
-
     async def end_sending(self) -> None:
-        """Send close_notify. The peer's bytes can still be received; its own is not waited for.
-
-        Nothing can be sent afterwards. It is no error if the peer is gone.
-        """
+        """Send close_notify; see the base class."""
         if self._ended or self.truncated or not self._is_ready:
             return
         self._ended = True
