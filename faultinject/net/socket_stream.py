@@ -1,9 +1,9 @@
 """A connected socket as a stream, with no more turns of the loop than it needs.
 
 `trio.SocketStream` gives other tasks a turn after each send and each receive, which costs about
-as much as the system call. Here a send that the kernel takes at once gives none, and neither does a
-wait for room where there is some; these are the deviations from Trio's contract. A receive always
-does: any loop that moves data receives, so no task keeps the others from their turn.
+as much as the system call. Here a send that the kernel takes at once gives none: this deviates from
+Trio's contract. A receive always does: any loop that moves data receives, so no task keeps the
+others from their turn.
 
 A connection that is accepted here becomes such a stream at once: to have Trio make its stream
 first, and then take the socket out of it, costs 25 us.
@@ -123,8 +123,7 @@ class SocketStream(Peekable, trio.abc.HalfCloseableStream):
         if self.socket.fileno() < 0:
             raise trio.ClosedResourceError("the socket was closed here")
         await trio.lowlevel.checkpoint_if_cancelled()
-        if not self.has_room():
-            await trio.lowlevel.wait_writable(self.socket)
+        await trio.lowlevel.wait_writable(self.socket)
 
     def has_room(self) -> bool:
         """Return True if the kernel would take bytes now, False if that is not known."""

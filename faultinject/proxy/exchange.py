@@ -137,8 +137,7 @@ class Exchange:
             return
         end = ExchangeEnd(self.own or self.passed_on, head, self.fault_filter, whole)
         if not is_good(end):
-            if not self.client.has_room:
-                await self.client.wait_for_room()
+            await self.client.wait_for_room()
             self.on_end(end)
 
     def report_wait(self, words: str, seconds: float) -> None:

@@ -153,7 +153,12 @@ class HttpConnection:
         return has_room(self.stream)
 
     async def wait_for_room(self) -> None:
-        """Wait until something can be sent. Raises the peer's `PeerError` if it is gone."""
+        """Wait until something can be sent. Raises the peer's `PeerError` if it is gone.
+
+        Where there is room, no other task gets a turn.
+        """
+        if self.has_room:
+            return
         try:
             await self.stream.wait_send_all_might_not_block()
         except trio.BrokenResourceError as error:
