@@ -102,10 +102,10 @@ class Exchange:
         pacing = self.session.lease.pacing
         return pacing is not None and pacing.is_strict
 
-    def pause(self, writes: int) -> None:
-        """Note that a pause follows, and then about so many writes, each after a pause."""
+    def pause(self, writes: int, guessed: int = 0) -> None:
+        """Note that a pause follows; see `Pacing.before_pause`."""
         if (pacing := self.session.lease.pacing) is not None:
-            pacing.before_pause(writes)
+            pacing.before_pause(writes, guessed)
 
     @property
     def limits(self) -> Limits:

@@ -30,10 +30,8 @@ from faultinject.providers.shape import Fields
 from faultinject.rules.decide import Plan
 from faultinject.rules.facts import Facts
 
-FEW = 3
-"""How many of a tunnel's slots can be filled without any output."""
-MANY = 24
-"""How many can be filled if there is some output: fewer than a TLS record has bytes."""
+COUNTED = 24
+"""How many of the pauses that are due, and of the parts that have come, are counted as writes."""
 
 
 @frozen
@@ -54,7 +52,9 @@ class Pause:
     until_seconds: float
     """On the filter's clock; infinity for until the client leaves."""
     writes: int = 0
-    """About how many writes follow, each after a pause; see `Pacing.before_pause`."""
+    """About how many writes follow, each after a pause."""
+    guessed: int = 0
+    """How many more there may be, or none; see `Pacing.before_pause`."""
     began: Sequence[tuple[str, float]] = ()
     """The faults that take this time: in words, and how many seconds each lasts at most."""
 
@@ -170,8 +170,8 @@ class FaultFilter(Filter):
         self._waited.add(before)
         words = delay_words(seconds, before)
         self._done.append(words)
-        writes = 1 if self._transform is None else FEW
-        yield Pause(self.clock() + seconds, writes, ((words, seconds),))
+        guessed = 0 if self._transform is None else COUNTED
+        yield Pause(self.clock() + seconds, 1, guessed, ((words, seconds),))
 
     # A response on its way
 
@@ -262,11 +262,11 @@ class FaultFilter(Filter):
                     last = bool(following) and isinstance(following[0], Finish)
                     yield Pass((act.data,), last=True) if last and self.notes_last else act
                 case transform.WaitUntil(seconds):
-                    writes = 0
+                    ahead = (0, 0)
                     if self.is_paced:
-                        following.extend(islice(due, max(0, 2 * MANY - len(following))))
-                        writes = writes_ahead(following, rest_of(parts, place), self.plan.stream)
-                    yield Pause(self._started + seconds, writes, self._began(chain))
+                        following.extend(islice(due, max(0, 2 * COUNTED - len(following))))
+                        ahead = writes_ahead(following, rest_of(parts, place), self.plan.stream)
+                    yield Pause(self._started + seconds, *ahead, self._began(chain))
                 case Finish(trailers):
                     yield Pass((End(trailers),), last=True, ends=True)
                 case transform.Hang():
@@ -290,9 +290,9 @@ def fields_of(plan: Plan, facts: Facts) -> Fields:
 
 
 def rest_of(parts: Sequence[Part], place: int) -> Sequence[Part]:
-    """Return the first `MANY` of the parts from a place on, and the last."""
-    rest = parts[place : place + MANY]
-    return [*rest, parts[-1]] if place + MANY < len(parts) else rest
+    """Return the first `COUNTED` of the parts from a place on, and the last."""
+    rest = parts[place : place + COUNTED]
+    return [*rest, parts[-1]] if place + COUNTED < len(parts) else rest
 
 
 @frozen
@@ -315,23 +315,22 @@ class Discarding(Filter):
             yield Pass((), ends=True)
 
 
-# How many writes are to come: what only tunnels behind Fault need, where each takes a slot
+# How many writes are to come, where somebody asks
 
 
 def writes_ahead(
     following: Collection[transform.Act], rest: Sequence[Part], faults: Iterable[StreamFault]
-) -> int:
-    """Return how many writes are to come, each after a wait.
+) -> tuple[int, int]:
+    """Return how many writes are to come, each after a wait, and how many more there may be.
 
     ``following`` are the acts that are due; ``rest`` are the received parts that were not handled
-    yet, for which the number is a guess. `FEW` writes too many do no harm if the response ends
-    without output, else `MANY`.
+    yet: each may become a write. They count among the first if there will surely be output at the
+    end.
     """
     waits = (isinstance(act, transform.WaitUntil) for act in following)
     writes = sum(waits) + 1 if any(map(_writes, following)) else 0
     guessed = sum(1 for part in rest if isinstance(part, (bytes, End)))
-    most = MANY if _ends_with_words(rest, faults) else FEW
-    return min(writes, MANY) + max(0, min(guessed, most - writes))
+    return (writes + guessed, 0) if _ends_with_words(rest, faults) else (writes, guessed)
 
 
 def _writes(act: transform.Act) -> bool:

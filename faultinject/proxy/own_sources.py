@@ -12,7 +12,7 @@ from faultinject.faults.respond import InjectedResponse
 from faultinject.http.message import CONTINUE, End, Part, ResponseHead
 from faultinject.providers.synthetic import SPACING_SECONDS, synthetic_response
 from faultinject.proxy.exchange import Exchange
-from faultinject.proxy.fault_filter import MANY, FaultFilter, fields_of
+from faultinject.proxy.fault_filter import FaultFilter, fields_of
 from faultinject.proxy.local_reply import dated
 from faultinject.proxy.pump import ResponseSource
 from faultinject.proxy.traffic_copy import uncoded
@@ -135,9 +135,13 @@ class MadeResponse(NoResponse):
     async def _pause(self) -> None:
         if self._paused_until is None:
             self._paused_until = trio.current_time() + SPACING_SECONDS
-            self.exchange.pause(MANY)
+            self.exchange.pause(self._most_writes())
         await trio.sleep_until(self._paused_until)
         self._paused_until = None
+
+    def _most_writes(self) -> int:
+        """Return how many writes can follow: the plan's filter may cut a piece at each byte."""
+        return sum(len(part) if isinstance(part, bytes) else 1 for part in self._rest or ())
 
     def _make(self) -> tuple[ResponseHead, deque[Part]]:
         exchange, facts, plan = self.exchange, self.fault_filter.facts, self.fault_filter.plan

@@ -197,7 +197,7 @@ async def _pause(pause: Pause, exchange: Exchange) -> None:
     idle_seconds, timeout = exchange.limits.idle_seconds, exchange.timeout
     for words, seconds in pause.began:
         exchange.report_wait(words, seconds)
-    exchange.pause(pause.writes)
+    exchange.pause(pause.writes, pause.guessed)
     if pause.until_seconds == math.inf:
         timeout.reset("the client to leave", idle_seconds)
         await exchange.client_ended.wait()

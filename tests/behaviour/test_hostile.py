@@ -19,7 +19,7 @@ from faultinject.http.message import End, Part, RequestHead
 from faultinject.matchers import Glob
 from faultinject.providers.framing.sse import SseDecoder
 from faultinject.proxy.decision import Decision
-from faultinject.proxy.fault_filter import MANY, rest_of
+from faultinject.proxy.fault_filter import COUNTED, rest_of
 from faultinject.proxy.traffic_copy import CopyRoom, TrafficCopy
 from faultinject.rules.facts import PARAMETERS, Facts
 from tests.bench.hostile import WORKS, Work
@@ -175,5 +175,5 @@ def test_the_copy_of_a_body_takes_no_more_room_than_the_body() -> None:
 def test_what_comes_of_an_answer_is_not_copied_for_each_piece() -> None:
     """Only as much as is counted, and the last."""
     parts: list[Part] = [b"x"] * 10_000 + [End()]
-    assert rest_of(parts, 5) == [b"x"] * MANY + [End()]
+    assert rest_of(parts, 5) == [b"x"] * COUNTED + [End()]
     assert rest_of(parts, 9_990) == [b"x"] * 10 + [End()]

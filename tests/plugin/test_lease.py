@@ -14,7 +14,7 @@ from faultinject.errors import UpstreamError
 from faultinject.http.h1.connection import UpstreamConnection
 from faultinject.http.message import RequestHead
 from faultinject.plugin.duplex.lanes import FILLER, LanePair
-from faultinject.plugin.duplex.tunnel_lease import MOST_AHEAD, TunnelLease
+from faultinject.plugin.duplex.tunnel_lease import FEW, MANY, MOST_AHEAD, TunnelLease
 from faultinject.plugin.interface import Direction, Replace, Reply, Side
 from faultinject.proxy.upstream.dial import Origin
 
@@ -83,12 +83,36 @@ async def test_a_carriers_response_is_held_for_the_answer(ends: Ends) -> None:
 async def test_a_way_with_nothing_to_say_yet_is_kept(ends: Ends) -> None:
     """It is let go with what is written, and not before."""
     answer = await ends.carried(ends.lease.before_local_reply, NOT_FOUND)
-    ends.lease.before_pause(3)
+    ends.lease.before_pause(3, 0)
     await trio.testing.wait_all_tasks_blocked()
     assert answer == []
     await ends.pair.client.send_all(b"429")
-    ends.lease.before_pause(0)
+    ends.lease.before_pause(0, 0)
     assert await ends.call(Side.CLIENT, Direction.TO_PEER) == [Replace(b"429")]
+
+
+@pytest.mark.parametrize(
+    ("writes", "guessed", "promised"),
+    [
+        (0, 0, 0),
+        (2, 0, 2),
+        (50, 0, MANY),
+        (0, 2, 2),
+        (0, 50, FEW),
+        (1, 50, FEW),
+        (4, 50, 4),
+        (50, 50, MANY),
+    ],
+)
+async def test_how_many_slots_are_promised(
+    ends: Ends, writes: int, guessed: int, promised: int
+) -> None:
+    """No more than can be filled; and only a few for what may never be written."""
+    answer = await ends.carried(ends.lease.before_local_reply, NOT_FOUND)
+    await ends.pair.client.send_all(b"429")
+    ends.lease.before_pause(writes, guessed)
+    await trio.testing.wait_all_tasks_blocked()
+    assert answer == [Replace(FILLER * (1 + promised))]
 
 
 async def test_what_comes_before_a_carriers_response(ends: Ends) -> None:

@@ -24,6 +24,11 @@ MOST_AHEAD = 2
 slot is added for the end of the connection. No more slots than this can be released if they were
 not requests after all."""
 
+FEW = 3
+"""Most slots that are promised for a guess: so many can be filled without any output."""
+MANY = 24
+"""Most slots that are promised if there is some output: fewer than a TLS record has bytes."""
+
 
 class TunnelLease(Lease, Pacing):
     """Lends the tunnel's only connection, and never another. It is its own pacing.
@@ -79,7 +84,7 @@ class TunnelLease(Lease, Pacing):
             self._pair.up.end_turn(promised=1)
         return not self._may_end
 
-    def before_pause(self, writes: int) -> None:
+    def before_pause(self, writes: int, guessed: int) -> None:
         """End the turn toward the client, with slots for what follows; see the base class.
 
         If slots are out already, the last one is kept for what is written last.
@@ -89,7 +94,7 @@ class TunnelLease(Lease, Pacing):
         if down.in_hand:
             if down.pending:
                 down.fills_at_end = True
-                down.end_turn(promised=writes)
+                down.end_turn(promised=max(min(writes, MANY), min(writes + guessed, FEW)))
         elif down.can_spare_a_slot:
             down.end_turn()
 

@@ -51,11 +51,12 @@ class Pacing:
         """Return False if the client must not be read now: ``unread`` holds its next requests."""
         return True
 
-    def before_pause(self, writes: int) -> None:
+    def before_pause(self, writes: int, guessed: int) -> None:
         """Flush what was written to the client: a pause follows.
 
         After the pause the response is written on, in about ``writes`` pieces with pauses between
-        them, before the upstream is sent another request.
+        them, before the upstream is sent another request. There may be ``guessed`` more, or the
+        response ends without them.
         """
 
     async def before_local_reply(self, writes: int = 1, unread: bytes = b"") -> None:
