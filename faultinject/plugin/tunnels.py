@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 import trio
@@ -61,10 +61,8 @@ class Tunnels(Generic[T]):
     nursery: trio.Nursery
     limits: Limits
     new_tunnel: Callable[[], T]
-    session_of: Callable[[str, T], Session]
-    """Makes the session of a new tunnel, from the tunnel's id."""
-    run_session: Callable[[T, Session, trio.Nursery], Awaitable[None]]
-    """Runs a tunnel's session, and leaves its streams closed. The nursery is the tunnel's own."""
+    hosted: Callable[[str, T], HostedTunnel]
+    """Makes what runs a new tunnel's session, from the tunnel's id."""
     _open: dict[str, T] = field(factory=dict, init=False)
     _sessions: dict[str, Session] = field(factory=dict, init=False)
     _scopes: dict[str, trio.CancelScope] = field(factory=dict, init=False)
@@ -94,17 +92,18 @@ class Tunnels(Generic[T]):
 
     def _begin(self, tunnel_id: str) -> T:
         tunnel = self._open[tunnel_id] = self.new_tunnel()
-        self._sessions[tunnel_id] = self.session_of(tunnel_id, tunnel)
+        hosted = self.hosted(tunnel_id, tunnel)
+        self._sessions[tunnel_id] = hosted.session
         self._scopes[tunnel_id] = trio.CancelScope()
-        self.nursery.start_soon(self._run, tunnel_id, tunnel)
+        self.nursery.start_soon(self._run, tunnel_id, tunnel, hosted)
         return tunnel
 
-    async def _run(self, tunnel_id: str, tunnel: T) -> None:
+    async def _run(self, tunnel_id: str, tunnel: T, hosted: HostedTunnel) -> None:
         try:
             with self._scopes[tunnel_id]:
                 try:
                     async with trio.open_nursery() as nursery:
-                        await self.run_session(tunnel, self._sessions[tunnel_id], nursery)
+                        await hosted.run(nursery)
                         nursery.cancel_scope.cancel()
                 finally:
                     del self._sessions[tunnel_id]
@@ -168,6 +167,13 @@ class HostedTunnel(TlsTunnel):
     _upstream: trio.abc.Stream | None = field(default=None, kw_only=True)
     """The upstream's bytes, if the session carries them."""
     _started: float = field(factory=time.perf_counter, init=False)
+
+    @abstractmethod
+    async def run(self, own: trio.Nursery) -> None:
+        """Run the whole session, and leave the streams closed. The nursery is the tunnel's own.
+
+        What the session wrote is still sent afterwards.
+        """
 
     async def serve(self, session: Session) -> SessionStage | None:
         """Read the first bytes, which decide what happens to the tunnel."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import trio
 import trio.testing
 
+from faultinject.plugin.duplex.duplex_tunnel import DuplexTunnel
 from faultinject.plugin.duplex.lanes import FILLER, LanePair
 from faultinject.plugin.duplex.tunnel_lease import TunnelLease
 from faultinject.plugin.interface import Close, Direction, Replace, Side
@@ -24,20 +25,26 @@ def make_tunnels(
 ) -> Tunnels[LanePair]:
     """Return tunnels with sessions of this kind."""
 
-    def session_of(tunnel_id: str, pair: LanePair) -> Session:
+    class Scripted(DuplexTunnel):
+        async def run(self, own: trio.Nursery) -> None:
+            await run(self.pair)
+
+    def hosted(tunnel_id: str, pair: LanePair) -> Scripted:
         lease = TunnelLease(pair)
-        return Session(make_services([]), 1, client_name(tunnel_id), lease=lease)
+        session = Session(make_services([]), 1, client_name(tunnel_id), lease=lease)
+        nothing = cast("Any", None)  # no handshake is done
+        return Scripted(session, pair.client, pair=pair, lease=lease, start_tls=nothing)
 
-    return Tunnels(nursery, limits or Limits(), LanePair, session_of, run)
+    return Tunnels(nursery, limits or Limits(), LanePair, hosted)
 
 
-async def one_word(pair: LanePair, _session: Session, _own: trio.Nursery) -> None:
+async def one_word(pair: LanePair) -> None:
     """Read something, say its capitals to the upstream, and leave."""
     async with pair.client, pair.upstream:
         await pair.upstream.send_all((await pair.client.receive_some()).upper())
 
 
-async def never_ends(pair: LanePair, _session: Session, _own: trio.Nursery) -> None:
+async def never_ends(pair: LanePair) -> None:
     """Wait for the tunnel's end."""
     async with pair.client, pair.upstream:
         await pair.over.wait()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import cast
 
 import trio
 from attrs import define, field
@@ -54,12 +53,18 @@ class DuplexTunnel(HostedTunnel):
     """
 
     pair: LanePair = field(kw_only=True)
+    lease: TunnelLease = field(kw_only=True)
+    """The session's."""
     start_tls: StartTls = field(kw_only=True)
 
-    async def run(self) -> None:
-        """Run the whole session. What it wrote is still sent afterwards."""
+    async def run(self, own: trio.Nursery) -> None:
+        """Run the whole session, and warn if bytes would have been lost. See the base class."""
+        self.lease.nursery = own
         async with self.pair.client, self.pair.upstream:
             await self.session.run(self)
+        if self.pair.broken:
+            words = f"{self.session.client}: {self.pair.ended_because}"
+            self.session.runtime.listener(Warned(time=time.time(), message=words))
 
     # Intercepting it
 
@@ -81,8 +86,7 @@ class DuplexTunnel(HostedTunnel):
         connection = UpstreamConnection(
             upstream, head_bytes=limits.head_bytes, head_seconds=limits.head_seconds
         )
-        lease = cast("TunnelLease", self.session.lease)  # from `duplex_tunnels`
-        lease.lend(connection, origin.authority.host)
+        self.lease.lend(connection, origin.authority.host)
         lane = self.pair.down
         lane.write_through = True
         lane.end_turn(promised=1 if stage.hello.max_version >= TLS_1_3 else 2)
@@ -155,30 +159,25 @@ def duplex_tunnels(
     """
     carrier = _carrier(settings)
 
-    def session_of(tunnel_id: str, pair: LanePair) -> Session:
-        return Session(
+    def hosted(tunnel_id: str, pair: LanePair) -> DuplexTunnel:
+        lease = TunnelLease(pair, carrier)
+        session = Session(
             runtime,
             runtime.next_session_id(),
             client_name(tunnel_id),
-            lease=TunnelLease(pair, carrier),
+            lease=lease,
             idle_seconds=runtime.limits.idle_tunnel_seconds,
         )
-
-    async def run(pair: LanePair, session: Session, own: trio.Nursery) -> None:
-        cast("TunnelLease", session.lease).nursery = own
-        tunnel = DuplexTunnel(
+        return DuplexTunnel(
             session,
             pair.client,
             upstream=pair.upstream,
             pair=pair,
+            lease=lease,
             start_tls=runtime.dialer.start_tls,
         )
-        await tunnel.run()
-        if pair.broken:
-            words = f"{session.client}: {pair.ended_because}"
-            runtime.listener(Warned(time=time.time(), message=words))
 
-    return Tunnels(nursery, runtime.limits, LanePair, session_of, run)
+    return Tunnels(nursery, runtime.limits, LanePair, hosted)
 
 
 def _carrier(settings: PluginSettings) -> RequestHead:

@@ -14,9 +14,7 @@ from faultinject.net.relay import Relayed
 from faultinject.plugin.reply.reply_lane import ReplyLane
 from faultinject.plugin.tunnels import HostedTunnel, Tunnels, client_name
 from faultinject.proxy.runtime import Runtime
-from faultinject.proxy.session import (
-    Session,
-)
+from faultinject.proxy.session import Session
 from faultinject.proxy.sniff import Protocol
 from faultinject.proxy.tls_policy import Refuse
 from faultinject.proxy.upstream.lease import Pacing
@@ -74,7 +72,7 @@ class ReplyTunnel(HostedTunnel):
 
     lane: ReplyLane = field(kw_only=True)
 
-    async def run(self) -> None:
+    async def run(self, own: trio.Nursery) -> None:  # noqa: ARG002
         """Run the whole session. What it wrote last can still be fetched afterwards."""
         async with self.stream:
             await self.session.run(self)
@@ -108,18 +106,16 @@ def reply_tunnels(
     A tunnel whose client sends nothing for ``limits.idle_tunnel_seconds`` ends.
     """
 
-    def session_of(tunnel_id: str, lane: ReplyLane) -> Session:
+    def hosted(tunnel_id: str, lane: ReplyLane) -> ReplyTunnel:
         lease = ReplyLease(runtime.dial, runtime.limits)
         lane.ends_turn = lease.pacing.ends_turn
-        return Session(
+        session = Session(
             runtime,
             runtime.next_session_id(),
             client_name(tunnel_id),
             lease=lease,
             idle_seconds=runtime.limits.idle_tunnel_seconds,
         )
+        return ReplyTunnel(session, lane.client, lane=lane)
 
-    async def run(lane: ReplyLane, session: Session, _own: trio.Nursery) -> None:
-        await ReplyTunnel(session, lane.client, lane=lane).run()
-
-    return Tunnels(nursery, runtime.limits, ReplyLane, session_of, run)
+    return Tunnels(nursery, runtime.limits, ReplyLane, hosted)
