@@ -200,7 +200,6 @@ def runtime_of(
         leaves=LeafCache(
             authority,
             limits.leaves,
-            num_tickets=0,
             resumption=resumption,
             files=run.pem_files,
         ),

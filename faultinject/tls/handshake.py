@@ -12,7 +12,7 @@ import trio
 
 from faultinject.errors import HandshakeError, SettingsError
 from faultinject.files import check_plain_file
-from faultinject.tls.layer import TlsLayer, WrapTls
+from faultinject.tls.layer import TlsLayer, TlsSide, WrapTls
 
 # OpenSSL's ``reason`` in the error if the client sent an alert about our certificate.
 _REFUSALS = frozenset(
@@ -40,7 +40,7 @@ async def accept_tls(
     ``wrap_tls`` makes the stream. If this fails, the caller still has to close the transport.
     Raises `HandshakeError`.
     """
-    stream = wrap_tls(transport, context, server_side=True, received=received)
+    stream = wrap_tls(transport, TlsSide(context, received=received))
     with trio.CancelScope(deadline=trio.current_time() + limit_seconds) as scope:
         try:
             await stream.do_handshake()

@@ -7,14 +7,30 @@ from __future__ import annotations
 
 import ssl
 from abc import abstractmethod
-from typing import Protocol
 
 import trio
+from attrs import define
 
 from faultinject.net.streams import LINGER_SECONDS, Layered, Resettable
 
 READ_NUM_BYTES = 64 * 1024
 """Most bytes of one read, if the reader names no limit."""
+
+
+@define(eq=False)
+class TlsSide:
+    """Which side of a TLS connection a stream is, and what it begins with."""
+
+    context: ssl.SSLContext
+    server_hostname: str | None = None
+    """If it is the client: the server that it asks for. None if it is the server."""
+    received: bytes = b""
+    """What was read from the transport already."""
+
+    @property
+    def is_server(self) -> bool:
+        """Whether it is the server's side."""
+        return self.server_hostname is None
 
 
 class TlsLayer(Layered):
@@ -30,6 +46,10 @@ class TlsLayer(Layered):
 
     _closed: bool
     """Whether `aclose` was called."""
+
+    @abstractmethod
+    def __init__(self, transport: trio.abc.Stream, side: TlsSide) -> None:
+        """Wrap a transport. Nothing is sent before `do_handshake`."""
 
     @property
     @abstractmethod
@@ -73,20 +93,5 @@ class TlsLayer(Layered):
         """
 
 
-class WrapTls(Protocol):
-    """Puts TLS on a stream."""
-
-    def __call__(
-        self,
-        transport: trio.abc.Stream,
-        context: ssl.SSLContext,
-        *,
-        server_side: bool,
-        server_hostname: str | None = None,
-        received: bytes = b"",
-    ) -> TlsLayer:
-        """Wrap a transport. Nothing is sent before `TlsLayer.do_handshake`.
-
-        ``received`` are the bytes that were read from the transport already.
-        """
-        ...
+WrapTls = type[TlsLayer]
+"""Puts TLS on a transport."""

@@ -45,8 +45,6 @@ class LeafCache:
     _authority: CertificateAuthority | NoAuthority
     _limit: int
     """How many hosts are kept. The one that was unused for the longest goes first."""
-    _num_tickets: int = 1
-    """Session tickets per handshake. One is enough to resume a session; each costs a write."""
     _now: Callable[[], float] = time.time
     _resumption: bool = True
     """Whether a client may resume a session of TLS 1.2, which changes the handshake's order."""
@@ -96,7 +94,7 @@ class LeafCache:
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
         context.set_ciphers(_CIPHERS)
         context.set_alpn_protocols(SPOKEN)
-        context.num_tickets = self._num_tickets
+        context.num_tickets = 0  # each costs a write, and a local client gains nothing
         if not self._resumption:
             context.options |= ssl.OP_NO_TICKET  # the server's session cache is off in Python
         self._load(context, self._authority.mint(host))

@@ -14,7 +14,7 @@ from operator import index
 
 import trio
 
-from faultinject.tls.layer import READ_NUM_BYTES, TlsLayer
+from faultinject.tls.layer import READ_NUM_BYTES, TlsLayer, TlsSide
 
 PIECE_NUM_BYTES = 7 * 1024
 """Most bytes in a memory BIO at once. A BIO never gives memory back (OpenSSL allots a third more),
@@ -50,26 +50,18 @@ class TlsStream(TlsLayer):
         "truncated",
     )
 
-    def __init__(
-        self,
-        transport: trio.abc.Stream,
-        context: ssl.SSLContext,
-        *,
-        server_side: bool,
-        server_hostname: str | None = None,
-        received: bytes = b"",
-    ) -> None:
-        """Wrap a transport. Nothing is sent before `do_handshake`.
-
-        ``received`` are the bytes that were read from the transport already.
-        """
+    def __init__(self, transport: trio.abc.Stream, side: TlsSide) -> None:
+        """Wrap a transport. Nothing is sent before `do_handshake`."""
         self.transport = transport
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._arrived = memoryview(received)  # bytes that TLS has not read yet
+        self._arrived = memoryview(side.received)  # bytes that TLS has not read yet
         self._encrypted: list[bytes] = []  # to be sent before what the outgoing BIO holds
-        self._tls = context.wrap_bio(
-            self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
+        self._tls = side.context.wrap_bio(
+            self._incoming,
+            self._outgoing,
+            server_side=side.is_server,
+            server_hostname=side.server_hostname,
         )
         self._receiving = self._sending = False
         self._closed = self._ended = self._peer_ended = False

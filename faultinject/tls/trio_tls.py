@@ -16,7 +16,7 @@ from typing import NoReturn, cast
 import trio
 
 from faultinject.net.tasks import ConflictDetector
-from faultinject.tls.layer import READ_NUM_BYTES, TlsLayer
+from faultinject.tls.layer import READ_NUM_BYTES, TlsLayer, TlsSide
 
 _ENDED = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 """The peer has ended: without close_notify, with it after ours, or within the handshake."""
@@ -57,33 +57,24 @@ class TrioTlsStream(TlsLayer):
     peer's update of its keys at that moment.
     """
 
-    def __init__(
-        self,
-        transport: trio.abc.Stream,
-        context: ssl.SSLContext,
-        *,
-        server_side: bool,
-        server_hostname: str | None = None,
-        received: bytes = b"",
-    ) -> None:
+    def __init__(self, transport: trio.abc.Stream, side: TlsSide) -> None:
         """Wrap a transport. Nothing is sent before `do_handshake`.
 
-        ``received`` are the bytes that were read from the transport already. Raises `ValueError`
-        for a server's context with session tickets: `trio.SSLStream` keeps them for the first
-        write, and an alert would overtake them.
+        Raises `ValueError` for a server's context with session tickets: `trio.SSLStream` keeps them
+        for the first write, and an alert would overtake them.
         """
-        if server_side and context.num_tickets:
-            raise ValueError(f"the context has num_tickets={context.num_tickets}, not 0")
+        if side.is_server and side.context.num_tickets:
+            raise ValueError(f"the context has num_tickets={side.context.num_tickets}, not 0")
         self.transport = transport
         self.truncated = False
-        self._kept = _Kept(context)
+        self._kept = _Kept(side.context)
         self._stream = trio.SSLStream(
             transport,
             cast("ssl.SSLContext", self._kept),
-            server_side=server_side,
-            server_hostname=server_hostname,
+            server_side=side.is_server,
+            server_hostname=side.server_hostname,
         )
-        self._kept.incoming.write(received)
+        self._kept.incoming.write(side.received)
         self._is_ready = self._closed = self._ended = self._peer_ended = False
         self._decrypted = b""  # bytes that were read before they were asked for
         self._failure: ssl.SSLError | None = None  # comes after those bytes

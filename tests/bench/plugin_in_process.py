@@ -73,7 +73,7 @@ class Tunnel:
 async def open_plugin() -> AsyncIterator[tuple[TunnelPlugin, ssl.SSLContext]]:
     """Run tunnels that answer every request by 429; the value has what their clients trust."""
     async with open_bench(probability=1.0) as bench, trio.open_nursery() as nursery:
-        bench.runtime.leaves = LeafCache(authority(), 10, num_tickets=0)
+        bench.runtime.leaves = LeafCache(authority(), 10)
         yield (
             reply_tunnels(nursery, bench.runtime, PluginSettings()),
             trusting_context(alpn=["http/1.1"]),

@@ -71,15 +71,9 @@ def leaves() -> LeafCache:
 
 
 @cache
-def leaves_without_tickets() -> LeafCache:
-    """Leaves whose handshakes end without session tickets, as those of every run."""
-    return LeafCache(authority(), 100, num_tickets=0)
-
-
-@cache
 def rsa_leaves() -> LeafCache:
     """Leaves whose RSA key is there: a thread that makes one has no place in a clock that jumps."""
-    return LeafCache(authority(), 100, num_tickets=0, rsa_key=new_rsa_key())
+    return LeafCache(authority(), 100, rsa_key=new_rsa_key())
 
 
 RSA_ONLY = {"version": ssl.TLSVersion.TLSv1_2, "ciphers": "ECDHE-RSA-AES128-GCM-SHA256"}

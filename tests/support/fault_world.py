@@ -22,14 +22,13 @@ from faultinject.plugin.duplex.lanes import LanePair
 from faultinject.plugin.tunnels import FLUSH_SECONDS, Tunnels
 from faultinject.proxy.upstream.dial import Dialer, Origin
 from faultinject.settings import Limits, PluginSettings
-from faultinject.tls.layer import WrapTls
+from faultinject.tls.layer import TlsSide, WrapTls
 from faultinject.tls.leaf_cache import LeafCache
 from faultinject.tls.trio_tls import TrioTlsStream
 from tests.support.bench import (
     TARGET,
     Bench,
     authority,
-    leaves_without_tickets,
     ok,
     open_bench,
     trusting_context,
@@ -48,7 +47,7 @@ class HandshakesOnly:
     ) -> trio.abc.Stream:
         """Stand for `Dialer.start_tls`."""
         context = trusting_context(alpn=["http/1.1"])
-        tls = wrap_tls(stream, context, server_side=False, server_hostname=origin.authority.host)
+        tls = wrap_tls(stream, TlsSide(context, origin.authority.host))
         try:
             await tls.do_handshake()
         except trio.BrokenResourceError as error:
@@ -89,7 +88,6 @@ async def fault(
     """Open the host; no session may fail."""
     async with open_bench(probability=probability, limits=limits) as bench:
         bench.runtime.dialer = cast("Dialer", HandshakesOnly())
-        bench.runtime.leaves = leaves_without_tickets()
         tunnels = duplex_tunnels(bench.nursery, bench.runtime, settings)
         yield Fault(bench, tunnels, itertools.count(1))
         await tunnels.end()
@@ -131,7 +129,8 @@ class World:
 @cache
 def upstream_context(version: ssl.TLSVersion | None) -> ssl.SSLContext:
     """Return an upstream's TLS, with late tickets as most have them."""
-    context = LeafCache(authority(), 10, num_tickets=2).context_for(TARGET)
+    context = LeafCache(authority(), 10).context_for(TARGET)
+    context.num_tickets = 2
     if version is not None:
         context.minimum_version = context.maximum_version = version
     return context

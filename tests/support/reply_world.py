@@ -17,7 +17,7 @@ from faultinject.plugin.reply.reply_lane import ReplyLane
 from faultinject.plugin.reply.reply_tunnel import reply_tunnels
 from faultinject.plugin.tunnels import Tunnels
 from faultinject.settings import PluginSettings
-from tests.support.bench import TARGET, Bench, leaves_without_tickets, open_bench, trusting_context
+from tests.support.bench import TARGET, Bench, open_bench, trusting_context
 from tests.support.peer import Peer
 from tests.support.reply_host import ReplyHost
 
@@ -56,7 +56,6 @@ async def world(**options: Any) -> AsyncIterator[World]:
     """Run a host with the plugin; afterwards nothing may be left."""
     async with open_bench(**options) as bench, trio.open_nursery() as nursery:
         async with trio.open_nursery() as sessions:
-            bench.runtime.leaves = leaves_without_tickets()
             tunnels = reply_tunnels(sessions, bench.runtime, PluginSettings())
             yield (here := World(bench, nursery, tunnels))
             for host in here.hosts:

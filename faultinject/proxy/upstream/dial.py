@@ -20,7 +20,7 @@ from faultinject.authority import Authority, ConnectTo
 from faultinject.errors import SettingsError, UpstreamError
 from faultinject.net.socket_stream import SocketStream
 from faultinject.tls.handshake import add_roots, default_context
-from faultinject.tls.layer import WrapTls
+from faultinject.tls.layer import TlsSide, WrapTls
 from faultinject.tls.stream import TlsStream
 
 
@@ -96,12 +96,8 @@ class Dialer:
         ``wrap_tls`` puts TLS on it; the default is for sockets. Raises `UpstreamError`.
         """
         try:
-            stream = wrap_tls(
-                transport,
-                self._context or await self._make_context(),
-                server_side=False,
-                server_hostname=origin.authority.host,
-            )
+            context = self._context or await self._make_context()
+            stream = wrap_tls(transport, TlsSide(context, origin.authority.host))
             await stream.do_handshake()
         except trio.BrokenResourceError as error:
             await trio.aclose_forcefully(transport)

@@ -11,7 +11,7 @@ import trio.testing
 from faultinject.errors import HandshakeError
 from faultinject.tls.handshake import accept_tls
 from faultinject.tls.layer import WrapTls
-from tests.support.bench import TARGET, leaves_without_tickets, outdated_context, trusting_context
+from tests.support.bench import TARGET, leaves, outdated_context, trusting_context
 from tests.support.peer import Peer
 from tests.support.pipes import Pipe, pipe_pair
 from tests.support.tls_peers import client_context, client_hello
@@ -26,7 +26,7 @@ async def failed_with(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(Peer(client).fail_tls, context, TARGET)
         with pytest.raises(HandshakeError) as caught:
-            await accept_tls(wrap_tls, ours, b"", leaves_without_tickets().context_for(TARGET), 10)
+            await accept_tls(wrap_tls, ours, b"", leaves().context_for(TARGET), 10)
     return caught.value
 
 
@@ -36,9 +36,7 @@ async def test_a_handshake(autojump_clock, wrap_tls):
     theirs = trio.SSLStream(client, trusting_context(), server_hostname=TARGET)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(theirs.do_handshake)
-        tls = await accept_tls(
-            wrap_tls, ours, b"", leaves_without_tickets().context_for(TARGET), 10
-        )
+        tls = await accept_tls(wrap_tls, ours, b"", leaves().context_for(TARGET), 10)
     async with tls:
         await tls.send_all(b"hello")
         assert await theirs.receive_some(100) == b"hello"
@@ -61,7 +59,7 @@ async def test_a_client_that_checks_another_name(autojump_clock, wrap_tls):
     async with trio.open_nursery() as nursery:
         nursery.start_soon(Peer(client).fail_tls, trusting_context(), "other.example")
         with pytest.raises(HandshakeError) as caught:
-            await accept_tls(wrap_tls, ours, b"", leaves_without_tickets().context_for(TARGET), 10)
+            await accept_tls(wrap_tls, ours, b"", leaves().context_for(TARGET), 10)
     assert caught.value.refused
 
 
@@ -72,7 +70,7 @@ async def test_a_client_that_leaves_within_its_handshake(autojump_clock, wrap_tl
     await client.send_all(client_hello(trusting_context(), TARGET)[:sent])
     await client.aclose()
     with pytest.raises(HandshakeError) as caught:
-        await accept_tls(wrap_tls, ours, b"", leaves_without_tickets().context_for(TARGET), 10)
+        await accept_tls(wrap_tls, ours, b"", leaves().context_for(TARGET), 10)
     assert (caught.value.refused, caught.value.left) == (False, True)
     assert caught.value.reason
 
@@ -82,7 +80,7 @@ async def test_a_client_that_resets_within_its_handshake(autojump_clock, wrap_tl
     client, ours = pipe_pair()
     client.reset()
     with pytest.raises(HandshakeError, match="reset") as caught:
-        await accept_tls(wrap_tls, ours, b"", leaves_without_tickets().context_for(TARGET), 10)
+        await accept_tls(wrap_tls, ours, b"", leaves().context_for(TARGET), 10)
     assert (caught.value.refused, caught.value.left) == (False, True)
 
 
@@ -92,7 +90,7 @@ async def test_a_client_that_closes_tls_within_its_handshake(autojump_clock, wra
     close_notify = bytes((0x15, 3, 3, 0, 2, 1, 0))
     await client.send_all(client_hello(trusting_context(), TARGET) + close_notify)
     with pytest.raises(HandshakeError) as caught:
-        await accept_tls(wrap_tls, ours, b"", leaves_without_tickets().context_for(TARGET), 10)
+        await accept_tls(wrap_tls, ours, b"", leaves().context_for(TARGET), 10)
     assert (caught.value.refused, caught.value.left) == (False, True)
 
 
@@ -102,7 +100,7 @@ async def test_a_handshake_that_never_finishes(autojump_clock, wrap_tls):
     await client.send_all(client_hello(trusting_context(), TARGET))
     started = trio.current_time()
     with pytest.raises(HandshakeError, match=r"did not finish its handshake within 2\.5 s"):
-        await accept_tls(wrap_tls, ours, b"", leaves_without_tickets().context_for(TARGET), 2.5)
+        await accept_tls(wrap_tls, ours, b"", leaves().context_for(TARGET), 2.5)
     assert trio.current_time() - started == pytest.approx(2.5)
 
 
@@ -129,7 +127,7 @@ async def test_what_is_no_tls(autojump_clock, wrap_tls):
     client, ours = pipe_pair()
     await client.send_all(b"GET / HTTP/1.1\r\n\r\n")
     with pytest.raises(HandshakeError) as caught:
-        await accept_tls(wrap_tls, ours, b"", leaves_without_tickets().context_for(TARGET), 10)
+        await accept_tls(wrap_tls, ours, b"", leaves().context_for(TARGET), 10)
     assert not caught.value.refused
 
 
@@ -140,7 +138,7 @@ async def test_an_alert_about_something_else(autojump_clock, wrap_tls):
     internal_error = bytes((0x15, 3, 3, 0, 2, 2, 80))
     await client.send_all(hello + internal_error)
     with pytest.raises(HandshakeError) as caught:
-        await accept_tls(wrap_tls, ours, b"", leaves_without_tickets().context_for(TARGET), 10)
+        await accept_tls(wrap_tls, ours, b"", leaves().context_for(TARGET), 10)
     assert (caught.value.refused, caught.value.left) == (False, False)
     assert "internal error" in caught.value.reason.lower().replace("_", " ")
 
@@ -153,4 +151,4 @@ async def test_a_client_that_cannot_be_told(autojump_clock, wrap_tls):
     await client.send_all(client_hello(context, TARGET))
     client.deafen()
     with pytest.raises(HandshakeError, match="no shared cipher"):
-        await accept_tls(wrap_tls, ours, b"", leaves_without_tickets().context_for(TARGET), 10)
+        await accept_tls(wrap_tls, ours, b"", leaves().context_for(TARGET), 10)

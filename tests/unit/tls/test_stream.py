@@ -14,9 +14,9 @@ from trio.testing import MockClock
 
 from faultinject.net.memory_stream import MemoryStream, memory_stream_pair
 from faultinject.net.streams import LINGER_SECONDS, reset
-from faultinject.tls.layer import TlsLayer, WrapTls
+from faultinject.tls.layer import TlsLayer, TlsSide, WrapTls
 from faultinject.tls.stream import PIECE_NUM_BYTES, TlsStream
-from tests.support.bench import TARGET, leaves_without_tickets, trusting_context
+from tests.support.bench import TARGET, leaves, trusting_context
 from tests.support.pipes import pipe_pair
 from tests.support.tls_peers import client_context
 
@@ -28,8 +28,8 @@ Pair = tuple[TlsLayer, TlsLayer]
 
 def wrapped(wrap_tls: WrapTls, client: trio.abc.Stream, server: trio.abc.Stream) -> Pair:
     """Put TLS on both ends of a pipe, without a handshake yet."""
-    ours = wrap_tls(server, leaves_without_tickets().context_for(TARGET), server_side=True)
-    theirs = wrap_tls(client, trusting_context(), server_side=False, server_hostname=TARGET)
+    ours = wrap_tls(server, TlsSide(leaves().context_for(TARGET)))
+    theirs = wrap_tls(client, TlsSide(trusting_context(), TARGET))
     return theirs, ours
 
 
@@ -60,8 +60,8 @@ async def test_much_is_sent_both_ways_at_once(version: ssl.TLSVersion, wrap_tls:
     client, server = memory_stream_pair(5000)
     context = trusting_context()
     context.minimum_version = context.maximum_version = version
-    theirs = wrap_tls(client, context, server_side=False, server_hostname=TARGET)
-    ours = wrap_tls(server, leaves_without_tickets().context_for(TARGET), server_side=True)
+    theirs = wrap_tls(client, TlsSide(context, TARGET))
+    ours = wrap_tls(server, TlsSide(leaves().context_for(TARGET)))
     sent = bytes(range(256)) * 4096
 
     async def talk(stream: TlsLayer) -> None:
@@ -131,8 +131,8 @@ async def test_what_the_peer_says_behind_our_end_is_read(
     client, server = memory_stream_pair()
     context = trusting_context()
     context.minimum_version = context.maximum_version = version
-    theirs = wrap_tls(client, context, server_side=False, server_hostname=TARGET)
-    ours = wrap_tls(server, leaves_without_tickets().context_for(TARGET), server_side=True)
+    theirs = wrap_tls(client, TlsSide(context, TARGET))
+    ours = wrap_tls(server, TlsSide(leaves().context_for(TARGET)))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(theirs.do_handshake)
         nursery.start_soon(ours.do_handshake)
@@ -281,7 +281,7 @@ async def test_garbage_breaks_the_stream(wrap_tls: WrapTls) -> None:
 async def test_a_failed_handshake_sends_its_alert(wrap_tls: WrapTls) -> None:
     """The peer learns why, as the client that speaks no TLS does here."""
     client, server = memory_stream_pair()
-    ours = wrap_tls(server, leaves_without_tickets().context_for(TARGET), server_side=True)
+    ours = wrap_tls(server, TlsSide(leaves().context_for(TARGET)))
     await client.send_all(b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00")
     with pytest.raises(trio.BrokenResourceError):
         await ours.do_handshake()
@@ -295,8 +295,8 @@ async def test_a_certificate_that_is_not_trusted(
     """The server learns it by an alert (RFC 8446 section 6.2)."""
     client, server = memory_stream_pair()
     context = client_context(version=version)
-    theirs = wrap_tls(client, context, server_side=False, server_hostname=TARGET)
-    ours = wrap_tls(server, leaves_without_tickets().context_for(TARGET), server_side=True)
+    theirs = wrap_tls(client, TlsSide(context, TARGET))
+    ours = wrap_tls(server, TlsSide(leaves().context_for(TARGET)))
 
     async def distrust() -> None:
         with pytest.raises(trio.BrokenResourceError, match="CERTIFICATE_VERIFY_FAILED"):
@@ -313,12 +313,12 @@ async def test_a_certificate_that_is_not_trusted(
 async def test_a_handshake_whose_beginning_was_read_already(wrap_tls: WrapTls) -> None:
     """To see whether it is TLS at all, and for whom."""
     client, server = memory_stream_pair()
-    theirs = wrap_tls(client, trusting_context(), server_side=False, server_hostname=TARGET)
+    theirs = wrap_tls(client, TlsSide(trusting_context(), TARGET))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(theirs.do_handshake)
         hello = bytes(await server.receive_some())
-        context = leaves_without_tickets().context_for(TARGET)
-        ours = wrap_tls(server, context, server_side=True, received=hello)
+        context = leaves().context_for(TARGET)
+        ours = wrap_tls(server, TlsSide(context, received=hello))
         await ours.do_handshake()
     assert ours.version == theirs.version == "TLSv1.3"
     assert ours.alpn is None
@@ -330,7 +330,7 @@ async def test_a_handshake_whose_peer_is_gone(
 ) -> None:
     """It fails, whether or not there is anybody to send an alert to."""
     client, server = memory_stream_pair()
-    ours = wrap_tls(server, leaves_without_tickets().context_for(TARGET), server_side=True)
+    ours = wrap_tls(server, TlsSide(leaves().context_for(TARGET)))
     await client.send_all(b"\x16\x03\x01")
     await end(client)
     with pytest.raises(trio.BrokenResourceError):
@@ -402,5 +402,5 @@ async def test_a_reset_goes_through_to_the_transport(wrap_tls: WrapTls) -> None:
         await ours.receive_some()
     assert await theirs.receive_some() == b""
     far, near = pipe_pair()
-    wrap_tls(near, trusting_context(), server_side=False, server_hostname=TARGET).reset()
+    wrap_tls(near, TlsSide(trusting_context(), TARGET)).reset()
     assert far.was_reset

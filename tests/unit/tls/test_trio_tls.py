@@ -10,8 +10,9 @@ import trio.testing
 
 from faultinject.net.memory_stream import MemoryStream, memory_stream_pair
 from faultinject.net.streams import was_reset
+from faultinject.tls.layer import TlsSide
 from faultinject.tls.trio_tls import TrioTlsStream
-from tests.support.bench import TARGET, leaves, leaves_without_tickets, trusting_context
+from tests.support.bench import TARGET, leaves, trusting_context
 from tests.support.cancelling import cancelled_at
 from tests.support.pipes import pipe_pair
 from tests.support.tls_peers import ByHand
@@ -21,8 +22,8 @@ async def connected(limit_bytes: int = 64 * 1024) -> tuple[ByHand, MemoryStream,
     """Return a client by hand, its stream, and our side, after the handshake."""
     far, near = memory_stream_pair(limit_bytes)
     client = ByHand(trusting_context(), TARGET)
-    context = leaves_without_tickets().context_for(TARGET)
-    ours = TrioTlsStream(near, context, server_side=True)
+    context = leaves().context_for(TARGET)
+    ours = TrioTlsStream(near, TlsSide(context))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(client.shake_hands, far)
         await ours.do_handshake()
@@ -159,7 +160,7 @@ async def test_our_end_while_another_task_receives() -> None:
 async def test_our_end_before_the_handshake_says_nothing() -> None:
     """There is nothing yet to end."""
     far, near = memory_stream_pair()
-    async with TrioTlsStream(near, trusting_context(), server_side=False, server_hostname=TARGET):
+    async with TrioTlsStream(near, TlsSide(trusting_context(), TARGET)):
         pass
     assert await far.receive_some() == b""
 
@@ -182,8 +183,8 @@ async def test_a_reset_is_told_as_such(shakes_hands: bool) -> None:
     """It is no failure of TLS: its cause is the system's, and there is no alert."""
     far, near = pipe_pair()
     client = ByHand(trusting_context(), TARGET)
-    context = leaves_without_tickets().context_for(TARGET)
-    ours = TrioTlsStream(near, context, server_side=True)
+    context = leaves().context_for(TARGET)
+    ours = TrioTlsStream(near, TlsSide(context))
     if shakes_hands:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(client.shake_hands, far)
@@ -197,8 +198,8 @@ async def test_a_reset_is_told_as_such(shakes_hands: bool) -> None:
 def test_session_tickets_are_refused() -> None:
     """An alert would overtake them, and the peer could not decrypt it."""
     _far, near = memory_stream_pair()
-    with pytest.raises(ValueError, match="num_tickets=1"):
-        TrioTlsStream(near, leaves().context_for(TARGET), server_side=True)
+    with pytest.raises(ValueError, match="num_tickets=2"):
+        TrioTlsStream(near, TlsSide(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)))
 
 
 async def test_a_cancelled_receive_loses_nothing() -> None:
@@ -236,9 +237,9 @@ async def test_a_handshake_is_cancelled_at_each_step(is_server: bool) -> None:
     while was_reached:
         step += 1
         far, near = memory_stream_pair()
-        context = leaves_without_tickets().context_for(TARGET)
-        server = TrioTlsStream(near, context, server_side=True)
-        client = TrioTlsStream(far, trusting_context(), server_side=False, server_hostname=TARGET)
+        context = leaves().context_for(TARGET)
+        server = TrioTlsStream(near, TlsSide(context))
+        client = TrioTlsStream(far, TlsSide(trusting_context(), TARGET))
         ours, theirs = (server, client) if is_server else (client, server)
 
         async def shake(stream: TrioTlsStream = theirs) -> None:

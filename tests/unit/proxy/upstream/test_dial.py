@@ -22,6 +22,7 @@ from faultinject.authority import Authority, ConnectTo
 from faultinject.errors import UpstreamError
 from faultinject.proxy.upstream import dial
 from faultinject.proxy.upstream.dial import Dialer, Origin
+from faultinject.tls.layer import TlsSide
 from faultinject.tls.stream import TlsStream
 
 NAME = "api.example"
@@ -444,7 +445,7 @@ async def test_an_upstream_that_refuses_the_handshake(authority: trustme.CA, ca_
 
     async def refuse(stream: trio.SocketStream) -> None:
         with pytest.raises(trio.BrokenResourceError):  # Trio's own TLS would not send the alert
-            await TlsStream(stream, context, server_side=True).do_handshake()
+            await TlsStream(stream, TlsSide(context)).do_handshake()
 
     async with listening(refuse) as port:
         error = await failure(dialer(upstream_ca=ca_file).dial(origin(f"{NAME}:{port}")))

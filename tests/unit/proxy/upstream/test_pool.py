@@ -22,6 +22,7 @@ from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.proxy.upstream.pool import PoolLease
 from faultinject.settings import Limits
+from faultinject.tls.layer import TlsSide
 from faultinject.tls.stream import TlsStream
 from tests.support.bench import TARGET, leaves, trusting_context
 from tests.support.script import ScriptedPeer
@@ -177,8 +178,8 @@ async def test_what_has_arrived_is_seen_however_slow_the_machine_is(
 ) -> None:
     """Through TLS too, behind what is TLS's own: nothing is asked of a connection that is over."""
     near, far = memory_stream_pair()
-    theirs = TlsStream(far, leaves().context_for(TARGET), server_side=True)
-    ours = TlsStream(near, trusting_context(), server_side=False, server_hostname=TARGET)
+    theirs = TlsStream(far, TlsSide(leaves().context_for(TARGET)))
+    ours = TlsStream(near, TlsSide(trusting_context(), TARGET))
 
     async def dial(_: Origin) -> trio.abc.Stream:
         async with trio.open_nursery() as nursery:
