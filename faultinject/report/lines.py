@@ -50,6 +50,7 @@ _COLORS = {
     "fault-began": "\x1b[35m",
     "not-reached": "\x1b[33m",
     "not-trusted": "\x1b[33m",
+    "unfit": "\x1b[33m",
     "warning": "\x1b[33m",
     "error": "\x1b[1;31m",
     "stopped": _BOLD,
@@ -80,6 +81,15 @@ def _is_new(host: str, hosts: set[str]) -> bool:
         return False
     hosts.add(host)
     return True
+
+
+def line_level(event: Event) -> Level:
+    """Return how much an event's line matters to a person.
+
+    That a rule means nothing at one API is no warning while it may do its work at another; whether
+    anything came of it is a finding, at the end.
+    """
+    return "info" if isinstance(event, RuleUnfit) else event.level
 
 
 def _unfit(event: RuleUnfit) -> str:
@@ -141,7 +151,7 @@ class TextFormat:
             SessionFailed: self._session_failed,
             EventsDropped: self._events_dropped,
             Warned: lambda event: self._line(event, "warning", safe(event.message)),
-            RuleUnfit: lambda event: self._line(event, "warning", _unfit(event)),
+            RuleUnfit: lambda event: self._line(event, "unfit", _unfit(event)),
         }
 
     def __call__(self, event: Event) -> str:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Literal, Self, TextIO
 
 from faultinject.events import Event, EventsDropped, Level
-from faultinject.report.lines import TextFormat
+from faultinject.report.lines import TextFormat, line_level
 
 Sink = Callable[[str], None]
 """Writes a text to its end. Raises `OSError`, or `ValueError` if the stream is closed."""
@@ -108,8 +108,11 @@ class EventOutput:
         exit_seconds: float = EXIT_SECONDS,
     ) -> None:
         self._stream = stream
-        text = TextFormat(level=level, color=color, setup_hints=setup_hints)
-        self._format: Format = json_line if fmt == "json" else text
+        self._format: Format = json_line
+        self._level: Callable[[Event], Level] = lambda event: event.level
+        if fmt == "text":
+            self._format = TextFormat(level=level, color=color, setup_hints=setup_hints)
+            self._level = line_level
         self._least_level = _LEVELS[level]
         self._limit = limit
         self._exit_seconds = exit_seconds
@@ -150,7 +153,7 @@ class EventOutput:
 
         Like all methods, it is for one thread only: the event loop's.
         """
-        if _LEVELS[event.level] < self._least_level:
+        if _LEVELS[self._level(event)] < self._least_level:
             return
         if self._closed or self._queue.qsize() >= self._limit:
             self._not_queued += 1

@@ -17,6 +17,7 @@ from faultinject.events import (
     Event,
     ExchangeEnded,
     ProxyStarted,
+    RuleUnfit,
     SessionFailed,
     SessionStarted,
     Warned,
@@ -80,6 +81,18 @@ def test_levels(level: Any, count: int) -> None:
             output.listen(event)
     assert len(stream.getvalue().splitlines()) == count
     assert output.dropped == 0
+
+
+@pytest.mark.parametrize(
+    ("fmt", "level", "count"),
+    [("text", "info", 1), ("text", "warning", 0), ("json", "warning", 1), ("json", "error", 0)],
+)
+def test_the_line_of_an_unfit_rule_is_no_warning(fmt: Any, level: Any, count: int) -> None:
+    """It may do its work at another API. The event keeps its level."""
+    stream = io.StringIO()
+    with EventOutput(stream, fmt, level=level) as output:
+        output.listen(sample(RuleUnfit))
+    assert len(stream.getvalue().splitlines()) == count
 
 
 def test_events_come_before_the_thread_too() -> None:

@@ -46,16 +46,31 @@ def test_the_commands_lines_do_not_say_how_to_set_it_up(ended):
     assert "base URL" not in run.stderr
 
 
+NO_TRUST = """
+import contextlib, httpx, ssl
+with contextlib.suppress(httpx.ConnectError):
+    nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    httpx.get("https://api.anthropic.com/v1/models", verify=nobody)
+"""
+
+
 def test_warnings_are_shown_without_v(ended):
-    """A rule that means nothing for the API would else do nothing in silence; requests stay out."""
+    """They say why nothing is injected."""
+    run = ended("--", sys.executable, "-c", NO_TRUST)
+    assert "not-trusted    api.anthropic.com: 127.0.0.1" in run.stderr
+
+
+@pytest.mark.parametrize("shows_all", [False, True])
+def test_a_rule_that_means_nothing(ended, shows_all):
+    """It is told of while the command runs if all lines are, and in any case at the end."""
     rule = "respond failure=slow-down name=slow"
-    run = ended("--rule", rule, "--", sys.executable, "-c", GIVES_UP)
+    shown = ["-v"] if shows_all else []
+    run = ended(*shown, "--rule", rule, "--", sys.executable, "-c", GIVES_UP)
     assert run.stdout == "200\n"
-    assert (
-        "warning        the rule slow does nothing at api.anthropic.com, and its requests pass:"
-        in run.stderr
-    )
-    assert "forwarded" not in run.stderr
+    line = "unfit          the rule slow does nothing at api.anthropic.com, and its requests pass:"
+    assert (line in run.stderr) is shows_all
+    assert ("forwarded" in run.stderr) is shows_all
+    assert "warning  rule-unfit: the program was spared by a rule that means nothing" in run.stderr
     assert run.returncode == 3
 
 
