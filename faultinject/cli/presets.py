@@ -19,6 +19,7 @@ from faultinject.errors import SettingsError
 from faultinject.faults.place import Stage
 from faultinject.providers.known import PROVIDERS
 from faultinject.providers.provider import Provider
+from faultinject.providers.shape import Shape
 from faultinject.reading.shown import nearest, shown_text
 from faultinject.report.preview import shown
 from faultinject.settings import ChosenPreset, Settings
@@ -160,8 +161,9 @@ def _text(preset: Preset, providers: Sequence[Provider], chosen: ChosenPreset) -
 
 
 def _nothing(preset: Preset, provider: Provider) -> Iterator[str]:
-    """Yield why a preset does nothing for an API, as far as that is known of its examples."""
+    """Yield why a preset does nothing for an API's examples, and for which shapes it does."""
     shapes = [provider.shape_of(each.path) for each in provider.examples] or provider.shapes[-1:]
+    elsewhere = [shape.name for shape in provider.shapes[:-1] if _works(preset, provider, shape)]
     reasons = (
         rule.why_unfit(provider, shape)
         for shape in shapes
@@ -169,7 +171,19 @@ def _nothing(preset: Preset, provider: Provider) -> Iterator[str]:
         if rule.match.names_api(provider.name, shape.name)
     )
     why = next((each for each in reasons if each is not None), "its rules are for others")
-    yield f"\n---- {provider.name} ----\n[it does nothing: {why}]\n"
+    words = f"it does nothing: {why}"
+    if elsewhere:
+        shown = ", ".join(dict.fromkeys(shape.name for shape in shapes))
+        words = f"for the shape {shown} {words}; for {', '.join(elsewhere)} it does something"
+    yield f"\n---- {provider.name} ----\n[{words}]\n"
+
+
+def _works(preset: Preset, provider: Provider, shape: Shape) -> bool:
+    """Return True if a preset does something to requests in a form that an API speaks."""
+    return any(
+        rule.match.names_api(provider.name, shape.name) and rule.why_unfit(provider, shape) is None
+        for rule in preset.rules
+    )
 
 
 def _how_often(chosen: ChosenPreset) -> Iterator[str]:

@@ -281,7 +281,7 @@ def status_of(port, body):
 @pytest.mark.parametrize(
     ("name", "provider", "why"),
     [
-        ("tool-json-cut", "gemini", "a tool call comes whole there, in one event;"),
+        ("tool-json-cut", "mistral", "a tool call comes whole there, in one event;"),
         ("spend-cap", "groq", "groq has no failure spend-cap; it has auth-expired,"),
         ("mcp-error", "openai", "it is for calls of the tools of an MCP server;"),
         ("ping-only", "plain", ""),
@@ -291,3 +291,12 @@ def test_an_api_for_which_it_does_nothing(run, name, provider, why):
     """It is said why, and not left empty."""
     text = run("presets", "show", name, "--provider", provider)[1]
     assert (f"---- {provider} ----\n[it does nothing: {why}" in text) is bool(why)
+
+
+def test_an_api_for_which_it_does_something_but_to_no_example(run):
+    """The shapes are named for which it does."""
+    text = run("presets", "show", "ping-only", "--provider", "ollama")[1]
+    assert text.endswith(
+        "---- ollama ----\n[for the shape ollama it does nothing: streams of ollama have no pings;"
+        " use stall without pings; for messages it does something]\n"
+    )
