@@ -52,14 +52,14 @@ class Fault:
     def depends_on_api(self) -> bool:
         """Whether there may be APIs for which it means nothing."""
         responds = self.respond is not None and self.respond.depends_on_api
-        return responds or any(each.action.depends_on_api for each in self.stream)
+        return responds or any(each.depends_on_api for each in self.stream)
 
     def why_unfit(self, provider: Provider, shape: Shape) -> str | None:
         """Return why it means nothing for an API and what is spoken there, and what would.
 
         None if it means something.
         """
-        reasons = [each.action.why_unfit(provider, shape) for each in self.stream]
+        reasons = [each.why_unfit(provider, shape) for each in self.stream]
         if self.respond is not None and self.respond.at is not Stage.CONNECT:
             reasons.insert(0, self.respond.why_unfit(provider))
         return next((reason for reason in reasons if reason is not None), None)

@@ -191,6 +191,9 @@ class StreamShape:
     """The forms of an error within the stream. The first is the usual one."""
     ping: bytes | None = None
     """What the API sends to keep a stream open; None if it sends nothing."""
+    whole_calls_at: str | None = None
+    """Where the one event that has all tool calls, whole, has the arguments of the first (as in a
+    rule's ``where``); None if calls come in pieces, in several events, or it is not known."""
     content_type: str = "text/event-stream; charset=utf-8"
 
 

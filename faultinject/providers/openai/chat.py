@@ -309,10 +309,20 @@ class ChatProgress:
 Minimal = Callable[[ApiRequest, Fields, Uniform], list[bytes]]
 
 
+_ARGUMENTS = "choices[0].delta.tool_calls[0].function.arguments"
+
+
 def stream(
-    forms: Mapping[str, ErrorForm], minimal: Minimal = minimal_stream, ping: bytes | None = None
+    forms: Mapping[str, ErrorForm],
+    minimal: Minimal = minimal_stream,
+    ping: bytes | None = None,
+    *,
+    whole_calls: bool = False,
 ) -> StreamShape:
-    """Return the stream of an API that words its errors in its own way."""
+    """Return the stream of an API that words its errors in its own way.
+
+    ``whole_calls`` says that all tool calls come whole, in one event.
+    """
     return StreamShape(
         framing=SSE,
         is_terminator=lambda event: event.data == b"[DONE]",
@@ -320,6 +330,7 @@ def stream(
         minimal=minimal,
         error_forms=tuple(forms),
         ping=ping,
+        whole_calls_at=_ARGUMENTS if whole_calls else None,
     )
 
 

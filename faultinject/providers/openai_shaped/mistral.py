@@ -148,6 +148,7 @@ PROVIDER = OpenAiShaped(
             chat.stream(
                 {"finish": chat.as_last_chunk("error"), "data": chat.as_data(error_of)},
                 _minimal_stream,
+                whole_calls=True,
             ),
             _minimal_response,
         ),

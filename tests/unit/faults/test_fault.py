@@ -34,6 +34,10 @@ ERROR = {"stream": {"at": "first-event", "error": {"failure": "slow-down"}}}
 FORM = {"stream": {"at": "first-event", "error": {"status": 503, "form": "nested"}}}
 PINGS = {"stream": {"after": {"count": 1}, "stall": {"for": "forever", "pings": "5s"}}}
 CHECKSUM = {"stream": {"after": {"count": 1}, "wrong_checksum": True}}
+PIECES = {"choices[0].delta.tool_calls[0].function.arguments": {"present": True}}
+TWO_PIECES = {"stream": {"after": {"count": 2, "where": PIECES}, "end": True}}
+ONE_PIECE = {"stream": {"after": {"count": 1, "where": PIECES}, "end": True}}
+MISTRAL = ("api.mistral.ai", "/v1/chat/completions")
 EARLY = {"stream": {"after": {"count": 1}, "end_early": "max_tokens"}}
 
 
@@ -55,6 +59,8 @@ EARLY = {"stream": {"after": {"count": 1}, "end_early": "max_tokens"}}
         (CHECKSUM, ("x.amazonaws.com", "/model/m/converse-stream"), None),
         (CHECKSUM, PLAIN, None),
         (CHECKSUM, CHAT, "events of chat have no checksums; use garble"),
+        (TWO_PIECES, CHAT, None),
+        (TWO_PIECES, MISTRAL, "a tool call comes whole there, in one event; half_event in a rule"),
         (EARLY, PLAIN, "how a message of plain ends early is not known; use end"),
     ],
 )
@@ -67,7 +73,8 @@ def test_what_means_something(fault: dict[str, Any], where: tuple[str, str], why
 
 
 @pytest.mark.parametrize(
-    "fault", [{"respond": 500}, {"stream": {"after": {"count": 1}, "cut": True}}, "pass"]
+    "fault",
+    [{"respond": 500}, {"stream": {"after": {"count": 2}, "cut": True}}, ONE_PIECE, "pass"],
 )
 def test_most_faults_mean_something_everywhere(fault: Any) -> None:
     """They need not be looked at again for each request."""

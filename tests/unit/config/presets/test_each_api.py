@@ -160,6 +160,7 @@ def test_what_it_says_of_other_apis_is_said_of_those_alone(name: str) -> None:
     [
         ("generativelanguage.googleapis.com/v1/models/m:streamGenerateContent", "comes whole"),
         ("localhost/api/chat", "comes whole"),
+        ("api.mistral.ai/v1/chat/completions", "comes whole"),
         ("bedrock-runtime.x.amazonaws.com/model/m/invoke-with-response-stream", "coded text"),
         ("example.com/orders", "not known"),
     ],
