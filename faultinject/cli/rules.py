@@ -33,7 +33,7 @@ from faultinject.settings import Settings, WrittenRules
 _PLACE = "api.openai.com/v1/responses"
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Checked:
     """The result of a check."""
 

@@ -35,7 +35,7 @@ SUMMARY_SECONDS = 2.0
 _WANTED_FILES = 65_536  # if the system's limit is "unlimited", which macOS does not accept
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Service:
     """What a command runs: the proxy or the plugin."""
 

@@ -127,7 +127,7 @@ async def until_stopped(
             nursery.cancel_scope.cancel()
 
 
-@define
+@define(eq=False, repr=False)
 class _Stop:
     """Acts on signals: the first drains a running proxy; before that, and after, they cancel."""
 

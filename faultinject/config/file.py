@@ -41,7 +41,7 @@ MOST_FILE_BYTES = 64 * 1024 * 1024
 """Largest file that a rule can name: /dev/zero, or the wrong file, should not fill the memory."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class FileReader:
     """Reads files that rules name, from the folder where the rules are."""
 

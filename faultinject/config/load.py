@@ -54,7 +54,7 @@ _SERVICE_NAME = re.compile(
 _SERVICE_VALUE = re.compile(r"(tcp|udp|sctp)://")
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class _Found:
     """A value and the place where the user wrote it."""
 

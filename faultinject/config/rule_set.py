@@ -64,7 +64,7 @@ OPTIONS = "options"
 """The name of the rule that the options make."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Composed:
     """The rules of a run."""
 

@@ -41,7 +41,7 @@ SYSTEM_FILES = (
 """Where systems keep their roots, as Go's crypto/x509 looks for them."""
 
 
-@define
+@define(eq=False, repr=False)
 class Bundles:
     """Makes the files for one certificate authority."""
 

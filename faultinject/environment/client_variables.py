@@ -39,7 +39,7 @@ class Holds(Enum):
     """``1``."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ClientVariable:
     """A variable, and who reads it."""
 
@@ -139,7 +139,7 @@ def proxy_in(environment: Mapping[str, str], ours: str | None = None) -> str | N
     return next((name for name in _PROXIES if environment.get(name) not in (None, "", ours)), None)
 
 
-@define
+@define(eq=False, repr=False)
 class ClientEnvironment:
     """What a command's environment is to be, so that its clients use the proxy and trust it."""
 

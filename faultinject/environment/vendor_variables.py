@@ -20,7 +20,7 @@ _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- looked f
 """What Ollama's server listens on, and its clients take for this machine."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class BaseUrl:
     """A variable for a base URL, and the path that its client expects there."""
 
@@ -30,7 +30,7 @@ class BaseUrl:
     """The port that is meant if none is given; None for that of the scheme."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ApiVariables:
     """What the clients of one API read."""
 
@@ -126,7 +126,7 @@ APIS = (
 _OLLAMA_PORT = 11434
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class OwnUrl:
     """A base URL that the user has set."""
 

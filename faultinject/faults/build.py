@@ -14,7 +14,7 @@ from faultinject.providers.framing import StreamEvent
 from faultinject.providers.shape import Progress, StreamShape
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class BuiltFaults:
     """What faults do to an answer, and which of them do nothing."""
 

@@ -24,7 +24,7 @@ Observer = Callable[[StreamEvent], None]
 # Points in bytes
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class BytesFinder:
     """Finds the place after a number of bytes. 0 is before the first byte, which must come."""
 
@@ -45,7 +45,7 @@ class BytesFinder:
         return b""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class TimeFinder:
     """Finds a time."""
 
@@ -66,7 +66,7 @@ class TimeFinder:
 # Points in events
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class EventFinder:
     """Finds the place before or after the n-th event that the point accepts."""
 
@@ -126,7 +126,7 @@ class EventFinder:
         return point.accepts(name, data)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class BoundaryFinder:
     """Finds the first place between events after a number of bytes and a time.
 
@@ -181,7 +181,7 @@ class BoundaryFinder:
         return self._passed >= self._after_bytes and now_seconds >= self._after_seconds
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Tail:
     """The incomplete event at the end: how much has come, and how much was passed on."""
 

@@ -66,11 +66,11 @@ class Hang:
     """Do nothing more until the client leaves."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Garbage:
     """Send bytes without the required framing, and end the connection (FIN)."""
 
-    data: bytes = field(repr=False)
+    data: bytes
 
 
 Ending = Finish | Cut | Reset | Hang | Garbage
@@ -118,7 +118,7 @@ def later(now_seconds: float, act: Act) -> float:
     return max(now_seconds, act.seconds) if isinstance(act, WaitUntil) else now_seconds
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Chain:
     """Two transforms as one: what the first passes on goes through the second.
 
@@ -213,7 +213,7 @@ def parts_of(transform: Transform | None) -> Iterator[Transform]:
         yield transform
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Found:
     """What is passed on, and whether the point comes right after it."""
 
@@ -292,7 +292,7 @@ def at_once(*acts: Act) -> AtOnce:
     return AtOnce(lambda _: list(acts))
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Pointed:
     """A `Transform`: an action that begins at a point."""
 

@@ -87,14 +87,14 @@ def _allowing_origin(request: RequestHead) -> Headers:
     )
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class _AllowedHeaders:
     headers: Headers
     of_preflight: bool
     """Whether only the answer to a preflight was seen, which does not say what it exposes."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class SeenOrigins:
     """What an API's own answers allowed to pages, by host and the page's origin."""
 
@@ -122,7 +122,7 @@ class SeenOrigins:
             self._seen.popitem(last=False)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class BrowserPage:
     """The page that sent a request, as far as it is known."""
 

@@ -193,7 +193,7 @@ def wrong_switch(request: RequestHead, answer: ResponseHead) -> str | None:
 _MOST_SHOWN = 100
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class HopByHopFilter:
     """Filters one message, part by part. Interim responses may come before its head."""
 

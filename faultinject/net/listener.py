@@ -65,7 +65,7 @@ _TRY_AGAIN_SECONDS = 1.0
 """How long to wait for room if no connection of ours ends: other programs may free files."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Acceptor:
     """Accepts from listeners and serves each connection in a task of its own."""
 

@@ -40,7 +40,7 @@ def memory_stream_pair(
     return MemoryStream(one_way, other_way), MemoryStream(other_way, one_way)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _PipeEnd(ConflictDetector):
     """The sending or the receiving end of a pipe: one task at a time uses it, and waits in it."""
 
@@ -55,7 +55,7 @@ class _PipeEnd(ConflictDetector):
         self._waiting.unpark()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Pipe:
     """One direction of a stream."""
 
@@ -123,7 +123,7 @@ class _Pipe:
         self.receiving.wake()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class MemoryStream(Peekable, trio.abc.HalfCloseableStream):
     """One end of a stream; `memory_stream_pair` makes it."""
 

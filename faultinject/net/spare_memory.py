@@ -37,7 +37,7 @@ REST_SECONDS = 5.0
 """Without any connection for so long, the proxy is at rest."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class SpareMemory:
     """Notices when a surge is over, or all have left, and gives memory back then.
 

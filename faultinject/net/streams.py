@@ -86,7 +86,7 @@ def was_reset(error: trio.BrokenResourceError) -> bool:
     return isinstance(error.__cause__, ConnectionResetError)
 
 
-@define
+@define(eq=False, repr=False)
 class PrefixedStream(trio.abc.HalfCloseableStream):
     """A stream some of whose bytes were already read: these are received again first."""
 

@@ -34,7 +34,7 @@ async def run_with_watcher(
     return result
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class ConflictDetector:
     """A block that one task may be in; `trio.BusyResourceError` for the second."""
 

@@ -36,7 +36,7 @@ class LaneError(Exception):
     """The host did something by which bytes would be lost. The message says what."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Replies:
     """The replies to calls that come one at a time: from the session to the call's handler."""
 
@@ -61,7 +61,7 @@ class Replies:
         return await self._receive.receive()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class ChunkLane(ABC):
     """A peer's chunks on their way to the session, and bytes of the session on theirs."""
 
@@ -132,7 +132,7 @@ class ChunkLane(ABC):
         self.drained.unpark_all()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class ChunkStream(Peekable):
     """The stream to one peer. It reads the chunks of one lane, and writes the output of a lane.
 

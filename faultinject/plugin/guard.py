@@ -36,7 +36,7 @@ gives no sign of it."""
 CLOSED_BY_DEFECT = Close("a defect in faultinject")
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class TunnelGuard:
     """Calls a `TunnelPlugin`, and never raises.
 

@@ -33,7 +33,7 @@ def _rendered(fault: Respond, plan: Plan, facts: Facts) -> InjectedResponse:
     return render_reply(fault, provider, fields, plan.marker)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class HttpForward:
     """Decides on single requests, whose client and connection are unknown."""
 

@@ -22,7 +22,7 @@ ROUND_SECONDS = 1.0
 without a pause."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Registrations:
     """The two registrations: where they listen, and which of them is called."""
 

@@ -19,7 +19,7 @@ from faultinject.plugin.registrations import Registrations
 from faultinject.tls.client_hello import AlertDescription, fatal_alert
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class PluginService:
     """The calls of the registration on one ``side``."""
 

@@ -54,7 +54,7 @@ class TunnelCalls(Protocol):
 T = TypeVar("T", bound=TunnelCalls)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Tunnels(Generic[T]):
     """A `TunnelPlugin` whose tunnels are tasks, each with a nursery for its own."""
 
@@ -154,7 +154,7 @@ def client_name(tunnel_id: str) -> str:
 # Their sessions
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class HostedTunnel(TlsTunnel):
     """A tunnel as a session: intercepted if it is a target's, else relayed.
 

@@ -20,7 +20,7 @@ _ROLES = {"assistant": "assistant", "model": "assistant", "tool": "tool", "funct
 _OF_ASSISTANT = ("function_call", "reasoning", "custom_tool_call")
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class CalledTool:
     """A tool that the model calls."""
 
@@ -31,7 +31,7 @@ class CalledTool:
     """A JSON value."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Turn:
     """One message."""
 

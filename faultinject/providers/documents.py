@@ -111,7 +111,7 @@ def words(value: Any) -> int:
 # Tools
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ToolCall:
     """A tool call of a synthetic answer."""
 

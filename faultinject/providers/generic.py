@@ -109,7 +109,7 @@ Write = Callable[[Any, str], bytes]
 """Writes a document as one event with a name. Not every framing has names."""
 
 
-@define
+@define(eq=False, repr=False)
 class _GenericProgress:
     """What has passed of a stream: nothing is known that would help to end it."""
 

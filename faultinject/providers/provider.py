@@ -46,7 +46,7 @@ def known_account(status: int) -> bool:
     return status != 401
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ErrorPage:
     """An answer of something in front of the API: a gateway or an edge."""
 
@@ -54,19 +54,19 @@ class ErrorPage:
     status: int
     reason: str
     content_type: str
-    body: Callable[[Fields], bytes] = field(repr=False)
-    headers: Callable[[Fields], Headers] = field(repr=False)
+    body: Callable[[Fields], bytes]
+    headers: Callable[[Fields], Headers]
     """All headers except Date, Content-Type, and those that frame the body."""
     evidence: str
     """How the bytes are known, in one line."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Example:
     """A request to an API, to which a response can be shown."""
 
     path: str
-    document: Mapping[str, Any] = field(repr=False)
+    document: Mapping[str, Any]
     """Its body, without a model and whether it is streamed."""
     query: str = ""
     streamed: bool | None = None

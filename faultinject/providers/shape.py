@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol
 
-from attrs import field, frozen
+from attrs import frozen
 
 from faultinject.http.message import ResponseHead
 from faultinject.providers.framing import Framing, StreamEvent, Tail
@@ -27,18 +27,18 @@ FAKE_MODEL = "fake-model"
 """The model in a synthetic answer, if the request names none."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ApiRequest:
     """The parts of a request that an answer depends on."""
 
     path: str
     """The path without the query."""
-    document: Any = field(default=None, repr=False)
+    document: Any = None
     """The body as a JSON object, or None."""
     host: str = "localhost"
-    query: str = field(default="", repr=False)
+    query: str = ""
     """The text after the path's question mark."""
-    shape: Shape | None = field(default=None, repr=False)
+    shape: Shape | None = None
     """The form of requests at the path. None for the usual form, with the model and ``stream`` in
     the body."""
 
@@ -74,7 +74,7 @@ def stream_in_body(request: ApiRequest) -> bool:
     return request.get("stream") is True
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Fields:
     """The values that differ from one answer to the next. They are drawn once for each answer."""
 
@@ -91,11 +91,11 @@ class Fields:
     host: str = "localhost"
     model: str = FAKE_MODEL
     """`FAKE_MODEL` if the request names none. Then the API's errors name none either."""
-    request: ApiRequest | None = field(default=None, repr=False)
+    request: ApiRequest | None = None
     """The request, for APIs whose errors depend on it."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Failure:
     """An error in an API's terms. For a field that is None, the API's own value is used."""
 
@@ -177,15 +177,15 @@ _UNKNOWN = frozenset({"application/json-seq", "multipart/x-mixed-replace"})
 """Media types of streams whose form is unknown here."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class StreamShape:
     """How an API writes one kind of stream."""
 
     framing: Framing
-    is_terminator: Callable[[StreamEvent], bool] = field(repr=False)
+    is_terminator: Callable[[StreamEvent], bool]
     """Returns True for an event that is the last of a complete stream."""
-    progress: Callable[[], Progress] = field(repr=False)
-    minimal: Callable[[ApiRequest, Fields, Uniform], list[bytes]] = field(repr=False)
+    progress: Callable[[], Progress]
+    minimal: Callable[[ApiRequest, Fields, Uniform], list[bytes]]
     """Makes the smallest valid stream for a request, event by event."""
     error_forms: tuple[str, ...] = ("data",)
     """The forms of an error within the stream. The first is the usual one."""
@@ -197,22 +197,22 @@ class StreamShape:
     content_type: str = "text/event-stream; charset=utf-8"
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Shape:
     """The form of requests, responses and streams at some of an API's paths."""
 
     name: str
     """Its name in rules. Several APIs may have one shape."""
-    paths: re.Pattern[str] = field(repr=False)
-    minimal_response: Callable[[ApiRequest, Fields, Uniform], bytes] = field(repr=False)
+    paths: re.Pattern[str]
+    minimal_response: Callable[[ApiRequest, Fields, Uniform], bytes]
     """Makes the smallest valid document for a request."""
-    streams: tuple[StreamShape, ...] = field(repr=False)
+    streams: tuple[StreamShape, ...]
     """The forms of its streams. The first is the usual one."""
-    usage: Callable[[Any], Usage | None] = field(repr=False)
+    usage: Callable[[Any], Usage | None]
     """Reads the tokens that a complete response (a JSON value) reports."""
-    is_streamed: Callable[[ApiRequest], bool] = field(default=stream_in_body, repr=False)
-    model: Callable[[ApiRequest], str | None] = field(default=model_in_body, repr=False)
-    stream_for: Callable[[ApiRequest], int] = field(default=lambda _: 0, repr=False)
+    is_streamed: Callable[[ApiRequest], bool] = stream_in_body
+    model: Callable[[ApiRequest], str | None] = model_in_body
+    stream_for: Callable[[ApiRequest], int] = lambda _: 0
     """Which of `streams` a request asks for."""
 
     ends_early: bool = True

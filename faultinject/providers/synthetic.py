@@ -17,7 +17,7 @@ SPACING_SECONDS = 0.02
 """The time between two events: short enough for tests, long enough for each to arrive alone."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class SyntheticResponse:
     """A head, and the body in pieces."""
 

@@ -34,7 +34,7 @@ NAMES = tuple(provider.name for provider in PROVIDERS if provider is not generic
 """The APIs that a host can be told to speak as."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Apis:
     """Which API a request is for: that of which the user told, or one that is known."""
 
@@ -121,7 +121,7 @@ def _worded_stream(stream: StreamShape) -> StreamShape:
     return evolve(stream, progress=lambda: _Worded(stream.progress()))
 
 
-@define
+@define(eq=False, repr=False)
 class _Worded:
     """Follows a stream as another does, whose errors get generic words."""
 

@@ -137,7 +137,7 @@ def _bound(schema: dict[str, Any], key: str) -> float | None:
     return value if -_LARGEST < value < _LARGEST else None
 
 
-@define
+@define(eq=False, repr=False)
 class Filler:
     """Fills in one schema."""
 

@@ -78,7 +78,7 @@ def _is_target(settings: Settings, authority: Authority) -> bool:
     return any(t.matches(authority.host, authority.port) for t in settings.target_host)
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class _Detour:
     """Dials one server for all targets."""
 
@@ -93,7 +93,7 @@ class _Detour:
         return await self.dialer.dial(origin)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Acceptor:
     """Runs a session for each accepted socket, and ends the sessions when the run drains."""
 

@@ -18,7 +18,7 @@ from faultinject.proxy.session import Session
 from faultinject.rules.attempts import Attempt, Ended
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class BrokenConnection:
     """A client's connection to a target on its way, which a rule breaks."""
 

@@ -70,7 +70,7 @@ def decide_handshake(session: Session, authority: Authority) -> Plan | None:
     return plan
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Decision:
     """The rules' plan for one request, and what was read of its body to make it."""
 

@@ -27,7 +27,7 @@ from faultinject.proxy.upstream.lease import Lease, Pacing
 from faultinject.settings import Limits
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Ending:
     """How a plan ends an exchange without its response's proper end."""
 
@@ -36,7 +36,7 @@ class Ending:
     """Whether the client's connection has to end with it, where it could do without."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Exchange:
     """One request and its response, on borrowed connections.
 

@@ -15,7 +15,7 @@ from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.rules.attempts import Ended
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class ExchangeEnd:
     """What is known of an exchange at its end. Nobody changes it; not frozen, as `Observed`."""
 

@@ -84,7 +84,7 @@ class Filter:
         raise NotImplementedError
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class FaultFilter(Filter):
     """One plan, applied to one response."""
 
@@ -295,7 +295,7 @@ def rest_of(parts: Sequence[Part], place: int) -> Sequence[Part]:
     return [*rest, parts[-1]] if place + COUNTED < len(parts) else rest
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Discarding(Filter):
     """Discards the upstream's response, in place of which the client gets another."""
 

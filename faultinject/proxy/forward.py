@@ -33,7 +33,7 @@ _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE
 """
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Sent:
     """What was sent of a request that may have to be sent again; nothing if that is too much."""
 
@@ -49,7 +49,7 @@ class _Sent:
             self.parts = None
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class UpstreamSource(ResponseSource):
     """The upstream's response to one request. Its connection is the lease's."""
 

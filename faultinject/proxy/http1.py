@@ -21,7 +21,7 @@ from faultinject.proxy.session import Session
 from faultinject.proxy.upstream.dial import Origin
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Http1Session:
     """Answers a client's requests until it leaves or sends a CONNECT."""
 

@@ -39,7 +39,7 @@ _NO_AUTHORITY = ClientProtocolError(
 _SECRETIVE = frozenset("@/?#;&=")
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class HttpProxy:
     """Serves one client on its own connection to the proxy."""
 
@@ -144,7 +144,7 @@ def _tunnel_authority(target: str) -> Authority:
     return Authority.parse(target)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Router:
     """Finds where the requests of one client connection go.
 

@@ -27,7 +27,7 @@ from faultinject.tls.handshake import accept_tls
 from faultinject.tls.layer import WrapTls
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class ServeTls:
     """The stage that ends the TLS of a client, for which the proxy acts as the origin."""
 
@@ -88,7 +88,7 @@ class ServeTls:
         await close(self.stream, CloseMode.LINGER)
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class ServeHttp1:
     """The stage that answers the requests of a client, for which the proxy acts as the origin."""
 

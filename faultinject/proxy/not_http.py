@@ -16,7 +16,7 @@ _HTTP_1_1_REQUIRED = 0xD
 _SETTINGS, _GOAWAY = 4, 7
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class NotHttp:
     """A protocol that the proxy's port does not take."""
 

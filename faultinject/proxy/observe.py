@@ -57,7 +57,7 @@ def observer_of(
     return observer
 
 
-@define(eq=False, weakref_slot=False)
+@define(eq=False, repr=False, weakref_slot=False)
 class PlainAttempt:
     """What is kept of an exchange that was answered while nothing in the run had failed.
 

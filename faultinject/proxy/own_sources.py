@@ -21,7 +21,7 @@ _SENT_AT_ONCE_BYTES = 4096
 """A response with a body up to this size does not wait for a client that has room."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class NoResponse(ResponseSource):
     """The source of no response: a plan breaks the connection in its place.
 
@@ -77,7 +77,7 @@ class NoResponse(ResponseSource):
         await self.exchange.watch()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class WholeResponse(NoResponse):
     """A whole response of our own."""
 
@@ -104,7 +104,7 @@ class WholeResponse(NoResponse):
         return [parts[0], End()] if exchange.is_head else list(parts)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class MadeResponse(NoResponse):
     """The smallest response that the API could give, made up, and sent piece by piece."""
 

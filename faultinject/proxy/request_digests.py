@@ -44,7 +44,7 @@ _LONGEST_MODEL = 200
 _LONGEST_TOOL = 200
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class RequestContent:
     """The content of a request, with texts as digests."""
 
@@ -103,7 +103,7 @@ class HeadContent:
         return self.bare.path
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class RequestDigests:
     """Digests requests of one run."""
 

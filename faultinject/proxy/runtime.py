@@ -35,7 +35,7 @@ MOST_HOSTS = 1_000
 """Of so many hosts it is remembered which target they are."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Runtime:
     """What all sessions of a run share."""
 

@@ -48,7 +48,7 @@ Route = Callable[[RequestHead], Routed]
 """Returns where a request goes; raises `ClientProtocolError` if it can go nowhere."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class RequestServer:
     """Serves the requests of one client connection, one at a time or several at once.
 

@@ -53,7 +53,7 @@ class SessionStage(Protocol):
         ...
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Session:
     """One client connection."""
 

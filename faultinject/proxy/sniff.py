@@ -73,7 +73,7 @@ class OpeningReader:
         return self.hello if isinstance(self.hello, ClientHello) else _FLAWS[self.hello]
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class FirstBytes:
     """What a client sent first.
 

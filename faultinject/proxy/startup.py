@@ -94,7 +94,7 @@ class StartFields(TypedDict):
     presets: dict[str, str]
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Run:
     """The settings, rules, counters and certificate authority of a run."""
 

@@ -21,7 +21,7 @@ from faultinject.proxy.session import Session, report_exchange, report_wait
 from faultinject.rules import Plan
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class BrokenHandshake:
     """A client whose TLS handshake a rule breaks.
 

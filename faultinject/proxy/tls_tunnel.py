@@ -27,7 +27,7 @@ from faultinject.tls.client_hello import ClientHello
 from faultinject.tls.layer import WrapTls
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class TlsTunnel(ABC):
     """Decides by the client's ClientHello: intercept, refuse or relay.
 

@@ -37,7 +37,7 @@ _ALERTS = {  # RFC 8446 section 6.2
 }
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Tunnel(TlsTunnel):
     """One tunnel of a session.
 

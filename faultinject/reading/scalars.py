@@ -41,7 +41,7 @@ MOST_DIGITS = 4000
 """The longest number that is read. Python refuses to print one of 4300 digits."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Scalar:
     """One kind of value that plain text can be."""
 

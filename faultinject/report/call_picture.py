@@ -54,7 +54,7 @@ def look(attempt: SeenAttempt) -> str:
     return {"stopped": "stopped", "whole": "good"}.get(attempt.seen.taken or "", "broken")
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class _Axis:
     """The time of a call, from its first attempt on."""
 

@@ -20,7 +20,7 @@ KEPT_AT_EITHER_END = 20
 """So many attempts of a call are kept from its beginning, and as many from its end."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Call:
     """What a program asked for once, in as many attempts as it took."""
 

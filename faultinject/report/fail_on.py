@@ -16,7 +16,7 @@ EXIT_CODE = 3
 IDS = frozenset(known.id for known in KNOWN)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class FailOn:
     """Findings of these severities, or with these ids, make a run fail."""
 

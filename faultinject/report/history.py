@@ -26,7 +26,7 @@ AROUND = 200
 """So many attempts of a client are looked at before a call, and as many behind it."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class History:
     """The calls of a run as far as they are kept, and ways to look things up in them."""
 

@@ -46,7 +46,7 @@ FINDINGS = 100
 """How many findings of an id are kept; further ones are counted."""
 
 
-@define
+@define(eq=False, repr=False)
 class Verdict:
     """What was found of one id."""
 
@@ -80,7 +80,7 @@ class Verdict:
                 self.findings.append(finding)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ShownCall:
     """A call, and how it ended."""
 
@@ -88,7 +88,7 @@ class ShownCall:
     outcome: Outcome
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Report:
     """What a run came to."""
 

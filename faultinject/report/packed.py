@@ -36,7 +36,7 @@ _Packed = tuple[Alike, bytes]
 """An attempt."""
 
 
-@define(eq=False, weakref_slot=False)
+@define(eq=False, repr=False, weakref_slot=False)
 class PackedCall:
     """A call in its small form, with all its attempts."""
 

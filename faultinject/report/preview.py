@@ -44,7 +44,7 @@ _MOST_LONG_WAITS = 2
 _ELSEWHERE = (Example("/orders", {}),)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Shown:
     """What happens to one request."""
 
@@ -92,7 +92,7 @@ def _fits(match: Match, provider: Provider, path: str) -> bool:
 # -- one answer ---------------------------------------------------------------------------------
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class _Preview:
     rule: Rule
     fault: Fault
@@ -146,7 +146,7 @@ class _Preview:
             yield from _Run(what.transform).texts(made.pieces)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class _Run:
     """A stream that passes a transform, with the times at which it would."""
 

@@ -35,7 +35,7 @@ OF_SIGNALS = 128
 """Exit codes from here on say that a signal ended a command."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class RunFacts:
     """What is known of a run besides its calls; ``listen`` takes its events in order."""
 

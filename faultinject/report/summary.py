@@ -50,7 +50,7 @@ class TextSink(Protocol):
         ...
 
 
-@define
+@define(eq=False, repr=False)
 class TargetCounts:
     """The exchanges with one target, or with one host that is not a target."""
 
@@ -104,7 +104,7 @@ class TargetCounts:
         }
 
 
-@define
+@define(eq=False, repr=False)
 class RuleCounts:
     """How often one rule was reached and fired; known at the end of the run."""
 

@@ -71,7 +71,7 @@ in Anthropic's and OpenAI's SDKs, 0.5 s in Claude Code."""
 # -- calls --------------------------------------------------------------------------------------
 
 
-@define(unsafe_hash=True)
+@define(eq=False, repr=False)
 class Ended:
     """How an attempt ended. Nobody changes it; not frozen, as `Identity`."""
 
@@ -89,7 +89,7 @@ class Ended:
     attempt's end."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Call:
     name: str
     content: str = ""
@@ -120,7 +120,7 @@ class _Call:
         return None if self.known_seconds is None else began_seconds - self.known_seconds
 
 
-@define
+@define(eq=False, repr=False)
 class _Crowd:
     """Requests with equal content."""
 
@@ -131,7 +131,7 @@ class _Crowd:
     """Whether two of them ever did."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Attempt:
     """One attempt of a call."""
 
@@ -339,12 +339,12 @@ class Attempts:
             del self._failed[call.content]
 
 
-@define
+@define(eq=False, repr=False)
 class _Invoked:
     call: _Call | None = None
 
 
-@define
+@define(eq=False, repr=False)
 class _Counting:
     counts: bool = False
     """Whether it has ever sent a count above 0."""

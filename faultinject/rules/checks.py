@@ -12,13 +12,13 @@ from faultinject.rules.index import RuleSet
 from faultinject.rules.model import Rule
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Capabilities:
     """What the proxy or the plugin can do, given as what it cannot do."""
 
     name: str
     """Its name in messages, as in "the plugin"."""
-    lacks: Mapping[Ability, str] = field(factory=dict, hash=False)
+    lacks: Mapping[Ability, str] = field(factory=dict)
     """What it cannot do, with the reason for each."""
 
 

@@ -22,7 +22,7 @@ counted from the start if it comes again."""
 _LONGEST_GROUP = 64
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Tally:
     """The counts of one rule, or of one group of it."""
 
@@ -75,7 +75,7 @@ class Counters:
         return get_or_create(groups, group, Tally, self._groups)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Slot:
     """One of the exchanges that a rule may affect at a time."""
 

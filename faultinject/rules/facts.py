@@ -39,7 +39,7 @@ _UNREAD: Any = object()
 _JSON = json.JSONDecoder()
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Way:
     """A client connection through a tunnel, by which its client comes to a host."""
 

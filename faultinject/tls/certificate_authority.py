@@ -177,7 +177,7 @@ class CertificateAuthority:
         return self._issuer
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class NoAuthority:
     """Used in place of a certificate authority if there can be none. It signs nothing."""
 

@@ -17,7 +17,7 @@ READ_NUM_BYTES = 64 * 1024
 """Most bytes of one read, if the reader names no limit."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class TlsSide:
     """Which side of a TLS connection a stream is, and what it begins with."""
 

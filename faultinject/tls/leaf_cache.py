@@ -25,7 +25,7 @@ RENEW_SECONDS = 30 * 24 * 3600.0
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
-@define
+@define(eq=False, repr=False)
 class _CachedContext:
     """A host's context."""
 
@@ -34,7 +34,7 @@ class _CachedContext:
     has_rsa: bool = False
 
 
-@define
+@define(eq=False, repr=False)
 class LeafCache:
     """The contexts of the hosts that were used last.
 
@@ -49,7 +49,7 @@ class LeafCache:
     _resumption: bool = True
     """Whether a client may resume a session of TLS 1.2, which changes the handshake's order."""
     _files: PemFiles = field(factory=PemFiles)
-    _rsa_key: RSAPrivateKey | None = field(default=None, repr=False)
+    _rsa_key: RSAPrivateKey | None = None
     """One key for all leaves, like their EC key (see `Issuer`); made when it is first needed."""
     _cached: OrderedDict[str, _CachedContext] = field(factory=OrderedDict, init=False)
     _making_key: trio.Lock = field(factory=trio.Lock, init=False)

@@ -20,7 +20,7 @@ from faultinject.errors import DataDirectoryError
 from faultinject.tls.certificate_authority import default_data_dir
 
 
-@define
+@define(eq=False, repr=False)
 class PemFiles:
     """Makes the files that `ssl.SSLContext.load_cert_chain` reads."""
 

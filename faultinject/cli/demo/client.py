@@ -24,7 +24,7 @@ from faultinject.tls.handshake import default_context
 _HEAD_BYTES = Limits().head_bytes
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ApiResponse:
     """The response to a request."""
 
@@ -54,7 +54,7 @@ class Watcher(Protocol):
         ...
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Client:
     """A connection to an API through a proxy."""
 
@@ -124,7 +124,7 @@ async def _open_tunnel(tcp: trio.SocketStream, api: Authority) -> None:
         raise UpstreamError("connect", f"CONNECT was answered {head.status}")
 
 
-@define
+@define(eq=False, repr=False)
 class TextReader:
     """Reads the text of a streamed message, however its bytes are split."""
 

@@ -46,7 +46,7 @@ class _Console(Console):
         raise OutputClosedError("nobody reads the output any more")
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class _Glyphs:
     request: str
     response: str
@@ -185,7 +185,7 @@ def _encodes(text: str, encoding: str | None) -> bool:
     return True
 
 
-@define
+@define(eq=False, repr=False)
 class StatusView:
     """Shows the status of a response; its body is shown later, when it is complete."""
 
@@ -199,7 +199,7 @@ class StatusView:
         """Do nothing yet."""
 
 
-@define
+@define(eq=False, repr=False)
 class StreamView:
     """Shows a streamed response as it arrives."""
 

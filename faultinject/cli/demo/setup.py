@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import trio
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from faultinject.authority import HTTPS_PORT, Authority, ConnectTo, TargetPattern
 from faultinject.config.rule_set import rule_set_of
@@ -52,7 +52,7 @@ class EventQueue:
         return await self._receive.receive()
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class DemoSetup:
     """The running parts."""
 
@@ -60,7 +60,7 @@ class DemoSetup:
     api_address: Authority
     settings: Settings
     proxy: RunningProxy
-    events: EventQueue = field(repr=False)
+    events: EventQueue
 
     @property
     def proxy_address(self) -> Authority:

@@ -82,7 +82,7 @@ def _show_next_steps(screen: Screen, status: int) -> None:
     screen.note("No key, or no network? Add --fake-upstream to the proxy's command.")
 
 
-@define
+@define(eq=False, repr=False)
 class _Story:
     """The three requests, on one connection."""
 

@@ -44,7 +44,7 @@ class CommandError(FaultinjectError):
         self.code = code
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Child:
     """A command that runs."""
 

@@ -23,7 +23,7 @@ from faultinject.tls.certificate_authority import default_data_dir
 _MOST_BYTES = 1024 * 1024
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Address:
     """Where a proxy is."""
 
@@ -32,7 +32,7 @@ class Address:
     base_urls: Mapping[TargetPattern, str] = field(factory=dict)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class EnvironmentMaker:
     """Makes environments for the clients of a proxy."""
 

@@ -34,7 +34,7 @@ from faultinject.report import EventOutput, Summary, wants_color
 from faultinject.settings import RunSettings
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class CommandRun:
     """Runs a command once."""
 

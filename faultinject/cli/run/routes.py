@@ -20,7 +20,7 @@ _VERSION = re.compile(r"v(\d+)\.(\d+)")
 _VERSION_SECONDS = 5.0
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Route:
     """How the clients are led."""
 

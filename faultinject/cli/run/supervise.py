@@ -36,7 +36,7 @@ Environment = Callable[[RunningProxy], Mapping[str, str]]
 """Returns the command's environment, once it is known where the proxy listens."""
 
 
-@define
+@define(eq=False, repr=False)
 class Supervisor:
     """Runs a command behind the proxy."""
 

@@ -13,7 +13,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from faultinject.config.file import from_yaml
 from faultinject.config.preset_names import NAMES, why_no_preset
@@ -24,7 +24,7 @@ from faultinject.rules.model import Rule
 __all__ = ["NAMES", "Preset", "preset_named", "read_preset"]
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Preset:
     """Rules and their description."""
 
@@ -35,12 +35,12 @@ class Preset:
     """What a good client does then, and how known clients differ."""
     evidence: tuple[str, ...]
     """How the failure and the behaviour are known, and what is not verified."""
-    rules: tuple[Rule, ...] = field(repr=False)
+    rules: tuple[Rule, ...]
     note: str | None
     """What the preset needs to have an effect, if that is not obvious."""
-    elsewhere: tuple[Rule, ...] = field(repr=False)
+    elsewhere: tuple[Rule, ...]
     """Rules that mean nothing, at the APIs that none of the others is for (`Rule.unfit`)."""
-    text: str = field(repr=False)
+    text: str
     """The rules as they are written: this part could stand in a user's own file."""
 
     @property

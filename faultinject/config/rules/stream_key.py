@@ -41,7 +41,7 @@ _ABOUT = {
 }
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class StreamKey:
     """The value of ``stream``."""
 
@@ -50,7 +50,7 @@ class StreamKey:
     """Whether the proxy makes up the stream, in place of the upstream's."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class _Item:
     faults: tuple[StreamFault, ...]
     synthetic: bool | None

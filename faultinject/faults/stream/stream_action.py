@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Self
 
-from attrs import field, frozen
+from attrs import frozen
 
 from faultinject.faults.place import START, Ability, Point
 from faultinject.faults.transform import Action
@@ -23,7 +23,7 @@ Numbers = Callable[[str], Uniform]
 """Returns the random numbers for a purpose. The same purpose gets the same numbers."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ResponseInfo:
     """What is known of an answer when its head has come."""
 
@@ -32,9 +32,9 @@ class ResponseInfo:
     """The form of its stream; None if it is not a stream."""
     encoded: bool
     """Whether its body is compressed, so that its events cannot be read."""
-    fields: Fields = field(repr=False)
+    fields: Fields
     """The fields for what is added to it. The request id is the answer's own."""
-    numbers: Numbers = field(repr=False)
+    numbers: Numbers
 
     unknown_stream: str | None = None
     """Its content type if it is a stream of an unknown form."""
@@ -52,7 +52,7 @@ class ResponseInfo:
         return None if self.encoded else self.shape
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class EventStream:
     """A stream whose events can be read."""
 

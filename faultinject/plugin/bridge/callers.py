@@ -48,7 +48,7 @@ _STATUSES = {
 }
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class ServedPort:
     """A port with its clock: one timer, for the call that times out next."""
 
@@ -244,7 +244,7 @@ class Caller(H2Protocol):
         self._transport.abort()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Callers:
     """The open connections."""
 

@@ -57,7 +57,7 @@ Call = Callable[[Any], Awaitable[Any]]
 """A Trio function that answers one message by another."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Endpoint:
     """A gRPC service of unary calls: where it listens, and what answers."""
 

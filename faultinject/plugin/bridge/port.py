@@ -26,7 +26,7 @@ HEAD_BYTES = 9
 DATA, RST_STREAM = 0x0, 0x3
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class FrameAllowance:
     """The allowance of frames of one connection."""
 
@@ -88,7 +88,7 @@ class Reason(enum.Enum):
     NOT_ONE_MESSAGE = enum.auto()
 
 
-@frozen(kw_only=True)
+@frozen(eq=False, repr=False, kw_only=True)
 class PortBounds:
     """Limits of a port in bytes, numbers and seconds. No healthy host meets one."""
 
@@ -105,7 +105,7 @@ class PortBounds:
     does not read its answer."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class PortCall:
     """A call of a port."""
 
@@ -141,7 +141,7 @@ class PortCall:
         return PREFIX_BYTES + int.from_bytes(self._prefix[1:], "big")
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Port:
     """The calls of a port: each begins, receives data, and ends."""
 

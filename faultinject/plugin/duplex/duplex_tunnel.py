@@ -43,7 +43,7 @@ StartTls = Callable[[trio.abc.Stream, Origin, WrapTls], Awaitable[trio.abc.Strea
 """Does the TLS handshake with an upstream. Raises `UpstreamError`."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class DuplexTunnel(HostedTunnel):
     """A tunnel of two lanes.
 

@@ -81,7 +81,7 @@ OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024
 """Most output that waits for slots. At the limit a sender waits."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Lane(ChunkLane):
     """One lane: the input of the one peer's stream, and the output of the other's.
 
@@ -310,7 +310,7 @@ class Lane(ChunkLane):
         self.slots_moved.unpark_all()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class LanePair:
     """A tunnel as the host sees it, with its streams for the session."""
 

@@ -13,7 +13,7 @@ class RecordError(Exception):
     """The bytes sent ahead of a TLS record were not its first ones, or would have been too many."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Turns:
     """Output that waits for slots."""
 

@@ -74,7 +74,7 @@ class ReplyStream(NeedsNoLinger, ChunkStream):
         self._sink.end("the connection was reset")
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class ReplyLane(ChunkLane):
     """A tunnel as the host sees it, with its stream for the session."""
 

@@ -62,7 +62,7 @@ class ReplyPacing(Pacing):
         return True
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class ReplyTunnel(HostedTunnel):
     """A tunnel of one lane, from the client and back.
 

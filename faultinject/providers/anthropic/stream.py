@@ -23,7 +23,7 @@ from faultinject.providers.framing.sse import SSE
 from faultinject.providers.shape import Failure, Fields, StreamShape, Uniform, Usage
 
 
-@define
+@define(eq=False, repr=False)
 class MessagesProgress:
     """What has passed of a stream. It reads the data only of events that open or close."""
 

@@ -113,7 +113,7 @@ def usage(document: Any) -> Usage | None:
     return read_usage(member(document, "usage"), *_TOKEN_NAMES)
 
 
-@define
+@define(eq=False, repr=False)
 class ConverseProgress:
     """What has passed of a stream."""
 

@@ -49,7 +49,7 @@ def minimal_stream(request: ApiRequest, fields: Fields, uniform: Uniform) -> lis
     return [_chunk(document, uniform) for document in documents]
 
 
-@define
+@define(eq=False, repr=False)
 class InvokeProgress:
     """What has passed of a stream."""
 

@@ -173,7 +173,7 @@ def _read(found: Any) -> Usage | None:
 _OPENED = {"content-start": "content-end", "tool-call-start": "tool-call-end"}
 
 
-@define
+@define(eq=False, repr=False)
 class CohereProgress:
     """What has passed of a stream."""
 

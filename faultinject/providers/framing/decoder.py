@@ -107,19 +107,19 @@ def _unchanged(event: bytes) -> bytes:
     return event
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Framing:
     """One way to write a stream of events as bytes."""
 
     name: str
     content_types: frozenset[str]
     """The media types of such streams, in lower case."""
-    decoder: Callable[[], Decoder] = field(repr=False)
-    data_spans: Callable[[bytes], list[tuple[int, int]]] = field(repr=False)
+    decoder: Callable[[], Decoder]
+    data_spans: Callable[[bytes], list[tuple[int, int]]]
     """Returns where the data begin and end in the bytes of an event."""
-    tail: Callable[[], Tail] | None = field(default=None, repr=False)
+    tail: Callable[[], Tail] | None = None
     """None if only reading the whole stream shows the last event."""
-    sealed: Callable[[bytes], bytes] = field(default=_unchanged, repr=False)
+    sealed: Callable[[bytes], bytes] = _unchanged
     """Corrects the checksum of an event whose data was changed in place."""
-    with_wrong_checksum: Callable[[bytes], bytes] | None = field(default=None, repr=False)
+    with_wrong_checksum: Callable[[bytes], bytes] | None = None
     """Makes the checksum of an event wrong; None if events have none."""

@@ -29,7 +29,7 @@ def usage(document: Any) -> Usage | None:
     return read_usage(member(content.unwrapped(document), "usageMetadata"), *_TOKEN_NAMES)
 
 
-@define
+@define(eq=False, repr=False)
 class GeminiProgress:
     """What has passed of a stream."""
 

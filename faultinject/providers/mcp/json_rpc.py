@@ -181,7 +181,7 @@ def minimal_stream(request: ApiRequest, fields: Fields, uniform: Uniform) -> lis
     return [event_of(document) for document in (*notes, tool_server.answer(request))]
 
 
-@define
+@define(eq=False, repr=False)
 class McpProgress:
     """What has passed of a stream: nothing that would help to end it."""
 

@@ -121,7 +121,7 @@ def usage(document: Any) -> Usage | None:
     return read_usage(document, *_TOKEN_NAMES)
 
 
-@define
+@define(eq=False, repr=False)
 class OllamaProgress:
     """What has passed of a stream."""
 

@@ -243,7 +243,7 @@ def as_last_chunk(reason: str, error_of: ErrorOf | None = None) -> ErrorForm:
     return write
 
 
-@define
+@define(eq=False, repr=False)
 class ChatProgress:
     """What has passed of a stream."""
 

@@ -16,7 +16,7 @@ from faultinject.providers.openai.headers import duration, exhausted, wait_secon
 from faultinject.providers.shape import FAKE_MODEL, Failure, Fields
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class _Words:
     """The usual error of a status."""
 

@@ -16,7 +16,7 @@ _MINUTE_SECONDS = 60.0
 _DAY_SECONDS = 86_400.0
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class RateLimit:
     """One rate limit, and a request that asks for a share of it."""
 

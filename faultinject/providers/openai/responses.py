@@ -28,7 +28,7 @@ from faultinject.providers.structured_output import answer_text
 Document = dict[str, Any]
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class _Answer:
     """A whole response, and its one item."""
 
@@ -180,7 +180,7 @@ _TEXT_DELTA = "response.output_text.delta"
 _CALL_DELTA = "response.function_call_arguments.delta"
 
 
-@define
+@define(eq=False, repr=False)
 class _OpenItem:
     """An item of the output that was begun."""
 
@@ -210,7 +210,7 @@ class _OpenItem:
         return [*events, ("response.output_item.done", done)]
 
 
-@define
+@define(eq=False, repr=False)
 class ResponsesProgress:
     """What has passed of a stream."""
 

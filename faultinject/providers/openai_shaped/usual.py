@@ -43,7 +43,7 @@ from faultinject.providers.shape import (
 )
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class UsualError:
     """The usual error of a status."""
 
@@ -54,7 +54,7 @@ class UsualError:
     """The message for a request without a model, if it differs."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Vocabulary:
     """The usual errors of an API."""
 
@@ -135,7 +135,7 @@ def responses_shape(error_of: chat.ErrorOf, forms: tuple[str, ...] = responses.F
     )
 
 
-@define
+@define(eq=False, repr=False)
 class _MessagesElsewhere(MessagesProgress):
     """Follows a stream of Messages of another API, whose failures have statuses of its own."""
 

@@ -40,7 +40,7 @@ class Origin:
         return "https" if self.tls else "http"
 
 
-@define
+@define(eq=False, repr=False)
 class Dialer:
     """Dials upstreams over the network."""
 

@@ -105,7 +105,7 @@ def _one_position(text: Any, count: int) -> int:
     return int.from_bytes(hashlib.blake2b(compact(text), digest_size=8).digest()) % count
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class JsonResponse:
     """A response with a JSON document."""
 
@@ -114,7 +114,7 @@ class JsonResponse:
     headers: Headers = ()
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class EventStreamResponse:
     """A response that is a stream; each event is sent as one chunk, with a pause between them."""
 
@@ -125,7 +125,7 @@ class EventStreamResponse:
 FakeResponse = JsonResponse | EventStreamResponse
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class FakeEndpoint:
     """A path of the fake API: which provider it belongs to, and how it makes responses."""
 
@@ -158,7 +158,7 @@ class FakeEndpoint:
         return JsonResponse(page.body(fields), page.status)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class CountTokensEndpoint(FakeEndpoint):
     """Counts the tokens of a request, as Anthropic does."""
 
@@ -171,7 +171,7 @@ class CountTokensEndpoint(FakeEndpoint):
         )
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class EmbeddingsEndpoint(FakeEndpoint):
     """Turns texts into vectors, as OpenAI does."""
 
@@ -186,7 +186,7 @@ class EmbeddingsEndpoint(FakeEndpoint):
             return self.error(400, str(error), fields)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ShapeEndpoint(FakeEndpoint):
     """Any other path of which it is known what is spoken there.
 

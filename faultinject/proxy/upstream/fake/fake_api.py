@@ -53,7 +53,7 @@ GAP_SECONDS = 0.04
 """Slow enough that a reader sees the stream arrive, as from a fast model."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class FakeApi:
     """Serves the API on any number of streams."""
 
@@ -139,7 +139,7 @@ _UNREADABLE = RequestHead(b"", b"", ())
 """Stands for a request that could not be read."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Exchange:
     """One request and its response on the client's connection."""
 
@@ -224,7 +224,7 @@ def _body_headers(response: FakeResponse) -> Headers:
     return ((b"Content-Type", response.content_type.encode()), (b"Transfer-Encoding", b"chunked"))
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class FakeUpstream:
     """Dials the fake API for targets.
 
