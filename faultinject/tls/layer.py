@@ -22,8 +22,11 @@ class TlsSide:
     """Which side of a TLS connection a stream is, and what it begins with."""
 
     context: ssl.SSLContext
-    server_hostname: str | None = None
-    """If it is the client: the server that it asks for. None if it is the server."""
+    server_hostname: str | bytes | None = None
+    """If it is the client: the server that it asks for. None if it is the server.
+
+    For text Python loads its codec for international names, and runs it; bytes it takes as ASCII.
+    """
     received: bytes = b""
     """What was read from the transport already."""
 

@@ -97,7 +97,7 @@ class Dialer:
         """
         try:
             context = self._context or await self._make_context()
-            stream = wrap_tls(transport, TlsSide(context, origin.authority.host))
+            stream = wrap_tls(transport, TlsSide(context, origin.authority.host.encode()))
             await stream.do_handshake()
         except trio.BrokenResourceError as error:
             await trio.aclose_forcefully(transport)
