@@ -14,6 +14,8 @@ import pytest
 
 from tests.fault.setting import Origins, Setting, opened_origins, opened_setting
 from tests.support.fault import find_fault, version_of
+from tests.support.forks import Forks
+from tests.support.proxy import started_by_forks
 
 HERE = Path(__file__).parent
 
@@ -22,6 +24,13 @@ def pytest_ignore_collect(config: pytest.Config) -> bool | None:
     """Ignore what is in this folder unless it was named."""
     named = (Path(argument.partition("::")[0]).resolve() for argument in config.args)
     return None if any(path.is_relative_to(HERE) for path in named) else True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forks() -> Iterator[Forks]:
+    """What starts each proxy and plugin."""
+    with started_by_forks() as forks:
+        yield forks
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,11 @@ import pytest
 
 from tests.interop.ways import Way, Ways, opened_ways
 from tests.support.certificates import Certificates
+from tests.support.forks import Forks
 from tests.support.llm_api import llm_pages
 from tests.support.origin import Origin
 from tests.support.pages import PAGES
+from tests.support.proxy import started_by_forks
 
 HERE = Path(__file__).parent
 
@@ -24,6 +26,13 @@ def pytest_ignore_collect(config: pytest.Config) -> bool | None:
     """Ignore what is in this folder unless it was named."""
     named = (Path(argument.partition("::")[0]).resolve() for argument in config.args)
     return None if any(path.is_relative_to(HERE) for path in named) else True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forks() -> Iterator[Forks]:
+    """What starts each proxy and plugin."""
+    with started_by_forks() as forks:
+        yield forks
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -18,6 +17,8 @@ from typing import Any
 import pytest
 
 from tests.interop.findings import asking, table
+from tests.support import forked
+from tests.support.forks import Forks
 from tests.support.proxy import clean_environment
 
 pytestmark = pytest.mark.interop
@@ -49,16 +50,17 @@ COLUMNS = {
 }
 
 
-def cell(sdk: str, preset: str, mode: str, folder: Path) -> str:
-    """Say what is found of an SDK, and in how many attempts it asks."""
-    file = folder / f"{sdk}-{preset}-{mode}.json"
+def cell(forks: Forks, program: tuple[str, ...], preset: str, folder: Path) -> str:
+    """Say what is found of a program, and in how many attempts it asks."""
+    *_, sdk, mode = program
+    name = f"{sdk}-{preset}-{mode}"
+    file = folder / f"{name}.json"
     run = ("run", "--fake-upstream", "--via", "proxy", "--fail-on", "none", "--preset", preset)
     more = ("--target-host", HOSTS[sdk], "--data-dir", str(folder / "data"), "--report", str(file))
-    command = (sys.executable, asking.__file__, sdk, mode)
-    subprocess.run(
-        [sys.executable, "-m", "faultinject", *run, *more, "--", *command],
-        timeout=SECONDS, check=True, env=clean_environment(), capture_output=True,
-    )  # fmt: skip
+    with (folder / f"{name}.stderr").open("wb") as stderr:
+        started = forks.start([*run, *more, "--", *program], stderr, clean_environment())
+    with started.stdout:
+        assert started.wait(SECONDS) == 0, name
     told: dict[str, Any] = json.loads(file.read_text("utf-8"))
     words = table.found_words(each["id"] for each in told["findings"])
     if mode == "together":
@@ -68,17 +70,21 @@ def cell(sdk: str, preset: str, mode: str, folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[table.Key, str]:
+def cells(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> dict[table.Key, str]:
     """What is found of all SDKs that are installed."""
     folder = tmp_path_factory.mktemp("findings")
-    keys = [
-        (sdk, column)
-        for sdk in asking.SDKS
-        if find_spec(MODULES.get(sdk, sdk).partition(".")[0]) is not None
-        for column in COLUMNS
-    ]
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        found = list(pool.map(lambda key: cell(key[0], *COLUMNS[key[1]], folder), keys))
+    modules = {sdk: MODULES.get(sdk, sdk) for sdk in asking.SDKS}
+    installed = [sdk for sdk in modules if find_spec(modules[sdk].partition(".")[0]) is not None]
+    keys = [(sdk, column) for sdk in installed for column in COLUMNS]
+    loaded = Forks(f"{asking.__name__}:main", *(modules[sdk] for sdk in installed))
+
+    def found_of(key: table.Key) -> str:
+        preset, mode = COLUMNS[key[1]]
+        program = (sys.executable, "-S", forked.__file__, loaded.path, key[0], mode)
+        return cell(forks, program, preset, folder)
+
+    with loaded, ThreadPoolExecutor(AT_A_TIME) as pool:
+        found = list(pool.map(found_of, keys))
     return dict(zip(keys, found, strict=True))
 
 

@@ -11,10 +11,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
+
+from tests.support.forks import Forks
 
 STARTED_SECONDS = 60.0
 STOPPED_SECONDS = 60.0
@@ -58,6 +61,8 @@ class Run:
     name: ClassVar[str]
     ports: ClassVar[tuple[str, ...]]
     """The options that name its ports."""
+    forks: ClassVar[Forks | None] = None
+    """What starts it, if a start is to be cheap."""
 
     def __init__(self, folder: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
         self.data_dir = folder / "data"
@@ -71,17 +76,21 @@ class Run:
         self._ended = False
         self._env = clean_environment(**_DEAD_PROXY, **(env or {}))
         free_ports = (word for option in self.ports for word in (option, "0"))
-        self._command = [
-            sys.executable, "-m", "faultinject", self.name, *free_ports,
+        self._arguments = [
+            self.name, *free_ports,
             "--data-dir", str(self.data_dir), "--ready-file", str(self.ready_file),
             "--summary", str(self.summary_file), "--log-format", "json", *options,
         ]  # fmt: skip
 
     def __enter__(self) -> Self:
         with self._stderr_file.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                self._command, stdout=subprocess.PIPE, stderr=stderr, env=self._env, text=True
-            )
+            if self.forks is not None:
+                self.process = self.forks.start(self._arguments, stderr, self._env)
+            else:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "faultinject", *self._arguments],
+                    stdout=subprocess.PIPE, stderr=stderr, env=self._env, text=True,
+                )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
@@ -221,3 +230,14 @@ def proxy_options(origin_port: int, upstream_ca: Path, *hosts: str) -> list[str]
     for host in hosts:
         options += ["--target-host", host, "--connect-to", f"{host}:443:127.0.0.1:{origin_port}"]
     return options
+
+
+@contextmanager
+def started_by_forks() -> Iterator[Forks]:
+    """Let what is started be forked from a program that has loaded it."""
+    with Forks("faultinject.cli:main", "faultinject.*") as forks:
+        Run.forks = forks
+        try:
+            yield forks
+        finally:
+            Run.forks = None

@@ -1,4 +1,4 @@
-"""A program that asks once: `python asking.py SDK MODE`. It catches what the SDK raises.
+"""A program that asks once, with the arguments SDK MODE. It catches what the SDK raises.
 
 The SDKs are as their users have them by default, but for boto3 (retries in standard mode) and
 google-genai (retry options), which else do not retry, or not as documented. MODE is `plain`,
@@ -118,8 +118,9 @@ def ask_once(ask: Ask, *, stream: bool) -> str:
     return "an answer"
 
 
-def main(sdk: str, mode: str) -> None:
-    """Ask as the mode says."""
+def main() -> None:
+    """Ask as the arguments say."""
+    sdk, mode = sys.argv[1:]
     ask = SDKS[sdk]()
     times = TOGETHER if mode == "together" else 1
     with ThreadPoolExecutor(times) as pool:
@@ -129,4 +130,4 @@ def main(sdk: str, mode: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
