@@ -87,7 +87,8 @@ def _ask(asking: list[Program], runs: Runs) -> dict[str, list[Happening]]:
 
     def ask(program: Program) -> dict[str, list[Happening]]:
         cases = (each for each in _cases(runs) if BY_NAME[each[1]].module == program.sdk)
-        return program.ask((_told(case, runs[case[0]]) for case in cases), ca_file)
+        with program.opened(ca_file) as opened:
+            return opened.ask(_told(case, runs[case[0]]) for case in cases)
 
     with ThreadPoolExecutor(len(asking)) as pool:
         return {id_: seen for answers in pool.map(ask, asking) for id_, seen in answers.items()}

@@ -59,12 +59,17 @@ async function run(one, openApi) {
   process.stdout.write(JSON.stringify({ id: one.id, outcomes }) + "\n");
 }
 
+// Until the program is killed.
 export async function answerCases(openApi, atATime) {
   const cases = [];
-  for await (const line of createInterface({ input: process.stdin })) cases.push(JSON.parse(line));
-  const worker = async () => {
+  let free = atATime;
+  const work = async () => {
+    free--;
     while (cases.length) await run(cases.shift(), openApi);
+    free++;
   };
-  await Promise.all(Array.from({ length: atATime }, worker));
-  process.exit(0); // idle connections of the agents would keep the process
+  for await (const line of createInterface({ input: process.stdin })) {
+    cases.push(JSON.parse(line));
+    if (free) work();
+  }
 }

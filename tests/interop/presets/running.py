@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +32,27 @@ Answers = dict[str, dict[str, list[Happening]]]
 """By SDK and case."""
 
 
+Cases = Iterable[dict[str, Any]]
+
+
+@frozen
+class Asking:
+    """A program that runs."""
+
+    process: subprocess.Popen[str]
+
+    def ask(self, cases: Cases) -> dict[str, list[Happening]]:
+        """Return what came of each case's calls, by the case's id."""
+        lines = [json.dumps(case) + "\n" for case in cases]
+        stdin, stdout = self.process.stdin, self.process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write("".join(lines))
+        stdin.flush()
+        answers = [json.loads(stdout.readline()) for _ in lines]
+        return {answer["id"]: answer["outcomes"] for answer in answers}
+
+
 @frozen
 class Program:
     """What asks by one SDK."""
@@ -40,16 +62,20 @@ class Program:
     folder: Path = NODE
     """Where it runs."""
 
-    def ask(self, cases: Iterable[dict[str, Any]], ca_file: Path) -> dict[str, list[Happening]]:
-        """Return what came of each case's calls, by the case's id."""
-        lines = "".join(json.dumps(case) + "\n" for case in cases)
-        asked = subprocess.run(
-            self.command, input=lines, stdout=subprocess.PIPE, text=True, check=True,
+    @contextmanager
+    def opened(self, ca_file: Path) -> Iterator[Asking]:
+        """Run it; after a while it is killed, and what it was asked fails."""
+        with subprocess.Popen(
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             cwd=self.folder, env=clean_environment(NODE_EXTRA_CA_CERTS=str(ca_file)),
-            timeout=MATRIX_SECONDS,
-        )  # fmt: skip
-        answers = map(json.loads, asked.stdout.splitlines())
-        return {answer["id"]: answer["outcomes"] for answer in answers}
+        ) as process:  # fmt: skip
+            watchdog = threading.Timer(MATRIX_SECONDS, process.kill)
+            watchdog.start()
+            try:
+                yield Asking(process)
+            finally:
+                watchdog.cancel()
+                process.kill()
 
 
 @frozen
@@ -101,29 +127,31 @@ def run_matrix(programs: list[Program], folder: Path, *ca_options: str) -> Itera
         runs = dict(zip(SHOWINGS, starting.map(start, SHOWINGS), strict=True))
         hasty = {showing: run for showing, run in runs.items() if not showing.backs_off}
         timed = {showing: run for showing, run in runs.items() if showing.backs_off}
-        asked = _ask(programs, hasty)
-        for sdk, answers in _ask(programs, timed).items():
-            asked[sdk] |= answers
+        ca_file = next(iter(runs.values())).ca_file
+        with ExitStack() as opened:  # what hangs is over for the proxy when the program has ended
+            asking = {each.sdk: opened.enter_context(each.opened(ca_file)) for each in programs}
+            asked = _ask(asking, hasty)
+            for sdk, answers in _ask(asking, timed).items():
+                asked[sdk] |= answers
         yield from (each for showing, run in runs.items() for each in _results(showing, run, asked))
 
 
-def _ask(programs: list[Program], runs: Runs) -> Answers:
+def _ask(asking: dict[str, Asking], runs: Runs) -> Answers:
     """Ask by all SDKs at the same time."""
-    ca_file = next(iter(runs.values())).ca_file
 
-    def ask(program: Program) -> tuple[str, dict[str, list[Happening]]]:
-        return program.sdk, program.ask(_cases(program, runs), ca_file)
+    def ask(sdk: str) -> tuple[str, dict[str, list[Happening]]]:
+        return sdk, asking[sdk].ask(_cases(sdk, runs))
 
-    with ThreadPoolExecutor(len(programs)) as asking:
-        return dict(asking.map(ask, programs))
+    with ThreadPoolExecutor(len(asking)) as pool:
+        return dict(pool.map(ask, asking))
 
 
-def _cases(program: Program, runs: Runs) -> Iterator[dict[str, Any]]:
+def _cases(sdk: str, runs: Runs) -> Iterator[dict[str, Any]]:
     for showing, run in runs.items():
-        for mode in showing.modes if program.sdk in showing.sdks else ():
+        for mode in showing.modes if sdk in showing.sdks else ():
             yield {
                 "id": f"{showing.preset} {mode}", "mode": mode, "tools": showing.tools,
-                "base_url": f"https://{showing.host(program.sdk, mode)}", "proxy": run.url,
+                "base_url": f"https://{showing.host(sdk, mode)}", "proxy": run.url,
                 "ca_file": str(run.ca_file), "timeout": showing.timeout_seconds,
                 "deadline": showing.deadline_seconds, "prompts": showing.prompts,
             }  # fmt: skip
