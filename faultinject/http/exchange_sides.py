@@ -12,6 +12,7 @@ from collections.abc import Callable
 import trio
 
 from faultinject.http.message import Part
+from faultinject.net.streams import Peekable
 
 
 class ExchangeSide(ABC):
@@ -23,6 +24,8 @@ class ExchangeSide(ABC):
 
     stream: trio.abc.Stream
     """What bytes pass over once the exchange has become something else, by a 101."""
+    bottom: Peekable | None
+    """The lowest layer of the stream; None if it is not known what has arrived there."""
 
     @abstractmethod
     def buffered_parts(self) -> list[Part]:

@@ -32,6 +32,10 @@ _NOT_SENT_LOW_WATER_MARK: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None
 _NOT_SENT_BYTES = 16 * 1024  # as `trio.SocketStream` has it
 
 
+class StoppedWaitingError(Exception):
+    """A `receive_some` that had to wait was stopped by `stop_waiting`. It has taken nothing."""
+
+
 class SocketStream(Peekable, trio.abc.HalfCloseableStream):
     """A TCP connection; owns its socket.
 
@@ -40,7 +44,7 @@ class SocketStream(Peekable, trio.abc.HalfCloseableStream):
     """
 
     # Most of what a proxy holds in memory are connections that are idle.
-    __slots__ = ("_ended", "_receiving", "_sending", "socket")
+    __slots__ = ("_ended", "_receiving", "_sending", "socket", "stopped")
 
     def __init__(self, connected: socket.socket | trio.SocketStream) -> None:
         """Take a socket, or the one in a stream of Trio's, which is of no use afterwards."""
@@ -48,7 +52,7 @@ class SocketStream(Peekable, trio.abc.HalfCloseableStream):
             connected if isinstance(connected, socket.socket) else detached(connected.socket)
         )
         self.socket.setblocking(False)
-        self._receiving = self._sending = self._ended = False
+        self._receiving = self._sending = self._ended = self.stopped = False
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Return what has arrived, up to ``max_bytes``; nothing at the peer's end."""
@@ -73,12 +77,26 @@ class SocketStream(Peekable, trio.abc.HalfCloseableStream):
         else:
             await trio.lowlevel.cancel_shielded_checkpoint()
             return data
-        while True:
-            await trio.lowlevel.wait_readable(self.socket)
+        while not self.stopped:
             try:
+                await trio.lowlevel.wait_readable(self.socket)
                 return self.socket.recv(max_bytes)
             except BlockingIOError:
                 continue  # the kernel may have been wrong (select(2), "Bugs")
+            except trio.ClosedResourceError:
+                if not self.stopped:
+                    raise
+        raise StoppedWaitingError
+
+    def stop_waiting(self) -> None:
+        """Have a `receive_some` that waits, or has to, raise `StoppedWaitingError`.
+
+        This holds until ``stopped`` is set back. It costs a fraction of a cancel scope.
+        """
+        self.stopped = True
+        if self.socket.fileno() >= 0:
+            # It closes nothing, it only wakes: with `trio.ClosedResourceError`.
+            trio.lowlevel.notify_closing(self.socket)
 
     def has_arrived(self) -> bool:
         """Return True if a read would return, or raise, at once."""
@@ -114,7 +132,7 @@ class SocketStream(Peekable, trio.abc.HalfCloseableStream):
                 try:
                     sent += self.socket.send(view[sent:])
                 except BlockingIOError:
-                    await trio.lowlevel.wait_writable(self.socket)
+                    await self._wait_writable()
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until the kernel would take bytes."""
@@ -123,7 +141,16 @@ class SocketStream(Peekable, trio.abc.HalfCloseableStream):
         if self.socket.fileno() < 0:
             raise trio.ClosedResourceError("the socket was closed here")
         await trio.lowlevel.checkpoint_if_cancelled()
-        await trio.lowlevel.wait_writable(self.socket)
+        await self._wait_writable()
+
+    async def _wait_writable(self) -> None:
+        while True:
+            try:
+                return await trio.lowlevel.wait_writable(self.socket)
+            except trio.ClosedResourceError:
+                if self.socket.fileno() < 0:
+                    raise
+                # It is not closed: `stop_waiting` wakes whoever sends, too.
 
     def has_room(self) -> bool:
         """Return True if the kernel would take bytes now, False if that is not known."""

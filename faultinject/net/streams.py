@@ -62,16 +62,10 @@ class Peekable(trio.abc.Stream):
         return False
 
 
-def has_arrived(stream: trio.abc.Stream) -> bool:
-    """Return True if data or the end has arrived on a stream, or if that is unknown."""
+def bottom_of(stream: trio.abc.Stream) -> Peekable | None:
+    """Return the lowest of a stream's layers; None if it is not known what has arrived there."""
     lowest = _lowest(stream)
-    return not isinstance(lowest, Peekable) or lowest.has_arrived()
-
-
-def has_room(stream: trio.abc.Stream) -> bool:
-    """Return True if some KiB could be sent at once, False if not, or if that is unknown."""
-    lowest = _lowest(stream)
-    return isinstance(lowest, Peekable) and lowest.has_room()
+    return lowest if isinstance(lowest, Peekable) else None
 
 
 async def reset(stream: trio.abc.Stream) -> None:

@@ -118,6 +118,7 @@ async def _serve(
     # The host does not connect through a listener of the proxy, so there can be no loop.
     dialer = dialer_of(settings, lambda _socket: False)
     runtime = runtime_of(run, dialer, resumption=False)
+    nursery.start_soon(runtime.first_waits.run)
     tunnels = _MODES[settings.tunnel](nursery, runtime, settings)
     async with open_registrations(settings, runtime, tunnels) as registrations:
         command = registrations.command = _command(settings, registrations)

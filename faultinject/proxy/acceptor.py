@@ -46,6 +46,7 @@ async def serve_clients(
         spare_memory = SpareMemory(give_back if run.settings.gives_memory_back else None)
         beside.start_soon(spare_memory.give_back_at_rest)
         runtime = _runtime(run, dialer, beside)
+        beside.start_soon(runtime.first_waits.run)
         run.on_rules = partial(setattr, runtime, "rule_set")
         acceptor = _Acceptor(runtime, spare_memory)
         await acceptor.run(listeners, run.draining)

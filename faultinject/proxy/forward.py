@@ -131,7 +131,7 @@ class UpstreamSource(ResponseSource):
         await self._send_up(first)
         if isinstance(self._last, End):
             self._end_upload()
-        self._watch_at = trio.current_time() + self.exchange.lease.watch_after_seconds
+        self._watch_at = trio.current_time() + self.exchange.lease.first_waits.seconds
 
     def _end_upload(self) -> None:
         if (pacing := self.exchange.pacing) is not None:
@@ -167,8 +167,8 @@ class UpstreamSource(ResponseSource):
 
     async def receive_at_once(self) -> list[Part] | None:
         """Receive, if the request was sent and the answer comes so fast."""
-        if isinstance(self._last, End):
-            with trio.CancelScope(deadline=self._watch_at):
+        if isinstance(self._last, End) and trio.current_time() < self._watch_at:
+            with self.exchange.lease.first_waits.on(self.upstream.bottom):
                 return await self.receive()
         return None
 

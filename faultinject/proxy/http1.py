@@ -109,7 +109,7 @@ class Http1Session:
         upstream = lease.idle_connection
         if upstream is None:
             return await self.client.read_more()
-        with trio.CancelScope(deadline=trio.current_time() + lease.watch_after_seconds):
+        with lease.first_waits.on(self.client.bottom):
             return await self.client.read_more()  # mostly the next request follows at once
 
         async def watch(ended: trio.CancelScope) -> None:

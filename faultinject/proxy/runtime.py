@@ -13,13 +13,14 @@ from faultinject.authority import HTTPS_PORT, TargetPattern
 from faultinject.events import Listener, RuleUnfit, Warned
 from faultinject.faults.place import Stage
 from faultinject.http.cors import SeenOrigins
+from faultinject.net.first_waits import FirstWaits
 from faultinject.providers.told import Apis
 from faultinject.proxy.base_url import single_targets
 from faultinject.proxy.request_digests import RequestDigests
 from faultinject.proxy.startup import Run
 from faultinject.proxy.traffic_copy import CopyRoom
 from faultinject.proxy.upstream.dial import Dialer
-from faultinject.proxy.upstream.lease import Lease
+from faultinject.proxy.upstream.lease import FIRST_WAIT_SECONDS, Lease
 from faultinject.proxy.upstream.pool import Dial, PoolLease
 from faultinject.rules import Candidates, Counters, Plan, Rule, RuleSet, decide
 from faultinject.rules.facts import Facts
@@ -83,6 +84,8 @@ class Runtime:
         lambda self: RequestDigests(self.counters.attempts.key), takes_self=True
     )
     """Digests what requests say."""
+    first_waits: FirstWaits = field(factory=lambda: FirstWaits(FIRST_WAIT_SECONDS))
+    """Limits the time in which sessions wait for one peer alone. Whoever serves runs it."""
     copy_room: CopyRoom = field(factory=CopyRoom)
     """Bounds the copies of what passes."""
     _known_targets: dict[tuple[str, int], TargetPattern | None] = field(factory=dict)
@@ -160,7 +163,7 @@ class Runtime:
 
     def new_lease(self) -> Lease:
         """Return a lease of upstream connections for one client connection."""
-        return PoolLease(self.dial, self.limits)
+        return PoolLease(self.dial, self.limits, self.first_waits)
 
     def next_session_id(self) -> int:
         """Return the number of a new session, from 1."""

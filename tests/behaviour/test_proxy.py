@@ -378,6 +378,61 @@ async def test_a_client_that_resets_ends_the_upstreams_work(data_dir):
         assert run.of(RelayEnded)[0].error
 
 
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_client_that_leaves_while_the_upstream_thinks(data_dir, tmp_path, tls):
+    """The upstream is let go, though at first only its answer was waited for."""
+    asked, gone, options = trio.Event(), trio.Event(), {}
+    target, context = "api.anthropic.com", None
+
+    async def thinks(peer: Peer) -> None:
+        await peer.read_message()
+        asked.set()
+        try:
+            await peer.rest()
+        finally:
+            gone.set()
+
+    if tls:
+        certificates = Certificates()
+        context = certificates.origin_context()
+        options = {"upstream_ca": certificates.write_authority(tmp_path / "origin.pem")}
+    async with upstream(thinks, context) as port:
+        options |= {"connect_to": (leads_to(port, target),)} if tls else {}
+        async with running(data_dir, target=target, **options) as run:
+            if tls:
+                client = await run.tls(f"{target}:443")
+                await client.send(get("/v1", target))
+            else:
+                client = await run.connect()
+                await client.send(get(f"http://127.0.0.1:{port}/"))
+            await asked.wait()
+            await client.stream.aclose()
+            with trio.fail_after(30):
+                await gone.wait()
+            [ended] = await run.wait_for(ExchangeEnded)
+            assert (ended.outcome, ended.status) == ("client-gone", None)
+
+
+@pytest.mark.parametrize("thinks_seconds", [0, 0.2])
+async def test_an_upstream_that_ends_an_idle_connection(data_dir, thinks_seconds):
+    """The client's ends too, though at first only its next request was waited for."""
+
+    async def answers_twice(peer: Peer) -> None:
+        for _ in range(2):
+            await peer.read_message()
+            await trio.sleep(thinks_seconds)
+            await peer.send(ok(b"hi"))
+        await trio.sleep(0.2)
+
+    async with upstream(answers_twice) as port, running(data_dir) as run:
+        client = await run.connect()
+        for _ in range(2):
+            assert (await client.ask(get(f"http://127.0.0.1:{port}/"))).body == b"hi"
+        with trio.fail_after(30):
+            assert await client.rest() == b""
+        assert (await run.wait_for(SessionEnded))[0].exchanges == 2
+
+
 async def test_an_upstream_that_resets_mid_answer_breaks_the_clients_connection(data_dir):
     """In a tunnel's TLS there is no close_notify."""
 

@@ -18,7 +18,7 @@ from faultinject.http.h1.incoming import MessageError
 from faultinject.http.h1.machine import Machine
 from faultinject.http.h1.roles import ClientMachine, ServerMachine
 from faultinject.http.message import End, Part, RequestHead
-from faultinject.net.streams import half_close, has_arrived, has_room, was_reset, was_truncated
+from faultinject.net.streams import bottom_of, half_close, was_reset, was_truncated
 
 READ_NUM_BYTES = 64 * 1024
 """Most bytes of one read. A TLS record has up to 16 KiB, a socket's buffer usually more."""
@@ -44,6 +44,7 @@ class HttpConnection:
     ) -> None:
         """Use a stream, which the caller still has to close."""
         self.stream = stream
+        self.bottom = bottom_of(stream)
         self._head_seconds = head_seconds
         self._line_ends_by = math.inf
         self._machine = machine
@@ -150,7 +151,7 @@ class HttpConnection:
     @property
     def has_room(self) -> bool:
         """Whether some KiB could be sent at once; False if that is unknown."""
-        return has_room(self.stream)
+        return self.bottom is not None and self.bottom.has_room()
 
     async def wait_for_room(self) -> None:
         """Wait until something can be sent. Raises the peer's `PeerError` if it is gone.
@@ -360,12 +361,16 @@ class UpstreamConnection(HttpConnection, UpstreamExchange):
         before a request is sent. What has arrived may be TLS's own (a session ticket). The check
         has no time limit, because on a busy machine it may take any time to read what is there.
         """
-        if self._machine.idle and has_arrived(self.stream):
+        if self._machine.idle and self._may_have_arrived:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_a_few_turns, nursery.cancel_scope)
                 await self.wait_until_not_idle()
                 nursery.cancel_scope.cancel()
         return self._machine.idle
+
+    @property
+    def _may_have_arrived(self) -> bool:
+        return self.bottom is None or self.bottom.has_arrived()
 
     async def wait_until_not_idle(self) -> None:
         """Return when the upstream ends an idle connection, or sends anything on it."""

@@ -10,6 +10,7 @@ from attrs import evolve
 from faultinject.errors import UpstreamError
 from faultinject.http.exchange_sides import UpstreamExchange
 from faultinject.http.message import End, RequestHead, find_header, header_tokens
+from faultinject.net.first_waits import FirstWaits
 from faultinject.net.streams import LINGER_SECONDS
 from faultinject.plugin.duplex.lanes import LanePair
 from faultinject.plugin.wakeup import wake_while_unproven
@@ -39,7 +40,7 @@ class TunnelLease(Lease, Pacing):
     """
 
     # A peer that is not asked for more delays what was written to the other.
-    watch_after_seconds = 0.0
+    first_waits = FirstWaits(0.0)
     redials = False
 
     nursery: trio.Nursery

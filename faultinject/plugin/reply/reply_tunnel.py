@@ -10,6 +10,7 @@ import trio
 from attrs import define, field
 
 from faultinject.http.exchange_sides import UpstreamExchange
+from faultinject.net.first_waits import FirstWaits
 from faultinject.net.relay import Relayed
 from faultinject.plugin.reply.reply_lane import ReplyLane
 from faultinject.plugin.tunnels import HostedTunnel, Tunnels, client_name
@@ -29,8 +30,8 @@ class ReplyLease(PoolLease):
     the connection is needed again, and then a new one is dialled.
     """
 
-    def __init__(self, dial: Dial, limits: Limits) -> None:
-        super().__init__(dial, limits)
+    def __init__(self, dial: Dial, limits: Limits, first_waits: FirstWaits) -> None:
+        super().__init__(dial, limits, first_waits)
         self.pacing: ReplyPacing = ReplyPacing()
 
     @property
@@ -107,7 +108,7 @@ def reply_tunnels(
     """
 
     def hosted(tunnel_id: str, lane: ReplyLane) -> ReplyTunnel:
-        lease = ReplyLease(runtime.dial, runtime.limits)
+        lease = ReplyLease(runtime.dial, runtime.limits, runtime.first_waits)
         lane.ends_turn = lease.pacing.ends_turn
         session = Session(
             runtime,

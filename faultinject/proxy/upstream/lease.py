@@ -12,7 +12,11 @@ from types import TracebackType
 
 from faultinject.http.exchange_sides import UpstreamExchange
 from faultinject.http.message import RequestHead
+from faultinject.net.first_waits import FirstWaits
 from faultinject.proxy.upstream.dial import Origin
+
+FIRST_WAIT_SECONDS = 0.05
+"""How long only one peer is waited for."""
 
 
 class Pacing:
@@ -73,8 +77,8 @@ class Lease(ABC):
     pacing: Pacing | None = None
     """What is to be done at which time, where that matters."""
 
-    watch_after_seconds = 0.05
-    """How long only one peer is waited for; then the other is watched too, in case it leaves."""
+    first_waits: FirstWaits = FirstWaits(FIRST_WAIT_SECONDS)
+    """In which only one peer is waited for; then the other is watched too, in case it leaves."""
 
     redials = True
     """Whether another connection can be opened in place of one that has ended."""

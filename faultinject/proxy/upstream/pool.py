@@ -14,6 +14,7 @@ import trio
 
 from faultinject.http.exchange_sides import UpstreamExchange
 from faultinject.http.h1.connection import UpstreamConnection
+from faultinject.net.first_waits import FirstWaits
 from faultinject.net.streams import send_close_notify
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease
@@ -31,9 +32,11 @@ class Dial(Protocol):
 class PoolLease(Lease):
     """The upstream connections of one client connection; a context manager that owns them."""
 
-    def __init__(self, dial: Dial, limits: Limits) -> None:
+    def __init__(self, dial: Dial, limits: Limits, first_waits: FirstWaits | None = None) -> None:
         self._dial = dial
         self._limits = limits
+        if first_waits is not None:
+            self.first_waits = first_waits
         self._idle: dict[UpstreamExchange, Origin] = {}
         """Connections that wait for an exchange, least recently used first."""
         self._lent: dict[UpstreamExchange, Origin] = {}

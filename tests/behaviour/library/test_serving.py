@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import trio
+import trio.testing
 
 from faultinject import PluginSettings, Settings, serve, serve_plugin
 from faultinject.errors import SettingsError, StartError
@@ -135,6 +136,31 @@ def test_in_a_thread(kind: str, tmp_path: Path) -> None:
     thread.join()
     assert meanwhile == [before]
     assert handlers() == before
+
+
+@pytest.mark.parametrize("kind", ["proxy", "plugin"])
+def test_first_waits_are_limited_by_one_task(kind: str, tmp_path: Path) -> None:
+    """Without it each would have a cancel scope, which costs more."""
+    if kind == "plugin":
+        pytest.importorskip("trio_asyncio", exc_type=Exception)
+    names: list[str] = []
+
+    class Begun(trio.abc.Instrument):
+        def before_task_step(self, task: trio.lowlevel.Task) -> None:
+            names.append(task.name)
+
+    async def run() -> None:
+        serving, settings = {
+            "proxy": (serve, proxy_settings(tmp_path)),
+            "plugin": (serve_plugin, plugin_settings(tmp_path)),
+        }[kind]
+        async with trio.open_nursery() as nursery:
+            await nursery.start(serving, settings)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+
+    trio.run(run, instruments=[Begun()])
+    assert any(name.endswith("FirstWaits.run") for name in names)
 
 
 # -- mistakes -----------------------------------------------------------------------------------

@@ -147,15 +147,20 @@ async def test_two_receivers_or_senders_at_once_are_told(pair: Pair) -> None:
 
 
 async def test_closing_wakes_whoever_waits(pair: Pair) -> None:
-    """A receive in progress ends with ClosedResourceError, and so does every later call."""
+    """What is in progress ends with ClosedResourceError, and so does every later call."""
     ours, _ = pair
 
     async def receive() -> None:
         with pytest.raises(trio.ClosedResourceError):
             await ours.receive_some()
 
+    async def send() -> None:
+        with pytest.raises(trio.ClosedResourceError):
+            await ours.send_all(bytes(64 * 1024 * 1024))
+
     async with trio.open_nursery() as nursery:
         nursery.start_soon(receive)
+        nursery.start_soon(send)
         await trio.testing.wait_all_tasks_blocked()
         await ours.aclose()
     await ours.aclose()
