@@ -14,10 +14,10 @@ from faultinject.net.first_waits import FirstWaits
 from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.net.socket_stream import SocketStream
 from faultinject.net.streams import bottom_of
-from faultinject.tls.layer import WrapTls
+from faultinject.tls.layer import TlsSide, WrapTls
 from faultinject.tls.stream import TlsStream
 from faultinject.tls.trio_tls import TrioTlsStream
-from tests.support.bench import TARGET, leaves_without_tickets, trusting_context
+from tests.support.bench import TARGET, leaves, trusting_context
 
 SECONDS = 0.05
 
@@ -245,9 +245,8 @@ async def test_within_a_record_of_tls(
     """What has come of it is kept, and the rest is waited for again."""
     ends = socket.socketpair()
     ours, theirs = SocketStream(ends[0]), Dripping(ends[1])
-    context = leaves_without_tickets().context_for(TARGET)
-    server = wrap_tls(ours, context, server_side=True)
-    client = wrap_tls(theirs, trusting_context(), server_side=False, server_hostname=TARGET)
+    server = wrap_tls(ours, TlsSide(leaves().context_for(TARGET)))
+    client = wrap_tls(theirs, TlsSide(trusting_context(), TARGET))
     async with server, client:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(server.do_handshake)
