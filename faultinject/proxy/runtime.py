@@ -13,7 +13,7 @@ from faultinject.authority import HTTPS_PORT, TargetPattern
 from faultinject.events import Listener, RuleUnfit, Warned
 from faultinject.faults.place import Stage
 from faultinject.http.cors import SeenOrigins
-from faultinject.net.first_waits import FirstWaits
+from faultinject.net.timeouts import FirstWaits
 from faultinject.providers.told import Apis
 from faultinject.proxy.base_url import single_targets
 from faultinject.proxy.request_digests import RequestDigests

@@ -10,8 +10,8 @@ from attrs import evolve
 from faultinject.errors import UpstreamError
 from faultinject.http.exchange_sides import UpstreamExchange
 from faultinject.http.message import End, RequestHead, find_header, header_tokens
-from faultinject.net.first_waits import FirstWaits
 from faultinject.net.streams import LINGER_SECONDS
+from faultinject.net.timeouts import FirstWaits
 from faultinject.plugin.duplex.lanes import LanePair
 from faultinject.plugin.wakeup import wake_while_unproven
 from faultinject.proxy.upstream.dial import Origin

@@ -10,8 +10,8 @@ import trio
 from attrs import define, field
 
 from faultinject.http.exchange_sides import UpstreamExchange
-from faultinject.net.first_waits import FirstWaits
 from faultinject.net.relay import Relayed
+from faultinject.net.timeouts import FirstWaits
 from faultinject.plugin.reply.reply_lane import ReplyLane
 from faultinject.plugin.tunnels import HostedTunnel, Tunnels, client_name
 from faultinject.proxy.runtime import Runtime

@@ -12,7 +12,7 @@ from types import TracebackType
 
 from faultinject.http.exchange_sides import UpstreamExchange
 from faultinject.http.message import RequestHead
-from faultinject.net.first_waits import FirstWaits
+from faultinject.net.timeouts import FirstWaits
 from faultinject.proxy.upstream.dial import Origin
 
 FIRST_WAIT_SECONDS = 0.05

@@ -14,8 +14,8 @@ import trio
 
 from faultinject.http.exchange_sides import UpstreamExchange
 from faultinject.http.h1.connection import UpstreamConnection
-from faultinject.net.first_waits import FirstWaits
 from faultinject.net.streams import send_close_notify
+from faultinject.net.timeouts import FirstWaits
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.settings import Limits

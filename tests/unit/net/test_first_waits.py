@@ -10,10 +10,10 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from faultinject.net.first_waits import FirstWaits
 from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.net.socket_stream import SocketStream
 from faultinject.net.streams import bottom_of
+from faultinject.net.timeouts import FirstWaits
 from faultinject.tls.layer import TlsSide, WrapTls
 from faultinject.tls.stream import TlsStream
 from faultinject.tls.trio_tls import TrioTlsStream
