@@ -712,7 +712,7 @@ async def test_an_answer_that_has_no_way_is_an_upstream_error(autojump_clock, fa
             if fails == "before":
                 raise UpstreamError("disconnected", "no way")
 
-        def before_pause(self, writes: int) -> None:
+        def before_pause(self, writes: int, guessed: int) -> None:
             raise UpstreamError("disconnected", "no way")
 
     async with open_bench() as bench:
