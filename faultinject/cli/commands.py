@@ -48,6 +48,41 @@ class HelpfulCommand(click.Command):
 
         return help_page(self, ctx)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments. If there is no such option, the error names what may be meant."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            name = error.option_name
+            meant = " or ".join(f"'{each}'" for each in options_meant(name, self.get_params(ctx)))
+            hint = f"; did you mean {meant}?" if meant else ""
+            raise click.UsageError(f"no such option '{name}'{hint}", ctx) from None
+
+
+def options_meant(typed: str, params: Iterable[click.Parameter]) -> list[str]:
+    """Return the options that may be meant by one that does not exist.
+
+    These are, in this order: those that people look for under this name, one that is written nearly
+    alike, those with the same words in their names, and the one that is most alike.
+    """
+    word = typed.lstrip("-").replace("_", "-").lower()
+    flags = {each.opts[-1]: each for each in params if isinstance(each, click.Option)}
+    sought = [flag for flag, each in flags.items() if word in getattr(each, "sought_as", ())]
+    if sought:
+        return sought
+    near = nearest(f"--{word}", flags, least=0.85)
+    words = _words(word)
+    akin = [flag for flag in flags if words <= _words(flag) or words >= _words(flag)]
+    if near is None and akin:
+        return akin
+    near = near or nearest(f"--{word}", flags)
+    return [] if near is None else [near]
+
+
+def _words(name: str) -> set[str]:
+    """Return the words of an option's name, in the singular."""
+    return {each.removesuffix("s") for each in name.lstrip("-").split("-")}
+
 
 class LateCommand(HelpfulCommand):
     """Stands for a command, and imports it only when it is used.

@@ -37,6 +37,7 @@ class TableOption(click.Option):
             **bare,
         )
         self.option = option
+        self.sought_as = option.sought_as
         self.panel = option.group
         """Where rich-click shows it in the help."""
 

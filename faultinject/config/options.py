@@ -69,6 +69,8 @@ class Option:
     """The short form of a flag, as in ``-v``, without the dash."""
     bare: str | None = None
     """What is meant if it is given without a value; None if it needs one."""
+    sought_as: tuple[str, ...] = ()
+    """Names that people type for it, which no option has."""
 
     @property
     def flag(self) -> str:
@@ -103,6 +105,7 @@ class Option:
 
 CONFIG = Option(
     name="config",
+    sought_as=("rules", "rules-file", "file", "conf", "c"),
     kind=FILE,
     group=CONFIGURATION,
     field="",
@@ -110,6 +113,7 @@ CONFIG = Option(
 )
 ERROR_PROBABILITY = Option(
     name="error-probability",
+    sought_as=("rate", "error-rate", "failure-rate", "fail-rate", "chance", "percent"),
     kind=PROBABILITY,
     group=FAILS,
     default="0.1",
@@ -117,6 +121,7 @@ ERROR_PROBABILITY = Option(
 )
 STATUS_CODE = Option(
     name="status-code",
+    sought_as=("code", "error-code", "http-status"),
     kind=whole_number(200, 599, "200-599"),
     group=FAILS,
     default="500",
@@ -138,6 +143,7 @@ HEADER = Option(
 )
 PRESET = Option(
     name="preset",
+    sought_as=("fault", "faults", "failure", "failures", "scenario", "profile"),
     kind=PRESETS,
     group=FAILS,
     help="Inject a failure by its name ('faultinject presets' lists them). overloaded@0.3 makes"
@@ -145,6 +151,7 @@ PRESET = Option(
 )
 RULE = Option(
     name="rule",
+    sought_as=("rules", "fault", "faults", "delay", "latency"),
     kind=RuleLines("--rule", VARIABLE_PREFIX + "RULE", metavar="RULE"),
     group=FAILS,
     file_key="rules",
@@ -176,6 +183,19 @@ NO_MARKER = Option(
 )
 TARGET_HOST = Option(
     name="target-host",
+    sought_as=(
+        "target",
+        "targets",
+        "upstream",
+        "upstream-url",
+        "upstream-host",
+        "api",
+        "api-url",
+        "url",
+        "base-url",
+        "provider",
+        "allow-hosts",
+    ),
     kind=TARGETS,
     group=HOSTS,
     default="api.anthropic.com",
@@ -185,6 +205,17 @@ TARGET_HOST = Option(
 )
 HOST = Option(
     name="host",
+    sought_as=(
+        "bind",
+        "bind-address",
+        "listen",
+        "listen-host",
+        "listen-address",
+        "address",
+        "addr",
+        "interface",
+        "proxy-host",
+    ),
     kind=LISTENING_HOST,
     group=LISTENING,
     default="127.0.0.1",
@@ -192,6 +223,7 @@ HOST = Option(
 )
 PROXY_PORT = Option(
     name="proxy-port",
+    sought_as=("port", "listen-port", "p"),
     kind=whole_number(0, 65535, "PORT"),
     group=LISTENING,
     default="8080",
@@ -206,6 +238,7 @@ READY_FILE = Option(
 )
 CA_CERT = Option(
     name="ca-cert",
+    sought_as=("cert", "certificate", "ca"),
     kind=FILE,
     group=CERTIFICATES,
     help="Certificate (PEM) of your own certificate authority; needs --ca-key. Without both,"
@@ -213,6 +246,7 @@ CA_CERT = Option(
 )
 CA_KEY = Option(
     name="ca-key",
+    sought_as=("key", "private-key"),
     kind=FILE,
     group=CERTIFICATES,
     help="Private key (PEM) of that certificate authority.",
@@ -241,6 +275,7 @@ INSTALL_CA = Option(
 )
 CONNECT_TO = Option(
     name="connect-to",
+    sought_as=("upstream", "upstream-url", "upstream-host", "forward-to", "resolve"),
     kind=MAPPINGS,
     group=UPSTREAM,
     help="Connect to ADDRESS:PORT instead of HOST:PORT, as with curl. An empty HOST or PORT matches"
@@ -248,12 +283,14 @@ CONNECT_TO = Option(
 )
 UPSTREAM_CA = Option(
     name="upstream-ca",
+    sought_as=("cacert", "ca-bundle", "ca-file"),
     kind=FILE,
     group=UPSTREAM,
     help="Certificates (PEM) to verify upstreams with, besides the system's.",
 )
 INSECURE_UPSTREAM = Option(
     name="insecure-upstream",
+    sought_as=("insecure", "ssl-insecure", "k", "no-verify", "skip-verify"),
     kind=FLAG,
     group=UPSTREAM,
     default="false",
@@ -277,6 +314,7 @@ REFUSE_WEBSOCKET = Option(
 )
 FAKE_UPSTREAM = Option(
     name="fake-upstream",
+    sought_as=("fake", "fake-api", "mock", "offline", "dry-run"),
     kind=FLAG,
     group=UPSTREAM,
     default="false",
@@ -292,6 +330,7 @@ FAKE_PACE = Option(
 )
 LOG_LEVEL = Option(
     name="log-level",
+    sought_as=("verbose", "verbosity", "v", "quiet", "q", "debug"),
     kind=choice("debug", "info", "warning", "error"),
     group=OUTPUT,
     default="info",
@@ -299,6 +338,7 @@ LOG_LEVEL = Option(
 )
 LOG_FORMAT = Option(
     name="log-format",
+    sought_as=("json", "format"),
     kind=choice("text", "json"),
     group=OUTPUT,
     default="text",
@@ -313,6 +353,7 @@ SUMMARY = Option(
 
 REPORT = Option(
     name="report",
+    sought_as=("json", "html", "junit", "xml", "markdown", "output", "out", "o", "report-file"),
     kind=REPORTS,
     group=JUDGING,
     help="Write what the program did about failures to this file at exit; its ending says how:"
@@ -320,6 +361,7 @@ REPORT = Option(
 )
 FAIL_ON_FINDINGS = Option(
     name="fail-on",
+    sought_as=("strict", "exit-code"),
     kind=evolve(WORD, metavar="FINDINGS"),
     group=JUDGING,
     default="none",
@@ -390,6 +432,7 @@ PROXY_OPTIONS = (
 
 PORT = Option(
     name="port",
+    sought_as=("proxy-port", "client-port", "listen-port", "p"),
     kind=whole_number(0, 65535, "PORT"),
     group=LISTENING,
     default="50051",

@@ -97,6 +97,9 @@ def _started(run: Run, running: RunningProxy) -> ProxyStarted:
     )
 
 
+_HOST_MEND = "--host (it is where to listen; the API's host is --target-host)"
+
+
 async def _listen(settings: Settings) -> list[trio.SocketListener]:
     # As bytes where that says the same: for text Python loads its codec for international names.
     host = settings.host.encode() if settings.host.isascii() else settings.host
@@ -106,7 +109,7 @@ async def _listen(settings: Settings) -> list[trio.SocketListener]:
         cause = error.__cause__ or error
         reason = getattr(cause, "strerror", None) or str(cause)
         port_is_why = getattr(cause, "errno", None) in (errno.EADDRINUSE, errno.EACCES)
-        mend = "--proxy-port (0 picks a free one)" if port_is_why else "--host"
+        mend = "--proxy-port (0 picks a free one)" if port_is_why else _HOST_MEND
         raise StartError(
             f"cannot listen on {bracketed(settings.host)}:{settings.proxy_port}: {reason};"
             f" choose another with {mend}"

@@ -37,10 +37,13 @@ def shown_value(value: object) -> str:
     return _shortened(one_line(text))
 
 
-def nearest(word: str, words: Iterable[str]) -> str | None:
-    """Return the most similar of ``words``, or None if none is similar."""
+def nearest(word: str, words: Iterable[str], least: float = 0.6) -> str | None:
+    """Return the most similar of ``words``, or None if none is similar.
+
+    ``least`` is how similar it has to be, from 0 to 1.
+    """
     if len(word) > _MAX_CHARACTERS:  # comparing costs the square of the length
         return None
     from difflib import get_close_matches  # late, for it is needed after a mistake alone
 
-    return next(iter(get_close_matches(word, list(words), n=1)), None)
+    return next(iter(get_close_matches(word, list(words), 1, least)), None)

@@ -156,7 +156,8 @@ async def test_a_port_in_use(data_dir):
 
 async def test_an_address_that_is_not_ours(data_dir):
     """The same for an address that no interface has."""
-    with pytest.raises(StartError, match=r"listen on 192\.0\.2\.1:.*; choose another with --host$"):
+    words = r"listen on 192\.0\.2\.1:.*; choose another with --host \(it is where to listen;"
+    with pytest.raises(StartError, match=words):
         await serve(Settings(host="192.0.2.1", proxy_port=0, data_dir=data_dir))
 
 

@@ -51,11 +51,11 @@ def test_a_group_alone_prints_its_help(run, arguments):
         (["prox"], "no such command 'prox'; did you mean 'proxy'? (see 'faultinject --help')"),
         (["qqq"], "no such command 'qqq'; the commands are demo, run, proxy, env, plugin, presets, rules, report, ca, completion"),
         (["ca", "pth"], "no such command 'pth'; did you mean 'path'? (see 'faultinject ca --help')"),
-        (["proxy", "--sed", "1"], "No such option"),
+        (["proxy", "--sed", "1"], "no such option '--sed'; did you mean '--seed'? (see 'faultinject proxy --help')"),
         (["proxy", "--seed"], "Option '--seed' requires an argument"),
         (["proxy", "more"], "Got unexpected extra argument (more) (see 'faultinject proxy --help')"),
         (["proxy", "--seed", "x"], "--seed: 'x' is not a whole number"),
-        (["--nonsense"], "No such option"),
+        (["--nonsense"], "no such option '--nonsense' (see 'faultinject --help')"),
         (["completion"], "Missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish (see "),
         (["demo", "--status-code", "x"], "Invalid value for '--status-code': 'x' is not a valid status"),
     ],
@@ -66,6 +66,35 @@ def test_a_mistake_is_one_line_and_exit_code_2(run, arguments, line):
     assert (code, out) == (2, "")
     assert err.startswith(f"faultinject: {line}")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("--port", "'--proxy-port'"),
+        ("-p", "'--proxy-port'"),
+        ("--proxy-prot", "'--proxy-port'"),
+        ("--PROXY_PORT", "'--proxy-port'"),
+        ("--listen-host", "'--host'"),
+        ("--upstream", "'--target-host' or '--connect-to'"),
+        ("--target", "'--target-host'"),
+        ("--targt-host", "'--target-host'"),
+        ("--rules", "'--rule' or '--config'"),
+        ("--presets", "'--preset'"),
+        ("--key", "'--ca-key'"),
+        ("--log", "'--log-level' or '--log-format'"),
+        ("--summary-file", "'--summary'"),
+        ("--sumary", "'--summary'"),
+        ("--prset", "'--preset'"),
+        ("--stats", "'--status-code'"),
+    ],
+)
+def test_the_option_that_is_meant(run, typed, meant):
+    """By what people look for, by its words, and by how it is written."""
+    code, _, err = run("proxy", typed, "1")
+    assert code == 2
+    words = f"no such option '{typed}'; did you mean {meant}? (see 'faultinject proxy --help')"
+    assert err == f"faultinject: {words}\n"
 
 
 def raising(error):
