@@ -13,8 +13,8 @@ from typing import Any
 from attrs import asdict, frozen
 
 from faultinject.providers.framing.sse import encode
+from faultinject.providers.schema_values import arguments_for
 from faultinject.providers.shape import ApiRequest, Failure, Fields, Usage
-from faultinject.providers.tool_arguments import arguments_for
 
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

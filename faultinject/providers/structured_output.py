@@ -10,8 +10,8 @@ import json
 from typing import Any
 
 from faultinject.providers.documents import TEXT, member
+from faultinject.providers.schema_values import value_for
 from faultinject.providers.shape import ApiRequest
-from faultinject.providers.tool_arguments import CHOICES, Filler
 
 _FORMATS = (
     ("response_format",),  # OpenAI's chat completions, those shaped like them, and Cohere
@@ -54,18 +54,3 @@ def _wanted_schema(document: Any) -> dict[str, Any] | None:
 def _first(config: Any, paths: tuple[tuple[str, ...], ...]) -> dict[str, Any]:
     found = (member(config, *path) for path in paths)
     return next((schema for schema in found if isinstance(schema, dict)), {})
-
-
-def value_for(schema: Any) -> Any:
-    """Return a value that a JSON schema describes; an object if it says nothing of the kind.
-
-    Types, ``const``, ``enum``, choices, references within the schema, formats, lengths and lower
-    and upper bounds are heeded, patterns are not. Objects get their required members.
-    """
-    if not isinstance(schema, dict) or not schema:
-        return {}
-    return Filler(schema).value("", {"type": "object"} | schema if _is_open(schema) else schema, 0)
-
-
-def _is_open(schema: dict[str, Any]) -> bool:
-    return not any(key in schema for key in ("type", "$ref", "const", "enum", *CHOICES))

@@ -63,10 +63,6 @@ class Decoder(Protocol):
     def pending(self) -> bytes:
         """The bytes of an event whose end has not come."""
 
-    @property
-    def gave_up(self) -> bool:
-        """Whether an event was larger than the limit. From then on nothing is an event."""
-
     def feed(self, data: bytes) -> list[StreamEvent]:
         """Take the next bytes, split anywhere; return the pieces that they complete."""
 
@@ -84,17 +80,12 @@ class BufferedDecoder:
         """Wait for events of that size at most."""
         self._most_bytes = event_bytes
         self._buffer = bytearray()
-        self._gave_up = False
+        self._gave_up = False  # an event was too large, or what came begins none: none follows
 
     @property
     def pending(self) -> bytes:
         """The bytes of an event whose end has not come."""
         return bytes(self._buffer)
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether an event was larger than the limit, or what came begins no event."""
-        return self._gave_up
 
     def _take_rest(self) -> list[StreamEvent]:
         """Return all that is held, as a piece that is no event."""

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.providers.known import provider_for
+from faultinject.providers.schema_values import value_for
 from faultinject.providers.shape import ApiRequest
-from faultinject.providers.structured_output import answer_text, value_for
+from faultinject.providers.structured_output import answer_text
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from faultinject.providers.documents import entries, member, requires_tool_call
+from faultinject.providers.schema_values import needed, words_of
 from faultinject.providers.shape import ApiRequest
-from faultinject.providers.tool_arguments import needed, words_of
 
 _READ_WORDS = frozenset(
     {"calculate", "calculator", "count", "date", "describe", "echo", "example", "find",

@@ -1,7 +1,7 @@
-"""Values for the tool calls and documents of synthetic answers: they fit a schema, and do no harm.
+"""Values that fit a JSON schema, for the tool calls and documents of synthetic answers.
 
-A program that runs a model's tool calls runs these too. So a command only prints a word, a path and
-a host do not exist, and below the top level optional members are left out.
+They do no harm: a program that runs a model's tool calls runs these too. So a command only prints a
+word, a path and a host do not exist, and below the top level optional members are left out.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _DEEPEST = 5
 """How deep a schema's objects are followed."""
 _MOST_REFERENCES = 8
 """How many references are followed from one place to the next."""
-CHOICES = ("anyOf", "oneOf", "allOf")
+_CHOICES = ("anyOf", "oneOf", "allOf")
 _LONGEST = 1000
 """The most characters or items that a schema can make a value have."""
 _LEAST = 100
@@ -58,8 +58,23 @@ def arguments_for(schema: Any) -> dict[str, Any]:
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(properties, dict) or not properties:
         return {"example": "an argument that no schema asked for"}
-    filler = Filler(schema)
+    filler = _Filler(schema)
     return {str(name): filler.value(str(name), inner, 0) for name, inner in properties.items()}
+
+
+def value_for(schema: Any) -> Any:
+    """Return a value that a JSON schema describes; an object if it says nothing of the kind.
+
+    Types, ``const``, ``enum``, choices, references within the schema, formats, lengths and lower
+    and upper bounds are heeded, patterns are not. Objects get their required members.
+    """
+    if not isinstance(schema, dict) or not schema:
+        return {}
+    return _Filler(schema).value("", {"type": "object"} | schema if _is_open(schema) else schema, 0)
+
+
+def _is_open(schema: dict[str, Any]) -> bool:
+    return not any(key in schema for key in ("type", "$ref", "const", "enum", *_CHOICES))
 
 
 def needed(schema: Any) -> Any:
@@ -138,7 +153,7 @@ def _bound(schema: dict[str, Any], key: str) -> float | None:
 
 
 @define(eq=False, repr=False)
-class Filler:
+class _Filler:
     """Fills in one schema."""
 
     root: Any
@@ -183,7 +198,7 @@ class Filler:
         self.left -= sum(len(each) for each in schema.values() if isinstance(each, (list, dict)))
         if "$ref" in schema:
             return self._referred(schema["$ref"])
-        choices = next((schema[key] for key in CHOICES if key in schema), None)
+        choices = next((schema[key] for key in _CHOICES if key in schema), None)
         if "type" in schema or not isinstance(choices, list):
             return None
         return next((each for each in choices if isinstance(each, dict)), None)

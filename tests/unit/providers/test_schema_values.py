@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.providers.tool_arguments import arguments_for, needed, words_of
+from faultinject.providers.schema_values import arguments_for, needed, words_of
 
 
 @pytest.mark.parametrize(
