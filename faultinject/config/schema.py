@@ -6,6 +6,7 @@ say is left to the reader: that of two times one must be the later, say.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from faultinject.reading.value import Described, Value
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 VERSION = 1
 """It counts up when a file that was right is so no more. The schema's ``$id`` ends with it."""
+
+_LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
 
 
 def config_schema() -> dict[str, Any]:
@@ -59,7 +62,7 @@ def _whole(schema: Any, definitions: dict[str, Any]) -> Any:
             raise ValueError(f"two schemas are called {schema.title!r}")
         return {"$ref": f"#/$defs/{name}"}
     if isinstance(schema, Described):
-        return {**_whole(schema.schema, definitions), "description": schema.about}
+        return {**_whole(schema.schema, definitions), "description": _plain(schema.about)}
     if isinstance(schema, (Value, Keys)):
         return _whole(schema.schema, definitions)
     if isinstance(schema, (list, tuple)):
@@ -68,6 +71,11 @@ def _whole(schema: Any, definitions: dict[str, Any]) -> Any:
         parts = {key: _whole(value, definitions) for key, value in schema.items()}
         return _flat(parts) if "anyOf" in parts else parts
     return schema
+
+
+def _plain(text: str) -> str:
+    """Return a text without what Markdown has in it for the page of rules."""
+    return _LINK.sub(r"\1", text).replace("`", "")
 
 
 def _flat(parts: dict[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from faultinject.faults.respond import Respond, injected_response
 from faultinject.providers.anthropic.errors import error_body, error_type
 from faultinject.rules import Draws
 from faultinject.settings import Limits, Settings
-from tools import preset_page
+from tools import preset_page, rule_tables
 from tools.option_table import END, START, page_with, tables
 from tools.site_check import loaded_from_elsewhere
 
@@ -270,6 +270,17 @@ def test_presets_are_current() -> None:
     assert preset_page.page_with(text, preset_page.made()) == text, (
         "run: python tools/preset_page.py"
     )
+
+
+@pytest.mark.parametrize("head", rule_tables.TABLES)
+def test_what_the_keys_of_rules_are_is_told_once(head: str) -> None:
+    """The page of rules has what editors are told, and a row for each key that has such words."""
+    text = read("docs/rules.md")
+    assert rule_tables.page_of(text) == text, "run: python tools/rule_tables.py"
+    assert text.count(f"\n{head}\n") == 1
+    keys, elsewhere = rule_tables.keys_of(text, head), rule_tables.ELSEWHERE.get(head, set())
+    assert len(keys) == len(set(keys))
+    assert {*keys} == {*rule_tables.TABLES[head][1]} - elsewhere
 
 
 def all_options(command: click.Command) -> Iterator[str]:

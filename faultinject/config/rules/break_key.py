@@ -116,7 +116,7 @@ _KEYS: Mapping[str, Value[Any]] = {
 BREAK_KEYS = tuple(_KEYS)
 """The keys of ``break``."""
 ABOUT_SCOPE = "What ends: the request, or the connection with all requests that are open on it."
-_ABOUT = {
+ABOUT = {
     **ABOUT_POINTS,
     "how": "How it breaks: FIN, RST, silence, bytes that are not valid there, or a TLS alert.",
     "at": "When it breaks: at the CONNECT, the handshake, the request, or its answer's head.",
@@ -153,6 +153,6 @@ BREAK = by_type(
             *all_apart(_SIDES, _ONE_POINT),
             *((side, "at", _HAS_POINT) for side in _SIDES),
         ),
-        about=_ABOUT,
+        about=ABOUT,
     ).then(_break),
 )

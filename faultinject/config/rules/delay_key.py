@@ -80,15 +80,18 @@ _KEYS: Mapping[str, Value[Any]] = {
 }
 DELAY_KEYS = tuple(_KEYS)
 """The keys of ``delay``."""
-_ABOUT = {
+ABOUT = {
     "fixed": "Always the same time.",
     "range": "A time between the two, evenly distributed.",
-    "normal": "A time that is mostly near the mean.",
-    "lognormal": "A time that is mostly near the median, and sometimes several times as long.",
-    "exponential": "A time as between random events, with this mean.",
-    "pareto": "A time with a long tail; it needs at_most.",
-    "at_most": "The longest time.",
-    "before": "What waits: asking upstream, the answer's head, or the first byte of its body.",
+    "normal": "Mostly near the mean.",
+    "lognormal": "Mostly near the median, sometimes several times as long.",
+    "exponential": "As the time between random events.",
+    "pareto": "With a long tail; `at_most` is required.",
+    "at_most": "No longer than this (with the last four).",
+    "before": (
+        "What waits: asking `upstream` (the default), the answer's `head`, or the first "
+        "byte of its `body`."
+    ),
 }
 
 
@@ -131,7 +134,7 @@ DELAYS = items(
                 ),
             ),
             more=({"if": {"required": ["pareto"]}, "then": {"required": ["at_most"]}},),
-            about=_ABOUT,
+            about=ABOUT,
         )
         .then(_delay)
         .titled("delay item"),

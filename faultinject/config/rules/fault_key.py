@@ -25,14 +25,14 @@ _KINDS: Mapping[str, Value[Any]] = {
 }
 KINDS = tuple(_KINDS)
 """The kinds of faults."""
-_ABOUT = {
-    "respond": "The proxy answers instead of the API: a status, or an object.",
-    "delay": "The request or the answer waits: a duration, or an object.",
-    "break": "The connection breaks: how, or an object.",
-    "stream": "The answer is harmed as it passes: a point, and what happens there.",
-    "one_of": "One of several faults, by weight.",
+ABOUT = {
+    "respond": "The proxy answers instead of the API.",
+    "delay": "The request or the answer waits.",
+    "break": "The connection breaks.",
+    "stream": "The answer is harmed as it passes.",
+    "one_of": "One of several, by weight.",
     "weight": "How often it is chosen, against the others; without it, 1.",
-    "pass": "Nothing happens, and the rules after it are not asked.",
+    "pass": "Nothing, and the rules after it are not asked: an exception to them.",
 }
 _EXPECTED = "an object with respond, delay, break, stream or one_of in it, or the word pass"
 _NONE = "there is no fault in it; give one of " + ", ".join(KINDS)
@@ -81,7 +81,7 @@ _CHOICE = Keys(
     some=("pass", *KINDS),
     none=_NONE,
     apart=(*_APART, *(("pass", kind, "pass stands alone, with its weight") for kind in KINDS)),
-    about=_ABOUT,
+    about=ABOUT,
 ).then(_choice)
 
 
@@ -122,7 +122,7 @@ FAULTS = constant(
         some=(*KINDS, "one_of"),
         none=_NONE,
         apart=(*_APART, *(("one_of", kind, _ALONE) for kind in KINDS)),
-        about=_ABOUT,
+        about=ABOUT,
     ).then(_faults),
 )
 """The faults to choose from."""

@@ -114,23 +114,26 @@ _FIELDS = {"host": "hosts", "method": "methods", "header": "headers", "provider"
            "shape": "shapes"}  # fmt: skip
 MATCH_KEYS = tuple(_KEYS)
 """The keys of ``match``."""
-_ABOUT = {
-    "host": "The host, with its port if that matters; without it, the targets.",
-    "method": "The HTTP method.",
-    "path": "The path without its query, or a pattern of it.",
-    "provider": "Which API the request is for.",
-    "shape": "What is spoken at the path; several APIs speak the same.",
-    "model_call": "Whether a model is asked to generate.",
-    "housekeeping": "Whether it is telemetry, settings and the like, and not a call of the API.",
-    "query": "Tests of the parameters of the query, by name.",
-    "header": "Tests of the headers, by name.",
-    "client": "The client's name (User-Agent), or a pattern of it.",
-    "json": "Tests of the body's values, by their paths.",
-    "model": "The model that the request names, or a pattern of it.",
-    "stream": "Whether the request asks for a streamed answer.",
-    "tools": "Whether the request offers tools, or the name of one of them.",
-    "attempt": "Which attempt of its call the request is, from 1.",
+ABOUT = {
+    "host": "Where the request goes; without it, to the [targets](options.md#which-hosts).",
+    "method": "The method.",
+    "path": "The path as it was sent, without the query.",
+    "provider": "Whose API the request is for, by host and path.",
+    "shape": "What is spoken at its path; several APIs speak the same.",
+    "model_call": "Whether it is a [call of a model](options.md#housekeeping).",
+    "housekeeping": (
+        "Whether it is [housekeeping](options.md#housekeeping) or asks for a WebSocket, "
+        "and no call of the API."
+    ),
+    "query": "The query, decoded: its first 1,000 parameters.",
+    "header": "The headers.",
+    "client": "The client's name (`User-Agent`).",
+    "json": "The request's body.",
+    "model": "The model that it names.",
+    "stream": 'Whether it asks for a streamed response, mostly by `"stream": true` in the body.',
+    "tools": "Whether the body has `tools`, or what one of them is called.",
+    "attempt": "Which [attempt](#attempts) of its call the request is.",
 }
-MATCH = Keys(_KEYS, "an object of conditions, as in {path: /v1/messages}", about=_ABOUT).into(
+MATCH = Keys(_KEYS, "an object of conditions, as in {path: /v1/messages}", about=ABOUT).into(
     lambda read: Match(**{_FIELDS.get(key, key): value for key, value in read.items()})
 )

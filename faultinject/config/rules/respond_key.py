@@ -123,8 +123,8 @@ _KEYS: Mapping[str, Value[Any]] = {
 RESPOND_KEYS = tuple(_KEYS)
 """The keys of ``respond``."""
 
-_ABOUT = {
-    "status": "The status of the answer, 200 to 599.",
+ABOUT = {
+    "status": "The status of the answer.",
     "error": "The type of the error in the API's words, in place of that of the status.",
     "message": "The message of the error; names of fields in braces are filled in.",
     "code": "The code of the error, if the API has one.",
@@ -139,9 +139,9 @@ _ABOUT = {
     "retry_after": "How long the answer asks to wait, in the API's way, or as a date.",
     "request_id": "The id of the request, in place of one that looks like the API's.",
     "rate_limit": "The limit that is exhausted, by the API's name for it: its headers are sent.",
-    "connection": "Whether the connection stays open (keep) or not (close).",
-    "at": "What is answered: the request, or the CONNECT, as by a proxy.",
-    "upstream": "Whether the API is not asked (skipped), or asked and its answer thrown away.",
+    "connection": "Whether the connection stays open (`keep`) or not (`close`).",
+    "at": "What is answered: the `request`, or the CONNECT (`connect`), as a proxy would.",
+    "upstream": "Whether the API is not asked (`skipped`), or its answer thrown away (`answered`).",
 }
 _NOT_HERE = "it cannot be given here: {}"
 _OF_BODY = _NOT_HERE.format("it is part of the API's body, but there is a {}")
@@ -153,7 +153,7 @@ RESPOND = by_type(
         "a status, or an object as {status: 429}",
         some=("status", "failure", "page"),
         none="give a status (or a failure or a page, which have one)",
-        about=_ABOUT,
+        about=ABOUT,
         apart=(
             *all_apart(_BODIES, "there is a {} already; give one of the two"),
             *(("page", key, _HAS_OWN) for key in ("status", *_BODIES, *_API)),

@@ -129,17 +129,18 @@ _KEYS: Mapping[str, Value[Any]] = {
 }
 RULE_KEYS = tuple(_KEYS)
 """The keys of a rule."""
+ABOUT = {
+    "name": ("The rule's name in the log and in the header `x-faultinject`."),
+    "match": "Which requests the rule is for: all conditions given must hold.",
+    "when": "Which of those, in order or by chance: all conditions given must hold.",
+    "fault": "What happens.",
+}
 _RULE = Keys(
     _KEYS,
     "a rule, as in {match: {...}, fault: {respond: 529}}",
     needed=("fault",),
     missing="fault is missing: what should happen, as in fault: {respond: 529}",
-    about={
-        "name": "The rule's name in output, and what its draws depend on.",
-        "match": "Which requests the rule is for; without it, all of the targets.",
-        "when": "When the rule fires, of the requests that reach it; without it, always.",
-        "fault": "What happens.",
-    },
+    about=ABOUT,
 ).then(_rule)
 RULES_SCHEMA: Schema = {"type": "array", "items": _RULE, "maxItems": _MOST_RULES}
 """The JSON Schema of a list of rules."""

@@ -33,11 +33,11 @@ _KEYS: Mapping[str, Value[Any]] = {
 }
 STREAM_KEYS = tuple(_KEYS)
 """All keys of ``stream``."""
-_ABOUT = {
+ABOUT = {
     **ABOUT_POINTS,
     **{key: action.about for key, action in _ACTIONS.items()},
     "scope": ABOUT_SCOPE,
-    "upstream": "Whether the API's own stream is harmed (real), or the smallest one, made up.",
+    "upstream": "Whether the API's own stream is harmed (`real`), or a made-up one (`skipped`).",
 }
 
 
@@ -91,7 +91,7 @@ STREAM = items(
         "an object, as in {after: {bytes: 100}, cut: true}",
         some=ACTION_KEYS,
         none="it does nothing; give one of " + ", ".join(_ACTIONS),
-        about=_ABOUT,
+        about=ABOUT,
         apart=(
             *POINTS_APART,
             *all_apart(

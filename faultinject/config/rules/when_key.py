@@ -248,18 +248,18 @@ _KEYS: Mapping[str, Value[Any]] = {
 _FIELDS = {"between": "window", "for": "window"}
 WHEN_KEYS = tuple(_KEYS)
 """The keys of ``when``."""
-_ABOUT = {
-    "probability": "By chance: how likely the rule fires for a request.",
-    "first": "For the first so many requests.",
-    "after": "For all but the first so many requests.",
-    "nth": "For the request of this number, or of these.",
-    "every": "For every request whose number is a multiple of this.",
-    "sequence": "For requests in this order of fault and pass, once or repeated.",
+ABOUT = {
+    "probability": "By chance.",
+    "first": "For the first n requests.",
+    "after": "For all but the first n requests.",
+    "nth": "For the n-th request, or for several.",
+    "every": "For every n-th request.",
+    "sequence": "In this order, once or repeated.",
     "between": "Between two times, counted from the start, or in windows that repeat.",
     "for": "For a time, counted from the start, or in windows that repeat.",
-    "burst": "In storms with calms between them.",
-    "ramp": "By a chance that changes evenly, over a time or a number of requests.",
-    "limit": "At most so many times, or for at most so many exchanges at a time.",
+    "burst": "In storms with calms between them, whose average lengths in requests are given.",
+    "ramp": "By a chance that changes evenly, over a time or over a number of requests.",
+    "limit": "At most n times, or for at most n exchanges at a time.",
     "per": "With a separate count of all of the above for each group.",
 }
 _SAME = "{} says the same in another way; give one of the two"
@@ -270,5 +270,5 @@ WHEN = Keys(
     more=(
         {"if": {"required": ["per"]}, "then": any_of(*({"required": [key]} for key in _COUNTED))},
     ),
-    about=_ABOUT,
+    about=ABOUT,
 ).then(_when)

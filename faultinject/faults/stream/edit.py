@@ -38,7 +38,7 @@ class Drop(_EditEvents):
     """Leave out the next events."""
 
     key = label = "drop"
-    about = "The next events are left out: a number of them, true for one, or all."
+    about = "The next events are left out."
 
     def on_events(self, stream: EventStream) -> Action:
         """Return what leaves them out."""
@@ -50,7 +50,7 @@ class Duplicate(_EditEvents):
     """Send the next events twice, each after itself."""
 
     key = label = "duplicate"
-    about = "The next events are sent twice: a number of them, true for one, or all."
+    about = "The next events are sent twice."
 
     def on_events(self, stream: EventStream) -> Action:
         """Return what sends them twice."""
@@ -62,7 +62,7 @@ class Garble(_EditEvents):
     """Change a byte in each of the next events, so that their data is not JSON any more."""
 
     key = label = "garble"
-    about = "The next events are turned into invalid JSON: a number, true for one, or all."
+    about = "The next events are turned into invalid JSON."
     keeps_length = True
     causes = "malformed"
 

@@ -68,7 +68,7 @@ class HalfEvent(StreamAction):
     """Half of the next event's bytes, and then the end."""
 
     key, label = "half_event", "half-event"
-    about = "Half of the next event's bytes, then the proper end, or FIN (cut)."
+    about = "Half of the next event's bytes, then the proper end, or FIN (`cut`)."
     point = FIRST_EVENT
     ends = True
     whole_events = True
@@ -127,7 +127,7 @@ class EndEarly(StreamAction):
     """End the message as the API does at the token limit."""
 
     key, label = "end_early", "end-early"
-    about = "The message ends as if max_tokens were reached."
+    about = "The message ends as if `max_tokens` were reached."
     point = FIRST_EVENT
     ends = True
     whole_events = True

@@ -19,7 +19,7 @@ class Rechunk(StreamAction):
     """Pass the same bytes on in other pieces."""
 
     key, label = "chunks", "rechunk"
-    about = "The same bytes in different pieces: cut apart, or several events at once."
+    about = "The same bytes come in other pieces: cut within events, or several events at once."
     throughout = True
     keeps_length = True
     harms = False
