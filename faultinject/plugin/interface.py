@@ -29,7 +29,7 @@ class Direction(enum.Enum):
     """Bytes that are about to be written to the peer (1)."""
 
 
-@frozen(eq=False, repr=False)
+@frozen
 class Replace:
     """Send these bytes on in place of the chunk. Without bytes the chunk is dropped.
 
@@ -39,14 +39,14 @@ class Replace:
     data: bytes = b""
 
 
-@frozen(eq=False, repr=False)
+@frozen
 class PassThrough:
     """Send the chunk on unchanged; ``data`` is the chunk."""
 
     data: bytes
 
 
-@frozen(eq=False, repr=False)
+@frozen
 class Close:
     """End the direction: FROM_PEER with an end of stream, TO_PEER with an error."""
 

@@ -9,7 +9,7 @@ from attrs import Attribute, fields_dict, frozen
 from faultinject.errors import SettingsError
 
 
-@frozen(eq=False, repr=False, kw_only=True)
+@frozen(kw_only=True)
 class Thresholds:
     """Seconds, counts and parts of 1. The defaults leave the well-behaved SDKs alone."""
 
