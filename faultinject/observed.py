@@ -6,8 +6,11 @@ only, made with a key of the run, or not at all. Seconds are rounded to millisec
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from hashlib import blake2b
+from operator import attrgetter
+from typing import Any, Literal
 
 from attrs import asdict, define, fields, frozen
 
@@ -140,14 +143,13 @@ class Observed:
     if it is no stream, or was empty."""
 
     @property
-    def is_plain(self) -> bool:
-        """Whether it is the only attempt of a call, answered while nothing in the run had failed.
-
-        No more is known of it than that needs.
-        """
-        answered = self.failure is None and self.taken == "whole"
+    def plain(self) -> PlainValues | None:
+        """All that is known, if it is the only attempt of a call and was answered; else None."""
         alone = self.call is not None and self.attempt == 1 and self.began_seconds is not None
-        return answered and alone and self.request is None
+        if not alone or self.taken != "whole" or self.request is not None:
+            return None
+        values = (*_plain_head_of(self), b"", b""), *_plain_own_of(self)
+        return values if observed_of_plain(values) == self else None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON has them."""
@@ -161,19 +163,99 @@ def _names() -> tuple[str, ...]:
     return tuple(each.name for each in fields(Observed))
 
 
-class Late(Protocol):
-    """Finds out what was seen of an exchange, when that is asked."""
+_plain_head_of = attrgetter(
+    "provider", "retry_count", "read_timeout_seconds", "timeout_seconds", "idempotency_key",
+    "credential",
+)  # fmt: skip
+_plain_own_of = attrgetter("model", "stream", "call", "began_seconds", "first_byte_seconds", "body")
+BodyMark = int
+"""A hash of a body and its length: bodies that have it in common are taken for equal. It holds in
+one process only."""
+PlainHead = tuple[
+    str | None, int | None, float | None, float | None, bool | None, str | None, bytes, bytes
+]
+"""What a request's head says of an attempt that is plain: `Observed.provider`, ``retry_count``,
+``read_timeout_seconds``, ``timeout_seconds``, ``idempotency_key`` and ``credential``, and for
+`body_digest` the key of the run and the features."""
+PlainBody = str | BodyMark | None
+PlainValues = tuple[PlainHead, str | None, bool | None, int, float, float | None, PlainBody]
+"""What is known of an attempt that is plain: what its head says; ``model``, ``stream``, ``call``,
+``began_seconds``, ``first_byte_seconds``, and the digest of its body or the body's mark."""
+
+
+def body_digest(key: bytes, features: bytes, mark: BodyMark) -> str:
+    """Return `Observed.body` of a request.
+
+    ``features`` says where it goes, and which version and features of the API it asks for.
+    """
+    said = b"%b %d" % (features, mark)
+    return blake2b(said, digest_size=16, key=key).hexdigest()
+
+
+def observed_of_plain(values: PlainValues) -> Observed:
+    """Return what was seen of an attempt that is plain."""
+    head, model, stream, call, began_seconds, first_byte_seconds, body = values
+    provider, retry_count, read_timeout, timeout, idempotency_key, credential, key, features = head
+    return Observed(
+        began_seconds=began_seconds,
+        provider=provider,
+        model=model,
+        stream=stream,
+        call=call,
+        attempt=1,
+        retry_count=retry_count,
+        first_byte_seconds=first_byte_seconds,
+        taken="whole",
+        read_timeout_seconds=read_timeout,
+        timeout_seconds=timeout,
+        idempotency_key=idempotency_key,
+        credential=credential,
+        body=body_digest(key, features, body) if isinstance(body, int) else body,
+    )
+
+
+class Seen:
+    """What was seen of an exchange as an attempt of a call: known, or found out once it is asked.
+
+    When it began is known at once, and whether it is plain: the only attempt of a call, answered
+    while nothing in the run had failed.
+    """
+
+    __slots__ = ("_find", "_found", "began_seconds", "plain")
+    _found: Observed
+    plain: PlainValues | None
+    """What is known of one that is plain (`Observed.plain`); None for others."""
+
+    def __init__(self, began_seconds: float | None, find: Callable[[], Observed] | None) -> None:
+        """Have ``find`` find it out, in the run's thread."""
+        self.began_seconds = began_seconds
+        self.plain = None
+        self._find = find
+
+    @classmethod
+    def known(cls, observed: Observed) -> Seen:
+        """Hold what is known already."""
+        seen = cls(observed.began_seconds, None)
+        seen._found = observed
+        seen.plain = observed.plain
+        return seen
+
+    @classmethod
+    def of_plain(cls, began_seconds: float, plain: PlainValues) -> Seen:
+        """Hold what is known of one that is plain."""
+        seen = cls(began_seconds, None)
+        seen.plain = plain
+        return seen
 
     @property
-    def is_plain(self) -> bool:
-        """As of `Observed`, as `began_seconds` is."""
-
-    @property
-    def began_seconds(self) -> float | None:
-        """When the request's head was received, since the start of the run."""
-
-    def __call__(self) -> Observed:
-        """Return what was seen; if it `is_plain` in any thread, else in that of the run."""
+    def observed(self) -> Observed:
+        """What was seen."""
+        if self.plain is not None:  # it is made anew each time: few are ever asked
+            return observed_of_plain(self.plain)
+        if self._find is not None:
+            self._found = self._find()
+            self._find = None  # it may keep much
+        return self._found
 
 
 MESSAGES = 16

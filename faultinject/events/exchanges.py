@@ -7,7 +7,7 @@ from typing import Any, Literal
 from attrs import field, frozen
 
 from faultinject.events.event import Event, Level
-from faultinject.observed import NOTHING_OBSERVED, Late, Observed
+from faultinject.observed import NOTHING_OBSERVED, Observed, Seen
 
 Outcome = Literal[
     "injected",  # answered by a rule, or left without an answer by one
@@ -21,6 +21,11 @@ Outcome = Literal[
 ]
 
 _NOTHING = NOTHING_OBSERVED.as_dict()
+
+
+def _observed(seen: Seen | None) -> Observed | None:
+    return None if seen is None else seen.observed
+
 
 Kind = Literal[
     "model",  # a call of the API that asks a model to generate
@@ -91,28 +96,23 @@ class ExchangeEnded(Event):
     """What the request is for; None if it named no host, or is a CONNECT."""
     path_mended_from: str | None = None
     """The path as the client sent it, if ``path``, the API's own, was asked for in its place."""
-    _observed: Observed | Late | None = field(default=None, alias="observed", repr=False)
+    seen: Seen | None = field(default=None, repr=False, eq=_observed)
+    """What was seen of it as an attempt of a call; None if it is no request to an API."""
 
     @property
     def observed(self) -> Observed | None:
-        """What was seen of it as an attempt of a call; None if it is no request to an API."""
-        seen = self._observed
-        if seen is None or isinstance(seen, Observed):
-            return seen
-        found = seen()  # it is found out only now (`Settings.observes_late`)
-        if not seen.is_plain:  # else it is made anew each time: there are thousands of those
-            object.__setattr__(self, "_observed", found)
-        return found
+        """What was seen of it, which may be found out only now (`Settings.observes_late`)."""
+        return _observed(self.seen)
 
     @property
     def is_plain(self) -> bool:
-        """Whether it was answered while nothing in the run had failed (`Observed.is_plain`)."""
-        return self._observed is not None and self._observed.is_plain
+        """Whether it was answered while nothing in the run had failed (`Seen.plain`)."""
+        return self.seen is not None and self.seen.plain is not None
 
     @property
     def ended_seconds(self) -> float | None:
         """When it ended, since the start of the run; None if that is not known."""
-        began = None if self._observed is None else self._observed.began_seconds
+        began = None if self.seen is None else self.seen.began_seconds
         return None if began is None else round(began + self.milliseconds / 1000, 3)
 
     @property
@@ -123,8 +123,8 @@ class ExchangeEnded(Event):
     def as_dict(self) -> dict[str, Any]:
         """Return the event as JSON has it: the fields of ``observed`` stand beside the others."""
         values = super().as_dict()
-        del values["_observed"]
-        values.update(_NOTHING if self.observed is None else self.observed.as_dict())
+        del values["seen"]
+        values.update(_NOTHING if self.seen is None else self.seen.observed.as_dict())
         return values
 
 

@@ -105,7 +105,10 @@ class _Head:
     @property
     def fingerprint(self) -> int:
         """A number that is the same for equal headers that were written alike."""
-        return hash(self.headers if (plain := self.plain) is None else plain[0])
+        try:
+            return hash(self._plain[0])
+        except AttributeError:  # as of `plain`
+            return hash(self.headers)
 
     @property
     def names(self) -> KeysView[bytes]:

@@ -164,7 +164,12 @@ FRAMINGS = {
 
 def framing_of(head: ResponseHead) -> Framing | None:
     """Return the framing of a response, by its media type; None if it is not a stream."""
-    return FRAMINGS.get(media_type(head))
+    return _framing(head.find(b"content-type") or b"")
+
+
+@lru_cache(maxsize=64)
+def _framing(value: bytes) -> Framing | None:
+    return FRAMINGS.get(_media_type(value))
 
 
 def tail_of(head: ResponseHead) -> Tail | None:

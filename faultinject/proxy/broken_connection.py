@@ -8,7 +8,7 @@ from __future__ import annotations
 from attrs import define
 
 from faultinject.faults.breaks import Break
-from faultinject.observed import Failure, FailureKind, Observed, Taken
+from faultinject.observed import Failure, FailureKind, Observed, Seen, Taken
 from faultinject.providers.known import provider_for
 from faultinject.providers.retries import failure_kind
 from faultinject.proxy.exchange import Exchange
@@ -25,19 +25,19 @@ class BrokenConnection:
     session: Session
 
     def end(self, end: ExchangeEnd, counted: Attempt | None) -> None:
-        """Do nothing: all is noted by `observed`, once it is over."""
+        """Do nothing: all is noted by `seen`, once it is over."""
 
-    def observed(self, exchange: Exchange) -> Observed | None:
+    def seen(self, exchange: Exchange, _counted: Attempt | None) -> Seen | None:
         """Return what was seen of a CONNECT that a rule answered, or broke off."""
         runtime, timeout = self.session.runtime, exchange.timeout
         how = taken(exchange, stopped=runtime.draining or not timeout.expired)
         return self.broken("connect", _kind_of_connect(exchange, how), how)
 
-    def broken_handshake(self, breaks: Break, how: Taken) -> Observed | None:
+    def broken_handshake(self, breaks: Break, how: Taken) -> Seen | None:
         """Return what was seen of a TLS handshake that a rule broke."""
         return self.broken("handshake", "transient" if breaks.how.may_pass else "final", how)
 
-    def broken(self, failure: Failure, kind: FailureKind, how: Taken) -> Observed | None:
+    def broken(self, failure: Failure, kind: FailureKind, how: Taken) -> Seen | None:
         """Count the attempt, and return what is told of it; None if its client is unknown."""
         way, runtime = self.session.way, self.session.runtime
         if way is None:
@@ -45,7 +45,7 @@ class BrokenConnection:
         runtime.counters.backlog.catch_up()
         attempt = runtime.counters.attempts.begin_broken(way)
         attempt.end(Ended(runtime.now_seconds, failed=True))
-        return Observed(
+        observed = Observed(
             began_seconds=round(way.began_seconds, 3),
             call=int(attempt.call),
             attempt=attempt.number,
@@ -55,6 +55,7 @@ class BrokenConnection:
             failure_kind=kind,
             request=way.digest,
         )
+        return Seen.known(observed)
 
 
 def _kind_of_connect(exchange: Exchange, how: Taken) -> FailureKind:

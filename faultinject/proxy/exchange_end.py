@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Protocol
 
 from attrs import define
 
@@ -13,6 +14,26 @@ from faultinject.providers.retries import asked_wait, failure_kind
 from faultinject.providers.shape import framing_of
 from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.rules.attempts import Ended
+
+
+class Over(Protocol):
+    """Something that knows how an exchange ended: an `ExchangeEnd`, or the exchange itself."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """As of `ExchangeEnd`."""
+
+    @property
+    def head(self) -> ResponseHead | None:
+        """As of `ExchangeEnd`."""
+
+    @property
+    def fault_filter(self) -> FaultFilter | None:
+        """As of `ExchangeEnd`."""
+
+    @property
+    def answered(self) -> bool:
+        """As of `ExchangeEnd`."""
 
 
 @define(eq=False, repr=False)
@@ -77,14 +98,14 @@ def _failed(end: ExchangeEnd, provider: Provider) -> bool:
     return provider.is_transient(end.head)
 
 
-def is_good(end: ExchangeEnd) -> bool:
+def is_good(end: Over) -> bool:
     """Return True for a whole response that is no error, and that no rule made or harmed."""
     if not end.answered or end.head is None or end.head.status >= 400:
         return False
     return end.outcome not in ("injected", "harmed") or not _failed_by_rule(end)
 
 
-def _failed_by_rule(end: ExchangeEnd) -> bool:
+def _failed_by_rule(end: Over) -> bool:
     fault_filter = end.fault_filter
     if fault_filter is None or fault_filter.harmed or not end.answered:
         return True

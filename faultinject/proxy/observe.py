@@ -10,13 +10,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from attrs import define
-
 from faultinject.http.exchange_sides import ClientExchange
 from faultinject.matchers import MISSING
-from faultinject.observed import Late, Observed
+from faultinject.observed import Observed, Seen
 from faultinject.providers.retries import asked_wait, should_retry
-from faultinject.providers.shape import Usage
+from faultinject.providers.shape import Usage, framing_of
 from faultinject.providers.streamed import streamed_text
 from faultinject.proxy.broken_connection import BrokenConnection
 from faultinject.proxy.exchange import Exchange
@@ -24,10 +22,8 @@ from faultinject.proxy.exchange_end import ExchangeEnd, ended, is_good
 from faultinject.proxy.failure import failure_of, is_error_event, taken
 from faultinject.proxy.request_digests import (
     UNKNOWN_CONTENT,
-    BodyMark,
     HeadContent,
     RequestContent,
-    RequestDigests,
     mark_of,
     peeked,
 )
@@ -57,78 +53,35 @@ def observer_of(
     return observer
 
 
-@define(eq=False, repr=False, weakref_slot=False)
-class PlainAttempt:
-    """What is kept of an exchange that was answered while nothing in the run had failed.
-
-    Thousands of them are kept, and few are ever asked about.
-    """
-
-    is_plain = True
-    _digests: RequestDigests
-    _head: HeadContent
-    _call: int
-    began_seconds: float | None
-    _first_byte_seconds: float | None
-    _model: str | None
-    _stream: bool | None
-    _mark: BodyMark | None
-    """None if the body is not known."""
-
-    def __call__(self) -> Observed:
-        """Return what was seen of it."""
-        head, mark = self._head, self._mark
-        return Observed(
-            began_seconds=self.began_seconds,
-            provider=head.provider.name,
-            model=self._model,
-            stream=self._stream,
-            call=self._call,
-            attempt=1,
-            retry_count=head.retry_count,
-            first_byte_seconds=self._first_byte_seconds,
-            taken="whole",
-            read_timeout_seconds=head.read_timeout_seconds,
-            timeout_seconds=head.timeout_seconds,
-            idempotency_key=head.idempotency_key,
-            credential=head.credential,
-            body=None if mark is None else self._digests.body(head, mark),
-        )
-
-
 class Observer:
-    """Observes one exchange. Once it is over, a call returns what was seen of it.
+    """Observes one exchange. Once it is over, `seen` holds what was seen of it.
 
     What takes a while is put off, as far as it can be found out later as well.
     """
 
     # What most begin with stands at the class, as in `TrafficCopy`.
 
-    is_plain = False
     _head: HeadContent | None = None
     _content: RequestContent | None = None
     _body_digest: str | None = None
     _has_ended = False
-    _seen: Observed | None = None
+    _found: Observed | None = None
     _attempt: Attempt | None = None
-    _alone: int | None = None
-    """The number of the call, if it was answered at once and nothing in the run failed lately: so
-    little more has to be known."""
 
     def __init__(self, runtime: Runtime, facts: Facts) -> None:
         self.runtime = runtime
         self._facts = facts
         self._came_by = facts.connection, facts.way
-        self.began_seconds = facts.began_seconds or 0.0
-        self.copy = TrafficCopy(runtime, self.began_seconds, runtime.copy_room)
+        self.copy = TrafficCopy(runtime, facts.began_seconds or 0.0, runtime.copy_room)
 
     @property
     def head(self) -> HeadContent:
         """What the request's head says."""
         if self._head is None:
-            if (facts := self._facts).needs_body_for_api:
+            facts = self._facts
+            if facts.is_hinted_mcp and facts.needs_body_for_api:
                 facts.body = uncoded(facts.head, self.copy.whole_body, BODY_BYTES)
-            self._head = self.runtime.digests.head(self._facts)
+            self._head = self.runtime.digests.head(facts)
         return self._head
 
     # How the attempt ended
@@ -142,36 +95,35 @@ class Observer:
             return
         self._has_ended = True
         runtime, copy = self.runtime, self.copy
-        if self._is_alone(end, counted):
-            self._alone = runtime.counters.attempts.begin_alone()
-            return
         self._end, self._attempt = end, counted
         self._end_seconds, self._unix_seconds = runtime.now_seconds, time.time()
         self._head_seconds = copy.head_seconds
-        backlog = runtime.counters.backlog
+        counters = runtime.counters
+        if not is_good(end) or self._ended_in_error():  # what follows is looked at closely
+            counters.attempts.disturb(self._end_seconds)
         if counted is None and copy.body_ended and end.fault_filter is None:
-            backlog.put_off(self._join)
+            counters.backlog.put_off(self._join)
         else:  # it may not be found out later as it is now
-            backlog.catch_up()
+            counters.backlog.catch_up()
             self._join()
 
-    def _is_alone(self, end: ExchangeEnd, counted: Attempt | None) -> bool:
-        """Return True if the request was answered, follows no failure, and says that of itself.
-
-        A failure is noted at once, so that what follows it is looked at closely.
-        """
-        counters, copy = self.runtime.counters, self.copy
-        if not counters.attempts.is_quiet(copy.began_seconds):
+    def _is_plain(self, exchange: Exchange) -> bool:
+        """Return True if it was answered, follows no failure, and says that of itself."""
+        counters, copy, answered = self.runtime.counters, self.copy, exchange.head
+        if copy.began_seconds <= counters.attempts.quiet_from or not is_good(exchange):
             return False
-        tail = copy.tail
-        if not is_good(end) or (tail is not None and is_error_event(tail.last)):
-            counters.attempts.disturb(self.runtime.now_seconds)
+        if answered is None or (framing_of(answered) is not None and self._ended_in_error()):
             return False
         head = self.head
-        if counted is not None or head.retry_count or head.invocation:
+        if head.invocation or head.retry_count:
             return False
-        counters.backlog.catch_up()  # calls are numbered in order, and a long wait may be among it
-        return counters.attempts.is_quiet(copy.began_seconds)
+        if counters.backlog.steps:  # calls are numbered in order, and a long wait may be among it
+            counters.backlog.catch_up()
+        return copy.began_seconds > counters.attempts.quiet_from
+
+    def _ended_in_error(self) -> bool:
+        tail = self.copy.tail
+        return tail is not None and is_error_event(tail.last)
 
     def _join(self) -> None:
         """Find out which attempt of which call it was, and have the call go on from its end."""
@@ -212,49 +164,47 @@ class Observer:
 
     # What was seen
 
-    def observed(self, exchange: Exchange) -> Observed | Late:
-        """Return what was seen of the exchange, which is over, or what finds that out."""
-        if self._alone is not None:
-            return self._plain(self._alone)
+    def seen(self, exchange: Exchange, counted: Attempt | None) -> Seen:
+        """Return what was seen of the exchange, which is over; ``counted`` is as of `end`."""
+        if not self._has_ended:
+            if counted is None and self._is_plain(exchange):
+                return self._plain()
+            self.end(exchange.end, counted)
         runtime = self.runtime
         if self._facts.body is None:
             self._facts = self.head.bare  # what its headers say is not kept
         self._how = taken(exchange, stopped=runtime.draining or not exchange.timeout.expired)
         self._over_seconds = runtime.now_seconds
         self._fault_filter = exchange.fault_filter
+        began = _rounded(self.copy.began_seconds)
         runtime.counters.backlog.put_off(self._find_out, self.copy.held_bytes)
-        return self if self._seen is None and self._fault_filter is None else self()
+        if self._found is None and self._fault_filter is None:
+            return Seen(began, self._observed)
+        return Seen.known(self._observed())
 
-    def __call__(self) -> Observed:
-        """Return what was seen of the exchange."""
-        while self._seen is None:
+    def _plain(self) -> Seen:
+        """Return what is kept of an exchange that was answered while nothing had failed."""
+        copy, head = self.copy, self.head
+        body, began = copy.given_body(), copy.began_seconds
+        model: str | None = head.model
+        stream: bool | None = head.streams
+        if model is None and body:
+            model, stream = peeked(body) or (None, None)
+        mark = None if body is None else mark_of(body)
+        waited = round(((copy.head_seconds or began) - began) * 1000) / 1000
+        call, began = self.runtime.counters.attempts.begin_alone(), round(began * 1000) / 1000
+        return Seen.of_plain(began, (head.plain, model, stream, call, began, waited, mark))
+
+    def _observed(self) -> Observed:
+        while self._found is None:
             self.runtime.counters.backlog.do_next()
-        return self._seen
+        return self._found
 
     def _find_out(self) -> None:
-        self._seen = self._closely()
+        self._found = self._closely()
         self.copy.close()
         self._content = None
         del self.copy, self._facts, self._end, self._fault_filter  # they are large
-
-    def _plain(self, call: int) -> PlainAttempt:
-        copy, head = self.copy, self.head
-        model: str | None = head.model
-        stream: bool | None = head.streams
-        body, began = copy.whole_body, copy.began_seconds
-        if model is None and body:
-            model, stream = peeked(body) or (None, None)
-        copy.close()
-        return PlainAttempt(
-            self.runtime.digests,
-            head,
-            call,
-            _rounded(began),
-            _rounded((copy.head_seconds or began) - began),
-            model,
-            stream,
-            None if body is None else mark_of(body),
-        )
 
     def _closely(self) -> Observed:
         runtime, copy, attempt = self.runtime, self.copy, self._attempt

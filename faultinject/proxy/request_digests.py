@@ -8,14 +8,20 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterator
-from hashlib import blake2b
 from typing import Any
 
 from attrs import Factory, define, field, frozen
 
 from faultinject.http.message import RequestHead
 from faultinject.matchers import MISSING
-from faultinject.observed import MESSAGES, Message, ToolResult
+from faultinject.observed import (
+    MESSAGES,
+    BodyMark,
+    Message,
+    PlainHead,
+    ToolResult,
+    body_digest,
+)
 from faultinject.providers.dialogue import CalledTool, Turn, turns_of
 from faultinject.providers.provider import Provider
 from faultinject.rules.facts import Facts
@@ -58,13 +64,9 @@ class RequestContent:
     messages: tuple[Message, ...] = ()
 
 
-BodyMark = tuple[int, int]
-"""The length of a body and a hash of it: bodies that have both in common are taken for equal."""
-
-
 def mark_of(body: bytes) -> BodyMark:
-    """Return the mark of a body. It holds in this process only."""
-    return len(body), hash(body)
+    """Return the mark of a body."""
+    return (len(body) << 64) + hash(body)
 
 
 UNKNOWN_CONTENT = RequestContent(None, None, stream=False)
@@ -96,6 +98,8 @@ class HeadContent:
     invocation: str
     """See `faultinject.rules.identity.Identity`, as for ``client``."""
     client: str
+    plain: PlainHead
+    """What is kept of it where more need not be known."""
 
     @property
     def path(self) -> str:
@@ -110,6 +114,7 @@ class RequestDigests:
     key: bytes
     _heads: OrderedDict[int, HeadContent] = field(factory=OrderedDict)
     """By a hash, so that no credentials are kept."""
+    _plain_heads: dict[PlainHead, PlainHead] = field(factory=dict)
     _remembered: OrderedDict[tuple[str, str | None], RequestContent] = field(factory=OrderedDict)
     _nothing: str = Factory(lambda self: digest(self.key), takes_self=True)
     """What was said before a first message."""
@@ -117,7 +122,7 @@ class RequestDigests:
     def head(self, facts: Facts) -> HeadContent:
         """Return what a request's head says; a client's heads mostly say the same."""
         head = facts.head
-        where = facts.host, facts.port, head.method, head.target, facts.is_mcp
+        where = facts.host, facts.port, head.method, head.target, facts.provider.name
         key = hash((where, head.fingerprint))
         found = self._heads.get(key)
         if found is None:  # its body may only have another length
@@ -140,30 +145,39 @@ class RequestDigests:
         target = _without_key(head.target)
         coding = tuple([each for each in head.headers if each[0].lower() == b"content-encoding"])
         query_bytes = repr(query).encode("utf-8", "backslashreplace")
-        features = [b"\r".join(headers.get(name, ())) for name in _FEATURES]
+        chosen = [b"\r".join(headers.get(name, ())) for name in _FEATURES]
         where = f"{facts.host}:{facts.port}".encode()
         bare = facts.with_body(None)
         bare.head = RequestHead(head.method, target, coding)
+        features = digest(self.key, head.method, where, path, query_bytes, *chosen).encode()
+        credential = credential_of(facts, self.key)
+        read_timeout = _stated(facts, b"x-stainless-read-timeout")
+        timeout = _stated(facts, b"x-stainless-timeout")
+        has_key = not _IDEMPOTENCY.isdisjoint(headers)
+        stated = facts.retry_count, read_timeout, timeout, has_key
         return HeadContent(
             facts.provider,
             bare,
             asked_of(facts, self.key),
-            credential_of(facts, self.key),
-            digest(self.key, head.method, where, path, query_bytes, *features).encode(),
+            credential,
+            features,
             _shortened(api_request.named_model),
             api_request.stream,
-            facts.retry_count,
-            _stated(facts, b"x-stainless-read-timeout"),
-            _stated(facts, b"x-stainless-timeout"),
-            not _IDEMPOTENCY.isdisjoint(headers),
+            *stated,
             identity.invocation,
             identity.client,
+            self._plain_head((facts.provider.name, *stated, credential, self.key, features)),
         )
+
+    def _plain_head(self, values: PlainHead) -> PlainHead:
+        """Return the same object for equal values: they are kept with each request."""
+        if len(self._plain_heads) > REMEMBERED:
+            self._plain_heads.clear()
+        return self._plain_heads.setdefault(values, values)
 
     def body(self, head: HeadContent, mark: BodyMark) -> str:
         """Return a digest of all that a repeat in vain would repeat; the body is as it was sent."""
-        said = b"%b %d %d" % (head.features, *mark)
-        return blake2b(said, digest_size=16, key=self.key).hexdigest()
+        return body_digest(self.key, head.features, mark)
 
     def content(self, facts: Facts, head: HeadContent, body: str | None) -> RequestContent:
         """Return what a request says; ``body`` is its body's digest, if that is known."""
@@ -253,7 +267,6 @@ def _without_key(target: bytes) -> bytes:
     return path + b"?" + b"&".join(kept) if query else path
 
 
-_MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]{1,200})"')
 _STREAM = re.compile(rb'"stream"\s*:\s*(true|false)')
 
 
@@ -264,15 +277,20 @@ def peeked(body: bytes) -> tuple[str | None, bool] | None:
     own. None if it is not sure which: it is there twice, or what follows is unusual.
     """
     at = body.find(b'"model"')
-    named = None if at < 0 or body.find(b'"model"', at + 1) >= 0 else _MODEL.match(body, at)
-    at = body.find(b'"stream"')
-    if named is None:
+    if at < 0 or body.find(b'"model"', at + 7) >= 0:
         return None
-    name = named.group(1).decode("utf-8", "replace")
+    begin = body.find(b'"', at + 7) + 1
+    end = body.find(b'"', begin)
+    name = body[begin:end]
+    if body[at + 7 : begin].translate(None, b" \t\r\n") != b':"' or b"\\" in name:
+        return None
+    if not 0 < end - begin <= _LONGEST_MODEL:
+        return None
+    at = body.find(b'"stream"')
     if at < 0:
-        return name, False
-    match = None if body.find(b'"stream"', at + 1) >= 0 else _STREAM.match(body, at)
-    return None if match is None else (name, match.group(1) == b"true")
+        return name.decode("utf-8", "replace"), False
+    match = None if body.find(b'"stream"', at + 8) >= 0 else _STREAM.match(body, at)
+    return None if match is None else (name.decode("utf-8", "replace"), match.group(1) == b"true")
 
 
 def _stated(facts: Facts, name: bytes) -> float | None:

@@ -20,7 +20,7 @@ from faultinject.http.message import RequestHead, ResponseHead
 from faultinject.matchers import MISSING
 from faultinject.net.relay import Relayed
 from faultinject.net.timeouts import Timeout
-from faultinject.observed import Late, Observed
+from faultinject.observed import Seen
 from faultinject.providers.shape import framing_of
 from faultinject.proxy.carry_out import carry_out, refuse
 from faultinject.proxy.decision import Decision
@@ -147,11 +147,12 @@ class RequestServer:
         try:
             await perform(decision, origin)
         finally:
-            decision.end_attempt(exchange.end)
+            if observer is None:
+                decision.end_attempt(exchange.end)
             decision.plan.end()
             exchange.client.on_received = exchange.client.on_sent = None
-            observed = None if observer is None else observer.observed(exchange)
-            self._report(exchange, decision.plan.rule_id, decision.facts, observed)
+            seen = None if observer is None else observer.seen(exchange, decision.plan.attempt)
+            self._report(exchange, decision.plan.rule_id, decision.facts, seen)
         self._warn_of_unknown_stream(exchange.head, decision.facts)
 
     def _warn_of_unknown_stream(self, head: ResponseHead | None, facts: Facts) -> None:
@@ -205,7 +206,7 @@ class RequestServer:
         exchange: Exchange,
         rule_id: str | None,
         facts: Facts | None = None,
-        observed: Observed | Late | None = None,
+        seen: Seen | None = None,
     ) -> None:
         request, origin, relayed = exchange.request, exchange.origin, exchange.relayed or Relayed()
         report_exchange(
@@ -225,7 +226,7 @@ class RequestServer:
             fault=None if exchange.fault_filter is None else exchange.fault_filter.words,
             kind=None if facts is None else facts.kind,
             path_mended_from=None if facts is None else facts.path_mended_from,
-            observed=observed,
+            seen=seen,
         )
 
 

@@ -34,7 +34,7 @@ from faultinject.events import (
 from faultinject.http.message import RequestHead
 from faultinject.net.relay import Relayed
 from faultinject.net.timeouts import Timeout, TimeoutExpiredError
-from faultinject.observed import Late, Observed
+from faultinject.observed import Seen
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.rules.facts import Facts, Way
@@ -310,7 +310,7 @@ def report_exchange(
     fault: str | None = None,
     kind: Kind | None = None,
     path_mended_from: str | None = None,
-    observed: Observed | Late | None = None,
+    seen: Seen | None = None,
 ) -> None:
     """Report the end of an exchange; ``number`` is its place among the session's, from 1.
 
@@ -341,6 +341,6 @@ def report_exchange(
             fault=fault,
             kind=kind,
             path_mended_from=path_mended_from,
-            observed=observed,
+            seen=seen,
         )
     )

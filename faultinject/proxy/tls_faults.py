@@ -141,5 +141,5 @@ class BrokenHandshake:
             outcome="injected",
             rule=self.plan.rule_id,
             fault=", ".join(self._words),
-            observed=BrokenConnection(self.session).broken_handshake(self._breaks, self._taken),
+            seen=BrokenConnection(self.session).broken_handshake(self._breaks, self._taken),
         )

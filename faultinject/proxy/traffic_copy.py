@@ -79,21 +79,20 @@ class TrafficCopy:
 
     def sent(self, parts: Sequence[Part]) -> None:
         """Take parts of the answer, which have been sent."""
-        now_seconds = self._timer.now_seconds
+        now_seconds, ends = self._timer.now_seconds, isinstance(parts[-1], End)
         for part in parts:
             if isinstance(part, bytes):
                 if self.answer is not None:
                     self.answer = self._with(self.answer, part, ANSWER_BYTES)
                 if self._tail is None or self._has_said(self._tail, part):
                     self.spoke_seconds = now_seconds
-            elif isinstance(part, End):
-                self.answer_ended = True
             elif isinstance(part, ResponseHead) and (part.status >= 200 or part.status == 101):
                 self.head = part
                 self.head_seconds = self.spoke_seconds = now_seconds
                 # What is sent at once, as most errors are, is looked at later, if at all.
-                self._has_looked = not isinstance(parts[-1], End)
-                self._tail = tail_of(part) if self._has_looked else None
+                self._has_looked = not ends
+                self._tail = None if ends else tail_of(part)
+        self.answer_ended = ends
         if self.answer is None and not self._has_looked:  # it is too late then
             self._look_at_end(parts)
 
@@ -116,11 +115,11 @@ class TrafficCopy:
 
         Most send one, which is not copied. None if that is too long, or has no room.
         """
-        size = len(part)
-        if size > self._room.left_bytes or len(kept) + size > most_bytes:
+        size, room = len(part), self._room
+        if size > room.left_bytes or len(kept) + size > most_bytes:
             self._give_back(len(kept))
             return None
-        self._room.left_bytes -= size
+        room.left_bytes -= size
         self.held_bytes += size
         if not kept:
             return part
@@ -135,6 +134,12 @@ class TrafficCopy:
     def close(self) -> None:
         """Give back the room that it takes: it is not asked any more."""
         self._give_back(self.held_bytes)
+
+    def given_body(self) -> bytes | None:
+        """Return `whole_body`, and `close`."""
+        self._room.left_bytes += self.held_bytes
+        self.held_bytes = 0
+        return bytes(self.body) if self.body_ended and self.body is not None else None
 
     @property
     def tail(self) -> Tail | None:

@@ -48,21 +48,35 @@ class SeenAttempt:
         seen = event.observed
         if seen is None or seen.call is None or seen.attempt is None or seen.began_seconds is None:
             return None
-        began, first_byte = seen.began_seconds, seen.first_byte_seconds
-        return cls(
-            seen.call,
-            seen.attempt,
-            began,
-            round(began + event.milliseconds / 1000, 3),
-            None if first_byte is None else round(began + first_byte, 3),
+        ended = round(seen.began_seconds + event.milliseconds / 1000, 3)
+        return cls.made(
+            seen,
+            (seen.call, seen.attempt, seen.began_seconds, ended),
             event.method,
             event.host,
             event.path,
             event.status,
             event.kind,
-            event.session,
-            seen,
+            session=event.session,
         )
+
+    @classmethod
+    def made(
+        cls,
+        seen: Observed,
+        place: tuple[int, int, float, float],
+        method: str,
+        host: str,
+        path: str,
+        status: int | None,
+        kind: Kind | None,
+        *,
+        session: int,
+    ) -> SeenAttempt:
+        """Return an attempt; ``place`` is its call, its number, and when it began and ended."""
+        began, first_byte = place[2], seen.first_byte_seconds
+        head = None if first_byte is None else round(began + first_byte, 3)
+        return cls(*place, head, method, host, path, status, kind, session, seen)
 
     @property
     def failure(self) -> Failure | None:

@@ -37,6 +37,13 @@ class Call:
     answered: int = 0
     """How many of its attempts succeeded."""
 
+    @classmethod
+    def of(cls, attempt: SeenAttempt) -> Call:
+        """Return the call of an attempt that is its only one."""
+        call = cls(attempt.call)
+        call.add(attempt)
+        return call
+
     def add(self, attempt: SeenAttempt) -> None:
         """Add an attempt that has ended; they come in the order in which they ended."""
         self.count += 1

@@ -6,7 +6,7 @@ Bounded: of more calls than `CALLS` the oldest are judged, added to the totals a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 from math import inf
 from typing import Literal
@@ -21,7 +21,7 @@ from faultinject.report.finding import SEVERITIES, Finding, Judged, Known
 from faultinject.report.findings import CHECKS, KNOWN, RUN_CHECKS
 from faultinject.report.findings.giving_up import CLIENT_LEFT
 from faultinject.report.history import History
-from faultinject.report.packed import Alike, KeptCall, kept_call
+from faultinject.report.packed import Alike, KeptCall, PlainCalls, kept_call
 from faultinject.report.run_facts import RunFacts
 from faultinject.report.thresholds import Thresholds
 from faultinject.report.words import timeline
@@ -41,7 +41,8 @@ SHARE = 16
 DOUBTFUL = 1_000
 """Of so many contents it is remembered that several calls ask them (`History.doubtful`)."""
 WAITING = 256
-"""So many events are not looked at before others come: to look at one takes a while."""
+"""So many events are not looked at before others come: to look at one takes a while, unless it is
+plain."""
 FINDINGS = 100
 """How many findings of an id are kept; further ones are counted."""
 
@@ -160,10 +161,8 @@ class Judge:
         """What several of those calls asked that are forgotten."""
         self._alike: dict[Alike, Alike] = {}
         """What calls in their small form have alike."""
-        self._plain: deque[ExchangeEnded] = deque(maxlen=calls)
-        """The latest of the calls that need no judgement: they matter beside those that failed."""
-        self._plain_calls = 0
-        """How many there were."""
+        self._plain = PlainCalls(calls)
+        """Calls that need no judgement: they matter beside those that failed."""
         self._totals = Totals()
         self._older: dict[int, tuple[KeptCall, Outcome]] = {}
         self._verdicts = {known.id: Verdict(known) for known in KNOWN if known.id in self._ids}
@@ -171,16 +170,18 @@ class Judge:
     def listen(self, event: Event) -> None:
         """Take note of an event."""
         self._waiting.append(event)
-        if len(self._waiting) > WAITING:
+        is_plain = isinstance(event, ExchangeEnded) and event.is_plain
+        most = 0 if is_plain else WAITING
+        while len(self._waiting) > most:
             self._look_at(self._waiting.popleft())
 
     def _look_at(self, event: Event) -> None:
         self.facts.listen(event)
         if not isinstance(event, ExchangeEnded):
             return
-        if event.is_plain:
-            self._plain.append(event)
-            self._plain_calls += 1
+        seen = event.seen
+        if seen is not None and seen.plain is not None:
+            self._plain.add(event, seen.plain)
         elif (attempt := SeenAttempt.of(event)) is not None:
             self._add(attempt)
 
@@ -189,11 +190,11 @@ class Judge:
         while self._waiting:
             self._look_at(self._waiting.popleft())
         totals = self._totals.copy()
-        totals.outcomes["succeeded"] += self._plain_calls
-        totals.attempts += self._plain_calls
+        totals.outcomes["succeeded"] += self._plain.count
+        totals.attempts += self._plain.count
         verdicts = {name: verdict.copy() for name, verdict in self._verdicts.items()}
         if (verdict := verdicts.get(CLIENT_LEFT.id)) is not None:
-            verdict.judged += self._plain_calls  # nothing else is to be said of them
+            verdict.judged += self._plain.count  # nothing else is to be said of them
         numbers = self._calls.keys()
         older = {
             number: ShownCall(kept.unpacked(), outcome)
@@ -284,7 +285,7 @@ class Judge:
         facts = self.facts
         if calls:
             since = min(call.attempts[0].began for call in calls) - BEFORE_SECONDS
-            calls += self._plain_between(since, until)
+            calls += map(Call.of, self._plain.between(since, until))
         ended = max((each.last.ended for each in calls), default=0.0)
         return History(
             calls,
@@ -298,14 +299,6 @@ class Judge:
             last_unseen=facts.last_unseen,
             known_doubtful=frozenset(self._doubtful),
         )
-
-    def _plain_between(self, since: float, until: float) -> Iterator[Call]:
-        """Return the calls that need no judgement and were over between two times."""
-        events = [each for each in self._plain if since <= (each.ended_seconds or 0.0) <= until]
-        for attempt in filter(None, map(SeenAttempt.of, events)):
-            call = Call(attempt.call)
-            call.add(attempt)
-            yield call
 
 
 def _finding_to_show(known: Known, finding: Finding, calls: dict[int, Call]) -> Finding:

@@ -31,7 +31,7 @@ from faultinject.events import (
     RelayEnded,
     RuleUnfit,
 )
-from faultinject.observed import Observed
+from faultinject.observed import Observed, Seen
 
 _READ: dict[str, type[Event]] = {
     kind.NAME: kind
@@ -94,7 +94,7 @@ def event_of(document: Any) -> Event | None:
         return None
     values = document | {"time": _seconds(document.get("time"))}
     if kind is ExchangeEnded:
-        values["observed"] = _object(Observed, document)
+        values["seen"] = Seen.known(_object(Observed, document))
         return _object(kind, values)  # type: ignore[no-any-return]
     return _object(kind, values)  # type: ignore[no-any-return]
 

@@ -1,18 +1,23 @@
 """Calls in a small form: thousands of them are kept.
 
-What most of their attempts have alike is kept once; times, tokens and digests are bytes.
+What most of their attempts have alike is kept once; times, tokens and digests are bytes. Many calls
+that need no judgement are one piece of bytes: single objects would lie between those of the
+exchanges that brought them, and keep the memory of all of those taken.
 """
 
 from __future__ import annotations
 
+import marshal
 import struct
+from collections import deque
 from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any
 
 from attrs import define
 
-from faultinject.observed import Message, Observed, ToolResult
+from faultinject.events import ExchangeEnded
+from faultinject.observed import Message, Observed, PlainValues, ToolResult, observed_of_plain
 from faultinject.report.attempt import SeenAttempt
 from faultinject.report.client_calls import KEPT_AT_EITHER_END, Call
 
@@ -30,6 +35,9 @@ _digests_of, _alike_of = attrgetter(*_DIGESTS), attrgetter(*_ALIKE)
 _DIGEST_BYTES = 16
 KINDS = 1_000
 """Of so many kinds of attempts it is known at once what they have alike, at most."""
+BATCH = 64
+"""So many calls that need no judgement are put into one piece."""
+_request_of = attrgetter("method", "host", "path", "status", "kind")
 _MOST = 2**53  # which a float still has exactly
 Alike = tuple[Any, ...]
 _Packed = tuple[Alike, bytes]
@@ -149,21 +157,8 @@ def _unpacked(call: int, alike: Alike, own: bytes) -> SeenAttempt:
         ),
         **told_of,
     )
-    first_byte = seen.first_byte_seconds
-    return SeenAttempt(
-        call,
-        told_of["attempt"],
-        began,
-        ended,
-        None if first_byte is None else round(began + first_byte, 3),
-        method,
-        host,
-        path,
-        status,
-        kind,
-        int(session),
-        seen,
-    )
+    place = call, told_of["attempt"], began, ended
+    return SeenAttempt.made(seen, place, method, host, path, status, kind, session=int(session))
 
 
 def _message(role: str, text: str | None, tools: list[str], digests: Iterator[str]) -> Message:
@@ -184,3 +179,70 @@ def _message(role: str, text: str | None, tools: list[str], digests: Iterator[st
 def _digests(data: bytes) -> Iterator[str]:
     starts = range(0, len(data), _DIGEST_BYTES)
     return iter([data[start : start + _DIGEST_BYTES].hex() for start in starts])
+
+
+# -- calls that need no judgement --------------------------------------------------------------
+
+
+_Row = tuple[Any, ...]
+"""Of an event method, host, path, status and kind as one tuple; session; milliseconds; and what is
+known (`PlainValues`)."""
+_MILLISECONDS, _CALL, _BEGAN = 2, 6, 7
+
+
+@define(eq=False, repr=False)
+class _Batch:
+    began_first: float
+    """When the first of its calls began."""
+    ended_last: float
+    rows: bytes
+
+
+class PlainCalls:
+    """The latest calls that need no judgement."""
+
+    def __init__(self, most: int) -> None:
+        """Keep ``most`` calls, and those that are in one batch with them."""
+        self.count = 0
+        """How many there were."""
+        self._most_batches = -(-most // BATCH)
+        self._batches: deque[_Batch] = deque()
+        self._loose: list[_Row] = []
+        self._requests: dict[Any, Any] = {}
+        """What events have in common; it is written once a batch."""
+
+    def add(self, event: ExchangeEnded, plain: PlainValues) -> None:
+        """Add the event of an exchange, and what is known of it, which is plain."""
+        self.count += 1
+        request = _request_of(event)
+        request = self._requests.setdefault(request, request)
+        self._loose.append((request, event.session, event.milliseconds, *plain))
+        if len(self._loose) == BATCH:
+            self._pack()
+
+    def _pack(self) -> None:
+        rows = self._loose
+        first = min([row[_BEGAN] for row in rows])
+        last = max([row[_BEGAN] + row[_MILLISECONDS] / 1000 for row in rows])
+        self._batches.append(_Batch(first, last + 0.001, marshal.dumps(rows)))
+        rows.clear()
+        self._requests.clear()
+        if len(self._batches) > self._most_batches:
+            self._batches.popleft()
+
+    def between(self, since: float, until: float) -> Iterator[SeenAttempt]:
+        """Return the attempts that were over between two times, in the order of `add`."""
+        rows: list[_Row] = []
+        for batch in self._batches:
+            if batch.began_first <= until and batch.ended_last >= since:
+                rows += marshal.loads(batch.rows)  # noqa: S302 - it is our own
+        for each in map(_attempt_of, rows + self._loose):
+            if since <= each.ended <= until:
+                yield each
+
+
+def _attempt_of(row: _Row) -> SeenAttempt:
+    request, session, milliseconds, *plain = row
+    seen, call, began = observed_of_plain(tuple(plain)), row[_CALL], row[_BEGAN]
+    ended = round(began + milliseconds / 1000, 3)
+    return SeenAttempt.made(seen, (call, 1, began, ended), *request, session=session)

@@ -165,8 +165,8 @@ class Attempts:
         """The key of the digests in `Identity`."""
         self._bound = calls
         self._count = 0
-        self._quiet_from = -1.0
-        """When an attempt may begin at the latest after a failure."""
+        self.quiet_from = -1.0
+        """Until then an attempt may begin that follows a failure; later none does."""
         self._ended: OrderedDict[_Call, None] = OrderedDict()
         """Calls between two attempts, or over; the least recently seen first."""
         self._failed: dict[str, OrderedDict[_Call, None]] = {}
@@ -213,13 +213,9 @@ class Attempts:
         self._count += 1
         return self._count
 
-    def is_quiet(self, seconds: float) -> bool:
-        """Return True if at that time no failure is so recent that an attempt may follow it."""
-        return seconds > self._quiet_from
-
     def disturb(self, seconds: float) -> None:
         """Note that something went wrong at that time after which the client may ask again."""
-        self._quiet_from = max(self._quiet_from, seconds + LONGEST_PAUSE_SECONDS)
+        self.quiet_from = max(self.quiet_from, seconds + LONGEST_PAUSE_SECONDS)
 
     def _continued(
         self, identity: Identity, content: str, crowd: _Crowd, began_seconds: float
@@ -317,7 +313,7 @@ class Attempts:
         call.ended_seconds, call.open_until = ended.seconds, ended.seconds + pause
         call.failed = ended.failed
         if ended.failed:
-            self._quiet_from = max(self._quiet_from, call.open_until)
+            self.quiet_from = max(self.quiet_from, call.open_until)
         self._ended[call] = None
         if ended.failed and ended.is_worth_repeating:
             self._failed.setdefault(call.content, OrderedDict())[call] = None

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.events import VERSION, Event, ExchangeEnded, RelayEnded, rfc3339
-from faultinject.observed import NOTHING_OBSERVED, Message, Observed, ToolResult
+from faultinject.observed import NOTHING_OBSERVED, Message, Observed, Seen, ToolResult
 from tests.support.sample_events import SAMPLES, sample
 
 
@@ -45,7 +45,7 @@ def test_as_dict(kind: type[Event]) -> None:
     assert values["time"] == "2027-01-15T08:00:00.250Z"
     own = attrs.asdict(event, recurse=False)
     if isinstance(event, ExchangeEnded):  # what was observed stands beside the other fields
-        assert own.pop("_observed") is None
+        assert own.pop("seen") is None
         own |= NOTHING_OBSERVED.as_dict()
     assert {name: values[name] for name in list(values)[4:]} == {
         name: value for name, value in own.items() if name != "time"
@@ -78,7 +78,7 @@ def test_what_was_observed_of_an_exchange() -> None:
     result = ToolResult(tool="write", arguments="a", call_id="b", result="c", prefix="d")
     message = Message(role="user", text=None, before="e", results=(result,))
     observed = Observed(call=3, attempt=2, messages=(message,))
-    values = json.loads(json.dumps(sample(ExchangeEnded, observed=observed).as_dict()))
+    values = json.loads(json.dumps(sample(ExchangeEnded, seen=Seen.known(observed)).as_dict()))
     assert "observed" not in values
     assert (values["call"], values["attempt"], values["model"]) == (3, 2, None)
     assert values["messages"] == [
@@ -93,53 +93,34 @@ def test_what_was_observed_of_an_exchange() -> None:
     ]
 
 
-class LateObserved:
-    """Is asked what was seen of an exchange."""
-
-    def __init__(self, seen: Observed) -> None:
-        self._seen = seen
-        self.asked = 0
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is plain."""
-        return self._seen.is_plain
-
-    @property
-    def began_seconds(self) -> float | None:
-        """When it began."""
-        return self._seen.began_seconds
-
-    def __call__(self) -> Observed:
-        """Count that it is asked."""
-        self.asked += 1
-        return self._seen
-
-
 def test_what_was_observed_is_found_out_once_it_is_asked_for() -> None:
     """And then it is kept."""
-    late = LateObserved(Observed(call=7))
-    event = sample(ExchangeEnded, observed=late)
-    assert not late.asked
-    assert event.as_dict()["call"] == event.observed.call == 7
-    assert event == sample(ExchangeEnded, observed=Observed(call=7))
-    assert late.asked == 1
+    asked = []
+
+    def find() -> Observed:
+        asked.append(1)
+        return Observed(call=7)
+
+    event = sample(ExchangeEnded, seen=Seen(2.0, find))
+    assert event.ended_seconds == round(2.0 + event.milliseconds / 1000, 3)
+    assert not event.is_plain
+    assert not asked
+    assert event.observed == Observed(call=7)
+    assert event.as_dict()["call"] == 7
+    assert event == sample(ExchangeEnded, seen=Seen.known(Observed(call=7)))
+    assert asked == [1]
 
 
-def test_what_is_plain_is_made_anew_each_time() -> None:
-    """Because thousands of those events are kept, and few are asked."""
+def test_what_is_plain() -> None:
+    """It is the only attempt of a call that went well, and no more is known of it."""
     plain = Observed(began_seconds=1.0, call=7, attempt=1, taken="whole")
-    late = LateObserved(plain)
-    event = sample(ExchangeEnded, observed=late)
+    event = sample(ExchangeEnded, seen=Seen.known(plain))
     assert event.is_plain
-    assert event.ended_seconds == round(1.0 + event.milliseconds / 1000, 3)
-    assert not late.asked
-    assert event.observed == event.observed == plain
-    assert late.asked == 2
+    assert event.observed == plain
     others = [{"request": "r"}, {"attempt": 2}, {"failure": "cut"}, {"taken": "left"}]
-    others += [{"call": None}, {"began_seconds": None}]
+    others += [{"call": None}, {"began_seconds": None}, {"invocation_id": False}]
     for changes in others:
-        assert not sample(ExchangeEnded, observed=evolve(plain, **changes)).is_plain
-    unknown = sample(ExchangeEnded, observed=None)
+        assert not sample(ExchangeEnded, seen=Seen.known(evolve(plain, **changes))).is_plain
+    unknown = sample(ExchangeEnded, seen=None)
     assert not unknown.is_plain
     assert unknown.ended_seconds is None

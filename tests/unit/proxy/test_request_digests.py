@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from faultinject.proxy import request_digests
-from faultinject.proxy.request_digests import REMEMBERED, RequestDigests, mark_of
+from faultinject.proxy.request_digests import REMEMBERED, RequestDigests, mark_of, peeked
 from tests.unit.rules.support import request
 
 MANY = REMEMBERED + 5
@@ -92,3 +92,28 @@ def test_messages_that_are_nested_too_deeply(monkeypatch: pytest.MonkeyPatch) ->
     facts = request(body={"model": "m", "messages": [{"role": "user", "content": "x"}]})
     said = digests.content(facts, digests.head(facts), None)
     assert (said.model, said.messages) == ("m", ())
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{"model": "m", "stream": true}', ("m", True)),
+        (b'{"stream" :false,"model":"m"}', ("m", False)),
+        (b'{"model"\t:\n"m-\xc3\xa9"}', ("m-\u00e9", False)),
+        (b'{"text": "\\"model\\": \\"no\\"", "model": "m"}', ("m", False)),
+        (b"{}", None),
+        (b'{"model": "a", "x": {"model": "b"}}', None),
+        (b'{"x": "model", "y": "a"}', None),
+        (b'{"model": 5, "y": "a"}', None),
+        (b'{"model": "a\\u0041"}', None),
+        (b'{"model": ""}', None),
+        (b'{"model": "a', None),
+        (b'{"model"', None),
+        (b'{"model": "' + bytes(201).replace(b"\0", b"a") + b'"}', None),
+        (b'{"model": "m", "stream": true, "x": {"stream": 1}}', None),
+        (b'{"model": "m", "stream": 1}', None),
+    ],
+)
+def test_what_a_body_tells_that_is_not_parsed(body: bytes, told: object) -> None:
+    """Nothing, if that is not sure."""
+    assert peeked(body) == told

@@ -22,6 +22,7 @@ from faultinject.observed import (
     FailureKind,
     Message,
     Observed,
+    Seen,
     Taken,
     ToolResult,
     WaitAskedBy,
@@ -373,7 +374,7 @@ class World:
                 rule=None if answer.failure is None else self.rule,
                 status=answer.status if has_head else None,
                 milliseconds=round(seconds * 1000, 3),
-                observed=observed,
+                seen=Seen.known(observed),
             )
         )
         failed = failure is not None and (kind != "final" or answer.of_connection)
@@ -417,7 +418,9 @@ def observed_of(ask: Ask) -> Observed:
 
 def unseen(began: float) -> ExchangeEnded:
     """Return the event of a request to the target of which it is only known when it began."""
-    event = sample(ExchangeEnded, target=HOST, kind="model", observed=Observed(began_seconds=began))
+    event = sample(
+        ExchangeEnded, target=HOST, kind="model", seen=Seen.known(Observed(began_seconds=began))
+    )
     assert isinstance(event, ExchangeEnded)
     return event
 

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from faultinject.events import ExchangeEnded
-from faultinject.observed import NOTHING_OBSERVED, Observed
+from faultinject.observed import NOTHING_OBSERVED, Observed, Seen
 from faultinject.report.attempt import SeenAttempt
 from faultinject.report.finding import PAGE
 from faultinject.report.findings import KNOWN, known_by_id
@@ -28,12 +28,13 @@ from tests.unit.report.findings.simulator import (
 def test_what_is_an_attempt() -> None:
     """Only what is known to be one."""
     whole = Observed(call=1, attempt=1, began_seconds=1.0)
-    assert SeenAttempt.of(sample(ExchangeEnded, observed=whole)) is not None
+    assert SeenAttempt.of(sample(ExchangeEnded, seen=Seen.known(whole))) is not None
     for observed in (
-        None, NOTHING_OBSERVED, evolve(whole, call=None), evolve(whole, attempt=None),
+        NOTHING_OBSERVED, evolve(whole, call=None), evolve(whole, attempt=None),
         evolve(whole, began_seconds=None),
     ):  # fmt: skip
-        assert SeenAttempt.of(sample(ExchangeEnded, observed=observed)) is None
+        assert SeenAttempt.of(sample(ExchangeEnded, seen=Seen.known(observed))) is None
+    assert SeenAttempt.of(sample(ExchangeEnded, seen=None)) is None
 
 
 def test_a_client_that_counts_and_asks_the_same_in_parallel_queues() -> None:

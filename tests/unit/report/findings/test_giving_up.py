@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from faultinject.events import CommandEnded, ExchangeEnded
-from faultinject.observed import FailureKind, Observed
+from faultinject.observed import FailureKind, Observed, Seen
 from faultinject.report.judge import Judge
 from tests.support.sample_events import TIME, sample
 from tests.unit.report.findings.clients import in_turn, once, pauses, retrying
@@ -151,7 +151,7 @@ def test_what_follows_a_broken_connection(follows: Client, expected: str) -> Non
 def test_a_broken_connection_to_a_host_of_housekeeping(host: str, expected: str) -> None:
     """It may have been for that."""
     world = World(script(refused())).start(once(Ask()), at=100.0)
-    world.events.append(sample(ExchangeEnded, host=host, kind="housekeeping", observed=None))
+    world.events.append(sample(ExchangeEnded, host=host, kind="housekeeping", seen=None))
     assert judged(world.run().end_command(), "not-retried") == expected
 
 
@@ -354,7 +354,9 @@ def test_a_request_that_was_not_seen_may_have_been_the_next_attempt() -> None:
     for began in (0.5, 2.0):
         judge = Judge()
         for seen in (failed, evolve(unseen, began_seconds=began)):
-            judge.listen(sample(ExchangeEnded, observed=seen, milliseconds=10.0, kind="model"))
+            judge.listen(
+                sample(ExchangeEnded, seen=Seen.known(seen), milliseconds=10.0, kind="model")
+            )
         judge.listen(CommandEnded(time=TIME + 5, code=0, signal=None))
         report = judge.report()
         found[began] = [each.id for each in report.findings if each.id == "not-retried"]

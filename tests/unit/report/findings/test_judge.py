@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.events import Event, EventsDropped, ExchangeEnded
-from faultinject.observed import Observed
+from faultinject.observed import Observed, Seen
 from faultinject.report.finding import SEVERITIES
 from faultinject.report.findings import KNOWN
 from faultinject.report.judge import Judge, Report
@@ -150,8 +150,8 @@ def test_requests_that_are_no_calls() -> None:
     start, event = world.events
     assert isinstance(event, ExchangeEnded)
     rest: list[Event] = [
-        evolve(event, observed=None, kind="housekeeping"),
-        evolve(event, observed=None),
+        evolve(event, seen=None, kind="housekeeping"),
+        evolve(event, seen=None),
         sample(EventsDropped, time=TIME + 9, count=3),
     ]
     told = report([start, event, *rest])
@@ -316,7 +316,7 @@ def test_plain_calls_stand_beside_those_that_failed() -> None:
     other = evolve(plain, call=3, body="c", began_seconds=102.0)
     long_ago = evolve(plain, call=4, began_seconds=-1e6)
     events = [
-        sample(ExchangeEnded, observed=each, milliseconds=10.0, outcome="forwarded")
+        sample(ExchangeEnded, seen=Seen.known(each), milliseconds=10.0, outcome="forwarded")
         for each in (long_ago, plain, failed, other)
     ]
     judge = Judge()

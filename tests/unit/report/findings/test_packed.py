@@ -16,6 +16,7 @@ from faultinject.observed import (
     FailureKind,
     Message,
     Observed,
+    Seen,
     Taken,
     ToolResult,
     WaitAskedBy,
@@ -85,7 +86,9 @@ PLAIN = Observed(
 
 def attempt_of(seen: Observed) -> SeenAttempt:
     """Return what is kept of an exchange."""
-    attempt = SeenAttempt.of(sample(ExchangeEnded, observed=seen, milliseconds=12.5, status=200))
+    attempt = SeenAttempt.of(
+        sample(ExchangeEnded, seen=Seen.known(seen), milliseconds=12.5, status=200)
+    )
     assert attempt is not None
     return attempt
 
