@@ -78,6 +78,12 @@ def _places_of(names: tuple[bytes, ...]) -> dict[bytes, int]:
     return {name.lower(): place for name, place in zip(reversed(names), places, strict=True)}
 
 
+def _remembered_places(names: tuple[bytes, ...]) -> dict[bytes, int]:
+    """Return the first place of each name, from memory unless they are very long."""
+    is_short = len(names) <= _REMEMBERED_NAMES and len(b"".join(names)) <= _REMEMBERED_BYTES
+    return _places_of(names) if is_short else _places_of.__wrapped__(names)
+
+
 class _Head:
     """What heads of requests and responses share."""
 
@@ -96,6 +102,11 @@ class _Head:
             return self._plain
         except AttributeError:  # it was not read so
             return None
+
+    def named(self, names: tuple[bytes, ...]) -> Self:
+        """Note the names of the headers, in their order, as they were read; return the head."""
+        self._places = _remembered_places(names)
+        return self
 
     def read_from(self, data: bytes, body_bytes: int) -> Self:
         """Note from which bytes the headers were read, as `plain` has it; return the head."""
@@ -121,11 +132,8 @@ class _Head:
         try:
             return self._places
         except AttributeError:  # asked for the first time
-            names = tuple([name for name, _ in self.headers])
-            is_short = len(names) <= _REMEMBERED_NAMES and len(b"".join(names)) <= _REMEMBERED_BYTES
-            places = _places_of(names) if is_short else _places_of.__wrapped__(names)
-            self._places = places
-            return places
+            self.named(tuple([name for name, _ in self.headers]))
+            return self._places
 
     def find(self, name: bytes) -> bytes | None:
         """Return the value of the first header of that (lower-case) name."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from contextlib import AbstractContextManager
 from types import TracebackType
 
 import trio
@@ -89,7 +88,7 @@ class _FirstWait:
     """The block of one wait on a stream that can be stopped."""
 
     stream: SocketStream
-    ends_at: float
+    deadline: float
     over: bool = False
 
     def __enter__(self) -> None:
@@ -122,22 +121,24 @@ class FirstWaits:
         self._queue: deque[_FirstWait] = deque()
         self._sleep: trio.CancelScope | None = None
 
-    def on(self, stream: Peekable | None) -> AbstractContextManager[object]:
+    def on(self, stream: Peekable | None) -> _FirstWait | trio.CancelScope:
         """Return a block in which something is received that comes over this lowest stream.
 
         When the time is over, the receive that waits ends without loss, as if it were cancelled,
-        and so does the block. Nothing else may be waited for in the block. Enter it at once.
+        and so does the block. Nothing else may be waited for in the block. Enter it at once. Its
+        ``deadline`` is on Trio's clock.
         """
+        deadline = trio.current_time() + self.seconds
         if self._sleep is None or not isinstance(stream, SocketStream):
-            return trio.move_on_after(self.seconds)
-        wait = _FirstWait(stream, trio.current_time() + self.seconds)
+            return trio.CancelScope(deadline=deadline)
+        wait = _FirstWait(stream, deadline)
         queue = self._queue
         queue.append(wait)
         while queue[0].over:
             queue.popleft()
         # To move the deadline now and then costs less than to wake the task for nothing.
-        if not 0 <= queue[0].ends_at - self._sleep.deadline < self.seconds / 2:
-            self._sleep.deadline = queue[0].ends_at
+        if not 0 <= queue[0].deadline - self._sleep.deadline < self.seconds / 2:
+            self._sleep.deadline = queue[0].deadline
         return wait
 
     async def run(self) -> None:
@@ -147,8 +148,8 @@ class FirstWaits:
         """
         try:
             while True:
-                ends_at = self._queue[0].ends_at if self._queue else math.inf
-                with trio.CancelScope(deadline=ends_at) as self._sleep:
+                deadline = self._queue[0].deadline if self._queue else math.inf
+                with trio.CancelScope(deadline=deadline) as self._sleep:
                     await trio.sleep_forever()
                 self._end_first_ones()
         finally:
@@ -156,7 +157,7 @@ class FirstWaits:
 
     def _end_first_ones(self) -> None:
         now = trio.current_time()
-        while self._queue and (self._queue[0].over or self._queue[0].ends_at <= now):
+        while self._queue and (self._queue[0].over or self._queue[0].deadline <= now):
             wait = self._queue.popleft()
             if not wait.over:
                 wait.stream.stop_waiting()

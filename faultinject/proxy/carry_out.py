@@ -199,8 +199,8 @@ def _passed_on(exchange: Exchange) -> Outcome:
 
 
 async def _after_response(exchange: Exchange, source: UpstreamSource) -> None:
-    exchange.outcome = _passed_on(exchange)
-    if exchange.outcome == "upgraded":
+    if exchange.status == 101:
+        exchange.outcome = "upgraded"
         _warn_of_upgrade(exchange, source.origin.authority)
         await _relay_upgraded(exchange, source.upstream)
 

@@ -74,8 +74,8 @@ class UpstreamSource(ResponseSource):
     """The last part of the request that was sent."""
     _request_ended: trio.Event | None = field(default=None, init=False)
     """Set when the request has been sent to its end; there only if that is waited for."""
-    _watch_at: float = field(default=0.0, init=False)
-    """When the client has to be watched."""
+    _watch_at: float | None = field(default=None, init=False)
+    """When the client has to be watched, once the answer is waited for."""
     _upstream_stopped_reading: bool = field(default=False, init=False)
     _answer_began: bool = field(default=False, init=False)
     _answer_ended: bool = field(default=False, init=False)
@@ -131,7 +131,7 @@ class UpstreamSource(ResponseSource):
         await self._send_up(first)
         if isinstance(self._last, End):
             self._end_upload()
-        self._watch_at = trio.current_time() + self.exchange.lease.first_waits.seconds
+        self._watch_at = None
 
     def _end_upload(self) -> None:
         if (pacing := self.exchange.pacing) is not None:
@@ -167,9 +167,15 @@ class UpstreamSource(ResponseSource):
 
     async def receive_at_once(self) -> list[Part] | None:
         """Receive, if the request was sent and the answer comes so fast."""
-        if isinstance(self._last, End) and trio.current_time() < self._watch_at:
-            with self.exchange.lease.first_waits.on(self.upstream.bottom):
-                return await self.receive()
+        if not isinstance(self._last, End):
+            return None
+        if self._watch_at is not None and trio.current_time() >= self._watch_at:
+            return None
+        first_wait = self.exchange.lease.first_waits.on(self.upstream.bottom)
+        if self._watch_at is None:
+            self._watch_at = first_wait.deadline
+        with first_wait:
+            return await self.receive()
         return None
 
     async def receive(self) -> list[Part]:

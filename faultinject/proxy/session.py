@@ -166,7 +166,9 @@ def reported_path(request: RequestHead) -> str:
     That is without query, fragment and parameters. It is empty if the target is a URL, with its
     scheme or from ``//`` on, which may have a user and password in it.
     """
-    path = _BEHIND_THE_PATH.split(request.target, maxsplit=1)[0].decode("ascii", "backslashreplace")
+    behind = _BEHIND_THE_PATH.search(request.target)
+    before = request.target if behind is None else request.target[: behind.start()]
+    path = before.decode("ascii", "backslashreplace")
     has_user = path.startswith("//") and "@" in path
     return path if (path.startswith("/") and not has_user) or path == "*" else ""
 

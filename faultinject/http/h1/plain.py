@@ -33,7 +33,7 @@ _ANY = _TOKEN + rb":[\t\x20-\x7e]*+\r\n"
 _FIELDS = rb"((?:" + _USUAL + rb")*+((?:" + _ANY + rb")*+))\r\n"
 _REQUEST = re.compile(rb"([A-Z]+) ([\x21-\x7e]+) HTTP/1\.1\r\n" + _FIELDS)
 _RESPONSE = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([\x20-\x7e]*)\r\n" + _FIELDS)
-_LENGTH = re.compile(rb"[0-9]{1,15}")
+_MOST_DIGITS = 15
 
 # Fields that change how a message is framed, how it is answered, or what follows it.
 _NEVER_PLAIN = frozenset({b"transfer-encoding", b"upgrade", b"expect"})
@@ -59,7 +59,8 @@ def read_request(data: bytes | bytearray, head_bytes: int) -> PlainHead[RequestH
     if match is None or match.end() > head_bytes:
         return None
     method, target, lines, unusual = match.groups()
-    head = RequestHead(method, target, _headers(lines, unusual))
+    headers, names = _headers(lines, unusual)
+    head = RequestHead(method, target, headers).named(names)
     length = _request_length(head)
     if length is None or (method == b"CONNECT" and length):
         return None
@@ -72,7 +73,8 @@ def read_response(data: bytes | bytearray, head_bytes: int) -> PlainHead[Respons
     if match is None or match.end() > head_bytes:
         return None
     status, reason, lines, unusual = match.groups()
-    head = ResponseHead(int(status), reason, _headers(lines, unusual))
+    headers, names = _headers(lines, unusual)
+    head = ResponseHead(int(status), reason, headers).named(names)
     length = _response_length(head)
     if length is None or head.status in _BODYLESS_STATUSES:
         return None
@@ -113,15 +115,20 @@ def _is_one_head(encoded: bytes, headers: Headers) -> bool:
     return encoded.count(b"\n") == encoded.count(b"\r") == len(headers) + 2
 
 
-def _headers(lines: bytes, unusual: bytes) -> Headers:
-    """Return the headers in lines; ``unusual`` are those that have another form than most."""
+def _headers(lines: bytes, unusual: bytes) -> tuple[Headers, tuple[bytes, ...]]:
+    """Return the headers in lines, and their names.
+
+    ``unusual`` are those lines that have another form than most.
+    """
     if not unusual and b" \r" not in lines:
         # Without a call for each. No value may have a colon and a blank in it.
         split = lines.replace(b"\r\n", b": ").split(b": ")
         if len(split) == 2 * lines.count(b"\n") + 1:
-            return tuple(zip(split[:-1:2], split[1::2], strict=True))
+            names = split[:-1:2]
+            return tuple(zip(names, split[1::2], strict=True)), tuple(names)
     fields = [line.partition(b":") for line in lines.split(b"\r\n")[:-1]]
-    return tuple([(name, SpacedValue.of(rest.strip(b" \t"), rest)) for name, _, rest in fields])
+    headers = tuple([(name, SpacedValue.of(rest.strip(b" \t"), rest)) for name, _, rest in fields])
+    return headers, tuple([name for name, _ in headers])
 
 
 def _request_length(head: RequestHead) -> int | None:
@@ -140,7 +147,7 @@ def _response_length(head: ResponseHead) -> int | None:
 
 
 def _number(value: bytes) -> int | None:
-    return int(value) if _LENGTH.fullmatch(value) else None
+    return int(value) if value.isdigit() and len(value) <= _MOST_DIGITS else None
 
 
 def _is_plain(head: RequestHead | ResponseHead) -> bool:
