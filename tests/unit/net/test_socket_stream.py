@@ -136,9 +136,11 @@ async def test_two_receivers_or_senders_at_once_are_told(pair: Pair) -> None:
         with pytest.raises(trio.BusyResourceError):
             await ours.receive_some()
         await theirs.send_all(b"x")
+    assert ours.has_room()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ours.send_all, bytes(64 * 1024 * 1024))
         await trio.testing.wait_all_tasks_blocked()
+        assert not ours.has_room()
         with pytest.raises(trio.BusyResourceError):
             await ours.send_all(b"x")
         with pytest.raises(trio.BusyResourceError):

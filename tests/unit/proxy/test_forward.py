@@ -157,6 +157,27 @@ async def test_a_stream_is_passed_on_as_it_comes(autojump_clock):
         assert await client.read_until(b"0\r\n\r\n")
 
 
+@pytest.mark.parametrize("gap_seconds", [0.001, 0.03, 0.2])
+async def test_a_client_that_ends_within_a_stream(autojump_clock, gap_seconds):
+    """That is seen at once, even where the next piece is never long in coming."""
+
+    async def streams(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while trio.current_time() < 100:
+            await upstream.send(b"8\r\ndata: x\n\r\n")
+            await trio.sleep(gap_seconds)
+
+    async with open_bench(upstream=streams) as bench:
+        client = bench.connect()
+        await client.send(get("/"))
+        await trio.sleep(1)
+        await client.half_close()  # what is sent to it still arrives
+        await bench.exchange()
+        assert trio.current_time() == pytest.approx(1)
+        assert bench.outcomes == ["client-gone"]
+
+
 # Requests of every kind
 
 
