@@ -31,7 +31,9 @@ from faultinject.providers.shape import ApiRequest, Failure, Fields, Uniform
 __all__ = ["PROVIDER"]
 
 KEEP_ALIVE = comment("keep-alive")
-"""What comes while a request waits for a machine."""
+"""What comes while a request for a stream waits for a machine."""
+EMPTY_LINES = b"\n\n"
+"""What comes while another does (https://api-docs.deepseek.com/quick_start/rate_limit)."""
 _CODE = "invalid_request_error"
 
 VOCABULARY = Vocabulary(
@@ -93,8 +95,11 @@ def _usage(request: ApiRequest) -> dict[str, Any]:
 
 
 def _minimal_response(request: ApiRequest, fields: Fields, uniform: Uniform) -> bytes:
+    """Return a document behind empty lines, as one that the request had to wait for."""
     base = chat.begun(request, fields, uuid(uniform()))
-    return compact(chat.completion(base, request, uniform) | {"usage": _usage(request)})
+    return EMPTY_LINES + compact(
+        chat.completion(base, request, uniform) | {"usage": _usage(request)}
+    )
 
 
 def _minimal_stream(request: ApiRequest, fields: Fields, uniform: Uniform) -> list[bytes]:

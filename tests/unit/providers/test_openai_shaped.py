@@ -170,3 +170,13 @@ def test_xais_error_in_responses_has_a_code() -> None:
     [error] = documents_of(raw)
     assert error["code"] == "The service is currently unavailable"
     assert error["message"] == "The model is currently at capacity. Please try again later."
+
+
+def test_an_answer_of_deepseek_that_was_waited_for() -> None:
+    """Empty lines come before a document, and a comment before a stream."""
+    provider, request = asked_at("api.deepseek.com", "/chat/completions")
+    shape, fields = provider.shape_of(request.path), fields_of(provider, request)
+    document = shape.minimal_response(request, fields, uniform())
+    assert document.startswith(b"\n\n{")
+    assert json.loads(document)["object"] == "chat.completion"
+    assert shape.stream.minimal(request, fields, uniform())[0] == b": keep-alive\n\n"
