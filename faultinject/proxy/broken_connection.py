@@ -13,7 +13,6 @@ from faultinject.providers.known import provider_for
 from faultinject.providers.retries import failure_kind
 from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.exchange_end import ExchangeEnd
-from faultinject.proxy.failure import taken
 from faultinject.proxy.session import Session
 from faultinject.rules.attempts import Attempt, Ended
 
@@ -29,8 +28,7 @@ class BrokenConnection:
 
     def seen(self, exchange: Exchange, _counted: Attempt | None) -> Seen | None:
         """Return what was seen of a CONNECT that a rule answered, or broke off."""
-        runtime, timeout = self.session.runtime, exchange.timeout
-        how = taken(exchange, stopped=runtime.draining or not timeout.expired)
+        how = exchange.taken
         return self.broken("connect", _kind_of_connect(exchange, how), how)
 
     def broken_handshake(self, breaks: Break, how: Taken) -> Seen | None:

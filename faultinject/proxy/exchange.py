@@ -19,6 +19,7 @@ from faultinject.http.message import RequestHead, ResponseHead
 from faultinject.net.relay import Relayed
 from faultinject.net.streams import CloseMode
 from faultinject.net.timeouts import Timeout
+from faultinject.observed import Taken
 from faultinject.proxy.exchange_end import ExchangeEnd, is_good
 from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.proxy.session import Session, report_wait, reported_path
@@ -194,6 +195,16 @@ class Exchange:
     def end(self) -> ExchangeEnd:
         """How it ended, once it is over."""
         return ExchangeEnd(self.outcome, self.head, self.fault_filter, self.answered)
+
+    @property
+    def taken(self) -> Taken:
+        """How the client took the response, once it is over."""
+        if self.answered:
+            return "whole"
+        if self.departure is not None:
+            return "reset" if self.departure.was_reset else "left"
+        run_ended = self.session.runtime.draining or not self.timeout.expired
+        return "stopped" if self.broken_off and run_ended else "broken"
 
     @property
     def is_complete(self) -> bool:

@@ -18,8 +18,13 @@ from faultinject.providers.shape import Usage, framing_of
 from faultinject.providers.streamed import streamed_text
 from faultinject.proxy.broken_connection import BrokenConnection
 from faultinject.proxy.exchange import Exchange
-from faultinject.proxy.exchange_end import ExchangeEnd, ended, is_good
-from faultinject.proxy.failure import failure_of, is_error_event, taken
+from faultinject.proxy.exchange_end import (
+    ExchangeEnd,
+    ended,
+    failure_of,
+    is_error_event,
+    is_good,
+)
 from faultinject.proxy.request_digests import (
     UNKNOWN_CONTENT,
     HeadContent,
@@ -173,7 +178,7 @@ class Observer:
         runtime = self.runtime
         if self._facts.body is None:
             self._facts = self.head.bare  # what its headers say is not kept
-        self._how = taken(exchange, stopped=runtime.draining or not exchange.timeout.expired)
+        self._how = exchange.taken
         self._over_seconds = runtime.now_seconds
         self._fault_filter = exchange.fault_filter
         began = _rounded(self.copy.began_seconds)
