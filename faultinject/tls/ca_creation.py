@@ -7,32 +7,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from faultinject.errors import DataDirectoryError, SettingsError
 
-# The standard library's locks: filelock's take 26 ms and 1 MiB of a first start.
-if sys.platform == "win32":  # pragma: no cover - the tests run elsewhere
-    import msvcrt
-
-    def _lock(file: int) -> None:
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-LOCK_NAME = ".fault-ca.lock"
 _LOCK_SECONDS = 30.0
-_RETRY_SECONDS = 0.05
-_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+_LOCK = ".fault-ca.lock"
 
 
 def create_files(
@@ -52,13 +36,13 @@ def create_files(
     directory = certificate.parent
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with locked(directory / LOCK_NAME, _LOCK_SECONDS):
+        with FileLock(directory / _LOCK, timeout=_LOCK_SECONDS, mode=0o600):
             if not certificate.exists():
                 _create(certificate, key, staging, make)
-    except TimeoutError as error:
+    except Timeout as error:
         raise SettingsError(
-            f"{directory}: another program has held {LOCK_NAME} for {_LOCK_SECONDS:.0f} seconds;"
-            " end it, or choose another directory with --data-dir"
+            f"{directory}: another program has held {_LOCK} for {_LOCK_SECONDS:.0f} seconds; end"
+            " it, or choose another directory with --data-dir"
         ) from error
     except OSError as error:
         raise DataDirectoryError(
@@ -73,35 +57,8 @@ def clear_staging(staging: Path) -> None:
     Nothing in it is needed, because the pair is in place. If another program is at that step right
     now, it removes the directory itself.
     """
-    with suppress(OSError), locked(staging.parent / LOCK_NAME, 0):
+    with suppress(Timeout, OSError), FileLock(staging.parent / _LOCK, timeout=0, mode=0o600):
         _remove(staging)
-
-
-@contextmanager
-def locked(path: Path, seconds: float) -> Iterator[None]:
-    """Hold a lock that ends with this program at the latest; its file, which is empty, stays.
-
-    Raises `TimeoutError` if others have held it for so long, another `OSError` if the file cannot
-    be opened or locked.
-    """
-    deadline = time.monotonic() + seconds
-    file = os.open(path, _LOCK_FLAGS, 0o600)
-    try:
-        while not _is_locked(file):
-            if time.monotonic() >= deadline:
-                raise TimeoutError
-            time.sleep(_RETRY_SECONDS)  # neither system can wait for a lock for a limited time
-        yield
-    finally:
-        os.close(file)
-
-
-def _is_locked(file: int) -> bool:
-    try:
-        _lock(file)
-    except (BlockingIOError, PermissionError):  # as POSIX and Windows say that another has it
-        return False
-    return True
 
 
 def _remove(staging: Path) -> None:

@@ -42,6 +42,7 @@ from typing import Any
 import attrs
 import click
 import cryptography
+import filelock
 import google.protobuf.message
 import grpclib.client
 import grpclib.server
@@ -57,7 +58,7 @@ import uvicorn
 import yaml
 
 USED = (
-    asyncio, attrs, click, concurrent.futures, cryptography, google.protobuf.message,
+    asyncio, attrs, click, concurrent.futures, cryptography, filelock, google.protobuf.message,
     grpclib.client, grpclib.server, grpclib.utils, h2.connection, h11, http.client, httpx, json,
     logging, pytest, random, rich, socket, ssl, trio, uvicorn, warnings, yaml,
 )  # fmt: skip

@@ -8,7 +8,6 @@ import shutil
 import ssl
 import subprocess
 import sys
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TypeVar
@@ -397,13 +396,13 @@ def test_a_crash_leaves_nothing_half_made(tmp_path: Path, renames: int) -> None:
 
 def test_what_a_crash_at_the_last_step_leaves_is_removed(tmp_path: Path) -> None:
     """The pair is in place then; the next start tidies up, unless another program is at it."""
-    from faultinject.tls.ca_creation import LOCK_NAME, locked
+    from filelock import FileLock
 
     authority = CertificateAuthority.open_or_create(tmp_path)
     staging = tmp_path / ".fault-ca.new"
     staging.mkdir()
     (staging / "fault-ca.key").write_text("half a key")
-    with locked(tmp_path / LOCK_NAME, 0):
+    with FileLock(tmp_path / ".fault-ca.lock"):
         CertificateAuthority.open_or_create(tmp_path)
         assert staging.exists()
     again = CertificateAuthority.open_or_create(tmp_path)
@@ -452,42 +451,14 @@ def test_directory_that_cannot_be_looked_at(tmp_path: Path) -> None:
 
 def test_lock_that_another_program_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock that does not become free ends in an error that names it."""
-    from faultinject.tls.ca_creation import LOCK_NAME, locked
+    from filelock import FileLock
 
     monkeypatch.setattr("faultinject.tls.ca_creation._LOCK_SECONDS", 0.0)
     with (
-        locked(tmp_path / LOCK_NAME, 0),
+        FileLock(tmp_path / ".fault-ca.lock"),
         pytest.raises(SettingsError, match=r"another program has held \.fault-ca\.lock"),
     ):
         CertificateAuthority.open_or_create(tmp_path)
-
-
-def test_lock_that_becomes_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is tried again after a pause; whoever has it then has it alone."""
-    from faultinject.tls.ca_creation import LOCK_NAME, locked
-
-    holder = ExitStack()
-    holder.enter_context(locked(tmp_path / LOCK_NAME, 0))
-    pauses = []
-
-    def pause(seconds: float) -> None:
-        pauses.append(seconds)
-        holder.close()
-
-    monkeypatch.setattr("faultinject.tls.ca_creation.time.sleep", pause)
-    with locked(tmp_path / LOCK_NAME, 30.0):
-        assert pauses == [0.05]
-        with pytest.raises(TimeoutError), locked(tmp_path / LOCK_NAME, 0):
-            pass
-
-
-@posix_only
-def test_lock_in_a_links_place(tmp_path: Path) -> None:
-    """What it leads to is not made, and the system's reason is passed on."""
-    (tmp_path / ".fault-ca.lock").symlink_to(tmp_path / "aside")
-    with pytest.raises(SettingsError, match=r"the certificate authority cannot be written there"):
-        CertificateAuthority.open_or_create(tmp_path)
-    assert not (tmp_path / "aside").exists()
 
 
 @pytest.mark.parametrize(
