@@ -58,10 +58,8 @@ SAME_ON_EACH = (
     "tests/unit/providers", "tests/unit/reading", "tests/unit/report/findings",
     "tests/unit/settings",
 )  # fmt: skip
-# The tests of a file share what it has started.
-FILES_IN_PARALLEL = (*WORKERS, "--dist", "loadfile")
-# Every SDK's calls at once, with their pauses measured: it is to have the machine for itself.
-ON_SDKS = ("tests/interop/test_presets.py", "tests/interop/test_findings.py")
+# The tests of a file share what it has started; most of them wait, for an SDK's back-off or a limit.
+FILES_IN_PARALLEL = ("--numprocesses", "4", "--dist", "loadfile")
 MINUTES = ("-o", "faulthandler_timeout=1200")
 
 
@@ -120,7 +118,7 @@ def pythons(session: nox.Session) -> None:
 
 @nox.session
 def interop(session: nox.Session) -> None:
-    """Real clients against the proxy as a process of its own."""
+    """Real clients against the proxy as a process of its own; `-- tests/interop/...` runs a part."""
     install(session, "test", "interop")
     if shutil.which("npm"):
         session.run(
@@ -129,14 +127,9 @@ def interop(session: nox.Session) -> None:
         )  # fmt: skip
     else:
         session.log("npm is not installed: the clients in Node are skipped")
-    codes = [0, 5] if session.posargs else [0]  # 5: what is asked for is in the other part
-    for part in ON_SDKS:
-        session.run("pytest", *MINUTES, part, *session.posargs, success_codes=codes)
-    others = [word for part in ON_SDKS for word in ("--ignore", part)]
-    session.run(
-        "pytest", *FILES_IN_PARALLEL, *MINUTES, "tests/interop", *others,
-        *session.posargs, success_codes=codes,
-    )  # fmt: skip
+    named = [word for word in session.posargs if word.startswith("tests/interop")]
+    chosen = session.posargs if named else ["tests/interop", *session.posargs]
+    session.run("pytest", *FILES_IN_PARALLEL, *MINUTES, *chosen)
 
 
 @nox.session(default=False)

@@ -23,7 +23,7 @@ from tests.support.proxy import clean_environment
 
 pytestmark = pytest.mark.interop
 
-AT_A_TIME = 3
+AT_A_TIME = 6
 SECONDS = 200.0
 NAME = "SDKs"
 HOSTS = {

@@ -19,7 +19,7 @@ from tests.interop.presets import table
 from tests.interop.presets.cases import SDKS, SHOWINGS, Showing
 from tests.interop.presets.programs import programs
 from tests.interop.presets.running import Result, run_matrix
-from tests.support.proxy import ProxyRun
+from tests.support.proxy import Happening, ProxyRun
 
 pytestmark = pytest.mark.interop
 
@@ -48,11 +48,11 @@ class Matrix:
     reasons: dict[str, str]
     """Why an SDK was not tried."""
 
-    def of(self, preset: str, sdk: str) -> list[Result]:
-        """Return the results of a preset with an SDK; skips the test if it was not tried."""
-        if sdk in self.reasons:
-            pytest.skip(self.reasons[sdk])
-        return [r for r in self.results.values() if (r.showing.preset, r.sdk) == (preset, sdk)]
+    def of(self, showing: Showing) -> list[Result]:
+        """Return the results of a preset with each SDK that was tried."""
+        found = [result for result in self.results.values() if result.showing is showing]
+        assert {result.sdk for result in found} == set(showing.sdks) - self.reasons.keys()
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +71,8 @@ def matrix(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
 
 
 def each(showings: Iterable[Showing]) -> pytest.MarkDecorator:
-    """Parametrize by preset and SDK."""
-    pairs = [(showing.preset, sdk) for showing in showings for sdk in showing.sdks]
-    ids = [f"{preset}-{sdk}" for preset, sdk in pairs]
-    return pytest.mark.parametrize(("preset", "sdk"), pairs, ids=ids)
+    """Parametrize by preset; a test lists all SDKs for which something is wrong."""
+    return pytest.mark.parametrize("showing", showings, ids=lambda showing: showing.preset)
 
 
 def test_all_are_shown() -> None:
@@ -83,99 +81,127 @@ def test_all_are_shown() -> None:
     assert {showing.preset for showing in SHOWINGS} == names
 
 
+@pytest.mark.parametrize("sdk", SDKS)
+def test_each_is_tried(sdk: str, matrix: Matrix) -> None:
+    """Each SDK is asked by, or it is said why not."""
+    if sdk in matrix.reasons:
+        pytest.skip(matrix.reasons[sdk])
+    assert any(result.sdk == sdk for result in matrix.results.values())
+
+
 @each(SHOWINGS)
-def test_what_is_seen(preset: str, sdk: str, matrix: Matrix) -> None:
+def test_what_is_seen(showing: Showing, matrix: Matrix) -> None:
     """Class, status, type, attempts and the text before the fault are those of the table."""
     said = table.committed()
-    for result in matrix.of(preset, sdk):
-        seen = table.cell(result)
-        assert seen == said[table.key(result)], (result.shown, result.exchanges)
+    assert not [
+        (table.key(result), table.cell(result), said[table.key(result)], result.exchanges)
+        for result in matrix.of(showing)
+        if table.cell(result) != said[table.key(result)]
+    ]
 
 
 @each(SHOWINGS)
-def test_the_next_call(preset: str, sdk: str, matrix: Matrix) -> None:
+def test_the_next_call(showing: Showing, matrix: Matrix) -> None:
     """On the same client it gets a whole answer; where it offers a tool, a call of that."""
-    for result in matrix.of(preset, sdk):
-        if result.showing.tools:
-            assert result.last["stop"] in ("tool_use", "tool_calls"), result.last
-            assert isinstance(json.loads(str(result.last["arguments"])), dict)
-            continue
-        assert table.ends_well(result.last), result.last
-        assert result.last["text"] == TEXT
+    assert not [
+        (result.sdk, result.mode, result.last)
+        for result in matrix.of(showing)
+        if not (called(result.last) if showing.tools else answered(result.last))
+    ]
+
+
+def called(outcome: Happening) -> bool:
+    """Return whether a call of a tool came, with its arguments."""
+    if outcome["stop"] not in ("tool_use", "tool_calls"):
+        return False
+    return isinstance(json.loads(str(outcome["arguments"])), dict)
+
+
+def answered(outcome: Happening) -> bool:
+    """Return whether the whole answer came."""
+    return table.ends_well(outcome) and outcome["text"] == TEXT
 
 
 @each(SHOWINGS)
-def test_that_the_fault_happened(preset: str, sdk: str, matrix: Matrix) -> None:
+def test_that_the_fault_happened(showing: Showing, matrix: Matrix) -> None:
     """What the proxy tells is the preset's rule, for each attempt but those that pass."""
-    for result in matrix.of(preset, sdk):
-        harmed = [e for e in result.attempts if e["rule"] is not None]
-        assert all(e["rule"].startswith(preset) for e in harmed)
-        assert harmed or result.showing.by_chance, result.exchanges
+    wrong = []
+    for result in matrix.of(showing):
+        rules = [e["rule"] for e in result.attempts if e["rule"] is not None]
+        own = all(rule.startswith(showing.preset) for rule in rules)
+        if not (own and (rules or showing.by_chance)):
+            wrong.append((result.sdk, result.mode, result.exchanges))
+    assert not wrong
 
 
 @each(showing for showing in SHOWINGS if "raw" in showing.modes and not showing.tools)
-def test_text_before(preset: str, sdk: str, matrix: Matrix) -> None:
+def test_text_before(showing: Showing, matrix: Matrix) -> None:
     """What came of the text before a fault is its begin, and no more is lost or added."""
-    for result in matrix.of(preset, sdk):
-        assert all(TEXT.startswith(outcome["text"]) for outcome in result.outcomes)
+    texts = {each["text"] for result in matrix.of(showing) for each in result.outcomes}
+    assert not [text for text in texts if not TEXT.startswith(text)]
 
 
-@pytest.mark.parametrize("preset", [each.preset for each in SHOWINGS if each.by_chance])
-def test_chance(preset: str, matrix: Matrix) -> None:
+@each(showing for showing in SHOWINGS if showing.by_chance)
+def test_chance(showing: Showing, matrix: Matrix) -> None:
     """Some requests are harmed and some are not."""
-    results = [r for r in matrix.results.values() if r.showing.preset == preset]
-    fired = [e["rule"] is not None for result in results for e in result.attempts]
+    fired = [e["rule"] is not None for result in matrix.of(showing) for e in result.attempts]
     assert any(fired)
     assert not all(fired)
 
 
 @each(showing for showing in SHOWINGS if showing.backs_off)
-def test_pauses(preset: str, sdk: str, matrix: Matrix) -> None:
+def test_pauses(showing: Showing, matrix: Matrix) -> None:
     """They are those of the SDKs' own back-off, or longer on a busy machine."""
-    for result in matrix.of(preset, sdk):
-        for (least, most), gap in zip(PAUSES_SECONDS, result.gaps_seconds(), strict=False):
-            assert least - LATE_SECONDS <= gap <= most + BUSY_SECONDS, result.exchanges
+    assert not [
+        (result.sdk, result.mode, gap, result.exchanges)
+        for result in matrix.of(showing)
+        for (least, most), gap in zip(PAUSES_SECONDS, result.gaps_seconds(), strict=False)
+        if not least - LATE_SECONDS <= gap <= most + BUSY_SECONDS
+    ]
 
 
 @pytest.mark.parametrize("sdk", SDKS)
 def test_shortest_pauses(sdk: str, matrix: Matrix) -> None:
     """The shortest of each SDK's are its back-off; a busy machine only makes them longer."""
-    timed = [showing.preset for showing in SHOWINGS if showing.backs_off]
-    gaps = [result.gaps_seconds() for preset in timed for result in matrix.of(preset, sdk)]
+    if sdk in matrix.reasons:
+        pytest.skip(matrix.reasons[sdk])
+    timed = [showing for showing in SHOWINGS if showing.backs_off]
+    gaps = [
+        each.gaps_seconds() for showing in timed for each in matrix.of(showing) if each.sdk == sdk
+    ]
     retried = [gap for gap in gaps if len(gap) == len(PAUSES_SECONDS)]
     assert len(retried) >= len(timed) - 1
     for (least, most), measured in zip(PAUSES_SECONDS, zip(*retried, strict=True), strict=True):
         assert least <= min(measured) <= most + SLACK_SECONDS, measured
 
 
-@each(showing for showing in SHOWINGS if showing.preset == "rate-limited")
-def test_told_pauses(preset: str, sdk: str, matrix: Matrix) -> None:
+def test_told_pauses(matrix: Matrix) -> None:
     """A wait of 2 seconds that is told is kept."""
-    for result in matrix.of(preset, sdk):
-        gaps = result.gaps_seconds()
-        assert len(gaps) == 2
-        assert all(2.0 - LATE_SECONDS <= gap <= 2.0 + BUSY_SECONDS for gap in gaps), gaps
+    [told] = (showing for showing in SHOWINGS if showing.preset == "rate-limited")
+    gaps = {result.sdk: result.gaps_seconds() for result in matrix.of(told)}
+    assert {len(each) for each in gaps.values()} == {2}
+    within = (2.0 - LATE_SECONDS, 2.0 + BUSY_SECONDS)
+    assert all(within[0] <= gap <= within[1] for each in gaps.values() for gap in each), gaps
 
 
 @each(showing for showing in SHOWINGS if showing.preset in ORDERLY)
-def test_long_waits(preset: str, sdk: str, matrix: Matrix) -> None:
+def test_long_waits(showing: Showing, matrix: Matrix) -> None:
     """Who obeys makes no attempt within 2 seconds and waits on; others say so at once."""
-    for result in matrix.of(preset, sdk):
-        does = ORDERLY[preset][sdk]
-        assert result.shown["hangs"] is (does == "waits")
-        assert len(result.attempts) == (3 if does == "own" else 1)
-        assert does != "waits" or result.shown["seconds"] > SILENT_SECONDS
+    wrong = []
+    for result in matrix.of(showing):
+        does = ORDERLY[showing.preset][result.sdk]
+        attempts = 3 if does == "own" else 1
+        as_said = (result.shown["hangs"], len(result.attempts)) == (does == "waits", attempts)
+        if not as_said or (does == "waits" and result.shown["seconds"] <= SILENT_SECONDS):
+            wrong.append((result.sdk, does, result.shown, result.attempts))
+    assert not wrong
 
 
-@each(showing for showing in SHOWINGS if showing.preset in WITHOUT_RETRY)
-def test_no_retries(preset: str, sdk: str, matrix: Matrix) -> None:
-    """What is not worth another attempt gets none."""
-    for result in matrix.of(preset, sdk):
-        assert len(result.attempts) == 1
-
-
-@each(showing for showing in SHOWINGS if showing.mid_stream)
-def test_no_retries_of_streams(preset: str, sdk: str, matrix: Matrix) -> None:
-    """Once a stream has begun, no SDK tries again."""
-    for result in matrix.of(preset, sdk):
-        assert len(result.attempts) == 1
+@each(showing for showing in SHOWINGS if showing.preset in WITHOUT_RETRY or showing.mid_stream)
+def test_no_retries(showing: Showing, matrix: Matrix) -> None:
+    """What is not worth another attempt gets none; nor does a stream that has begun."""
+    assert not [
+        (result.sdk, result.mode, result.attempts)
+        for result in matrix.of(showing)
+        if len(result.attempts) != 1
+    ]

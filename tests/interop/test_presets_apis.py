@@ -14,15 +14,14 @@ from attrs import frozen
 
 from faultinject.config.presets import NAMES
 from tests.interop.apis import table
-from tests.interop.apis.cases import LEFT_OUT, SHOWINGS
+from tests.interop.apis.cases import LEFT_OUT, SHOWINGS, ApiShowing
 from tests.interop.apis.running import ApiResult, programs, run_matrix
 from tests.interop.apis.sdks import BY_NAME, SDKS
 from tests.interop.node_caller import require_node
 from tests.support.proxy import ProxyRun
 
 pytestmark = pytest.mark.interop
-PAIRS = [(showing.preset, sdk) for showing in SHOWINGS for sdk in showing.sdks]
-by_preset_and_sdk = pytest.mark.parametrize(("preset", "sdk"), PAIRS, ids=map("-".join, PAIRS))
+by_preset = pytest.mark.parametrize("showing", SHOWINGS, ids=lambda showing: showing.preset)
 
 
 @frozen
@@ -33,12 +32,10 @@ class Matrix:
     reasons: dict[str, str]
     """Why an SDK was not tried."""
 
-    def of(self, preset: str, sdk: str) -> list[ApiResult]:
-        """Return the results of a preset with an SDK; skips the test if it was not tried."""
-        if sdk in self.reasons:
-            pytest.skip(self.reasons[sdk])
-        found = [r for r in self.results if (r.showing.preset, r.sdk) == (preset, sdk)]
-        assert found
+    def of(self, showing: ApiShowing) -> list[ApiResult]:
+        """Return the results of a preset with each SDK that was tried."""
+        found = [result for result in self.results if result.showing is showing]
+        assert {result.sdk for result in found} == set(showing.sdks) - self.reasons.keys()
         return found
 
 
@@ -70,40 +67,64 @@ def test_all_are_shown() -> None:
     assert {showing.preset for showing in SHOWINGS} == set(NAMES) - LEFT_OUT
 
 
-@by_preset_and_sdk
-def test_what_is_seen(preset: str, sdk: str, matrix: Matrix) -> None:
+@pytest.mark.parametrize("sdk", BY_NAME)
+def test_each_is_tried(sdk: str, matrix: Matrix) -> None:
+    """Each SDK is asked by, or it is said why not."""
+    if sdk in matrix.reasons:
+        pytest.skip(matrix.reasons[sdk])
+    assert any(result.sdk == sdk for result in matrix.results)
+
+
+@by_preset
+def test_what_is_seen(showing: ApiShowing, matrix: Matrix) -> None:
     """What the program sees, and the number of attempts, are those of the page."""
     said = table.committed()
-    for result in matrix.of(preset, sdk):
-        assert table.cell(result) == said[table.key(result)], (result.shown, result.exchanges)
+    assert not [
+        (result.sdk, result.mode, table.cell(result), said[table.key(result)], result.exchanges)
+        for result in matrix.of(showing)
+        if table.cell(result) != said[table.key(result)]
+    ]
 
 
-@by_preset_and_sdk
-def test_that_something_was_tested(preset: str, sdk: str, matrix: Matrix) -> None:
+@by_preset
+def test_that_something_was_tested(showing: ApiShowing, matrix: Matrix) -> None:
     """The preset's own rules fire at the API that is meant, or the proxy says why they do not."""
-    for result in matrix.of(preset, sdk):
+    nothing, others = [], []
+    for result in matrix.of(showing):
         rules = {e["rule"] for e in result.attempts} - {None}
-        assert all(rule.startswith(preset) for rule in rules)
         passes = table.warned(result) or table.is_for_others(result)
-        assert rules or passes, (result.exchanges, result.unfit)
+        if not (rules or passes):
+            nothing.append((result.sdk, result.mode, result.exchanges, result.unfit))
         providers = {e["provider"] for e in result.exchanges if e["kind"] is not None}
-        assert providers <= {BY_NAME[sdk].api.provider, None}
+        own = all(rule.startswith(showing.preset) for rule in rules)
+        if not (own and providers <= {BY_NAME[result.sdk].api.provider, None}):
+            others.append((result.sdk, result.mode, rules, providers))
+    assert (nothing, others) == ([], [])
 
 
-@by_preset_and_sdk
-def test_the_next_call(preset: str, sdk: str, matrix: Matrix) -> None:
+@by_preset
+def test_the_next_call(showing: ApiShowing, matrix: Matrix) -> None:
     """On the same client it gets a whole answer, or where it offers a tool a call of that."""
-    for result in matrix.of(preset, sdk):
-        if len(result.outcomes) > 1:
-            assert table.ends_well(result.last), result.last
-            assert result.last["text"] or result.last["arguments"]
+    assert not [
+        (result.sdk, result.mode, result.last)
+        for result in matrix.of(showing)
+        if len(result.outcomes) > 1
+        and not (table.ends_well(result.last) and (result.last["text"] or result.last["arguments"]))
+    ]
 
 
-@by_preset_and_sdk
-def test_no_retries_of_streams(preset: str, sdk: str, matrix: Matrix) -> None:
+@pytest.mark.parametrize(
+    "showing",
+    [showing for showing in SHOWINGS if showing.mid_stream],
+    ids=lambda showing: showing.preset,
+)
+def test_no_retries_of_streams(showing: ApiShowing, matrix: Matrix) -> None:
     """Once a stream has begun, no SDK tries again."""
-    for result in matrix.of(preset, sdk):
-        assert len(result.attempts) == 1 or not result.showing.mid_stream
+    assert not [
+        (result.sdk, result.mode, result.attempts)
+        for result in matrix.of(showing)
+        if len(result.attempts) != 1
+    ]
 
 
 def test_each_sdk_has_a_name() -> None:

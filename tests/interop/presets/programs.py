@@ -52,8 +52,8 @@ def _old_python(folder: Path) -> str:
     finished = folder / "finished"
     if not finished.exists():
         for command in (
-            [sys.executable, "-m", "venv", "--clear", str(folder)],
-            [str(python), "-m", "pip", "install", "--quiet", *OLD],
+            ["uv", "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
+            ["uv", "pip", "install", "--quiet", "--python", str(python), *OLD],
         ):
             subprocess.run(command, check=True, timeout=INSTALL_SECONDS)
         finished.write_text("\n".join(OLD), "utf-8")
