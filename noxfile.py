@@ -59,7 +59,7 @@ SAME_ON_EACH = (
     "tests/unit/settings",
 )  # fmt: skip
 # The tests of a file share what it has started; most of them wait, for an SDK's back-off or a limit.
-FILES_IN_PARALLEL = ("--numprocesses", "4", "--dist", "loadfile")
+FILES_IN_PARALLEL = ("--numprocesses", "3", "--dist", "loadfile")
 MINUTES = ("-o", "faulthandler_timeout=1200")
 
 

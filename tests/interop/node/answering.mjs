@@ -59,7 +59,6 @@ async function run(one, openApi) {
   process.stdout.write(JSON.stringify({ id: one.id, outcomes }) + "\n");
 }
 
-// Until the program is killed.
 export async function answerCases(openApi, atATime) {
   const cases = [];
   let free = atATime;
@@ -72,4 +71,5 @@ export async function answerCases(openApi, atATime) {
     cases.push(JSON.parse(line));
     if (free) work();
   }
+  process.exit(0); // calls that never end, and idle connections of the agents, would keep it
 }

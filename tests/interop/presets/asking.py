@@ -175,7 +175,7 @@ def end(of: threading.ExceptHookArgs) -> None:
 
 
 def answer_cases(open_api: Callable[[dict[str, Any]], Any], at_a_time: int) -> None:
-    """Answer the cases on standard input, with a client for each, until this program is killed."""
+    """Answer the cases on standard input, with a client for each, until it ends."""
     threading.excepthook = end
     places, writing = threading.Semaphore(at_a_time), threading.Lock()
     answers, sys.stdout = sys.stdout, sys.stderr  # an SDK's words are no answers
@@ -190,6 +190,7 @@ def answer_cases(open_api: Callable[[dict[str, Any]], Any], at_a_time: int) -> N
 
     for line in sys.stdin:
         threading.Thread(target=run, args=(json.loads(line),)).start()
+    os._exit(0)  # calls that never end would keep it
 
 
 if __name__ == "__main__":
