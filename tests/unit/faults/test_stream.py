@@ -53,13 +53,14 @@ def events_of(data: bytes) -> list[Any]:
         ({"after": {"bytes": len(EVENTS[0])}}, 1),
     ],
 )
-@pytest.mark.parametrize("size", [1, 7, 100, 10_000])
-def test_a_point_whatever_the_pieces(point: dict[str, Any], passed: int, size: int) -> None:
+def test_a_point_whatever_the_pieces(point: dict[str, Any], passed: int) -> None:
     """All before the point has passed, nothing behind it has."""
-    pieces = [WHOLE[at : at + size] for at in range(0, len(WHOLE), size)]
-    result = play(made(point | {"cut": True}), at_once(*pieces))
-    assert result.data == b"".join(EVENTS[:passed])
-    assert result.ending == transform.Cut()
+    results = {}
+    for size in (1, 7, 100, 10_000):
+        pieces = [WHOLE[at : at + size] for at in range(0, len(WHOLE), size)]
+        result = play(made(point | {"cut": True}), at_once(*pieces))
+        results[size] = (result.data, result.ending)
+    assert results == dict.fromkeys(results, (b"".join(EVENTS[:passed]), transform.Cut()))
 
 
 @pytest.mark.parametrize("after", [0, 1, 33, len(WHOLE) - 1, len(WHOLE)])
@@ -194,17 +195,17 @@ def test_a_last_event_without_its_blank_line(
     assert whole.startswith(result.data) == whole.startswith(as_whole.data)
 
 
-@pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("tail", [b"", b"\n", b"\n\n", b"\n: comment", b"\n:\n\n"])
-def test_a_point_that_never_comes_leaves_each_byte_as_it_was(
-    action: dict[str, Any], tail: bytes
-) -> None:
-    """To the last one, behind the last line too."""
+def test_a_point_that_never_comes_leaves_each_byte_as_it_was(tail: bytes) -> None:
+    """To the last one, behind the last line too; whatever would have been done."""
     stream = WHOLE[:-2] + tail
-    result = play(
-        made({"after": "response.created", **action}), at_once(stream[:700], stream[700:])
-    )
-    assert (result.data, result.ending) == (stream, FINISH)
+    changed = []
+    for action in ACTIONS:
+        fault = made({"after": "response.created", **action})
+        result = play(fault, at_once(stream[:700], stream[700:]))
+        if (result.data, result.ending) != (stream, FINISH):
+            changed.append((action, result))
+    assert changed == []
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\r\n"])
@@ -236,17 +237,18 @@ def test_what_speaks_behind_it_does_not_become_a_part_of_it(
     assert len(said) > 5
 
 
-@pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("point", POINTS)
-def test_a_stream_that_breaks_off_has_no_such_event(
-    point: dict[str, Any], action: dict[str, Any]
-) -> None:
+def test_a_stream_that_breaks_off_has_no_such_event(point: dict[str, Any]) -> None:
     """Without an end nobody knows whether more would have come; what was held is passed on."""
-    chain = made(point | action).transform
-    assert chain is not None
-    list(chain.step(WHOLE[:-1], 0.0))
-    held = chain.release()  # of a finder if the point was not reached, else of the action
-    assert held == b"" or WHOLE[:-1].endswith(held)
+    wrong = []
+    for action in ACTIONS:
+        chain = made(point | action).transform
+        assert chain is not None
+        list(chain.step(WHOLE[:-1], 0.0))
+        held = chain.release()  # of a finder if the point was not reached, else of the action
+        if held and not WHOLE[:-1].endswith(held):
+            wrong.append((action, held))
+    assert wrong == []
 
 
 # A stream written in any lawful way, cut anywhere
