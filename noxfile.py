@@ -50,15 +50,7 @@ PLUGINS = (
 )  # fmt: skip
 # What hypothesis tries is the same each time.
 IN_PARALLEL = (*PLUGINS, *WORKERS, "--dist", "worksteal", "--hypothesis-profile", "ci")
-# What says the same on each Python: it reads the source, or makes values of values, without
-# sockets, TLS, processes, files and other libraries. Rules are not among it: how deep JSON may be
-# nested, and what `marshal` and `hash` make of it, is the Python's.
-SAME_ON_EACH = (
-    "tests/architecture", "tests/bench", "tests/unit/faults", "tests/unit/http/h1",
-    "tests/unit/providers", "tests/unit/reading", "tests/unit/report/findings",
-    "tests/unit/settings",
-)  # fmt: skip
-# The tests of a file share what it has started; most of them wait, for an SDK's back-off or a limit.
+# The tests of a file share what it has started; most wait, for an SDK's back-off or a limit.
 FILES_IN_PARALLEL = ("--numprocesses", "3", "--dist", "loadfile")
 MINUTES = ("-o", "faulthandler_timeout=1200")
 
@@ -103,22 +95,16 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(python=OTHERS or False)
 def pythons(session: nox.Session) -> None:
-    """Run the unit tests that depend on the Python on every other one found; `-- tests` runs all.
-
-    Properties are tried with fewer examples.
-    """
+    """Run the unit tests on every other Python found; properties with fewer examples."""
     if not OTHERS:
         session.skip("no other Python is found")
     install(session, "test")
-    chosen = session.posargs or [word for each in SAME_ON_EACH for word in ("--ignore", each)]
-    if not session.posargs:
-        session.log(f"left out, for it is the same on each Python: {', '.join(SAME_ON_EACH)}")
-    session.run("pytest", *IN_PARALLEL, "--hypothesis-profile", "few", *chosen)
+    session.run("pytest", *IN_PARALLEL, "--hypothesis-profile", "few", *session.posargs)
 
 
 @nox.session
 def interop(session: nox.Session) -> None:
-    """Real clients against the proxy as a process of its own; `-- tests/interop/...` runs a part."""
+    """Real clients against proxies of their own processes; `-- tests/interop/...` runs a part."""
     install(session, "test", "interop")
     if shutil.which("npm"):
         session.run(
