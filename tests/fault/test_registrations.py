@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.support.fault import FaultRun
 from tests.support.proxy import PluginRun
 from tests.support.raw_client import Connected
 
+PATHS = ("/count?a=b%20c", "/chunked", "/gzip", "/no-content")
 NOTICED_SECONDS = 60.0
 """Fault asks every 10 s, and the plugin is patient for 15 s."""
 
@@ -54,25 +56,22 @@ def _is_left_alone(direct: Connected) -> bool:
     return answer.head.startswith(b"HTTP/1.1 200 ")
 
 
-@pytest.mark.parametrize("path", ["/count?a=b%20c", "/chunked", "/gzip", "/no-content"])
 @pytest.mark.parametrize("probability", [0.0, 1.0])
-def test_plain_http(
-    fault: Path, origins: Origins, probability: float, path: str, tmp_path: Path
-) -> None:
+def test_plain_http(fault: Path, origins: Origins, probability: float, tmp_path: Path) -> None:
     """With --http-forward it is harmed too, and Fault survives every answer."""
     port = origins.by_name["plain"].port
     options = ["--http-forward", "--target-host", f"{HOST}:{port}"]
     with opened_setting(fault, tmp_path, origins, probability, *options) as setting:
         forward = Connected(setting.fault.port, None, f"{HOST}:{port}")
-        url = f"http://{HOST}:{port}{path}".encode()
-        for method in (b"GET", b"POST", b"HEAD"):
+        for path, method in product(PATHS, (b"GET", b"POST", b"HEAD")):
+            url = f"http://{HOST}:{port}{path}".encode()
             with forward.open() as client:
                 body = b"" if method != b"POST" else b"Content-Length: 5\r\n"
                 head = b"%b %b HTTP/1.1\r\nHost: localhost:%d\r\n%b\r\n" % (method, url, port, body)
                 answer = client.ask(head + (b"hello" if body else b""))
             status = int(answer.head.split(b" ")[1])
             if probability:
-                assert status == STATUS, (method, answer.head)
+                assert status == STATUS, (path, method, answer.head)
             else:
-                assert status in (200, 204), (method, answer.head)
+                assert status in (200, 204), (path, method, answer.head)
                 assert origins.by_name["plain"].received[-1].target == path
