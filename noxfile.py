@@ -50,8 +50,8 @@ PLUGINS = (
 )  # fmt: skip
 # What hypothesis tries is the same each time.
 IN_PARALLEL = (*PLUGINS, *WORKERS, "--dist", "worksteal", "--hypothesis-profile", "ci")
-# The tests of a file share what it has started; most wait, for an SDK's back-off or a limit.
-FILES_IN_PARALLEL = ("--numprocesses", "3", "--dist", "loadfile")
+# The tests of a file share what it has started.
+FILES_IN_PARALLEL = (*WORKERS, "--dist", "loadfile")
 MINUTES = ("-o", "faulthandler_timeout=1200")
 
 

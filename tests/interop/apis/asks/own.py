@@ -34,6 +34,8 @@ def _load() -> None:
 
 
 _load()
+KEPT: dict[str, Any] = {"keepalive_expiry": 60.0}
+"""Of a connection, in seconds: on a busy machine more than five may be between two calls."""
 _FUNCTION = {"type": "function", "function": {"name": "weather", "parameters": CITY}}
 
 
@@ -46,7 +48,9 @@ class MistralApi:
 
         self.client = Mistral(
             api_key="test", server_url=case["base_url"], timeout_ms=int(case["timeout"] * 1000),
-            client=httpx2.Client(proxy=case["proxy"], verify=trusted),
+            client=httpx2.Client(
+                proxy=case["proxy"], verify=trusted, limits=httpx2.Limits(**KEPT)
+            ),
         )  # fmt: skip
 
     def create(self, request: dict[str, Any], seen: Seen) -> None:
@@ -76,7 +80,9 @@ class OpenRouterApi(MistralApi):
             retry_config=RetryConfig("backoff", strategy, retry_connection_errors=True),
             api_key="test", server_url=case["base_url"] + "/api/v1",
             timeout_ms=int(case["timeout"] * 1000),
-            client=httpx.Client(proxy=case["proxy"], verify=trusted),
+            client=httpx.Client(
+                proxy=case["proxy"], verify=trusted, limits=httpx.Limits(**KEPT)
+            ),
         )  # fmt: skip
 
     def create(self, request: dict[str, Any], seen: Seen) -> None:
