@@ -72,7 +72,7 @@ def matrix(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
 
 def each(showings: Iterable[Showing]) -> pytest.MarkDecorator:
     """Parametrize by preset; a test lists all SDKs for which something is wrong."""
-    return pytest.mark.parametrize("showing", showings, ids=lambda showing: showing.preset)
+    return pytest.mark.parametrize("showing", list(showings), ids=lambda showing: showing.preset)
 
 
 def test_all_are_shown() -> None:
