@@ -124,7 +124,7 @@ def _showings() -> Iterator[Showing]:
         sdks=("py-anthropic-2", "py-anthropic-0", "node-anthropic"),
     )  # fmt: skip
     yield Showing(preset="slow-drip", modes=("raw",), deadline_seconds=60.0)
-    yield Showing(preset="slow-first-byte", timeout_seconds=1.5)
+    yield Showing(preset="slow-first-byte", timeout_seconds=3.0)
     yield Showing(preset="reset-on-reuse", prompts=("warm up", NOW, LATER), shown=1)
     for name in ("connect-refused", "proxy-407", "tls-reset", "tls-alert"):
         yield Showing(preset=name, derived=THRICE, backs_off=True)
