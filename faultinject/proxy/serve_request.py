@@ -151,6 +151,7 @@ class RequestServer:
                 decision.end_attempt(exchange.end)
             decision.plan.end()
             exchange.client.on_received = exchange.client.on_sent = None
+            exchange.on_end = None  # else only the garbage collector would free both
             seen = None if observer is None else observer.seen(exchange, decision.plan.attempt)
             self._report(exchange, decision.plan.rule_id, decision.facts, seen)
         self._warn_of_unknown_stream(exchange.head, decision.facts)
