@@ -190,7 +190,8 @@ class Observer:
     def _plain(self) -> Seen:
         """Return what is kept of an exchange that was answered while nothing had failed."""
         copy, head = self.copy, self.head
-        body, began = copy.given_body(), copy.began_seconds
+        body, began = copy.whole_body, copy.began_seconds
+        copy.close()
         model: str | None = head.model
         stream: bool | None = head.streams
         if model is None and body:

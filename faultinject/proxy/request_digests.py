@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from attrs import Factory, define, field, frozen
@@ -122,7 +123,7 @@ class RequestDigests:
     def head(self, facts: Facts) -> HeadContent:
         """Return what a request's head says; a client's heads mostly say the same."""
         head = facts.head
-        where = facts.host, facts.port, head.method, head.target, facts.provider.name
+        where = facts.host, facts.port, head.method, head.target, facts.is_mcp
         key = hash((where, head.fingerprint))
         found = self._heads.get(key)
         if found is None:  # its body may only have another length
@@ -267,7 +268,7 @@ def _without_key(target: bytes) -> bytes:
     return path + b"?" + b"&".join(kept) if query else path
 
 
-_STREAM = re.compile(rb'"stream"\s*:\s*(true|false)')
+_TOLD = re.compile(rb'"(model|stream)"(?:\s*:\s*(?:"([^"\\]{1,200})"|(true|false)))?')
 
 
 def peeked(body: bytes) -> tuple[str | None, bool] | None:
@@ -276,21 +277,16 @@ def peeked(body: bytes) -> tuple[str | None, bool] | None:
     A quote within a text has a backslash before it, so that what is found is a key or a text of its
     own. None if it is not sure which: it is there twice, or what follows is unusual.
     """
-    at = body.find(b'"model"')
-    if at < 0 or body.find(b'"model"', at + 7) >= 0:
+    found = {}
+    for told in islice(_TOLD.finditer(body), 3):
+        key, name, flag = told.groups()
+        if key in found:
+            return None
+        found[key] = name if key == b"model" else flag
+    model, stream = found.get(b"model"), found.get(b"stream", b"false")
+    if model is None or stream is None:
         return None
-    begin = body.find(b'"', at + 7) + 1
-    end = body.find(b'"', begin)
-    name = body[begin:end]
-    if body[at + 7 : begin].translate(None, b" \t\r\n") != b':"' or b"\\" in name:
-        return None
-    if not 0 < end - begin <= _LONGEST_MODEL:
-        return None
-    at = body.find(b'"stream"')
-    if at < 0:
-        return name.decode("utf-8", "replace"), False
-    match = None if body.find(b'"stream"', at + 8) >= 0 else _STREAM.match(body, at)
-    return None if match is None else (name.decode("utf-8", "replace"), match.group(1) == b"true")
+    return model.decode("utf-8", "replace"), stream == b"true"
 
 
 def _stated(facts: Facts, name: bytes) -> float | None:

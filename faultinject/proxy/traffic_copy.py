@@ -135,12 +135,6 @@ class TrafficCopy:
         """Give back the room that it takes: it is not asked any more."""
         self._give_back(self.held_bytes)
 
-    def given_body(self) -> bytes | None:
-        """Return `whole_body`, and `close`."""
-        self._room.left_bytes += self.held_bytes
-        self.held_bytes = 0
-        return bytes(self.body) if self.body_ended and self.body is not None else None
-
     @property
     def tail(self) -> Tail | None:
         """The end of the answer so far, if it is a stream of a known form."""

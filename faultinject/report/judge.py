@@ -21,7 +21,7 @@ from faultinject.report.finding import SEVERITIES, Finding, Judged, Known
 from faultinject.report.findings import CHECKS, KNOWN, RUN_CHECKS
 from faultinject.report.findings.giving_up import CLIENT_LEFT
 from faultinject.report.history import History
-from faultinject.report.packed import Alike, KeptCall, PlainCalls, kept_call
+from faultinject.report.packed import Kept, KeptCall, KeptCalls, PlainCalls, unpacked
 from faultinject.report.run_facts import RunFacts
 from faultinject.report.thresholds import Thresholds
 from faultinject.report.words import timeline
@@ -151,16 +151,13 @@ class Judge:
         ids = {known.id for known in KNOWN} if only is None else set(only)
         self._ids = ids - set(ignore)
         self._bound = calls
-        self._calls: dict[int, KeptCall] = {}
-        self._kept_attempts = 0
-        self._before: dict[int, KeptCall] = {}
+        self._calls = KeptCalls()
+        self._before: dict[int, Kept] = {}
         """Those that were judged last, which ended before all others."""
         self._since = -inf
         """When the last of those ended that are forgotten."""
         self._doubtful: deque[str] = deque(maxlen=DOUBTFUL)
         """What several of those calls asked that are forgotten."""
-        self._alike: dict[Alike, Alike] = {}
-        """What calls in their small form have alike."""
         self._plain = PlainCalls(calls)
         """Calls that need no judgement: they matter beside those that failed."""
         self._totals = Totals()
@@ -195,12 +192,11 @@ class Judge:
         verdicts = {name: verdict.copy() for name, verdict in self._verdicts.items()}
         if (verdict := verdicts.get(CLIENT_LEFT.id)) is not None:
             verdict.judged += self._plain.count  # nothing else is to be said of them
-        numbers = self._calls.keys()
         older = {
             number: ShownCall(kept.unpacked(), outcome)
             for number, (kept, outcome) in self._older.items()
         }
-        calls, history = self._looked_at(numbers)
+        numbers, calls, history = self._looked_at(len(self._calls))
         shown = older | self._judge(numbers, calls, history, totals, verdicts)
         for known, check in RUN_CHECKS:
             if (verdict := verdicts.get(known.id)) is not None:
@@ -213,12 +209,8 @@ class Judge:
         return Report(self.facts, totals, tuple(verdicts.values()), tuple(shown.values()))
 
     def _add(self, attempt: SeenAttempt) -> None:
-        before = self._calls.pop(attempt.call, None)
-        self._kept_attempts -= 0 if before is None else before.kept
-        kept = kept_call(attempt, self._alike, before)
-        self._kept_attempts += kept.kept
-        self._calls[attempt.call] = kept  # the last to end comes last
-        if len(self._calls) > self._bound or self._kept_attempts > ATTEMPTS:
+        self._calls.add(attempt)
+        if len(self._calls) > self._bound or self._calls.attempts > ATTEMPTS:
             self._fold()
 
     def _fold(self) -> None:
@@ -228,22 +220,19 @@ class Judge:
         takes several times as much memory as what is kept.
         """
         share = max(1, len(self._calls) // SHARE)
-        oldest = list(islice(self._calls, 2 * share))
-        older = oldest[:share]
-        calls, history = self._looked_at(oldest)
-        shown = self._judge(older, calls, history, self._totals, self._verdicts)
+        numbers, calls, history = self._looked_at(2 * share)
+        shown = self._judge(numbers[:share], calls, history, self._totals, self._verdicts)
         self._doubtful.extend(history.doubtful.difference(self._doubtful))
         found = (each.calls[0] for one in self._verdicts.values() for each in one.findings)
         of_interest = {
-            number: (self._calls[number], shown[number].outcome)
+            number: (self._calls.small(number), shown[number].outcome)
             for number in found
             if number in shown
         }
         self._older |= dict(islice(of_interest.items(), OLDER - len(self._older)))
-        self._since = max([self._since, *(each.ended for each in self._before.values())])
-        self._before = {number: self._calls.pop(number) for number in older}
-        self._kept_attempts -= sum(each.kept for each in self._before.values())
-        self._alike.clear()
+        before = [calls[number].ended for number in self._before if number in calls]
+        self._since = max([self._since, *before])
+        self._before = self._calls.pop_oldest(share)
 
     def _judge(
         self,
@@ -273,13 +262,16 @@ class Judge:
             verdicts[known.id].add(judged, findings, subjects)
         return shown
 
-    def _looked_at(self, numbers: Iterable[int]) -> tuple[dict[int, Call], History]:
-        """Return some of the calls with those that were judged last."""
-        chosen = {number: self._calls[number] for number in numbers}
+    def _looked_at(self, most: int) -> tuple[list[int], dict[int, Call], History]:
+        """Return so many of the oldest calls with those that were judged last, and their numbers.
+
+        The numbers are without those that were judged.
+        """
+        chosen = self._calls.oldest(most)
+        calls = unpacked(self._before | chosen)
         is_all = len(chosen) == len(self._calls)
-        until = inf if is_all else max(each.ended for each in chosen.values())
-        calls = {number: kept.unpacked() for number, kept in (self._before | chosen).items()}
-        return calls, self._history(list(calls.values()), until)
+        until = inf if is_all else max(calls[number].ended for number in chosen)
+        return list(chosen), calls, self._history(list(calls.values()), until)
 
     def _history(self, calls: list[Call], until: float = inf) -> History:
         facts = self.facts

@@ -10,7 +10,8 @@ from __future__ import annotations
 import marshal
 import struct
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from operator import attrgetter
 from typing import Any
 
@@ -36,7 +37,7 @@ _DIGEST_BYTES = 16
 KINDS = 1_000
 """Of so many kinds of attempts it is known at once what they have alike, at most."""
 BATCH = 64
-"""So many calls that need no judgement are put into one piece."""
+"""So many calls are put into one piece."""
 _request_of = attrgetter("method", "host", "path", "status", "kind")
 _MOST = 2**53  # which a float still has exactly
 Alike = tuple[Any, ...]
@@ -49,33 +50,118 @@ class PackedCall:
     """A call in its small form, with all its attempts."""
 
     number: int
-    _parts: tuple[Any, ...]
+    parts: tuple[Any, ...]
     """Of each attempt in turn what is alike in others, and its own."""
 
     @property
     def kept(self) -> int:
         """How many attempts are kept."""
-        return len(self._parts) // 2
-
-    @property
-    def ended(self) -> float:
-        """When its last attempt ended."""
-        began_and_ended: tuple[float, float] = struct.unpack_from("<2d", self._parts[-1])
-        return began_and_ended[1]
+        return len(self.parts) // 2
 
     def unpacked(self) -> Call:
         """Return the call as it was."""
         call = Call(self.number)
-        for alike, own in zip(self._parts[::2], self._parts[1::2], strict=True):
+        for alike, own in zip(self.parts[::2], self.parts[1::2], strict=True):
             call.add(_unpacked(self.number, alike, own))
         return call
 
     def with_attempt(self, packed: _Packed) -> PackedCall:
         """Return the call with one more attempt."""
-        return PackedCall(self.number, self._parts + packed)
+        return PackedCall(self.number, self.parts + packed)
 
 
 KeptCall = Call | PackedCall
+
+
+class CallBatch:
+    """Calls of which no more attempts may come, in one piece of bytes.
+
+    If one does come, its call is in no batch any more: the batch still has it as it was.
+    """
+
+    __slots__ = ("_data",)
+
+    def __init__(self, calls: Iterable[PackedCall]) -> None:
+        """Take some calls."""
+        self._data = marshal.dumps([(call.number, call.parts) for call in calls])
+
+    def calls(self) -> dict[int, PackedCall]:
+        """Return the calls, by their numbers."""
+        rows = marshal.loads(self._data)  # noqa: S302 - it is our own
+        return {number: PackedCall(number, parts) for number, parts in rows}
+
+
+Kept = KeptCall | CallBatch
+"""A call, or the batch that it is in."""
+
+
+class KeptCalls:
+    """Calls in the order in which they ended, those of which the last attempt ended first first."""
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        """How many are kept."""
+        self._old: dict[int, Call | CallBatch] = {}
+        self._latest: dict[int, KeptCall] = {}
+        self._alike: dict[Alike, Alike] = {}
+        """What the latest have in common."""
+
+    def __len__(self) -> int:
+        """Return how many calls are kept."""
+        return len(self._old) + len(self._latest)
+
+    def add(self, attempt: SeenAttempt) -> None:
+        """Add an attempt that has ended."""
+        number = attempt.call
+        before = self._latest.pop(number, None)
+        if before is None and (old := self._old.pop(number, None)) is not None:
+            before = old.calls()[number] if isinstance(old, CallBatch) else old
+        self.attempts -= 0 if before is None else before.kept
+        kept = self._latest[number] = kept_call(attempt, self._alike, before)
+        self.attempts += kept.kept
+        if len(self._latest) >= 2 * BATCH:
+            self._pack()
+
+    def _pack(self) -> None:
+        """Put the older half of the latest into a batch, but those without a small form."""
+        oldest = [self._latest.pop(number) for number in list(islice(self._latest, BATCH))]
+        batch = CallBatch([call for call in oldest if isinstance(call, PackedCall)])
+        for call in oldest:
+            self._old[call.number] = batch if isinstance(call, PackedCall) else call
+        self._alike.clear()
+
+    def small(self, number: int) -> KeptCall:
+        """Return a call in its small form, if it has one."""
+        kept = self._latest.get(number) or self._old[number]
+        return kept.calls()[number] if isinstance(kept, CallBatch) else kept
+
+    def oldest(self, most: int) -> dict[int, Kept]:
+        """Return so many calls, the oldest first, each as it is kept."""
+        return dict(islice(chain(self._old.items(), self._latest.items()), most))
+
+    def pop_oldest(self, most: int) -> dict[int, Kept]:
+        """Return `oldest`, and forget those."""
+        found = self.oldest(most)
+        for number, call in unpacked(found).items():
+            self.attempts -= call.kept
+            if self._old.pop(number, None) is None:
+                del self._latest[number]
+        return found
+
+
+def unpacked(kept: dict[int, Kept]) -> dict[int, Call]:
+    """Return calls as they were."""
+    found: dict[int, Call] = {}
+    batch: CallBatch | None = None
+    calls: dict[int, PackedCall] = {}
+    for number, each in kept.items():
+        if not isinstance(each, CallBatch):
+            found[number] = each.unpacked()
+            continue
+        if each is not batch:
+            batch, calls = each, each.calls()
+        found[number] = calls[number].unpacked()
+    return found
 
 
 def kept_call(

@@ -112,6 +112,8 @@ def test_messages_that_are_nested_too_deeply(monkeypatch: pytest.MonkeyPatch) ->
         (b'{"model": "' + bytes(201).replace(b"\0", b"a") + b'"}', None),
         (b'{"model": "m", "stream": true, "x": {"stream": 1}}', None),
         (b'{"model": "m", "stream": 1}', None),
+        (b'{"model": "m", "stream": "true"}', None),
+        (b'{"model": true, "stream": true}', None),
     ],
 )
 def test_what_a_body_tells_that_is_not_parsed(body: bytes, told: object) -> None:

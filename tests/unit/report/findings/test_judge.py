@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 
@@ -17,6 +18,7 @@ from faultinject.report.finding import SEVERITIES
 from faultinject.report.findings import KNOWN
 from faultinject.report.judge import Judge, Report
 from faultinject.report.log import read_log
+from faultinject.report.packed import unpacked
 from tests.support.examples import examples
 from tests.support.sample_events import TIME, sample
 from tests.unit.report.findings.clients import (
@@ -211,6 +213,29 @@ def test_old_calls_are_folded_into_the_totals() -> None:
     assert (verdict.found, len(verdict.findings), verdict.judged) == (50, 50, 50)
 
 
+@examples(10)
+@given(st.integers(0, 2**32), st.sampled_from([4, 16, 32]), st.sampled_from([0.05, 1.0, 20.0]))
+def test_what_is_kept_of_few_calls_only_loses_findings(seed: int, calls: int, pace: float) -> None:
+    """It brings none that are not there, and all calls count."""
+    world = World(random_server(seed))
+    random = Random(seed)
+    for place in range(40):
+        prompt = chr(ord("a") + random.randrange(26)) + random.choice(["", "", str(place)])
+        world.start(random_client((seed, place), prompt), place * pace)
+    world.run().wait(90.0).stop()
+    few, many = (report(world.events, calls=kept) for kept in (calls, 10_000))
+    lost = Counter(said_of(many))
+    lost.subtract(Counter(said_of(few)))
+    assert min(lost.values(), default=0) >= 0, -lost
+    assert few.totals.attempts == many.totals.attempts
+    assert few.totals.lost_input_tokens == many.totals.lost_input_tokens
+
+
+def said_of(told: Report) -> list[tuple[str, ...]]:
+    """Return what is found of calls, without what is counted: not all may be looked at."""
+    return [(each.id, each.severity, str(each.calls[0])) for each in told.findings if each.calls]
+
+
 def test_no_more_than_so_many_calls_and_findings_are_kept() -> None:
     """The others are counted."""
     judge = Judge(calls=20)
@@ -232,7 +257,7 @@ def test_no_more_than_so_many_attempts_are_kept(monkeypatch: pytest.MonkeyPatch)
     judge = Judge()
     for event in world.run().events:
         judge.listen(event)
-        assert judge._kept_attempts == sum(call.kept for call in judge._calls.values()) <= 100
+        assert judge._calls.attempts <= 100
     assert judge.report().totals.attempts == 600
 
 
@@ -323,7 +348,7 @@ def test_plain_calls_stand_beside_those_that_failed() -> None:
     for event in events:
         judge.listen(event)
     judge.report()
-    history = judge._history([kept.unpacked() for kept in judge._calls.values()])
+    history = judge._history(list(unpacked(judge._calls.oldest(9)).values()))
     assert {call.number for call in history.calls} == {1, 2, 3}
     assert list(history.by_request) == ["r"]
     by_call = {each.call: each for each in history.attempts}

@@ -112,7 +112,6 @@ def test_a_packed_call_is_as_it_was(many: list[Observed]) -> None:
         assert isinstance(call, PackedCall)
         assert call.kept == count
         assert seen_in(call.unpacked()) == seen_in(whole)
-        assert call.ended == whole.ended
 
 
 def test_a_call_of_many_attempts() -> None:
