@@ -76,6 +76,11 @@ class Call:
         return self.last.ended
 
     @property
+    def began(self) -> float:
+        """When the first attempt that is kept began."""
+        return self._kept[0].began
+
+    @property
     def is_whole(self) -> bool:
         """Whether all its attempts are kept."""
         return len(self._kept) == self.count

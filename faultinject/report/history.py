@@ -48,7 +48,9 @@ class History:
     last_unseen: float = -inf
     """When the last request began of which it is not known to what call it belongs."""
     known_doubtful: frozenset[str] = frozenset()
-    """What was doubtful among earlier calls, and so is among these."""
+    """What is doubtful for others than these calls, and so is among these."""
+    known_counting: frozenset[Client] = frozenset()
+    """The clients that count their attempts in other calls than these."""
 
     @cached_property
     def attempts(self) -> list[SeenAttempt]:
@@ -131,7 +133,8 @@ class History:
     @cached_property
     def _counting(self) -> frozenset[Client]:
         """The clients that count their attempts."""
-        return frozenset(each.client for each in self.attempts if each.seen.retry_count)
+        counting = (each.client for each in self.attempts if each.seen.retry_count)
+        return self.known_counting.union(counting)
 
     def is_doubtful(self, attempt: SeenAttempt) -> bool:
         """Return True if it cannot be known to which call an attempt belongs."""

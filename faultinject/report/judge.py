@@ -14,7 +14,7 @@ from typing import Literal
 from attrs import define, evolve, field, frozen
 
 from faultinject.events import Event, ExchangeEnded
-from faultinject.report.attempt import SeenAttempt
+from faultinject.report.attempt import Client, SeenAttempt
 from faultinject.report.client_calls import Call, Outcome, Totals
 from faultinject.report.display import brief
 from faultinject.report.finding import SEVERITIES, Finding, Judged, Known
@@ -40,9 +40,13 @@ SHARE = 16
 """One call in so many is judged at a time, and as many before and behind are looked at with it."""
 DOUBTFUL = 1_000
 """Of so many contents it is remembered that several calls ask them (`History.doubtful`)."""
+COUNTING = 1_000
+"""Of so many clients it is remembered that they count their attempts."""
 WAITING = 256
 """So many events are not looked at before others come: to look at one takes a while, unless it is
 plain."""
+NEAR_SECONDS = 600.0
+"""So soon after a call another that asks the same may be entangled with it."""
 FINDINGS = 100
 """How many findings of an id are kept; further ones are counted."""
 
@@ -158,6 +162,8 @@ class Judge:
         """When the last of those ended that are forgotten."""
         self._doubtful: deque[str] = deque(maxlen=DOUBTFUL)
         """What several of those calls asked that are forgotten."""
+        self._counting: set[Client] = set()
+        """The clients that were seen to count their attempts, at most `COUNTING` of them."""
         self._plain = PlainCalls(calls)
         """Calls that need no judgement: they matter beside those that failed."""
         self._totals = Totals()
@@ -209,6 +215,8 @@ class Judge:
         return Report(self.facts, totals, tuple(verdicts.values()), tuple(shown.values()))
 
     def _add(self, attempt: SeenAttempt) -> None:
+        if attempt.seen.retry_count and len(self._counting) < COUNTING:
+            self._counting.add(attempt.client)
         self._calls.add(attempt)
         if len(self._calls) > self._bound or self._calls.attempts > ATTEMPTS:
             self._fold()
@@ -221,6 +229,12 @@ class Judge:
         """
         share = max(1, len(self._calls) // SHARE)
         numbers, calls, history = self._looked_at(2 * share)
+        older = [calls[number] for number in numbers[:share]]
+        asked = filter(None, [call.last.seen.request for call in older])
+        near = max(call.ended for call in older) + NEAR_SECONDS
+        # How calls lie in time that are not looked at is not known.
+        others = self._calls.asked_behind(2 * share, near, asked)
+        history.known_doubtful = history.known_doubtful.union(others)
         shown = self._judge(numbers[:share], calls, history, self._totals, self._verdicts)
         self._doubtful.extend(history.doubtful.difference(self._doubtful))
         found = (each.calls[0] for one in self._verdicts.values() for each in one.findings)
@@ -271,7 +285,8 @@ class Judge:
         calls = unpacked(self._before | chosen)
         is_all = len(chosen) == len(self._calls)
         until = inf if is_all else max(calls[number].ended for number in chosen)
-        return list(chosen), calls, self._history(list(calls.values()), until)
+        history = self._history(list(calls.values()), until)
+        return list(chosen), calls, history
 
     def _history(self, calls: list[Call], until: float = inf) -> History:
         facts = self.facts
@@ -290,6 +305,7 @@ class Judge:
             housekept=frozenset(facts.housekept),
             last_unseen=facts.last_unseen,
             known_doubtful=frozenset(self._doubtful),
+            known_counting=frozenset(self._counting),
         )
 
 

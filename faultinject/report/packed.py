@@ -58,6 +58,20 @@ class PackedCall:
         """How many attempts are kept."""
         return len(self.parts) // 2
 
+    @property
+    def requests(self) -> bytes:
+        """`Observed.request` of its last attempt; empty if that is not known."""
+        alike, own = self.parts[-2:]
+        missing = alike[-1]
+        begin = 8 * (3 + 6 - sum(missing[:6]))
+        return b"" if missing[6] else own[begin : begin + _DIGEST_BYTES]
+
+    @property
+    def began(self) -> float:
+        """When the first attempt that is kept began."""
+        began: float = struct.unpack_from("<d", self.parts[1])[0]
+        return began
+
     def unpacked(self) -> Call:
         """Return the call as it was."""
         call = Call(self.number)
@@ -79,10 +93,14 @@ class CallBatch:
     If one does come, its call is in no batch any more: the batch still has it as it was.
     """
 
-    __slots__ = ("_data",)
+    __slots__ = ("_data", "began", "requests")
 
-    def __init__(self, calls: Iterable[PackedCall]) -> None:
+    def __init__(self, calls: list[PackedCall]) -> None:
         """Take some calls."""
+        self.requests = b"".join([call.requests for call in calls])
+        """What each asks."""
+        self.began = min([call.began for call in calls], default=0.0)
+        """When the first of them began."""
         self._data = marshal.dumps([(call.number, call.parts) for call in calls])
 
     def calls(self) -> dict[int, PackedCall]:
@@ -139,6 +157,24 @@ class KeptCalls:
         """Return so many calls, the oldest first, each as it is kept."""
         return dict(islice(chain(self._old.items(), self._latest.items()), most))
 
+    def asked_behind(self, most: int, before: float, requests: Iterable[str]) -> list[str]:
+        """Return which of some requests others than so many of the oldest may ask too.
+
+        Only those are looked at that began before a time.
+        """
+        items = islice(chain(self._old.items(), self._latest.items()), most - 1, None)
+        _, ends_in = next(items)  # this batch has some of the oldest too
+        behind: dict[KeptCall | CallBatch, None] = {}
+        for number, each in items:
+            if isinstance(each, CallBatch) and each is ends_in:
+                behind[each.calls()[number]] = None
+            else:
+                behind[each] = None
+        near = [each for each in behind if each.began <= before]
+        joined = b"".join([each.requests for each in near if not isinstance(each, Call)])
+        whole = {each.last.seen.request for each in near if isinstance(each, Call)}
+        return [each for each in requests if each in whole or _is_within(each, joined)]
+
     def pop_oldest(self, most: int) -> dict[int, Kept]:
         """Return `oldest`, and forget those."""
         found = self.oldest(most)
@@ -147,6 +183,13 @@ class KeptCalls:
             if self._old.pop(number, None) is None:
                 del self._latest[number]
         return found
+
+
+def _is_within(request: str, joined: bytes) -> bool:
+    try:
+        return bytes.fromhex(request) in joined
+    except ValueError:  # a log may have anything
+        return False
 
 
 def unpacked(kept: dict[int, Kept]) -> dict[int, Call]:
