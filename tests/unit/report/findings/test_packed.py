@@ -20,10 +20,21 @@ from faultinject.observed import (
     Taken,
     ToolResult,
     WaitAskedBy,
+    observed_of_plain,
 )
 from faultinject.report.attempt import SeenAttempt
 from faultinject.report.client_calls import KEPT_AT_EITHER_END, Call
-from faultinject.report.packed import KINDS, Alike, KeptCall, PackedCall, kept_call
+from faultinject.report.packed import (
+    BATCH,
+    KINDS,
+    Alike,
+    KeptCall,
+    KeptCalls,
+    PackedCall,
+    PlainCalls,
+    kept_call,
+    unpacked,
+)
 from tests.support.sample_events import sample
 
 DIGESTS = st.binary(min_size=16, max_size=16).map(bytes.hex)
@@ -192,3 +203,108 @@ def test_ten_thousand_take_little() -> None:
         assert tracemalloc.get_traced_memory()[0] / len(calls) < 500
     finally:
         tracemalloc.stop()
+
+
+# -- many calls ---------------------------------------------------------------------------------
+
+
+def attempts_of_calls(many: int) -> list[SeenAttempt]:
+    """Return one attempt of each of some calls; each asks something else, a second apart."""
+    digests = [number.to_bytes(16, "big").hex() for number in range(many)]
+    return [
+        attempt_of(evolve(PLAIN, call=number + 1, request=digest, began_seconds=float(number)))
+        for number, digest in enumerate(digests)
+    ]
+
+
+def test_old_calls_are_kept_in_batches_and_go_on_all_the_same() -> None:
+    """Those without a small form stand beside, in the order in which they ended."""
+    kept = KeptCalls()
+    attempts = attempts_of_calls(5 * BATCH)
+    attempts[3] = evolve(attempts[3], session=10**400)
+    for each in attempts:
+        kept.add(each)
+    assert len(kept) == kept.attempts == 5 * BATCH
+    found = unpacked(kept.oldest(9 * BATCH))
+    assert [call.attempts for call in found.values()] == [[each] for each in attempts]
+    for each in (attempts[3], attempts[5]):  # both are old
+        seen = evolve(each.seen, attempt=2)
+        kept.add(evolve(each, number=2, began=1000.0, ended=1001.0, seen=seen))
+        assert next(reversed(kept.oldest(9 * BATCH))) == each.call
+        assert [one.number for one in kept.small(each.call).unpacked().attempts] == [1, 2]
+    assert kept.attempts == len(kept) + 2
+    assert kept.small(1).unpacked().attempts == [attempts[0]]
+    oldest = kept.pop_oldest(5 * BATCH - 1)
+    assert list(oldest)[:5] == [1, 2, 3, 5, 7]
+    assert (len(kept), kept.attempts, list(kept.oldest(9))) == (1, 2, [6])
+
+
+@pytest.mark.parametrize("most", [1, 3, BATCH, BATCH + 1, 3 * BATCH])
+def test_what_others_ask_than_the_oldest(most: int) -> None:
+    """As far as they began soon enough."""
+    kept = KeptCalls()
+    attempts = attempts_of_calls(4 * BATCH)
+    attempts[-1] = evolve(attempts[-1], seen=evolve(attempts[-1].seen, request="no digest"))
+    for each in attempts:
+        kept.add(each)
+    requests = [each.seen.request or "" for each in attempts]
+    assert kept.asked_behind(most, 1e9, [*requests, "zz"]) == requests[most:]
+    near = kept.asked_behind(most, 3.5 * BATCH, requests)
+    assert (
+        set(requests[most : 3 * BATCH]) <= set(near) <= set(requests[most : int(3.5 * BATCH) + 1])
+    )
+
+
+def test_what_asks_nothing_that_is_known_is_asked_by_no_other() -> None:
+    """A call may be known by an id alone."""
+    kept = KeptCalls()
+    for number in (1, 2):
+        kept.add(attempt_of(evolve(PLAIN, call=number, request=None)))
+    assert kept.asked_behind(1, 1e9, ["0a" * 16]) == []
+
+
+def plain_event(number: int) -> tuple[ExchangeEnded, Seen]:
+    """Return an exchange that went well."""
+    digest = number.to_bytes(16, "big").hex()
+    seen = Seen.known(
+        Observed(
+            began_seconds=float(number),
+            call=number,
+            attempt=1,
+            taken="whole",
+            provider="anthropic",
+            model="m",
+            first_byte_seconds=0.25,
+            retry_count=0,
+            body=digest if number % 2 else None,
+        )
+    )
+    event = sample(ExchangeEnded, seen=seen, milliseconds=500.0, session=number)
+    assert isinstance(event, ExchangeEnded)
+    return event, seen
+
+
+def test_calls_that_need_no_judgement_are_as_they_were() -> None:
+    """The latest of them are kept, and found by when they were over."""
+    plain = PlainCalls(2 * BATCH)
+    events = [plain_event(number) for number in range(5 * BATCH + 7)]
+    for event, seen in events:
+        assert seen.plain is not None
+        plain.add(event, seen.plain)
+    assert plain.count == len(events)
+    found = list(plain.between(-1.0, 1e9))
+    assert found == [SeenAttempt.of(event) for event, _ in events[3 * BATCH :]]
+    first = 4 * BATCH - 2
+    ends = [each.ended for each in plain.between(first + 0.5, first + 4.5)]
+    assert ends == [first + number + 0.5 for number in range(5)]
+    assert list(plain.between(1e6, 1e9)) == []
+
+
+def test_a_mark_of_a_body_becomes_a_digest_where_it_is_asked() -> None:
+    """The same for the same body, key and features."""
+    head = ("openai", None, None, None, False, None, b"k" * 16, b"features")
+    bodies = [
+        observed_of_plain((head, None, None, 1, 0.0, None, mark)).body for mark in (5, 5, 6, -5)
+    ]
+    assert bodies[0] == bodies[1]
+    assert len(set(bodies)) == 3
