@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support import forked
+from tests.support.forks import Forks
 from tests.support.proxy import clean_environment
 
+SECONDS = 200.0
 HOST = "api.anthropic.com"
 BREAKS = {
     "connect": "respond 502 at=connect first=1",
@@ -47,25 +50,30 @@ asyncio.run(main())
 """
 
 
-def python(program: str, module: str) -> tuple[str, ...]:
+@pytest.fixture(scope="module")
+def programs() -> Iterator[Forks]:
+    """What starts the programs in Python."""
+    installed = [name for name in ("anthropic", "httpx") if find_spec(name) is not None]
+    with Forks("tests.support.forks:run_program", *installed) as programs:
+        yield programs
+
+
+def python(programs: Forks, program: str, module: str) -> tuple[str, ...]:
     """Return a program in Python as a command; the test is skipped where it cannot run."""
     if find_spec(module) is None:
         pytest.skip(f"{module} is not installed")
-    return (sys.executable, "-c", program)
+    return (sys.executable, "-S", forked.__file__, programs.path, program)
 
 
-def report(rule: str, command: tuple[str, ...], folder: Path) -> dict[str, Any]:
+def report(forks: Forks, rule: str, command: tuple[str, ...], folder: Path) -> dict[str, Any]:
     """Return what is said of a command."""
     file = folder / "report.json"
     run = ("run", "--fake-upstream", "--via", "proxy", "--fail-on", "none", "--rule", rule)
     data = ("--data-dir", str(folder / "data"), "--report", str(file))
-    subprocess.run(
-        [sys.executable, "-m", "faultinject", *run, *data, "--", *command],
-        timeout=120,
-        check=False,
-        env=clean_environment(),
-        capture_output=True,
-    )
+    with (folder / "stderr").open("wb") as stderr:
+        started = forks.start([*run, *data, "--", *command], stderr, clean_environment())
+    with started.stdout:
+        started.wait(SECONDS)
     told: dict[str, Any] = json.loads(file.read_text())
     return told
 
@@ -93,7 +101,13 @@ def found(told: dict[str, Any]) -> list[str]:
     ],
 )
 def test_one_that_breaks(
-    at: str, client: str, outcome: list[int], finding: list[str], tmp_path: Path
+    at: str,
+    client: str,
+    outcome: list[int],
+    finding: list[str],
+    forks: Forks,
+    programs: Forks,
+    tmp_path: Path,
 ) -> None:
     """Who tries again makes one call of two attempts; who does not gave up."""
     name, _, times = client.partition(" ")
@@ -103,12 +117,12 @@ def test_one_that_breaks(
         again = () if times else ("--retry", "2", "--retry-all-errors")
         command = ("curl", "-s", *again, "-d", ASK, f"https://{HOST}/v1/messages")
     elif name == "httpx":
-        command = python(_HTTPX % (1 if times else 3), "httpx")
+        command = python(programs, _HTTPX % (1 if times else 3), "httpx")
     elif times == "ten times":
-        command = python(_TOGETHER, "anthropic")
+        command = python(programs, _TOGETHER, "anthropic")
     else:
-        command = python(_ANTHROPIC % (0 if times else 2), "anthropic")
-    told = report(BREAKS[at], command, tmp_path)
+        command = python(programs, _ANTHROPIC % (0 if times else 2), "anthropic")
+    told = report(forks, BREAKS[at], command, tmp_path)
     assert (calls(told), found(told)) == (outcome, finding)
 
 
@@ -120,8 +134,8 @@ def test_one_that_breaks(
         ("break tls-alert", _ANTHROPIC % 2),
     ],
 )
-def test_all_break(rule: str, program: str, tmp_path: Path) -> None:
+def test_all_break(rule: str, program: str, forks: Forks, programs: Forks, tmp_path: Path) -> None:
     """An SDK that gives up after three attempts does nothing wrong, and neither do ten at once."""
     number = 1 if program != _TOGETHER else 10
-    told = report(rule, python(program, "anthropic"), tmp_path)
+    told = report(forks, rule, python(programs, program, "anthropic"), tmp_path)
     assert (calls(told), found(told)) == ([0, number, 3 * number], [])

@@ -78,6 +78,11 @@ class Forks:
         return started
 
 
+def run_program() -> None:
+    """Run the text of a program, which is the argument: for `Forks` of programs with an SDK."""
+    exec(compile(sys.argv[1], "program", "exec"), {"__name__": "__main__"})
+
+
 # -- the process that forks -----------------------------------------------------------------------
 
 
