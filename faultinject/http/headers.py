@@ -87,9 +87,7 @@ def addressed_to(head: RequestHead, authority: Authority, default_port: int) -> 
         host = host.rpartition(":")[0]
     if not head.has_header(b"host"):  # in HTTP/1.0 it is optional
         return evolve(head, headers=((b"Host", host.encode()), *head.headers))
-    value = host.encode()
-    headers = [(name, value if name.lower() == b"host" else old) for name, old in head.headers]
-    return RequestHead(head.method, head.target, tuple(headers), head.http_version)
+    return head.with_host(host.encode())
 
 
 def uncompressed(request: RequestHead) -> RequestHead:

@@ -96,7 +96,8 @@ class _Head:
     def plain(self) -> tuple[bytes, int] | None:
         """The bytes of the headers as they came, and the length of the body that they state.
 
-        None if the head is not as a peer sent it, or is not plain (`faultinject.http.h1.plain`).
+        None if the head is not as a peer sent it, but for its Host, or is not plain
+        (`faultinject.http.h1.plain`).
         """
         try:
             return self._plain
@@ -173,6 +174,22 @@ class RequestHead(_Head):
         """Return the head as bytes (RFC 9112 section 3)."""
         line = b"%s %s HTTP/%s\r\n" % (self.method, self.target, self.http_version)
         return line + self._lines()
+
+    def with_host(self, value: bytes) -> RequestHead:
+        """Return the request with another value in its Host header; a plain one stays plain."""
+        if (plain := self.plain) is not None:  # it has one Host header
+            place = self.places[b"host"]
+            name, old = self.headers[place]
+            line = b"\r\n%s: %s\r\n"
+            before, found, behind = (b"\r\n" + plain[0]).partition(line % (name, old))
+            if found:
+                headers = (*self.headers[:place], (name, value), *self.headers[place + 1 :])
+                head = RequestHead(self.method, self.target, headers, self.http_version)
+                head._places = self._places
+                lines = before + line % (name, value) + behind
+                return head.read_from(lines.removeprefix(b"\r\n"), plain[1])
+        changed = [(n, value if n.lower() == b"host" else old) for n, old in self.headers]
+        return RequestHead(self.method, self.target, tuple(changed), self.http_version)
 
 
 @define(unsafe_hash=True, cache_hash=True)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from faultinject.authority import Authority
 from faultinject.errors import ClientProtocolError
 from faultinject.http.h1.framing import unambiguous
+from faultinject.http.h1.plain import read_request, write_request
 from faultinject.http.headers import addressed_to, split_absolute
 from faultinject.http.message import RequestHead, ResponseHead
 
@@ -187,6 +188,35 @@ def test_host_is_written_as_clients_write_it(
     asked = get(b"/", (b"A", b"1"), (b"HOST", b"old"))
     head = addressed_to(asked, Authority.parse(authority), default_port)
     assert head.headers == ((b"A", b"1"), (b"HOST", host))
+
+
+_OTHERS = (b"A: 1", b"Hos: h", b"Host2: h", b"X-Host: h", b"B:2", b"C:   Host: h", b"D: Host: h")
+_LINES = st.lists(st.sampled_from((*_OTHERS, b"E:")))
+_USUAL = (b"Host: h", b"HOST: h", b"Host: a.b:1")
+_HOSTS = st.sampled_from((*_USUAL, b"host:h", b"Host:  h ", b"Host:"))
+
+
+@given(_LINES, _HOSTS, _LINES, st.sampled_from([b"", b"Content-Length: 12"]))
+def test_a_head_that_was_read_is_written_with_another_host(
+    before: list[bytes], host: bytes, behind: list[bytes], length: bytes
+) -> None:
+    """All else is as it came, to the byte; one that is plain stays so, and says the same."""
+    lines = [b"POST /v1?a=b HTTP/1.1", *before, host, *behind, *filter(None, [length]), b"", b""]
+    read = read_request(b"\r\n".join(lines), 10_000)
+    assert read is not None
+    head = addressed_to(read.head, Authority("api.example", 8443), 443)
+    name = host.partition(b":")[0]
+    lines[1 + len(before)] = name + b": api.example:8443"
+    assert head.encode() == b"\r\n".join(lines)
+    again = read_request(b"\r\n".join(lines), 10_000)
+    assert again is not None
+    assert (head, head.places) == (again.head, again.head.places)
+    assert read.head.plain is not None
+    if host in _USUAL:
+        assert head.plain == again.head.plain
+        assert write_request(head) == write_request(again.head)
+    else:
+        assert head.plain is None
 
 
 def test_an_http_1_0_request_without_host_gets_one() -> None:
