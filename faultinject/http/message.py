@@ -109,6 +109,11 @@ class _Head:
         self._places = _remembered_places(names)
         return self
 
+    def named_as(self, other: _Head) -> Self:
+        """Note that the headers have the same names as another head's; return the head."""
+        self._places = other.places
+        return self
+
     def read_from(self, data: bytes, body_bytes: int) -> Self:
         """Note from which bytes the headers were read, as `plain` has it; return the head."""
         self._plain = data, body_bytes
@@ -185,9 +190,8 @@ class RequestHead(_Head):
             if found:
                 headers = (*self.headers[:place], (name, value), *self.headers[place + 1 :])
                 head = RequestHead(self.method, self.target, headers, self.http_version)
-                head._places = self._places
                 lines = before + line % (name, value) + behind
-                return head.read_from(lines.removeprefix(b"\r\n"), plain[1])
+                return head.named_as(self).read_from(lines.removeprefix(b"\r\n"), plain[1])
         changed = [(n, value if n.lower() == b"host" else old) for n, old in self.headers]
         return RequestHead(self.method, self.target, tuple(changed), self.http_version)
 
