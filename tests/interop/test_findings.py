@@ -60,7 +60,10 @@ def cell(forks: Forks, program: tuple[str, ...], preset: str, folder: Path) -> s
     with (folder / f"{name}.stderr").open("wb") as stderr:
         started = forks.start([*run, *more, "--", *program], stderr, clean_environment())
     with started.stdout:
-        assert started.wait(SECONDS) == 0, name
+        try:
+            assert started.wait(SECONDS) == 0, name
+        finally:
+            started.kill()
     told: dict[str, Any] = json.loads(file.read_text("utf-8"))
     words = table.found_words(each["id"] for each in told["findings"])
     if mode == "together":

@@ -52,6 +52,8 @@ class Matrix:
         """Return the results of a preset with each SDK that was tried."""
         found = [result for result in self.results.values() if result.showing is showing]
         assert {result.sdk for result in found} == set(showing.sdks) - self.reasons.keys()
+        if not found:
+            pytest.skip("none of its SDKs was tried")
         return found
 
 
@@ -137,8 +139,12 @@ def test_that_the_fault_happened(showing: Showing, matrix: Matrix) -> None:
 @each(showing for showing in SHOWINGS if "raw" in showing.modes and not showing.tools)
 def test_text_before(showing: Showing, matrix: Matrix) -> None:
     """What came of the text before a fault is its begin, and no more is lost or added."""
-    texts = {each["text"] for result in matrix.of(showing) for each in result.outcomes}
-    assert not [text for text in texts if not TEXT.startswith(text)]
+    assert not [
+        (result.sdk, result.mode, each["text"])
+        for result in matrix.of(showing)
+        for each in result.outcomes
+        if not TEXT.startswith(each["text"])
+    ]
 
 
 @each(showing for showing in SHOWINGS if showing.by_chance)
@@ -178,10 +184,13 @@ def test_shortest_pauses(sdk: str, matrix: Matrix) -> None:
 def test_told_pauses(matrix: Matrix) -> None:
     """A wait of 2 seconds that is told is kept."""
     [told] = (showing for showing in SHOWINGS if showing.preset == "rate-limited")
-    gaps = {result.sdk: result.gaps_seconds() for result in matrix.of(told)}
-    assert {len(each) for each in gaps.values()} == {2}
-    within = (2.0 - LATE_SECONDS, 2.0 + BUSY_SECONDS)
-    assert all(within[0] <= gap <= within[1] for each in gaps.values() for gap in each), gaps
+    wrong = []
+    for result in matrix.of(told):
+        gaps = result.gaps_seconds()
+        kept = [gap for gap in gaps if 2.0 - LATE_SECONDS <= gap <= 2.0 + BUSY_SECONDS]
+        if not len(kept) == len(gaps) == 2:
+            wrong.append((result.sdk, result.mode, gaps))
+    assert not wrong
 
 
 @each(showing for showing in SHOWINGS if showing.preset in ORDERLY)

@@ -36,6 +36,8 @@ class Matrix:
         """Return the results of a preset with each SDK that was tried."""
         found = [result for result in self.results if result.showing is showing]
         assert {result.sdk for result in found} == set(showing.sdks) - self.reasons.keys()
+        if not found:
+            pytest.skip("none of its SDKs was tried")
         return found
 
 

@@ -17,6 +17,7 @@ from tests.interop.presets.running import ASKING, Program
 
 OLD = ("anthropic>=0.125,<1", "openai>=2.54,<3")
 NODE_PACKAGES = {"node-anthropic": "@anthropic-ai/sdk", "node-openai": "openai"}
+UV = (sys.executable, "-m", "uv")
 INSTALL_SECONDS = 240.0
 
 
@@ -52,8 +53,8 @@ def _old_python(folder: Path) -> str:
     finished = folder / "finished"
     if not finished.exists():
         for command in (
-            ["uv", "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
-            ["uv", "pip", "install", "--quiet", "--python", str(python), *OLD],
+            [*UV, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
+            [*UV, "pip", "install", "--quiet", "--python", str(python), *OLD],
         ):
             subprocess.run(command, check=True, timeout=INSTALL_SECONDS)
         finished.write_text("\n".join(OLD), "utf-8")
