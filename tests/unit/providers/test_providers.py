@@ -320,10 +320,10 @@ def test_any_time_to_wait(provider: Provider) -> None:
     ):
         failure = Failure(429, exhausted=exhausted, retry_after_seconds=seconds)
         fields = fields_of(provider)
-        assert json.loads(provider.error_body(failure, fields))
+        assert json.loads(provider.error_body(failure, fields)), (seconds, exhausted)
         for name, value in provider.error_headers(failure, fields):
-            assert re.fullmatch(rb"[A-Za-z-]+", name)
-            assert re.fullmatch(rb"[ -~]+", value)
+            assert re.fullmatch(rb"[A-Za-z-]+", name), (seconds, exhausted)
+            assert re.fullmatch(rb"[ -~]+", value), (seconds, exhausted)
 
 
 @every_provider

@@ -82,12 +82,13 @@ def test_the_exceptions_it_names_were_measured(name: str) -> None:
 def test_the_rules_alone_are_a_file() -> None:
     """What `presets show --rules` prints reads as the same rules, without a warning."""
     wrong = []
-    for preset in map(preset_named, NAMES):
+    for name in NAMES:
+        preset = preset_named(name)
         document = yaml_value(preset.text)
-        assert isinstance(document, dict)
+        assert isinstance(document, dict), name
         reading = read_rules(document["rules"], "x")
         if (reading.rules, reading.warnings) != (preset.rules, ()):
-            wrong.append((preset.text, reading))
+            wrong.append((name, reading))
     assert wrong == []
 
 
@@ -95,7 +96,7 @@ def test_the_proxy_takes_them() -> None:
     """Their rules are in force, for the targets."""
     for name in NAMES:
         rule_set = rule_set_of(with_preset(name))
-        assert rule_set.ids == tuple(rule.id for rule in preset_named(name).rules)
+        assert rule_set.ids == tuple(rule.id for rule in preset_named(name).rules), name
         assert all(rule.match.hosts == Settings().target_host for rule in rule_set.rules), name
 
 
