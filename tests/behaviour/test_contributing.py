@@ -60,7 +60,8 @@ def patched(text: str, diff: str) -> str:
 def changed(tmp_path: Path) -> Path:
     """A folder with a copy of the package in which the example was followed."""
     package = tmp_path / "faultinject"
-    shutil.copytree(PACKAGE, package)  # with what is compiled
+    # With what is compiled, but for what another process is about to rename.
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("*.pyc.*"))
     [module] = blocks("python")
     stream, breaks = blocks("diff")
     (package / "faults" / "stream" / "buffer.py").write_text(module, encoding="utf-8")
