@@ -173,8 +173,8 @@ def _nothing(preset: Preset, provider: Provider) -> Iterator[str]:
     why = next((each for each in reasons if each is not None), "its rules are for others")
     words = f"it does nothing: {why}"
     if elsewhere:
-        shown = ", ".join(dict.fromkeys(shape.name for shape in shapes))
-        words = f"for the shape {shown} {words}; for {', '.join(elsewhere)} it does something"
+        examples = ", ".join(dict.fromkeys(shape.name for shape in shapes))
+        words = f"for the shape {examples} {words}; for {', '.join(elsewhere)} it does something"
     yield f"\n---- {provider.name} ----\n[{words}]\n"
 
 

@@ -70,7 +70,7 @@ class Option:
     bare: str | None = None
     """What is meant if it is given without a value; None if it needs one."""
     sought_as: tuple[str, ...] = ()
-    """Names that people type for it, which no option has."""
+    """Names under which people look for it, where the command has no option of such a name."""
 
     @property
     def flag(self) -> str:

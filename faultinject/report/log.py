@@ -95,7 +95,6 @@ def event_of(document: Any) -> Event | None:
     values = document | {"time": _seconds(document.get("time"))}
     if kind is ExchangeEnded:
         values["seen"] = Seen.known(_object(Observed, document))
-        return _object(kind, values)  # type: ignore[no-any-return]
     return _object(kind, values)  # type: ignore[no-any-return]
 
 

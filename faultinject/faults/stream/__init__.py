@@ -68,7 +68,7 @@ class StreamFault:
         return self.action.depends_on_api or bool(self._paths_of_pieces)
 
     def why_unfit(self, provider: Provider, shape: Shape) -> str | None:
-        """Return why it means nothing for an API and what is spoken there; None if it does."""
+        """Return why it means nothing for an API and what is spoken there; else None."""
         if shape.stream.whole_calls_at in self._paths_of_pieces:
             return (
                 "a tool call comes whole there, in one event; half_event in a rule of your own cuts"

@@ -33,7 +33,7 @@ __all__ = ["PROVIDER"]
 KEEP_ALIVE = comment("keep-alive")
 """What comes while a request for a stream waits for a machine."""
 EMPTY_LINES = b"\n\n"
-"""What comes while another does (https://api-docs.deepseek.com/quick_start/rate_limit)."""
+"""What comes while any other request waits (https://api-docs.deepseek.com/quick_start/rate_limit)."""
 _CODE = "invalid_request_error"
 
 VOCABULARY = Vocabulary(
