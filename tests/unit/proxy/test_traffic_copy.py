@@ -29,7 +29,7 @@ def test_copies_share_their_room() -> None:
         copy.received([End()])
     assert first.whole_body == b"12345"
     assert second.whole_body is None
-    second.sent([PLAIN, b"123456", End()])
+    second.sent([PLAIN, b"123456", b"7", End()])
     assert second.answer_so_far is second.whole_answer is None
     first.close()
     assert room.left_bytes == 10
