@@ -14,7 +14,6 @@ from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.proxy.http_proxy import HttpProxy
 from faultinject.proxy.session import Session
 from faultinject.proxy.upstream.lease import Pacing
-from faultinject.proxy.upstream.pool import PoolLease
 from faultinject.settings import ChosenPreset, Limits, WrittenRules
 from tests.support.bench import TARGET, answers, get, ok, open_bench, post, stays_open
 from tests.support.peer import Cut, Peer
@@ -718,7 +717,7 @@ async def test_an_answer_that_has_no_way_is_an_upstream_error(autojump_clock, fa
     async with open_bench() as bench:
         bench.rules({"fault": {"respond": 500, "delay": 1}})
         ours, theirs = memory_stream_pair()
-        lease = PoolLease(bench.runtime.dial, bench.runtime.limits)
+        lease = bench.runtime.new_lease()
         lease.pacing = NoWay()
         session = Session(bench.runtime, 99, "client", lease=lease)
         await theirs.send_all(get("/"))
@@ -737,7 +736,7 @@ async def test_a_body_that_has_no_way_is_an_upstream_error(autojump_clock):
     async with open_bench() as bench:
         bench.rules({"match": {"json": {"a": 1}}, "fault": {"respond": 500}})
         ours, theirs = memory_stream_pair()
-        lease = PoolLease(bench.runtime.dial, bench.runtime.limits)
+        lease = bench.runtime.new_lease()
         lease.pacing = NoWay()
         session = Session(bench.runtime, 99, "client", lease=lease)
         request = post("/", b'{"a": 1}', b"Expect: 100-continue")

@@ -77,7 +77,7 @@ class Lease(ABC):
     pacing: Pacing | None = None
     """What is to be done at which time, where that matters."""
 
-    first_waits: FirstWaits = FirstWaits(FIRST_WAIT_SECONDS)
+    first_waits: FirstWaits
     """In which only one peer is waited for; then the other is watched too, in case it leaves."""
 
     redials = True

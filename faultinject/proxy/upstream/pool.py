@@ -32,11 +32,10 @@ class Dial(Protocol):
 class PoolLease(Lease):
     """The upstream connections of one client connection; a context manager that owns them."""
 
-    def __init__(self, dial: Dial, limits: Limits, first_waits: FirstWaits | None = None) -> None:
+    def __init__(self, dial: Dial, limits: Limits, first_waits: FirstWaits) -> None:
         self._dial = dial
         self._limits = limits
-        if first_waits is not None:
-            self.first_waits = first_waits
+        self.first_waits = first_waits
         self._idle: dict[UpstreamExchange, Origin] = {}
         """Connections that wait for an exchange, least recently used first."""
         self._lent: dict[UpstreamExchange, Origin] = {}

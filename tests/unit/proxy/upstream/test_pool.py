@@ -18,13 +18,15 @@ from faultinject.net import socket_stream
 from faultinject.net.memory_stream import memory_stream_pair
 from faultinject.net.socket_stream import SocketStream
 from faultinject.net.streams import Layered
+from faultinject.net.timeouts import FirstWaits
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.proxy.upstream.pool import PoolLease
 from faultinject.settings import Limits
 from faultinject.tls.layer import TlsSide
+from faultinject.tls.leaf_cache import LeafCache
 from faultinject.tls.stream import TlsStream
-from tests.support.bench import TARGET, leaves, trusting_context
+from tests.support.bench import TARGET, authority, trusting_context
 from tests.support.script import ScriptedPeer
 
 
@@ -55,7 +57,7 @@ class Upstreams:
 
     def lease(self, **limits: int) -> PoolLease:
         """Return a client connection's lease."""
-        return PoolLease(self.dial, Limits(**limits))
+        return PoolLease(self.dial, Limits(**limits), FirstWaits(0.05))
 
     @property
     def names(self) -> list[str]:
@@ -178,7 +180,9 @@ async def test_what_has_arrived_is_seen_however_slow_the_machine_is(
 ) -> None:
     """Through TLS too, behind what is TLS's own: nothing is asked of a connection that is over."""
     near, far = memory_stream_pair()
-    theirs = TlsStream(far, TlsSide(leaves().context_for(TARGET)))
+    context = LeafCache(authority(), 10).context_for(TARGET)
+    context.num_tickets = 2
+    theirs = TlsStream(far, TlsSide(context))
     ours = TlsStream(near, TlsSide(trusting_context(), TARGET))
 
     async def dial(_: Origin) -> trio.abc.Stream:
@@ -187,8 +191,9 @@ async def test_what_has_arrived_is_seen_however_slow_the_machine_is(
             nursery.start_soon(ours.do_handshake)
         return ours
 
-    async with PoolLease(dial, Limits()) as lease:
+    async with PoolLease(dial, Limits(), FirstWaits(0.05)) as lease:
         connection = await lease.open(A)
+        assert near.has_arrived()
         assert await connection.still_idle()  # session tickets have come, and no more
         await (theirs.aclose() if how == "ends" else theirs.send_all(OK))
         assert not await connection.still_idle()
@@ -307,7 +312,7 @@ async def test_a_connection_ends_in_good_order_if_its_request_was_sent(
         return stream
 
     with trio.CancelScope() as scope:
-        async with PoolLease(dial, Limits()) as lease:
+        async with PoolLease(dial, Limits(), FirstWaits(0.05)) as lease:
             connection = await lease.open(A)
             if request_parts:
                 await connection.send(*request_parts)
