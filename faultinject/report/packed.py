@@ -114,7 +114,7 @@ Kept = KeptCall | CallBatch
 
 
 class KeptCalls:
-    """Calls in the order in which they ended, those of which the last attempt ended first first."""
+    """Calls in the order in which their last attempts ended."""
 
     def __init__(self) -> None:
         self.attempts = 0
