@@ -15,13 +15,14 @@ tasks do: else it is another task's first.
 Headers in which the client itself numbers its attempts go before that:
 
 - ``amz-sdk-invocation-id`` (AWS SDKs) decides alone: the same id means the same call.
-- ``x-stainless-retry-count`` above 0 continues a call, and the number is the client's. A 0 begins a
-  new call if the same User-Agent has sent a count above 0 in this run; after a failure against
-  which another attempt does not help; and within `SOONEST_SECONDS`, where equal requests have
-  overlapped or it comes on another connection. Else it may continue one: Claude Code sends 0 with
-  every attempt.
+- ``x-stainless-retry-count`` above 0 continues a call, before others one whose last attempt has the
+  number before, and is the number. A 0 begins a new call if the same User-Agent has sent a count
+  above 0 in this run; after a failure against which another attempt does not help; and within
+  `SOONEST_SECONDS`, where equal requests have overlapped or it comes on another connection. Else it
+  may continue one: Claude Code sends 0 with every attempt.
 
-If several equal calls could continue, it is the one whose attempt ended first.
+If several equal calls could continue, it is the one whose attempt ended first. If a count says the
+number, it is the one that ended last, if that came on the same connection.
 
 A connection that a rule broke before any request came by it is an attempt too. All that is known of
 it is the client and the host (`Way`): it equals each other such connection between them. The first
@@ -169,9 +170,9 @@ class Attempts:
         """Until then an attempt may begin that follows a failure; later none does."""
         self._ended: OrderedDict[_Call, None] = OrderedDict()
         """Calls between two attempts, or over; the least recently seen first."""
-        self._failed: dict[str, OrderedDict[_Call, None]] = {}
-        """Those of them whose last attempt failed and is worth repeating, by content; the first to
-        end first."""
+        self._failed: dict[str | tuple[str, int], OrderedDict[_Call, None]] = {}
+        """Those of them whose last attempt failed and is worth repeating, by content, and by
+        content and number of attempts; the first to end first."""
         self._settled: dict[str, _Call] = {}
         """The latest of the others, by content."""
         self._crowds: OrderedDict[str, _Crowd] = OrderedDict()
@@ -229,7 +230,8 @@ class Attempts:
             is_elsewhere = crowd.has_overlapped or call.connection != identity.connection
             return says_first and is_elsewhere and call.is_just_over(began_seconds)
 
-        found = self._taken_failed(content, began_seconds, is_first)
+        found = self._taken_counted(content, identity, began_seconds)
+        found = found or self._taken_failed(content, began_seconds, is_first)
         found = found or self._stood_in_for(identity, began_seconds)
         if found is not None:
             return found
@@ -241,6 +243,26 @@ class Attempts:
             self._forget(settled)
             return settled
         return None
+
+    def _taken_counted(
+        self, content: str, identity: Identity, began_seconds: float
+    ) -> _Call | None:
+        """Return a call that the client's own count goes on with; it is out of the others then.
+
+        One that was given up has as many attempts as the client makes, and no count follows them.
+        """
+        count = identity.retry_count
+        if not count:
+            return None
+        call = self._settled.get(content)
+        if failed := self._failed.get((content, count)):
+            call = next(reversed(failed))
+            if call.connection != identity.connection:
+                call = next(iter(failed))
+        if call is None or call.attempts != count or not call.may_continue(began_seconds):
+            return None
+        self._forget(call)
+        return call
 
     def _taken_failed(
         self, content: str, began_seconds: float, is_first: Callable[[_Call], bool]
@@ -316,7 +338,8 @@ class Attempts:
             self.quiet_from = max(self.quiet_from, call.open_until)
         self._ended[call] = None
         if ended.failed and ended.is_worth_repeating:
-            self._failed.setdefault(call.content, OrderedDict())[call] = None
+            for key in (call.content, (call.content, call.attempts)):
+                self._failed.setdefault(key, OrderedDict())[call] = None
         else:
             if (before := self._settled.get(call.content)) is not None:
                 self._forget(before)
@@ -326,13 +349,14 @@ class Attempts:
 
     def _forget(self, call: _Call) -> None:
         del self._ended[call]
-        failed = self._failed.get(call.content)
-        if failed is None or call not in failed:
+        if call not in self._failed.get(call.content, ()):
             del self._settled[call.content]
             return
-        del failed[call]
-        if not failed:
-            del self._failed[call.content]
+        for key in (call.content, (call.content, call.attempts)):
+            failed = self._failed[key]
+            del failed[call]
+            if not failed:
+                del self._failed[key]
 
 
 @define(eq=False, repr=False)
