@@ -158,6 +158,10 @@ def _prose(text: str) -> Iterator[Content]:
 def _evidence(finding: Finding, drawn: frozenset[int]) -> Element:
     item = element("li")
     calls = [_link(number, drawn) for number in finding.calls]
+    if finding.of_calls > 1:
+        item.append(element("span", f"{finding.of_calls} calls: {finding.evidence}"))
+        item.append(element("small", " (", *_with_commas(calls), ")"))
+        return item
     if calls:
         item.extend((calls[0], element("span", ": ")))
     item.append(element("span", finding.evidence))

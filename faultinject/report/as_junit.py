@@ -62,6 +62,5 @@ def _text(verdict: Verdict) -> str:
 
 
 def _line(finding: Finding) -> str:
-    call = f"call {finding.calls[0]}: " if finding.calls else ""
     timeline = f"  {finding.timeline}" if finding.timeline else ""
-    return f"{finding.severity}: {call}{finding.evidence}{timeline}"
+    return f"{finding.severity}: {finding.in_words}{timeline}"

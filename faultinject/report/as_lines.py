@@ -63,16 +63,12 @@ def _verdict_lines(
     yield f"{name} {_styled(known.id, _BOLD, color=color)}{first.removeprefix(head)}"
     yield from more
     for each in findings:
-        yield from _wrapped(_evidence(each), columns, _INDENT, _INDENT)
+        yield from _wrapped(each.in_words, columns, _INDENT, _INDENT)
         yield from _timeline(each.timeline, columns, color=color)
     if (rest := verdict.found - len(findings)) > 0:
         yield f"{_INDENT}and {rest} more"
     advice = _wrapped(f"{known.advice} (docs/{known.anchor})", columns, _INDENT, _INDENT)
     yield from (_styled(line, _DIM, color=color) for line in advice)
-
-
-def _evidence(finding: Finding) -> str:
-    return f"call {finding.calls[0]}: {finding.evidence}" if finding.calls else finding.evidence
 
 
 def _timeline(line: str, columns: int, *, color: bool) -> Iterator[str]:

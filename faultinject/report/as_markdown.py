@@ -27,7 +27,7 @@ def github_lines(report: Report) -> str:
     annotated = [each for _, findings in report.worst_first(ANNOTATIONS) for each in findings]
     return "".join(
         f"::{_COMMANDS[each.severity]} title=faultinject%3A {each.id}::"
-        f"{_in_command(_evidence(each))}\n"
+        f"{_in_command(each.in_words)}\n"
         for each in annotated
     )
 
@@ -56,18 +56,13 @@ def _lines(report: Report) -> Iterator[str]:
 
 def _row(verdict: Verdict, findings: list[Finding]) -> str:
     known, severity = verdict.known, findings[0].severity
-    evidence = [_plain(line) for each in findings for line in (_evidence(each), each.timeline)]
+    evidence = [_plain(line) for each in findings for line in (each.in_words, each.timeline)]
     if (more := verdict.found - len(findings)) > 0:
         evidence.append(f"and {more} more")
     return (
         f"| {_MARKS[severity]} {severity} | `{known.id}`<br>{known.title} |"
         f" {'<br>'.join(filter(None, evidence))} | {known.advice} |"
     )
-
-
-def _evidence(finding: Finding) -> str:
-    call = f"call {finding.calls[0]}: " if finding.calls else ""
-    return call + finding.evidence
 
 
 def _plain(text: str) -> str:

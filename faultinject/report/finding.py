@@ -16,6 +16,8 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 """The worst first."""
 MOST_NAMED = 20
 """So many calls one finding names, at most."""
+MOST_IN_WORDS = 4
+"""Of more calls than these a line says only how many they are."""
 PAGE = "findings.md"
 """The page of the documentation that has a section for each finding."""
 
@@ -33,7 +35,26 @@ class Finding:
     attempts: tuple[int, ...] = ()
     """The numbers of the attempts of the first call in which it was seen; empty for all."""
     timeline: str = ""
-    """The first call's attempts in one line."""
+    """The first call's attempts in one line; empty if it is about several calls."""
+    of_calls: int = 1
+    """How many calls it is about: of several its numbers are the sums."""
+
+    @property
+    def subject(self) -> str:
+        """The call that it is about, or the calls; empty if it is about the run."""
+        if not self.calls:
+            return ""
+        if self.of_calls == 1:
+            return f"call {self.calls[0]}"
+        if self.of_calls > MOST_IN_WORDS:
+            return f"{self.of_calls} calls"
+        *others, last = self.calls
+        return f"calls {', '.join(map(str, others))} and {last}"
+
+    @property
+    def in_words(self) -> str:
+        """The evidence, and in front of it the call or the calls."""
+        return f"{self.subject}: {self.evidence}" if self.subject else self.evidence
 
 
 @frozen
@@ -64,9 +85,15 @@ class Judged:
     """The calls that could be judged."""
     findings: list[Finding] = field(factory=list)
 
-    def find(self, severity: Severity, evidence: str, *, calls: Iterable[int]) -> None:
-        """Add a finding; the first of the calls is the one that it is about."""
-        self.findings.append(Finding("", severity, evidence, tuple(islice(calls, MOST_NAMED))))
+    def find(
+        self, severity: Severity, evidence: str, *, calls: Iterable[int], of_calls: int = 1
+    ) -> None:
+        """Add a finding; the first of the calls is the one that it is about.
+
+        It is about more of them if ``of_calls`` says so.
+        """
+        named = tuple(islice(calls, MOST_NAMED))
+        self.findings.append(Finding("", severity, evidence, named, of_calls=of_calls))
 
 
 Check = Callable[[History, Thresholds], Judged]

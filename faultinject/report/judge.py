@@ -311,5 +311,5 @@ class Judge:
 
 def _finding_to_show(known: Known, finding: Finding, calls: dict[int, Call]) -> Finding:
     """Return a finding fit to be shown: what strangers chose cannot harm a terminal."""
-    line = timeline(calls[finding.calls[0]])
+    line = timeline(calls[finding.calls[0]]) if finding.of_calls == 1 else ""
     return evolve(finding, id=known.id, evidence=brief(finding.evidence, EVIDENCE), timeline=line)

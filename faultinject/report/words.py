@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from faultinject.report.attempt import SeenAttempt
 from faultinject.report.client_calls import Call, Totals
+from faultinject.report.display import times
 
 _FAILURES: dict[str, str] = {
     "connect": "no tunnel",
@@ -37,7 +38,9 @@ def result(attempt: SeenAttempt) -> str:
     if failure == "answer" or (failure is None and attempt.seen.taken == "whole"):
         return str(attempt.status) if attempt.status is not None else "answered"
     parts = [] if attempt.status is None else [str(attempt.status)]
-    if failure is not None:
+    if failure == "truncated" and attempt.seen.taken == "broken":
+        parts.append("cut")  # within the body: the client sees that something is missing
+    elif failure is not None:
         parts.append(_FAILURES[failure])
     if attempt.client_left:
         parts.append("client left")
@@ -77,5 +80,5 @@ def calls_in_words(totals: Totals) -> str:
         parts.append(f"{seconds(totals.added_seconds)} added by retries")
     lost = totals.lost_input_tokens + totals.lost_output_tokens
     if lost:
-        parts.append(f"{lost} tokens lost")
+        parts.append(f"{times(lost, 'token')} lost")
     return ", ".join(parts)

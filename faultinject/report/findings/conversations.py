@@ -110,16 +110,19 @@ def work_repeated(history: History, _: Thresholds) -> Judged:
             if each.failure is not None and any(lost):
                 judged.calls.append(each.call)
                 tokens_in, tokens_out = tokens_in + lost[0], tokens_out + lost[1]
-    if judged.calls:
+    if lost_answers := len(judged.calls):
         calls, all_calls = (
             list(dict.fromkeys(judged.calls)),
             [each.number for each in history.calls],
         )
         judged.find(
             "note",
-            f"{history.counted(tokens_in, all_calls)} tokens of input and {tokens_out} of output"
-            f" were paid for in {history.counted(len(judged.calls), all_calls)} lost answers",
+            f"{history.counted(tokens_in, all_calls)} token{'' if tokens_in == 1 else 's'} of input"
+            f" and {tokens_out} of output were paid for in"
+            f" {history.counted(lost_answers, all_calls)} lost"
+            f" answer{'' if lost_answers == 1 else 's'}",
             calls=calls,
+            of_calls=len(calls),
         )
     return judged
 

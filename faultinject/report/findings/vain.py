@@ -21,7 +21,7 @@ RETRIED_IN_VAIN = Known(
 RETRIES_NESTED = Known(
     "retries-nested",
     "warning",
-    "two layers try again",
+    "tried again in two layers",
     "A good program retries in one layer, since two multiply their attempts: set the SDK's"
     " max_retries to 0, or leave retrying to it.",
 )

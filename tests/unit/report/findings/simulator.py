@@ -144,6 +144,8 @@ class Answer:
     silent_after: float | None = None
     """When the last byte came, since the request."""
     tokens: tuple[int, int] | None = None
+    in_order: bool = False
+    """Whether its body ends as it should, though its last event is missing."""
 
     @property
     def of_connection(self) -> bool:
@@ -319,7 +321,9 @@ class World:
                 taken = "stopped"
             elif then - now < answer.seconds - 1e-9:
                 taken = "left"
-            elif answer.failure not in (None, "answer", "error-event", "malformed"):
+            elif not answer.in_order and answer.failure not in (
+                None, "answer", "error-event", "malformed"
+            ):  # fmt: skip
                 taken = "broken"
             self._tell(ask, answer, attempt, now, then, taken)
             if not stopped:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from faultinject.observed import MESSAGES, Failure
+from faultinject.report.as_html import html_report
 from tests.unit.report.findings.clients import in_turn, once, pauses, retrying
 from tests.unit.report.findings.simulator import (
     Answer,
@@ -142,7 +145,7 @@ def test_what_they_say() -> None:
         "the stream ended without its last event; call 2 has what had come as the assistant's"
         " answer"
     )
-    assert (one.calls, one.timeline) == ((1, 2), "▶ 200 truncated")
+    assert (one.calls, one.timeline) == ((1, 2), "▶ 200 cut")
 
 
 # -- work-repeated ------------------------------------------------------------------------------
@@ -160,6 +163,30 @@ def test_work_repeated() -> None:
         "200 tokens of input and 40 of output were paid for in 2 lost answers"
     )
     assert (told.totals.lost_input_tokens, told.totals.lost_output_tokens) == (400, 80)
+
+
+@pytest.mark.parametrize(
+    ("calls", "expected"),
+    [
+        (1, "call 1: 1 token of input and 0 of output were paid for in 1 lost answer"),
+        (2, "calls 1 and 2: 2 tokens of input and 0 of output were paid for in 2 lost answers"),
+        (4, "calls 1, 2, 3 and 4: 4 tokens of input and 0 of output were paid for in 4 lost"),
+        (30, "30 calls: 30 tokens of input and 0 of output were paid for in 30 lost answers"),
+    ],
+)
+def test_whose_work_is_repeated(calls: int, expected: str) -> None:
+    """The calls are named; their sums are not told of the first."""
+    lost = broken_stream("1 2", tokens=(1, 0))
+    world = World(script(*[lost, ok()] * calls))
+    for place in range(calls):
+        ask = first(user(str(place)))
+        world.start(in_turn(once(ask), 0.5, once(ask)), place * 10.0)
+    told = world.run().report(only=("work-repeated",))
+    one = finding(told, "work-repeated")
+    assert one.in_words.startswith(expected)
+    assert bool(one.timeline) == (calls == 1)
+    page = re.sub("<[^>]*>", "", html_report(told))
+    assert f"{'call 1' if calls == 1 else f'{calls} calls'}: {one.evidence}" in page
 
 
 def test_work_repeated_by_a_call_that_is_kept_in_part() -> None:
