@@ -7,12 +7,16 @@ import linecache
 import os
 from collections.abc import Iterable
 from importlib import import_module
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from faultinject.cli.warning import warn
 from faultinject.config import Option, load_settings_as, unknown_variables
+from faultinject.config.file import read_config_file
+from faultinject.errors import SettingsError
+from faultinject.reading.node import MistakesError, Node, lines_of
 from faultinject.reading.shown import nearest
 from faultinject.settings import Settings
 
@@ -142,11 +146,26 @@ def settings_of(values: dict[str, Any], options: Iterable[Option]) -> Settings:
 def settings_as(kind: type[S], values: dict[str, Any], options: Iterable[Option]) -> S:
     """Return the settings for a command, from its options, the environment and the file.
 
-    Warns of variables that look like an option's but are not. Raises `SettingsError`.
+    Warns of variables that look like an option's but are not. Raises `SettingsError`, which counts
+    the mistakes in the file's rules too.
     """
     for message in unknown_variables(os.environ):
         warn(message)
-    return load_settings_as(kind, texts_given(values), os.environ, options)
+    read: dict[Path, Node] = {}
+
+    def read_file(path: Path) -> Node:
+        read[path] = document = read_config_file(path)
+        return document
+
+    try:
+        return load_settings_as(kind, texts_given(values), os.environ, options, read_file)
+    except SettingsError as error:
+        if not read:
+            raise
+        from faultinject.config.rule_set import rule_problems  # late, for a mistake alone
+
+        more = [line for path, document in read.items() for line in rule_problems(path, document)]
+        raise MistakesError((*lines_of(error), *more)) if more else error from None
 
 
 def texts_given(values: dict[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -15,20 +15,19 @@ from faultinject.cli.commands import HelpfulCommand, HelpfulGroup
 from faultinject.cli.judging import judge_for
 from faultinject.config import PROXY_OPTIONS, file_problems, load_settings, read_config_file
 from faultinject.config.file import shown_path
-from faultinject.config.rule_set import OPTIONS, Composed, composed, problems
+from faultinject.config.rule_set import OPTIONS, Composed, composed, rule_problems
 from faultinject.config.schema import config_schema
 from faultinject.errors import SettingsError, StartError
 from faultinject.http.message import RequestHead
 from faultinject.plugin.interface import CAPABILITIES
 from faultinject.providers.generic import PROVIDER as UNKNOWN
 from faultinject.providers.told import Apis, why_no_api
-from faultinject.reading.node import Node
 from faultinject.reading.shown import shown_text
 from faultinject.rules.checks import check_capabilities
 from faultinject.rules.facts import Facts
 from faultinject.rules.index import RuleSet
 from faultinject.rules.model import Rule
-from faultinject.settings import Settings, WrittenRules
+from faultinject.settings import Settings
 
 _PLACE = "api.openai.com/v1/responses"
 
@@ -52,7 +51,7 @@ def checked(path: Path, place: str | None = None) -> Checked:
     """
     try:
         document = read_config_file(path)  # once, for a pipe can be read only once
-        if found := [*file_problems(document), *_rule_problems(path, document)]:
+        if found := [*file_problems(document), *rule_problems(path, document)]:
             return Checked(tuple(found))
         settings = load_settings({"config": [str(path)]}, {}, PROXY_OPTIONS, lambda _: document)
         judge_for(settings)
@@ -120,14 +119,6 @@ def _why_idle(rules: list[Rule], facts: Facts) -> str | None:
     if None in reasons:
         return None
     return next(iter(reasons), None) or "its match is not for it."
-
-
-def _rule_problems(path: Path, document: Node) -> list[str]:
-    rules = document.members("an object").get("rules")
-    if rules is None or not isinstance(rules.value, list):  # `file_problems` has it
-        return []
-    source = document.place.source
-    return problems(WrittenRules(rules.value, source.name, path.parent, source.locate))
 
 
 def _count(result: Composed) -> int:

@@ -18,7 +18,7 @@ from faultinject.errors import SettingsError
 from faultinject.faults.place import Stage
 from faultinject.faults.respond import Respond
 from faultinject.providers.told import Apis
-from faultinject.reading.node import lines_of
+from faultinject.reading.node import Node, lines_of
 from faultinject.reading.shown import shown_text
 from faultinject.reading.source import Source
 from faultinject.rules.checks import Capabilities, check_capabilities
@@ -132,6 +132,15 @@ def problems(written: WrittenRules) -> list[str]:
         except SettingsError as error:
             found.extend(lines_of(error))
     return [*found, *map(str, names_taken(items))]
+
+
+def rule_problems(path: Path, document: Node) -> list[str]:
+    """Return the mistakes in the rules of a configuration file, one line each."""
+    rules = document.members("an object").get("rules")
+    if rules is None or not isinstance(rules.value, list):  # `file_problems` has it
+        return []
+    source = document.place.source
+    return problems(WrittenRules(rules.value, source.name, path.parent, source.locate))
 
 
 def has_short_form(settings: Settings) -> bool:

@@ -44,13 +44,18 @@ def _lines(report: Report, columns: int, *, color: bool) -> Iterator[str]:
         yield ""
         yield from _verdict_lines(verdict, findings, columns, color=color)
     words = [each.word for each in report.verdicts]
-    passed, unjudged = words.count("passed"), words.count("no verdict")
-    end = f"Nothing found: {times(passed, 'check')} passed, {unjudged} without a verdict."
     if found := words.count("found"):
         yield ""
-        checks = f"{times(found, 'check')} found something"
-        end = f"{checks}, {passed} passed, {unjudged} without a verdict."
+    end = end_line(found, words.count("passed"), words.count("no verdict"))
     yield from _wrapped(end, columns, "", "  ")
+
+
+def end_line(found: int, passed: int, unjudged: int) -> str:
+    """Return how many checks found something, found nothing, and could not tell."""
+    if not found:
+        return f"Nothing found: {times(passed, 'check')} passed, {unjudged} without a verdict."
+    checks = f"{times(found, 'check')} found something"
+    return f"{checks}, {passed} passed, {unjudged} without a verdict."
 
 
 def _verdict_lines(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
 from faultinject.errors import SettingsError
+from faultinject.reading.shown import nearest, shown_text
 from faultinject.report.finding import SEVERITIES, Finding
 from faultinject.report.findings import KNOWN
 from faultinject.report.judge import Report
@@ -44,14 +45,21 @@ def read_fail_on(text: str) -> FailOn:
         return NEVER
     if text in SEVERITIES:
         return FailOn(frozenset(SEVERITIES[: [*SEVERITIES].index(text) + 1]))
-    return FailOn(frozenset(), read_ids(text.split(","), "--fail-on"))
+    return FailOn(frozenset(), read_ids(text.split(","), "--fail-on", (*SEVERITIES, "none")))
 
 
-def read_ids(names: Iterable[str], option: str) -> frozenset[str]:
-    """Return ids of findings, if all of them are known. Raises `SettingsError`."""
+def read_ids(names: Iterable[str], option: str, words: Sequence[str] = ()) -> frozenset[str]:
+    """Return ids of findings, if all of them are known.
+
+    ``words`` are what the option takes besides, alone. Raises `SettingsError`, with what is
+    probably meant.
+    """
     ids = frozenset(filter(None, (name.strip() for name in names)))
     for name in sorted(ids - IDS):
-        raise SettingsError(
-            f"{option}: there is no finding {name!r}; the findings are {', '.join(sorted(IDS))}"
-        )
+        if name in words:
+            raise SettingsError(f"{option}: {name} stands alone, without other words or findings")
+        near = nearest(name, (*words, *sorted(IDS)))
+        hint = f"did you mean {near}?" if near else f"the findings are {', '.join(sorted(IDS))}"
+        besides = f"; it takes {', '.join(words)}, or findings" if words else ""
+        raise SettingsError(f"{option}: there is no finding {shown_text(name)}{besides}; {hint}")
     return ids

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from attrs import Attribute, fields_dict, frozen
 
 from faultinject.errors import SettingsError
+from faultinject.reading.shown import nearest, shown_text
 
 
 @frozen(kw_only=True)
@@ -82,10 +83,18 @@ def read_thresholds(given: Iterable[tuple[str, str]], effects: Iterable[str] = (
     values: dict[str, float] = {}
     for name, text in given:
         if name not in named or name == "effects":
-            names = ", ".join(sorted(named.keys() - {"effects"}))
-            raise SettingsError(f"{OPTION}: there is no threshold {name!r}; they are {names}")
+            raise _unknown(name, sorted(named.keys() - {"effects"}))
         values[name] = _number(named[name], text)
     return Thresholds(**values, effects=frozenset(effects))  # type: ignore[arg-type]
+
+
+def _unknown(name: str, names: list[str]) -> SettingsError:
+    """Return an error with what is probably meant: a name alike, or those that begin so."""
+    word = name.replace("-", "_").lower()
+    begun = [each for each in names if each.startswith(f"{word}_")]
+    meant = " or ".join(begun) or nearest(word, names)
+    hint = f"did you mean {meant}?" if meant else f"they are {', '.join(names)}"
+    return SettingsError(f"{OPTION}: there is no threshold {shown_text(name)}; {hint}")
 
 
 def _number(field: Attribute[float], text: str) -> float:

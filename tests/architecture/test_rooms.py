@@ -89,7 +89,7 @@ OF_IO = {"trio", "asyncio", "socket", "ssl", "subprocess", "threading", "time"}
 LATE: dict[str, set[str]] = {
     "": {"importlib"},
     "cli": {"cli.entry"},
-    "cli.commands": {"cli.help_page"},
+    "cli.commands": {"cli.help_page", "config.rule_set"},
     "cli.judging": {"report.forms"},
     "cli.plugin": {"cli.ca"},
     "cli.proxy": {"cli.ca"},

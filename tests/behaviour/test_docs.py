@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import html
 import json
 import re
 import shlex
@@ -32,6 +33,8 @@ from faultinject.config.rule_set import rule_set_of
 from faultinject.errors import FaultinjectError
 from faultinject.faults.respond import Respond, injected_response
 from faultinject.providers.anthropic.errors import error_body, error_type
+from faultinject.report.as_lines import end_line
+from faultinject.report.findings import KNOWN
 from faultinject.rules import Draws
 from faultinject.settings import Limits, Settings
 from tools import preset_page, rule_tables
@@ -463,3 +466,14 @@ def test_pictures_fetch_nothing(picture: Path) -> None:
     """No font, style or image comes from elsewhere."""
     text = picture.read_text("utf-8").replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert not re.search(r"(href|src|url)\s*[=(]\s*[\"']?(https?:)?//|@import", text)
+
+
+def test_the_picture_of_a_run_ends_as_a_run_does() -> None:
+    """Its last line is what a command prints today, for as many checks as there are today."""
+    picture = (DOCS / "images" / "judged.svg").read_text("utf-8")
+    lines = re.findall(r"<text[^>]*>([^<]*)</text>", picture)
+    words = " ".join(html.unescape("".join(lines)).replace("\N{NO-BREAK SPACE}", " ").split())
+    last = words[words.rindex(")") + 1 :].strip()
+    numbers = [int(number) for number in re.findall(r"[0-9]+", last)]
+    assert last == end_line(*numbers), "run: python tools/pictures.py"
+    assert sum(numbers) == len(KNOWN), "run: python tools/pictures.py"

@@ -101,10 +101,22 @@ def test_exit_codes(settings, code):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"fail_on": "hang"}, "--fail-on: there is no finding 'hang'; the findings are"),
-        ({"ignore": ["hang"]}, "--ignore: there is no finding 'hang'"),
-        ({"judge_only": ["hang"]}, "--judge-only: there is no finding 'hang'"),
-        ({"threshold": {"hang": "1"}}, "--threshold: there is no threshold 'hang'; they are"),
+        (
+            {"fail_on": "eror"},
+            "'eror'; it takes error, warning, note, none, or findings; did you mean error[?]",
+        ),
+        ({"fail_on": "no-backof"}, ".*or findings; did you mean no-backoff[?]"),
+        ({"fail_on": "zzz"}, ".*or findings; the findings are client-left, .*, work-repeated"),
+        ({"fail_on": "none,hung"}, "--fail-on: none stands alone, without other words or findings"),
+        ({"ignore": ["hang"]}, "--ignore: there is no finding 'hang'; did you mean hung[?]"),
+        ({"ignore": ["error"]}, "--ignore: there is no finding 'error'; the findings are"),
+        ({"judge_only": ["hang"]}, "--judge-only: there is no finding 'hang'; did you mean hung"),
+        (
+            {"threshold": {"hung": "1"}},
+            "threshold 'hung'; did you mean hung_head_seconds or hung_stream_seconds[?]",
+        ),
+        ({"threshold": {"Storm-Call": "1"}}, "'Storm-Call'; did you mean storm_calls[?]"),
+        ({"threshold": {"zzz": "1"}}, "--threshold: there is no threshold 'zzz'; they are"),
         ({"threshold": {"effects": "1"}}, "--threshold: there is no threshold 'effects'"),
         (
             {"threshold": {"storm_calls": "1.5"}},

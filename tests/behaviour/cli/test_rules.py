@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,25 @@ def test_a_start_names_the_first_of_several_mistakes(run, file):
         f"faultinject: {path}:1:27: rules[0].fault.respond: 99 is not a status from 200 to 599"
         " (and 2 more mistakes)\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("sed: 1\nrules: [{fault: {respond: 99}}, {fault: pas}]", " (and 2 more mistakes)"),
+        ("sed: 1\nhst: 1\nrules: [{fault: pass}]", " (and 1 more mistake)"),
+        ("sed: 1\nrules: {fault: pas}", " (and 1 more mistake)"),
+        ("sed: 1", ""),
+    ],
+)
+def test_a_start_counts_the_mistakes_of_keys_and_rules(run, file, text, rest):
+    """As many as `rules check` has lines."""
+    path = file(text)
+    code, _, err = run("proxy", "--config", path)
+    assert (code, err.count("\n")) == (2, 1)
+    assert err == f"faultinject: {path}:1:1: unknown key 'sed'; did you mean seed?{rest}\n"
+    lines = run("rules", "check", path)[2].splitlines()
+    assert len(lines) == 1 + int(next(iter(re.findall("[0-9]+", rest)), "0"))
 
 
 def test_mistakes_in_other_keys_are_told_too(run, file):

@@ -379,7 +379,11 @@ def test_errors_alone_fail_by_default() -> None:
 
 
 def test_ids_that_are_none() -> None:
-    """The error names those that there are."""
-    with pytest.raises(SettingsError, match=r"--fail-on: there is no finding 'hang'; .*hung"):
+    """The error names what is probably meant, or those that there are."""
+    with pytest.raises(SettingsError, match=r"finding 'hang'; .*; did you mean hung\?"):
         read_fail_on("hang")
+    with pytest.raises(SettingsError, match=r"finding 'zzz'; .*; the findings are .*hung"):
+        read_fail_on("zzz")
+    with pytest.raises(SettingsError, match="warning stands alone"):
+        read_fail_on("hung,warning")
     assert read_ids(["hung", " fallback"], "--ignore") == {"hung", "fallback"}
