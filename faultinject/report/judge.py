@@ -43,8 +43,8 @@ DOUBTFUL = 1_000
 COUNTING = 1_000
 """Of so many clients it is remembered that they count their attempts."""
 WAITING = 256
-"""So many events are not looked at before others come: to look at one takes a while, unless it is
-plain."""
+"""So many events wait, since to look at one takes a while: until more come, or a plain one, whose
+values are at hand: so a run without failures keeps no events."""
 NEAR_SECONDS = 600.0
 """So soon after a call another that asks the same may be entangled with it."""
 FINDINGS = 100
