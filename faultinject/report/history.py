@@ -39,6 +39,8 @@ class History:
     """Calls that ended later may not be among these."""
     command_ended: bool = False
     """Whether the command is over, by itself and not by a signal."""
+    command_killed: bool = False
+    """Whether a signal has ended the command."""
     over: float | None = None
     """When the command or the run was over; None if neither is."""
     logins: list[tuple[float, float]] = field(factory=list)

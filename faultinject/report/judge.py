@@ -300,6 +300,7 @@ class Judge:
             since=self._since,
             until=until,
             command_ended=facts.command_ended,
+            command_killed=facts.command_killed,
             over=facts.over,
             logins=list(facts.logins),
             housekept=frozenset(facts.housekept),

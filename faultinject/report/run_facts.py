@@ -91,6 +91,11 @@ class RunFacts:
         return command is not None and command.code is not None and command.code < OF_SIGNALS
 
     @property
+    def command_killed(self) -> bool:
+        """Whether a signal has ended the command."""
+        return self.command is not None and not self.command_ended
+
+    @property
     def over(self) -> float | None:
         """When the command or the run was over, whichever was first; None if neither is."""
         ends = [each.time for each in (self.command, self.stopped) if each is not None]

@@ -15,6 +15,7 @@ from faultinject.report.findings.repeats import (
     same_pace_elsewhere,
     unasked,
 )
+from faultinject.report.findings.vain import only_in_vain
 from faultinject.report.history import History
 from faultinject.report.thresholds import Thresholds
 from faultinject.report.words import seconds
@@ -37,19 +38,20 @@ _BY_AWS = (
     "AWS' SDKs draw their pauses by chance, the first of them between 0 and 0.05 s: that they grow"
     " cannot be seen in a few"
 )
+_IN_VAIN = "all failures were final: no pause helps against those (retried-in-vain)"
 _Rounds = tuple[Repeat, Repeat]
 
 
 def no_backoff(history: History, limits: Thresholds) -> Judged:
     """Look for calls that are tried again at once, or at a short and steady pace."""
     judged = Judged(NOT_REPEATED)
-    hasty = _hasty_clients(history, limits)
+    hasty, in_vain = _hasty_clients(history, limits), only_in_vain(history, limits)
     for call in history.repeated:
         repeats = unasked(call, limits)
         if not repeats:
             continue
-        if call.last.seen.invocation_id:
-            judged.why_not = _BY_AWS
+        if call.number in in_vain or call.last.seen.invocation_id:
+            judged.why_not = _IN_VAIN if call.number in in_vain else _BY_AWS
             continue
         short = _short(repeats, limits)
         gaps = [one.gap_to(other) for one, other in _without_first_drop(repeats)]

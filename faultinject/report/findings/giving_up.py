@@ -65,8 +65,10 @@ def hung(history: History, limits: Thresholds) -> Judged:
         quiet = each.seen.quiet_seconds
         if quiet is None or each.failure not in ("stalled", "no-answer", "truncated", "cut"):
             continue
-        if each.client_left:
+        if each.client_left and not _at_the_end(history, each):
             judged.calls.append(each.call)  # as it should
+        elif each.client_left and not _was_killed(history, each):
+            judged.why_not = f"{_silence(each)}, till the program ended: it may have no time limit"
         elif quiet < _longest_silence(each, limits):
             judged.why_not = f"{_silence(each)}: too short to tell"
         else:
@@ -81,10 +83,14 @@ def client_left(history: History, _: Thresholds) -> Judged:
     for each in history.attempts:
         if each.client_left and not _is_known_beside(history, each):
             continue  # another may have been answered first
-        judged.calls.append(each.call)
-        if not each.client_left or _at_the_end(history, each) or _is_answered(history, each):
-            continue
         where = "before the answer's head" if each.head is None else "within the answer"
+        if each.client_left and _at_the_end(history, each):
+            after = seconds(each.ended - each.began)
+            judged.why_not = f"left {where}, after {after}, as the program ended"
+            continue
+        judged.calls.append(each.call)
+        if not each.client_left or _is_answered(history, each):
+            continue
         stated = each.seen.read_timeout_seconds or each.seen.timeout_seconds
         known = "" if stated is None else f" (it states a time-out of {seconds(stated)})"
         judged.find(
@@ -205,14 +211,25 @@ def _silence(attempt: SeenAttempt) -> str:
 
 
 WITH_THE_PROGRAM_SECONDS = 1.0
-"""A client that leaves no longer before the end was ended with its program."""
+"""A client that leaves no longer before the end may have been ended with its program."""
+WHEN_STOPPED_SECONDS = 5.0
+"""The same if the program, or the run, was told to stop: a program may close its connections first,
+and take a while to end."""
 AT_ONCE = 0.05
 """So much later, in seconds, an answer may seem to begin that made another needless."""
 MOST_AT_ONCE = 100
 
 
 def _at_the_end(history: History, attempt: SeenAttempt) -> bool:
-    return history.over is not None and history.over - attempt.ended <= WITH_THE_PROGRAM_SECONDS
+    most = WITH_THE_PROGRAM_SECONDS if history.command_ended else WHEN_STOPPED_SECONDS
+    return history.over is not None and history.over - attempt.ended <= most
+
+
+def _was_killed(history: History, attempt: SeenAttempt) -> bool:
+    """Return True if a signal ended a client, and not a limit of its own."""
+    if history.over is None or not history.command_killed:
+        return False
+    return history.over - attempt.ended <= WITH_THE_PROGRAM_SECONDS
 
 
 def _is_known_beside(history: History, attempt: SeenAttempt) -> bool:

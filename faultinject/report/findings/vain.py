@@ -36,12 +36,8 @@ def retried_in_vain(history: History, limits: Thresholds) -> Judged:
     judged = Judged("no request failed with a status after which nobody tries again")
     for attempts in history.by_body.values():
         judged.calls += [each.call for each in attempts if _failed_for_good(each)]
-        again = [
-            (one, other)
-            for one, other in pairwise(attempts)
-            if _failed_for_good(one) and _repeats(history, one, other, limits)
-        ]
-        if not again or history.is_doubtful(again[0][0]):
+        again = _again_in_vain(history, attempts, limits)
+        if not again:
             continue
         first, second = again[0]
         calls = dict.fromkeys([first.call, *(other.call for _, other in again)])
@@ -52,6 +48,30 @@ def retried_in_vain(history: History, limits: Thresholds) -> Judged:
             calls=calls,
         )
     return judged
+
+
+def only_in_vain(history: History, limits: Thresholds) -> frozenset[int]:
+    """Return the calls of which no attempt could help but the first: their pace matters little."""
+    groups = (_again_in_vain(history, each, limits) for each in history.by_body.values())
+    found = {one.call for again in groups for one, _ in again}
+    return frozenset(
+        call.number
+        for call in history.repeated
+        if call.number in found
+        and all(_failed_for_good(each) for each in call.attempts if each.failure is not None)
+    )
+
+
+def _again_in_vain(
+    history: History, attempts: list[SeenAttempt], limits: Thresholds
+) -> list[tuple[SeenAttempt, SeenAttempt]]:
+    """Return those of equal attempts that failed for good, with the next, which was in vain."""
+    again = [
+        (one, other)
+        for one, other in pairwise(attempts)
+        if _failed_for_good(one) and _repeats(history, one, other, limits)
+    ]
+    return [] if again and history.is_doubtful(again[0][0]) else again
 
 
 def retries_nested(history: History, limits: Thresholds) -> Judged:

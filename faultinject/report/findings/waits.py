@@ -14,8 +14,8 @@ RETRY_AFTER_IGNORED = Known(
     "retry-after-ignored",
     "error",
     "tried again before the wait that was asked for was over",
-    "A good client waits as long as the answer asks (`retry-after-ms`, `retry-after`) before it"
-    " tries again.",
+    "A good client waits as long as the answer asks (`retry-after-ms`, `retry-after`, or"
+    " `RetryInfo` in Google's errors) before it tries again.",
 )
 RETRY_AFTER_CAPPED = Known(
     "retry-after-capped",

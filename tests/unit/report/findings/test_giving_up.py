@@ -8,6 +8,7 @@ from attrs import evolve
 from faultinject.events import CommandEnded, ExchangeEnded
 from faultinject.observed import FailureKind, Observed, Seen
 from faultinject.report.judge import Judge
+from faultinject.report.words import seconds
 from tests.support.sample_events import TIME, sample
 from tests.unit.report.findings.clients import in_turn, once, pauses, retrying
 from tests.unit.report.findings.simulator import (
@@ -216,8 +217,43 @@ def test_hung(answer: Answer, stated: float | None, expected: str) -> None:
 def test_a_silence_that_the_client_ends() -> None:
     """As it should."""
     for answer in (stall(), hang()):
-        world = World(script(answer)).start(once(Ask(patience=900.0))).run().end_command()
-        assert judged(world, "hung") == "passed"
+        world = World(script(answer)).start(once(Ask(patience=900.0))).run().wait(1.01)
+        assert judged(world.end_command(), "hung") == "passed"
+
+
+@pytest.mark.parametrize(
+    ("code", "signal", "passes", "silent", "expected"),
+    [
+        (None, 2, 0.0, 3.0, "no verdict"),  # Ctrl-C
+        (130, None, 0.0, 3.0, "no verdict"),
+        (137, None, 0.0, 119.9, "no verdict"),
+        (None, 2, 4.9, 3.0, "no verdict"),  # it takes a while to end
+        (None, 2, 5.1, 3.0, "passed"),
+        (None, 9, 0.0, 120.0, "error"),
+        (137, None, 1.0, 120.0, "error"),
+        (None, 9, 1.1, 120.0, "no verdict"),  # it may have left by itself, and have been ended then
+        (0, None, 1.0, 3.0, "no verdict"),
+        (1, None, 0.0, 500.0, "no verdict"),  # a limit, perhaps, that it does not survive
+        (1, None, 1.1, 3.0, "passed"),
+    ],
+)
+def test_a_silence_that_ends_with_the_program(
+    code: int | None, signal: int | None, passes: float, silent: float, expected: str
+) -> None:
+    """Whether the client has a time limit is not known; that it had none below the silence is."""
+    world = World(script(stall(1.0))).start(once(Ask(patience=1.0 + silent))).run().wait(passes)
+    world.end_command(code, signal)
+    assert judged(world, "hung") == expected
+    (verdict,) = world.report(only=("hung",)).verdicts
+    if expected == "no verdict":
+        assert verdict.why_not.startswith(f"{seconds(silent)} of silence within an answer")
+
+
+def test_a_silence_that_ends_as_the_run_is_stopped() -> None:
+    """Who stops a proxy may have stopped its client just before; after a while it was a limit."""
+    for passes, expected in ((4.9, "no verdict"), (5.1, "passed")):
+        world = World(script(stall(1.0))).start(once(Ask(patience=200.0))).run().wait(passes)
+        assert judged(world.stop(), "hung") == expected
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(121.0, "error"), (120.9, "no verdict")])
@@ -258,7 +294,16 @@ def test_client_left(ask: Ask, answer: Answer, evidence: str) -> None:
 def test_a_client_that_left_with_its_program() -> None:
     """It did not leave by itself."""
     world = World(script(hang())).start(once(Ask(patience=5.0))).run().wait(1.0).end_command()
-    assert judged(world, "client-left") == "passed"
+    assert judged(world, "client-left") == "no verdict"
+    (verdict,) = world.report(only=("client-left",)).verdicts
+    assert verdict.why_not == "left before the answer's head, after 5 s, as the program ended"
+
+
+@pytest.mark.parametrize(("passes", "expected"), [(5.0, "no verdict"), (5.1, "note")])
+def test_a_client_that_left_as_its_program_was_told_to_stop(passes: float, expected: str) -> None:
+    """An interpreter may take a while to end."""
+    world = World(script(hang())).start(once(Ask(patience=5.0))).run().wait(passes)
+    assert judged(world.end_command(None, 2), "client-left") == expected
 
 
 @pytest.mark.parametrize(("began", "expected"), [(-1.0, True), (4.0, False)])

@@ -22,6 +22,7 @@ from tests.unit.report.findings.simulator import (
     Ask,
     World,
     dropped,
+    final,
     finding,
     hang,
     ok,
@@ -65,6 +66,29 @@ def test_no_backoff(gaps: tuple[float, ...], expected: str | None) -> None:
     """Three gaps below 0.1 s, or four that are steady and below 1 s."""
     found = pace(*gaps).found(only=("no-backoff",))
     assert found == ({} if expected is None else {"no-backoff": expected})
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ((final(402, kind="quota"),), {"retried-in-vain": "warning"}),
+        ((final(402, kind="quota"),) * 2 + (ok(),), {"retried-in-vain": "warning"}),
+        (
+            (final(402, kind="quota"), overloaded()),
+            {"no-backoff": "error", "retried-in-vain": "warning"},
+        ),
+        ((throttled(kind="quota"),), {"no-backoff": "error"}),  # nobody says it is in vain
+    ],
+)
+def test_no_pause_helps_against_final_failures(
+    answers: tuple[Answer, ...], expected: dict[str, str]
+) -> None:
+    """To wait before what is in vain is no advice."""
+    world = World(script(*answers)).start(retrying(Ask(), steady(0.0, attempts=5))).run()
+    told = world.report(only=("no-backoff", "retried-in-vain"))
+    assert {each.id: each.severity for each in told.findings} == expected
+    why_not = told.verdicts[0].why_not
+    assert ("all failures were final" in why_not) == ("no-backoff" not in expected)
 
 
 @pytest.mark.parametrize(
