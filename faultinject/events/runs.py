@@ -75,6 +75,20 @@ class ProxyStopped(RunStopped):
 
 
 @frozen(kw_only=True)
+class ProxyDraining(Event):
+    """The proxy was told to stop, and lets what is open finish before it does."""
+
+    NAME = "proxy-draining"
+
+    exchanges: int
+    """How many requests are open."""
+    sessions: int
+    """How many clients' connections are not idle: those of the requests, and tunnels."""
+    seconds: float
+    """How long they may take at most."""
+
+
+@frozen(kw_only=True)
 class PluginStarted(RunStarted):
     """The plugin listens for Fault."""
 

@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 
 from faultinject.authority import Authority, TargetPattern, bracketed
 from faultinject.errors import ClientGoneError
-from faultinject.events import Listener, Warned
+from faultinject.events import Listener, ProxyDraining, Warned
 from faultinject.http.h1.connection import ClientConnection
 from faultinject.net.listener import Acceptor, SocketListener
 from faultinject.net.socket_stream import SocketStream
@@ -160,8 +160,18 @@ class _Acceptor:
         await close(stream, CloseMode.LINGER)
 
     def _drain(self) -> None:
-        """End idle sessions now, and the others after their exchange."""
+        """End idle sessions now, and the others after their exchange; tell how many these are."""
         self.runtime.draining = True
+        busy = [session for session in self.sessions if not session.idle]
+        if busy:
+            self.runtime.listener(
+                ProxyDraining(
+                    time=time.time(),
+                    exchanges=sum(session.open_exchanges for session in busy),
+                    sessions=len(busy),
+                    seconds=self.runtime.limits.drain_seconds,
+                )
+            )
         for session in tuple(self.sessions):
             session.drain()
 

@@ -16,6 +16,7 @@ from faultinject.events import (
     Level,
     PluginStarted,
     PluginStopped,
+    ProxyDraining,
     ProxyStarted,
     ProxyStopped,
     RelayEnded,
@@ -53,6 +54,7 @@ _COLORS = {
     "unfit": "\x1b[33m",
     "warning": "\x1b[33m",
     "error": "\x1b[1;31m",
+    "stopping": _BOLD,
     "stopped": _BOLD,
 }
 _DEFAULT_PORTS = {"https": HTTPS_PORT, "http": HTTP_PORT}
@@ -142,6 +144,7 @@ class TextFormat:
         self._forms: dict[type[Event], Callable[[Any], str]] = {
             ProxyStarted: self._started,
             ProxyStopped: lambda event: self._line(event, "stopped", _value(event.reason)),
+            ProxyDraining: self._draining,
             PluginStarted: self._plugin_started,
             PluginStopped: lambda event: self._line(event, "stopped", _value(event.reason)),
             ExchangeEnded: self._exchange,
@@ -208,6 +211,16 @@ class TextFormat:
     def _started(self, event: ProxyStarted) -> str:
         bold, plain = (_BOLD, _PLAIN) if self._color else ("", "")
         return start_block(event, bold=bold, plain=plain, setup_hints=self._setup_hints)
+
+    def _draining(self, event: ProxyDraining) -> str:
+        what = "request" if event.exchanges else "tunnel"
+        count = event.exchanges or event.sessions
+        them = "it" if count == 1 else "them"
+        # Where a command was run, its own end has stopped the proxy, and no key was pressed.
+        again = f"; Ctrl-C again ends {them}" if self._setup_hints else ""
+        is_open = times(count, f"{what} is open", f"{what}s are open")
+        rest = f"{is_open}: waiting up to {event.seconds:g} s{again}"
+        return self._line(event, "stopping", rest)
 
     def _plugin_started(self, event: PluginStarted) -> str:
         self._base_url_helps = False

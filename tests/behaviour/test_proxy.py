@@ -21,6 +21,7 @@ from faultinject.events import (
     Event,
     ExchangeEnded,
     HandshakeFailed,
+    ProxyDraining,
     ProxyStarted,
     ProxyStopped,
     RelayEnded,
@@ -594,6 +595,8 @@ async def test_draining(data_dir):
         [stopped] = await run.wait_for(ProxyStopped)
         assert stopped.reason == "told to stop"
         assert {event.outcome for event in run.of(ExchangeEnded)} == {"forwarded"}
+        [draining] = run.of(ProxyDraining)
+        assert (draining.exchanges, draining.seconds) == (1, 1000)
 
 
 async def test_draining_does_not_last(data_dir):
@@ -620,6 +623,16 @@ async def test_draining_does_not_last(data_dir):
         await run.wait_for(ProxyStopped)
         assert trio.current_time() - started >= 0.2
         assert [event.outcome for event in run.of(ExchangeEnded)] == ["upstream-error"]
+        [draining] = run.of(ProxyDraining)
+        assert (draining.exchanges, draining.sessions, draining.seconds) == (1, 1, 0.2)
+
+
+async def test_draining_with_nothing_open_tells_of_no_wait(data_dir):
+    """There is none."""
+    async with running(data_dir) as run:
+        run.proxy.drain()
+        await run.wait_for(ProxyStopped)
+        assert run.of(ProxyDraining) == []
 
 
 async def test_cancelling_ends_all_at_once(data_dir):

@@ -18,7 +18,7 @@ from faultinject.cli.commands import HelpfulCommand, settings_as
 from faultinject.cli.run.command_environment import EnvironmentMaker, has_java
 from faultinject.cli.run.command_run import CommandRun
 from faultinject.cli.run.env import print_environment
-from faultinject.cli.run.routes import route_of
+from faultinject.cli.run.routes import is_node, route_of
 from faultinject.cli.table_options import table_options
 from faultinject.cli.warning import warn
 from faultinject.config import RUN_OPTIONS
@@ -32,6 +32,12 @@ See how a program takes an API that is overloaded, without key and network:
 The exit code is the command's own. Its input, output and terminal are its
 own too; what the proxy did is told on standard error at the end.
 """
+
+_UNLED = (
+    "Node {}: its fetch heeds no proxy, so that its clients are led here by their base URLs; what"
+    " it fetches from a URL written out in the program is not seen, and not kept from the API"
+    " (docs/run.md)"
+)
 
 
 @click.command(
@@ -57,8 +63,11 @@ def run_command(context: click.Context, /, command: tuple[str, ...], **given: An
         raise click.UsageError(words, context)
     if given["proxy_port"] is None:  # one of a file or a variable is for the proxy alone
         settings = evolve(settings, proxy_port=0)
+    route = route_of(settings, os.environ, warn)
+    if route.old_node is not None and is_node(command[0], os.environ):
+        warn(_UNLED.format(route.old_node))
     maker = EnvironmentMaker(
-        route_of(settings, os.environ, warn),
+        route,
         os.environ,
         warn,
         java=settings.java or has_java(command),

@@ -16,12 +16,12 @@ from faultinject.cli.commands import HelpfulCommand, settings_as
 from faultinject.cli.run.command_environment import Address, EnvironmentMaker
 from faultinject.cli.run.routes import route_of
 from faultinject.cli.table_options import table_options
-from faultinject.cli.warning import warn
+from faultinject.cli.warning import warn, write_line
 from faultinject.config import ENV_OPTIONS
 from faultinject.environment.shells import shown_in
 from faultinject.errors import SettingsError, StartError
 from faultinject.files import read_plain_file
-from faultinject.settings import RunSettings
+from faultinject.settings import DEFAULT_TARGETS, RunSettings
 from faultinject.tls.certificate_authority import CertificateAuthority
 
 _EPILOG = """\
@@ -35,6 +35,10 @@ For a container that shares the host's network:
 
   faultinject env --shell dotenv > proxy.env
 """
+_TAKEN = (
+    "faultinject: for a proxy whose target is {}; if it has others, name them by --target-host, as"
+    " for the proxy, or its file by --ready-file"
+)
 _MOST_BYTES = 1024 * 1024
 _CONNECT_SECONDS = 5.0
 
@@ -52,6 +56,8 @@ def env(**given: Any) -> int:
         settings, address = _read(settings, settings.ready_file)
     url = address.url if address else _url(settings)
     trio.run(_check_listens, url)
+    if address is None and settings.target_host == DEFAULT_TARGETS:
+        write_line(_TAKEN.format(", ".join(map(str, DEFAULT_TARGETS))))
     return print_environment(settings, given["shell"] or "sh", address)
 
 

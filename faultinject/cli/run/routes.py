@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from attrs import evolve, frozen
 
@@ -18,6 +19,8 @@ from faultinject.settings import RunSettings
 
 _VERSION = re.compile(r"v(\d+)\.(\d+)")
 _VERSION_SECONDS = 5.0
+_RUN_BY_NODE = re.compile(rb"#!\s*(?:\S*/env\s+(?:-S\s+)?)?(?:\S*/)?node(?:js)?\s")
+_MOST_LINE_BYTES = 256
 
 
 @frozen(eq=False, repr=False)
@@ -32,13 +35,15 @@ class Route:
     """The targets whose base URLs are set."""
     seen_by_proxy: tuple[TargetPattern, ...]
     """The targets that no entry of NO_PROXY may cover."""
+    old_node: str | None = None
+    """The version of a Node for which base URLs are set: its ``fetch`` heeds no proxy."""
 
 
 def route_of(
     settings: RunSettings,
     environment: Mapping[str, str],
     warn: Callable[[str], None],
-    is_node_old: Callable[[Mapping[str, str]], bool] | None = None,
+    find_old_node: Callable[[Mapping[str, str]], str | None] | None = None,
     url: str | None = None,
 ) -> Route:
     """Decide how the clients are led. Raises `SettingsError` if they use another proxy already.
@@ -52,7 +57,9 @@ def route_of(
         )
     own = [each.target for each in own_urls(environment) if not _is_at(each.target, url)]
     targets = tuple(dict.fromkeys((*settings.target_host, *own)))
-    by_url = _by_base_url(settings, environment, targets, is_node_old or has_old_node)
+    find = find_old_node or old_node
+    node = find(environment) if settings.via == "auto" else None
+    by_url = _by_base_url(settings, targets, has_old_node=node is not None)
     if settings.via == "base-url":
         for target in without_variable(environment, targets, fake=settings.fake_upstream):
             warn(f"{target}: no variable tells clients its base URL; use --via proxy for it")
@@ -64,6 +71,7 @@ def route_of(
         proxy=settings.via != "base-url",
         base_url_targets=by_url,
         seen_by_proxy=tuple(each for each in targets if each not in local),
+        old_node=node,
     )
 
 
@@ -73,10 +81,7 @@ def _is_at(target: TargetPattern, url: str | None) -> bool:
 
 
 def _by_base_url(
-    settings: RunSettings,
-    environment: Mapping[str, str],
-    targets: tuple[TargetPattern, ...],
-    is_node_old: Callable[[Mapping[str, str]], bool],
+    settings: RunSettings, targets: tuple[TargetPattern, ...], *, has_old_node: bool
 ) -> tuple[TargetPattern, ...]:
     """Return the targets whose base URLs are set.
 
@@ -86,14 +91,29 @@ def _by_base_url(
     exact = tuple(target for target in targets if target.exact)
     if settings.via == "proxy":
         return ()
-    if settings.via == "base-url" or is_node_old(environment):
+    if settings.via == "base-url" or has_old_node:
         return exact
     return tuple(target for target in exact if not target.tls)
 
 
-def has_old_node(environment: Mapping[str, str]) -> bool:
-    """Return True if a ``node`` on PATH does not know NODE_USE_ENV_PROXY."""
-    return any(not heeds_proxy(_version_of(node)) for node in _nodes(environment))
+def old_node(environment: Mapping[str, str]) -> str | None:
+    """Return the version of a ``node`` on PATH that does not know NODE_USE_ENV_PROXY, if any."""
+    versions = map(_version_of, _nodes(environment))
+    return next((version.strip() for version in versions if not heeds_proxy(version)), None)
+
+
+def is_node(program: str, environment: Mapping[str, str]) -> bool:
+    """Return True for Node and for scripts that it runs, such as npm, by their first line."""
+    found = shutil.which(program, path=environment.get("PATH", os.defpath))
+    if found is None:
+        return False
+    if PurePath(program).stem.lower() == "node":
+        return True
+    try:
+        with Path(found).open("rb") as file:
+            return _RUN_BY_NODE.match(file.readline(_MOST_LINE_BYTES)) is not None
+    except OSError:
+        return False
 
 
 def heeds_proxy(version: str) -> bool:

@@ -21,6 +21,7 @@ from faultinject.events import (
     HandshakeFailed,
     Outcome,
     PluginStarted,
+    ProxyDraining,
     ProxyStarted,
     ProxyStopped,
     RelayEnded,
@@ -263,6 +264,12 @@ def test_short_lines() -> None:
     """Warnings, drops and the stop are a word and a sentence."""
     assert line(sample(Warned)) == "warning        listening on every address"
     assert line(sample(ProxyStopped)) == "stopped        told to stop"
+    one = sample(ProxyDraining, exchanges=1, seconds=5.0)
+    assert line(one) == "stopping       1 request is open: waiting up to 5 s; Ctrl-C again ends it"
+    assert line(one, setup_hints=False) == "stopping       1 request is open: waiting up to 5 s"
+    assert line(sample(ProxyDraining, exchanges=0, sessions=2, seconds=0.5)) == (
+        "stopping       2 tunnels are open: waiting up to 0.5 s; Ctrl-C again ends them"
+    )
     assert line(sample(EventsDropped, count=1)).startswith("warning        1 event dropped: ")
 
 

@@ -40,6 +40,20 @@ def test_a_command_ends_with_its_own_code(run):
     assert "Summary" in err
 
 
+@pytest.mark.parametrize(("first_line", "is_warned"), [("/usr/bin/env node", 1), ("/bin/sh", 0)])
+def test_a_program_of_an_old_node_is_not_wholly_led_here(
+    run, tmp_path, monkeypatch, first_line, is_warned
+):
+    """One line says what is not; for another program there is none."""
+    for name, text in (("node", "/bin/sh\necho v20.1.0"), ("tool", first_line)):
+        (tmp_path / name).write_text(f"#!{text}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    _, _, err = run("run", "--fake-upstream", "--", "tool")
+    assert err.count("Node v20.1.0: its fetch heeds no proxy") == is_warned
+    assert err.count("not kept from the API") == is_warned
+
+
 def test_a_command_that_a_signal_ends(run, tmp_path):
     """The exit code is a shell's; the event says which signal."""
     log = tmp_path / "log"
@@ -225,17 +239,23 @@ def test_the_variables_for_a_proxy_that_runs(run, tmp_path, data_dir):
             printed.append(await trio.to_thread.run_sync(partial(run, *options, "--via", "proxy")))
             options = ["env", "--proxy-port", str(proxy.port), "--shell", "dotenv"]
             printed.append(await trio.to_thread.run_sync(partial(run, *options)))
+            options += ["--target-host", "api.openai.com", "--via", "base-url"]
+            printed.append(await trio.to_thread.run_sync(partial(run, *options)))
             printed.append(proxy.url)
             nursery.cancel_scope.cancel()
 
     trio.run(print_them)
-    by_file, without_ca, by_port, url = printed
+    by_file, without_ca, by_port, with_target, url = printed
     assert by_file[0] == 0, by_file
     assert f"export HTTPS_PROXY={url}\n" in by_file[1]
     assert "export OPENAI_API_KEY=sk-faultinject-no-key\n" in by_file[1]
     assert without_ca[0] == 1
     assert "no certificate authority that clients could trust" in without_ca[2]
     assert f"HTTPS_PROXY={url}\n" in by_port[1]
+    assert "faultinject: for a proxy whose target is api.anthropic.com; if it has " in by_port[2]
+    assert "--target-host" in by_port[2]
+    assert f"OPENAI_BASE_URL={url}/v1\n" in with_target[1]
+    assert (by_file[2], with_target[2]) == ("", "")
 
 
 # Signals and failures

@@ -3,16 +3,16 @@
 import pytest
 
 from faultinject.cli.run import routes
-from faultinject.cli.run.routes import has_old_node, heeds_proxy, route_of
+from faultinject.cli.run.routes import heeds_proxy, is_node, old_node, route_of
 from faultinject.errors import SettingsError
 from faultinject.settings import RunSettings
 
 
-def routed(user=None, *, old_node=False, url=None, warnings=None, **options):
+def routed(user=None, *, node_version=None, url=None, warnings=None, **options):
     """Return the route of a run."""
     settings = RunSettings(seed=1, **options)
     warnings = [] if warnings is None else warnings
-    return route_of(settings, user or {}, warnings.append, lambda _: old_node, url)
+    return route_of(settings, user or {}, warnings.append, lambda _: node_version, url)
 
 
 def names(targets):
@@ -30,11 +30,13 @@ def test_by_the_proxys_variables():
 
 def test_a_node_whose_fetch_heeds_no_proxy():
     """Gets base URLs too; unless the user says that the proxy's variables do."""
-    route = routed(old_node=True)
+    route = routed(node_version="v20.1.0")
+    assert route.old_node == "v20.1.0"
     assert route.proxy
     assert names(route.base_url_targets) == ["api.anthropic.com"]
     assert route.settings.port_per_target
-    assert routed(old_node=True, via="proxy").base_url_targets == ()
+    led = routed(node_version="v20.1.0", via="proxy")
+    assert (led.base_url_targets, led.old_node) == ((), None)
 
 
 def test_local_servers_are_led_to_by_base_url():
@@ -113,11 +115,11 @@ def test_any_node_on_the_path_counts(tmp_path):
     asked = tmp_path / "asked"
     old = node(tmp_path / "old", f"echo >>{asked}; echo v20.1.0")
     (tmp_path / "link").symlink_to(old)
-    assert not has_old_node({"PATH": new})
-    assert not has_old_node({"PATH": f"{new}:{tmp_path}/none"})
-    assert has_old_node({"PATH": f"{new}:{old}"})
+    assert old_node({"PATH": new}) is None
+    assert old_node({"PATH": f"{new}:{tmp_path}/none"}) is None
+    assert old_node({"PATH": f"{new}:{old}"}) == "v20.1.0"
     counted = len(asked.read_text())
-    has_old_node({"PATH": f"{new}:{old}:{tmp_path}/link"})
+    old_node({"PATH": f"{new}:{old}:{tmp_path}/link"})
     assert len(asked.read_text()) == counted + 1
 
 
@@ -129,4 +131,34 @@ def test_a_node_that_does_not_answer(tmp_path, monkeypatch):
     broken.mkdir()
     (broken / "node").write_bytes(b"\0")
     (broken / "node").chmod(0o755)
-    assert not has_old_node({"PATH": f"{slow}:{broken}"})
+    assert old_node({"PATH": f"{slow}:{broken}"}) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_one"),
+    [
+        ("node", "\x7fELF", True),
+        ("npm", "#!/usr/bin/env node\n", True),
+        ("tool", "#!/opt/node/bin/node --enable-source-maps\n", True),
+        ("python", "\x7fELF", False),
+        ("tool", "#!/bin/sh\nexec node\n", False),
+        ("tool", "#! /usr/bin/env -S node --no-warnings\n", True),
+        ("tool", "#!/usr/bin/env nodeenv\n", False),
+        ("tool", "#!/opt/node/bin/python\n", False),
+        ("empty", "", False),
+    ],
+)
+def test_commands_that_node_runs(tmp_path, name, text, is_one):
+    """Node itself, and scripts whose first line names it."""
+    program = tmp_path / name
+    program.write_text(text)
+    program.chmod(0o755)
+    assert is_node(name, {"PATH": str(tmp_path)}) is is_one
+    assert is_node(str(program), {}) is is_one
+    assert not is_node("no-such-command", {"PATH": str(tmp_path)})
+
+
+def test_a_command_that_cannot_be_read(tmp_path, monkeypatch):
+    """It may run all the same."""
+    monkeypatch.setattr(routes.shutil, "which", lambda *_, **__: str(tmp_path / "gone"))
+    assert not is_node("gone", {})
