@@ -212,22 +212,40 @@ def test_old_calls_are_folded_into_the_totals() -> None:
     assert (verdict.found, len(verdict.findings), verdict.judged) == (50, 50, 50)
 
 
-@examples(6)
-@given(st.integers(0, 2**32), st.sampled_from([80, 160]))
-def test_what_is_kept_of_few_calls_only_loses_findings(seed: int, calls: int) -> None:
-    """It brings none that are not there, and each attempt counts. Notes are facts, told as such."""
+def crowd(seed: int, prompt_of: Callable[[Random, int], str]) -> World:
+    """Run forty clients one after another, which overlap, beside calls that are all good."""
     world, random = World(random_server(seed)), Random(seed)
     for place in range(40):
         world.start(once(Ask(more=f"{place}")), place * 40.0)
         world.start(once(Ask(more=f"more {place}")), place * 40.0 + 5.0)
-        prompt = chr(ord("a") + random.randrange(26)) + random.choice(["", str(place)])
-        world.start(random_client((seed, place), prompt), place * 20.0)
-    world.run().wait(90.0).stop()
+        world.start(random_client((seed, place), prompt_of(random, place)), place * 20.0)
+    return world.run().wait(90.0).stop()
+
+
+@examples(6)
+@given(st.integers(0, 2**32), st.sampled_from([80, 160]))
+def test_what_is_kept_of_few_calls_only_loses_findings(seed: int, calls: int) -> None:
+    """It brings none that are not there, if each client asks its own. Notes are facts."""
+    world = crowd(seed, lambda _, place: f"prompt {place}")
     few, many = (report(world.events, calls=kept) for kept in (calls, 10_000))
     there = {(each.id, call) for each in many.findings for call in each.calls}
     for each in few.findings:
         found_there = {(each.id, call) for call in each.calls} & there
         assert found_there or not each.calls or each.severity == "note", each
+
+
+@examples(6)
+@given(st.integers(0, 2**32), st.sampled_from([80, 160]))
+def test_each_attempt_of_old_calls_counts(seed: int, calls: int) -> None:
+    """Also if several clients ask the same.
+
+    What is said of one may be more then than in the whole run, which is silent about all who asked
+    what another asked later, too.
+    """
+    world = crowd(
+        seed, lambda random, place: random.choice("abcdefghijkl") + str(place % 2 * place)
+    )
+    few, many = (report(world.events, calls=kept) for kept in (calls, 10_000))
     assert few.totals.attempts == many.totals.attempts
     assert few.totals.lost_input_tokens == many.totals.lost_input_tokens
 
