@@ -47,11 +47,17 @@ def report(file: Path, **given: Any) -> int:
     FILE is what --log-format json wrote, whole; - stands for standard input.
     """
     judging = Judging(settings_of(given, LOG_OPTIONS))
+    events = 0
     with _opened(file) as log:
         try:
-            for event in read_log(log):
+            for events, event in enumerate(read_log(log), 1):  # noqa: B007 - counted
                 judging.listen(event)
         except (LogError, UnicodeDecodeError) as error:
             raise SettingsError(f"{file}: {error}") from None
+    if not events:
+        raise SettingsError(
+            f"{file}: it has no event of a run, so nothing was tested; give what"
+            " `--log-format json` wrote, whole"
+        )
     click.echo(judging.text(color=wants_color(sys.stdout)), nl=False)
     return judging.end()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -13,7 +14,7 @@ from attrs import frozen
 
 from faultinject.environment.client_variables import Changes, ClientEnvironment
 from faultinject.environment.vendor_variables import dummy_keys
-from faultinject.errors import CheckError, SettingsError, StartError
+from faultinject.errors import CheckError, FaultinjectError, SettingsError, StartError
 from faultinject.events import ExchangeEnded
 from faultinject.proxy.server import RunningProxy
 from faultinject.proxy.startup import Run
@@ -85,6 +86,7 @@ class Proxy:
         optional: bool = False,
     ) -> None:
         """Add rules and presets, one or several of each; see `rules` and `preset`."""
+        __tracebackhide__ = True  # of pytest: the test is shown, and not this
         self.rules(*as_list(rules), optional=optional)
         self.preset(*as_list(preset), optional=optional)
 
@@ -95,11 +97,13 @@ class Proxy:
         `load_rules`. One of which nothing comes makes `check` fail, unless it is ``optional``.
         Raises `SettingsError`.
         """
-        self._want(self._wanted.with_rules(rules, optional=optional))
+        __tracebackhide__ = True
+        self._want(partial(self._wanted.with_rules, rules, optional=optional))
 
     def preset(self, *names: str, optional: bool = False) -> None:
         """Add presets, as ``overloaded`` or ``overloaded@first=2``; the rest is as for `rules`."""
-        self._want(self._wanted.with_presets(names, optional=optional))
+        __tracebackhide__ = True
+        self._want(partial(self._wanted.with_presets, names, optional=optional))
 
     def upstream(self, upstream: Upstream) -> None:
         """Have something else answer for the targets, before the first request.
@@ -119,8 +123,16 @@ class Proxy:
                 raise
             app.close()
 
-    def _want(self, wanted: Wanted) -> None:
-        """Put other rules in force, or nothing changes."""
+    def _want(self, read: Callable[[], Wanted]) -> None:
+        """Read other rules and put them in force, or nothing changes."""
+        __tracebackhide__ = True
+        try:
+            self._put_in_force(read())
+        except FaultinjectError as error:
+            # The mistake is in what the caller has written, and not on the way through our reader.
+            raise error.with_traceback(None)  # noqa: B904 - it is the same
+
+    def _put_in_force(self, wanted: Wanted) -> None:
         if self._is_open and (opened := self._opened) is not None:
             settings = self._settings(opened.thread, wanted)
 

@@ -78,3 +78,14 @@ def test_what_is_no_log(run, tmp_path, content, message):
     assert (code, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", ["", '{"event": "proxy-sta', '{"event": "other", "v": 1}\n'])
+def test_a_log_without_events_is_no_run_that_went_well(run, tmp_path, content):
+    """Nothing was tested then: that is not told as if nothing had been found."""
+    path = tmp_path / "events.jsonl"
+    path.write_text(content)
+    code, out, err = run("report", str(path))
+    assert (code, out) == (2, "")
+    assert "it has no event of a run, so nothing was tested; give what" in err
+    assert err.count("\n") == 1

@@ -51,6 +51,24 @@ def test_two(faultinject):
     ).assert_outcomes(passed=2)
 
 
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        "rules('respond 5299')",
+        "rules({'name': 'options', 'fault': 'pass'})",
+        "preset('overloded')",
+        "add('respond 5299')",
+    ],
+)
+def test_a_mistake_is_shown_where_the_test_makes_it(run_tests: Run, mistake: str) -> None:
+    """And not in what reads it."""
+    result = run_tests(f"def test(faultinject):\n    faultinject.{mistake}\n")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f">       faultinject.{mistake}", "E *SettingsError: *"])
+    result.stdout.no_fnmatch_line("*.py:[0-9]*: in *")
+    result.stdout.no_fnmatch_line("*embedded.py*")
+
+
 def test_a_rule_of_which_nothing_came_fails_the_call(run_tests: Run) -> None:
     """It is a failure and no error, and says why."""
     result = run_tests(
