@@ -1,4 +1,4 @@
-"""Attempts that could not help, and attempts that two layers of a program make."""
+"""Attempts that could not help."""
 
 from __future__ import annotations
 
@@ -17,13 +17,6 @@ RETRIED_IN_VAIN = Known(
     "sent again what had failed for good",
     "A good client gives up when the API says that a request is wrong, or that nothing is left to"
     " spend, and says so.",
-)
-RETRIES_NESTED = Known(
-    "retries-nested",
-    "warning",
-    "tried again in two layers",
-    "A good program retries in one layer, since two multiply their attempts: set the SDK's"
-    " max_retries to 0, or leave retrying to it.",
 )
 _REPEATABLE = ("GET", "HEAD", "OPTIONS")
 _OF_CREDENTIALS = (401, 403)
@@ -74,31 +67,6 @@ def _again_in_vain(
     return [] if again and history.is_doubtful(again[0][0]) else again
 
 
-def retries_nested(history: History, limits: Thresholds) -> Judged:
-    """Look for an SDK's count that begins again, since something around the SDK tries again."""
-    judged = Judged("no client that counts its attempts failed at the last of several")
-    for request, attempts in history.by_request.items():
-        exhausted = [
-            (one, other)
-            for one, other in pairwise(attempts)
-            if (one.seen.retry_count or 0) > 0 and one.worth_repeating
-        ]
-        judged.calls += [one.call for one, _ in exhausted]
-        again = [pair for pair in exhausted if _begins_again(*pair, limits)]
-        if not again or request in history.doubtful or _asks_the_same_often(attempts):
-            continue
-        first, second = again[0]
-        calls = dict.fromkeys([first.call, *(other.call for _, other in again)])
-        judged.find(
-            "warning",
-            f"the SDK had tried {(first.seen.retry_count or 0) + 1} times and failed; after"
-            f" {seconds(first.gap_to(second))} it began again at 0"
-            f"{_times(history, len(again), calls)}",
-            calls=calls,
-        )
-    return judged
-
-
 def _failed_for_good(attempt: SeenAttempt) -> bool:
     quota = attempt.failure_kind == "quota" and attempt.status in _FINAL_QUOTA
     return (
@@ -120,17 +88,6 @@ def _repeats(history: History, one: SeenAttempt, other: SeenAttempt, limits: Thr
 
 def _asked_for_token(history: History, one: SeenAttempt, other: SeenAttempt) -> bool:
     return any(began <= other.began and ended >= one.known for began, ended in history.logins)
-
-
-def _begins_again(one: SeenAttempt, other: SeenAttempt, limits: Thresholds) -> bool:
-    wait = one.seen.wait_asked_seconds or 0.0
-    latest = max(limits.window_seconds, wait + limits.window_seconds)
-    return other.seen.retry_count == 0 and 0 <= one.gap_to(other) <= latest
-
-
-def _asks_the_same_often(attempts: list[SeenAttempt]) -> bool:
-    """Return True if a program asks the same again though it had its answer."""
-    return any(one.succeeded for one, _ in pairwise(attempts))
 
 
 def _times(history: History, number: int, calls: Iterable[int]) -> str:

@@ -1,15 +1,14 @@
-"""Attempts that could not help, and attempts in two layers."""
+"""Attempts that could not help."""
 
 from __future__ import annotations
 
-from random import Random
 from typing import Any
 
 import pytest
 
 from faultinject.events import RelayEnded
 from tests.support.sample_events import TIME, sample
-from tests.unit.report.findings.clients import in_turn, once, pauses, retrying, stainless, steady
+from tests.unit.report.findings.clients import in_turn, once, pauses, retrying, steady
 from tests.unit.report.findings.simulator import (
     Answer,
     Ask,
@@ -21,8 +20,6 @@ from tests.unit.report.findings.simulator import (
     script,
     throttled,
 )
-
-# -- retried-in-vain ----------------------------------------------------------------------------
 
 
 def in_vain(world: World) -> bool:
@@ -116,53 +113,3 @@ def test_in_vain_more_often_than_attempts_are_kept() -> None:
     assert finding(told, "retried-in-vain").evidence == (
         "400 (final), and the same request again after 1 s, at least 39 times"
     )
-
-
-# -- retries-nested -----------------------------------------------------------------------------
-
-
-def nested(world: World) -> str:
-    """Return in a word what is said."""
-    (verdict,) = world.run().report(only=("retries-nested",)).verdicts
-    return "found" if verdict.findings else verdict.word
-
-
-@pytest.mark.parametrize(("after", "expected"), [(60.0, "found"), (60.1, "passed")])
-def test_retries_nested(after: float, expected: str) -> None:
-    """The SDK's count begins again after it had given up."""
-    sdk = retrying(Ask(), stainless(Random(1)), counts=True)
-    again = retrying(Ask(), stainless(Random(1)), counts=True)
-    world = World(script(overloaded())).start(in_turn(sdk, after, again))
-    assert nested(world) == expected
-
-
-def test_what_retries_nested_says() -> None:
-    """How often each layer tried."""
-    layers = [retrying(Ask(), stainless(Random(1)), counts=True) for _ in range(3)]
-    world = World(script(overloaded())).start(in_turn(layers[0], 1.0, layers[1], 1.0, layers[2]))
-    one = finding(world.run().report(only=("retries-nested",)), "retries-nested")
-    assert (
-        one.evidence
-        == "the SDK had tried 3 times and failed; after 1 s it began again at 0, 2 times"
-    )
-    assert one.calls == (1, 2, 3)
-
-
-def test_an_sdk_that_is_never_above_0() -> None:
-    """Claude Code says 0 with every attempt."""
-    asks = [once(Ask(retry_count=0)) for _ in range(5)]
-    assert nested(World(script(overloaded())).start(in_turn(*asks))) == "no verdict"
-
-
-def test_a_new_call_after_a_good_one_is_not_nested() -> None:
-    """The SDK had its answer at its second attempt."""
-    world = World(script(overloaded(), ok(), overloaded(), overloaded(), overloaded(), ok()))
-    sdks = [retrying(Ask(), stainless(Random(1)), counts=True) for _ in range(3)]
-    assert nested(world.start(in_turn(*sdks))) == "passed"
-
-
-def test_an_sdk_that_gave_up_for_good() -> None:
-    """The second attempt failed for good; what comes then is no second layer of retries."""
-    world = World(script(overloaded(), final(), ok()))
-    first = in_turn(once(Ask(retry_count=0)), 0.5, once(Ask(retry_count=1)))
-    assert nested(world.start(in_turn(first, 1.0, once(Ask(retry_count=0))))) == "no verdict"
