@@ -18,6 +18,10 @@ MOST_NAMED = 20
 """So many calls one finding names, at most."""
 MOST_IN_WORDS = 4
 """Of more calls than these a line says only how many they are."""
+IN_TURN = (
+    "the attempts came over several connections in turn, as Node's fetch sends them, or threads"
+)
+"""Why the pace of some calls cannot be judged (`Judged.in_turn`)."""
 PAGE = "findings.md"
 """The page of the documentation that has a section for each finding."""
 
@@ -84,6 +88,8 @@ class Judged:
     calls: list[int] = field(factory=list)
     """The calls that could be judged."""
     findings: list[Finding] = field(factory=list)
+    in_turn: list[int] = field(factory=list)
+    """The calls that could not be judged since their attempts took connections in turn."""
 
     def find(
         self, severity: Severity, evidence: str, *, calls: Iterable[int], of_calls: int = 1

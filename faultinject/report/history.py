@@ -158,6 +158,20 @@ class History:
         return [call for call in several if not any(each.of_connection for each in call.attempts)]
 
     @cached_property
+    def in_turn(self) -> list[Call]:
+        """Calls that seem to have been tried again, over several connections in turn.
+
+        They may be those of threads, or one client that takes two connections in turn.
+        """
+        requests = {
+            request
+            for request, attempts in self.by_request.items()
+            if interleave(attempts) and not overlap(attempts)
+        }
+        several = (call for call in self.calls if call.count > 1)
+        return [call for call in several if self._request_of(call.last.seen) in requests]
+
+    @cached_property
     def crowded(self) -> frozenset[str]:
         """The prefixes that were asked about by two requests at once."""
         return frozenset(name for name, attempts in self.by_prefix.items() if overlap(attempts))

@@ -16,8 +16,8 @@ from attrs import define, evolve, field, frozen
 from faultinject.events import Event, ExchangeEnded
 from faultinject.report.attempt import Client, SeenAttempt
 from faultinject.report.client_calls import Call, Outcome, Totals
-from faultinject.report.display import brief
-from faultinject.report.finding import SEVERITIES, Finding, Judged, Known
+from faultinject.report.display import brief, times
+from faultinject.report.finding import IN_TURN, SEVERITIES, Finding, Judged, Known
 from faultinject.report.findings import CHECKS, KNOWN, RUN_CHECKS
 from faultinject.report.findings.giving_up import CLIENT_LEFT
 from faultinject.report.history import History
@@ -63,6 +63,8 @@ class Verdict:
     findings: list[Finding] = field(factory=list)
     found: int = 0
     """How many findings there were; not all are kept."""
+    in_turn: int = 0
+    """How many calls could not be judged since their attempts took connections in turn."""
 
     @property
     def word(self) -> Literal["found", "passed", "no verdict"]:
@@ -75,9 +77,12 @@ class Verdict:
         """Return a verdict that can be added to apart."""
         return evolve(self, findings=list(self.findings))
 
-    def add(self, judged: Judged, findings: Iterable[Finding], subjects: int) -> None:
+    def add(
+        self, judged: Judged, findings: Iterable[Finding], subjects: int, in_turn: int = 0
+    ) -> None:
         """Add what one look at the calls has brought."""
         self.judged += subjects
+        self.in_turn += in_turn
         self.why_not = judged.why_not
         for finding in findings:
             self.found += 1
@@ -109,6 +114,16 @@ class Report:
         """All findings that are kept, the worst first."""
         found = [finding for verdict in self.verdicts for finding in verdict.findings]
         return sorted(found, key=_rank)
+
+    @property
+    def not_judged(self) -> str:
+        """What could not be judged though calls were tried again, and why; empty if nothing."""
+        in_turn = [each for each in self.verdicts if each.in_turn]
+        if not in_turn:
+            return ""
+        ids = ", ".join(each.known.id for each in in_turn)
+        calls = times(max(each.in_turn for each in in_turn), "call")
+        return f"Not judged: {ids} (of {calls}): {IN_TURN}."
 
     def worst_first(self, most: int) -> list[tuple[Verdict, list[Finding]]]:
         """Return what was found, and of each id so many findings at most.
@@ -273,7 +288,8 @@ class Judge:
                 if each.calls[0] in numbers
             ]
             subjects = sum(number in numbers for number in set(judged.calls))
-            verdicts[known.id].add(judged, findings, subjects)
+            in_turn = sum(number in numbers for number in judged.in_turn)
+            verdicts[known.id].add(judged, findings, subjects, in_turn)
         return shown
 
     def _looked_at(self, most: int) -> tuple[list[int], dict[int, Call], History]:

@@ -6,7 +6,7 @@ from bisect import bisect_right
 
 from faultinject.report.attempt import Client
 from faultinject.report.client_calls import Call
-from faultinject.report.finding import Judged, Known
+from faultinject.report.finding import IN_TURN, Judged, Known
 from faultinject.report.findings.repeats import (
     NOT_REPEATED,
     Repeat,
@@ -44,7 +44,8 @@ _Rounds = tuple[Repeat, Repeat]
 
 def no_backoff(history: History, limits: Thresholds) -> Judged:
     """Look for calls that are tried again at once, or at a short and steady pace."""
-    judged = Judged(NOT_REPEATED)
+    in_turn = [call.number for call in history.in_turn]
+    judged = Judged(IN_TURN if in_turn else NOT_REPEATED, in_turn=in_turn)
     hasty, in_vain = _hasty_clients(history, limits), only_in_vain(history, limits)
     for call in history.repeated:
         repeats = unasked(call, limits)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from faultinject.report.attempt import HostAndModel, SeenAttempt
-from faultinject.report.finding import Judged, Known
+from faultinject.report.client_calls import Call
+from faultinject.report.finding import IN_TURN, Judged, Known
 from faultinject.report.history import History
 from faultinject.report.thresholds import Thresholds
 from faultinject.report.words import seconds
@@ -39,6 +40,9 @@ def retry_after_ignored(history: History, limits: Thresholds) -> Judged:
         "no failed answer that was tried again asked for a wait of"
         f" {seconds(limits.longest_wait_seconds)} or less"
     )
+    judged.in_turn = [call.number for call in history.in_turn if _asks_to_wait(call, limits)]
+    if judged.in_turn:
+        judged.why_not = IN_TURN
     for failed, again in _asked_and_repeated(history):
         wait = failed.seen.wait_asked_seconds or 0.0
         if not 0 < wait <= limits.longest_wait_seconds:
@@ -52,6 +56,11 @@ def retry_after_ignored(history: History, limits: Thresholds) -> Judged:
                 calls=[failed.call],
             )
     return judged
+
+
+def _asks_to_wait(call: Call, limits: Thresholds) -> bool:
+    waits = [each.seen.wait_asked_seconds or 0.0 for each in call.attempts]
+    return any(0 < wait <= limits.longest_wait_seconds for wait in waits)
 
 
 def retry_after_capped(history: History, limits: Thresholds) -> Judged:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from faultinject.errors import SettingsError
+from faultinject.report.as_html import html_report
 from faultinject.report.as_json import json_report, report_value
 from faultinject.report.as_junit import junit_report
 from faultinject.report.as_lines import text_report
@@ -24,6 +25,7 @@ from faultinject.report.judge import Judge, Report
 from tests.support.examples import examples
 from tests.unit.report.findings.clients import in_turn, once, pauses, retrying
 from tests.unit.report.findings.simulator import (
+    Answer,
     Ask,
     World,
     assistant,
@@ -307,6 +309,45 @@ def test_lines_of_a_clean_run() -> None:
         "What the program did: 1 call (1 succeeded), 2 attempts, 0.55 s added by retries.",
         "Nothing found: 7 checks passed, 15 without a verdict.",
     ]
+
+
+def alternating(answer: Answer) -> World:
+    """Return a world with a loop without a pause that takes two connections in turn."""
+    world = World(script(*[answer] * 6, ok()))
+    asks = [once(Ask(session=3 + place % 2)) for place in range(7)]
+    return world.start(in_turn(*asks)).run().end_command()
+
+
+@pytest.mark.parametrize(
+    ("answer", "ids"),
+    [
+        (overloaded(), "no-backoff"),
+        (throttled(2.0), "retry-after-ignored, no-backoff"),
+        (throttled(61.0), "no-backoff"),
+    ],
+)
+def test_attempts_over_connections_in_turn(answer: Answer, ids: str) -> None:
+    """Every report says that the pace was not judged, and why; nothing else is said of it."""
+    told = alternating(answer).report()
+    line = (
+        f"Not judged: {ids} (of 1 call): the attempts came over several connections in turn,"
+        " as Node's fetch sends them, or threads."
+    )
+    assert {each.id for each in told.findings}.isdisjoint({"no-backoff", "retry-after-ignored"})
+    assert text_report(told, columns=300).splitlines()[-1] == line
+    assert line in markdown_report(told)
+    assert line.replace("'", "&#x27;") in html_report(told) or line in html_report(told)
+    reasons = {each.known.id: each.why_not for each in told.verdicts}
+    assert all(reasons[each].startswith("the attempts came") for each in ids.split(", "))
+
+
+def test_other_attempts_are_judged() -> None:
+    """Of threads whose requests overlap, and of one connection, nothing is said that is untrue."""
+    world = World(script(*[overloaded()] * 6, ok()))
+    for begins in (0.0, 0.01):
+        world.start(retrying(Ask(), pauses(0.5, 0.5)), begins)
+    assert "Not judged" not in text_report(world.run().end_command().report())
+    assert "Not judged" not in text_report(hasty())
 
 
 def test_lines_of_nothing() -> None:
