@@ -152,6 +152,8 @@ class CommandEnded(Event):
     """Its exit code; None if a signal ended it."""
     signal: int | None
     """The signal that ended it."""
+    program: str | None = None
+    """The name of its program, without folder and arguments."""
 
 
 @frozen(kw_only=True)

@@ -16,6 +16,7 @@ from faultinject.report.display import brief, times
 from faultinject.report.finding import SEVERITIES, Finding
 from faultinject.report.judge import Report, ShownCall, Verdict
 from faultinject.report.markup import Content, element, page
+from faultinject.report.run_facts import run_in_words
 from faultinject.report.words import seconds, timeline
 
 TITLE = "What the program did when its API failed"
@@ -69,6 +70,8 @@ def _top(report: Report) -> Iterator[Element]:
         began = datetime.fromtimestamp(started.time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         run = [f"Began {began}", *run, f"seed {started.seed}"]
     yield element("p", " · ".join(run), class_="run")
+    if words := run_in_words(facts):
+        yield element("p", " · ".join(words), class_="run")
     yield element("p", _in_short(report), class_=f"short {_worst(report.findings)}")
     tiles: list[tuple[str, str, str]] = [("calls", str(totals.calls), "")]
     tiles += [(name, str(totals.outcomes[name]), name) for name in OUTCOMES]

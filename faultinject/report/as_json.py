@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from attrs import asdict
+
 from faultinject.events import rfc3339
 from faultinject.report.finding import Finding
 from faultinject.report.findings import known_by_id
 from faultinject.report.judge import Report, Verdict
+from faultinject.report.run_facts import program, rule_counts
 
 VERSION = 1
 """Version of the report's fields; it changes when one is renamed or changes its meaning."""
@@ -28,6 +31,8 @@ def report_value(report: Report) -> dict[str, Any]:
         "started": None if started is None else rfc3339(started.time),
         "seconds": round(facts.now, 3),
         "seed": None if started is None else started.seed,
+        "program": program(facts),
+        "rules": [asdict(each) for each in rule_counts(facts)],
         "requests": facts.requests,
         "housekeeping": facts.housekeeping,
         "unseen": facts.unseen,

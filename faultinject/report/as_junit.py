@@ -8,6 +8,7 @@ from faultinject.report.fail_on import FailOn
 from faultinject.report.finding import Finding
 from faultinject.report.findings import NOTHING_TESTED
 from faultinject.report.judge import Report, Verdict
+from faultinject.report.run_facts import run_in_words
 
 SUITE = "faultinject"
 
@@ -20,6 +21,10 @@ def junit_report(report: Report, fail_on: FailOn) -> str:
     ``system-out``. What could not be judged is skipped, with the reason.
     """
     suite = ElementTree.Element("testsuite", name=SUITE, time=f"{report.facts.now:.3f}")
+    if words := run_in_words(report.facts):
+        properties = ElementTree.SubElement(suite, "properties")
+        for word in words:
+            ElementTree.SubElement(properties, "property", name="run", value=word)
     cases = [_case(verdict, fail_on) for verdict in report.verdicts]
     suite.extend(cases)
     counts = {"tests": len(cases)} | {

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from faultinject.report.finding import Finding
 from faultinject.report.judge import Report, Verdict
+from faultinject.report.run_facts import run_in_words
 from faultinject.report.words import calls_in_words
 
 SHOWN = 5
@@ -37,6 +38,9 @@ def _lines(report: Report) -> Iterator[str]:
     yield ""
     yield _plain(calls_in_words(report.totals)) + "."
     yield ""
+    if words := run_in_words(report.facts):
+        yield f"Run: {'; '.join(map(_plain, words))}."
+        yield ""
     if found := report.worst_first(SHOWN):
         yield "| | finding | evidence | what a good client does |"
         yield "|---|---|---|---|"

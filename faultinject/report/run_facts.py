@@ -8,7 +8,7 @@ from functools import lru_cache
 from math import inf
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from faultinject.events import (
     CommandEnded,
@@ -24,6 +24,7 @@ from faultinject.events import (
     RuleUnfit,
 )
 from faultinject.observed import Observed
+from faultinject.report.display import brief
 
 KEPT_LOGINS = 1000
 KEPT_HOSTS = 1000
@@ -177,3 +178,62 @@ _LISTEN: dict[type[Event], Callable[[RunFacts, Any], None]] = {
     EventsDropped: RunFacts._drop,
     RuleUnfit: RunFacts._rule_unfit,
 }
+
+
+# -- what was run: names and counts, no arguments and no headers ---------------------------------
+
+MOST_NAMED = 20
+"""So many rules stand in a line, at most."""
+_MOST_CHARACTERS = 100
+
+
+@frozen
+class RuleCount:
+    """A rule of the run, and how often it fired."""
+
+    rule: str
+    """Its name, or its id."""
+    preset: str | None
+    """The preset that it is of."""
+    reached: int | None
+    """The requests that reached it; None if the end of the run is not known."""
+    fired: int | None
+
+
+def rule_counts(facts: RunFacts) -> list[RuleCount]:
+    """Return the rules of a run, in the order in which they are asked."""
+    if (started := facts.started) is None:
+        return []
+    counts = {str(each["rule"]): each for each in (facts.stopped.rules if facts.stopped else ())}
+    found = []
+    for rule in started.rules:
+        count = counts.get(rule)
+        reached, fired = (None, None) if count is None else (count["reached"], count["fired"])
+        numbers = [None if each is None else int(each) for each in (reached, fired)]
+        found.append(RuleCount(brief(rule, _MOST_CHARACTERS), started.presets.get(rule), *numbers))
+    return found
+
+
+def program(facts: RunFacts) -> str | None:
+    """Return the name of the command's program; None if no command was run, or its log is old."""
+    name = None if facts.command is None else facts.command.program
+    return None if name is None else brief(name, _MOST_CHARACTERS)
+
+
+def run_in_words(facts: RunFacts) -> list[str]:
+    """Return what was run, and the rules with their counts, each in a few words."""
+    name = program(facts)
+    counts = rule_counts(facts)
+    words = [] if name is None else [f"program {name}"]
+    words += [_rule_in_words(each) for each in counts[:MOST_NAMED]]
+    if (more := len(counts) - MOST_NAMED) > 0:
+        words.append(f"{more} more rules")
+    return words
+
+
+def _rule_in_words(count: RuleCount) -> str:
+    name = f"rule {count.rule}"
+    if count.preset is not None:
+        of = brief(count.preset, _MOST_CHARACTERS)
+        name = f"preset {of}" if of == count.rule else f"preset {of} (rule {count.rule})"
+    return name if count.fired is None else f"{name} fired {count.fired} of {count.reached} times"

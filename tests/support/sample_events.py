@@ -146,7 +146,7 @@ SAMPLES: dict[type[Event], dict[str, Any]] = {
         "traceback": "Traceback:\n  line 1\nAssertionError: no\n",
     },
     ProxyDraining: {"exchanges": 1, "sessions": 2, "seconds": 5.0},
-    CommandEnded: {"code": 1, "signal": None},
+    CommandEnded: {"code": 1, "signal": None, "program": "pytest"},
     Warned: {"message": "listening on every address"},
     EventsDropped: {"count": 17},
 }

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from pathlib import PurePath
 
 import trio
 from attrs import define
@@ -76,7 +77,7 @@ class Supervisor:
             self.on_start()
             settle()
             code = await self._child.wait()
-            self.listener(_ended(self._child))
+            self.listener(_ended(self._child, PurePath(self.command[0]).name))
             return code
 
     async def _watch(self, signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
@@ -91,12 +92,12 @@ class Supervisor:
                 self._child.send(number)
 
 
-def _ended(child: Child) -> CommandEnded:
+def _ended(child: Child, program: str) -> CommandEnded:
     """Return the event of a command's end: what did not follow by then will not follow."""
     code, now = child.returncode, time.time()
     if code < 0:
-        return CommandEnded(time=now, code=None, signal=-code)
-    return CommandEnded(time=now, code=code, signal=None)
+        return CommandEnded(time=now, code=None, signal=-code, program=program)
+    return CommandEnded(time=now, code=code, signal=None, program=program)
 
 
 def environment_with(user: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
