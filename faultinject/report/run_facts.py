@@ -34,6 +34,8 @@ _TOKEN_PATH = ("token", "oauth", "login", "auth", "refresh", "sts", "session")
 
 OF_SIGNALS = 128
 """Exit codes from here on say that a signal ended a command."""
+OF_TIMEOUT = 124
+"""The exit code of the command `timeout` says that it ended a command by a signal."""
 
 
 @define(eq=False, repr=False)
@@ -88,8 +90,8 @@ class RunFacts:
 
         A shell, and others, tell of a signal by their exit code.
         """
-        command = self.command
-        return command is not None and command.code is not None and command.code < OF_SIGNALS
+        code = None if self.command is None else self.command.code
+        return code is not None and code < OF_SIGNALS and code != OF_TIMEOUT
 
     @property
     def command_killed(self) -> bool:

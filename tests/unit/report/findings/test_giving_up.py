@@ -228,6 +228,7 @@ def test_a_silence_that_the_client_ends() -> None:
         (130, None, 0.0, 3.0, "no verdict"),
         (137, None, 0.0, 119.9, "no verdict"),
         (None, 2, 4.9, 3.0, "no verdict"),  # it takes a while to end
+        (124, None, 4.9, 3.0, "no verdict"),  # ended by `timeout`
         (None, 2, 5.1, 3.0, "passed"),
         (None, 9, 0.0, 120.0, "error"),
         (137, None, 1.0, 120.0, "error"),
