@@ -213,11 +213,12 @@ def test_old_calls_are_folded_into_the_totals() -> None:
 
 
 def crowd(seed: int, prompt_of: Callable[[Random, int], str]) -> World:
-    """Run forty clients one after another, which overlap, beside calls that are all good."""
+    """Run forty clients one after another, which overlap, beside others who ask once."""
     world, random = World(random_server(seed)), Random(seed)
     for place in range(40):
-        world.start(once(Ask(more=f"{place}")), place * 40.0)
-        world.start(once(Ask(more=f"more {place}")), place * 40.0 + 5.0)
+        for seconds in (0.0, 5.0):
+            asked = user(f"{place} and {seconds}")
+            world.start(once(Ask(turns=(asked,), patience=30.0)), place * 40.0 + seconds)
         world.start(random_client((seed, place), prompt_of(random, place)), place * 20.0)
     return world.run().wait(90.0).stop()
 
