@@ -230,7 +230,7 @@ class Attempts:
             is_elsewhere = crowd.has_overlapped or call.connection != identity.connection
             return says_first and is_elsewhere and call.is_just_over(began_seconds)
 
-        found = self._taken_counted(content, identity, began_seconds)
+        found = self._counted(content, identity, began_seconds)
         found = found or self._taken_failed(content, began_seconds, is_first)
         found = found or self._stood_in_for(identity, began_seconds)
         if found is not None:
@@ -244,9 +244,7 @@ class Attempts:
             return settled
         return None
 
-    def _taken_counted(
-        self, content: str, identity: Identity, began_seconds: float
-    ) -> _Call | None:
+    def _counted(self, content: str, identity: Identity, began_seconds: float) -> _Call | None:
         """Return a call that the client's own count goes on with; it is out of the others then.
 
         One that was given up has as many attempts as the client makes, and no count follows them.
@@ -254,11 +252,14 @@ class Attempts:
         count = identity.retry_count
         if not count:
             return None
-        call = self._settled.get(content)
+        call: _Call | None
         if failed := self._failed.get((content, count)):
-            call = next(reversed(failed))
-            if call.connection != identity.connection:
-                call = next(iter(failed))
+            latest, first = next(reversed(failed)), next(iter(failed))
+            call = latest if latest.connection == identity.connection else first
+        elif (call := self._stood_in_for(identity, began_seconds)) is not None:
+            return call
+        else:  # the client may have left what did not fail
+            call = self._settled.get(content)
         if call is None or call.attempts != count or not call.may_continue(began_seconds):
             return None
         self._forget(call)

@@ -379,6 +379,15 @@ def test_which_request_is_in_its_place(way: Way | None, count: int | None, call:
     )
 
 
+def test_a_count_goes_on_with_a_broken_connection_and_not_with_what_went_well() -> None:
+    """Of ten equal calls at once one has no connection: its second attempt is its own."""
+    attempts = Attempts()
+    broken = breaks(attempts, 1, 1.1)
+    begin(attempts, 1, 0, connection=2, way=Way("w", 1, is_fresh=True)).end(Ended(1.2))
+    again = begin(attempts, 2, 1, connection=3, way=Way("w", 1.9, is_fresh=True))
+    assert (again.call, again.number) == (broken.call, 2)
+
+
 def test_a_client_that_counts_and_says_that_it_is_its_first() -> None:
     """It is believed."""
     attempts = Attempts()
