@@ -641,6 +641,29 @@ async def test_a_refused_call_that_its_client_has_ended_or_reset():
         assert served.problems == []
 
 
+async def test_a_call_whose_answer_is_there_as_its_client_resets_it(caplog):
+    """The answer is not sent, which is no defect; the connection goes on."""
+    arrived, was_reset = trio.Event(), trio.Event()
+
+    async def answers_all_the_same(request):
+        if request.chunk == b"reset":
+            arrived.set()
+            with trio.CancelScope(shield=True):
+                await was_reset.wait()
+        return await echo(request)
+
+    async with serving(answers_all_the_same) as served, http2(served.port) as client:
+        await client.call(pb.ProcessTunnelDataRequest(chunk=b"reset"))
+        await arrived.wait()
+        client.http2.reset_stream(client.http2.highest_outbound_stream_id)
+        for _ in range(2):
+            await client.call(pb.ProcessTunnelDataRequest())
+            assert status_of(await client.trailers()) is grpc.StatusCode.OK
+            was_reset.set()
+            await trio.testing.wait_all_tasks_blocked()
+    assert caplog.text == ""
+
+
 async def test_calls_that_are_reset_before_they_began():
     """Leave no task, and nothing of the connection is kept for them."""
     async with serving() as served, http2(served.port) as client:

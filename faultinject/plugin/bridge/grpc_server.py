@@ -29,6 +29,7 @@ from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
 from grpclib.protocol import H2Protocol
 from grpclib.server import Server, Stream
+from h2.exceptions import StreamClosedError
 
 from faultinject.authority import bracketed
 from faultinject.errors import StartError
@@ -182,7 +183,12 @@ class _Server(Server):
                 reply = await loop.trio_as_future(call, request)
             except TooMuchError as error:
                 raise GRPCError(Status.RESOURCE_EXHAUSTED, str(error)) from None
-            await stream.send_message(reply)
+            try:
+                await stream.send_message(reply)
+            except StreamClosedError:
+                # The client has cancelled the call, which had its answer all the same. Taken for a
+                # cancellation, as it is one; else grpclib writes of a failure.
+                raise asyncio.CancelledError from None
 
         request_type = GetMessageClass(method.input_type)
         response_type = GetMessageClass(method.output_type)
