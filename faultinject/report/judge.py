@@ -21,7 +21,7 @@ from faultinject.report.finding import IN_TURN, SEVERITIES, Finding, Judged, Kno
 from faultinject.report.findings import CHECKS, KNOWN, RUN_CHECKS
 from faultinject.report.findings.giving_up import CLIENT_LEFT
 from faultinject.report.history import History
-from faultinject.report.packed import Kept, KeptCall, KeptCalls, PlainCalls, unpacked
+from faultinject.report.packed import LATEST, Kept, KeptCall, KeptCalls, PlainCalls, unpacked
 from faultinject.report.run_facts import RunFacts
 from faultinject.report.thresholds import Thresholds
 from faultinject.report.words import timeline
@@ -170,7 +170,7 @@ class Judge:
         ids = {known.id for known in KNOWN} if only is None else set(only)
         self._ids = ids - set(ignore)
         self._bound = calls
-        self._calls = KeptCalls()
+        self._calls = KeptCalls(min(LATEST, calls // 4))
         self._before: dict[int, Kept] = {}
         """Those that were judged last, which ended before all others."""
         self._since = -inf

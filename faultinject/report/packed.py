@@ -38,6 +38,9 @@ KINDS = 1_000
 """Of so many kinds of attempts it is known at once what they have alike, at most."""
 BATCH = 64
 """So many calls are put into one piece."""
+LATEST = 1_024
+"""So many calls are not, as a rule, for another attempt of theirs may come: hundreds may be tried
+again in turn, and to take a call out of a piece takes up to 2 ms."""
 _request_of = attrgetter("method", "host", "path", "status", "kind")
 _MOST = 2**53  # which a float still has exactly
 Alike = tuple[Any, ...]
@@ -116,9 +119,11 @@ Kept = KeptCall | CallBatch
 class KeptCalls:
     """Calls in the order in which their last attempts ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, latest: int = LATEST) -> None:
+        """Put calls into batches, but for the ``latest``."""
         self.attempts = 0
         """How many are kept."""
+        self._most_latest = latest
         self._old: dict[int, Call | CallBatch] = {}
         self._latest: dict[int, KeptCall] = {}
         self._alike: dict[Alike, Alike] = {}
@@ -137,11 +142,11 @@ class KeptCalls:
         self.attempts -= 0 if before is None else before.kept
         kept = self._latest[number] = kept_call(attempt, self._alike, before)
         self.attempts += kept.kept
-        if len(self._latest) >= 2 * BATCH:
+        if len(self._latest) >= self._most_latest + BATCH:
             self._pack()
 
     def _pack(self) -> None:
-        """Put the older half of the latest into a batch, but those without a small form."""
+        """Put the oldest of the latest into a batch, but those without a small form."""
         oldest = [self._latest.pop(number) for number in list(islice(self._latest, BATCH))]
         batch = CallBatch([call for call in oldest if isinstance(call, PackedCall)])
         for call in oldest:

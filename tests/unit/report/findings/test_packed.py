@@ -28,6 +28,7 @@ from faultinject.report.packed import (
     BATCH,
     KINDS,
     Alike,
+    CallBatch,
     KeptCall,
     KeptCalls,
     PackedCall,
@@ -219,7 +220,7 @@ def attempts_of_calls(many: int) -> list[SeenAttempt]:
 
 def test_old_calls_are_kept_in_batches_and_go_on_all_the_same() -> None:
     """Those without a small form stand beside, in the order in which they ended."""
-    kept = KeptCalls()
+    kept = KeptCalls(BATCH)
     attempts = attempts_of_calls(5 * BATCH)
     attempts[3] = evolve(attempts[3], session=10**400)
     for each in attempts:
@@ -239,10 +240,20 @@ def test_old_calls_are_kept_in_batches_and_go_on_all_the_same() -> None:
     assert (len(kept), kept.attempts, list(kept.oldest(9))) == (1, 2, [6])
 
 
+def test_hundreds_of_calls_that_are_tried_again_in_turn_are_in_no_batch() -> None:
+    """To take each out of one again would hold up other requests."""
+    kept = KeptCalls()
+    for round_ in (1, 2, 3):
+        for each in attempts_of_calls(900):
+            kept.add(evolve(each, number=round_, seen=evolve(each.seen, attempt=round_)))
+    assert not any(isinstance(each, CallBatch) for each in kept.oldest(900).values())
+    assert (len(kept), kept.attempts) == (900, 2700)
+
+
 @pytest.mark.parametrize("most", [1, 3, BATCH, BATCH + 1, 3 * BATCH])
 def test_what_others_ask_than_the_oldest(most: int) -> None:
     """As far as they began soon enough."""
-    kept = KeptCalls()
+    kept = KeptCalls(BATCH)
     attempts = attempts_of_calls(4 * BATCH)
     attempts[-1] = evolve(attempts[-1], seen=evolve(attempts[-1].seen, request="no digest"))
     for each in attempts:
@@ -257,7 +268,7 @@ def test_what_others_ask_than_the_oldest(most: int) -> None:
 
 def test_what_asks_nothing_that_is_known_is_asked_by_no_other() -> None:
     """A call may be known by an id alone."""
-    kept = KeptCalls()
+    kept = KeptCalls(BATCH)
     for number in (1, 2):
         kept.add(attempt_of(evolve(PLAIN, call=number, request=None)))
     assert kept.asked_behind(1, 1e9, ["0a" * 16]) == []
