@@ -83,8 +83,7 @@ class Observer:
     def head(self) -> HeadContent:
         """What the request's head says."""
         if self._head is None:
-            facts = self._facts
-            if facts.is_hinted_mcp and facts.needs_body_for_api:
+            if (facts := self._facts).needs_body_for_api:
                 facts.body = uncoded(facts.head, self.copy.whole_body, BODY_BYTES)
             self._head = self.runtime.digests.head(facts)
         return self._head
@@ -122,8 +121,7 @@ class Observer:
         head = self.head
         if head.invocation or head.retry_count:
             return False
-        if counters.backlog.steps:  # calls are numbered in order, and a long wait may be among it
-            counters.backlog.catch_up()
+        counters.backlog.catch_up()  # calls are numbered in order, and a long wait may be among it
         return copy.began_seconds > counters.attempts.quiet_from
 
     def _ended_in_error(self) -> bool:

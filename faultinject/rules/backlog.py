@@ -23,24 +23,23 @@ class Backlog:
         """Put off ``most_steps`` at most: by default none, each is done at once."""
         self._most_steps = most_steps
         self._most_bytes = most_bytes
-        self.steps: deque[tuple[Step, int]] = deque()
-        """What is put off, each with the bytes that it keeps."""
+        self._steps: deque[tuple[Step, int]] = deque()
         self._bytes = 0
 
     def put_off(self, step: Step, kept_bytes: int = 0) -> None:
         """Add a step, which keeps so many bytes until it is done."""
-        self.steps.append((step, kept_bytes))
+        self._steps.append((step, kept_bytes))
         self._bytes += kept_bytes
-        while len(self.steps) > self._most_steps or self._bytes > self._most_bytes:
+        while len(self._steps) > self._most_steps or self._bytes > self._most_bytes:
             self.do_next()
 
     def do_next(self) -> None:
         """Do the oldest step. Raises `IndexError` if there is none."""
-        step, kept_bytes = self.steps.popleft()
+        step, kept_bytes = self._steps.popleft()
         self._bytes -= kept_bytes
         step()
 
     def catch_up(self) -> None:
         """Do all steps that are left."""
-        while self.steps:
+        while self._steps:
             self.do_next()

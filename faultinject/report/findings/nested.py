@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from faultinject.report.attempt import SeenAttempt
 from faultinject.report.finding import Judged, Known
+from faultinject.report.findings.repeats import how_often
 from faultinject.report.history import History
 from faultinject.report.thresholds import Thresholds
 from faultinject.report.words import seconds
@@ -49,12 +50,11 @@ def retries_nested(history: History, limits: Thresholds) -> Judged:
 def _tell(history: History, judged: Judged, restarts: list[_Restart]) -> None:
     first, second = restarts[0]
     calls = dict.fromkeys([first.call, *(other.call for _, other in restarts)])
-    number = len(restarts)
-    times = "" if number == 1 else f", {history.counted(number, calls)} times"
     judged.find(
         "warning",
         f"the SDK had tried {(first.seen.retry_count or 0) + 1} times and failed; after"
-        f" {seconds(first.gap_to(second))} it began again at 0{times}",
+        f" {seconds(first.gap_to(second))} it began again at 0"
+        f"{how_often(history, len(restarts), calls)}",
         calls=calls,
     )
 

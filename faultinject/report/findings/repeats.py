@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 from faultinject.report.attempt import SeenAttempt
@@ -43,6 +44,11 @@ def paces_of(call: Call) -> list[float]:
     """Return the same of a call, as far as its attempts are kept."""
     pairs = pairwise(call.attempts)
     return [other.began - one.began for one, other in pairs if other.number == one.number + 1]
+
+
+def how_often(history: History, number: int, calls: Iterable[int]) -> str:
+    """Return what to add to a sentence about the first of several times; empty if it is one."""
+    return "" if number == 1 else f", {history.counted(number, calls)} times"
 
 
 def is_even(times: list[float], limits: Thresholds) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import pairwise
 
 from faultinject.report.attempt import SeenAttempt
 from faultinject.report.finding import Judged, Known
+from faultinject.report.findings.repeats import how_often
 from faultinject.report.history import History
 from faultinject.report.thresholds import Thresholds
 from faultinject.report.words import seconds
@@ -37,7 +37,7 @@ def retried_in_vain(history: History, limits: Thresholds) -> Judged:
         judged.find(
             "warning",
             f"{first.status} ({first.failure_kind}), and the same request again after"
-            f" {seconds(first.gap_to(second))}{_times(history, len(again), calls)}",
+            f" {seconds(first.gap_to(second))}{how_often(history, len(again), calls)}",
             calls=calls,
         )
     return judged
@@ -88,7 +88,3 @@ def _repeats(history: History, one: SeenAttempt, other: SeenAttempt, limits: Thr
 
 def _asked_for_token(history: History, one: SeenAttempt, other: SeenAttempt) -> bool:
     return any(began <= other.began and ended >= one.known for began, ended in history.logins)
-
-
-def _times(history: History, number: int, calls: Iterable[int]) -> str:
-    return "" if number == 1 else f", {history.counted(number, calls)} times"

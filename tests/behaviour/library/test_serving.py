@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import signal
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -114,6 +116,19 @@ def handlers() -> dict[int, Any]:
     return {number: signal.getsignal(number) for number in signal.valid_signals()}
 
 
+@asynccontextmanager
+async def served(kind: str, folder: Path) -> AsyncIterator[None]:
+    """Serve until the block is left."""
+    serving, settings = {
+        "proxy": (serve, proxy_settings(folder)),
+        "plugin": (serve_plugin, plugin_settings(folder)),
+    }[kind]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(serving, settings)
+        yield
+        nursery.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize("kind", ["proxy", "plugin"])
 def test_in_a_thread(kind: str, tmp_path: Path) -> None:
     """It works, and no signal handler is installed meanwhile."""
@@ -122,14 +137,8 @@ def test_in_a_thread(kind: str, tmp_path: Path) -> None:
     before, meanwhile = handlers(), list[dict[int, Any]]()
 
     async def run() -> None:
-        serving, settings = {
-            "proxy": (serve, proxy_settings(tmp_path)),
-            "plugin": (serve_plugin, plugin_settings(tmp_path)),
-        }[kind]
-        async with trio.open_nursery() as nursery:
-            await nursery.start(serving, settings)
+        async with served(kind, tmp_path):
             meanwhile.append(handlers())
-            nursery.cancel_scope.cancel()
 
     thread = threading.Thread(target=trio.run, args=(run,))
     thread.start()
@@ -150,14 +159,8 @@ def test_first_waits_are_limited_by_one_task(kind: str, tmp_path: Path) -> None:
             names.append(task.name)
 
     async def run() -> None:
-        serving, settings = {
-            "proxy": (serve, proxy_settings(tmp_path)),
-            "plugin": (serve_plugin, plugin_settings(tmp_path)),
-        }[kind]
-        async with trio.open_nursery() as nursery:
-            await nursery.start(serving, settings)
+        async with served(kind, tmp_path):
             await trio.testing.wait_all_tasks_blocked()
-            nursery.cancel_scope.cancel()
 
     trio.run(run, instruments=[Begun()])
     assert any(name.endswith("FirstWaits.run") for name in names)
