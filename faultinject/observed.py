@@ -7,7 +7,7 @@ only, made with a key of the run, or not at all. Seconds are rounded to millisec
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 from operator import attrgetter
 from typing import Any, Literal
@@ -214,6 +214,91 @@ def observed_of_plain(values: PlainValues) -> Observed:
     )
 
 
+# -- in parts ----------------------------------------------------------------------------------
+
+Digest = str | int | None
+"""A digest; or a mark, of which it is made when it is asked: a hash, which holds in one process."""
+AskedPart = tuple[
+    str | None, int | None, float | None, float | None, bool | None, bool | None, str | None,
+    bytes, bytes,
+]  # fmt: skip
+"""What a request's head says; and for digests the key of the run and the features."""
+ResultPart = tuple[str, Digest, Digest, Digest, Digest]
+MessagePart = tuple[str, Digest, Digest, tuple[ResultPart, ...]]
+"""The fields of a `Message`, in order, with its results as `ResultPart` has them."""
+SaidPart = tuple[
+    str | None, bool | None, str | None, int | None, PlainBody, Digest, Digest,
+    tuple[MessagePart, ...],
+]  # fmt: skip
+"""What its body says."""
+AnswerPart = tuple[
+    Taken | None, Failure | None, FailureKind | None, float | None, WaitAskedBy | None, bool | None,
+    int | None, int | None, Digest,
+]  # fmt: skip
+"""How it was answered."""
+OwnPart = tuple[float | None, int | None, int | None, float | None, float | None, float | None]
+"""What it has in common with no other."""
+Parts = tuple[AskedPart, SaidPart, AnswerPart, OwnPart]
+"""The fields of an `Observed`, as `_ASKED`, `_SAID`, `_ANSWER` and `_OWN` name them. Where attempts
+ask or are answered the same, that part is one object. Tuples, texts and numbers only, for
+`marshal`."""
+_ASKED = (
+    "provider", "retry_count", "read_timeout_seconds", "timeout_seconds", "idempotency_key",
+    "invocation_id", "credential",
+)  # fmt: skip
+_SAID = ("model", "stream", "request", "message_count", "body", "system", "prefix")
+_ANSWER = (
+    "taken", "failure", "failure_kind", "wait_asked_seconds", "wait_asked_by", "should_retry",
+    "input_tokens", "output_tokens", "delivered",
+)  # fmt: skip
+_OWN = (
+    "began_seconds", "call", "attempt", "gap_seconds", "first_byte_seconds", "quiet_seconds",
+)  # fmt: skip
+_asked_of, _said_of, _answer_of, _own_of = (
+    attrgetter(*names) for names in (_ASKED, _SAID, _ANSWER, _OWN)
+)
+_IN_PARTS = (*_ASKED, *_SAID, *_ANSWER, *_OWN)
+_RESULT = ("tool", "arguments", "call_id", "result", "prefix")
+_result_of = attrgetter(*_RESULT)
+
+
+def parts_of(observed: Observed) -> Parts:
+    """Return what was seen in parts."""
+    messages = [
+        (each.role, each.text, each.before, tuple(map(_result_of, each.results)))
+        for each in observed.messages
+    ]
+    said = (*_said_of(observed), tuple(messages))
+    return (*_asked_of(observed), b"", b""), said, _answer_of(observed), _own_of(observed)
+
+
+def observed_of(parts: Parts) -> Observed:
+    """Return what was seen, with its digests."""
+    (*asked, key, features), (*said, body, system, prefix, messages), (*answer, text), own = parts
+    body = body_digest(key, features, body) if isinstance(body, int) else body
+    digests = body, _digest(key, system), _digest(key, prefix)
+    told = (*asked, *said, *digests, *answer, _digest(key, text), *own)
+    values: dict[str, Any] = dict(zip(_IN_PARTS, told, strict=True))
+    return Observed(messages=tuple([_message(key, each) for each in messages]), **values)
+
+
+def _message(key: bytes, part: MessagePart) -> Message:
+    role, text, before, results = part
+    told = [(tool, *[_digest(key, each) for each in rest]) for tool, *rest in results]
+    values: dict[str, Any] = {"text": _digest(key, text), "before": _digest(key, before)}
+    return Message(role=role, results=tuple([_result(*each) for each in told]), **values)
+
+
+def _result(*values: Any) -> ToolResult:
+    return ToolResult(**dict(zip(_RESULT, values, strict=True)))
+
+
+def _digest(key: bytes, digest: Digest) -> str | None:
+    if not isinstance(digest, int):
+        return digest
+    return blake2b(b"%d" % digest, digest_size=16, key=key).hexdigest()
+
+
 class Seen:
     """What was seen of an exchange as an attempt of a call: known, or found out once it is asked.
 
@@ -221,23 +306,22 @@ class Seen:
     while nothing in the run had failed.
     """
 
-    __slots__ = ("_find", "_found", "began_seconds", "plain")
-    _found: Observed
+    __slots__ = ("_find", "_known", "_parts", "began_seconds", "plain")
     plain: PlainValues | None
     """What is known of one that is plain (`Observed.plain`); None for others."""
 
-    def __init__(self, began_seconds: float | None, find: Callable[[], Observed] | None) -> None:
+    def __init__(self, began_seconds: float | None, find: Callable[[], Parts] | None) -> None:
         """Have ``find`` find it out, in the run's thread."""
         self.began_seconds = began_seconds
         self.plain = None
+        self._known: Observed | None = None
         self._find = find
 
     @classmethod
     def known(cls, observed: Observed) -> Seen:
         """Hold what is known already."""
-        seen = cls(observed.began_seconds, None)
-        seen._found = observed
-        seen.plain = observed.plain
+        seen = cls(observed.began_seconds, partial(parts_of, observed))
+        seen.plain, seen._known = observed.plain, observed
         return seen
 
     @classmethod
@@ -248,14 +332,25 @@ class Seen:
         return seen
 
     @property
-    def observed(self) -> Observed:
-        """What was seen."""
-        if self.plain is not None:  # it is made anew each time: few are ever asked
-            return observed_of_plain(self.plain)
+    def parts(self) -> Parts:
+        """What was seen of one that is not plain, in parts."""
         if self._find is not None:
-            self._found = self._find()
+            self._parts = self._find()
             self._find = None  # it may keep much
-        return self._found
+        return self._parts
+
+    @property
+    def is_attempt(self) -> bool:
+        """Whether it is known which attempt of which call it is, and when it began."""
+        began_seconds, call, attempt, *_ = self.parts[3]
+        return call is not None and attempt is not None and began_seconds is not None
+
+    @property
+    def observed(self) -> Observed:
+        """What was seen. It is made anew each time: few are ever asked."""
+        if self.plain is not None:
+            return observed_of_plain(self.plain)
+        return self._known or observed_of(self.parts)
 
 
 MESSAGES = 16

@@ -10,14 +10,16 @@ from attrs import define
 
 from faultinject.events import Outcome
 from faultinject.http.message import ResponseHead
-from faultinject.observed import Failure, FailureKind, Taken
+from faultinject.matchers import MISSING
+from faultinject.observed import AnswerPart, Failure, FailureKind, Taken
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.provider import Provider
-from faultinject.providers.retries import asked_wait, failure_kind
+from faultinject.providers.retries import asked_wait, failure_kind, should_retry
 from faultinject.providers.shape import framing_of
 from faultinject.proxy.fault_filter import FaultFilter
-from faultinject.proxy.traffic_copy import TrafficCopy
+from faultinject.proxy.traffic_copy import ANSWER_BYTES, TrafficCopy, uncoded
 from faultinject.rules.attempts import Ended
+from faultinject.rules.facts import parsed_json
 
 
 class Over(Protocol):
@@ -118,18 +120,64 @@ def _failed_by_rule(end: Over) -> bool:
 
 # For the findings: how it failed
 
+REMEMBERED = 64
+"""How many errors are remembered."""
+LONGEST_ERROR = 4096
+"""A longer one is not: to tell whether it was seen before would take as long."""
+
+
+class WholeErrors:
+    """What whole answers that are errors say. The same ones come again and again."""
+
+    def __init__(self) -> None:
+        self._remembered: dict[int, AnswerPart] = {}
+
+    def part_of(
+        self, provider: Provider, head: ResponseHead, body: bytes | None, unix_seconds: float
+    ) -> AnswerPart:
+        """Return what is seen of an error; ``body`` is None if it is not known.
+
+        ``unix_seconds`` is when it ended.
+        """
+        if body is None or len(body) > LONGEST_ERROR:
+            return _part_of(provider, head, body, unix_seconds)
+        key = hash((provider.name, head, body))
+        part = self._remembered.get(key)
+        if part is None:
+            part = _part_of(provider, head, body, unix_seconds)
+            if part[4] != "retry-after-date":  # else the wait depends on the time
+                if len(self._remembered) >= REMEMBERED:
+                    self._remembered.clear()
+                self._remembered[key] = part
+        return part
+
+
+def _part_of(
+    provider: Provider, head: ResponseHead, body: bytes | None, unix_seconds: float
+) -> AnswerPart:
+    document = document_of(head, body)
+    kind = failure_kind(provider, head, document)
+    seconds, by = asked_wait(head, document, unix_seconds) or (None, None)
+    seconds = None if seconds is None else round(seconds * 1000) / 1000
+    return "whole", "answer", kind, seconds, by, should_retry(head), None, None, None
+
+
+def document_of(head: ResponseHead, body: bytes | None) -> Any:
+    """Return an answer as a JSON value; None if it is none, or ``body`` is not known."""
+    value = parsed_json(body) if (body := uncoded(head, body, ANSWER_BYTES)) else MISSING
+    return None if value is MISSING else value
+
 
 def failure_of(
     fault_filter: FaultFilter | None,
     copy: TrafficCopy,
     provider: Provider,
     path: str,
-    document: Any,
     how: Taken,
 ) -> tuple[Failure, FailureKind] | None:
     """Return how an exchange failed; None if it did not, or if the client left for no failure.
 
-    ``document`` is an error's body as a JSON value, or None.
+    Not for a whole answer that is an error (`WholeErrors`).
     """
     if fault_filter is not None and how != "whole" and _is_silent(fault_filter):
         return "stalled", "transient"
@@ -138,8 +186,6 @@ def failure_of(
     head = copy.head
     if head is None:
         return "no-answer", "transient"
-    if head.status >= 400 and how == "whole":
-        return "answer", failure_kind(provider, head, document)
     failure: Failure | None
     if copy.tail is not None and head.status < 400:
         failure = _of_stream(fault_filter, copy.tail.last, provider, path, how)

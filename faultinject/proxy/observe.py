@@ -11,8 +11,7 @@ import time
 from typing import Any
 
 from faultinject.http.exchange_sides import ClientExchange
-from faultinject.matchers import MISSING
-from faultinject.observed import Observed, Seen
+from faultinject.observed import AnswerPart, OwnPart, Parts, SaidPart, Seen
 from faultinject.providers.retries import asked_wait, should_retry
 from faultinject.providers.shape import Usage, framing_of
 from faultinject.providers.streamed import streamed_text
@@ -20,23 +19,23 @@ from faultinject.proxy.broken_connection import BrokenConnection
 from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.exchange_end import (
     ExchangeEnd,
+    document_of,
     ended,
     failure_of,
     is_error_event,
     is_good,
 )
 from faultinject.proxy.request_digests import (
-    UNKNOWN_CONTENT,
     HeadContent,
-    RequestContent,
     mark_of,
+    mark_of_text,
     peeked,
 )
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import Session
 from faultinject.proxy.traffic_copy import ANSWER_BYTES, BODY_BYTES, TrafficCopy, uncoded
 from faultinject.rules.attempts import Attempt, Attempts
-from faultinject.rules.facts import Facts, parsed_json
+from faultinject.rules.facts import Facts
 from faultinject.rules.identity import Identity
 
 NO_USAGE = Usage(None, None)
@@ -67,10 +66,9 @@ class Observer:
     # What most begin with stands at the class, as in `TrafficCopy`.
 
     _head: HeadContent | None = None
-    _content: RequestContent | None = None
-    _body_digest: str | None = None
+    _said: SaidPart | None = None
     _has_ended = False
-    _found: Observed | None = None
+    _found: Parts | None = None
     _attempt: Attempt | None = None
 
     def __init__(self, runtime: Runtime, facts: Facts) -> None:
@@ -138,18 +136,17 @@ class Observer:
 
     def _begun(self, attempts: Attempts) -> Attempt | None:
         """Return which attempt it is, for which no rule asked. It may be late: times are given."""
-        head, content = self.head, self._request_content().content
+        head, (_, _, content, *_) = self.head, self._what_was_said()
         identity = Identity(content, head.invocation, head.client, head.retry_count, *self._came_by)
         return attempts.begin(identity, self.copy.began_seconds)
 
-    def _request_content(self) -> RequestContent:
-        if self._content is None:
-            facts, digests = self._facts_with_body(), self.runtime.digests
-            known = facts.body is not None
-            self._content = (
-                digests.content(facts, self.head, self._body()) if known else UNKNOWN_CONTENT
-            )
-        return self._content
+    def _what_was_said(self) -> SaidPart:
+        """Return what the request's body says."""
+        if self._said is None:
+            body, digests = self.copy.whole_body, self.runtime.digests
+            mark = None if body is None else mark_of(body)
+            self._said = digests.content(self.head, mark, self._facts_with_body)
+        return self._said
 
     def _facts_with_body(self) -> Facts:
         """Return the facts as rules have read them, or as far as they are kept without that."""
@@ -158,12 +155,6 @@ class Observer:
             body = uncoded(head.bare.head, self.copy.whole_body, BODY_BYTES)
             self._facts = head.bare.with_body(body)
         return self._facts
-
-    def _body(self) -> str | None:
-        """Return the digest of the body; None if that is not known."""
-        if self._body_digest is None and (body := self.copy.whole_body) is not None:
-            self._body_digest = self.runtime.digests.body(self.head, mark_of(body))
-        return self._body_digest
 
     # What was seen
 
@@ -181,9 +172,10 @@ class Observer:
         self._fault_filter = exchange.fault_filter
         began = _rounded(self.copy.began_seconds)
         runtime.counters.backlog.put_off(self._find_out, self.copy.held_bytes)
-        if self._found is None and self._fault_filter is None:
-            return Seen(began, self._observed)
-        return Seen.known(self._observed())
+        seen = Seen(began, self._parts)
+        if self._found is not None or self._fault_filter is not None:
+            seen.parts  # noqa: B018
+        return seen
 
     def _plain(self) -> Seen:
         """Return what is kept of an exchange that was answered while nothing had failed."""
@@ -199,58 +191,53 @@ class Observer:
         call, began = self.runtime.counters.attempts.begin_alone(), round(began * 1000) / 1000
         return Seen.of_plain(began, (head.plain, model, stream, call, began, waited, mark))
 
-    def _observed(self) -> Observed:
+    def _parts(self) -> Parts:
         while self._found is None:
             self.runtime.counters.backlog.do_next()
         return self._found
 
     def _find_out(self) -> None:
-        self._found = self._closely()
+        self._found = self.head.part, self._what_was_said(), self._answer(), self._own()
         self.copy.close()
-        self._content = None
+        self._said = None
         del self.copy, self._facts, self._end, self._fault_filter  # they are large
 
-    def _closely(self) -> Observed:
-        runtime, copy, attempt = self.runtime, self.copy, self._attempt
-        request, content = self.head, self._request_content()
-        head, answer, how = copy.head, _answer_of(copy), self._how
-        failed = failure_of(self._fault_filter, copy, request.provider, request.path, answer, how)
+    def _answer(self) -> AnswerPart:
+        """Return how the request was answered."""
+        runtime, copy, request, how = self.runtime, self.copy, self.head, self._how
+        head = copy.head
+        if how == "whole" and head is not None and head.status >= 400:
+            runtime.counters.attempts.disturb(self._over_seconds)
+            body = copy.whole_answer
+            return runtime.whole_errors.part_of(request.provider, head, body, self._unix_seconds)
+        answer = None if head is None else document_of(head, copy.whole_answer)
+        failed = failure_of(self._fault_filter, copy, request.provider, request.path, how)
         wait = asked_wait(head, answer, self._unix_seconds) if failed and head is not None else None
         usage, text = self._usage_and_text(answer)
         if failed is not None or how != "whole":
             runtime.counters.attempts.disturb(self._over_seconds)
-        return Observed(
-            began_seconds=_rounded(copy.began_seconds),
-            provider=request.provider.name,
-            model=content.model,
-            stream=content.stream,
-            call=None if attempt is None else int(attempt.call),
-            attempt=None if attempt is None else attempt.number,
-            retry_count=request.retry_count,
-            gap_seconds=None if attempt is None else _rounded(attempt.gap_seconds),
-            first_byte_seconds=_rounded(_since(copy.began_seconds, copy.head_seconds)),
-            quiet_seconds=_rounded(self._over_seconds - copy.spoke_seconds),
-            taken=how,
-            failure=failed and failed[0],
-            failure_kind=failed and failed[1],
-            wait_asked_seconds=_rounded(wait and wait[0]),
-            wait_asked_by=wait and wait[1],
-            should_retry=None if head is None else should_retry(head),
-            read_timeout_seconds=request.read_timeout_seconds,
-            timeout_seconds=request.timeout_seconds,
-            idempotency_key=request.idempotency_key,
-            invocation_id=bool(request.invocation),
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            credential=request.credential,
-            request=content.content,
-            body=self._body(),
-            system=content.system,
-            prefix=content.prefix,
-            message_count=content.message_count,
-            messages=content.messages,
-            delivered=runtime.digests.text(text),
+        return (
+            how,
+            *(failed or (None, None)),
+            *((_rounded(wait[0]), wait[1]) if wait else (None, None)),
+            None if head is None else should_retry(head),
+            usage.input_tokens,
+            usage.output_tokens,
+            mark_of_text(text),
         )
+
+    def _own(self) -> OwnPart:
+        """Return what the attempt has in common with no other."""
+        attempt, copy = self._attempt, self.copy
+        began = copy.began_seconds
+        call, number, gap = (
+            (None, None, None)
+            if attempt is None
+            else (int(attempt.call), attempt.number, _rounded(attempt.gap_seconds))
+        )
+        first_byte = _rounded(_since(began, copy.head_seconds))
+        quiet = _rounded(self._over_seconds - copy.spoke_seconds)
+        return _rounded(began), call, number, gap, first_byte, quiet
 
     def _usage_and_text(self, answer: Any) -> tuple[Usage, str]:
         """Return the tokens that an answer told of, and its text if it is a stream.
@@ -284,13 +271,3 @@ def _rounded(seconds: float | None) -> float | None:
 
 def _since(began: float, then: float | None) -> float | None:
     return None if then is None else then - began
-
-
-def _answer_of(copy: TrafficCopy) -> Any:
-    """Return the answer as a JSON value; None if it is none, or not known."""
-    head = copy.head
-    if head is None:
-        return None
-    body = uncoded(head, copy.whole_answer, ANSWER_BYTES)
-    value = parsed_json(body) if body else MISSING
-    return None if value is MISSING else value

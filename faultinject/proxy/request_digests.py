@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-from attrs import Factory, define, field, frozen
+from attrs import define, field, frozen
 
 from faultinject.http.message import RequestHead
 from faultinject.matchers import MISSING
 from faultinject.observed import (
     MESSAGES,
+    AskedPart,
     BodyMark,
-    Message,
+    Digest,
+    MessagePart,
     PlainHead,
-    ToolResult,
-    body_digest,
+    ResultPart,
+    SaidPart,
 )
 from faultinject.providers.dialogue import CalledTool, Turn, turns_of
 from faultinject.providers.provider import Provider
@@ -39,7 +41,7 @@ REMEMBERED = 64
 """How many bodies are remembered."""
 _FEATURES = (
     b"anthropic-version", b"anthropic-beta", b"openai-beta", b"openai-organization",
-    b"openai-project", b"x-goog-user-project", b"content-type", b"accept",
+    b"openai-project", b"x-goog-user-project", b"content-type", b"content-encoding", b"accept",
 )  # fmt: skip
 """Headers that choose a version or a feature of an API: a client that mends one repeats nothing."""
 _IDEMPOTENCY = frozenset({b"idempotency-key", b"x-idempotency-key", b"anthropic-idempotency-key"})
@@ -49,20 +51,8 @@ _MILLISECONDS_FROM = 10_000
 """Older SDKs for TypeScript stated milliseconds in ``x-stainless-timeout``."""
 _LONGEST_MODEL = 200
 _LONGEST_TOOL = 200
-
-
-@frozen(eq=False, repr=False)
-class RequestContent:
-    """The content of a request, with texts as digests."""
-
-    content: str | None
-    """See `faultinject.rules.attempts.Identity.content`."""
-    model: str | None
-    stream: bool
-    system: str | None = None
-    prefix: str | None = None
-    message_count: int | None = None
-    messages: tuple[Message, ...] = ()
+_NOTHING = hash(())
+"""The mark of what was said before a first message."""
 
 
 def mark_of(body: bytes) -> BodyMark:
@@ -70,8 +60,9 @@ def mark_of(body: bytes) -> BodyMark:
     return (len(body) << 64) + hash(body)
 
 
-UNKNOWN_CONTENT = RequestContent(None, None, stream=False)
-"""For a request whose body is unknown."""
+def mark_of_text(text: str) -> int | None:
+    """Return the mark of a text; None of an empty one."""
+    return hash(text) if text else None
 
 
 @frozen
@@ -101,6 +92,8 @@ class HeadContent:
     client: str
     plain: PlainHead
     """What is kept of it where more need not be known."""
+    part: AskedPart
+    """What is kept of it else."""
 
     @property
     def path(self) -> str:
@@ -116,9 +109,11 @@ class RequestDigests:
     _heads: OrderedDict[int, HeadContent] = field(factory=OrderedDict)
     """By a hash, so that no credentials are kept."""
     _plain_heads: dict[PlainHead, PlainHead] = field(factory=dict)
-    _remembered: OrderedDict[tuple[str, str | None], RequestContent] = field(factory=OrderedDict)
-    _nothing: str = Factory(lambda self: digest(self.key), takes_self=True)
-    """What was said before a first message."""
+    _remembered: OrderedDict[tuple[BodyMark | None, bytes, str | None], SaidPart] = field(
+        factory=OrderedDict
+    )
+    _models: dict[str, str] = field(factory=dict)
+    """Models that bodies name: one object each."""
 
     def head(self, facts: Facts) -> HeadContent:
         """Return what a request's head says; a client's heads mostly say the same."""
@@ -168,6 +163,14 @@ class RequestDigests:
             identity.invocation,
             identity.client,
             self._plain_head((facts.provider.name, *stated, credential, self.key, features)),
+            (
+                facts.provider.name,
+                *stated,
+                bool(identity.invocation),
+                credential,
+                self.key,
+                features,
+            ),
         )
 
     def _plain_head(self, values: PlainHead) -> PlainHead:
@@ -176,90 +179,93 @@ class RequestDigests:
             self._plain_heads.clear()
         return self._plain_heads.setdefault(values, values)
 
-    def body(self, head: HeadContent, mark: BodyMark) -> str:
-        """Return a digest of all that a repeat in vain would repeat; the body is as it was sent."""
-        return body_digest(self.key, head.features, mark)
+    def content(
+        self, head: HeadContent, mark: BodyMark | None, facts: Callable[[], Facts]
+    ) -> SaidPart:
+        """Return what a request says; ``mark`` is its body's, if that is known.
 
-    def content(self, facts: Facts, head: HeadContent, body: str | None) -> RequestContent:
-        """Return what a request says; ``body`` is its body's digest, if that is known."""
-        if body is None:
-            return self._content(facts, head)
-        key = (body, head.credential)
-        found = self._remembered.get(key)
-        if found is None:
-            found = self._remembered[key] = self._content(facts, head)
+        ``facts`` are asked for if it is not remembered; without a body they tell nothing.
+        """
+        key = (mark, head.features, head.credential)
+        found = None if mark is None else self._remembered.get(key)
+        if found is not None:
+            self._remembered.move_to_end(key)
+            return found
+        read = facts()
+        if read.body is None:
+            return None, False, None, None, mark, None, None, ()
+        said = self._content(read, head, mark)
+        if mark is not None:
+            self._remembered[key] = said
             if len(self._remembered) > REMEMBERED:
                 self._remembered.popitem(last=False)
-        else:
-            self._remembered.move_to_end(key)
-        return found
+        return said
 
-    def _content(self, facts: Facts, head: HeadContent) -> RequestContent:
+    def _content(self, facts: Facts, head: HeadContent, mark: BodyMark | None) -> SaidPart:
         request = facts.api_request
         content = content_of(facts, self.key, head.asked)
         try:
-            said = self._said(facts.json)
+            system, prefix, count, messages = _said(facts.json)
         except RecursionError:  # nested by the hundred
-            said = None, None, None, ()
-        return RequestContent(content, _shortened(request.named_model), request.stream, *said)
+            system, prefix, count, messages = None, None, None, ()
+        model = self._model(request.named_model)
+        return model, request.stream, content, count, mark, system, prefix, messages
 
-    def _said(
-        self, document: Any
-    ) -> tuple[str | None, str | None, int | None, tuple[Message, ...]]:
-        """Return what is kept of a conversation: the last fields of `RequestContent`."""
-        system, turns = turns_of(document)
-        if not turns:
-            return self.text(system), None, None, ()
-        chain = [self._nothing]
-        for turn in turns:
-            values = [canonical(value) for value in turn.values]
-            chain.append(digest(self.key, chain[-1], *values))
-        return self.text(system), chain[-1], len(turns), self._messages(turns, chain)
-
-    def _messages(self, turns: list[Turn], chain: list[str]) -> tuple[Message, ...]:
-        """Return the last messages; ``chain`` has what was said before each."""
-        calls: dict[str, tuple[CalledTool, str]] = {}
-        for turn, before in zip(turns, chain, strict=False):
-            for call in turn.tool_calls:
-                calls[call.id] = call, before
-        first = max(0, len(turns) - MESSAGES)
-        return tuple(
-            [
-                Message(
-                    role=turn.role,
-                    text=self.text(turn.text),
-                    before=before,
-                    results=tuple(self._results(turn, calls)) if turn.tool_results else (),
-                )
-                for turn, before in zip(turns[first:], chain[first:], strict=False)
-            ]
-        )
-
-    def _results(
-        self, turn: Turn, calls: dict[str, tuple[CalledTool, str]]
-    ) -> Iterator[ToolResult]:
-        for call_id, result in turn.tool_results:
-            if call_id in calls:
-                call, before = calls[call_id]
-                yield ToolResult(
-                    tool=call.tool[:_LONGEST_TOOL],
-                    arguments=digest(self.key, canonical(call.arguments)),
-                    call_id=digest(self.key, call_id),
-                    result=digest(self.key, canonical(result)),
-                    prefix=before,
-                )
+    def _model(self, model: str | None) -> str | None:
+        """Return the same object for equal models, not too long: they are kept with requests."""
+        if model is None:
+            return None
+        if len(self._models) > REMEMBERED:
+            self._models.clear()
+        return self._models.setdefault(model[:_LONGEST_MODEL], model[:_LONGEST_MODEL])
 
     def way(self, client: str, agent: tuple[bytes, ...], host: str) -> str:
         """Return a digest of a client (its address and its User-Agents) and a host with port."""
         return digest(self.key, client, host, *agent)
 
-    def text(self, text: str) -> str | None:
-        """Return a digest of a text; None of an empty one."""
-        return digest(self.key, text) if text else None
-
 
 def _shortened(model: str | None) -> str | None:
     return None if model is None else model[:_LONGEST_MODEL]
+
+
+def _said(document: Any) -> tuple[Digest, Digest, int | None, tuple[MessagePart, ...]]:
+    """Return what is kept of a conversation: the last fields of a `SaidPart`, with marks."""
+    system, turns = turns_of(document)
+    if not turns:
+        return mark_of_text(system), None, None, ()
+    chain = [_NOTHING]
+    for turn in turns:
+        chain.append(hash((chain[-1], *map(canonical, turn.values))))
+    return mark_of_text(system), chain[-1], len(turns), _messages(turns, chain)
+
+
+def _messages(turns: list[Turn], chain: list[int]) -> tuple[MessagePart, ...]:
+    """Return the last messages; ``chain`` has marks of what was said before each."""
+    calls: dict[str, tuple[CalledTool, int]] = {}
+    for turn, before in zip(turns, chain, strict=False):
+        for call in turn.tool_calls:
+            calls[call.id] = call, before
+    first = max(0, len(turns) - MESSAGES)
+    return tuple(
+        [
+            (
+                turn.role,
+                mark_of_text(turn.text),
+                before,
+                tuple(_results(turn, calls)) if turn.tool_results else (),
+            )
+            for turn, before in zip(turns[first:], chain[first:], strict=False)
+        ]
+    )
+
+
+def _results(turn: Turn, calls: dict[str, tuple[CalledTool, int]]) -> Iterator[ResultPart]:
+    for call_id, result in turn.tool_results:
+        if call_id in calls:
+            call, before = calls[call_id]
+            arguments = hash(canonical(call.arguments))
+            tool = call.tool[:_LONGEST_TOOL]
+            yield tool, arguments, hash(call_id), hash(canonical(result)), before
 
 
 def _without_key(target: bytes) -> bytes:

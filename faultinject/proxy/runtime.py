@@ -16,6 +16,7 @@ from faultinject.http.cors import SeenOrigins
 from faultinject.net.timeouts import FirstWaits
 from faultinject.providers.told import Apis
 from faultinject.proxy.base_url import single_targets
+from faultinject.proxy.exchange_end import WholeErrors
 from faultinject.proxy.request_digests import RequestDigests
 from faultinject.proxy.startup import Run
 from faultinject.proxy.traffic_copy import CopyRoom
@@ -84,6 +85,8 @@ class Runtime:
         lambda self: RequestDigests(self.counters.attempts.key), takes_self=True
     )
     """Digests what requests say."""
+    whole_errors: WholeErrors = field(factory=WholeErrors)
+    """Knows what errors say."""
     first_waits: FirstWaits = field(factory=lambda: FirstWaits(FIRST_WAIT_SECONDS))
     """Limits the time in which sessions wait for one peer alone. Whoever serves runs it."""
     copy_room: CopyRoom = field(factory=CopyRoom)

@@ -56,9 +56,13 @@ class Call:
         if len(self._kept) > 2 * KEPT_AT_EITHER_END:
             del self._kept[KEPT_AT_EITHER_END]
 
-    def unpacked(self) -> Call:
-        """Return itself: it is in no small form (`faultinject.report.packed`)."""
-        return self
+    def count_more(self, count: int, tokens_in: int, tokens_out: int, first: int, ok: int) -> None:
+        """Count attempts that are not kept; the numbers are those that `add` counts."""
+        self.count += count
+        self.lost_input_tokens += tokens_in
+        self.lost_output_tokens += tokens_out
+        self.said_first += first
+        self.answered += ok
 
     @property
     def attempts(self) -> list[SeenAttempt]:

@@ -14,14 +14,15 @@ from typing import Literal
 from attrs import define, evolve, field, frozen
 
 from faultinject.events import Event, ExchangeEnded
-from faultinject.report.attempt import Client, SeenAttempt
+from faultinject.observed import Parts
+from faultinject.report.attempt import Client
 from faultinject.report.client_calls import Call, Outcome, Totals
 from faultinject.report.display import brief, times
 from faultinject.report.finding import IN_TURN, SEVERITIES, Finding, Judged, Known
 from faultinject.report.findings import CHECKS, KNOWN, RUN_CHECKS
 from faultinject.report.findings.giving_up import CLIENT_LEFT
 from faultinject.report.history import History
-from faultinject.report.packed import LATEST, Kept, KeptCall, KeptCalls, PlainCalls, unpacked
+from faultinject.report.packed import LATEST, Kept, KeptCalls, PackedCall, PlainCalls, unpacked
 from faultinject.report.run_facts import RunFacts
 from faultinject.report.thresholds import Thresholds
 from faultinject.report.words import timeline
@@ -182,7 +183,7 @@ class Judge:
         self._plain = PlainCalls(calls)
         """Calls that need no judgement: they matter beside those that failed."""
         self._totals = Totals()
-        self._older: dict[int, tuple[KeptCall, Outcome]] = {}
+        self._older: dict[int, tuple[PackedCall, Outcome]] = {}
         self._verdicts = {known.id: Verdict(known) for known in KNOWN if known.id in self._ids}
 
     def listen(self, event: Event) -> None:
@@ -198,10 +199,12 @@ class Judge:
         if not isinstance(event, ExchangeEnded):
             return
         seen = event.seen
-        if seen is not None and seen.plain is not None:
+        if seen is None:
+            return
+        if seen.plain is not None:
             self._plain.add(event, seen.plain)
-        elif (attempt := SeenAttempt.of(event)) is not None:
-            self._add(attempt)
+        elif seen.is_attempt:
+            self._add(event, seen.parts)
 
     def report(self) -> Report:
         """Return what came of the run so far. More events may follow."""
@@ -229,10 +232,12 @@ class Judge:
                 verdict.add(judged, findings, len(judged.calls))
         return Report(self.facts, totals, tuple(verdicts.values()), tuple(shown.values()))
 
-    def _add(self, attempt: SeenAttempt) -> None:
-        if attempt.seen.retry_count and len(self._counting) < COUNTING:
-            self._counting.add(attempt.client)
-        self._calls.add(attempt)
+    def _add(self, event: ExchangeEnded, parts: Parts) -> None:
+        _, retry_count, *_, credential, _key, _features = parts[0]
+        if retry_count and len(self._counting) < COUNTING:
+            _, _, request, *_ = parts[1]
+            self._counting.add((event.host, credential or request))
+        self._calls.add(event, parts)
         if len(self._calls) > self._bound or self._calls.attempts > ATTEMPTS:
             self._fold()
 

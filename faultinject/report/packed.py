@@ -1,93 +1,91 @@
 """Calls in a small form: thousands of them are kept.
 
-What most of their attempts have alike is kept once; times, tokens and digests are bytes. Many calls
-that need no judgement are one piece of bytes: single objects would lie between those of the
-exchanges that brought them, and keep the memory of all of those taken.
+What attempts have alike is kept once. Many calls are one piece of bytes: single objects would lie
+between those of the exchanges that brought them, and keep the memory of all of those taken.
 """
 
 from __future__ import annotations
 
 import marshal
-import struct
+from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from operator import attrgetter
-from typing import Any
+from operator import add, attrgetter
+from typing import Any, cast
 
 from attrs import define
 
 from faultinject.events import ExchangeEnded
-from faultinject.observed import Message, Observed, PlainValues, ToolResult, observed_of_plain
+from faultinject.observed import Parts, PlainValues, observed_of, observed_of_plain
 from faultinject.report.attempt import SeenAttempt
 from faultinject.report.client_calls import KEPT_AT_EITHER_END, Call
 
-_ALIKE = (
-    "provider", "model", "stream", "attempt", "retry_count", "taken", "failure", "failure_kind",
-    "wait_asked_by", "should_retry", "read_timeout_seconds", "timeout_seconds", "idempotency_key",
-    "invocation_id", "credential", "system", "message_count",
-)  # fmt: skip
-_SECONDS = ("gap_seconds", "first_byte_seconds", "quiet_seconds", "wait_asked_seconds")
-_TOKENS = ("input_tokens", "output_tokens")
-_DIGESTS = ("request", "body", "prefix", "delivered")
-_NAMES = (*_ALIKE, *_SECONDS, *_TOKENS, *_DIGESTS)
-_seconds_of, _tokens_of = attrgetter(*_SECONDS), attrgetter(*_TOKENS)
-_digests_of, _alike_of = attrgetter(*_DIGESTS), attrgetter(*_ALIKE)
-_DIGEST_BYTES = 16
 KINDS = 1_000
-"""Of so many kinds of attempts it is known at once what they have alike, at most."""
+"""Of so many requests and answers it is known at once that others had the same, at most."""
 BATCH = 64
 """So many calls are put into one piece."""
 LATEST = 1_024
 """So many calls are not, as a rule, for another attempt of theirs may come: hundreds may be tried
 again in turn, and to take a call out of a piece takes up to 2 ms."""
 _request_of = attrgetter("method", "host", "path", "status", "kind")
-_MOST = 2**53  # which a float still has exactly
-Alike = tuple[Any, ...]
-_Packed = tuple[Alike, bytes]
-"""An attempt."""
+Row = tuple[Any, ...]
+"""An attempt: of its event method, host, path, status and kind as one tuple; session; milliseconds;
+and what was seen in four parts (`faultinject.observed.Parts`)."""
+_Counts = tuple[int, int, int, int, int]
+"""Of some attempts: how many there are; the tokens in and out of those that failed; how many say
+that they are a call's first; how many succeeded."""
 
 
 @define(eq=False, repr=False, weakref_slot=False)
 class PackedCall:
-    """A call in its small form, with all its attempts."""
+    """A call in its small form."""
 
     number: int
-    parts: tuple[Any, ...]
-    """Of each attempt in turn what is alike in others, and its own."""
+    rows: tuple[Row, ...] = ()
+    """The attempts that are kept, as they ended."""
+    left_out: _Counts = (0, 0, 0, 0, 0)
+    """Of the others."""
 
     @property
     def kept(self) -> int:
         """How many attempts are kept."""
-        return len(self.parts) // 2
+        return len(self.rows)
 
     @property
-    def requests(self) -> bytes:
-        """`Observed.request` of its last attempt; empty if that is not known."""
-        alike, own = self.parts[-2:]
-        missing = alike[-1]
-        begin = 8 * (3 + 6 - sum(missing[:6]))
-        return b"" if missing[6] else own[begin : begin + _DIGEST_BYTES]
+    def requests(self) -> tuple[int, ...]:
+        """A hash of `Observed.request` of its last attempt; none if that is not known."""
+        request = self.rows[-1][4][2]
+        return () if request is None else (hash(request),)
 
     @property
     def began(self) -> float:
         """When the first attempt that is kept began."""
-        began: float = struct.unpack_from("<d", self.parts[1])[0]
+        began: float = self.rows[0][6][0]
         return began
 
     def unpacked(self) -> Call:
         """Return the call as it was."""
         call = Call(self.number)
-        for alike, own in zip(self.parts[::2], self.parts[1::2], strict=True):
-            call.add(_unpacked(self.number, alike, own))
+        for row in self.rows:
+            call.add(attempt_of(row))
+        call.count_more(*self.left_out)
         return call
 
-    def with_attempt(self, packed: _Packed) -> PackedCall:
+    def with_attempt(self, row: Row) -> PackedCall:
         """Return the call with one more attempt."""
-        return PackedCall(self.number, self.parts + packed)
+        rows, left_out = (*self.rows, row), self.left_out
+        if len(rows) > 2 * KEPT_AT_EITHER_END:
+            rows, more = rows[:KEPT_AT_EITHER_END] + rows[KEPT_AT_EITHER_END + 1 :], rows
+            counts = _counts_of(more[KEPT_AT_EITHER_END])
+            left_out = cast("_Counts", tuple(map(add, left_out, counts)))
+        return PackedCall(self.number, rows, left_out)
 
 
-KeptCall = Call | PackedCall
+def _counts_of(row: Row) -> _Counts:
+    retry_count, (taken, failure, *_, tokens_in, tokens_out, _text) = row[3][1], row[5]
+    lost = (0, 0) if failure is None else (tokens_in or 0, tokens_out or 0)
+    return 1, *lost, int(retry_count == 0), int(failure is None and taken == "whole")
 
 
 class CallBatch:
@@ -100,19 +98,19 @@ class CallBatch:
 
     def __init__(self, calls: list[PackedCall]) -> None:
         """Take some calls."""
-        self.requests = b"".join([call.requests for call in calls])
+        self.requests = array("q", [each for call in calls for each in call.requests])
         """What each asks."""
-        self.began = min([call.began for call in calls], default=0.0)
+        self.began = min([call.began for call in calls])
         """When the first of them began."""
-        self._data = marshal.dumps([(call.number, call.parts) for call in calls])
+        self._data = marshal.dumps([(call.number, call.rows, call.left_out) for call in calls])
 
     def calls(self) -> dict[int, PackedCall]:
         """Return the calls, by their numbers."""
         rows = marshal.loads(self._data)  # noqa: S302 - it is our own
-        return {number: PackedCall(number, parts) for number, parts in rows}
+        return {call[0]: PackedCall(*call) for call in rows}
 
 
-Kept = KeptCall | CallBatch
+Kept = PackedCall | CallBatch
 """A call, or the batch that it is in."""
 
 
@@ -124,195 +122,102 @@ class KeptCalls:
         self.attempts = 0
         """How many are kept."""
         self._most_latest = latest
-        self._old: dict[int, Call | CallBatch] = {}
-        self._latest: dict[int, KeptCall] = {}
-        self._alike: dict[Alike, Alike] = {}
-        """What the latest have in common."""
+        self._old: dict[int, CallBatch] = {}
+        self._latest: dict[int, PackedCall] = {}
+        self._alike: dict[Any, Any] = {}
+        """What the latest have in common; it is written once a batch."""
 
     def __len__(self) -> int:
         """Return how many calls are kept."""
         return len(self._old) + len(self._latest)
 
-    def add(self, attempt: SeenAttempt) -> None:
-        """Add an attempt that has ended."""
-        number = attempt.call
+    def add(self, event: ExchangeEnded, parts: Parts) -> None:
+        """Add the event of an attempt that has ended, and what was seen of it."""
+        asked, said, answer, own = parts
+        number = cast("int", own[1])
         before = self._latest.pop(number, None)
-        if before is None and (old := self._old.pop(number, None)) is not None:
-            before = old.calls()[number] if isinstance(old, CallBatch) else old
-        self.attempts -= 0 if before is None else before.kept
-        kept = self._latest[number] = kept_call(attempt, self._alike, before)
-        self.attempts += kept.kept
+        if before is None and (batch := self._old.pop(number, None)) is not None:
+            before = batch.calls()[number]
+        alike, request = self._alike, _request_of(event)
+        if len(alike) > KINDS:
+            alike.clear()
+        shared = [alike.setdefault(each, each) for each in (request, asked, answer)]
+        row = shared[0], event.session, event.milliseconds, shared[1], said, shared[2], own
+        if before is None:
+            self._latest[number] = PackedCall(number, (row,))
+            self.attempts += 1
+        else:
+            kept = self._latest[number] = before.with_attempt(row)
+            self.attempts += kept.kept - before.kept
         if len(self._latest) >= self._most_latest + BATCH:
             self._pack()
 
     def _pack(self) -> None:
-        """Put the oldest of the latest into a batch, but those without a small form."""
-        oldest = [self._latest.pop(number) for number in list(islice(self._latest, BATCH))]
-        batch = CallBatch([call for call in oldest if isinstance(call, PackedCall)])
-        for call in oldest:
-            self._old[call.number] = batch if isinstance(call, PackedCall) else call
-        self._alike.clear()
+        """Put the oldest of the latest into a batch."""
+        numbers = list(islice(self._latest, BATCH))
+        batch = CallBatch([self._latest.pop(number) for number in numbers])
+        self._old.update(dict.fromkeys(numbers, batch))
 
-    def small(self, number: int) -> KeptCall:
-        """Return a call in its small form, if it has one."""
-        kept = self._latest.get(number) or self._old[number]
-        return kept.calls()[number] if isinstance(kept, CallBatch) else kept
+    def small(self, number: int) -> PackedCall:
+        """Return a call in its small form."""
+        kept = self._latest.get(number)
+        return self._old[number].calls()[number] if kept is None else kept
 
     def oldest(self, most: int) -> dict[int, Kept]:
         """Return so many calls, the oldest first, each as it is kept."""
-        return dict(islice(chain(self._old.items(), self._latest.items()), most))
+        return dict(islice(self._all(), most))
+
+    def _all(self) -> Iterator[tuple[int, Kept]]:
+        return chain(self._old.items(), self._latest.items())
 
     def asked_behind(self, most: int, before: float, requests: Iterable[str]) -> list[str]:
         """Return which of some requests others than so many of the oldest may ask too.
 
         Only those are looked at that began before a time.
         """
-        items = islice(chain(self._old.items(), self._latest.items()), most - 1, None)
+        items = islice(self._all(), most - 1, None)
         _, ends_in = next(items)  # this batch has some of the oldest too
-        behind: dict[KeptCall | CallBatch, None] = {}
-        for number, each in items:
-            if isinstance(each, CallBatch) and each is ends_in:
-                behind[each.calls()[number]] = None
-            else:
-                behind[each] = None
-        near = [each for each in behind if each.began <= before]
-        joined = b"".join([each.requests for each in near if not isinstance(each, Call)])
-        whole = {each.last.seen.request for each in near if isinstance(each, Call)}
-        return [each for each in requests if each in whole or _is_within(each, joined)]
+        calls = ends_in.calls() if isinstance(ends_in, CallBatch) else {}
+        others = dict.fromkeys(calls[name] if each is ends_in else each for name, each in items)
+        wanted = {hash(each): each for each in requests}
+        found = [wanted.keys() & each.requests for each in others if each.began <= before]
+        return [wanted[each] for each in frozenset().union(*found)]
 
     def pop_oldest(self, most: int) -> dict[int, Kept]:
         """Return `oldest`, and forget those."""
         found = self.oldest(most)
-        for number, call in unpacked(found).items():
+        for number, call in _each_packed(found):
             self.attempts -= call.kept
             if self._old.pop(number, None) is None:
                 del self._latest[number]
         return found
 
 
-def _is_within(request: str, joined: bytes) -> bool:
-    try:
-        return bytes.fromhex(request) in joined
-    except ValueError:  # a log may have anything
-        return False
-
-
 def unpacked(kept: dict[int, Kept]) -> dict[int, Call]:
     """Return calls as they were."""
-    found: dict[int, Call] = {}
+    return {number: call.unpacked() for number, call in _each_packed(kept)}
+
+
+def _each_packed(kept: dict[int, Kept]) -> Iterator[tuple[int, PackedCall]]:
     batch: CallBatch | None = None
     calls: dict[int, PackedCall] = {}
     for number, each in kept.items():
-        if not isinstance(each, CallBatch):
-            found[number] = each.unpacked()
+        if isinstance(each, PackedCall):
+            yield number, each
             continue
         if each is not batch:
             batch, calls = each, each.calls()
-        found[number] = calls[number].unpacked()
-    return found
+        yield number, calls[number]
 
 
-def kept_call(
-    attempt: SeenAttempt, known: dict[Alike, Alike], before: KeptCall | None = None
-) -> KeptCall:
-    """Return a call with an attempt that has ended, in its small form if it has one.
-
-    ``before`` is the call as it was, if it had others. ``known`` has what is alike in others, at
-    most `KINDS` of them: strangers choose it.
-    """
-    if len(known) > KINDS:
-        known.clear()
-    before = before or PackedCall(attempt.call, ())
-    if isinstance(before, PackedCall) and before.kept < 2 * KEPT_AT_EITHER_END:
-        packed = _packed(attempt, known)
-        if packed is not None:
-            return before.with_attempt(packed)
-    whole = before.unpacked()
-    whole.add(attempt)
-    return whole
-
-
-def _packed(attempt: SeenAttempt, known: dict[Alike, Alike]) -> _Packed | None:
-    seen = attempt.seen
-    seconds, tokens = _seconds_of(seen), _tokens_of(seen)
-    digests = [*_digests_of(seen), *[each.text for each in seen.messages]]
-    numbers = [each for each in (*seconds, *tokens) if each is not None]
-    numbers = [attempt.began, attempt.ended, attempt.session, *numbers]
-    if max(map(abs, numbers)) > _MOST:
-        return None
-    missing = tuple([each is None for each in (*seconds, *tokens, *digests)])
-    told = [each for each in (*digests, *_inner_digests(seen)) if each is not None]
-    joined = "".join(told)
-    try:
-        data = bytes.fromhex(joined)
-    except ValueError:  # a log may have anything
-        return None
-    if data.hex() != joined or not set(map(len, told)) <= {2 * _DIGEST_BYTES}:
-        return None
-    alike = (
-        attempt.method,
-        attempt.host,
-        attempt.path,
-        attempt.status,
-        attempt.kind,
-        *_alike_of(seen),
-        tuple([(each.role, *[result.tool for result in each.results]) for each in seen.messages]),
-        missing,
-    )
-    return known.setdefault(alike, alike), struct.pack(f"<{len(numbers)}d", *numbers) + data
-
-
-def _inner_digests(seen: Observed) -> Iterator[str]:
-    """Return the digests that each message has, in order."""
-    for message in seen.messages:
-        yield message.before
-        for each in message.results:
-            yield from (each.arguments, each.call_id, each.result, each.prefix)
-
-
-def _unpacked(call: int, alike: Alike, own: bytes) -> SeenAttempt:
-    method, host, path, status, kind, *shared, messages, missing = alike
-    count = 3 + 6 - sum(missing[:6])
-    began, ended, session, *rest = struct.unpack_from(f"<{count}d", own)
-    numbers, digests = iter(rest), _digests(own[8 * count :])
-    seconds = [None if gone else next(numbers) for gone in missing[:4]]
-    tokens = [None if gone else int(next(numbers)) for gone in missing[4:6]]
-    values = [None if gone else next(digests) for gone in missing[6:10]]
-    texts = [None if gone else next(digests) for gone in missing[10:]]
-    told_of: dict[str, Any] = dict(zip(_NAMES, (*shared, *seconds, *tokens, *values), strict=True))
-    seen = Observed(
-        began_seconds=began,
-        call=call,
-        messages=tuple(
-            [
-                _message(role, text, tools, digests)
-                for (role, *tools), text in zip(messages, texts, strict=True)
-            ]
-        ),
-        **told_of,
-    )
-    place = call, told_of["attempt"], began, ended
-    return SeenAttempt.made(seen, place, method, host, path, status, kind, session=int(session))
-
-
-def _message(role: str, text: str | None, tools: list[str], digests: Iterator[str]) -> Message:
-    before = next(digests)
-    results = [
-        ToolResult(
-            tool=tool,
-            arguments=next(digests),
-            call_id=next(digests),
-            result=next(digests),
-            prefix=next(digests),
-        )
-        for tool in tools
-    ]
-    return Message(role=role, text=text, before=before, results=tuple(results))
-
-
-def _digests(data: bytes) -> Iterator[str]:
-    starts = range(0, len(data), _DIGEST_BYTES)
-    return iter([data[start : start + _DIGEST_BYTES].hex() for start in starts])
+def attempt_of(row: Row) -> SeenAttempt:
+    """Return an attempt as it was."""
+    request, session, milliseconds, *parts = row
+    seen = observed_of(cast("Parts", parts))
+    began = cast("float", seen.began_seconds)
+    ended = round(began + milliseconds / 1000, 3)
+    place = cast("int", seen.call), cast("int", seen.attempt), began, ended
+    return SeenAttempt.made(seen, place, *request, session=session)
 
 
 # -- calls that need no judgement --------------------------------------------------------------

@@ -23,7 +23,7 @@ from faultinject.events import (
     RelayEnded,
     RuleUnfit,
 )
-from faultinject.observed import Observed
+from faultinject.observed import Seen
 from faultinject.report.display import brief
 
 KEPT_LOGINS = 1000
@@ -115,7 +115,7 @@ class RunFacts:
 
     def _exchange(self, event: ExchangeEnded) -> None:
         if self._zero is None:
-            began = event.observed.began_seconds if event.observed is not None else None
+            began = None if event.seen is None else event.seen.began_seconds
             self._zero = _logged(event.time) - event.milliseconds / 1000 - (began or 0.0)
         if event.rule is not None and event.outcome != "not-reached":
             self.happened[event.rule] = self.happened.get(event.rule, 0) + 1
@@ -128,14 +128,15 @@ class RunFacts:
         elif self.started is None or event.target in self.started.targets:
             self.requests += 1
             if not event.is_plain:
-                self._note_unseen(event.observed)
+                self._note_unseen(event.seen)
         if _may_ask_for_token(event.path):
             self._login(event)
 
-    def _note_unseen(self, seen: Observed | None) -> None:
-        if seen is None or seen.call is None:
-            self.unseen += 1
-        if seen is not None and seen.call is None and seen.began_seconds is not None:
+    def _note_unseen(self, seen: Seen | None) -> None:
+        if seen is not None and seen.parts[3][1] is not None:  # the number of its call
+            return
+        self.unseen += 1
+        if seen is not None and seen.began_seconds is not None:
             self.last_unseen = max(self.last_unseen, seen.began_seconds)
 
     def _relay(self, event: RelayEnded) -> None:

@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.events import VERSION, Event, ExchangeEnded, RelayEnded, rfc3339
-from faultinject.observed import NOTHING_OBSERVED, Message, Observed, Seen, ToolResult
+from faultinject.observed import (
+    NOTHING_OBSERVED,
+    Message,
+    Observed,
+    Parts,
+    Seen,
+    ToolResult,
+    parts_of,
+)
 from tests.support.sample_events import SAMPLES, sample
 
 
@@ -97,9 +105,9 @@ def test_what_was_observed_is_found_out_once_it_is_asked_for() -> None:
     """And then it is kept."""
     asked = []
 
-    def find() -> Observed:
+    def find() -> Parts:
         asked.append(1)
-        return Observed(call=7)
+        return parts_of(Observed(call=7))
 
     event = sample(ExchangeEnded, seen=Seen(2.0, find))
     assert event.ended_seconds == round(2.0 + event.milliseconds / 1000, 3)

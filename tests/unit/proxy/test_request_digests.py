@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from faultinject.observed import Observed, observed_of
 from faultinject.proxy import request_digests
 from faultinject.proxy.request_digests import REMEMBERED, RequestDigests, mark_of, peeked
+from faultinject.rules.facts import Facts
 from tests.unit.rules.support import request
 
 MANY = REMEMBERED + 5
+
+
+def what_was_said(digests: RequestDigests, *, has_mark: bool = True, **given: Any) -> Observed:
+    """Return what is seen of a request before it is answered."""
+    facts = request(**given)
+    head, mark = digests.head(facts), mark_of(facts.body or b"") if has_mark else None
+    said = digests.content(head, mark, lambda: facts)
+    return observed_of((head.part, said, (None,) * 9, (None,) * 6))
 
 
 def test_heads_and_bodies_are_remembered_in_part() -> None:
@@ -16,12 +28,11 @@ def test_heads_and_bodies_are_remembered_in_part() -> None:
     digests = RequestDigests(b"k")
     first = digests.head(request(x_api_key="0"))
     for number in range(MANY):
-        facts = request(x_api_key=str(number), body={"model": str(number)})
-        head = digests.head(facts)
-        said = digests.content(facts, head, digests.body(head, mark_of(facts.body or b"")))
+        said = what_was_said(digests, x_api_key=str(number), body={"model": str(number)})
         assert said.model == str(number)
     kept = (digests._heads, digests._remembered)
     assert [len(each) for each in kept] == [REMEMBERED] * 2
+    assert len(digests._models) <= REMEMBERED + 1
     assert digests.head(request(x_api_key="0")) == first
 
 
@@ -44,9 +55,8 @@ def test_a_body_that_comes_again_has_its_digest() -> None:
     """It has another if a byte, the path, or a header for a feature differs, or the run's key."""
     digests = RequestDigests(b"k")
 
-    def told(number: int, key: RequestDigests = digests, **headers: str) -> str:
-        facts = request(body={"model": number}, **headers)
-        return key.body(key.head(facts), mark_of(facts.body or b""))
+    def told(number: int, key: RequestDigests = digests, **headers: str) -> str | None:
+        return what_was_said(key, body={"model": number}, **headers).body
 
     first = told(1)
     assert first == told(1) == told(1, RequestDigests(b"k"))
@@ -57,17 +67,37 @@ def test_a_body_that_comes_again_has_its_digest() -> None:
 def test_a_body_of_which_no_digest_is_known() -> None:
     """It is not remembered."""
     digests = RequestDigests(b"k")
+    said = what_was_said(digests, body={"model": "m"}, has_mark=False)
+    assert (said.model, said.body) == ("m", None)
+    assert not digests._remembered
+
+
+def test_a_body_that_comes_again_is_not_read_again() -> None:
+    """With the same head: all that depends on them is known."""
+    digests = RequestDigests(b"k")
     facts = request(body={"model": "m"})
-    assert digests.content(facts, digests.head(facts), None).model == "m"
+    head, mark = digests.head(facts), mark_of(facts.body or b"")
+    first = digests.content(head, mark, lambda: facts)
+
+    def read() -> Facts:
+        raise AssertionError
+
+    assert digests.content(head, mark, read) is first
+
+
+def test_a_body_that_could_not_be_read() -> None:
+    """Nothing is known but that it is the same; the next time it is tried again."""
+    digests = RequestDigests(b"k")
+    unread = request(body=None)
+    said = digests.content(digests.head(unread), 5, lambda: unread)
+    assert said == (None, False, None, None, 5, None, None, ())
     assert not digests._remembered
 
 
 def test_the_result_of_a_tool_that_nobody_called() -> None:
     """Nothing is told of it."""
-    digests = RequestDigests(b"k")
     message = {"role": "tool", "tool_call_id": "lost", "content": "x"}
-    facts = request(body={"messages": [message]})
-    (told,) = digests.content(facts, digests.head(facts), None).messages
+    (told,) = what_was_said(RequestDigests(b"k"), body={"messages": [message]}).messages
     assert told.results == ()
 
 
@@ -88,9 +118,8 @@ def test_messages_that_are_nested_too_deeply(monkeypatch: pytest.MonkeyPatch) ->
         raise RecursionError
 
     monkeypatch.setattr(request_digests, "canonical", too_deep)
-    digests = RequestDigests(b"k")
-    facts = request(body={"model": "m", "messages": [{"role": "user", "content": "x"}]})
-    said = digests.content(facts, digests.head(facts), None)
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    said = what_was_said(RequestDigests(b"k"), body=body)
     assert (said.model, said.messages) == ("m", ())
 
 

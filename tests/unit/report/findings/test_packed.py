@@ -27,13 +27,9 @@ from faultinject.report.client_calls import KEPT_AT_EITHER_END, Call
 from faultinject.report.packed import (
     BATCH,
     KINDS,
-    Alike,
     CallBatch,
-    KeptCall,
     KeptCalls,
-    PackedCall,
     PlainCalls,
-    kept_call,
     unpacked,
 )
 from tests.support.sample_events import sample
@@ -96,13 +92,25 @@ PLAIN = Observed(
 )  # fmt: skip
 
 
-def attempt_of(seen: Observed) -> SeenAttempt:
+def event_of(seen: Observed, **changes: Any) -> ExchangeEnded:
+    """Return an exchange of which that was seen."""
+    values = {"milliseconds": 12.5, "status": 200, "seen": Seen.known(seen), **changes}
+    event = sample(ExchangeEnded, **values)
+    assert isinstance(event, ExchangeEnded)
+    return event
+
+
+def attempt_in(event: ExchangeEnded) -> SeenAttempt:
     """Return what is kept of an exchange."""
-    attempt = SeenAttempt.of(
-        sample(ExchangeEnded, seen=Seen.known(seen), milliseconds=12.5, status=200)
-    )
+    attempt = SeenAttempt.of(event)
     assert attempt is not None
     return attempt
+
+
+def keep(kept: KeptCalls, event: ExchangeEnded) -> None:
+    """Have it kept."""
+    assert event.seen is not None
+    kept.add(event, event.seen.parts)
 
 
 def seen_in(call: Call) -> tuple[Any, ...]:
@@ -112,39 +120,32 @@ def seen_in(call: Call) -> tuple[Any, ...]:
     return call.number, call.attempts, call.last, *counts, *tokens
 
 
-@given(st.lists(OBSERVED, min_size=1, max_size=4))
-def test_a_packed_call_is_as_it_was(many: list[Observed]) -> None:
+@given(st.lists(OBSERVED, min_size=1, max_size=4), st.booleans())
+def test_a_kept_call_is_as_it_was(many: list[Observed], in_batch: bool) -> None:
     """Whatever is known of its attempts, and whatever they have in common."""
-    known: dict[Alike, Alike] = {}
-    call: KeptCall | None = None
-    whole = Call(2**40)
-    for count, attempt in enumerate(map(attempt_of, many), 1):
-        call = kept_call(attempt, known, call)
-        whole.add(attempt)
-        assert isinstance(call, PackedCall)
-        assert call.kept == count
-        assert seen_in(call.unpacked()) == seen_in(whole)
+    kept, whole = KeptCalls(0 if in_batch else BATCH), Call(2**40)
+    for number in range(1, BATCH):
+        keep(kept, event_of(evolve(PLAIN, call=number)))
+    for event in map(event_of, many):
+        keep(kept, event)
+        whole.add(attempt_in(event))
+    assert isinstance(kept.oldest(BATCH)[2**40], CallBatch) == (in_batch and len(many) == 1)
+    call = kept.small(2**40)
+    assert call.kept == len(many)
+    assert kept.attempts == BATCH - 1 + len(many)
+    assert seen_in(call.unpacked()) == seen_in(whole)
 
 
 def test_a_call_of_many_attempts() -> None:
-    """Beyond those that are kept it has no small form, and all are counted."""
-    call: KeptCall | None = None
-    many = 2 * KEPT_AT_EITHER_END + 3
-    for number in range(1, many + 1):
-        call = kept_call(attempt_of(evolve(PLAIN, attempt=number, input_tokens=1)), {}, call)
-        assert isinstance(call, PackedCall) == (number <= 2 * KEPT_AT_EITHER_END)
-        assert call.kept == min(number, 2 * KEPT_AT_EITHER_END)
-    assert call is not None
-    whole = call.unpacked()
-    assert (whole.count, whole.last.number, whole.attempts[0].number) == (many, many, 1)
-
-
-def test_an_attempt_without_a_small_form_behind_one_that_has_it() -> None:
-    """Both are in the call."""
-    attempts = [attempt_of(PLAIN), attempt_of(evolve(PLAIN, attempt=2, request="no digest"))]
-    call = kept_call(attempts[1], {}, kept_call(attempts[0], {}))
-    assert isinstance(call, Call)
-    assert call.attempts == attempts
+    """Beyond those that are kept all are counted."""
+    kept, whole = KeptCalls(), Call(1)
+    for number in range(1, 2 * KEPT_AT_EITHER_END + 9):
+        failed = {"failure": "answer", "input_tokens": 1, "retry_count": 0, "output_tokens": 2}
+        event = event_of(evolve(PLAIN, attempt=number, **(failed if number % 3 else {})))
+        keep(kept, event)
+        whole.add(attempt_in(event))
+        assert kept.attempts == kept.small(1).kept == min(number, 2 * KEPT_AT_EITHER_END)
+        assert seen_in(kept.small(1).unpacked()) == seen_in(whole)
 
 
 RESULT = ToolResult(tool="t", arguments="a", call_id="c", result="r", prefix="p")
@@ -157,51 +158,53 @@ RESULT = ToolResult(tool="t", arguments="a", call_id="c", result="r", prefix="p"
         {"input_tokens": 2**53 + 1},
         {"output_tokens": -(10**400)},
         {"request": "no digest"},
-        {"request": "0A" * 16},
-        {"request": "0a"},
-        {"messages": (Message(role="tool", text=None, before="0e" * 16, results=(RESULT,)),)},
+        {"model": "\ud800"},
+        {"messages": (Message(role="tool", text=None, before="x", results=(RESULT,)),)},
     ],
     ids=lambda changes: next(iter(changes)),
 )
-def test_what_has_no_small_form(changes: dict[str, Any]) -> None:
-    """It is kept whole: what only a log can have."""
-    attempt = attempt_of(evolve(PLAIN, **changes))
-    call = kept_call(attempt, {})
-    assert isinstance(call, Call)
-    assert call.unpacked() is call
-    assert call.attempts == [attempt]
-
-
-def test_a_session_with_a_number_that_only_a_log_can_have() -> None:
-    """Its call is kept whole."""
-    attempt = evolve(attempt_of(PLAIN), session=10**400)
-    assert kept_call(attempt, {}).unpacked().attempts == [attempt]
+def test_what_only_a_log_can_have(changes: dict[str, Any]) -> None:
+    """It is kept as well."""
+    kept = KeptCalls(0)
+    events = [
+        event_of(evolve(PLAIN, call=number, **changes), session=10**400)
+        for number in range(1, BATCH + 1)
+    ]
+    for event in events:
+        keep(kept, event)
+    assert all(isinstance(each, CallBatch) for each in kept.oldest(BATCH).values())
+    calls = unpacked(kept.oldest(BATCH)).values()
+    assert [call.attempts for call in calls] == [[attempt_in(event)] for event in events]
 
 
 def test_what_is_alike_is_bounded() -> None:
     """A path that is another each time is not kept for ever."""
-    known: dict[Alike, Alike] = {}
-    for number in range(2 * KINDS + 10):
-        kept_call(evolve(attempt_of(PLAIN), path=f"/{number}"), known)
-        assert len(known) <= KINDS + 1
+    kept = KeptCalls(BATCH)
+    for number in range(2 * KINDS):
+        keep(kept, event_of(PLAIN, path=f"/{number}"))
+        assert len(kept._alike) <= KINDS + 3
 
 
-def test_ten_thousand_take_little() -> None:
-    """Half a KiB each, at most, whether they failed or not."""
-    known: dict[Alike, Alike] = {}
-    calls: dict[int, Any] = {}
+@pytest.mark.parametrize("latest", [0, 10_000])
+def test_ten_thousand_take_little(latest: int) -> None:
+    """A quarter of a KiB each in batches, and a KiB as long as they may go on."""
+    kept = KeptCalls(latest)
+    message = Message(role="user", text="0d" * 16, before="0e" * 16)
+    asked = PLAIN
+    many = 30 * BATCH
     tracemalloc.start()
     try:
-        for number in range(1000, 3000):
+        for number in range(1000, 1000 + many):
             digest = number.to_bytes(16, "big").hex()
             message = Message(role="user", text=digest, before="0e" * 16)
             seen = evolve(
-                PLAIN, call=number, request=digest, body=digest, prefix=digest, messages=(message,)
+                asked, call=number, request=digest, body=digest, prefix=digest, messages=(message,)
             )
             if number % 2:
                 seen = evolve(seen, failure="answer", failure_kind="transient", gap_seconds=0.5)
-            calls[number] = kept_call(attempt_of(seen), known)
-        assert tracemalloc.get_traced_memory()[0] / len(calls) < 500
+            keep(kept, event_of(seen))
+        size = tracemalloc.get_traced_memory()[0] / many
+        assert size < (1024 if latest else 400)
     finally:
         tracemalloc.stop()
 
@@ -209,32 +212,36 @@ def test_ten_thousand_take_little() -> None:
 # -- many calls ---------------------------------------------------------------------------------
 
 
-def attempts_of_calls(many: int) -> list[SeenAttempt]:
+def events_of_calls(many: int) -> list[ExchangeEnded]:
     """Return one attempt of each of some calls; each asks something else, a second apart."""
     digests = [number.to_bytes(16, "big").hex() for number in range(many)]
     return [
-        attempt_of(evolve(PLAIN, call=number + 1, request=digest, began_seconds=float(number)))
+        event_of(evolve(PLAIN, call=number + 1, request=digest, began_seconds=float(number)))
         for number, digest in enumerate(digests)
     ]
 
 
+def again(event: ExchangeEnded, number: int) -> ExchangeEnded:
+    """Return a further attempt of a call."""
+    assert event.observed is not None
+    return event_of(evolve(event.observed, attempt=number, began_seconds=1000.0 * number))
+
+
 def test_old_calls_are_kept_in_batches_and_go_on_all_the_same() -> None:
-    """Those without a small form stand beside, in the order in which they ended."""
+    """In the order in which they ended."""
     kept = KeptCalls(BATCH)
-    attempts = attempts_of_calls(5 * BATCH)
-    attempts[3] = evolve(attempts[3], session=10**400)
-    for each in attempts:
-        kept.add(each)
+    events = events_of_calls(5 * BATCH)
+    for each in events:
+        keep(kept, each)
     assert len(kept) == kept.attempts == 5 * BATCH
     found = unpacked(kept.oldest(9 * BATCH))
-    assert [call.attempts for call in found.values()] == [[each] for each in attempts]
-    for each in (attempts[3], attempts[5]):  # both are old
-        seen = evolve(each.seen, attempt=2)
-        kept.add(evolve(each, number=2, began=1000.0, ended=1001.0, seen=seen))
-        assert next(reversed(kept.oldest(9 * BATCH))) == each.call
-        assert [one.number for one in kept.small(each.call).unpacked().attempts] == [1, 2]
+    assert [call.attempts for call in found.values()] == [[attempt_in(each)] for each in events]
+    for number in (4, 6):  # both are old
+        keep(kept, again(events[number - 1], 2))
+        assert next(reversed(kept.oldest(9 * BATCH))) == number
+        assert [one.number for one in kept.small(number).unpacked().attempts] == [1, 2]
     assert kept.attempts == len(kept) + 2
-    assert kept.small(1).unpacked().attempts == [attempts[0]]
+    assert kept.small(1).unpacked().attempts == [attempt_in(events[0])]
     oldest = kept.pop_oldest(5 * BATCH - 1)
     assert list(oldest)[:5] == [1, 2, 3, 5, 7]
     assert (len(kept), kept.attempts, list(kept.oldest(9))) == (1, 2, [6])
@@ -244,8 +251,8 @@ def test_hundreds_of_calls_that_are_tried_again_in_turn_are_in_no_batch() -> Non
     """To take each out of one again would hold up other requests."""
     kept = KeptCalls()
     for round_ in (1, 2, 3):
-        for each in attempts_of_calls(900):
-            kept.add(evolve(each, number=round_, seen=evolve(each.seen, attempt=round_)))
+        for each in events_of_calls(900):
+            keep(kept, again(each, round_))
     assert not any(isinstance(each, CallBatch) for each in kept.oldest(900).values())
     assert (len(kept), kept.attempts) == (900, 2700)
 
@@ -254,12 +261,11 @@ def test_hundreds_of_calls_that_are_tried_again_in_turn_are_in_no_batch() -> Non
 def test_what_others_ask_than_the_oldest(most: int) -> None:
     """As far as they began soon enough."""
     kept = KeptCalls(BATCH)
-    attempts = attempts_of_calls(4 * BATCH)
-    attempts[-1] = evolve(attempts[-1], seen=evolve(attempts[-1].seen, request="no digest"))
-    for each in attempts:
-        kept.add(each)
-    requests = [each.seen.request or "" for each in attempts]
-    assert kept.asked_behind(most, 1e9, [*requests, "zz"]) == requests[most:]
+    events = events_of_calls(4 * BATCH)
+    for each in events:
+        keep(kept, each)
+    requests = [each.observed.request or "" for each in events if each.observed is not None]
+    assert set(kept.asked_behind(most, 1e9, [*requests, "zz"])) == set(requests[most:])
     near = kept.asked_behind(most, 3.5 * BATCH, requests)
     assert (
         set(requests[most : 3 * BATCH]) <= set(near) <= set(requests[most : int(3.5 * BATCH) + 1])
@@ -270,8 +276,21 @@ def test_what_asks_nothing_that_is_known_is_asked_by_no_other() -> None:
     """A call may be known by an id alone."""
     kept = KeptCalls(BATCH)
     for number in (1, 2):
-        kept.add(attempt_of(evolve(PLAIN, call=number, request=None)))
+        keep(kept, event_of(evolve(PLAIN, call=number, request=None)))
     assert kept.asked_behind(1, 1e9, ["0a" * 16]) == []
+
+
+def test_to_look_for_thousands_of_requests_takes_no_longer_for_each() -> None:
+    """Each call is looked at once, and each batch is read once at most."""
+    kept = KeptCalls(BATCH)
+    read: list[CallBatch] = []
+    for each in events_of_calls(20 * BATCH):
+        keep(kept, each)
+    with pytest.MonkeyPatch.context() as patch:
+        calls = CallBatch.calls
+        patch.setattr(CallBatch, "calls", lambda self: read.append(self) or calls(self))
+        assert kept.asked_behind(BATCH + 3, 1e9, ["zz"] * 1000) == []
+    assert len(read) == 1
 
 
 def plain_event(number: int) -> tuple[ExchangeEnded, Seen]:
