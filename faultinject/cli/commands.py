@@ -30,17 +30,30 @@ def collect_again() -> None:
     gc.enable()
 
 
-def settle() -> None:
-    """Collect the garbage that loading left, skip what is there from now on, and collect again.
+def load_more() -> None:
+    """Switch the collector off while more is loaded, until `settle`."""
+    gc.disable()
+    gc.unfreeze()
 
-    A program that serves for long does so once it serves, and its clients know that. What is freed
-    (3 MiB) is room for what they bring: each class as it was before attrs gave it its slots, and
-    the text of the methods that attrs wrote, which a traceback does without.
+
+def make_room() -> None:
+    """Collect the garbage that loading has left; skip what is there from now on.
+
+    It is each class as it was before attrs gave it its slots, and the text of the methods that
+    attrs wrote, which a traceback does without: 3 MiB. What is loaded next finds room there.
     """
     linecache.clearcache()
-    gc.unfreeze()
     gc.collect()
-    collect_again()
+    gc.freeze()
+
+
+def settle() -> None:
+    """Make room, and collect again.
+
+    A program that serves for long does so once it serves, and its clients know that.
+    """
+    make_room()
+    gc.enable()
 
 
 class HelpfulCommand(click.Command):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ import trio
 from attrs import evolve, frozen
 
 from faultinject.authority import is_loopback
+from faultinject.cli.commands import load_more, make_room
 from faultinject.cli.signals import Contents, Serve, until_stopped
 from faultinject.cli.warning import warn
 from faultinject.errors import StartError
@@ -21,6 +21,7 @@ from faultinject.events import Event
 from faultinject.files import check_place, write_within
 from faultinject.report import EventOutput, Summary, wants_color
 from faultinject.settings import Settings
+from faultinject.tls.certificate_authority import CertificateAuthority
 
 if TYPE_CHECKING:
     from faultinject.cli.judging import Judging
@@ -62,13 +63,17 @@ def run(settings: Settings, service: Service) -> int:
     if settings.summary is not None:
         check_summary(settings.summary)
     settings = of_own_process(settings)
-    gc.disable()  # until it serves, for which more is loaded
+    load_more()
+    if CertificateAuthority.is_missing(settings.ca_cert, settings.ca_key, settings.data_dir):
+        make_room()  # for what makes one
     raise_open_files_limit()
     warn_of_address(settings, service)
     output = _output(settings)
     summary = Summary(events_dropped=lambda: output.dropped)
+    once = cache(make_room)
 
     def listener(event: Event) -> None:
+        once()  # it listens, and loads what serves
         summary.listen(event)
         judging().listen(event)
         output.listen(event)

@@ -88,6 +88,16 @@ class CertificateAuthority:
         return cls.open_or_create(directory or default_data_dir())
 
     @classmethod
+    def is_missing(cls, certificate: Path | None, key: Path | None, directory: Path | None) -> bool:
+        """Return True if `chosen` would create it, or at least try."""
+        if certificate is not None and key is not None:
+            return False
+        try:
+            return not _is_there((directory or default_data_dir()) / CERTIFICATE_NAME)
+        except DataDirectoryError:
+            return True
+
+    @classmethod
     def load(cls, certificate: Path, key: Path) -> CertificateAuthority:
         """Open files that the user named, with an RSA or EC key. Nothing is ever created.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,6 +11,7 @@ from typing import TextIO
 import trio
 from attrs import define, field
 
+from faultinject.cli.commands import load_more
 from faultinject.cli.entry import only_cause
 from faultinject.cli.judging import Judging
 from faultinject.cli.proxy import PROXY
@@ -58,7 +58,7 @@ class CommandRun:
         judging = Judging(self.settings)
         if self.settings.summary is not None:
             check_summary(self.settings.summary)
-        gc.disable()  # as for the proxy
+        load_more()
         warn_of_address(self.settings, PROXY)
         with self._log_stream() as stream:
             output = self._output(stream)

@@ -20,6 +20,7 @@ from faultinject.errors import StartError
 from faultinject.events import Warned
 from faultinject.report import EventOutput
 from faultinject.settings import Settings
+from faultinject.tls.certificate_authority import CertificateAuthority
 from tests.support.text_streams import GatedStream
 
 
@@ -138,6 +139,25 @@ def quick(monkeypatch):
 def run_proxy(settings):
     """Run a proxy as its command does."""
     return run(settings, PROXY)
+
+
+def test_room_is_made_for_what_is_loaded_next(monkeypatch, tmp_path):
+    """What makes an authority, if there is none, and what serves: once it listens."""
+    told = []
+    monkeypatch.setattr(runner, "make_room", lambda: told.append("room"))
+
+    async def serves(settings, listener, serve, contents):
+        told.append("start")
+        CertificateAuthority.open_or_create(settings.data_dir)
+        for _ in range(2):
+            listener(Warned(time=0.0, message=""))
+        told.append("end")
+
+    monkeypatch.setattr(runner, "until_stopped", serves)
+    for before in (["room"], []):
+        run_proxy(Settings(seed=1, data_dir=tmp_path))
+        assert told == [*before, "start", "room", "end"]
+        told.clear()
 
 
 def test_events_and_summary_go_to_stdout(quick, capsys):

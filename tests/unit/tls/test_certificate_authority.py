@@ -288,6 +288,16 @@ def test_open_or_create(tmp_path: Path) -> None:
     assert not first.key_readable_by_others
 
 
+def test_it_is_known_whether_it_will_be_made(tmp_path: Path) -> None:
+    """Of files that the user named nothing is ever made; a directory that is no good may be one."""
+    certificate, key = tmp_path / "fault-ca.crt", tmp_path / "fault-ca.key"
+    assert CertificateAuthority.is_missing(None, None, tmp_path)
+    assert not CertificateAuthority.is_missing(certificate, key, tmp_path)
+    CertificateAuthority.open_or_create(tmp_path)
+    assert not CertificateAuthority.is_missing(None, None, tmp_path)
+    assert CertificateAuthority.is_missing(None, None, tmp_path / ("x" * 300))
+
+
 def test_own_authority_is_sound(tmp_path: Path) -> None:
     """P-256, ten years, critical constraints, a name that is each machine's own."""
     pems = [
