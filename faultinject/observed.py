@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from hashlib import blake2b
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from attrs import asdict, define, fields, frozen
 
@@ -227,9 +227,8 @@ ResultPart = tuple[str, Digest, Digest, Digest, Digest]
 MessagePart = tuple[str, Digest, Digest, tuple[ResultPart, ...]]
 """The fields of a `Message`, in order, with its results as `ResultPart` has them."""
 SaidPart = tuple[
-    str | None, bool | None, str | None, int | None, PlainBody, Digest, Digest,
-    tuple[MessagePart, ...],
-]  # fmt: skip
+    str | None, bool | None, int | None, PlainBody, Digest, Digest, Digest, tuple[MessagePart, ...]
+]
 """What its body says."""
 AnswerPart = tuple[
     Taken | None, Failure | None, FailureKind | None, float | None, WaitAskedBy | None, bool | None,
@@ -246,7 +245,9 @@ _ASKED = (
     "provider", "retry_count", "read_timeout_seconds", "timeout_seconds", "idempotency_key",
     "invocation_id", "credential",
 )  # fmt: skip
-_SAID = ("model", "stream", "request", "message_count", "body", "system", "prefix")
+_SAID = ("model", "stream", "message_count", "body", "request", "system", "prefix")
+REQUEST: Final = 4
+"""The place of ``request`` there."""
 _ANSWER = (
     "taken", "failure", "failure_kind", "wait_asked_seconds", "wait_asked_by", "should_retry",
     "input_tokens", "output_tokens", "delivered",
@@ -274,10 +275,11 @@ def parts_of(observed: Observed) -> Parts:
 
 def observed_of(parts: Parts) -> Observed:
     """Return what was seen, with its digests."""
-    (*asked, key, features), (*said, body, system, prefix, messages), (*answer, text), own = parts
+    (*asked, key, features), said, (*answer, text), own = parts
+    model, stream, count, body, *marks, messages = said
     body = body_digest(key, features, body) if isinstance(body, int) else body
-    digests = body, _digest(key, system), _digest(key, prefix)
-    told = (*asked, *said, *digests, *answer, _digest(key, text), *own)
+    digests = [_digest(key, each) for each in (*marks, text)]
+    told = (*asked, model, stream, count, body, *digests[:3], *answer, digests[3], *own)
     values: dict[str, Any] = dict(zip(_IN_PARTS, told, strict=True))
     return Observed(messages=tuple([_message(key, each) for each in messages]), **values)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from attrs import frozen
+from attrs import define, frozen
 
 _SYSTEM = ("system", "developer")
 _SYSTEM_KEYS = ("system", "instructions", "systemInstruction")
@@ -31,9 +31,9 @@ class CalledTool:
     """A JSON value."""
 
 
-@frozen(eq=False, repr=False)
+@define(eq=False, repr=False)
 class Turn:
-    """One message."""
+    """One message. Nobody changes it; not frozen, since to make such a one takes longer."""
 
     role: str
     """``user``, ``assistant`` or ``tool``."""

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from faultinject.http.exchange_sides import ClientExchange
-from faultinject.observed import AnswerPart, OwnPart, Parts, SaidPart, Seen
+from faultinject.observed import REQUEST, AnswerPart, OwnPart, Parts, SaidPart, Seen
 from faultinject.providers.retries import asked_wait, should_retry
 from faultinject.providers.shape import Usage, framing_of
 from faultinject.providers.streamed import streamed_text
@@ -136,7 +136,7 @@ class Observer:
 
     def _begun(self, attempts: Attempts) -> Attempt | None:
         """Return which attempt it is, for which no rule asked. It may be late: times are given."""
-        head, (_, _, content, *_) = self.head, self._what_was_said()
+        head, content = self.head, self._what_was_said()[REQUEST]
         identity = Identity(content, head.invocation, head.client, head.retry_count, *self._came_by)
         return attempts.begin(identity, self.copy.began_seconds)
 

@@ -14,7 +14,7 @@ from typing import Literal
 from attrs import define, evolve, field, frozen
 
 from faultinject.events import Event, ExchangeEnded
-from faultinject.observed import Parts
+from faultinject.observed import Parts, observed_of
 from faultinject.report.attempt import Client
 from faultinject.report.client_calls import Call, Outcome, Totals
 from faultinject.report.display import brief, times
@@ -235,8 +235,7 @@ class Judge:
     def _add(self, event: ExchangeEnded, parts: Parts) -> None:
         _, retry_count, *_, credential, _key, _features = parts[0]
         if retry_count and len(self._counting) < COUNTING:
-            _, _, request, *_ = parts[1]
-            self._counting.add((event.host, credential or request))
+            self._counting.add((event.host, credential or observed_of(parts).request))
         self._calls.add(event, parts)
         if len(self._calls) > self._bound or self._calls.attempts > ATTEMPTS:
             self._fold()
@@ -250,11 +249,11 @@ class Judge:
         share = max(1, len(self._calls) // SHARE)
         numbers, calls, history = self._looked_at(2 * share)
         older = [calls[number] for number in numbers[:share]]
-        asked = filter(None, [call.last.seen.request for call in older])
         near = max(call.ended for call in older) + NEAR_SECONDS
         # How calls lie in time that are not looked at is not known.
-        others = self._calls.asked_behind(2 * share, near, asked)
-        history.known_doubtful = history.known_doubtful.union(others)
+        entangled = self._calls.asked_behind(share, 2 * share, near)
+        requests = [calls[number].last.seen.request for number in entangled]
+        history.known_doubtful = history.known_doubtful.union(filter(None, requests))
         shown = self._judge(numbers[:share], calls, history, self._totals, self._verdicts)
         self._doubtful.extend(history.doubtful.difference(self._doubtful))
         found = (each.calls[0] for one in self._verdicts.values() for each in one.findings)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import marshal
 from array import array
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain, islice
 from operator import add, attrgetter
 from typing import Any, cast
@@ -17,7 +17,7 @@ from typing import Any, cast
 from attrs import define
 
 from faultinject.events import ExchangeEnded
-from faultinject.observed import Parts, PlainValues, observed_of, observed_of_plain
+from faultinject.observed import REQUEST, Parts, PlainValues, observed_of, observed_of_plain
 from faultinject.report.attempt import SeenAttempt
 from faultinject.report.client_calls import KEPT_AT_EITHER_END, Call
 
@@ -54,8 +54,8 @@ class PackedCall:
 
     @property
     def requests(self) -> tuple[int, ...]:
-        """A hash of `Observed.request` of its last attempt; none if that is not known."""
-        request = self.rows[-1][4][2]
+        """A hash of what its last attempt asks; none if that is not known."""
+        request = self.rows[-1][4][REQUEST]
         return () if request is None else (hash(request),)
 
     @property
@@ -170,18 +170,21 @@ class KeptCalls:
     def _all(self) -> Iterator[tuple[int, Kept]]:
         return chain(self._old.items(), self._latest.items())
 
-    def asked_behind(self, most: int, before: float, requests: Iterable[str]) -> list[str]:
-        """Return which of some requests others than so many of the oldest may ask too.
+    def asked_behind(self, share: int, most: int, before: float) -> list[int]:
+        """Return which of the oldest calls ask what others may ask, too.
 
-        Only those are looked at that began before a time.
+        ``share`` is how many of the oldest, and ``most`` of how many more the others are not. Only
+        those are looked at that began before a time.
         """
         items = islice(self._all(), most - 1, None)
         _, ends_in = next(items)  # this batch has some of the oldest too
         calls = ends_in.calls() if isinstance(ends_in, CallBatch) else {}
         others = dict.fromkeys(calls[name] if each is ends_in else each for name, each in items)
-        wanted = {hash(each): each for each in requests}
-        found = [wanted.keys() & each.requests for each in others if each.began <= before]
-        return [wanted[each] for each in frozenset().union(*found)]
+        near = [each.requests for each in others if each.began <= before]
+        asked = {name: call.requests for name, call in _each_packed(self.oldest(share))}
+        wanted = dict.fromkeys(chain.from_iterable(asked.values()))
+        found = set[int]().union(*[wanted.keys() & each for each in near])
+        return [number for number, each in asked.items() if not found.isdisjoint(each)]
 
     def pop_oldest(self, most: int) -> dict[int, Kept]:
         """Return `oldest`, and forget those."""

@@ -43,12 +43,13 @@ from typing import TypeVar
 from attrs import define
 
 from faultinject.rules.facts import Way
-from faultinject.rules.identity import Identity
+from faultinject.rules.identity import Content, Identity
 
+Key = TypeVar("Key")
 Kept = TypeVar("Kept")
 
 
-def get_or_create(known: OrderedDict[str, Kept], key: str, new: type[Kept], bound: int) -> Kept:
+def get_or_create(known: OrderedDict[Key, Kept], key: Key, new: type[Kept], bound: int) -> Kept:
     """Return the value of a key, and create it if it is missing. Keep ``bound`` keys at most."""
     kept = known.get(key)
     if kept is None:
@@ -93,7 +94,7 @@ class Ended:
 @define(eq=False, repr=False)
 class _Call:
     name: str
-    content: str = ""
+    content: Content = ""
     """`Identity.content` of its attempts; empty if an id of the client's decides."""
     attempts: int = 0
     """The number of its last attempt."""
@@ -170,12 +171,12 @@ class Attempts:
         """Until then an attempt may begin that follows a failure; later none does."""
         self._ended: OrderedDict[_Call, None] = OrderedDict()
         """Calls between two attempts, or over; the least recently seen first."""
-        self._failed: dict[str | tuple[str, int], OrderedDict[_Call, None]] = {}
+        self._failed: dict[Content | tuple[Content, int], OrderedDict[_Call, None]] = {}
         """Those of them whose last attempt failed and is worth repeating, by content, and by
         content and number of attempts; the first to end first."""
-        self._settled: dict[str, _Call] = {}
+        self._settled: dict[Content, _Call] = {}
         """The latest of the others, by content."""
-        self._crowds: OrderedDict[str, _Crowd] = OrderedDict()
+        self._crowds: OrderedDict[Content, _Crowd] = OrderedDict()
         """By content."""
         self._invoked: OrderedDict[str, _Invoked] = OrderedDict()
         self._counting: OrderedDict[str, _Counting] = OrderedDict()
@@ -201,7 +202,7 @@ class Attempts:
         call.connection = identity.connection
         return Attempt(call.attempts, call, crowd, self, call.gap_before(began_seconds))
 
-    def _joined(self, content: str, began_seconds: float) -> _Crowd:
+    def _joined(self, content: Content, began_seconds: float) -> _Crowd:
         """Count one more request with this content, and return all of them."""
         crowd = get_or_create(self._crowds, content, _Crowd, self._bound)
         if crowd.under_way or crowd.ended_seconds > began_seconds:
@@ -219,9 +220,16 @@ class Attempts:
         self.quiet_from = max(self.quiet_from, seconds + LONGEST_PAUSE_SECONDS)
 
     def _continued(
-        self, identity: Identity, content: str, crowd: _Crowd, began_seconds: float
+        self, identity: Identity, content: Content, crowd: _Crowd, began_seconds: float
     ) -> _Call | None:
         """Return the call that a request continues; None if it begins one."""
+        way = identity.way
+        if (
+            content not in self._failed
+            and content not in self._settled
+            and (way is None or way.digest not in self._failed)
+        ):
+            return None  # as most
         says_first = identity.retry_count == 0
         if says_first and self._counting[identity.client].counts:
             return None
@@ -244,7 +252,7 @@ class Attempts:
             return settled
         return None
 
-    def _counted(self, content: str, identity: Identity, began_seconds: float) -> _Call | None:
+    def _counted(self, content: Content, identity: Identity, began_seconds: float) -> _Call | None:
         """Return a call that the client's own count goes on with; it is out of the others then.
 
         One that was given up has as many attempts as the client makes, and no count follows them.
@@ -266,7 +274,7 @@ class Attempts:
         return call
 
     def _taken_failed(
-        self, content: str, began_seconds: float, is_first: Callable[[_Call], bool]
+        self, content: Content, began_seconds: float, is_first: Callable[[_Call], bool]
     ) -> _Call | None:
         """Return the failed call that was over first and may go on; it is out of the others then.
 
@@ -304,7 +312,7 @@ class Attempts:
         may_be_first = count == 0 or self._has_overlapped(way.digest)
         return self._taken_broken(way, way.began_seconds, may_be_first=may_be_first)
 
-    def _has_overlapped(self, content: str) -> bool:
+    def _has_overlapped(self, content: Content) -> bool:
         crowd = self._crowds.get(content)
         return crowd is not None and crowd.has_overlapped
 
@@ -330,7 +338,7 @@ class Attempts:
         crowd.ended_seconds = max(crowd.ended_seconds, ended.seconds)
         known = ended.known_seconds
         call.known_seconds = ended.seconds if known is None else known
-        if not call.content:
+        if call.content == "":
             return  # its id decides alone
         pause = max(LONGEST_PAUSE_SECONDS, ended.asked_wait_seconds)
         call.ended_seconds, call.open_until = ended.seconds, ended.seconds + pause

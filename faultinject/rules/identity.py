@@ -36,6 +36,10 @@ CREDENTIALS = (
 """Headers with the client's credentials. The query's parameter ``key`` is another."""
 
 
+Content = str | int
+"""A digest, or a mark: a hash of digests and texts, which holds in one process."""
+
+
 @define(unsafe_hash=True)
 class Identity:
     """What identifies the call that a request belongs to: digests, with a key of the run.
@@ -43,8 +47,8 @@ class Identity:
     Nobody changes it. A frozen one takes longer to make.
     """
 
-    content: str | None
-    """Digest of what is equal in all attempts of a call; None if the body is not known."""
+    content: Content | None
+    """Of what is equal in all attempts of a call; None if the body is not known."""
     invocation: str = ""
     """Digest of the ``amz-sdk-invocation-id``; empty if there is none."""
     client: str = ""
@@ -57,7 +61,7 @@ class Identity:
     """The tunnel that the request came by; None if it came by none."""
 
 
-def identity_of(facts: Facts, key: bytes, content: str | None = None) -> Identity:
+def identity_of(facts: Facts, key: bytes, content: Content | None = None) -> Identity:
     """Return what identifies a request's call; ``key`` is `Attempts.key`.
 
     ``content`` is `Identity.content`, if that is known already.
@@ -73,13 +77,13 @@ def identity_of(facts: Facts, key: bytes, content: str | None = None) -> Identit
     )
 
 
-def content_of(facts: Facts, key: bytes, asked: str | None = None) -> str | None:
+def content_of(facts: Facts, key: bytes, asked: str | None = None) -> Content | None:
     """Return `Identity.content` of a request; ``asked`` is `asked_of` it, if that is known."""
     if facts.body is None:
         return None
     asked = asked or asked_of(facts, key)
     document = without_number(facts.json) if facts.is_mcp else facts.json
-    return digest(key, asked, _comparable(facts.body, document))
+    return hash((asked, _comparable(facts.body, document)))
 
 
 def asked_of(facts: Facts, key: bytes) -> str:

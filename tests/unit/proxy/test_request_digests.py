@@ -90,7 +90,7 @@ def test_a_body_that_could_not_be_read() -> None:
     digests = RequestDigests(b"k")
     unread = request(body=None)
     said = digests.content(digests.head(unread), 5, lambda: unread)
-    assert said == (None, False, None, None, 5, None, None, ())
+    assert said == (None, False, None, 5, None, None, None, ())
     assert not digests._remembered
 
 
@@ -99,6 +99,34 @@ def test_the_result_of_a_tool_that_nobody_called() -> None:
     message = {"role": "tool", "tool_call_id": "lost", "content": "x"}
     (told,) = what_was_said(RequestDigests(b"k"), body={"messages": [message]}).messages
     assert told.results == ()
+
+
+@pytest.mark.parametrize(
+    ("message", "other", "same"),
+    [
+        ({"role": "user", "content": "x"}, {"content": "x", "role": "user"}, True),
+        (
+            {"role": "user", "content": "x"},
+            {"role": "user", "content": "x", "cache_control": {"type": "ephemeral"}},
+            True,
+        ),
+        ({"role": "user", "content": "x"}, {"role": "user", "content": " x"}, False),
+        ({"role": "user", "content": "x"}, {"role": "model", "content": "x"}, False),
+        ({"role": "user", "content": "x"}, {"role": "user", "content": "x", "id": 1}, False),
+        ({"role": "user", "content": "x"}, {"role": "user", "content": ["x"]}, False),
+        ({"role": "user", "content": "x"}, {"role": 1, "content": "x"}, False),
+        ({"role": "user", "content": [1]}, {"content": [1], "role": "user"}, True),
+        ({"role": "user", "content": [1]}, {"role": "user", "content": [1.0]}, False),
+    ],
+)
+def test_which_messages_are_the_same(
+    message: dict[str, Any], other: dict[str, Any], same: bool
+) -> None:
+    """Those that are equal as JSON, but for `cache_control`."""
+    digests = RequestDigests(b"k")
+    one, two = (what_was_said(digests, body={"messages": [each]}) for each in (message, other))
+    assert (one.prefix == two.prefix) is same
+    assert (one.request == two.request) is same
 
 
 def test_what_is_kept_of_a_head_is_no_secret() -> None:
@@ -118,7 +146,7 @@ def test_messages_that_are_nested_too_deeply(monkeypatch: pytest.MonkeyPatch) ->
         raise RecursionError
 
     monkeypatch.setattr(request_digests, "canonical", too_deep)
-    body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    body = {"model": "m", "messages": [{"role": "user", "content": ["x"]}]}
     said = what_was_said(RequestDigests(b"k"), body=body)
     assert (said.model, said.messages) == ("m", ())
 
