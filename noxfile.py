@@ -72,6 +72,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, and those of the examples in docs/library.md as their readers would."""
+    session.env["UV_COMPILE_BYTECODE"] = "0"  # mypy reads sources, and many libraries are installed
     install(session, "types")
     session.run("mypy")
     folder = session.create_tmp()
@@ -140,9 +141,10 @@ def fault(session: nox.Session) -> None:
         install_fault(session, asked_of_fault(session, "--cache"))
     elif not command:
         session.skip("there is no `fault` 0.x here: `nox -s fault -- --install` builds it")
-    install(session, "interop")
-    # Each worker has a Fault of its own, and most tests wait for it.
-    session.run("pytest", *WORKERS, "--dist", "worksteal", "tests/fault", *arguments)
+    install(session, "test", "clients")
+    # Each worker has a Fault of its own, and most tests wait for it: more of them than processors.
+    workers = ("--numprocesses", str((os.cpu_count() or 1) * 3 // 2))
+    session.run("pytest", *workers, "--dist", "worksteal", "tests/fault", *arguments)
 
 
 def asked_of_fault(session: nox.Session, what: str) -> str:
