@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 
 from attrs import define, frozen
 
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 60.0
 
 
 @frozen
