@@ -26,6 +26,9 @@ from faultinject.providers.shape import (
 
 TRANSIENT = frozenset({408, 425, 429})
 """Statuses below 500 that mean "not now": RFC 9110 section 15.5.9, RFC 8470, RFC 6585."""
+REMEMBERED = 64
+LONGEST_PATH = 200
+"""So many paths of so many characters are remembered of each API, at most."""
 NOTHING = re.compile(r"(?!)")
 """For an API that has no path of its own, or whose clients ask for nothing beside the API."""
 
@@ -129,6 +132,8 @@ class Provider:
     housekeeping: re.Pattern[str] | None = None
     """The paths at which clients send telemetry, read settings and the like, without using the API;
     None if they are unknown."""
+    _shape_at: dict[str, Shape] = field(factory=dict, init=False, eq=False, repr=False)
+    """What `shape_of` has found of the latest paths."""
 
     def kind(self, method: str, path: str) -> Kind:
         """Return what a request to the API is for. CORS preflights are not recognised here.
@@ -170,8 +175,15 @@ class Provider:
 
     def shape_of(self, path: str) -> Shape:
         """Return the API's shape at a path."""
-        known = (shape for shape in self.shapes[:-1] if shape.paths.fullmatch(path))
-        return next(known, self.shapes[-1])
+        shape = self._shape_at.get(path)
+        if shape is None:
+            known = (each for each in self.shapes[:-1] if each.paths.fullmatch(path))
+            shape = next(known, self.shapes[-1])
+            if len(path) <= LONGEST_PATH:
+                if len(self._shape_at) >= REMEMBERED:
+                    self._shape_at.clear()
+                self._shape_at[path] = shape
+        return shape
 
     @property
     def title(self) -> str:

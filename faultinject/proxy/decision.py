@@ -90,8 +90,8 @@ class Decision:
         if self.observer is not None:
             self.observer.end(end, attempt)
         elif attempt is not None:
-            now_seconds = self.exchange.session.runtime.now_seconds
-            attempt.end(ended(end, facts.provider, now_seconds))
+            runtime = self.exchange.session.runtime
+            attempt.end(ended(end, facts.provider, runtime.whole_errors, runtime.now_seconds))
 
     async def make(self) -> None:
         """Make the plan. Raises `ClientGoneError`, `ClientProtocolError` for a body that fails."""

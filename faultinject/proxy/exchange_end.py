@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from attrs import define
 
 from faultinject.events import Outcome
 from faultinject.http.message import ResponseHead
 from faultinject.matchers import MISSING
-from faultinject.observed import AnswerPart, Failure, FailureKind, Taken
+from faultinject.observed import AnswerPart, Failure, FailureKind, Taken, WaitAskedBy
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.provider import Provider
 from faultinject.providers.retries import asked_wait, failure_kind, should_retry
@@ -57,6 +57,7 @@ class ExchangeEnd:
 def ended(
     end: ExchangeEnd,
     provider: Provider,
+    errors: WholeErrors,
     now_seconds: float,
     head_seconds: float | None = None,
     unix_seconds: float | None = None,
@@ -72,26 +73,15 @@ def ended(
     """
     if not _failed(end, provider):
         return Ended(now_seconds)
-    worth = _is_worth_repeating(end, provider)
+    if end.head is None:
+        return Ended(now_seconds, True)
     unix_seconds = time.time() if unix_seconds is None else unix_seconds
-    wait = None if end.head is None else asked_wait(end.head, None, unix_seconds)
-    known = head_seconds if end.answered else None
-    return Ended(
-        now_seconds,
-        failed=True,
-        is_worth_repeating=worth,
-        asked_wait_seconds=0.0 if wait is None else wait[0],
-        known_seconds=known,
-    )
-
-
-def _is_worth_repeating(end: ExchangeEnd, provider: Provider) -> bool:
-    """Return False for a whole response that is a final error, or that looks like none."""
-    if end.head is None or not end.answered:
-        return True
-    if end.head.status >= 400:
-        return failure_kind(provider, end.head, None) != "final"
-    return framing_of(end.head) is not None  # the failure is within
+    is_final, wait = errors.told_by(provider, end.head, unix_seconds)
+    if not end.answered:
+        return Ended(now_seconds, True, True, wait)
+    is_error = end.head.status >= 400
+    worth = not is_final if is_error else framing_of(end.head) is not None  # it is within
+    return Ended(now_seconds, True, worth, wait, head_seconds)
 
 
 def _failed(end: ExchangeEnd, provider: Provider) -> bool:
@@ -122,6 +112,9 @@ def _failed_by_rule(end: Over) -> bool:
 
 REMEMBERED = 64
 """How many errors are remembered."""
+_BY_DATE: WaitAskedBy = "retry-after-date"
+"""Then the wait depends on when it is asked."""
+Value = TypeVar("Value")
 LONGEST_ERROR = 4096
 """A longer one is not: to tell whether it was seen before would take as long."""
 
@@ -131,6 +124,21 @@ class WholeErrors:
 
     def __init__(self) -> None:
         self._remembered: dict[int, AnswerPart] = {}
+        self._told: dict[int, tuple[bool, float]] = {}
+        """By heads, as of `told_by`."""
+
+    def told_by(
+        self, provider: Provider, head: ResponseHead, unix_seconds: float
+    ) -> tuple[bool, float]:
+        """Return whether a head tells of a final failure, and how long it asks to wait."""
+        key = hash((provider.name, head))
+        told = self._told.get(key)
+        if told is None:
+            seconds, by = asked_wait(head, None, unix_seconds) or (0.0, None)
+            told = failure_kind(provider, head, None) == "final", seconds
+            if by != _BY_DATE:
+                _remember(self._told, key, told)
+        return told
 
     def part_of(
         self, provider: Provider, head: ResponseHead, body: bytes | None, unix_seconds: float
@@ -145,11 +153,15 @@ class WholeErrors:
         part = self._remembered.get(key)
         if part is None:
             part = _part_of(provider, head, body, unix_seconds)
-            if part[4] != "retry-after-date":  # else the wait depends on the time
-                if len(self._remembered) >= REMEMBERED:
-                    self._remembered.clear()
-                self._remembered[key] = part
+            if _BY_DATE not in part:
+                _remember(self._remembered, key, part)
         return part
+
+
+def _remember(known: dict[int, Value], key: int, value: Value) -> None:
+    if len(known) >= REMEMBERED:
+        known.clear()
+    known[key] = value
 
 
 def _part_of(

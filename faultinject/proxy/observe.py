@@ -128,15 +128,16 @@ class Observer:
 
     def _join(self) -> None:
         """Find out which attempt of which call it was, and have the call go on from its end."""
+        runtime, head = self.runtime, self.head
         if self._attempt is None:
-            self._attempt = self._begun(self.runtime.counters.attempts)
+            self._attempt = self._begun(head, runtime.counters.attempts)
         if self._attempt is not None:
             seconds = self._end_seconds, self._head_seconds, self._unix_seconds
-            self._attempt.end(ended(self._end, self.head.provider, *seconds))
+            self._attempt.end(ended(self._end, head.provider, runtime.whole_errors, *seconds))
 
-    def _begun(self, attempts: Attempts) -> Attempt | None:
+    def _begun(self, head: HeadContent, attempts: Attempts) -> Attempt | None:
         """Return which attempt it is, for which no rule asked. It may be late: times are given."""
-        head, content = self.head, self._what_was_said()[REQUEST]
+        content = self._what_was_said()[REQUEST]
         identity = Identity(content, head.invocation, head.client, head.retry_count, *self._came_by)
         return attempts.begin(identity, self.copy.began_seconds)
 
@@ -151,9 +152,8 @@ class Observer:
     def _facts_with_body(self) -> Facts:
         """Return the facts as rules have read them, or as far as they are kept without that."""
         if self._facts.body is None:
-            head = self.head
-            body = uncoded(head.bare.head, self.copy.whole_body, BODY_BYTES)
-            self._facts = head.bare.with_body(body)
+            bare = self.head.bare
+            self._facts = bare.with_body(uncoded(bare.head, self.copy.whole_body, BODY_BYTES))
         return self._facts
 
     # What was seen

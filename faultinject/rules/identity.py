@@ -5,6 +5,7 @@ from __future__ import annotations
 import marshal
 import re
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Any
 
 from attrs import define
@@ -136,21 +137,24 @@ def canonical(value: Any) -> bytes:
         raise RecursionError("the JSON is nested too deep") from None
 
 
+_NAME_OF = itemgetter(0)
 _MARSHAL_VERSION = 2  # later ones write an object shorter that they know is used twice
 
 
 def _sorted(value: Any) -> Any:
     """Return a JSON value with a tuple for each object: its names, sorted, each with its value."""
-    if isinstance(value, list):
-        return [each if isinstance(each, str) else _sorted(each) for each in value]
-    if not isinstance(value, dict):
+    kind = type(value)
+    if kind is list:
+        return [each if type(each) is str else _sorted(each) for each in value]
+    if kind is not dict:
         return value
-    items: list[Any] = []
-    for name in sorted(value):
-        if name != CACHE_CONTROL:
-            each = value[name]
-            items += name, each if isinstance(each, str) else _sorted(each)
-    return tuple(items)
+    return tuple(
+        [
+            (name, each if type(each) is str else _sorted(each))
+            for name, each in sorted(value.items(), key=_NAME_OF)
+            if name != CACHE_CONTROL
+        ]
+    )
 
 
 def _comparable(body: bytes, document: Any) -> bytes:

@@ -18,7 +18,7 @@ from faultinject.providers.framing import StreamEvent
 from faultinject.providers.framing.sse import SSE
 from faultinject.providers.gateway import PARTS
 from faultinject.providers.known import PROVIDERS, kind_of, provider_for, provider_named
-from faultinject.providers.provider import Provider
+from faultinject.providers.provider import LONGEST_PATH, REMEMBERED, Provider
 from faultinject.providers.shape import ApiRequest, Failure, Usage, framing_of
 from tests.support.examples import examples
 from tests.unit.providers.golden import PATHS, asked_of, stream_at
@@ -513,3 +513,15 @@ def test_streams_of_forms_that_are_not_known(
     head = ResponseHead(status, b"", ((b"Content-Type", kind.encode()),))
     assert shape.unknown_stream(head, asked) == unknown
     assert shape.unknown_stream(ResponseHead(200, b"", ()), asked) is None
+
+
+def test_paths_are_remembered_in_part() -> None:
+    """However many a client sends, and however long they are."""
+    provider = provider_for("api.anthropic.com", "/v1/messages")
+    for number in range(2 * REMEMBERED):
+        path = f"/{number}"
+        assert provider.shape_of(path) is provider.shape_of(path) is provider.shapes[-1]
+        assert len(provider._shape_at) <= REMEMBERED
+    long = "/v1/messages/" + "x" * LONGEST_PATH
+    provider.shape_of(long)
+    assert long not in provider._shape_at

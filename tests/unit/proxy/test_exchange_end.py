@@ -1,0 +1,68 @@
+"""What answers that are errors say, and how much of it is remembered."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from faultinject.http.message import ResponseHead
+from faultinject.providers.known import provider_for
+from faultinject.proxy import exchange_end
+from faultinject.proxy.exchange_end import LONGEST_ERROR, REMEMBERED, WholeErrors
+
+PROVIDER = provider_for("api.anthropic.com", "/v1/messages")
+UNPAID = json.dumps({"error": {"type": "billing_error", "message": "no credit"}}).encode()
+DATE = b"Mon, 30 Nov 2026 12:00:10 GMT"
+NOON = 1796040000.0
+
+
+def head(status: int = 429, **headers: bytes) -> ResponseHead:
+    """Return the head of an error; an underscore in a header's name is a dash."""
+    named = [(name.replace("_", "-").encode(), value) for name, value in headers.items()]
+    return ResponseHead(status, b"X", tuple(named))
+
+
+def test_an_error_says_what_its_head_and_its_body_say() -> None:
+    """Each time, also when they come in other pairs."""
+    errors = WholeErrors()
+    asks = head(Retry_After=b"3", X_Should_Retry=b"true")
+    for _ in range(2):
+        told = [errors.part_of(PROVIDER, each, UNPAID, NOON)[:6] for each in (asks, head())]
+        assert told == [
+            ("whole", "answer", "quota", 3.0, "retry-after", True),
+            ("whole", "answer", "quota", None, None, None),
+        ]
+        assert errors.part_of(PROVIDER, head(), b"{}", NOON)[2] == "throttled"
+        assert errors.part_of(PROVIDER, head(), None, NOON)[2] == "throttled"
+        assert errors.told_by(PROVIDER, asks, NOON) == (False, 3.0)
+        assert errors.told_by(PROVIDER, head(400), NOON) == (True, 0.0)
+
+
+def test_the_same_error_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is one object, for it is kept with each attempt."""
+    errors = WholeErrors()
+    first = errors.part_of(PROVIDER, head(), UNPAID, NOON)
+    monkeypatch.setattr(exchange_end, "failure_kind", None)
+    assert errors.part_of(PROVIDER, head(), UNPAID, NOON) is first
+
+
+def test_how_long_it_is_until_a_time_is_never_remembered() -> None:
+    """It is another each time."""
+    errors = WholeErrors()
+    asks = head(Retry_After=DATE)
+    for passed in (0.0, 4.0):
+        assert errors.part_of(PROVIDER, asks, b"", NOON + passed)[3] == 10.0 - passed
+        assert errors.told_by(PROVIDER, asks, NOON + passed) == (False, 10.0 - passed)
+
+
+def test_errors_are_remembered_in_part() -> None:
+    """However many there are, and however long."""
+    errors = WholeErrors()
+    for number in range(2 * REMEMBERED + 1):
+        errors.part_of(PROVIDER, head(X=b"%d" % number), b"", NOON)
+        errors.told_by(PROVIDER, head(X=b"%d" % number), NOON)
+        assert max(len(errors._remembered), len(errors._told)) <= REMEMBERED
+    errors = WholeErrors()
+    assert errors.part_of(PROVIDER, head(), UNPAID + b" " * LONGEST_ERROR, NOON)[2] == "quota"
+    assert not errors._remembered
