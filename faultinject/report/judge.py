@@ -5,11 +5,12 @@ Bounded: of more calls than `CALLS` the oldest are judged, added to the totals a
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Iterable
 from itertools import islice
 from math import inf
-from typing import Literal
+from typing import Literal, cast
 
 from attrs import define, evolve, field, frozen
 
@@ -20,7 +21,8 @@ from faultinject.report.client_calls import Call, Outcome, Totals
 from faultinject.report.display import brief, times
 from faultinject.report.finding import IN_TURN, SEVERITIES, Finding, Judged, Known
 from faultinject.report.findings import CHECKS, KNOWN, RUN_CHECKS
-from faultinject.report.findings.giving_up import CLIENT_LEFT
+from faultinject.report.findings.conversations import NOT_TRIED_AGAIN
+from faultinject.report.findings.giving_up import CLIENT_LEFT, NOT_RETRIED
 from faultinject.report.history import History
 from faultinject.report.packed import LATEST, Kept, KeptCalls, PackedCall, PlainCalls, unpacked
 from faultinject.report.run_facts import RunFacts
@@ -50,6 +52,9 @@ NEAR_SECONDS = 600.0
 """So soon after a call another that asks the same may be entangled with it."""
 FINDINGS = 100
 """How many findings of an id are kept; further ones are counted."""
+_NOTHING_FOLLOWED = frozenset({NOT_RETRIED.id, NOT_TRIED_AGAIN.id})
+"""What is said of a call that was not tried again. If it was, and that had not ended when the call
+was judged, it is taken back."""
 
 
 @define(eq=False, repr=False)
@@ -66,6 +71,8 @@ class Verdict:
     """How many findings there were; not all are kept."""
     in_turn: int = 0
     """How many calls could not be judged since their attempts took connections in turn."""
+    _may_go_on: array[int] = field(factory=lambda: array("q"))
+    """The latest calls of which it is said that nothing followed, at most `CALLS`."""
 
     @property
     def word(self) -> Literal["found", "passed", "no verdict"]:
@@ -76,7 +83,7 @@ class Verdict:
 
     def copy(self) -> Verdict:
         """Return a verdict that can be added to apart."""
-        return evolve(self, findings=list(self.findings))
+        return evolve(self, findings=list(self.findings), may_go_on=self._may_go_on[:])
 
     def add(
         self, judged: Judged, findings: Iterable[Finding], subjects: int, in_turn: int = 0
@@ -89,6 +96,16 @@ class Verdict:
             self.found += 1
             if len(self.findings) < FINDINGS:
                 self.findings.append(finding)
+            if self.known.id in _NOTHING_FOLLOWED:
+                self._may_go_on.append(finding.calls[0])
+        del self._may_go_on[:-CALLS]
+
+    def take_back(self, call: int) -> None:
+        """Take back that nothing followed a call, if that was said."""
+        if call in self._may_go_on:
+            self._may_go_on.remove(call)
+            self.found -= 1
+            self.findings = [each for each in self.findings if each.calls[0] != call]
 
 
 @frozen(eq=False, repr=False)
@@ -236,6 +253,10 @@ class Judge:
         _, retry_count, *_, credential, _key, _features = parts[0]
         if retry_count and len(self._counting) < COUNTING:
             self._counting.add((event.host, credential or observed_of(parts).request))
+        _, number, attempt, *_ = parts[3]
+        if attempt != 1 and number not in self._calls:  # it was under way when that was judged
+            for id_ in _NOTHING_FOLLOWED.intersection(self._verdicts):
+                self._verdicts[id_].take_back(cast("int", number))
         self._calls.add(event, parts)
         if len(self._calls) > self._bound or self._calls.attempts > ATTEMPTS:
             self._fold()

@@ -131,6 +131,10 @@ class KeptCalls:
         """Return how many calls are kept."""
         return len(self._old) + len(self._latest)
 
+    def __contains__(self, number: object) -> bool:
+        """Say whether a call is kept."""
+        return number in self._latest or number in self._old
+
     def add(self, event: ExchangeEnded, parts: Parts) -> None:
         """Add the event of an attempt that has ended, and what was seen of it."""
         asked, said, answer, own = parts

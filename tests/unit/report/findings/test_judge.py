@@ -336,6 +336,54 @@ def test_what_several_calls_ask_is_remembered(together: bool) -> None:
     assert ("no-backoff" in found(told)) == (not together)
 
 
+@pytest.mark.parametrize(
+    ("first", "id_"), [(overloaded(), "not-retried"), (broken_stream("Hel"), "not-tried-again")]
+)
+@pytest.mark.parametrize("again", [True, False])
+def test_an_attempt_that_was_under_way_when_its_call_was_judged(
+    first: Answer, id_: str, again: bool
+) -> None:
+    """What was said of it is taken back: it was tried again after all."""
+
+    def server(ask: Ask, now: float) -> Answer:
+        return overloaded(seconds=0.01) if ask.more else ok(seconds=9e4) if now else first
+
+    world = World(server)
+    world.start(retrying(Ask(), pauses(1.0)) if again else once(Ask()))
+    for place in range(1, 150):
+        world.start(once(Ask(more=str(place), turns=(user(str(place)),))), place * 100.0)
+    world.run()
+    found_of = {
+        calls: {each for finding in report(world.events, calls=calls, only=[id_]).findings
+                for each in finding.calls}
+        for calls in (40, 10_000)
+    }  # fmt: skip
+    assert (1 in found_of[40]) == (1 in found_of[10_000]) == (not again)
+    verdict = report(world.events, calls=40, only=[id_]).verdicts[0]
+    others = 149 - (not again) if id_ == "not-retried" else 0  # the last may yet be
+    assert verdict.found == others + (not again)
+    assert len(verdict.findings) == min(100, others + (not again))
+    read = report(read_log(log_of(world.events)), calls=40, only=[id_])
+    assert read.verdicts[0].found == verdict.found
+
+
+def test_of_so_many_calls_it_is_known_that_they_may_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The latest."""
+    monkeypatch.setattr("faultinject.report.judge.CALLS", 50)
+    world = World(script(overloaded(seconds=0.01)))
+    for place in range(150):
+        world.start(once(Ask(more=str(place), turns=(user(str(place)),))), place * 100.0)
+    judge = Judge(calls=40)
+    for event in world.run().events:
+        judge.listen(event)
+    verdict = judge._verdicts["not-retried"]
+    judge.report()
+    assert verdict.found > len(verdict._may_go_on) == 50
+    assert list(verdict._may_go_on)[-1] == verdict.found
+
+
 def test_events_are_plain_json() -> None:
     """So that a log can hold them."""
     world = World(script(broken_stream("Hel"))).start(once(Ask())).run()
