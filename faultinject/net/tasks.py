@@ -29,8 +29,11 @@ async def run_with_watcher(
         except Exception as error:  # noqa: BLE001 - raised again below
             failure = error
         nursery.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+    try:
+        if failure is not None:
+            raise failure
+    finally:
+        failure = None  # its traceback has this frame, and would keep it for the garbage collector
     return result
 
 

@@ -125,7 +125,7 @@ async def _reply(
     try:
         await pump(source, passes, exchange)
     except ClientGoneError as error:
-        exchange.departure = error
+        exchange.depart(error)
         exchange.outcome = outcome if exchange.has_begun else "client-gone"
         exchange.error = exchange.error or str(error)
     except ClientProtocolError as error:
@@ -241,7 +241,7 @@ def _client_left(
     if source.tail is not None and shape.ends_with(source.tail.last):
         exchange.outcome, exchange.answered = exchange.passed_on, True
     else:
-        exchange.departure = error
+        exchange.depart(error)
         exchange.outcome, exchange.error = exchange.unless_harmed("client-gone"), str(error)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import trio
 from attrs import define, field, frozen
@@ -79,7 +80,7 @@ class Exchange:
     error: str | None = None
     broken_off: bool = False
     """Whether it was cancelled before the response's end: by a time limit, or as the run ended."""
-    departure: ClientGoneError | None = None
+    departure: Literal["left", "reset"] | None = None
     """How the client left before the response's end; None if it did not."""
     upstream_was_reset: bool = False
     """Whether the response broke off because the upstream reset its connection."""
@@ -191,6 +192,13 @@ class Exchange:
 
     # How it ended
 
+    def depart(self, error: ClientGoneError) -> None:
+        """Note that the client has left. The error is not kept: by its traceback it has all this.
+
+        Only the garbage collector would free that, two TLS connections among it.
+        """
+        self.departure = "reset" if error.was_reset else "left"
+
     @property
     def end(self) -> ExchangeEnd:
         """How it ended, once it is over."""
@@ -202,7 +210,7 @@ class Exchange:
         if self.answered:
             return "whole"
         if self.departure is not None:
-            return "reset" if self.departure.was_reset else "left"
+            return self.departure
         run_ended = self.session.runtime.draining or not self.timeout.expired
         return "stopped" if self.broken_off and run_ended else "broken"
 

@@ -103,9 +103,12 @@ async def _pump(source: ResponseSource, passes: Filter | None, exchange: Exchang
             await _filter(source, passes, exchange)
         await source.close()
 
-    await run_with_watcher(meanwhile, respond)
-    if failure is not None and not exchange.is_complete:
-        raise failure
+    try:
+        await run_with_watcher(meanwhile, respond)
+        if failure is not None and not exchange.is_complete:
+            raise failure
+    finally:
+        failure = None  # by its traceback it keeps the exchange, and this frame kept it
 
 
 async def while_connected(acts: Iterable[FilterAct], exchange: Exchange) -> None:
@@ -120,9 +123,12 @@ async def while_connected(acts: Iterable[FilterAct], exchange: Exchange) -> None
             failure = error
             ended.cancel()
 
-    await run_with_watcher(watch, lambda: perform(acts, exchange))
-    if failure is not None:
-        raise failure
+    try:
+        await run_with_watcher(watch, lambda: perform(acts, exchange))
+        if failure is not None:
+            raise failure
+    finally:
+        failure = None  # as above
 
 
 # A response as it is

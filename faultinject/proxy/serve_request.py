@@ -186,7 +186,8 @@ class RequestServer:
             if asks_rules:
                 await decision.make()
         except ClientGoneError as error:
-            exchange.error, exchange.departure = str(error), error
+            exchange.error = str(error)
+            exchange.depart(error)
         except UpstreamError as error:
             exchange.outcome, exchange.error = "upstream-error", str(error)
         except ClientProtocolError as error:

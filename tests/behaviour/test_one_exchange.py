@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import trio.testing
 from faultinject.errors import UpstreamError
 from faultinject.events import ExchangeEnded, Warned
 from faultinject.net.memory_stream import memory_stream_pair
+from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.http_proxy import HttpProxy
 from faultinject.proxy.session import Session
 from faultinject.proxy.upstream.lease import Pacing
@@ -497,6 +499,52 @@ async def test_a_client_that_leaves_a_stream(autojump_clock, path, last, rules, 
         [told] = bench.of(ExchangeEnded)
         assert (told.outcome, told.status) == (outcome, 200)
         assert (told.error is None) is (outcome != "client-gone")
+
+
+def exchanges() -> list[Exchange]:
+    """Return the exchanges that there are in this process."""
+    return [each for each in gc.get_objects() if isinstance(each, Exchange)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "deaf", "rules"),
+    [
+        (get("/"), False, []),
+        (get("/"), True, []),
+        (post("/", b"x" * 100)[:-1], False, []),
+        (post("/", b"x" * 100)[:-1], False, [{"match": {"json": {"a": 1}}, "fault": {"delay": 1}}]),
+        (get("/"), True, [{"fault": {"respond": {"status": 500}}}]),
+        (get("/"), False, [{"fault": {"delay": 100, "respond": {"status": 500}}}]),
+    ],
+    ids=["stream", "deaf", "body", "read for rules", "injected", "delayed"],
+)
+async def test_nothing_of_a_client_that_left_waits_for_the_garbage_collector(
+    autojump_clock, sent, deaf, rules
+):
+    """It would be two TLS connections for each, until hundreds have left."""
+
+    async def streams(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(STREAM)
+        while True:
+            await upstream.send(b"3\r\n:\n\n\r\n")
+            await trio.sleep(1)
+
+    async with open_bench(upstream=streams) as bench:
+        bench.rules(*rules)
+        before = exchanges()  # other tests'
+        gc.disable()
+        try:
+            client = bench.connect()
+            if deaf:
+                client.stream.deafen()
+            await client.send(sent)
+            await trio.sleep(1)
+            await client.cut()
+            await bench.ended()
+            assert exchanges() == before
+        finally:
+            gc.enable()
 
 
 # Upgrades
