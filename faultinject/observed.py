@@ -273,6 +273,11 @@ def parts_of(observed: Observed) -> Parts:
     return (*_asked_of(observed), b"", b""), said, _answer_of(observed), _own_of(observed)
 
 
+def is_attempt(parts: Parts) -> bool:
+    """Return True if it is known which attempt of which call it was, and when it began."""
+    return None not in parts[3][:3]
+
+
 def observed_of(parts: Parts) -> Observed:
     """Return what was seen, with its digests."""
     (*asked, key, features), said, (*answer, text), own = parts
@@ -336,16 +341,14 @@ class Seen:
     @property
     def parts(self) -> Parts:
         """What was seen of one that is not plain, in parts."""
+        self.find_out()
+        return self._parts
+
+    def find_out(self) -> None:
+        """Find it out now."""
         if self._find is not None:
             self._parts = self._find()
             self._find = None  # it may keep much
-        return self._parts
-
-    @property
-    def is_attempt(self) -> bool:
-        """Whether it is known which attempt of which call it is, and when it began."""
-        began_seconds, call, attempt, *_ = self.parts[3]
-        return call is not None and attempt is not None and began_seconds is not None
 
     @property
     def observed(self) -> Observed:

@@ -14,6 +14,7 @@ from typing import Any
 from attrs import define, frozen
 
 _SYSTEM = ("system", "developer")
+_MESSAGES_KEYS = ("messages", "contents", "input")
 _SYSTEM_KEYS = ("system", "instructions", "systemInstruction")
 _PLAIN_KEYS = frozenset({"role", "content"})
 _ROLES = {"assistant": "assistant", "model": "assistant", "tool": "tool", "function": "tool"}
@@ -55,9 +56,11 @@ def turns_of(document: Any) -> tuple[str, list[Turn]]:
     """
     if not isinstance(document, dict) or document.get("previous_response_id") is not None:
         return "", []
-    given = next(
-        (document[key] for key in ("messages", "contents", "input") if key in document), ()
-    )
+    given: Any = ()
+    for key in _MESSAGES_KEYS:
+        if key in document:
+            given = document[key]
+            break
     if isinstance(given, str):
         given = [{"role": "user", "content": given}]
     items = [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []

@@ -174,7 +174,7 @@ class Observer:
         runtime.counters.backlog.put_off(self._find_out, self.copy.held_bytes)
         seen = Seen(began, self._parts)
         if self._found is not None or self._fault_filter is not None:
-            seen.parts  # noqa: B018
+            seen.find_out()
         return seen
 
     def _plain(self) -> Seen:

@@ -6,7 +6,7 @@ The same body comes again and again where a client tries again, so the latest on
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -236,10 +236,24 @@ def _said(document: Any) -> tuple[Digest, Digest, int | None, tuple[MessagePart,
     system, turns = turns_of(document)
     if not turns:
         return mark_of_text(system), None, None, ()
-    chain = [_NOTHING]
+    before = _NOTHING
+    calls: dict[str, tuple[CalledTool, int]] = {}
+    chain: deque[tuple[Turn, int]] = deque(maxlen=MESSAGES)
     for turn in turns:
-        chain.append(hash((chain[-1], *map(_mark_of_message, turn.values))))
-    return mark_of_text(system), chain[-1], len(turns), _messages(turns, chain)
+        chain.append((turn, before))
+        for call in turn.tool_calls:
+            calls[call.id] = call, before
+        before = hash((before, *map(_mark_of_message, turn.values)))
+    messages = [
+        (
+            turn.role,
+            mark_of_text(turn.text),
+            mark,
+            tuple(_results(turn, calls)) if turn.tool_results else (),
+        )
+        for turn, mark in chain
+    ]
+    return mark_of_text(system), before, len(turns), tuple(messages)
 
 
 def _mark_of_message(value: Any) -> int:
@@ -249,26 +263,6 @@ def _mark_of_message(value: Any) -> int:
         if type(said[0]) is type(said[1]) is str:
             return hash(said)  # as most; it takes a third of the time
     return hash(canonical(value))
-
-
-def _messages(turns: list[Turn], chain: list[int]) -> tuple[MessagePart, ...]:
-    """Return the last messages; ``chain`` has marks of what was said before each."""
-    calls: dict[str, tuple[CalledTool, int]] = {}
-    for turn, before in zip(turns, chain, strict=False):
-        for call in turn.tool_calls:
-            calls[call.id] = call, before
-    first = max(0, len(turns) - MESSAGES)
-    return tuple(
-        [
-            (
-                turn.role,
-                mark_of_text(turn.text),
-                before,
-                tuple(_results(turn, calls)) if turn.tool_results else (),
-            )
-            for turn, before in zip(turns[first:], chain[first:], strict=False)
-        ]
-    )
 
 
 def _results(turn: Turn, calls: dict[str, tuple[CalledTool, int]]) -> Iterator[ResultPart]:

@@ -80,19 +80,9 @@ class Call:
         return self.last.ended
 
     @property
-    def began(self) -> float:
-        """When the first attempt that is kept began."""
-        return self._kept[0].began
-
-    @property
     def is_whole(self) -> bool:
         """Whether all its attempts are kept."""
         return len(self._kept) == self.count
-
-    @property
-    def kept(self) -> int:
-        """How many attempts are kept."""
-        return len(self._kept)
 
     @property
     def client(self) -> Client:

@@ -15,7 +15,7 @@ from typing import Literal, cast
 from attrs import define, evolve, field, frozen
 
 from faultinject.events import Event, ExchangeEnded
-from faultinject.observed import Parts, observed_of
+from faultinject.observed import Parts, is_attempt, observed_of
 from faultinject.report.attempt import Client
 from faultinject.report.client_calls import Call, Outcome, Totals
 from faultinject.report.display import brief, times
@@ -220,8 +220,8 @@ class Judge:
             return
         if seen.plain is not None:
             self._plain.add(event, seen.plain)
-        elif seen.is_attempt:
-            self._add(event, seen.parts)
+        elif is_attempt(parts := seen.parts):
+            self._add(event, parts)
 
     def report(self) -> Report:
         """Return what came of the run so far. More events may follow."""
