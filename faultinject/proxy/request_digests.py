@@ -29,13 +29,13 @@ from faultinject.providers.dialogue import CalledTool, Turn, turns_of
 from faultinject.providers.provider import Provider
 from faultinject.rules.facts import Facts
 from faultinject.rules.identity import (
-    CACHE_CONTROL,
     asked_of,
     canonical,
     content_of,
     credential_of,
     digest,
     identity_of,
+    mark_of_message,
 )
 
 REMEMBERED = 64
@@ -52,8 +52,6 @@ _MILLISECONDS_FROM = 10_000
 """Older SDKs for TypeScript stated milliseconds in ``x-stainless-timeout``."""
 _LONGEST_MODEL = 200
 _LONGEST_TOOL = 200
-_IGNORED = frozenset({CACHE_CONTROL})
-_PLAIN_KEYS = frozenset({"role", "content"})
 _NOTHING = hash(())
 """The mark of what was said before a first message."""
 
@@ -243,7 +241,7 @@ def _said(document: Any) -> tuple[Digest, Digest, int | None, tuple[MessagePart,
         chain.append((turn, before))
         for call in turn.tool_calls:
             calls[call.id] = call, before
-        before = hash((before, *map(_mark_of_message, turn.values)))
+        before = hash((before, *map(mark_of_message, turn.values)))
     messages = [
         (
             turn.role,
@@ -254,15 +252,6 @@ def _said(document: Any) -> tuple[Digest, Digest, int | None, tuple[MessagePart,
         for turn, mark in chain
     ]
     return mark_of_text(system), before, len(turns), tuple(messages)
-
-
-def _mark_of_message(value: Any) -> int:
-    """Return the mark of a message, which is the same with and without ``cache_control``."""
-    if value.keys() - _IGNORED == _PLAIN_KEYS:
-        said = value["role"], value["content"]
-        if type(said[0]) is type(said[1]) is str:
-            return hash(said)  # as most; it takes a third of the time
-    return hash(canonical(value))
 
 
 def _results(turn: Turn, calls: dict[str, tuple[CalledTool, int]]) -> Iterator[ResultPart]:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from faultinject.observed import Observed, observed_of
-from faultinject.proxy import request_digests
 from faultinject.proxy.request_digests import REMEMBERED, RequestDigests, mark_of, peeked
+from faultinject.rules import identity
 from faultinject.rules.facts import Facts
 from tests.unit.rules.support import request
 
@@ -145,7 +145,7 @@ def test_messages_that_are_nested_too_deeply(monkeypatch: pytest.MonkeyPatch) ->
     def too_deep(_: object) -> bytes:
         raise RecursionError
 
-    monkeypatch.setattr(request_digests, "canonical", too_deep)
+    monkeypatch.setattr(identity, "canonical", too_deep)
     body = {"model": "m", "messages": [{"role": "user", "content": ["x"]}]}
     said = what_was_said(RequestDigests(b"k"), body=body)
     assert (said.model, said.messages) == ("m", ())

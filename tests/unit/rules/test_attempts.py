@@ -109,6 +109,31 @@ def test_equal_values_and_no_others_have_the_same_bytes(one: Any, other: Any) ->
     assert canonical([one, [other]]) != canonical([[one], other])
 
 
+MESSAGES = st.fixed_dictionaries(
+    {"role": st.sampled_from(["user", 1]), "content": st.sampled_from(["", "a", [], ["a"], None])},
+    optional={CACHE_CONTROL: LEAVES, "id": st.sampled_from([1, 1.0, True])},
+)
+DOCUMENTS = st.dictionaries(
+    st.sampled_from(["messages", "model", CACHE_CONTROL, "user"]),
+    st.lists(MESSAGES, max_size=2) | st.sampled_from(["a", [[]], [{}], []]) | VALUES,
+    max_size=3,
+)
+
+
+@given(DOCUMENTS, DOCUMENTS)
+def test_equal_bodies_and_no_others_are_those_of_a_call(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    """Equal as JSON, but for the keys that may differ; the order of names is nothing."""
+    calls = [identity_of(request(body=each), b"k").content for each in (one, other)]
+    for each in (one, other):
+        each.pop("user", None)
+    texts = [json.dumps(without_cache_control(each), sort_keys=True) for each in (one, other)]
+    assert (calls[0] == calls[1]) == (texts[0] == texts[1])
+    turned = dict(reversed(one.items()))
+    assert identity_of(request(body=turned), b"k").content == calls[0]
+
+
 def test_brackets_nested_deeper_than_the_program_allows() -> None:
     """A program with the proxy in it may have raised Python's limit: then another is met."""
     limit = sys.getrecursionlimit()
