@@ -14,7 +14,7 @@ from typing import Literal, cast
 
 from attrs import define, evolve, field, frozen
 
-from faultinject.events import Event, ExchangeEnded
+from faultinject.events import Event, ExchangeEnded, SessionEnded, SessionStarted
 from faultinject.observed import Parts, is_attempt, observed_of
 from faultinject.report.attempt import Client
 from faultinject.report.client_calls import Call, Outcome, Totals
@@ -25,7 +25,7 @@ from faultinject.report.findings.conversations import NOT_TRIED_AGAIN
 from faultinject.report.findings.giving_up import CLIENT_LEFT, NOT_RETRIED
 from faultinject.report.history import History
 from faultinject.report.packed import LATEST, Kept, KeptCalls, PackedCall, PlainCalls, unpacked
-from faultinject.report.run_facts import RunFacts
+from faultinject.report.run_facts import TOLD_BY, RunFacts
 from faultinject.report.thresholds import Thresholds
 from faultinject.report.words import timeline
 
@@ -48,6 +48,9 @@ COUNTING = 1_000
 WAITING = 256
 """So many events wait, since to look at one takes a while: until more come, or a plain one, whose
 values are at hand: so a run without failures keeps no events."""
+SURGE = 200
+"""After so many connections at once, when all have left, no call is kept in small objects that lie
+among what was theirs: each would keep the mebibyte around it."""
 NEAR_SECONDS = 600.0
 """So soon after a call another that asks the same may be entangled with it."""
 FINDINGS = 100
@@ -199,17 +202,33 @@ class Judge:
         """The clients that were seen to count their attempts, at most `COUNTING` of them."""
         self._plain = PlainCalls(calls)
         """Calls that need no judgement: they matter beside those that failed."""
+        self._open = self._most_open = 0
+        """How many connections are open, and were at once."""
         self._totals = Totals()
         self._older: dict[int, tuple[PackedCall, Outcome]] = {}
         self._verdicts = {known.id: Verdict(known) for known in KNOWN if known.id in self._ids}
 
     def listen(self, event: Event) -> None:
         """Take note of an event."""
+        if type(event) not in TOLD_BY:
+            self.facts.listen(event)
+            self._count_connections(event)
+            return
         self._waiting.append(event)
         is_plain = isinstance(event, ExchangeEnded) and event.is_plain
         most = 0 if is_plain else WAITING
         while len(self._waiting) > most:
             self._look_at(self._waiting.popleft())
+
+    def _count_connections(self, event: Event) -> None:
+        if isinstance(event, SessionStarted):
+            self._open += 1
+            self._most_open = max(self._most_open, self._open)
+        elif isinstance(event, SessionEnded):
+            self._open -= 1
+            if self._open == 0 and self._most_open >= SURGE:
+                self._most_open = 0
+                self._plain.pack()
 
     def _look_at(self, event: Event) -> None:
         self.facts.listen(event)

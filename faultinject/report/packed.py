@@ -1,12 +1,14 @@
 """Calls in a small form: thousands of them are kept.
 
-What attempts have alike is kept once. Many calls are one piece of bytes: single objects would lie
-between those of the exchanges that brought them, and keep the memory of all of those taken.
+What attempts have alike is kept once. Many calls are one piece of bytes, which malloc has: a small
+object beside it would lie between those of the exchanges that brought them, and CPython would keep
+the mebibyte around it for that one.
 """
 
 from __future__ import annotations
 
 import marshal
+import struct
 from array import array
 from collections import deque
 from collections.abc import Iterator
@@ -28,6 +30,8 @@ BATCH = 64
 LATEST = 1_024
 """So many calls are not, as a rule, for another attempt of theirs may come: hundreds may be tried
 again in turn, and to take a call out of a piece takes up to 2 ms."""
+_HEAD = struct.Struct("<dq")
+"""What a batch begins with: when the first of its calls began, and how many requests follow."""
 _request_of = attrgetter("method", "host", "path", "status", "kind")
 Row = tuple[Any, ...]
 """An attempt: of its event method, host, path, status and kind as one tuple; session; milliseconds;
@@ -88,26 +92,43 @@ def _counts_of(row: Row) -> _Counts:
     return 1, *lost, int(retry_count == 0), int(failure is None and taken == "whole")
 
 
-class CallBatch:
-    """Calls of which no more attempts may come, in one piece of bytes.
+class CallBatch(bytes):
+    """Calls of which no more attempts may come.
 
-    If one does come, its call is in no batch any more: the batch still has it as it was.
+    If one does come, its call is in no batch any more: the batch still has it as it was. It is one
+    piece of bytes, without an object beside it: see above.
     """
 
-    __slots__ = ("_data", "began", "requests")
+    __slots__ = ()
 
-    def __init__(self, calls: list[PackedCall]) -> None:
-        """Take some calls."""
-        self.requests = array("q", [each for call in calls for each in call.requests])
-        """What each asks."""
-        self.began = min([call.began for call in calls])
+    @classmethod
+    def of(cls, calls: list[PackedCall]) -> CallBatch:
+        """Put some calls into one."""
+        requests = array("q", [each for call in calls for each in call.requests])
+        began = min([call.began for call in calls])
+        rows = marshal.dumps([(call.number, call.rows, call.left_out) for call in calls])
+        return cls(_HEAD.pack(began, len(requests)) + requests.tobytes() + rows)
+
+    @property
+    def began(self) -> float:
         """When the first of them began."""
-        self._data = marshal.dumps([(call.number, call.rows, call.left_out) for call in calls])
+        began: float = _HEAD.unpack_from(self)[0]
+        return began
+
+    @property
+    def requests(self) -> memoryview[int]:
+        """What each asks, as `PackedCall.requests` has it."""
+        return memoryview(self)[_HEAD.size : self._end_of_requests].cast("q")
 
     def calls(self) -> dict[int, PackedCall]:
         """Return the calls, by their numbers."""
-        rows = marshal.loads(self._data)  # noqa: S302 - it is our own
+        rows = marshal.loads(memoryview(self)[self._end_of_requests :])  # noqa: S302 - our own
         return {call[0]: PackedCall(*call) for call in rows}
+
+    @property
+    def _end_of_requests(self) -> int:
+        count: int = _HEAD.unpack_from(self)[1]
+        return _HEAD.size + 8 * count
 
 
 Kept = PackedCall | CallBatch
@@ -159,7 +180,7 @@ class KeptCalls:
     def _pack(self) -> None:
         """Put the oldest of the latest into a batch."""
         numbers = list(islice(self._latest, BATCH))
-        batch = CallBatch([self._latest.pop(number) for number in numbers])
+        batch = CallBatch.of([self._latest.pop(number) for number in numbers])
         self._old.update(dict.fromkeys(numbers, batch))
 
     def small(self, number: int) -> PackedCall:
@@ -236,12 +257,9 @@ known (`PlainValues`)."""
 _MILLISECONDS, _CALL, _BEGAN = 2, 6, 7
 
 
-@define(eq=False, repr=False)
-class _Batch:
-    began_first: float
-    """When the first of its calls began."""
-    ended_last: float
-    rows: bytes
+_SPAN = struct.Struct("<ddq")
+"""What a batch begins with: when the first of its calls began, when the last was over, and how many
+there are."""
 
 
 class PlainCalls:
@@ -251,8 +269,10 @@ class PlainCalls:
         """Keep ``most`` calls, and those that are in one batch with them."""
         self.count = 0
         """How many there were."""
-        self._most_batches = -(-most // BATCH)
-        self._batches: deque[_Batch] = deque()
+        self._most = most
+        self._packed = 0
+        """How many are in batches."""
+        self._batches: deque[bytes] = deque()
         self._loose: list[_Row] = []
         self._requests: dict[Any, Any] = {}
         """What events have in common; it is written once a batch."""
@@ -264,24 +284,29 @@ class PlainCalls:
         request = self._requests.setdefault(request, request)
         self._loose.append((request, event.session, event.milliseconds, *plain))
         if len(self._loose) == BATCH:
-            self._pack()
+            self.pack()
 
-    def _pack(self) -> None:
-        rows = self._loose
+    def pack(self) -> None:
+        """Put those that are in no batch yet into one, if there are any."""
+        if not (rows := self._loose):
+            return
         first = min([row[_BEGAN] for row in rows])
         last = max([row[_BEGAN] + row[_MILLISECONDS] / 1000 for row in rows])
-        self._batches.append(_Batch(first, last + 0.001, marshal.dumps(rows)))
+        self._batches.append(_SPAN.pack(first, last + 0.001, len(rows)) + marshal.dumps(rows))
+        self._packed += len(rows)
         rows.clear()
         self._requests.clear()
-        if len(self._batches) > self._most_batches:
+        while self._packed - (oldest := _SPAN.unpack_from(self._batches[0])[2]) >= self._most:
             self._batches.popleft()
+            self._packed -= oldest
 
     def between(self, since: float, until: float) -> Iterator[SeenAttempt]:
         """Return the attempts that were over between two times, in the order of `add`."""
         rows: list[_Row] = []
         for batch in self._batches:
-            if batch.began_first <= until and batch.ended_last >= since:
-                rows += marshal.loads(batch.rows)  # noqa: S302 - it is our own
+            first, last, _ = _SPAN.unpack_from(batch)
+            if first <= until and last >= since:
+                rows += marshal.loads(memoryview(batch)[_SPAN.size :])  # noqa: S302 - it is our own
         for each in map(_attempt_of, rows + self._loose):
             if since <= each.ended <= until:
                 yield each

@@ -181,6 +181,8 @@ _LISTEN: dict[type[Event], Callable[[RunFacts, Any], None]] = {
     EventsDropped: RunFacts._drop,
     RuleUnfit: RunFacts._rule_unfit,
 }
+TOLD_BY = frozenset(_LISTEN)
+"""The kinds of events that tell more than that time passes."""
 
 
 # -- what was run: names and counts, no arguments and no headers ---------------------------------

@@ -45,6 +45,26 @@ def test_what_is_done(monkeypatch, glibc, platform):
     assert asked == ([0] if glibc and platform == "linux" else [])
 
 
+def test_names_that_were_looked_up_are_let_go():
+    """CPython keeps them to find what they name faster; each was made for one look."""
+    name = "".join(["no such", " attribute"])
+    before = sys.getrefcount(name)
+    assert not hasattr(Cycle(), name)
+    give_back()
+    assert sys.getrefcount(name) == before
+
+
+@pytest.mark.parametrize("by", ["_clear_internal_caches", "_clear_type_cache"])
+def test_how_python_is_asked_for_that(monkeypatch, by):
+    """By the newer name where there is one."""
+    asked = []
+    for name in ("_clear_internal_caches", "_clear_type_cache"):
+        monkeypatch.delattr(sys, name, raising=False)
+    monkeypatch.setattr(sys, by, lambda: asked.append(by), raising=False)
+    give_back()
+    assert asked == [by]
+
+
 def test_it_runs_here():
     """Whatever the system."""
     give_back()

@@ -11,13 +11,19 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.events import Event, EventsDropped, ExchangeEnded
+from faultinject.events import (
+    Event,
+    EventsDropped,
+    ExchangeEnded,
+    SessionEnded,
+    SessionStarted,
+)
 from faultinject.observed import Observed, Seen
 from faultinject.report.finding import SEVERITIES
 from faultinject.report.findings import KNOWN
-from faultinject.report.judge import Judge, Report
+from faultinject.report.judge import SURGE, Judge, Report
 from faultinject.report.log import read_log
-from faultinject.report.packed import unpacked
+from faultinject.report.packed import PlainCalls, unpacked
 from tests.support.examples import examples
 from tests.support.sample_events import TIME, sample
 from tests.unit.report.findings.clients import (
@@ -390,6 +396,18 @@ def test_events_are_plain_json() -> None:
     for event in world.events:
         assert json.loads(json.dumps(event.as_dict()))["event"] == event.NAME
     assert found(world.report(only=["hung"])) == {}
+
+
+def test_plain_calls_are_in_batches_once_a_surge_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a few connections leave waits for more."""
+    packed: list[PlainCalls] = []
+    monkeypatch.setattr(PlainCalls, "pack", lambda plain: packed.append(plain))
+    judge = Judge()
+    for many, times in ((SURGE - 1, 0), (SURGE, 1), (SURGE - 1, 1), (SURGE, 2)):
+        for kind in (SessionStarted, SessionEnded):
+            for _ in range(many):
+                judge.listen(sample(kind))
+        assert len(packed) == times
 
 
 def test_plain_calls_stand_beside_those_that_failed() -> None:

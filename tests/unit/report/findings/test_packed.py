@@ -337,6 +337,22 @@ def test_calls_that_need_no_judgement_are_as_they_were() -> None:
     assert list(plain.between(1e6, 1e9)) == []
 
 
+def test_plain_calls_can_be_put_into_batches_early() -> None:
+    """As many are kept all the same."""
+    plain = PlainCalls(BATCH)
+    plain.pack()
+    for number in range(2 * BATCH):
+        event, seen = plain_event(number)
+        assert seen.plain is not None
+        plain.add(event, seen.plain)
+        if number % 10 == 0:
+            plain.pack()
+            plain.pack()
+        found = [each.call for each in plain.between(-1.0, 1e9)]
+        assert found == list(range(number + 1))[-len(found) :]
+        assert min(number + 1, BATCH) <= len(found) < BATCH + 20
+
+
 def test_a_mark_of_a_body_becomes_a_digest_where_it_is_asked() -> None:
     """The same for the same body, key and features."""
     head = ("openai", None, None, None, False, None, b"k" * 16, b"features")
