@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.events import (
+    ClientHelloRead,
     Event,
     EventsDropped,
     ExchangeEnded,
@@ -404,7 +405,7 @@ def test_plain_calls_are_in_batches_once_a_surge_is_over(monkeypatch: pytest.Mon
     monkeypatch.setattr(PlainCalls, "pack", lambda plain: packed.append(plain))
     judge = Judge()
     for many, times in ((SURGE - 1, 0), (SURGE, 1), (SURGE - 1, 1), (SURGE, 2)):
-        for kind in (SessionStarted, SessionEnded):
+        for kind in (SessionStarted, ClientHelloRead, SessionEnded):
             for _ in range(many):
                 judge.listen(sample(kind))
         assert len(packed) == times
