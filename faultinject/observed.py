@@ -300,6 +300,7 @@ def _result(*values: Any) -> ToolResult:
     return ToolResult(**dict(zip(_RESULT, values, strict=True)))
 
 
+@lru_cache(maxsize=256)
 def _digest(key: bytes, digest: Digest) -> str | None:
     if not isinstance(digest, int):
         return digest

@@ -229,15 +229,14 @@ class Observer:
     def _own(self) -> OwnPart:
         """Return what the attempt has in common with no other."""
         attempt, copy = self._attempt, self.copy
-        began = copy.began_seconds
-        call, number, gap = (
-            (None, None, None)
-            if attempt is None
-            else (int(attempt.call), attempt.number, _rounded(attempt.gap_seconds))
-        )
-        first_byte = _rounded(_since(began, copy.head_seconds))
+        began, head_seconds = copy.began_seconds, copy.head_seconds
+        waited = None if head_seconds is None else _rounded(head_seconds - began)
+        call = number = gap = None
+        if attempt is not None:
+            call, number, gap = int(attempt.call), attempt.number, attempt.gap_seconds
+        gap = None if gap is None else _rounded(gap)
         quiet = _rounded(self._over_seconds - copy.spoke_seconds)
-        return _rounded(began), call, number, gap, first_byte, quiet
+        return _rounded(began), call, number, gap, waited, quiet
 
     def _usage_and_text(self, answer: Any) -> tuple[Usage, str]:
         """Return the tokens that an answer told of, and its text if it is a stream.
@@ -264,10 +263,6 @@ class Observer:
         return (None if is_made else progress.usage) or NO_USAGE, streamed_text(events)
 
 
-def _rounded(seconds: float | None) -> float | None:
+def _rounded(seconds: float) -> float:
     # As `round(seconds, 3)`, which takes much longer: it writes the digits.
-    return None if seconds is None else round(seconds * 1000) / 1000
-
-
-def _since(began: float, then: float | None) -> float | None:
-    return None if then is None else then - began
+    return round(seconds * 1000) / 1000
