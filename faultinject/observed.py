@@ -144,12 +144,13 @@ class Observed:
 
     @property
     def plain(self) -> PlainValues | None:
-        """All that is known, if it is the only attempt of a call and was answered; else None."""
+        """What is known beside `model` and `stream`, if that is all of the only attempt of a call,
+        which was answered; else None."""
         alone = self.call is not None and self.attempt == 1 and self.began_seconds is not None
         if not alone or self.taken != "whole" or self.request is not None:
             return None
         values = (*_plain_head_of(self), b"", b""), *_plain_own_of(self)
-        return values if observed_of_plain(values) == self else None
+        return values if observed_of_plain(values, self.model, self.stream) == self else None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON has them."""
@@ -167,7 +168,7 @@ _plain_head_of = attrgetter(
     "provider", "retry_count", "read_timeout_seconds", "timeout_seconds", "idempotency_key",
     "credential",
 )  # fmt: skip
-_plain_own_of = attrgetter("model", "stream", "call", "began_seconds", "first_byte_seconds", "body")
+_plain_own_of = attrgetter("call", "began_seconds", "first_byte_seconds", "body")
 BodyMark = int
 """A hash of a body and its length: bodies that have it in common are taken for equal. It holds in
 one process only."""
@@ -178,9 +179,11 @@ PlainHead = tuple[
 ``read_timeout_seconds``, ``timeout_seconds``, ``idempotency_key`` and ``credential``, and for
 `body_digest` the key of the run and the features."""
 PlainBody = str | BodyMark | None
-PlainValues = tuple[PlainHead, str | None, bool | None, int, float, float | None, PlainBody]
-"""What is known of an attempt that is plain: what its head says; ``model``, ``stream``, ``call``,
-``began_seconds``, ``first_byte_seconds``, and the digest of its body or the body's mark."""
+PlainValues = tuple[PlainHead, int, float, float | None, PlainBody]
+"""What findings ask of an attempt that is plain: what its head says; ``call``, ``began_seconds``,
+``first_byte_seconds``, and the digest of its body or the body's mark."""
+Asked = tuple[str | None, bool | None]
+"""``model`` and ``stream``, which no finding asks of an attempt that is plain."""
 
 
 def body_digest(key: bytes, features: bytes, mark: BodyMark) -> str:
@@ -192,9 +195,11 @@ def body_digest(key: bytes, features: bytes, mark: BodyMark) -> str:
     return blake2b(said, digest_size=16, key=key).hexdigest()
 
 
-def observed_of_plain(values: PlainValues) -> Observed:
+def observed_of_plain(
+    values: PlainValues, model: str | None = None, stream: bool | None = None
+) -> Observed:
     """Return what was seen of an attempt that is plain."""
-    head, model, stream, call, began_seconds, first_byte_seconds, body = values
+    head, call, began_seconds, first_byte_seconds, body = values
     provider, retry_count, read_timeout, timeout, idempotency_key, credential, key, features = head
     return Observed(
         began_seconds=began_seconds,
@@ -314,29 +319,30 @@ class Seen:
     while nothing in the run had failed.
     """
 
-    __slots__ = ("_find", "_known", "_parts", "began_seconds", "plain")
+    __slots__ = ("_asked", "_find", "_known", "_parts", "began_seconds", "plain")
     plain: PlainValues | None
     """What is known of one that is plain (`Observed.plain`); None for others."""
 
-    def __init__(self, began_seconds: float | None, find: Callable[[], Parts] | None) -> None:
-        """Have ``find`` find it out, in the run's thread."""
+    def __init__(
+        self,
+        began_seconds: float | None,
+        find: Callable[[], Parts] | None,
+        plain: PlainValues | None = None,
+        asked: Asked = (None, None),
+    ) -> None:
+        """Have ``find`` find it out, in the run's thread; or hold what is known of a plain one."""
         self.began_seconds = began_seconds
-        self.plain = None
+        self.plain = plain
+        self._asked = asked
         self._known: Observed | None = None
         self._find = find
 
     @classmethod
     def known(cls, observed: Observed) -> Seen:
         """Hold what is known already."""
-        seen = cls(observed.began_seconds, partial(parts_of, observed))
-        seen.plain, seen._known = observed.plain, observed
-        return seen
-
-    @classmethod
-    def of_plain(cls, began_seconds: float, plain: PlainValues) -> Seen:
-        """Hold what is known of one that is plain."""
-        seen = cls(began_seconds, None)
-        seen.plain = plain
+        asked = observed.model, observed.stream
+        seen = cls(observed.began_seconds, partial(parts_of, observed), observed.plain, asked)
+        seen._known = observed
         return seen
 
     @property
@@ -355,7 +361,7 @@ class Seen:
     def observed(self) -> Observed:
         """What was seen. It is made anew each time: few are ever asked."""
         if self.plain is not None:
-            return observed_of_plain(self.plain)
+            return observed_of_plain(self.plain, *self._asked)
         return self._known or observed_of(self.parts)
 
 

@@ -7,7 +7,8 @@ is itself the side of the one exchange that it has at a time (`faultinject.http.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import trio
 
@@ -65,6 +66,16 @@ class ExchangeSide(ABC):
         """How many bytes of our body were sent."""
 
 
+class Watcher(Protocol):
+    """Is told the parts that pass between a client and us."""
+
+    def received(self, parts: Sequence[Part]) -> None:
+        """Take parts behind the request's head, as they are read."""
+
+    def sent(self, parts: Sequence[Part]) -> None:
+        """Take parts of the response, once they are sent."""
+
+
 class ClientExchange(ExchangeSide):
     """A client's request, and our response to it. The request's head was read already."""
 
@@ -72,10 +83,8 @@ class ClientExchange(ExchangeSide):
     """Whether we have ended our side: nothing more is sent to the client."""
     closes = False
     """Whether the connection ends after the response. Set it before the response is sent."""
-    on_received: Callable[[list[Part]], None] | None = None
-    """Is told the parts behind the request's head as they are read."""
-    on_sent: Callable[[tuple[Part, ...]], None] | None = None
-    """Is told the parts of the response once they are sent."""
+    watcher: Watcher | None = None
+    """Is told what passes."""
 
     @property
     @abstractmethod

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from faultinject.http.exchange_sides import ClientExchange
-from faultinject.observed import REQUEST, AnswerPart, OwnPart, Parts, SaidPart, Seen
+from faultinject.observed import REQUEST, AnswerPart, Asked, OwnPart, Parts, SaidPart, Seen
 from faultinject.providers.retries import asked_wait, should_retry
 from faultinject.providers.shape import Usage, framing_of
 from faultinject.providers.streamed import streamed_text
@@ -53,7 +53,7 @@ def observer_of(
     if facts.kind not in ("model", "api"):
         return None if facts.way is None or facts.kind is not None else BrokenConnection(session)
     observer = Observer(runtime, facts)
-    client.on_received, client.on_sent = observer.copy.received, observer.copy.sent
+    client.watcher = observer.copy
     return observer
 
 
@@ -81,7 +81,8 @@ class Observer:
     def head(self) -> HeadContent:
         """What the request's head says."""
         if self._head is None:
-            if (facts := self._facts).needs_body_for_api:
+            facts = self._facts
+            if facts.is_hinted_mcp and facts.needs_body_for_api:
                 facts.body = uncoded(facts.head, self.copy.whole_body, BODY_BYTES)
             self._head = self.runtime.digests.head(facts)
         return self._head
@@ -108,19 +109,6 @@ class Observer:
         else:  # it may not be found out later as it is now
             counters.backlog.catch_up()
             self._join()
-
-    def _is_plain(self, exchange: Exchange) -> bool:
-        """Return True if it was answered, follows no failure, and says that of itself."""
-        counters, copy, answered = self.runtime.counters, self.copy, exchange.head
-        if copy.began_seconds <= counters.attempts.quiet_from or not is_good(exchange):
-            return False
-        if answered is None or (framing_of(answered) is not None and self._ended_in_error()):
-            return False
-        head = self.head
-        if head.invocation or head.retry_count:
-            return False
-        counters.backlog.catch_up()  # calls are numbered in order, and a long wait may be among it
-        return copy.began_seconds > counters.attempts.quiet_from
 
     def _ended_in_error(self) -> bool:
         tail = self.copy.tail
@@ -161,8 +149,8 @@ class Observer:
     def seen(self, exchange: Exchange, counted: Attempt | None) -> Seen:
         """Return what was seen of the exchange, which is over; ``counted`` is as of `end`."""
         if not self._has_ended:
-            if counted is None and self._is_plain(exchange):
-                return self._plain()
+            if counted is None and (plain := self._plain(exchange)) is not None:
+                return plain
             self.end(exchange.end, counted)
         runtime = self.runtime
         if self._facts.body is None:
@@ -177,19 +165,32 @@ class Observer:
             seen.find_out()
         return seen
 
-    def _plain(self) -> Seen:
-        """Return what is kept of an exchange that was answered while nothing had failed."""
-        copy, head = self.copy, self.head
-        body, began = copy.whole_body, copy.began_seconds
+    def _plain(self, exchange: Exchange) -> Seen | None:
+        """Return what is kept of it if it is plain: it was answered, while nothing had failed.
+
+        None if it is not, or says itself that it follows a failure.
+        """
+        counters, copy, answered = self.runtime.counters, self.copy, exchange.head
+        attempts, began = counters.attempts, copy.began_seconds
+        if began <= attempts.quiet_from or answered is None or not is_good(exchange):
+            return None
+        if framing_of(answered) is not None and self._ended_in_error():
+            return None
+        head = self.head
+        if head.invocation or head.retry_count:
+            return None
+        counters.backlog.catch_up()  # calls are numbered in order, and a long wait may be among it
+        if began <= attempts.quiet_from:
+            return None
+        body = copy.whole_body
         copy.close()
-        model: str | None = head.model
-        stream: bool | None = head.streams
-        if model is None and body:
-            model, stream = peeked(body) or (None, None)
+        asked: Asked = head.model, head.streams
+        if body and head.model is None:  # it is told only where events are written
+            asked = (None, None) if counters.backlog.puts_off else peeked(body) or (None, None)
         mark = None if body is None else mark_of(body)
         waited = round(((copy.head_seconds or began) - began) * 1000) / 1000
-        call, began = self.runtime.counters.attempts.begin_alone(), round(began * 1000) / 1000
-        return Seen.of_plain(began, (head.plain, model, stream, call, began, waited, mark))
+        began = round(began * 1000) / 1000
+        return Seen(began, None, (head.plain, attempts.begin_alone(), began, waited, mark), asked)
 
     def _parts(self) -> Parts:
         while self._found is None:

@@ -119,7 +119,8 @@ class RequestDigests:
     def head(self, facts: Facts) -> HeadContent:
         """Return what a request's head says; a client's heads mostly say the same."""
         head = facts.head
-        where = facts.host, facts.port, head.method, head.target, facts.is_mcp
+        is_mcp = facts.is_hinted_mcp and facts.is_mcp
+        where = facts.host, facts.port, head.method, head.target, is_mcp
         key = hash((where, head.fingerprint))
         found = self._heads.get(key)
         if found is None:  # its body may only have another length

@@ -52,14 +52,13 @@ class TrafficCopy:
     """The head of the answer that the client was sent."""
     head_seconds: float | None = None
     """When it had been sent."""
-    answer: bytes | bytearray | None = b""
+    _answer: bytes | bytearray | None = b""
     """The answer so far; None if it is longer than `ANSWER_BYTES`, or had no room."""
     answer_ended = False
-    held_bytes = 0
-    """How much of the room it takes."""
+    _held_bytes = 0
     _tail: Tail | None = None
-    _has_looked = True
-    """Whether it is known if the answer is a stream."""
+    _at_once: Sequence[Part] = ()
+    """An answer that was sent at once, as most are: it is looked at later, if at all."""
 
     def __init__(self, timer: Timer, began_seconds: float, room: CopyRoom) -> None:
         self._timer = timer
@@ -79,34 +78,36 @@ class TrafficCopy:
 
     def sent(self, parts: Sequence[Part]) -> None:
         """Take parts of the answer, which have been sent."""
-        now_seconds, ends = self._timer.now_seconds, isinstance(parts[-1], End)
+        now_seconds, head = self._timer.now_seconds, parts[0]
+        self.answer_ended = isinstance(parts[-1], End)
+        if self.answer_ended and isinstance(head, ResponseHead) and head.status >= 200:
+            self.head, self._at_once = head, parts
+            self.head_seconds = self.spoke_seconds = now_seconds
+        else:
+            self._take(parts, now_seconds)
+
+    def _take(self, parts: Sequence[Part], now_seconds: float) -> None:
         for part in parts:
             if isinstance(part, bytes):
-                if self.answer is not None:
-                    self.answer = self._with(self.answer, part, ANSWER_BYTES)
+                if self._answer is not None:
+                    self._answer = self._with(self._answer, part, ANSWER_BYTES)
                 if self._tail is None or self._has_said(self._tail, part):
                     self.spoke_seconds = now_seconds
             elif isinstance(part, ResponseHead) and (part.status >= 200 or part.status == 101):
                 self.head = part
                 self.head_seconds = self.spoke_seconds = now_seconds
-                # What is sent at once, as most errors are, is looked at later, if at all.
-                self._has_looked = not ends
-                self._tail = None if ends else tail_of(part)
-        self.answer_ended = ends
-        if self.answer is None and not self._has_looked:  # it is too late then
-            self._look_at_end(parts)
+                self._tail = None if part.status >= 400 else tail_of(part)
+
+    def _look(self) -> None:
+        """Take what was sent at once."""
+        if self._at_once:
+            parts, self._at_once = self._at_once, ()
+            self._take(parts, self.spoke_seconds)
 
     def _has_said(self, tail: Tail, part: bytes) -> bool:
         """Have the tail see a part; return whether it is more than pings."""
         tail.observe(part)
         return len(part) > _LONGEST_PING or not _PINGS.fullmatch(part)
-
-    def _look_at_end(self, parts: Sequence[Part]) -> None:
-        self._has_looked = True
-        self._tail = None if self.head is None else tail_of(self.head)
-        if self._tail is not None:
-            for part in parts:
-                self._tail.observe(part if isinstance(part, bytes) else b"")
 
     def _with(
         self, kept: bytes | bytearray, part: bytes, most_bytes: int
@@ -120,7 +121,7 @@ class TrafficCopy:
             self._give_back(len(kept))
             return None
         room.left_bytes -= size
-        self.held_bytes += size
+        self._held_bytes += size
         if not kept:
             return part
         grown = kept if isinstance(kept, bytearray) else bytearray(kept)
@@ -129,17 +130,22 @@ class TrafficCopy:
 
     def _give_back(self, size: int) -> None:
         self._room.left_bytes += size
-        self.held_bytes -= size
+        self._held_bytes -= size
 
     def close(self) -> None:
         """Give back the room that it takes: it is not asked any more."""
-        self._give_back(self.held_bytes)
+        self._give_back(self._held_bytes)
+
+    @property
+    def held_bytes(self) -> int:
+        """How much of the room it takes."""
+        self._look()
+        return self._held_bytes
 
     @property
     def tail(self) -> Tail | None:
         """The end of the answer so far, if it is a stream of a known form."""
-        if self.answer and not self._has_looked:
-            self._look_at_end([bytes(self.answer)])
+        self._look()
         return self._tail
 
     @property
@@ -155,7 +161,8 @@ class TrafficCopy:
     @property
     def answer_so_far(self) -> bytes | None:
         """What came of the answer's body; None if that was too long, or had no room."""
-        return None if self.answer is None else bytes(self.answer)
+        self._look()
+        return None if self._answer is None else bytes(self._answer)
 
 
 def uncoded(head: RequestHead | ResponseHead, body: bytes | None, most_bytes: int) -> bytes | None:

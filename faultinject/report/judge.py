@@ -210,15 +210,16 @@ class Judge:
 
     def listen(self, event: Event) -> None:
         """Take note of an event."""
-        if type(event) not in TOLD_BY:
+        if isinstance(event, ExchangeEnded) and (seen := event.seen) and (plain := seen.plain):
+            self._look_at_waiting(0)
+            self.facts.listen(event)
+            self._plain.add(event, plain)
+        elif type(event) in TOLD_BY:
+            self._waiting.append(event)
+            self._look_at_waiting(WAITING)
+        else:
             self.facts.listen(event)
             self._count_connections(event)
-            return
-        self._waiting.append(event)
-        is_plain = isinstance(event, ExchangeEnded) and event.is_plain
-        most = 0 if is_plain else WAITING
-        while len(self._waiting) > most:
-            self._look_at(self._waiting.popleft())
 
     def _count_connections(self, event: Event) -> None:
         if isinstance(event, SessionStarted):
@@ -230,22 +231,19 @@ class Judge:
                 self._most_open = 0
                 self._plain.pack()
 
-    def _look_at(self, event: Event) -> None:
-        self.facts.listen(event)
-        if not isinstance(event, ExchangeEnded):
-            return
-        seen = event.seen
-        if seen is None:
-            return
-        if seen.plain is not None:
-            self._plain.add(event, seen.plain)
-        elif is_attempt(parts := seen.parts):
-            self._add(event, parts)
+    def _look_at_waiting(self, most: int) -> None:
+        """Look at the events that wait, until ``most`` are left."""
+        while len(self._waiting) > most:
+            event = self._waiting.popleft()
+            self.facts.listen(event)
+            if isinstance(event, ExchangeEnded) and event.seen is not None:
+                parts = event.seen.parts
+                if is_attempt(parts):
+                    self._add(event, parts)
 
     def report(self) -> Report:
         """Return what came of the run so far. More events may follow."""
-        while self._waiting:
-            self._look_at(self._waiting.popleft())
+        self._look_at_waiting(0)
         totals = self._totals.copy()
         totals.outcomes["succeeded"] += self._plain.count
         totals.attempts += self._plain.count

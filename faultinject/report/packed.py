@@ -251,10 +251,9 @@ def attempt_of(row: Row) -> SeenAttempt:
 # -- calls that need no judgement --------------------------------------------------------------
 
 
-_Row = tuple[Any, ...]
+_Row = tuple[tuple[Any, ...], int, float, PlainValues]
 """Of an event method, host, path, status and kind as one tuple; session; milliseconds; and what is
-known (`PlainValues`)."""
-_MILLISECONDS, _CALL, _BEGAN = 2, 6, 7
+known."""
 
 
 _SPAN = struct.Struct("<ddq")
@@ -282,7 +281,7 @@ class PlainCalls:
         self.count += 1
         request = _request_of(event)
         request = self._requests.setdefault(request, request)
-        self._loose.append((request, event.session, event.milliseconds, *plain))
+        self._loose.append((request, event.session, event.milliseconds, plain))
         if len(self._loose) == BATCH:
             self.pack()
 
@@ -290,8 +289,8 @@ class PlainCalls:
         """Put those that are in no batch yet into one, if there are any."""
         if not (rows := self._loose):
             return
-        first = min([row[_BEGAN] for row in rows])
-        last = max([row[_BEGAN] + row[_MILLISECONDS] / 1000 for row in rows])
+        first = min([began for _, _, _, (_, _, began, _, _) in rows])
+        last = max([began + taken / 1000 for _, _, taken, (_, _, began, _, _) in rows])
         self._batches.append(_SPAN.pack(first, last + 0.001, len(rows)) + marshal.dumps(rows))
         self._packed += len(rows)
         rows.clear()
@@ -313,7 +312,7 @@ class PlainCalls:
 
 
 def _attempt_of(row: _Row) -> SeenAttempt:
-    request, session, milliseconds, *plain = row
-    seen, call, began = observed_of_plain(tuple(plain)), row[_CALL], row[_BEGAN]
+    request, session, milliseconds, plain = row
+    seen, (_, call, began, _, _) = observed_of_plain(plain), plain
     ended = round(began + milliseconds / 1000, 3)
     return SeenAttempt.made(seen, (call, 1, began, ended), *request, session=session)

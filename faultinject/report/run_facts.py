@@ -127,7 +127,7 @@ class RunFacts:
                 self.housekept.add(event.host)
         elif self.started is None or event.target in self.started.targets:
             self.requests += 1
-            if not event.is_plain:
+            if event.seen is None or event.seen.plain is None:
                 self._note_unseen(event.seen)
         if _may_ask_for_token(event.path):
             self._login(event)

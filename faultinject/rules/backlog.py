@@ -21,6 +21,8 @@ class Backlog:
 
     def __init__(self, most_steps: int = 0, most_bytes: int = MOST_BYTES) -> None:
         """Put off ``most_steps`` at most: by default none, each is done at once."""
+        self.puts_off = most_steps > 0
+        """Whether a step may be left till later at all."""
         self._most_steps = most_steps
         self._most_bytes = most_bytes
         self._steps: deque[tuple[Step, int]] = deque()

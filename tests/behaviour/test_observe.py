@@ -45,11 +45,13 @@ STREAM = post(
 SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-@pytest.fixture(autouse=True, params=[False, True], ids=["at once", "late"])
-def _open_bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, params=[False, True], ids=["at once", "late"], name="late")
+def _open_bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether all is found out at once or late, the same is told."""
-    opens = partial(open_bench, observes_late=request.param)
+    late: bool = request.param
+    opens = partial(open_bench, observes_late=late)
     monkeypatch.setattr(sys.modules[__name__], "open_bench", opens)
+    return late
 
 
 def ask(*headers: bytes, body: bytes = BODY, path: str = "/v1/messages") -> bytes:
@@ -89,15 +91,21 @@ STATED = (b"Idempotency-Key: a", b"X-Stainless-Timeout: 600000",
 
 
 @pytest.mark.parametrize("after_failure", [False, True])
-async def test_a_whole_answer(autojump_clock: trio.testing.MockClock, after_failure: bool) -> None:
-    """Nothing failed; that a key was there is told. More of it only once something has failed."""
+async def test_a_whole_answer(
+    autojump_clock: trio.testing.MockClock, late: bool, after_failure: bool
+) -> None:
+    """Nothing failed; that a key was there is told. More of it only once something has failed.
+
+    Then the model is known, too, where nothing is written of each exchange.
+    """
     usage = {"usage": {"input_tokens": 5, "output_tokens": 7}}
     answer = {"id": "msg_1", "type": "message", "content": [], **usage}
     failed = [post("/v1/messages", b"fail")] if after_failure else []
     rules = [{"name": "r", "when": {"first": 1}, "fault": {"respond": 529}}]
     script = always(ok(json.dumps(answer).encode()))
     told = (await observed(script, *failed, ask(*STATED), rules=rules if failed else ()))[-1]
-    assert (told.provider, told.model, told.stream) == ("anthropic", "claude-x", False)
+    asked = ("claude-x", False) if after_failure or not late else (None, None)
+    assert (told.provider, told.model, told.stream) == ("anthropic", *asked)
     assert (told.call, told.attempt, told.retry_count) == (1 + len(failed), 1, 0)
     assert (told.taken, told.failure, told.gap_seconds) == ("whole", None, None)
     assert (told.timeout_seconds, told.read_timeout_seconds) == (600.0, 60.0)

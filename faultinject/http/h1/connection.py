@@ -230,8 +230,8 @@ class ClientConnection(HttpConnection, ClientExchange):
     def buffered_parts(self) -> list[Part]:
         """Return the parts that have arrived; see the base class."""
         parts = super().buffered_parts()
-        if parts and self.on_received is not None:
-            self.on_received(parts)
+        if parts and self.watcher is not None:
+            self.watcher.received(parts)
         return parts
 
     async def send(self, *parts: Part) -> None:
@@ -239,8 +239,8 @@ class ClientConnection(HttpConnection, ClientExchange):
         if self.closes:
             parts = tuple([last_of_connection(part) for part in parts])
         await super().send(*parts)
-        if self.on_sent is not None:
-            self.on_sent(parts)
+        if self.watcher is not None:
+            self.watcher.sent(parts)
 
     def buffered_request(self) -> RequestHead | None:
         """Return the next request's head if it has arrived. Raises `ClientProtocolError`."""

@@ -58,8 +58,8 @@ class Side(ClientExchange):
 
     def buffered_parts(self) -> list[Part]:
         parts, self._parts = self._parts, []
-        if self.on_received is not None:
-            self.on_received(parts)
+        if self.watcher is not None:
+            self.watcher.received(parts)
         return parts
 
     async def receive(self) -> list[Part]:
@@ -85,8 +85,8 @@ class Side(ClientExchange):
                 self.data += part
             else:
                 self.whole = True
-        if self.on_sent is not None:
-            self.on_sent(parts)
+        if self.watcher is not None:
+            self.watcher.sent(parts)
 
     async def send_raw(self, data: bytes) -> None:
         raise NotImplementedError
