@@ -144,8 +144,10 @@ class Observed:
 
     @property
     def plain(self) -> PlainValues | None:
-        """What is known beside `model` and `stream`, if that is all of the only attempt of a call,
-        which was answered; else None."""
+        """What is known, if it is the only attempt of a call and was answered; else None.
+
+        That is all, but for ``model`` and ``stream``.
+        """
         alone = self.call is not None and self.attempt == 1 and self.began_seconds is not None
         if not alone or self.taken != "whole" or self.request is not None:
             return None
@@ -170,7 +172,7 @@ _plain_head_of = attrgetter(
 )  # fmt: skip
 _plain_own_of = attrgetter("call", "began_seconds", "first_byte_seconds", "body")
 BodyMark = int
-"""A hash of a body and its length: bodies that have it in common are taken for equal. It holds in
+"""A hash of a body: bodies that have it in common are taken for equal. It has 64 bits, and holds in
 one process only."""
 PlainHead = tuple[
     str | None, int | None, float | None, float | None, bool | None, str | None, bytes, bytes

@@ -174,7 +174,7 @@ async def _forward(
     except UpstreamError as error:
         await _gateway_error(exchange, error)
     except ClientGoneError as error:
-        _client_left(exchange, source, decision.facts, error)
+        _client_left(exchange, decision.facts, error)
     except ClientProtocolError as error:
         await refuse(exchange, error)
     finally:
@@ -230,15 +230,13 @@ async def _relay_upgraded(exchange: Exchange, upstream: UpstreamExchange) -> Non
         await send_close_notify(upstream.stream)
 
 
-def _client_left(
-    exchange: Exchange, source: UpstreamSource, facts: Facts, error: ClientGoneError
-) -> None:
+def _client_left(exchange: Exchange, facts: Facts, error: ClientGoneError) -> None:
     """Set the outcome of an exchange whose client left before the response's end.
 
     Most clients close the connection at a stream's last event: those have all of it.
     """
     shape = facts.provider.shape_of(facts.path)
-    if source.tail is not None and shape.ends_with(source.tail.last):
+    if exchange.tail is not None and shape.ends_with(exchange.tail.last):
         exchange.outcome, exchange.answered = exchange.passed_on, True
     else:
         exchange.depart(error)

@@ -21,6 +21,7 @@ from faultinject.net.relay import Relayed
 from faultinject.net.streams import CloseMode
 from faultinject.net.timeouts import Timeout
 from faultinject.observed import Taken
+from faultinject.providers.framing import Tail
 from faultinject.proxy.exchange_end import ExchangeEnd, is_good
 from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.proxy.session import Session, report_wait, reported_path
@@ -70,6 +71,8 @@ class Exchange:
     """The outcome of the response that did not come from the upstream, once it is being sent."""
     head: ResponseHead | None = None
     """The head of the response that the client was sent; None if none had begun."""
+    tail: Tail | None = None
+    """The last that was passed on of the upstream's response, if it is a stream of a known form."""
     answered: bool = False
     """Whether the client was sent a whole response."""
     ending: Ending | None = None

@@ -19,7 +19,6 @@ from faultinject.http.headers import HopByHopFilter, wrong_switch
 from faultinject.http.message import End, Part, RequestHead, ResponseHead, body_size
 from faultinject.net.streams import LINGER_SECONDS
 from faultinject.net.tasks import run_with_watcher
-from faultinject.providers.framing import Tail
 from faultinject.providers.shape import tail_of
 from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.pump import ResponseSource
@@ -58,8 +57,6 @@ class UpstreamSource(ResponseSource):
     origin: Origin
     received: tuple[Part, ...] = ()
     """What was read of the request's body already."""
-    tail: Tail | None = field(default=None, init=False)
-    """The last that was passed on of a stream of a known form."""
     _lent: UpstreamExchange | None = field(default=None, init=False)
     """The lease's connection, while it is lent."""
     _asked: RequestHead = field(init=False)
@@ -206,11 +203,11 @@ class UpstreamSource(ResponseSource):
         """Remember the tail of a stream, once the client was sent it."""
         for part in parts:
             if isinstance(part, ResponseHead):
-                self.tail = tail_of(part)
+                self.exchange.tail = tail_of(part)
                 if part.status == 100 and (pacing := self.exchange.pacing) is not None:
                     pacing.body_wanted()
-            elif self.tail is not None and isinstance(part, bytes):
-                self.tail.observe(part)
+            elif self.exchange.tail is not None and isinstance(part, bytes):
+                self.exchange.tail.observe(part)
 
     # Behind the response
 

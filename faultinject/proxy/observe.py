@@ -13,7 +13,7 @@ from typing import Any
 from faultinject.http.exchange_sides import ClientExchange
 from faultinject.observed import REQUEST, AnswerPart, Asked, OwnPart, Parts, SaidPart, Seen
 from faultinject.providers.retries import asked_wait, should_retry
-from faultinject.providers.shape import Usage, framing_of
+from faultinject.providers.shape import Usage
 from faultinject.providers.streamed import streamed_text
 from faultinject.proxy.broken_connection import BrokenConnection
 from faultinject.proxy.exchange import Exchange
@@ -170,11 +170,11 @@ class Observer:
 
         None if it is not, or says itself that it follows a failure.
         """
-        counters, copy, answered = self.runtime.counters, self.copy, exchange.head
+        counters, copy = self.runtime.counters, self.copy
         attempts, began = counters.attempts, copy.began_seconds
-        if began <= attempts.quiet_from or answered is None or not is_good(exchange):
+        if began <= attempts.quiet_from or not is_good(exchange):
             return None
-        if framing_of(answered) is not None and self._ended_in_error():
+        if (tail := exchange.tail) is not None and is_error_event(tail.last):
             return None
         head = self.head
         if head.invocation or head.retry_count:
@@ -187,7 +187,7 @@ class Observer:
         asked: Asked = head.model, head.streams
         if body and head.model is None:  # it is told only where events are written
             asked = (None, None) if counters.backlog.puts_off else peeked(body) or (None, None)
-        mark = None if body is None else mark_of(body)
+        mark = None if body is None else hash(body)  # its mark
         waited = round(((copy.head_seconds or began) - began) * 1000) / 1000
         began = round(began * 1000) / 1000
         return Seen(began, None, (head.plain, attempts.begin_alone(), began, waited, mark), asked)

@@ -58,7 +58,7 @@ _NOTHING = hash(())
 
 def mark_of(body: bytes) -> BodyMark:
     """Return the mark of a body."""
-    return (len(body) << 64) + hash(body)
+    return hash(body)
 
 
 def mark_of_text(text: str) -> int | None:

@@ -134,7 +134,8 @@ class TrafficCopy:
 
     def close(self) -> None:
         """Give back the room that it takes: it is not asked any more."""
-        self._give_back(self._held_bytes)
+        self._room.left_bytes += self._held_bytes
+        self._held_bytes = 0
 
     @property
     def held_bytes(self) -> int:

@@ -227,7 +227,8 @@ class Settings:
     embed the proxy. Not an option: the command line always does it."""
     observes_late: bool = field(default=False, validator=check.flag)
     """Whether `ExchangeEnded.observed` is found out only when it is asked for, which costs an
-    exchange less. It must be asked for in the thread of the run then. Not an option: the command
+    exchange less. It must be asked for in the thread of the run then, and ``model`` and ``stream``
+    are not told of a request that went well while nothing had failed. Not an option: the command
     line does it, unless events are written as JSON or at debug."""
 
     def __attrs_post_init__(self) -> None:

@@ -230,14 +230,14 @@ async def test_what_makes_a_body_another(autojump_clock: trio.testing.MockClock)
     ],
 )
 async def test_faults(
-    autojump_clock: trio.testing.MockClock, fault: Any, failure: str | None
+    autojump_clock: trio.testing.MockClock, late: bool, fault: Any, failure: str | None
 ) -> None:
     """Each is told as the failure that the client saw."""
     pieces = [b"%x\r\n%b\r\n" % (len(each), each) for each in message_events()]
     [told] = await observed(
         always(b"".join([SSE, *pieces, b"0\r\n\r\n"])), STREAM, rules=[{"fault": fault}]
     )
-    assert told.stream
+    assert told.stream is (True if failure or not late else None)
     assert told.failure == failure
     assert told.failure_kind == (None if failure is None else "transient")
 
@@ -380,11 +380,15 @@ async def test_a_model_in_the_path(autojump_clock: trio.testing.MockClock) -> No
     ],
 )
 async def test_what_is_seen_of_a_body_that_is_not_parsed(
-    autojump_clock: trio.testing.MockClock, body: bytes, model: str | None, stream: bool | None
+    autojump_clock: trio.testing.MockClock,
+    late: bool,
+    body: bytes,
+    model: str | None,
+    stream: bool | None,
 ) -> None:
-    """The model and whether a stream is asked for, where that is sure."""
+    """The model and whether a stream is asked for, where that is sure, and is told."""
     [told] = await observed(always(ok(b"{}")), ask(body=body))
-    assert (told.model, told.stream) == (model, stream)
+    assert (told.model, told.stream) == ((None, None) if late and body else (model, stream))
 
 
 async def test_what_is_no_call(autojump_clock: trio.testing.MockClock) -> None:
