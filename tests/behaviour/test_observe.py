@@ -135,6 +135,24 @@ async def test_how_long_a_failure_makes_all_requests_be_looked_at(
         assert [each.call for each in seen(bench)] == [1, 1, 2, 3]
 
 
+async def test_a_longer_wait_that_was_asked_for(autojump_clock: trio.testing.MockClock) -> None:
+    """Until it is over all requests are looked at, though it may be found out as late as that."""
+    throttled = b"HTTP/1.1 429 Too Many\r\nRetry-After: 3600\r\nContent-Length: 2\r\n\r\n{}"
+    replies = iter([throttled, ok(b"{}"), ok(b"{}")])
+
+    async def in_turn(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(next(replies))
+
+    async with open_bench(upstream=in_turn) as bench:
+        for pause in (700, 3000, 0):
+            client = await bench.tls()
+            await client.ask(ask())
+            await client.cut()
+            await trio.sleep(pause)
+        assert [each.request is not None for each in seen(bench)] == [True, True, False]
+
+
 async def test_a_count_of_the_client_s_own(autojump_clock: trio.testing.MockClock) -> None:
     """It says that something failed that was not seen here, so all is looked at."""
     [told] = await observed(always(ok(b"{}")), ask(b"X-Stainless-Retry-Count: 1"))
