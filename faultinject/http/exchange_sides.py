@@ -66,7 +66,7 @@ class ExchangeSide(ABC):
         """How many bytes of our body were sent."""
 
 
-class Watcher(Protocol):
+class PartsListener(Protocol):
     """Is told the parts that pass between a client and us."""
 
     def received(self, parts: Sequence[Part]) -> None:
@@ -83,7 +83,7 @@ class ClientExchange(ExchangeSide):
     """Whether we have ended our side: nothing more is sent to the client."""
     closes = False
     """Whether the connection ends after the response. Set it before the response is sent."""
-    watcher: Watcher | None = None
+    listener: PartsListener | None = None
     """Is told what passes."""
 
     @property

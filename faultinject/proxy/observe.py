@@ -53,7 +53,7 @@ def observer_of(
     if facts.kind not in ("model", "api"):
         return None if facts.way is None or facts.kind is not None else BrokenConnection(session)
     observer = Observer(runtime, facts)
-    client.watcher = observer.copy
+    client.listener = observer.copy
     return observer
 
 

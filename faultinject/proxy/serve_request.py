@@ -150,7 +150,7 @@ class RequestServer:
             if observer is None:
                 decision.end_attempt(exchange.end)
             decision.plan.end()
-            exchange.client.watcher = None
+            exchange.client.listener = None
             exchange.on_end = None  # else only the garbage collector would free both
             seen = None if observer is None else observer.seen(exchange, decision.plan.attempt)
             self._report(exchange, decision.plan.rule_id, decision.facts, seen)

@@ -230,8 +230,8 @@ class ClientConnection(HttpConnection, ClientExchange):
     def buffered_parts(self) -> list[Part]:
         """Return the parts that have arrived; see the base class."""
         parts = super().buffered_parts()
-        if parts and self.watcher is not None:
-            self.watcher.received(parts)
+        if parts and self.listener is not None:
+            self.listener.received(parts)
         return parts
 
     async def send(self, *parts: Part) -> None:
@@ -239,8 +239,8 @@ class ClientConnection(HttpConnection, ClientExchange):
         if self.closes:
             parts = tuple([last_of_connection(part) for part in parts])
         await super().send(*parts)
-        if self.watcher is not None:
-            self.watcher.sent(parts)
+        if self.listener is not None:
+            self.listener.sent(parts)
 
     def buffered_request(self) -> RequestHead | None:
         """Return the next request's head if it has arrived. Raises `ClientProtocolError`."""

@@ -58,8 +58,8 @@ class Side(ClientExchange):
 
     def buffered_parts(self) -> list[Part]:
         parts, self._parts = self._parts, []
-        if self.watcher is not None:
-            self.watcher.received(parts)
+        if self.listener is not None:
+            self.listener.received(parts)
         return parts
 
     async def receive(self) -> list[Part]:
@@ -85,8 +85,8 @@ class Side(ClientExchange):
                 self.data += part
             else:
                 self.whole = True
-        if self.watcher is not None:
-            self.watcher.sent(parts)
+        if self.listener is not None:
+            self.listener.sent(parts)
 
     async def send_raw(self, data: bytes) -> None:
         raise NotImplementedError
