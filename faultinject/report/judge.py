@@ -227,9 +227,15 @@ class Judge:
             self._most_open = max(self._most_open, self._open)
         elif isinstance(event, SessionEnded):
             self._open -= 1
-            if self._open == 0 and self._most_open >= SURGE:
-                self._most_open = 0
-                self._plain.pack()
+            if self._open == 0:
+                self._tidy()
+
+    def _tidy(self) -> None:
+        """Keep little while no connection is open, and so nobody waits for what takes a while."""
+        self._look_at_waiting(0)
+        if self._most_open >= SURGE:
+            self._plain.pack()
+        self._most_open = 0
 
     def _look_at_waiting(self, most: int) -> None:
         """Look at the events that wait, until ``most`` are left."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import marshal
 import struct
+import zlib
 from array import array
 from collections import deque
 from collections.abc import Iterator
@@ -93,7 +94,7 @@ def _counts_of(row: Row) -> _Counts:
 
 
 class CallBatch(bytes):
-    """Calls of which no more attempts may come.
+    """Calls of which no more attempts may come, compressed: to a third if they ask the same.
 
     If one does come, its call is in no batch any more: the batch still has it as it was. It is one
     piece of bytes, without an object beside it: see above.
@@ -107,7 +108,8 @@ class CallBatch(bytes):
         requests = array("q", [each for call in calls for each in call.requests])
         began = min([call.began for call in calls])
         rows = marshal.dumps([(call.number, call.rows, call.left_out) for call in calls])
-        return cls(_HEAD.pack(began, len(requests)) + requests.tobytes() + rows)
+        head = _HEAD.pack(began, len(requests)) + requests.tobytes()
+        return cls(head + zlib.compress(rows, zlib.Z_BEST_SPEED))
 
     @property
     def began(self) -> float:
@@ -122,7 +124,8 @@ class CallBatch(bytes):
 
     def calls(self) -> dict[int, PackedCall]:
         """Return the calls, by their numbers."""
-        rows = marshal.loads(memoryview(self)[self._end_of_requests :])  # noqa: S302 - our own
+        packed = memoryview(self)[self._end_of_requests :]
+        rows = marshal.loads(zlib.decompress(packed))  # noqa: S302 - it is our own
         return {call[0]: PackedCall(*call) for call in rows}
 
     @property

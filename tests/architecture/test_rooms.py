@@ -59,7 +59,7 @@ PLACES: dict[str, set[str]] = {
     "click": {"cli"},
     "rich_click": {"cli.help_page"},
     "rich": {"cli", "report"},
-    "zlib": {"http.coding"},
+    "zlib": {"http.coding", "report.packed"},
     "brotli": {"http.coding"},
     "zstandard": {"http.coding"},
     "ctypes": {"net.spare_memory", "cli.run.child_process"},

@@ -19,7 +19,7 @@ from faultinject.events import (
     SessionEnded,
     SessionStarted,
 )
-from faultinject.observed import Observed, Seen
+from faultinject.observed import Observed, Parts, Seen, parts_of
 from faultinject.report.finding import SEVERITIES
 from faultinject.report.findings import KNOWN
 from faultinject.report.judge import SURGE, Judge, Report
@@ -409,6 +409,26 @@ def test_plain_calls_are_in_batches_once_a_surge_is_over(monkeypatch: pytest.Mon
             for _ in range(many):
                 judge.listen(sample(kind))
         assert len(packed) == times
+
+
+def test_events_wait_while_connections_are_open() -> None:
+    """As what they tell takes a while to find out, and as it keeps copies of what passed."""
+    asked: list[int] = []
+
+    def ended(number: int) -> Event:
+        def find() -> Parts:
+            asked.append(number)
+            return parts_of(Observed(began_seconds=1.0))
+
+        return sample(ExchangeEnded, seen=Seen(1.0, find))
+
+    judge = Judge()
+    for event in (sample(SessionStarted), ended(1), sample(SessionStarted), ended(2)):
+        judge.listen(event)
+    judge.listen(sample(SessionEnded))
+    assert asked == []
+    judge.listen(sample(SessionEnded))
+    assert asked == [1, 2]
 
 
 def test_plain_calls_stand_beside_those_that_failed() -> None:
