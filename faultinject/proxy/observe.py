@@ -65,15 +65,15 @@ class Observer:
 
     # What most begin with stands at the class, as in `TrafficCopy`.
 
-    _head: HeadContent | None = None
     _said: SaidPart | None = None
-    _has_ended = False
     _found: Parts | None = None
     _attempt: Attempt | None = None
 
     def __init__(self, runtime: Runtime, facts: Facts) -> None:
         self.runtime = runtime
         self._facts = facts
+        self._head: HeadContent | None = None
+        self._has_ended = False
         self._came_by = facts.connection, facts.way
         self.copy = TrafficCopy(runtime, facts.began_seconds or 0.0, runtime.copy_room)
 
@@ -188,8 +188,8 @@ class Observer:
         if body and head.model is None:  # it is told only where events are written
             asked = (None, None) if counters.backlog.puts_off else peeked(body) or (None, None)
         mark = None if body is None else hash(body)  # its mark
-        waited = round(((copy.head_seconds or began) - began) * 1000) / 1000
-        began = round(began * 1000) / 1000
+        waited = ((copy.head_seconds or began) - began) * 1000 + 0.5
+        began, waited = (began * 1000 + 0.5) // 1 / 1000, waited // 1 / 1000  # as of `_rounded`
         return Seen(began, None, (head.plain, attempts.begin_alone(), began, waited, mark), asked)
 
     def _parts(self) -> Parts:
@@ -265,5 +265,5 @@ class Observer:
 
 
 def _rounded(seconds: float) -> float:
-    # As `round(seconds, 3)`, which takes much longer: it writes the digits.
-    return round(seconds * 1000) / 1000
+    # As `round(seconds, 3)`, which takes much longer: it writes the digits. Not through an `int`.
+    return (seconds * 1000 + 0.5) // 1 / 1000

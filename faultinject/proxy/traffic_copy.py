@@ -45,8 +45,6 @@ class TrafficCopy:
 
     # What most copies begin with stands at the class: one is made for each request.
 
-    body: bytes | bytearray | None = b""
-    """The request's body so far; None if it is longer than `BODY_BYTES`, or had no room."""
     body_ended = False
     head: ResponseHead | None = None
     """The head of the answer that the client was sent."""
@@ -55,7 +53,6 @@ class TrafficCopy:
     _answer: bytes | bytearray | None = b""
     """The answer so far; None if it is longer than `ANSWER_BYTES`, or had no room."""
     answer_ended = False
-    _held_bytes = 0
     _tail: Tail | None = None
     _at_once: Sequence[Part] = ()
     """An answer that was sent at once, as most are: it is looked at later, if at all."""
@@ -63,6 +60,9 @@ class TrafficCopy:
     def __init__(self, timer: Timer, began_seconds: float, room: CopyRoom) -> None:
         self._timer = timer
         self._room = room
+        self._held_bytes = 0
+        self.body: bytes | bytearray | None = b""
+        """The request's body so far; None if it is longer than `BODY_BYTES`, or had no room."""
         self.began_seconds = began_seconds
         self.spoke_seconds = began_seconds
         """When the client was sent the last thing that is no ping."""
@@ -70,11 +70,10 @@ class TrafficCopy:
     def received(self, parts: Sequence[Part]) -> None:
         """Take parts of the request."""
         for part in parts:
-            if isinstance(part, bytes):
-                if self.body is not None:
-                    self.body = self._with(self.body, part, BODY_BYTES)
-            else:
+            if not isinstance(part, bytes):
                 self.body_ended = True
+            elif self.body is not None:
+                self.body = self._with(self.body, part, BODY_BYTES)
 
     def sent(self, parts: Sequence[Part]) -> None:
         """Take parts of the answer, which have been sent."""

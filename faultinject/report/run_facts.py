@@ -114,21 +114,22 @@ class RunFacts:
         self.command = event
 
     def _exchange(self, event: ExchangeEnded) -> None:
+        seen, kind = event.seen, event.kind
         if self._zero is None:
-            began = None if event.seen is None else event.seen.began_seconds
+            began = None if seen is None else seen.began_seconds
             self._zero = _logged(event.time) - event.milliseconds / 1000 - (began or 0.0)
         if event.rule is not None and event.outcome != "not-reached":
             self.happened[event.rule] = self.happened.get(event.rule, 0) + 1
-        if event.kind == "websocket":
+        if kind == "websocket":
             self.websockets += 1
-        elif event.kind in ("housekeeping", "preflight"):
+        elif kind in ("housekeeping", "preflight"):
             self.housekeeping += 1
             if len(self.housekept) < KEPT_HOSTS:
                 self.housekept.add(event.host)
         elif self.started is None or event.target in self.started.targets:
             self.requests += 1
-            if event.seen is None or event.seen.plain is None:
-                self._note_unseen(event.seen)
+            if seen is None or seen.plain is None:
+                self._note_unseen(seen)
         if _may_ask_for_token(event.path):
             self._login(event)
 
