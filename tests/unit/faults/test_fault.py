@@ -27,6 +27,7 @@ def fault_of(fault: Any) -> Fault:
 
 MESSAGES = ("api.anthropic.com", "/v1/messages")
 CHAT = ("api.openai.com", "/v1/chat/completions")
+RESPONSES = ("api.openai.com", "/v1/responses")
 GEMINI = ("generativelanguage.googleapis.com", "/v1/models/m:streamGenerateContent")
 PLAIN = ("api.example.com", "/orders")
 SPEND_CAP = {"respond": {"failure": "spend-cap"}}
@@ -51,7 +52,7 @@ EARLY = {"stream": {"after": {"count": 1}, "end_early": "max_tokens"}}
         ({"respond": {"page": "too-large"}}, CHAT, "openai has no page too-large; every API"),
         (ERROR, CHAT, None),
         (ERROR, MESSAGES, "anthropic has no failure slow-down; it has"),
-        (FORM, ("api.openai.com", "/v1/responses"), None),
+        (FORM, RESPONSES, None),
         (FORM, CHAT, "an error in a stream of chat has no form nested; it has data"),
         (PINGS, MESSAGES, None),
         (PINGS, GEMINI, "streams of gemini have no pings; use stall without pings"),
@@ -116,3 +117,12 @@ def test_of_several_faults_those_are_chosen_that_mean_something() -> None:
     plan = decide(RuleSet((rule,), 1), Counters(), facts)
     assert plan.respond is not None
     assert plan.respond.status == 503
+
+
+@pytest.mark.parametrize(("where", "streams"), [(CHAT, 0), (RESPONSES, 1)])
+def test_what_means_something_depends_on_the_path_too(where: tuple[str, str], streams: int) -> None:
+    """One API may speak in several ways."""
+    rules = rules_of({"fault": {"one_of": [{"weight": 1e9, **FORM}, {"respond": 503}]}})
+    head = RequestHead(b"POST", where[1].encode(), ())
+    plan = decide(RuleSet(rules, 1), Counters(), Facts(where[0], 443, head, b"{}"))
+    assert len(plan.stream) == streams

@@ -66,9 +66,10 @@ def test_words_of_ones_own() -> None:
 @pytest.mark.parametrize("status", [204, 304])
 def test_what_has_no_body(status: int) -> None:
     """Nor a length, nor a type."""
-    response = answer(status)
-    assert response.body == b""
-    assert header(response, b"content-length") is header(response, b"content-type") is None
+    for value in (status, {"failure": "overloaded", "status": status}):
+        response = answer(value)
+        assert response.body == b""
+        assert header(response, b"content-length") is header(response, b"content-type") is None
 
 
 def test_a_success_without_a_body() -> None:
@@ -110,6 +111,8 @@ def test_a_body_that_is_no_text() -> None:
     plain = Respond(500, b"{model}", ((b"A", b"{model}"),))
     response = render_reply(plain, api.PROVIDER, fields(), None)
     assert (response.body, header(response, b"a")) == (b"{model}", b"{model}")
+    latin = Respond(500, b"", ((b"A", b"\xe9 {model}"),), filled=True)
+    assert header(render_reply(latin, api.PROVIDER, fields(model="m"), None), b"a") == b"\xe9 m"
 
 
 def test_headers_of_ones_own() -> None:
@@ -146,8 +149,8 @@ def test_a_page_with_a_time_to_come_again() -> None:
     for name in ("cloudflare-522", "cloudflare-522-retry-after"):
         for written, said in ((2.5, b"3"), ({"date": 10}, b"Fri, 15 Jan 2027 08:00:10 GMT")):
             response = answer({"page": name, "retry_after": written})
-            values = [value for key, value in response.headers if key.lower() == b"retry-after"]
-            assert values == [said]
+            found = [each for each in response.headers if each[0].lower() == b"retry-after"]
+            assert found == [(b"Retry-After", said)]
 
 
 @pytest.mark.parametrize("name", sorted(api.PROVIDER.pages))
@@ -171,6 +174,11 @@ def test_a_proxys_answer() -> None:
     """In plain text, or as the user has it; 407 asks for a password in either case."""
     response = render_proxy_reply(respond({"status": 502, "at": "connect"}), fields(), "rule")
     assert (response.status, response.body) == (502, b"502 Bad Gateway\n")
+    assert response.headers == (
+        (b"Content-Type", b"text/plain; charset=utf-8"),
+        (b"Content-Length", b"16"),
+        (b"X-Faultinject", b"rule"),
+    )
     own = {"status": 407, "at": "connect", "body": "{host}", "retry_after": 5,
            "headers": {"Proxy-Authenticate": "Negotiate"}}  # fmt: skip
     response = render_proxy_reply(respond(own), fields(host="h"), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from faultinject.config.rules import read_rules
 from faultinject.faults import transform
 from faultinject.faults.place import Ability
+from faultinject.faults.stream import SendError
 from faultinject.faults.stream.stream_action import ResponseInfo
 from faultinject.http.message import End
 from faultinject.providers import bedrock, generic, openai
@@ -108,6 +110,10 @@ def test_what_speaks_waits_for_an_events_end() -> None:
         result = play(made({"after": point, "error": True}), arrivals)
         assert result.data.startswith(EVENTS[0] + b"event: error\n")
         assert result.now == 3
+    for passed in (1, 2, 5):
+        point = {"bytes": sum(map(len, EVENTS[:passed]))}
+        result = play(made({"after": point, "error": True}), at_once(*EVENTS))
+        assert result.data.startswith(b"".join(EVENTS[:passed]) + b"event: error\n")
     idle = play(made({"after": {"time": 2}, "error": True}), [(1.0, EVENTS[0])], end=9)
     assert idle.times == [1, 2]
 
@@ -345,6 +351,15 @@ def test_an_error() -> None:
     [(_, worded)] = events_of(errored(status=429, message="enough").data)[2:]
     assert worded["error"]["type"] == "rate_limit_error"
     assert worded["error"]["message"] == "enough"
+    named = SendError(failure="spend-cap")
+    known = openai.PROVIDER.failures["spend-cap"]
+    assert known.code
+    found = named.failure_of(openai.PROVIDER)
+    assert (found.error_type, found.message, found.code) == (
+        known.error_type, known.message, known.code,
+    )  # fmt: skip
+    own = SendError(503, "t", "m", "c").failure_of(openai.PROVIDER)
+    assert (own.status, own.error_type, own.message, own.code) == (503, "t", "m", "c")
 
 
 def test_an_error_of_another_api() -> None:
@@ -550,6 +565,8 @@ def test_split_pieces() -> None:
     result = play(made({"chunks": "split"}), at_once(data))
     assert result.data == data
     assert max(map(len, result.pieces)) <= 24
+    plain = play(made({"chunks": "split"}), at_once(b"x" * 10_000))
+    assert set(map(len, plain.pieces)) == set(range(1, 25))
     ends = {sum(map(len, result.pieces[: n + 1])) for n in range(len(result.pieces))}
     leads = [at for at, byte in enumerate(data) if byte >= 0xC0]
     assert all(at + 1 in ends for at in leads)
@@ -561,6 +578,8 @@ def test_merged_pieces() -> None:
     assert result.data == WHOLE * 10
     counts = [len(SseDecoder().feed(piece)) for piece in result.pieces]
     assert set(counts[:-1]) == {2, 3, 4}
+    unread = made({"chunks": "merge"}, of=answer(encoded=True))
+    assert set(map(len, play(unread, one_a_second(*[b"x"] * 101)).pieces[:-1])) == {2, 3, 4}
 
 
 def test_merging_holds_no_more_than_it_may() -> None:
@@ -616,6 +635,13 @@ def test_a_wait_in_front_of_something_else() -> None:
     result = play(made(*faults), one_a_second(*EVENTS))
     assert result.data == b"".join([*EVENTS[:4], *EVENTS[6:]])
     assert result.times == [1, 2, 12, 12, 12, 12]
+
+
+def test_a_time_of_the_second_fault_that_never_comes() -> None:
+    """The first has ended the answer before."""
+    faults = ({"after": {"count": 2}, "end": True}, {"after": {"time": "60s"}, "stall": "10s"})
+    result = play(made(*faults), one_a_second(*EVENTS))
+    assert (result.data, result.ending) == (b"".join(EVENTS[:2]), FINISH)
 
 
 def test_a_time_of_the_second_fault() -> None:
@@ -693,12 +719,12 @@ def test_what_needs_events(fault: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "ending"),
-    [("close", transform.Cut), ("reset", transform.Reset), ("hang", transform.Hang),
-     ("garbage", transform.Garbage),
-     ({"how": "hang", "for": "5s"}, transform.Cut)],
+    ("how", "ending", "lasts"),
+    [("close", transform.Cut, 0), ("reset", transform.Reset, 0), ("hang", transform.Hang, math.inf),
+     ("garbage", transform.Garbage, 0),
+     ({"how": "hang", "for": "5s"}, transform.Cut, 5)],
 )  # fmt: skip
-def test_a_break_within_an_answer(how: Any, ending: type) -> None:
+def test_a_break_within_an_answer(how: Any, ending: type, lasts: float) -> None:
     """At a point, in any answer."""
     fault = how if isinstance(how, dict) else {"how": how}
     what = made(breaks=fault | {"after": {"bytes": 4}}, of=answer(encoded=True))
@@ -706,6 +732,16 @@ def test_a_break_within_an_answer(how: Any, ending: type) -> None:
     assert result.data == b"abcd"
     assert isinstance(result.ending, ending)
     assert result.now == (5 if "for" in fault else 0)
+    assert what.transform is not None
+    assert what.transform.lasts_seconds == lasts
+
+
+def test_garbage() -> None:
+    """As long as it is, it is neither HTTP nor TLS; the same seed has the same."""
+    sent = play(made(breaks={"how": "garbage", "after": {"bytes": 1}}), at_once(b"ab")).ending
+    assert isinstance(sent, transform.Garbage)
+    assert len(sent.data) == 64
+    assert sent.data[:8].hex() == "006a761ef33cc5a3"
 
 
 def test_a_break_behind_an_event() -> None:

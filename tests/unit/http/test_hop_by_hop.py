@@ -216,6 +216,7 @@ def test_what_has_passed_passes_again_as_it_is(headers: Headers) -> None:
         ([b"Upgrade: websocket/14"], "websocket/14"),
         ([b"Upgrade: " + b"a" * 1000], "a" * 100),
         ([b"Upgrade: ,"], "no protocol"),
+        ([b"Upgrade: \xff"], r"\xff"),
         ([b"Connection: Upgrade"], "no protocol"),
     ],
 )

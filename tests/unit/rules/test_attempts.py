@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from faultinject.rules.attempts import LONGEST_PAUSE_SECONDS, Attempt, Attempts, Ended
 from faultinject.rules.facts import Facts, Way
-from faultinject.rules.identity import CACHE_CONTROL, Identity, canonical, identity_of
+from faultinject.rules.identity import (
+    CACHE_CONTROL,
+    Identity,
+    canonical,
+    credential_of,
+    identity_of,
+)
 from tests.unit.rules.support import request
 
 KEY = b"k"
@@ -156,6 +162,16 @@ def test_a_digest_needs_the_body_and_the_key() -> None:
     assert "Bearer" not in repr(identity_of(asked, b"1"))
 
 
+def test_credentials_are_told_apart() -> None:
+    """By where they are and what they are; none are nobody's."""
+    said = [{"x_api_key": "a"}, {"x_api_key": "b"}, {"api_key": "a"}, {"target": "/?key=a"}]
+    one, other = ([credential_of(request(**each), KEY) for each in said] for _ in range(2))
+    assert one == other
+    assert len(set(one)) == 4
+    assert {len(digest or "") for digest in one} == {32}
+    assert credential_of(request(), KEY) is None
+
+
 def test_a_body_that_is_nested_by_the_hundred() -> None:
     """Is digested, whether it can be rewritten or not."""
     deep = b'{"a": %s"cache_control"%s}' % (b"[" * 900, b"]" * 900)
@@ -289,6 +305,10 @@ def test_an_invocation_id_decides_alone() -> None:
     assert [attempt.number for attempt in done] == [1, 2, 3]
     assert {attempt.call for attempt in done} == {done[0].call}
     assert begin(attempts, 9, invocation="j", content="b").number == 1
+    few = Attempts(calls=1)
+    fail(begin(few, 1), 1)
+    fail(begin(few, 2, invocation="i"), 2)
+    assert begin(few, 3).number == 2  # the other has not taken its place
     assert attempts.begin(Identity(None, retry_count=2), 9) is None
 
 

@@ -273,6 +273,14 @@ def test_whether_the_body_is_needed(values, needed) -> None:
         assert needs_body(rule_set(*more, *values), request(User_Agent="me/1")) is needed
 
 
+def test_attempts_are_counted_only_if_a_rule_asks() -> None:
+    """Whether one fires or not."""
+    asks, not_ = {"match": {"attempt": 2}}, {"match": {"path": "/other"}}
+    for values, counted in (((not_,), False), (({},), False), ((asks,), True), ((asks, {}), True)):
+        [plan] = plans(rule_set(*values), [request(body=b"x")])
+        assert (plan.attempt is not None) is counted
+
+
 def test_attempts_are_forgiven_once_one_passes() -> None:
     """So a program that asks the same again later meets the rule anew."""
     rules_ = rule_set({"match": {"attempt": {"at_most": 2}}})

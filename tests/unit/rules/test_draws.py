@@ -6,6 +6,7 @@ import pytest
 
 from faultinject.rules import Counters, Draws
 
+FORKED = 0.47413506327894406
 PROMISED = {
     1: [0.12711268816844723, 0.7185830827723196, 0.06951216052808074],
     2: [0.9938278283691252, 0.5120158584098105, 0.36450678590583174],
@@ -37,6 +38,7 @@ def test_the_numbers_of_a_seed_are_a_promise() -> None:
     """A run of last year can be repeated: changing these numbers breaks that."""
     assert drawn(1, "options", 1) == PROMISED[1]
     assert drawn(1, "options", 2) == PROMISED[2]
+    assert Draws(1, "options", 1).fork("ids").uniform() == FORKED
 
 
 @pytest.mark.parametrize(

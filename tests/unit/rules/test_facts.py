@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.http.message import Headers, RequestHead
 from faultinject.matchers import MISSING
-from faultinject.rules.facts import Facts
+from faultinject.providers.told import Apis
+from faultinject.rules.facts import Facts, Way, tools_in
 
 
 def facts(target: bytes, method: bytes = b"POST") -> Facts:
@@ -109,6 +111,9 @@ def test_what_the_body_says() -> None:
     asked = with_body(b'{"model": "m", "stream": true, "tools": %s}' % tools)
     assert (asked.model, asked.stream, asked.tools) == ("m", True, ("a", "b", "c", "", ""))
     assert asked.json["model"] == "m"
+    declared = [{"functionDeclarations": [{"name": "a"}, {"name": "b"}]}, {"googleSearch": {}}]
+    assert tools_in({"tools": declared}) == ("a", "b", "")
+    assert tools_in({"toolConfig": {"tools": [{"toolSpec": {"name": "a"}}]}}) == ("a",)
 
 
 @pytest.mark.parametrize("body", [None, b"", b"no JSON", b"[" * 100_000, b"\xff"])
@@ -147,6 +152,7 @@ def test_a_body_may_be_added_later() -> None:
     asked.body = b'{"model": "m"}'
     assert (asked.json, asked.model) == ({"model": "m"}, "m")
     assert asked.counted(1, "call").json is asked.json
+    assert facts(b"/").with_body(b'{"model": "m"}').model == "m"
 
 
 def test_tools_whose_names_are_no_text() -> None:
@@ -175,10 +181,14 @@ def test_what_was_asked_before_the_body_was_read_is_asked_anew() -> None:
 
 
 def test_an_attempt_can_be_told() -> None:
-    """By whoever counts."""
-    counted = with_body(b"{}").counted(2, "call")
-    assert (counted.attempt, counted.call, counted.body) == (2, "call", b"{}")
-    assert with_body(b"").attempt is None
+    """By whoever counts; all else is as it was."""
+    head, apis = RequestHead(b"POST", b"/", ()), Apis()
+    asked = Facts("h", 444, head, b"{}", 3, 1.5, None, "", "/mended", Way("w", 1.0), apis)
+    counted = asked.counted(2, "call")
+    assert (counted.attempt, counted.call) == (2, "call")
+    for field in attrs.fields(Facts):
+        if field.init and field.name not in ("attempt", "call"):
+            assert getattr(counted, field.name) is getattr(asked, field.name)
 
 
 # -- what it is for -----------------------------------------------------------------------------

@@ -184,6 +184,38 @@ def test_what_is_remembered_is_told_from_what_looks_the_same(
     assert fired == [facts is accepted for facts in asked]
 
 
+@pytest.mark.parametrize(
+    ("value", "asks", "harms"),
+    [
+        ({}, False, False),
+        ({"match": {"stream": True}}, True, False),
+        ({"match": {"stream": False}}, False, False),
+        ({"fault": {"stream": {"cut": True}}}, False, True),
+    ],
+)
+def test_what_rules_have_to_do_with_streams(value: dict[str, Any], asks: bool, harms: bool) -> None:
+    """Any one of them."""
+    rule_set = RuleSet(rules({"name": "first"}, value), 7)
+    assert (rule_set.asks_for_streams, rule_set.harms_streams) == (asks, harms)
+
+
+def test_a_rule_that_means_nothing_is_told_in_the_place_of_its_rule() -> None:
+    """Not before an earlier rule was asked."""
+    first, last = rules({"name": "first", "match": {"path": "/a"}}, {"name": "last"})
+    [here] = rules({"name": "last", "match": {"path": "/*"}})
+    rule_set = RuleSet((first, last), 7, elsewhere=(evolve(here, unfit="no such API"),))
+    told: list[str] = []
+    for path, fires in (("/a", "first"), ("/b", "last")):
+        plan = decide(
+            rule_set,
+            Counters(),
+            request(path),
+            on_unfit=lambda rule, facts, why: told.append(f"{facts.path} {rule.id}: {why}"),
+        )
+        assert plan.rule_id == fires
+    assert told == ["/b last: no such API"]
+
+
 def test_a_rule_that_asks_for_the_body_hides_none_behind_it() -> None:
     """It does not match every request that its head fits."""
     rule_set = RuleSet(rules({"match": {"model": "m"}}, {"name": "behind"}), 7)

@@ -178,6 +178,14 @@ def of_fault(value: Any) -> str:
             "match.json.a: no number is within these bounds",
         ),
         (
+            {"json": {"a": {"above": 2, "at_most": 2}}},
+            "match.json.a: no number is within these bounds",
+        ),
+        (
+            {"json": {"a": {"at_least": 2, "below": 2}}},
+            "match.json.a: no number is within these bounds",
+        ),
+        (
             {"json": {"a": {"at_least": 3, "at_most": 2}}},
             "match.json.a: no number is within these bounds",
         ),
@@ -320,6 +328,10 @@ NEVER = "when: it can never fire: no request's number meets all of this (request
         (
             {"burst": {"calm": 3, "storm": 0.5}},
             "when.burst.storm: 0.5 is not a mean number of requests, 1 or more",
+        ),
+        (
+            {"burst": {"calm": "x", "storm": 2}},
+            'when.burst.calm: "x" is not a mean number of requests, 1 or more',
         ),
         (
             {"ramp": {"from": 0, "to": 1}},
@@ -569,6 +581,7 @@ def test_delays(value, made) -> None:
             "delay.range[1]: 2 is not longer than 2 s, where the range begins",
         ),
         ({"normal": {"mean": 1}}, "delay.normal: deviation is missing"),
+        ({"normal": 1}, "delay.normal: 1 is not an object with mean and deviation"),
         (
             {"lognormal": {"median": 1, "sigma": 0}},
             "delay.lognormal.sigma: 0 is not a number above 0",

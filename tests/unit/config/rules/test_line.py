@@ -45,6 +45,7 @@ HINT = (
         ("respond 500 json=[{a: 'b c'}, -1, 1.5]", {"fault": {"respond": {"status": 500, "json": [{"a": "b c"}, -1, 1.5]}}}),
         ("pass path=*/count_tokens", {"fault": "pass", "match": {"path": "*/count_tokens"}}),
         ("{fault: {respond: 529}}", {"fault": {"respond": 529}}),
+        (" {fault: {respond: 529}} ", {"fault": {"respond": 529}}),
         ("fault: {respond: 529}, when: {first: 2}", {"fault": {"respond": 529}, "when": {"first": 2}}),
         ('{"fault": {"respond": 529}}', {"fault": {"respond": 529}}),
     ],

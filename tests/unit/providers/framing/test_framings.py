@@ -210,7 +210,8 @@ def test_headers_that_cannot_be_read(headers: bytes) -> None:
 def test_a_wrong_checksum_is_no_event() -> None:
     """At a frame's end only this frame is lost; what follows is known."""
     wrong = aws_event_stream.with_wrong_checksum(EXCEPTION)
-    assert [each.is_event for each in ended(AWS_EVENT_STREAM, wrong, EXCEPTION)] == [False, True]
+    pieces = ended(AWS_EVENT_STREAM, wrong, EXCEPTION)
+    assert [(each.raw, each.is_event) for each in pieces] == [(wrong, False), (EXCEPTION, True)]
 
 
 @pytest.mark.parametrize(
@@ -240,11 +241,15 @@ def test_the_longest_frame_is_waited_for() -> None:
     assert decoder.pending
 
 
-@pytest.mark.parametrize("header", [("n" * 256, "x"), ("n", "x" * 65_536)])
-def test_headers_too_long_to_be_written(header: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("header", "shown"), [(("n" * 256, "x"), "n" * 40), (("n", "x" * 65_536), "n")]
+)
+def test_headers_too_long_to_be_written(header: tuple[str, str], shown: str) -> None:
     """Their lengths have one and two bytes."""
-    with pytest.raises(ValueError, match="too long"):
+    with pytest.raises(ValueError, match=f"^the header b'{shown}' of an event is too long$"):
         aws_event_stream.encode((header,), b"")
+    longest = [(name[:255], text[:65_535]) for name, text in [header]]
+    assert aws_event_stream.encode(longest, b"")
 
 
 # Bad input

@@ -68,8 +68,17 @@ def test_a_frame_that_is_not_kept_whole_is_not_known() -> None:
     """Its checksum could not be looked at; the next one is known again."""
     long = frame(((":event-type", "a"),), b"x" * 20_000)
     assert last_of(AWS_EVENT_STREAM, long) is None
+    assert last_of(AWS_EVENT_STREAM, long[:10_000], long[10_000:]) is None
     assert last_of(AWS_EVENT_STREAM, long, frame((), b"{}")) is not None
     assert last_of(AWS_EVENT_STREAM, b"no frame begins so", frame((), b"{}")) is None
+
+
+def test_what_is_no_part_of_the_last_event() -> None:
+    """Blank lines before it, and the white space of JSON around it; no other byte."""
+    event = last_of(SSE, b"\ndata: 1\n\n")
+    assert event is not None
+    assert event.raw == b"data: 1"
+    assert said(last_of(NDJSON, b" 1\x0c \t\r\n")) == (None, b"1\x0c")
 
 
 def cut(stream: bytes, data: st.DataObject) -> list[bytes]:
