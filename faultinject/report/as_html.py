@@ -122,8 +122,8 @@ def _findings(report: Report, drawn: frozenset[int]) -> Iterator[Element]:
     if found := report.worst_first(SHOWN):
         articles = (_found(verdict, some, drawn) for verdict, some in found)
         yield element("section", element("h2", "Findings"), *articles)
-    if report.not_judged:
-        yield element("p", report.not_judged, class_="beside")
+    for line in report.not_judged:
+        yield element("p", line, class_="beside")
     for word, title in (("no verdict", "No verdict"), ("passed", "Passed")):
         verdicts = [each for each in report.verdicts if each.word == word]
         if verdicts:

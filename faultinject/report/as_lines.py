@@ -48,7 +48,8 @@ def _lines(report: Report, columns: int, *, color: bool) -> Iterator[str]:
         yield ""
     end = end_line(found, words.count("passed"), words.count("no verdict"))
     yield from _wrapped(end, columns, "", "  ")
-    yield from _wrapped(report.not_judged, columns, "", "  ")
+    for line in report.not_judged:
+        yield from _wrapped(line, columns, "", "  ")
 
 
 def end_line(found: int, passed: int, unjudged: int) -> str:

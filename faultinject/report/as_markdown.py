@@ -47,9 +47,9 @@ def _lines(report: Report) -> Iterator[str]:
         yield from (_row(verdict, findings) for verdict, findings in found)
     else:
         yield "Nothing was found."
-    if report.not_judged:
+    for line in report.not_judged:
         yield ""
-        yield _plain(report.not_judged)
+        yield _plain(line)
     unjudged = [each for each in report.verdicts if each.word == "no verdict"]
     if unjudged:
         yield ""

@@ -8,6 +8,7 @@ from typing import Literal
 
 from attrs import define, field, frozen
 
+from faultinject.report.display import times
 from faultinject.report.history import History
 from faultinject.report.thresholds import Thresholds
 
@@ -21,7 +22,7 @@ MOST_IN_WORDS = 4
 IN_TURN = (
     "the attempts came over several connections in turn, as Node's fetch sends them, or threads"
 )
-"""Why the pace of some calls cannot be judged (`Judged.in_turn`)."""
+"""Why the pace of some calls cannot be judged."""
 PAGE = "findings.md"
 """The page of the documentation that has a section for each finding."""
 
@@ -79,17 +80,42 @@ class Known:
         return f"{PAGE}#{self.id}"
 
 
+@frozen
+class Unclear:
+    """Why no verdict could be had on a call in which there was something to judge."""
+
+    reason: str
+    """What made it unclear: of each finding one of a few sentences."""
+    seen: str = ""
+    """What was seen of the call, with its numbers; empty if the reason says all."""
+
+    @property
+    def in_words(self) -> str:
+        """What was seen, and why that does not tell."""
+        return f"{self.seen}, {self.reason}" if self.seen else self.reason
+
+
+def not_judged(unclear: list[tuple[str, int, Unclear]]) -> str:
+    """Return a line about findings that could not be judged, all for the same reason.
+
+    Each comes with its id, the number of such calls and the first of them.
+    """
+    ids = ", ".join(name for name, _, _ in unclear)
+    calls = times(max(number for _, number, _ in unclear), "call")
+    return f"Not judged: {ids} (of {calls}): {unclear[0][2].in_words}."
+
+
 @define
 class Judged:
     """What was looked at for one id, and what was found."""
 
     why_not: str
-    """Why it could not be judged, if ``calls`` is empty: what the run did not bring."""
+    """Why it could not be judged, if ``calls`` and ``unclear`` are empty: what did not happen."""
     calls: list[int] = field(factory=list)
     """The calls that could be judged."""
     findings: list[Finding] = field(factory=list)
-    in_turn: list[int] = field(factory=list)
-    """The calls that could not be judged since their attempts took connections in turn."""
+    unclear: dict[int, Unclear] = field(factory=dict)
+    """The calls in which it may have happened, but that cannot be told."""
 
     def find(
         self, severity: Severity, evidence: str, *, calls: Iterable[int], of_calls: int = 1

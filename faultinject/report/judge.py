@@ -18,8 +18,8 @@ from faultinject.events import Event, ExchangeEnded, SessionEnded, SessionStarte
 from faultinject.observed import Parts, is_attempt, observed_of
 from faultinject.report.attempt import Client
 from faultinject.report.client_calls import Call, Outcome, Totals
-from faultinject.report.display import brief, times
-from faultinject.report.finding import IN_TURN, SEVERITIES, Finding, Judged, Known
+from faultinject.report.display import brief
+from faultinject.report.finding import SEVERITIES, Finding, Judged, Known, Unclear, not_judged
 from faultinject.report.findings import CHECKS, KNOWN, RUN_CHECKS
 from faultinject.report.findings.conversations import NOT_TRIED_AGAIN
 from faultinject.report.findings.giving_up import CLIENT_LEFT, NOT_RETRIED
@@ -67,13 +67,14 @@ class Verdict:
     known: Known
     judged: int = 0
     """How many calls could be judged."""
-    why_not: str = ""
-    """Why none could, if none could."""
+    not_happened: str = ""
+    """What the run did not bring, if there was nothing to judge."""
     findings: list[Finding] = field(factory=list)
     found: int = 0
     """How many findings there were; not all are kept."""
-    in_turn: int = 0
-    """How many calls could not be judged since their attempts took connections in turn."""
+    unclear: dict[str, tuple[int, Unclear]] = field(factory=dict)
+    """In how many calls there was something to judge that is not clear, and the first of them; by
+    the reason."""
     _may_go_on: array[int] = field(factory=lambda: array("q"))
     """The latest calls of which it is said that nothing followed, at most `CALLS`."""
 
@@ -84,17 +85,30 @@ class Verdict:
             return "found"
         return "passed" if self.judged else "no verdict"
 
+    @property
+    def why_not(self) -> str:
+        """Why no call could be judged, if none could."""
+        latest = next(reversed(self.unclear.values()), None)
+        return self.not_happened if latest is None else latest[1].in_words
+
     def copy(self) -> Verdict:
         """Return a verdict that can be added to apart."""
-        return evolve(self, findings=list(self.findings), may_go_on=self._may_go_on[:])
+        findings, unclear = self.findings[:], dict(self.unclear)
+        return evolve(self, findings=findings, unclear=unclear, may_go_on=self._may_go_on[:])
 
     def add(
-        self, judged: Judged, findings: Iterable[Finding], subjects: int, in_turn: int = 0
+        self,
+        judged: Judged,
+        findings: Iterable[Finding],
+        subjects: int,
+        unclear: Iterable[Unclear] = (),
     ) -> None:
         """Add what one look at the calls has brought."""
         self.judged += subjects
-        self.in_turn += in_turn
-        self.why_not = judged.why_not
+        self.not_happened = judged.why_not
+        for each in unclear:
+            number, first = self.unclear.get(each.reason, (0, each))
+            self.unclear[each.reason] = (number + 1, first)
         for finding in findings:
             self.found += 1
             if len(self.findings) < FINDINGS:
@@ -137,14 +151,13 @@ class Report:
         return sorted(found, key=_rank)
 
     @property
-    def not_judged(self) -> str:
-        """What could not be judged though calls were tried again, and why; empty if nothing."""
-        in_turn = [each for each in self.verdicts if each.in_turn]
-        if not in_turn:
-            return ""
-        ids = ", ".join(each.known.id for each in in_turn)
-        calls = times(max(each.in_turn for each in in_turn), "call")
-        return f"Not judged: {ids} (of {calls}): {IN_TURN}."
+    def not_judged(self) -> list[str]:
+        """A line for each reason for which something could not be judged that had happened."""
+        by_reason: dict[str, list[tuple[str, int, Unclear]]] = {}
+        for verdict in self.verdicts:
+            for reason, (number, first) in verdict.unclear.items():
+                by_reason.setdefault(reason, []).append((verdict.known.id, number, first))
+        return [not_judged(each) for each in by_reason.values()]
 
     def worst_first(self, most: int) -> list[tuple[Verdict, list[Finding]]]:
         """Return what was found, and of each id so many findings at most.
@@ -336,8 +349,8 @@ class Judge:
                 if each.calls[0] in numbers
             ]
             subjects = sum(number in numbers for number in set(judged.calls))
-            in_turn = sum(number in numbers for number in judged.in_turn)
-            verdicts[known.id].add(judged, findings, subjects, in_turn)
+            unclear = [each for number, each in judged.unclear.items() if number in numbers]
+            verdicts[known.id].add(judged, findings, subjects, unclear)
         return shown
 
     def _looked_at(self, most: int) -> tuple[list[int], dict[int, Call], History]:

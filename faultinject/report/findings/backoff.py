@@ -6,7 +6,7 @@ from bisect import bisect_right
 
 from faultinject.report.attempt import Client
 from faultinject.report.client_calls import Call
-from faultinject.report.finding import IN_TURN, Judged, Known
+from faultinject.report.finding import IN_TURN, Judged, Known, Unclear
 from faultinject.report.findings.repeats import (
     NOT_REPEATED,
     Repeat,
@@ -38,21 +38,25 @@ _BY_AWS = (
     "AWS' SDKs draw their pauses by chance, the first of them between 0 and 0.05 s: that they grow"
     " cannot be seen in a few"
 )
+_SET_UP = f"no gap was as long as {seconds(SET_UP_SECONDS)}, which a new connection may take"
 _IN_VAIN = "all failures were final: no pause helps against those (retried-in-vain)"
 _Rounds = tuple[Repeat, Repeat]
 
 
 def no_backoff(history: History, limits: Thresholds) -> Judged:
     """Look for calls that are tried again at once, or at a short and steady pace."""
-    in_turn = [call.number for call in history.in_turn]
-    judged = Judged(IN_TURN if in_turn else NOT_REPEATED, in_turn=in_turn)
+    judged = Judged(NOT_REPEATED)
+    judged.unclear = dict.fromkeys((call.number for call in history.in_turn), Unclear(IN_TURN))
     hasty, in_vain = _hasty_clients(history, limits), only_in_vain(history, limits)
     for call in history.repeated:
         repeats = unasked(call, limits)
         if not repeats:
             continue
-        if call.number in in_vain or call.last.seen.invocation_id:
-            judged.why_not = _IN_VAIN if call.number in in_vain else _BY_AWS
+        if call.number in in_vain:
+            judged.why_not = _IN_VAIN
+            continue
+        if call.last.seen.invocation_id:
+            judged.unclear[call.number] = Unclear(_BY_AWS)
             continue
         short = _short(repeats, limits)
         gaps = [one.gap_to(other) for one, other in _without_first_drop(repeats)]
@@ -71,9 +75,7 @@ def no_backoff(history: History, limits: Thresholds) -> Judged:
                 calls=[call.number],
             )
         elif _may_be_no_pauses(repeats, limits):
-            judged.why_not = (
-                f"no gap was as long as {seconds(SET_UP_SECONDS)}, which a new connection may take"
-            )
+            judged.unclear[call.number] = Unclear(_SET_UP)
             continue
         judged.calls.append(call.number)
     return judged

@@ -6,7 +6,7 @@ from bisect import bisect_left
 
 from faultinject.report.attempt import SeenAttempt, begun_within
 from faultinject.report.client_calls import Call
-from faultinject.report.finding import Judged, Known
+from faultinject.report.finding import Judged, Known, Unclear
 from faultinject.report.history import History
 from faultinject.report.thresholds import Thresholds
 from faultinject.report.words import result, seconds
@@ -68,9 +68,10 @@ def hung(history: History, limits: Thresholds) -> Judged:
         if each.client_left and not _at_the_end(history, each):
             judged.calls.append(each.call)  # as it should
         elif each.client_left and not _was_killed(history, each):
-            judged.why_not = f"{_silence(each)}, till the program ended: it may have no time limit"
+            why = "till the program ended: it may have no time limit"
+            judged.unclear[each.call] = Unclear(why, _silence(each))
         elif quiet < _longest_silence(each, limits):
-            judged.why_not = f"{_silence(each)}: too short to tell"
+            judged.unclear[each.call] = Unclear("too short to tell", _silence(each))
         else:
             judged.calls.append(each.call)
             judged.find("error", f"{_silence(each)}; the client did not end it", calls=[each.call])
@@ -86,7 +87,8 @@ def client_left(history: History, _: Thresholds) -> Judged:
         where = "before the answer's head" if each.head is None else "within the answer"
         if each.client_left and _at_the_end(history, each):
             after = seconds(each.ended - each.began)
-            judged.why_not = f"left {where}, after {after}, as the program ended"
+            left = f"left {where}, after {after}"
+            judged.unclear[each.call] = Unclear("as the program ended", left)
             continue
         judged.calls.append(each.call)
         if not each.client_left or _is_answered(history, each):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from faultinject.report.attempt import SeenAttempt
-from faultinject.report.finding import Judged, Known
+from faultinject.report.finding import Judged, Known, Unclear
 from faultinject.report.findings.repeats import how_often
 from faultinject.report.history import History
 from faultinject.report.thresholds import Thresholds
@@ -40,7 +40,7 @@ def retries_nested(history: History, limits: Thresholds) -> Judged:
         if restarts:
             why_not = _why_not(history, request, attempts, restarts)
             if why_not:
-                judged.why_not = why_not
+                judged.unclear[restarts[0][0].call] = Unclear(why_not)
                 continue
             _tell(history, judged, restarts)
         judged.calls += [one.call for one, _ in failed]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from faultinject.report.attempt import HostAndModel, SeenAttempt
 from faultinject.report.client_calls import Call
-from faultinject.report.finding import IN_TURN, Judged, Known
+from faultinject.report.finding import IN_TURN, Judged, Known, Unclear
 from faultinject.report.history import History
 from faultinject.report.thresholds import Thresholds
 from faultinject.report.words import seconds
@@ -40,9 +40,8 @@ def retry_after_ignored(history: History, limits: Thresholds) -> Judged:
         "no failed answer that was tried again asked for a wait of"
         f" {seconds(limits.longest_wait_seconds)} or less"
     )
-    judged.in_turn = [call.number for call in history.in_turn if _asks_to_wait(call, limits)]
-    if judged.in_turn:
-        judged.why_not = IN_TURN
+    asked = (call.number for call in history.in_turn if _asks_to_wait(call, limits))
+    judged.unclear = dict.fromkeys(asked, Unclear(IN_TURN))
     for failed, again in _asked_and_repeated(history):
         wait = failed.seen.wait_asked_seconds or 0.0
         if not 0 < wait <= limits.longest_wait_seconds:

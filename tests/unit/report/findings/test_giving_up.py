@@ -268,7 +268,7 @@ def test_a_silence_at_the_end_of_the_run(seconds: float, expected: str) -> None:
             "2 min of silence within an answer; the client did not end it"
         )
     else:
-        assert verdict.why_not == "120 s of silence within an answer: too short to tell"
+        assert verdict.why_not == "120 s of silence within an answer, too short to tell"
 
 
 # -- client-left --------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ from tests.unit.report.findings.simulator import (
     overloaded,
     results,
     script,
+    stall,
     throttled,
     user,
 )
@@ -348,6 +349,74 @@ def test_other_attempts_are_judged() -> None:
         world.start(retrying(Ask(), pauses(0.5, 0.5)), begins)
     assert "Not judged" not in text_report(world.run().end_command().report())
     assert "Not judged" not in text_report(hasty())
+
+
+def silences(*seconds: float) -> World:
+    """Return a world with answers that fall silent and that the API ends after these times."""
+    world = World(script(*[stall(1.0, 1.0 + each) for each in seconds]))
+    for place in range(len(seconds)):
+        world.start(once(Ask(more=str(place))), place * 500.0)
+    return world.run()
+
+
+TILL_THE_END = (
+    "hung (of 1 call): 5 s of silence within an answer, till the program ended: it may have no time"
+    " limit."
+)
+UNCLEAR = {
+    "a silence": (
+        silences(4.4),
+        ["hung (of 1 call): 4.4 s of silence within an answer, too short to tell."],
+    ),
+    "silences": (
+        silences(4.4, 5.5),
+        ["hung (of 2 calls): 4.4 s of silence within an answer, too short to tell."],
+    ),
+    "the program's end": (
+        World(script(stall(1.0))).start(once(Ask(patience=6.0))).run().end_command(),
+        [
+            TILL_THE_END,
+            "client-left (of 1 call): left within the answer, after 6 s, as the program ended.",
+        ],
+    ),
+    "short gaps": (
+        World(script(overloaded(), overloaded(), ok()))
+        .start(retrying(Ask(), pauses(0.1, 0.3)))
+        .run(),
+        ["no-backoff (of 1 call): no gap was as long as 0.5 s, which a new connection may take."],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNCLEAR)
+def test_why_there_is_no_verdict_where_something_happened(name: str) -> None:
+    """Every report for a person says it, a line for each reason; what did not happen is left out.
+
+    It does so too if the calls were judged and forgotten, and nothing of the kind came after them.
+    """
+    world, expected = UNCLEAR[name]
+    told = world.report()
+    lines = [f"Not judged: {each}" for each in expected]
+    assert text_report(told, columns=300).splitlines()[-len(lines) :] == lines
+    assert [each for each in markdown_report(told).splitlines() if "Not judged" in each] == lines
+    assert all(f">{each}</p>" in html_report(told).replace("&#x27;", "'") for each in lines)
+    by_id = {each.known.id: each for each in told.verdicts}
+    first = by_id[expected[0].split()[0]]
+    assert (first.word, expected[0].split(": ", 1)[1]) == ("no verdict", f"{first.why_not}.")
+
+
+def test_why_there_is_no_verdict_on_calls_that_are_forgotten() -> None:
+    """Later calls in which nothing of the kind happened do not hide it."""
+    world = World(script(stall(1.0, 5.4), *[ok()] * 60))
+    for place in range(60):
+        world.start(once(Ask(more=str(place))), place * 500.0)
+    judge = Judge(calls=8)
+    for event in world.run().events:
+        judge.listen(event)
+    told = judge.report()
+    assert "Not judged: hung (of 1 call): 4.4 s of silence within an answer" in text_report(told)
+    (verdict,) = (each for each in told.verdicts if each.known.id == "hung")
+    assert verdict.why_not == "4.4 s of silence within an answer, too short to tell"
 
 
 def test_lines_of_nothing() -> None:
