@@ -163,7 +163,7 @@ async def _forward(
     passes = exchange.fault_filter
     try:
         if passes is not None:
-            await _wait(passes, exchange)
+            await _wait(passes, source)
         if passes is None or instead is None:
             await pump(source, passes, exchange)
             await _after_response(exchange, source)
@@ -185,13 +185,16 @@ async def _forward(
         await source.release(is_good=exchange.outcome in _WHOLE)
 
 
-async def _wait(fault_filter: FaultFilter, exchange: Exchange) -> None:
-    """Do what the plan has done before the upstream is asked. Raises `ClientGoneError`."""
-    acts = list(fault_filter.begin())
-    if exchange.is_paced:
+async def _wait(fault_filter: FaultFilter, source: UpstreamSource) -> None:
+    """Do what the plan has done before the upstream is asked, while the request comes.
+
+    Raises `ClientGoneError`, `ClientProtocolError`.
+    """
+    acts, exchange = list(fault_filter.begin()), source.exchange
+    if exchange.is_paced:  # the request was received before
         await perform(acts, exchange)
     elif acts:
-        await while_connected(acts, exchange)
+        await while_connected(acts, exchange, source.receive_ahead)
 
 
 def _passed_on(exchange: Exchange) -> Outcome:

@@ -11,6 +11,7 @@ from attrs import define, evolve
 
 from faultinject.authority import Authority
 from faultinject.events import Warned
+from faultinject.faults.delay import Before
 from faultinject.faults.place import Stage
 from faultinject.faults.render import names_model
 from faultinject.http.coding import content_codings, decoded
@@ -108,7 +109,9 @@ class Decision:
         if candidates.need_body and not reads_early:
             await self._read_body()
         self.plan = runtime.decide(rule_set, self.facts, Stage.ANSWER, candidates)
-        if not (candidates.need_body or reads_early) and self._names_model():
+        if not (candidates.need_body or reads_early) and (
+            self._names_model() or self._is_delayed_in_turn()
+        ):
             await self._read_body(for_rules=False)
 
     def _names_model(self) -> bool:
@@ -117,6 +120,15 @@ class Decision:
         if respond is None and not stream:
             return False
         return names_model(respond, stream, self.facts.provider)
+
+    def _is_delayed_in_turn(self) -> bool:
+        """Return True if the request is delayed where it cannot be received meanwhile.
+
+        Else it would not be known what a client asked for that leaves during the delay.
+        """
+        exchange = self.exchange
+        waits = any(each.before is Before.UPSTREAM for each in self.plan.waits)
+        return waits and exchange.is_paced and not exchange.client.waits_for_continue
 
     async def _read_body(self, *, for_rules: bool = True) -> None:
         parts = self.exchange.client.buffered_parts()

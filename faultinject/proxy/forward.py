@@ -1,8 +1,9 @@
 """The upstream as the source of a response: sends it the request, and receives what it answers.
 
 Two tasks: one sends the request and then watches the client, so that the upstream's work ends at
-once if the client leaves; the other receives the response. Nothing is buffered. If the response
-ends before the request, the rest of the request is still forwarded.
+once if the client leaves; the other receives the response. Nothing is buffered, but what comes of a
+request while a fault delays it. If the response ends before the request, the rest of the request is
+still forwarded.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from faultinject.net.tasks import run_with_watcher
 from faultinject.providers.shape import tail_of
 from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.pump import ResponseSource
+from faultinject.proxy.traffic_copy import BODY_BYTES
 from faultinject.proxy.upstream.dial import Origin
 
 _REMEMBERED_BYTES = 1024 * 1024
@@ -90,6 +92,26 @@ class UpstreamSource(ResponseSource):
             await (lease.release(lent) if is_good else lease.discard(lent))
 
     # The request's way
+
+    async def receive_ahead(self) -> None:
+        """Receive the request before the upstream is asked, so that it is known what it asks for.
+
+        That is `BODY_BYTES` at most, and no more than the client sends unasked. It may be cancelled
+        at any time: what has come is sent when the source is opened.
+        """
+        if self.received:
+            return  # for a rule
+        client, body = self.exchange.client, bytearray()
+        parts = client.buffered_parts()
+        try:
+            while True:
+                body += b"".join(part for part in parts if isinstance(part, bytes))
+                if (parts and isinstance(parts[-1], End)) or len(body) > BODY_BYTES:
+                    return
+                parts = await client.receive()
+        finally:  # in one piece, because a client may send it in millions
+            end = [part for part in parts[-1:] if isinstance(part, End)]
+            self.received = (bytes(body), *end) if body else tuple(end)
 
     async def open(self) -> None:
         """Send the request, as far as it has come."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import trio
 
@@ -111,15 +111,21 @@ async def _pump(source: ResponseSource, passes: Filter | None, exchange: Exchang
         failure = None  # by its traceback it keeps the exchange, and this frame kept it
 
 
-async def while_connected(acts: Iterable[FilterAct], exchange: Exchange) -> None:
-    """Perform acts while the client stays. Raises `ClientGoneError` once it has left."""
-    failure: ClientGoneError | None = None
+async def while_connected(
+    acts: Iterable[FilterAct], exchange: Exchange, receive: Callable[[], Awaitable[None]]
+) -> None:
+    """Perform acts while the client stays and ``receive`` takes its request.
+
+    Raises `ClientGoneError` once it has left, and `ClientProtocolError`.
+    """
+    failure: ClientGoneError | ClientProtocolError | None = None
 
     async def watch(ended: trio.CancelScope) -> None:
         nonlocal failure
         try:
+            await receive()
             await exchange.watch()
-        except ClientGoneError as error:
+        except (ClientGoneError, ClientProtocolError) as error:
             failure = error
             ended.cancel()
 

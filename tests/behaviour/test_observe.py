@@ -282,6 +282,71 @@ async def test_a_client_that_leaves(autojump_clock: trio.testing.MockClock) -> N
     assert told.quiet_seconds >= 29
 
 
+CHUNKED_HEAD = b"POST /v1/messages HTTP/1.1\r\nHost: %b\r\nTransfer-Encoding: chunked\r\n\r\n" % (
+    TARGET.encode()
+)
+CHUNKED = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "content"),
+    [
+        ([ask()], True),
+        ([ask()[: -len(BODY)], BODY], True),
+        ([ask()[: -len(BODY)], BODY[:1], BODY[1:-1], BODY[-1:]], True),
+        ([CHUNKED_HEAD, CHUNKED], True),
+        ([ask(b"Expect: 100-continue")], True),
+        ([get("/v1/messages/batches")], True),
+        ([ask(b"Expect: 100-continue")[: -len(BODY)]], False),
+        ([ask()[:-1]], False),
+        ([ask(body=b" " * (BODY_BYTES + 1))], False),
+    ],
+    ids=[
+        "at once", "body later", "in pieces", "in chunks", "unasked", "no body",
+        "body not wanted", "not whole", "too long",
+    ],
+)  # fmt: skip
+async def test_a_client_that_leaves_during_a_delay(
+    autojump_clock: trio.testing.MockClock, pieces: list[bytes], *, content: bool
+) -> None:
+    """What it asks for is read meanwhile, if it sends it: so its next attempt is known for one."""
+    asked: list[object] = []
+
+    async def remembers(upstream: Peer) -> None:
+        asked.append(await upstream.read_message())
+
+    async with open_bench(upstream=remembers) as bench:
+        bench.rules({"fault": {"delay": 60}})
+        for _ in range(2):
+            client = await bench.tls()
+            for piece in pieces:
+                await client.send(piece)
+                await trio.sleep(0.1)
+            await trio.sleep(5)
+            await client.cut()
+            await trio.sleep(1)
+        told = seen(bench)
+    assert asked == []
+    assert [each.attempt for each in told] == ([1, 2] if content else [None, None])
+    assert [each.request is not None for each in told] == [content] * 2
+    assert [each.taken for each in told] == ["left"] * 2
+
+
+async def test_a_request_that_breaks_its_protocol_during_a_delay(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """It is refused as soon as that is seen."""
+    async with open_bench(upstream=always(ok(b"{}"))) as bench:
+        bench.rules({"fault": {"delay": 60}})
+        client = await bench.tls()
+        await client.send(CHUNKED_HEAD + b"2\r\n{}\r\n")
+        await trio.sleep(1)
+        began = trio.current_time()
+        assert (await client.ask(b"no\r\n")).status == 400
+        assert trio.current_time() - began < 1
+        await bench.ended()
+
+
 async def test_a_client_that_leaves_a_broken_event(autojump_clock: trio.testing.MockClock) -> None:
     """It leaves because of that."""
 

@@ -22,6 +22,7 @@ from tests.support.stream_api import ASK, EVENTS, HEAD, NO_BODY, ZERO, at_once, 
 from tests.support.transports import EXCEPTIONS, OPENERS, Connected, Transport
 
 PLAIN = b"HTTP/1.1 200 All  right\r\nx-lower: 1\r\nX-UPPER:2\r\nContent-Length: 5\r\n\r\nplain"
+NO_STREAM = post("/v1/messages", b'{"model": "m", "messages": []}')
 GIVEN_UP_SECONDS = 200.0
 
 
@@ -392,6 +393,46 @@ async def test_a_client_that_leaves_before_the_upstream_is_asked(
     """Then it is not asked."""
     async with transport.open(api, rule(delay="1h")) as here:
         await check_leaving_ends_it(here)
+
+
+async def test_a_client_that_leaves_during_a_delay(
+    transport: Transport, clock: trio.abc.Clock
+) -> None:
+    """What it asked for is known, though its request came in two pieces."""
+    async with transport.open(api, rule(delay="30s")) as here:
+        body = NO_STREAM.partition(b"\r\n\r\n")[2]
+        await here.client.send(NO_STREAM.removesuffix(body))
+        await trio.sleep(1)
+        await here.client.send(body)
+        await trio.sleep(10)
+        await here.leave()
+        [exchange] = await here.exchanges()
+        assert exchange.request_bytes == len(body)
+        assert exchange.observed is not None
+        assert (exchange.observed.call, exchange.observed.attempt) == (1, 1)
+
+
+async def test_a_request_in_pieces_is_delayed(transport: Transport, clock: trio.abc.Clock) -> None:
+    """The upstream gets all of it."""
+    bodies: list[bytes] = []
+
+    async def remembers(upstream: Peer) -> None:
+        while request := await upstream.read_message():
+            if request.line.startswith(b"HEAD"):
+                await upstream.send(NO_BODY)
+            else:
+                bodies.append(request.body)
+                await upstream.send(PLAIN)
+
+    async with transport.open(remembers, rule(delay="30s")) as here:
+        began = trio.current_time()
+        for piece in (NO_STREAM[:-5], NO_STREAM[-5:-3], NO_STREAM[-3:]):
+            await here.client.send(piece)
+            await trio.sleep(1)
+        assert (await here.client.answer()).status == 200
+        assert trio.current_time() - began == pytest.approx(31, abs=3)
+        assert bodies == [NO_STREAM.partition(b"\r\n\r\n")[2]]
+        await check_goes_on(here)
 
 
 async def check_leaving_ends_it(here: Connected) -> None:
