@@ -23,7 +23,7 @@ Failure = Literal[
     "cut",  # the answer broke off within its body, which is no stream
     "truncated",  # the stream ended without its last event: clean, cut or reset
     "error-event",  # the stream had an error event
-    "malformed",  # an event of the stream that carries content was made no JSON
+    "malformed",  # what carries content was made no JSON: an event of the stream, or a whole answer
 ]
 """How an attempt failed."""
 FailureKind = Literal[

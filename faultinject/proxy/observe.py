@@ -213,6 +213,8 @@ class Observer:
             return runtime.whole_errors.part_of(request.provider, head, body, self._unix_seconds)
         answer = None if head is None else document_of(head, copy.whole_answer)
         failed = failure_of(self._fault_filter, copy, request.provider, request.path, how)
+        if failed is None and answer is None and self._was_made_unreadable():
+            failed = "malformed", "transient"
         wait = asked_wait(head, answer, self._unix_seconds) if failed and head is not None else None
         usage, text = self._usage_and_text(answer)
         if failed is not None or how != "whole":
@@ -238,6 +240,12 @@ class Observer:
         gap = None if gap is None else _rounded(gap)
         quiet = _rounded(self._over_seconds - copy.spoke_seconds)
         return _rounded(began), call, number, gap, waited, quiet
+
+    def _was_made_unreadable(self) -> bool:
+        """Return whether a rule made a model's whole answer, which is not JSON, what it is."""
+        copy = self.copy
+        is_known = self._how == "whole" and copy.whole_answer is not None and copy.tail is None
+        return is_known and not is_good(self._end) and self._facts.kind == "model"
 
     def _usage_and_text(self, answer: Any) -> tuple[Usage, str]:
         """Return the tokens that an answer told of, and its text if it is a stream.

@@ -186,7 +186,7 @@ async def test_attempts_of_a_call(autojump_clock: trio.testing.MockClock) -> Non
 
 @pytest.mark.parametrize(
     ("fault", "failure"),
-    [({"respond": 400}, "answer"), ({"respond": {"status": 200, "body": ""}}, None)],
+    [({"respond": 400}, "answer"), ({"respond": {"status": 200, "json": {"id": "m"}}}, None)],
 )
 @pytest.mark.parametrize("count", [(), (b"X-Stainless-Retry-Count: 0",)])
 async def test_tasks_that_ask_the_same_at_once(
@@ -258,6 +258,27 @@ async def test_faults(
     assert told.stream is (True if failure or not late else None)
     assert told.failure == failure
     assert told.failure_kind == (None if failure is None else "transient")
+
+
+HTML = {"respond": {"status": 200, "headers": {"Content-Type": "text/html"}, "body": "<html>"}}
+
+
+@pytest.mark.parametrize(
+    ("path", "fault", "failure"),
+    [
+        ("/v1/messages", HTML, "malformed"),
+        ("/v1/messages", {"respond": {"status": 200, "body": ""}}, "malformed"),
+        ("/v1/messages", {"respond": {"status": 200, "json": {"content": []}}}, None),
+        ("/v1/files", HTML, None),  # it may be none in the API either
+        ("/v1/messages", {"delay": 1}, None),
+    ],
+)
+async def test_whole_answers_that_are_not_json(
+    autojump_clock: trio.testing.MockClock, path: str, fault: Any, failure: str | None
+) -> None:
+    """A model's is a failure if a rule made it so."""
+    [told] = await observed(always(ok(b"hello")), ask(path=path), rules=[{"fault": fault}])
+    assert (told.failure, told.taken) == (failure, "whole")
 
 
 async def test_a_client_that_leaves(autojump_clock: trio.testing.MockClock) -> None:

@@ -160,13 +160,15 @@ def _something_followed(history: History, attempt: SeenAttempt, limits: Threshol
     """Return True if a request followed that may have been another attempt, in other words."""
     if attempt.of_connection:
         return _may_be_of_another_call(history, attempt, limits)
-    if attempt.seen.prefix is not None:
-        same = history.by_prefix[attempt.seen.prefix]
+    if attempt.seen.prefix is not None:  # or the conversation was begun again at one of its turns
+        turns = (attempt.seen.prefix, *[message.before for message in attempt.seen.messages])
+        same = [history.by_prefix.get(each, []) for each in turns]
     else:
-        same = history.around(attempt, attempt)
+        same = [history.around(attempt, attempt)]
     return any(
         each.host == attempt.host and each.path == attempt.path
-        for each in begun_within(same, attempt.known, limits.window_seconds)
+        for attempts in same
+        for each in begun_within(attempts, attempt.known, limits.window_seconds)
         if each is not attempt
     )
 

@@ -16,6 +16,7 @@ from tests.unit.report.findings.simulator import (
     Answer,
     Ask,
     Client,
+    Turn,
     World,
     assistant,
     broken_stream,
@@ -95,6 +96,23 @@ def test_what_follows_a_failure(follows: tuple[Ask | float, ...], expected: str)
     """Another attempt, a fallback, or something else."""
     rest = [once(each) if isinstance(each, Ask) else each for each in follows]
     world = World(script(overloaded(), ok())).start(in_turn(once(Ask()), 0.5, *rest))
+    assert judged(world.run().end_command(), "not-retried") == expected
+
+
+@pytest.mark.parametrize(
+    ("follows", "expected"),
+    [
+        ((user("Hi"),), "no verdict"),
+        ((user("Hi"), assistant("Hello")), "no verdict"),
+        ((user("Else"),), "warning"),
+        ((user("Hi"), assistant("Hm")), "warning"),
+    ],
+)
+def test_a_conversation_that_is_begun_again(follows: tuple[Turn, ...], expected: str) -> None:
+    """That is no giving up, from whatever turn it goes on."""
+    long = Ask(turns=(user("Hi"), assistant("Hello"), user("Go on")))
+    world = World(script(overloaded(), ok()))
+    world.start(in_turn(once(long), 0.5, once(Ask(turns=follows))))
     assert judged(world.run().end_command(), "not-retried") == expected
 
 
