@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from attrs import define
 
@@ -114,7 +114,6 @@ REMEMBERED = 64
 """How many errors are remembered."""
 _BY_DATE: WaitAskedBy = "retry-after-date"
 """Then the wait depends on when it is asked."""
-Value = TypeVar("Value")
 LONGEST_ERROR = 4096
 """A longer one is not: to tell whether it was seen before would take as long."""
 
@@ -124,21 +123,13 @@ class WholeErrors:
 
     def __init__(self) -> None:
         self._remembered: dict[int, AnswerPart] = {}
-        self._told: dict[int, tuple[bool, float]] = {}
-        """By heads, as of `told_by`."""
 
     def told_by(
         self, provider: Provider, head: ResponseHead, unix_seconds: float
     ) -> tuple[bool, float]:
         """Return whether a head tells of a final failure, and how long it asks to wait."""
-        key = hash((provider.name, head))
-        told = self._told.get(key)
-        if told is None:
-            seconds, by = asked_wait(head, None, unix_seconds) or (0.0, None)
-            told = failure_kind(provider, head, None) == "final", seconds
-            if by != _BY_DATE:
-                _remember(self._told, key, told)
-        return told
+        _, _, kind, seconds, *_ = self.part_of(provider, head, b"", unix_seconds)
+        return kind == "final", seconds or 0.0
 
     def part_of(
         self, provider: Provider, head: ResponseHead, body: bytes | None, unix_seconds: float
@@ -154,14 +145,10 @@ class WholeErrors:
         if part is None:
             part = _part_of(provider, head, body, unix_seconds)
             if _BY_DATE not in part:
-                _remember(self._remembered, key, part)
+                if len(self._remembered) >= REMEMBERED:
+                    self._remembered.clear()
+                self._remembered[key] = part
         return part
-
-
-def _remember(known: dict[int, Value], key: int, value: Value) -> None:
-    if len(known) >= REMEMBERED:
-        known.clear()
-    known[key] = value
 
 
 def _part_of(
