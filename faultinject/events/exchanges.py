@@ -105,11 +105,6 @@ class ExchangeEnded(Event):
         return _observed(self.seen)
 
     @property
-    def is_plain(self) -> bool:
-        """Whether it was answered while nothing in the run had failed (`Seen.plain`)."""
-        return self.seen is not None and self.seen.plain is not None
-
-    @property
     def ended_seconds(self) -> float | None:
         """When it ended, since the start of the run; None if that is not known."""
         began = None if self.seen is None else self.seen.began_seconds

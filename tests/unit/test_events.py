@@ -111,7 +111,6 @@ def test_what_was_observed_is_found_out_once_it_is_asked_for() -> None:
 
     event = sample(ExchangeEnded, seen=Seen(2.0, find))
     assert event.ended_seconds == round(2.0 + event.milliseconds / 1000, 3)
-    assert not event.is_plain
     assert not asked
     assert event.observed == Observed(call=7)
     assert event.as_dict()["call"] == 7
@@ -122,13 +121,11 @@ def test_what_was_observed_is_found_out_once_it_is_asked_for() -> None:
 def test_what_is_plain() -> None:
     """It is the only attempt of a call that went well, and no more is known of it."""
     plain = Observed(began_seconds=1.0, call=7, attempt=1, taken="whole")
-    event = sample(ExchangeEnded, seen=Seen.known(plain))
-    assert event.is_plain
-    assert event.observed == plain
+    seen = Seen.known(plain)
+    assert seen.plain is not None
+    assert sample(ExchangeEnded, seen=seen).observed == plain
     others = [{"request": "r"}, {"attempt": 2}, {"failure": "cut"}, {"taken": "left"}]
     others += [{"call": None}, {"began_seconds": None}, {"invocation_id": False}]
     for changes in others:
-        assert not sample(ExchangeEnded, seen=Seen.known(evolve(plain, **changes))).is_plain
-    unknown = sample(ExchangeEnded, seen=None)
-    assert not unknown.is_plain
-    assert unknown.ended_seconds is None
+        assert Seen.known(evolve(plain, **changes)).plain is None
+    assert sample(ExchangeEnded, seen=None).ended_seconds is None

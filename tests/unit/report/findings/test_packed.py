@@ -189,8 +189,6 @@ def test_what_is_alike_is_bounded() -> None:
 def test_ten_thousand_take_little(latest: int) -> None:
     """A quarter of a KiB each in batches, and a KiB as long as they may go on."""
     kept = KeptCalls(latest)
-    message = Message(role="user", text="0d" * 16, before="0e" * 16)
-    asked = PLAIN
     many = 30 * BATCH
     tracemalloc.start()
     try:
@@ -198,7 +196,7 @@ def test_ten_thousand_take_little(latest: int) -> None:
             digest = number.to_bytes(16, "big").hex()
             message = Message(role="user", text=digest, before="0e" * 16)
             seen = evolve(
-                asked, call=number, request=digest, body=digest, prefix=digest, messages=(message,)
+                PLAIN, call=number, request=digest, body=digest, prefix=digest, messages=(message,)
             )
             if number % 2:
                 seen = evolve(seen, failure="answer", failure_kind="transient", gap_seconds=0.5)
@@ -223,8 +221,7 @@ def events_of_calls(many: int) -> list[ExchangeEnded]:
 
 def again(event: ExchangeEnded, number: int) -> ExchangeEnded:
     """Return a further attempt of a call."""
-    assert event.observed is not None
-    return event_of(evolve(event.observed, attempt=number, began_seconds=1000.0 * number))
+    return event_of(evolve(asked_by(event), attempt=number, began_seconds=1000.0 * number))
 
 
 def test_old_calls_are_kept_in_batches_and_go_on_all_the_same() -> None:
