@@ -171,24 +171,25 @@ _plain_head_of = attrgetter(
     "credential",
 )  # fmt: skip
 _plain_own_of = attrgetter("call", "began_seconds", "first_byte_seconds", "body")
-BodyMark = int
-"""A hash of a body: bodies that have it in common are taken for equal. It has 64 bits, and holds in
-one process only."""
+Mark = int
+"""A hash in place of a digest: what has it in common is taken for equal. It has 64 bits, and holds
+in one process only."""
+Digest = str | Mark | None
+"""A digest; or a mark, of which it is made when it is asked."""
 PlainHead = tuple[
     str | None, int | None, float | None, float | None, bool | None, str | None, bytes, bytes
 ]
 """What a request's head says of an attempt that is plain: `Observed.provider`, ``retry_count``,
 ``read_timeout_seconds``, ``timeout_seconds``, ``idempotency_key`` and ``credential``, and for
 `body_digest` the key of the run and the features."""
-PlainBody = str | BodyMark | None
-PlainValues = tuple[PlainHead, int, float, float | None, PlainBody]
+PlainValues = tuple[PlainHead, int, float, float | None, Digest]
 """What findings ask of an attempt that is plain: what its head says; ``call``, ``began_seconds``,
 ``first_byte_seconds``, and the digest of its body or the body's mark."""
 Asked = tuple[str | None, bool | None]
 """``model`` and ``stream``, which no finding asks of an attempt that is plain."""
 
 
-def body_digest(key: bytes, features: bytes, mark: BodyMark) -> str:
+def body_digest(key: bytes, features: bytes, mark: Mark) -> str:
     """Return `Observed.body` of a request.
 
     ``features`` says where it goes, and which version and features of the API it asks for.
@@ -223,38 +224,37 @@ def observed_of_plain(
 
 # -- in parts ----------------------------------------------------------------------------------
 
-Digest = str | int | None
-"""A digest; or a mark, of which it is made when it is asked: a hash, which holds in one process."""
-AskedPart = tuple[
+HeadPart = tuple[
     str | None, int | None, float | None, float | None, bool | None, bool | None, str | None,
     bytes, bytes,
 ]  # fmt: skip
-"""What a request's head says; and for digests the key of the run and the features."""
+"""What a request's head says, as `_HEAD` names it; and for digests the key of the run and the
+features."""
 ResultPart = tuple[str, Digest, Digest, Digest, Digest]
 MessagePart = tuple[str, Digest, Digest, tuple[ResultPart, ...]]
 """The fields of a `Message`, in order, with its results as `ResultPart` has them."""
-SaidPart = tuple[
-    str | None, bool | None, int | None, PlainBody, Digest, Digest, Digest, tuple[MessagePart, ...]
+BodyPart = tuple[
+    str | None, bool | None, int | None, Digest, Digest, Digest, Digest, tuple[MessagePart, ...]
 ]
-"""What its body says."""
+"""What its body says, as `_BODY` names it; and the last of its messages."""
 AnswerPart = tuple[
     Taken | None, Failure | None, FailureKind | None, float | None, WaitAskedBy | None, bool | None,
     int | None, int | None, Digest,
 ]  # fmt: skip
-"""How it was answered."""
+"""How it was answered, as `_ANSWER` names it."""
 OwnPart = tuple[float | None, int | None, int | None, float | None, float | None, float | None]
-"""What it has in common with no other."""
-Parts = tuple[AskedPart, SaidPart, AnswerPart, OwnPart]
-"""The fields of an `Observed`, as `_ASKED`, `_SAID`, `_ANSWER` and `_OWN` name them. Where attempts
-ask or are answered the same, that part is one object. Tuples, texts and numbers only, for
-`marshal`."""
-_ASKED = (
+"""What it has in common with no other, as `_OWN` names it."""
+Parts = tuple[HeadPart, BodyPart, AnswerPart, OwnPart]
+"""The fields of an `Observed`. Where attempts ask or are answered the same, that part is one
+object. Tuples, texts and numbers only, for `marshal`."""
+_HEAD = (
     "provider", "retry_count", "read_timeout_seconds", "timeout_seconds", "idempotency_key",
     "invocation_id", "credential",
 )  # fmt: skip
-_SAID = ("model", "stream", "message_count", "body", "request", "system", "prefix")
+RETRY_COUNT: Final = 1
+CREDENTIAL: Final = 6
+_BODY = ("model", "stream", "message_count", "body", "request", "system", "prefix")
 REQUEST: Final = 4
-"""The place of ``request`` there."""
 _ANSWER = (
     "taken", "failure", "failure_kind", "wait_asked_seconds", "wait_asked_by", "should_retry",
     "input_tokens", "output_tokens", "delivered",
@@ -262,10 +262,14 @@ _ANSWER = (
 _OWN = (
     "began_seconds", "call", "attempt", "gap_seconds", "first_byte_seconds", "quiet_seconds",
 )  # fmt: skip
-_asked_of, _said_of, _answer_of, _own_of = (
-    attrgetter(*names) for names in (_ASKED, _SAID, _ANSWER, _OWN)
+BEGAN: Final = 0
+CALL: Final = 1
+ATTEMPT: Final = 2
+"""The places of what is asked of parts themselves."""
+_head_of, _body_of, _answer_of, _own_of = (
+    attrgetter(*names) for names in (_HEAD, _BODY, _ANSWER, _OWN)
 )
-_IN_PARTS = (*_ASKED, *_SAID, *_ANSWER, *_OWN)
+_IN_PARTS = (*_HEAD, *_BODY, *_ANSWER, *_OWN)
 _RESULT = ("tool", "arguments", "call_id", "result", "prefix")
 _result_of = attrgetter(*_RESULT)
 
@@ -276,22 +280,23 @@ def parts_of(observed: Observed) -> Parts:
         (each.role, each.text, each.before, tuple(map(_result_of, each.results)))
         for each in observed.messages
     ]
-    said = (*_said_of(observed), tuple(messages))
-    return (*_asked_of(observed), b"", b""), said, _answer_of(observed), _own_of(observed)
+    said = (*_body_of(observed), tuple(messages))
+    return (*_head_of(observed), b"", b""), said, _answer_of(observed), _own_of(observed)
 
 
 def is_attempt(parts: Parts) -> bool:
     """Return True if it is known which attempt of which call it was, and when it began."""
-    return None not in parts[3][:3]
+    *_, own = parts
+    return None not in (own[BEGAN], own[CALL], own[ATTEMPT])
 
 
 def observed_of(parts: Parts) -> Observed:
     """Return what was seen, with its digests."""
-    (*asked, key, features), said, (*answer, text), own = parts
+    (*head, key, features), said, (*answer, text), own = parts
     model, stream, count, body, *marks, messages = said
     body = body_digest(key, features, body) if isinstance(body, int) else body
     digests = [_digest(key, each) for each in (*marks, text)]
-    told = (*asked, model, stream, count, body, *digests[:3], *answer, digests[3], *own)
+    told = (*head, model, stream, count, body, *digests[:3], *answer, digests[3], *own)
     values: dict[str, Any] = dict(zip(_IN_PARTS, told, strict=True))
     return Observed(messages=tuple([_message(key, each) for each in messages]), **values)
 

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from faultinject.http.exchange_sides import ClientExchange
-from faultinject.observed import REQUEST, AnswerPart, Asked, OwnPart, Parts, SaidPart, Seen
+from faultinject.observed import REQUEST, AnswerPart, Asked, BodyPart, OwnPart, Parts, Seen
 from faultinject.providers.retries import asked_wait, should_retry
 from faultinject.providers.shape import Usage
 from faultinject.providers.streamed import streamed_text
@@ -65,7 +65,7 @@ class Observer:
 
     # What most begin with stands at the class, as in `TrafficCopy`.
 
-    _said: SaidPart | None = None
+    _said: BodyPart | None = None
     _found: Parts | None = None
     _attempt: Attempt | None = None
 
@@ -129,7 +129,7 @@ class Observer:
         identity = Identity(content, head.invocation, head.client, head.retry_count, *self._came_by)
         return attempts.begin(identity, self.copy.began_seconds)
 
-    def _what_was_said(self) -> SaidPart:
+    def _what_was_said(self) -> BodyPart:
         """Return what the request's body says."""
         if self._said is None:
             body, digests = self.copy.whole_body, self.runtime.digests

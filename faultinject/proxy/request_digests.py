@@ -17,13 +17,13 @@ from faultinject.http.message import RequestHead
 from faultinject.matchers import MISSING
 from faultinject.observed import (
     MESSAGES,
-    AskedPart,
-    BodyMark,
+    BodyPart,
     Digest,
+    HeadPart,
+    Mark,
     MessagePart,
     PlainHead,
     ResultPart,
-    SaidPart,
 )
 from faultinject.providers.dialogue import CalledTool, Turn, turns_of
 from faultinject.providers.provider import Provider
@@ -56,7 +56,7 @@ _NOTHING = hash(())
 """The mark of what was said before a first message."""
 
 
-def mark_of(body: bytes) -> BodyMark:
+def mark_of(body: bytes) -> Mark:
     """Return the mark of a body."""
     return hash(body)
 
@@ -85,15 +85,12 @@ class HeadContent:
     streams: bool
     """Whether the path asks for a stream."""
     retry_count: int | None
-    read_timeout_seconds: float | None
-    timeout_seconds: float | None
-    idempotency_key: bool
     invocation: str
     """See `faultinject.rules.identity.Identity`, as for ``client``."""
     client: str
     plain: PlainHead
     """What is kept of it where more need not be known."""
-    part: AskedPart
+    part: HeadPart
     """What is kept of it else."""
 
     @property
@@ -110,7 +107,7 @@ class RequestDigests:
     _heads: OrderedDict[int, HeadContent] = field(factory=OrderedDict)
     """By a hash, so that no credentials are kept."""
     _plain_heads: dict[PlainHead, PlainHead] = field(factory=dict)
-    _remembered: OrderedDict[tuple[BodyMark | None, bytes, str | None], SaidPart] = field(
+    _remembered: OrderedDict[tuple[Mark | None, bytes, str | None], BodyPart] = field(
         factory=OrderedDict
     )
     _models: dict[str, str] = field(factory=dict)
@@ -161,7 +158,7 @@ class RequestDigests:
             features,
             _shortened(api_request.named_model),
             api_request.stream,
-            *stated,
+            facts.retry_count,
             identity.invocation,
             identity.client,
             self._plain_head((facts.provider.name, *stated, credential, self.key, features)),
@@ -181,9 +178,7 @@ class RequestDigests:
             self._plain_heads.clear()
         return self._plain_heads.setdefault(values, values)
 
-    def content(
-        self, head: HeadContent, mark: BodyMark | None, facts: Callable[[], Facts]
-    ) -> SaidPart:
+    def content(self, head: HeadContent, mark: Mark | None, facts: Callable[[], Facts]) -> BodyPart:
         """Return what a request says; ``mark`` is its body's, if that is known.
 
         ``facts`` are asked for if it is not remembered; without a body they tell nothing.
@@ -203,7 +198,7 @@ class RequestDigests:
                 self._remembered.popitem(last=False)
         return said
 
-    def _content(self, facts: Facts, head: HeadContent, mark: BodyMark | None) -> SaidPart:
+    def _content(self, facts: Facts, head: HeadContent, mark: Mark | None) -> BodyPart:
         request = facts.api_request
         content = content_of(facts, self.key, head.asked)
         try:
@@ -219,7 +214,8 @@ class RequestDigests:
             return None
         if len(self._models) > REMEMBERED:
             self._models.clear()
-        return self._models.setdefault(model[:_LONGEST_MODEL], model[:_LONGEST_MODEL])
+        model = model[:_LONGEST_MODEL]
+        return self._models.setdefault(model, model)
 
     def way(self, client: str, agent: tuple[bytes, ...], host: str) -> str:
         """Return a digest of a client (its address and its User-Agents) and a host with port."""
@@ -231,7 +227,7 @@ def _shortened(model: str | None) -> str | None:
 
 
 def _said(document: Any) -> tuple[Digest, Digest, int | None, tuple[MessagePart, ...]]:
-    """Return what is kept of a conversation: the last fields of a `SaidPart`, with marks."""
+    """Return what is kept of a conversation: the last fields of a `BodyPart`, with marks."""
     system, turns = turns_of(document)
     if not turns:
         return mark_of_text(system), None, None, ()

@@ -15,7 +15,15 @@ from typing import Literal, cast
 from attrs import define, evolve, field, frozen
 
 from faultinject.events import Event, ExchangeEnded, SessionEnded, SessionStarted
-from faultinject.observed import Parts, is_attempt, observed_of
+from faultinject.observed import (
+    ATTEMPT,
+    CALL,
+    CREDENTIAL,
+    RETRY_COUNT,
+    Parts,
+    is_attempt,
+    observed_of,
+)
 from faultinject.report.attempt import Client
 from faultinject.report.client_calls import Call, Outcome, Totals
 from faultinject.report.display import brief
@@ -286,13 +294,13 @@ class Judge:
         return Report(self.facts, totals, tuple(verdicts.values()), tuple(shown.values()))
 
     def _add(self, event: ExchangeEnded, parts: Parts) -> None:
-        _, retry_count, *_, credential, _key, _features = parts[0]
-        if retry_count and len(self._counting) < COUNTING:
-            self._counting.add((event.host, credential or observed_of(parts).request))
-        _, number, attempt, *_ = parts[3]
-        if attempt != 1 and number not in self._calls:  # it was under way when that was judged
+        head, _, _, own = parts
+        if head[RETRY_COUNT] and len(self._counting) < COUNTING:  # as `SeenAttempt.client`
+            self._counting.add((event.host, head[CREDENTIAL] or observed_of(parts).request))
+        number = cast("int", own[CALL])
+        if own[ATTEMPT] != 1 and number not in self._calls:  # under way when that was judged
             for id_ in _NOTHING_FOLLOWED.intersection(self._verdicts):
-                self._verdicts[id_].take_back(cast("int", number))
+                self._verdicts[id_].take_back(number)
         self._calls.add(event, parts)
         if len(self._calls) > self._bound or self._calls.attempts > ATTEMPTS:
             self._fold()

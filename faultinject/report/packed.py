@@ -20,7 +20,20 @@ from typing import Any, cast
 from attrs import define
 
 from faultinject.events import ExchangeEnded
-from faultinject.observed import REQUEST, Parts, PlainValues, observed_of, observed_of_plain
+from faultinject.observed import (
+    BEGAN,
+    CALL,
+    REQUEST,
+    RETRY_COUNT,
+    AnswerPart,
+    BodyPart,
+    HeadPart,
+    OwnPart,
+    Parts,
+    PlainValues,
+    observed_of,
+    observed_of_plain,
+)
 from faultinject.report.attempt import SeenAttempt
 from faultinject.report.client_calls import KEPT_AT_EITHER_END, Call
 
@@ -33,10 +46,12 @@ LATEST = 1_024
 again in turn, and to take a call out of a piece takes up to 2 ms."""
 _HEAD = struct.Struct("<dq")
 """What a batch begins with: when the first of its calls began, and how many requests follow."""
+Request = tuple[Any, ...]
+"""Of an event: method, host, path, status and kind."""
 _request_of = itemgetter("method", "host", "path", "status", "kind")
-Row = tuple[Any, ...]
-"""An attempt: of its event method, host, path, status and kind as one tuple; session; milliseconds;
-and what was seen in four parts (`faultinject.observed.Parts`)."""
+Row = tuple[Request, int, float, HeadPart, BodyPart, AnswerPart, OwnPart]
+"""An attempt: of its event the request, session and milliseconds; and what was seen, as
+`faultinject.observed.Parts`."""
 _Counts = tuple[int, int, int, int, int]
 """Of some attempts: how many there are; the tokens in and out of those that failed; how many say
 that they are a call's first; how many succeeded."""
@@ -60,14 +75,15 @@ class PackedCall:
     @property
     def requests(self) -> tuple[int, ...]:
         """A hash of what its last attempt asks; none if that is not known."""
-        request = self.rows[-1][4][REQUEST]
+        *_, said, _, _ = self.rows[-1]
+        request = said[REQUEST]
         return () if request is None else (hash(request),)
 
     @property
     def began(self) -> float:
         """When the first attempt that is kept began."""
-        began: float = self.rows[0][6][0]
-        return began
+        *_, own = self.rows[0]
+        return cast("float", own[BEGAN])
 
     def unpacked(self) -> Call:
         """Return the call as it was."""
@@ -88,9 +104,9 @@ class PackedCall:
 
 
 def _counts_of(row: Row) -> _Counts:
-    retry_count, (taken, failure, *_, tokens_in, tokens_out, _text) = row[3][1], row[5]
+    *_, head, _, (taken, failure, *_, tokens_in, tokens_out, _), _ = row
     lost = (0, 0) if failure is None else (tokens_in or 0, tokens_out or 0)
-    return 1, *lost, int(retry_count == 0), int(failure is None and taken == "whole")
+    return 1, *lost, int(head[RETRY_COUNT] == 0), int(failure is None and taken == "whole")
 
 
 class CallBatch(bytes):
@@ -161,15 +177,15 @@ class KeptCalls:
 
     def add(self, event: ExchangeEnded, parts: Parts) -> None:
         """Add the event of an attempt that has ended, and what was seen of it."""
-        asked, said, answer, own = parts
-        number = cast("int", own[1])
+        head, said, answer, own = parts
+        number = cast("int", own[CALL])
         before = self._latest.pop(number, None)
         if before is None and (batch := self._old.pop(number, None)) is not None:
             before = batch.calls()[number]
         alike, request = self._alike, _request_of(vars(event))
         if len(alike) > KINDS:
             alike.clear()
-        shared = [alike.setdefault(each, each) for each in (request, asked, answer)]
+        shared = [alike.setdefault(each, each) for each in (request, head, answer)]
         row = shared[0], event.session, event.milliseconds, shared[1], said, shared[2], own
         if before is None:
             self._latest[number] = PackedCall(number, (row,))
@@ -243,8 +259,8 @@ def _each_packed(kept: dict[int, Kept]) -> Iterator[tuple[int, PackedCall]]:
 
 def attempt_of(row: Row) -> SeenAttempt:
     """Return an attempt as it was."""
-    request, session, milliseconds, *parts = row
-    seen = observed_of(cast("Parts", parts))
+    request, session, milliseconds, head, said, answer, own = row
+    seen = observed_of((head, said, answer, own))
     began = cast("float", seen.began_seconds)
     ended = round(began + milliseconds / 1000, 3)
     place = cast("int", seen.call), cast("int", seen.attempt), began, ended
@@ -254,11 +270,8 @@ def attempt_of(row: Row) -> SeenAttempt:
 # -- calls that need no judgement --------------------------------------------------------------
 
 
-_Row = tuple[tuple[Any, ...], int, float, PlainValues]
-"""Of an event method, host, path, status and kind as one tuple; session; milliseconds; and what is
-known."""
-
-
+_PlainRow = tuple[Request, int, float, PlainValues]
+"""Of an event the request, session and milliseconds; and what is known."""
 _SPAN = struct.Struct("<ddq")
 """What a batch begins with: when the first of its calls began, when the last was over, and how many
 there are."""
@@ -275,7 +288,7 @@ class PlainCalls:
         self._packed = 0
         """How many are in batches."""
         self._batches: deque[bytes] = deque()
-        self._loose: list[_Row] = []
+        self._loose: list[_PlainRow] = []
         self._requests: dict[Any, Any] = {}
         """What events have in common; it is written once a batch."""
         self._latest: Any = None
@@ -308,17 +321,17 @@ class PlainCalls:
 
     def between(self, since: float, until: float) -> Iterator[SeenAttempt]:
         """Return the attempts that were over between two times, in the order of `add`."""
-        rows: list[_Row] = []
+        rows: list[_PlainRow] = []
         for batch in self._batches:
             first, last, _ = _SPAN.unpack_from(batch)
             if first <= until and last >= since:
                 rows += marshal.loads(memoryview(batch)[_SPAN.size :])  # noqa: S302 - it is our own
-        for each in map(_attempt_of, rows + self._loose):
+        for each in map(_attempt_of_plain, rows + self._loose):
             if since <= each.ended <= until:
                 yield each
 
 
-def _attempt_of(row: _Row) -> SeenAttempt:
+def _attempt_of_plain(row: _PlainRow) -> SeenAttempt:
     request, session, milliseconds, plain = row
     seen, (_, call, began, _, _) = observed_of_plain(plain), plain
     ended = round(began + milliseconds / 1000, 3)

@@ -23,7 +23,7 @@ from faultinject.events import (
     RelayEnded,
     RuleUnfit,
 )
-from faultinject.observed import Seen
+from faultinject.observed import CALL, Seen
 from faultinject.report.display import brief
 
 KEPT_LOGINS = 1000
@@ -134,11 +134,13 @@ class RunFacts:
             self._login(event)
 
     def _note_unseen(self, seen: Seen | None) -> None:
-        if seen is not None and seen.parts[3][1] is not None:  # the number of its call
-            return
+        if seen is not None:
+            *_, own = seen.parts
+            if own[CALL] is not None:
+                return
+            if seen.began_seconds is not None:
+                self.last_unseen = max(self.last_unseen, seen.began_seconds)
         self.unseen += 1
-        if seen is not None and seen.began_seconds is not None:
-            self.last_unseen = max(self.last_unseen, seen.began_seconds)
 
     def _relay(self, event: RelayEnded) -> None:
         self.relayed += 1

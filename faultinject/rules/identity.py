@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import define
 
+from faultinject.observed import Mark
 from faultinject.providers.mcp.json_rpc import without_number
 from faultinject.rules.facts import USER_AGENT, Facts, Way
 
@@ -37,8 +38,8 @@ CREDENTIALS = (
 """Headers with the client's credentials. The query's parameter ``key`` is another."""
 
 
-Content = str | int
-"""A digest, or a mark: a hash of digests and texts, which holds in one process."""
+Content = str | Mark
+"""A digest, or a mark in its place."""
 
 
 @define(unsafe_hash=True)
@@ -49,7 +50,7 @@ class Identity:
     """
 
     content: Content | None
-    """Of what is equal in all attempts of a call; None if the body is not known."""
+    """Stands for what is equal in all attempts of a call; None if the body is not known."""
     invocation: str = ""
     """Digest of the ``amz-sdk-invocation-id``; empty if there is none."""
     client: str = ""
