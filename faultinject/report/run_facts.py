@@ -134,13 +134,11 @@ class RunFacts:
             self._login(event)
 
     def _note_unseen(self, seen: Seen | None) -> None:
-        if seen is not None:
-            *_, own = seen.parts
-            if own[CALL] is not None:
-                return
-            if seen.began_seconds is not None:
-                self.last_unseen = max(self.last_unseen, seen.began_seconds)
+        if seen is not None and seen.parts[-1][CALL] is not None:
+            return
         self.unseen += 1
+        if seen is not None and seen.began_seconds is not None:
+            self.last_unseen = max(self.last_unseen, seen.began_seconds)
 
     def _relay(self, event: RelayEnded) -> None:
         self.relayed += 1
