@@ -30,8 +30,8 @@ def collect_again() -> None:
     gc.enable()
 
 
-def load_more() -> None:
-    """Switch the collector off while more is loaded, until `settle`."""
+def stop_collecting() -> None:
+    """Switch the garbage collector off while more is loaded, until `settle`."""
     gc.disable()
     gc.unfreeze()
 

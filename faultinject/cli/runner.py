@@ -13,7 +13,7 @@ import trio
 from attrs import evolve, frozen
 
 from faultinject.authority import is_loopback
-from faultinject.cli.commands import load_more, make_room
+from faultinject.cli.commands import make_room, stop_collecting
 from faultinject.cli.signals import Contents, Serve, until_stopped
 from faultinject.cli.warning import warn
 from faultinject.errors import StartError
@@ -63,17 +63,17 @@ def run(settings: Settings, service: Service) -> int:
     if settings.summary is not None:
         check_summary(settings.summary)
     settings = of_own_process(settings)
-    load_more()
+    stop_collecting()
     if CertificateAuthority.is_missing(settings.ca_cert, settings.ca_key, settings.data_dir):
         make_room()  # for what makes one
     raise_open_files_limit()
     warn_of_address(settings, service)
     output = _output(settings)
     summary = Summary(events_dropped=lambda: output.dropped)
-    once = cache(make_room)
+    make_room_once = cache(make_room)
 
     def listener(event: Event) -> None:
-        once()  # it listens, and loads what serves
+        make_room_once()  # with the first event it listens, and loads what serves
         summary.listen(event)
         judging().listen(event)
         output.listen(event)

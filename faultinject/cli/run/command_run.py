@@ -11,7 +11,7 @@ from typing import TextIO
 import trio
 from attrs import define, field
 
-from faultinject.cli.commands import load_more
+from faultinject.cli.commands import stop_collecting
 from faultinject.cli.entry import only_cause
 from faultinject.cli.judging import Judging
 from faultinject.cli.proxy import PROXY
@@ -58,7 +58,7 @@ class CommandRun:
         judging = Judging(self.settings)
         if self.settings.summary is not None:
             check_summary(self.settings.summary)
-        load_more()
+        stop_collecting()
         warn_of_address(self.settings, PROXY)
         with self._log_stream() as stream:
             output = self._output(stream)
