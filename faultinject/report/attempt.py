@@ -9,7 +9,14 @@ from itertools import islice, pairwise, takewhile
 from attrs import define
 
 from faultinject.events import ExchangeEnded, Kind
-from faultinject.observed import Failure, FailureKind, Observed
+from faultinject.observed import (
+    CREDENTIAL,
+    Failure,
+    FailureKind,
+    Observed,
+    Parts,
+    observed_of,
+)
 
 AT_ONCE_SECONDS = 0.005
 """As far as times may be off: requests that overlap by less do not."""
@@ -127,6 +134,12 @@ class SeenAttempt:
     def gap_to(self, following: SeenAttempt) -> float:
         """Return how long the client waited before the next attempt."""
         return round(following.began - self.known, 3)
+
+
+def client_of(event: ExchangeEnded, parts: Parts) -> Client:
+    """Return `SeenAttempt.client` of an event, without making all of the attempt if it can."""
+    head, *_ = parts
+    return event.host, head[CREDENTIAL] or observed_of(parts).request
 
 
 def begun_within(

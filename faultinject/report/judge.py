@@ -15,16 +15,8 @@ from typing import Literal, cast
 from attrs import define, evolve, field, frozen
 
 from faultinject.events import Event, ExchangeEnded, SessionEnded, SessionStarted
-from faultinject.observed import (
-    ATTEMPT,
-    CALL,
-    CREDENTIAL,
-    RETRY_COUNT,
-    Parts,
-    is_attempt,
-    observed_of,
-)
-from faultinject.report.attempt import Client
+from faultinject.observed import ATTEMPT, CALL, RETRY_COUNT, Parts, is_attempt
+from faultinject.report.attempt import Client, client_of
 from faultinject.report.client_calls import Call, Outcome, Totals
 from faultinject.report.display import brief
 from faultinject.report.finding import SEVERITIES, Finding, Judged, Known, Unclear, not_judged
@@ -295,8 +287,8 @@ class Judge:
 
     def _add(self, event: ExchangeEnded, parts: Parts) -> None:
         head, _, _, own = parts
-        if head[RETRY_COUNT] and len(self._counting) < COUNTING:  # as `SeenAttempt.client`
-            self._counting.add((event.host, head[CREDENTIAL] or observed_of(parts).request))
+        if head[RETRY_COUNT] and len(self._counting) < COUNTING:
+            self._counting.add(client_of(event, parts))
         number = cast("int", own[CALL])
         if own[ATTEMPT] != 1 and number not in self._calls:  # under way when that was judged
             for id_ in _NOTHING_FOLLOWED.intersection(self._verdicts):
