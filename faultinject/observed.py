@@ -186,7 +186,8 @@ PlainValues = tuple[PlainHead, int, float, float | None, Digest]
 """What findings ask of an attempt that is plain: what its head says; ``call``, ``began_seconds``,
 ``first_byte_seconds``, and the digest of its body or the body's mark."""
 Asked = tuple[str | None, bool | None]
-"""``model`` and ``stream``, which no finding asks of an attempt that is plain."""
+"""``model`` and ``stream``, which no finding asks of an attempt that is plain: where its body is
+equal to one that was looked at, that one tells them."""
 
 
 def body_digest(key: bytes, features: bytes, mark: Mark) -> str:

@@ -76,12 +76,22 @@ class History:
 
     def _request_of(self, seen: Observed) -> str | None:
         """Return what a request says; by its whole body where that is all that was looked at."""
-        return seen.request or self._request_by_body.get(seen.body or "")
+        return self._looked_at(seen).request
+
+    def host_and_model(self, attempt: SeenAttempt) -> HostAndModel:
+        """Return whom an attempt asks; its model, too, may be known by the whole body alone."""
+        return attempt.host, self._looked_at(attempt.seen).model
+
+    def _looked_at(self, seen: Observed) -> Observed:
+        """Return one with the same body of which more was looked at, if there is one."""
+        if seen.request is not None or seen.body is None:
+            return seen
+        return self._looked_at_by_body.get(seen.body, seen)
 
     @cached_property
-    def _request_by_body(self) -> dict[str, str]:
+    def _looked_at_by_body(self) -> dict[str, Observed]:
         return {
-            each.seen.body: each.seen.request
+            each.seen.body: each.seen
             for each in self.attempts
             if each.seen.body is not None and each.seen.request is not None
         }

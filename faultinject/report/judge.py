@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from math import inf
 from typing import Literal, cast
@@ -114,7 +115,8 @@ class Verdict:
             if len(self.findings) < FINDINGS:
                 self.findings.append(finding)
             if self.known.id in _NOTHING_FOLLOWED:
-                self._may_go_on.append(finding.calls[0])
+                with suppress(OverflowError):  # a log may have any number, a run has not
+                    self._may_go_on.append(finding.calls[0])
         del self._may_go_on[:-CALLS]
 
     def take_back(self, call: int) -> None:

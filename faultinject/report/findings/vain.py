@@ -77,8 +77,8 @@ def _failed_for_good(attempt: SeenAttempt) -> bool:
 
 
 def _repeats(history: History, one: SeenAttempt, other: SeenAttempt, limits: Thresholds) -> bool:
-    """Return True if a request is in vain after another: nothing has changed."""
-    same = one.seen.credential == other.seen.credential and one.seen.model == other.seen.model
+    """Return True if a request with the same body is in vain after another: nothing has changed."""
+    same = one.seen.credential == other.seen.credential
     if not same or not 0 <= one.gap_to(other) <= limits.window_seconds:
         return False
     if one.status in _OF_CREDENTIALS:

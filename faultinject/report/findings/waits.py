@@ -90,11 +90,13 @@ def throttled_key_called(history: History, limits: Thresholds) -> Judged:
     )
     for attempts in history.by_credential.values():
         apart = [each for each in attempts if not history.is_doubtful(each)]
-        _judge_key(apart, judged, limits)
+        _judge_key(history, apart, judged, limits)
     return judged
 
 
-def _judge_key(attempts: list[SeenAttempt], judged: Judged, limits: Thresholds) -> None:
+def _judge_key(
+    history: History, attempts: list[SeenAttempt], judged: Judged, limits: Thresholds
+) -> None:
     """Judge the attempts with one credential, given in the order in which they began."""
     throttled = sorted((each for each in attempts if _holds_back(each, limits)), key=_told)
     judged.calls.extend(each.call for each in throttled)
@@ -103,10 +105,10 @@ def _judge_key(attempts: list[SeenAttempt], judged: Judged, limits: Thresholds) 
     place = 0
     for each in (attempt for attempt in attempts if attempt.number == 1):
         while place < len(throttled) and throttled[place].known <= each.began:
-            key = throttled[place].host_and_model
+            key = history.host_and_model(throttled[place])
             last[key] = max(last.get(key, throttled[place]), throttled[place], key=_until)
             place += 1
-        waiting = last.get(each.host_and_model)
+        waiting = last.get(history.host_and_model(each))
         if waiting is not None and _begins_within(waiting, each, limits):
             begun_within.setdefault(waiting, []).append(each.call)
     for waiting, others in begun_within.items():

@@ -391,6 +391,18 @@ def test_of_so_many_calls_it_is_known_that_they_may_go_on(
     assert list(verdict._may_go_on)[-1] == verdict.found
 
 
+def test_a_log_whose_calls_have_any_number() -> None:
+    """What no run counts to is told as it stands."""
+    world = World(script(overloaded(), ok())).start(once(Ask()))
+    world.start(once(Ask(more="x", turns=(user("x"),))), 100.0)
+    [event, *_] = [each for each in world.run().events if isinstance(each, ExchangeEnded)]
+    assert event.observed is not None
+    huge = evolve(event, seen=Seen.known(evolve(event.observed, call=10**30)))
+    events = [huge if each is event else each for each in world.events]
+    told = report(read_log(log_of(events)), only=["not-retried"])
+    assert [each.calls for each in told.findings] == [(10**30,)]
+
+
 def test_events_are_plain_json() -> None:
     """So that a log can hold them."""
     world = World(script(broken_stream("Hel"))).start(once(Ask())).run()

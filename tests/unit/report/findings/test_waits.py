@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
-from faultinject.observed import WaitAskedBy
+from faultinject.events import ExchangeEnded
+from faultinject.observed import Observed, Seen, WaitAskedBy
+from faultinject.report.judge import Judge
+from tests.support.sample_events import sample
 from tests.unit.report.findings.clients import in_turn, once, pauses, retrying, stainless
 from tests.unit.report.findings.simulator import (
     Ask,
@@ -141,3 +145,24 @@ def test_an_sdk_with_a_wait_longer_than_it_obeys() -> None:
     world = World(script(throttled(20.0), ok()))
     world.start(retrying(Ask(), stainless(random.Random(1), longest_wait=10.0))).run()
     assert world.found(only=ONLY) == {"retry-after-ignored": "error"}
+
+
+@pytest.mark.parametrize(("model", "expected"), [("m", True), ("other", False), (None, False)])
+def test_a_call_of_which_the_body_alone_was_looked_at(model: str | None, expected: bool) -> None:
+    """It went well before a slow throttled answer had ended; the same comes later."""
+    again = Observed(
+        call=3, attempt=1, request="r", body="b", model="m", credential="k", taken="whole",
+        began_seconds=6.0, first_byte_seconds=0.01,
+    )  # fmt: skip
+    well = evolve(again, call=1, request=None, began_seconds=2.0)
+    throttled = evolve(
+        again, call=2, request="other", body="c", model=model, began_seconds=0.0,
+        failure="answer", failure_kind="throttled",
+        wait_asked_seconds=5.0, wait_asked_by="retry-after",
+    )  # fmt: skip
+    judge = Judge(only=["throttled-key-called"])
+    for seen, milliseconds in ((well, 10.0), (throttled, 4000.0), (again, 10.0)):
+        event = sample(ExchangeEnded, seen=Seen.known(seen), milliseconds=milliseconds, status=429)
+        judge.listen(event)
+    told = [each.calls for each in judge.report().findings]
+    assert told == ([(2, 1)] if expected else [])
