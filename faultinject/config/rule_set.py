@@ -257,6 +257,12 @@ def first_attempts(rule_set: RuleSet) -> dict[str, int]:
     }
 
 
+def of_tunnels(rule_set: RuleSet) -> tuple[str, ...]:
+    """Return the rules that are asked as a tunnel is opened, and so at no request."""
+    opening = (Stage.CONNECT, Stage.HANDSHAKE)
+    return tuple(rule.id for rule in rule_set.rules if rule.stage in opening)
+
+
 def _for_targets(rule: Rule, targets: tuple[TargetPattern, ...]) -> Rule:
     if rule.match.hosts is not None:
         return rule

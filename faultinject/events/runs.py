@@ -38,6 +38,9 @@ class RunStarted(Event):
     first_attempts: dict[str, int] = field(factory=dict, hash=False)
     """For how many of the first attempts of each call a rule is, by its name; those for which all
     attempts are alike are not in it."""
+    of_tunnels: tuple[str, ...] = ()
+    """The names of the rules that are asked as a tunnel is opened, at the CONNECT or in the TLS
+    handshake: clients with the proxy as base URL never meet them."""
     only_for: tuple[str, ...] = ()
     """The names of the rules that ``only`` is for: those of presets and of the options."""
     refuse_websocket: bool = False

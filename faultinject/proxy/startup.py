@@ -22,6 +22,7 @@ from faultinject.config.rule_set import (
     chances,
     composed,
     first_attempts,
+    of_tunnels,
 )
 from faultinject.errors import DataDirectoryError, SettingsError
 from faultinject.events import Event, Listener, PluginStopped, ProxyStopped, Warned
@@ -89,6 +90,7 @@ class StartFields(TypedDict):
     unknown_apis: tuple[str, ...]
     told_apis: dict[str, str]
     first_attempts: dict[str, int]
+    of_tunnels: tuple[str, ...]
     only_for: tuple[str, ...]
     refuse_websocket: bool
     presets: dict[str, str]
@@ -183,6 +185,7 @@ class Run:
             ),
             "told_apis": {str(each): each.api for each in settings.target_host if each.api},
             "first_attempts": first_attempts(self.rule_set),
+            "of_tunnels": of_tunnels(self.rule_set),
             "only_for": self._composed.only_for,
             "refuse_websocket": settings.refuse_websocket,
             "presets": dict(self._composed.presets),

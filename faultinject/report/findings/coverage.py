@@ -138,10 +138,25 @@ def _idle(facts: RunFacts, started: Started, name: str, rules: list[str]) -> str
     if fired:
         return f"{words}: it fired {times(fired, 'time')}, and its point never came"
     if not any(reached.values()):
-        why = f": no request matched it; {_what_it_is_for(started, rules)}" if reached else ""
+        why = f": {_unmatched(facts, started, rules)}" if reached else ""
         return f"{words}{why}"
     number = times(sum(reached.values()), "request")
     return f"{words}: it did not fire for {number}{_more_often(started, reached)}"
+
+
+def _unmatched(facts: RunFacts, started: Started, rules: list[str]) -> str:
+    """Return what rules are for, none of which matched anything."""
+    if isinstance(started, ProxyStarted) and set(rules) <= set(started.of_tunnels):
+        what = (
+            "`--via proxy` leads them through one"
+            if facts.command is not None
+            else "give clients the proxy's address as their proxy"
+        )
+        return (
+            "it acts as a tunnel is opened, and no tunnel matched it; requests by base URL open"
+            f" none: {what}"
+        )
+    return f"no request matched it; {_what_it_is_for(started, rules)}"
 
 
 def _what_it_is_for(started: Started, rules: list[str]) -> str:

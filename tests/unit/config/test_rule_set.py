@@ -15,6 +15,7 @@ from faultinject.config.rule_set import (
     chances,
     composed,
     first_attempts,
+    of_tunnels,
     problems,
     rule_set_of,
 )
@@ -301,6 +302,13 @@ def test_the_first_attempts_of_rules() -> None:
     requests = WrittenRules("respond 500 name=requests path=/a first=2")
     settings = Settings(rules=(mine, requests), preset=(ChosenPreset("flaky", first=1),))
     assert first_attempts(rule_set_of(settings)) == {"mine": 3, "flaky": 1}
+
+
+def test_the_rules_that_are_asked_as_a_tunnel_is_opened() -> None:
+    """At the CONNECT and in the handshake, in order; the others are asked at each request."""
+    names = ("connect-refused", "overloaded", "tls-alert")
+    settings = Settings(preset=tuple(map(ChosenPreset, names)))
+    assert of_tunnels(rule_set_of(settings)) == ("connect-refused", "tls-alert")
 
 
 @pytest.mark.parametrize(

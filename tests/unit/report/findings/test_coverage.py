@@ -191,6 +191,40 @@ def test_a_rule_of_which_nothing_came(
     assert evidence(exchange(), told=told, **started) == words
 
 
+OF_TUNNELS: dict[str, Any] = {"rules": ("t",), "presets": {"t": "tls-reset"}, "of_tunnels": ("t",)}
+NO_TUNNEL = (
+    "nothing came of preset tls-reset: it acts as a tunnel is opened, and no tunnel matched it;"
+    " requests by base URL open none: "
+)
+
+
+def test_a_rule_that_is_asked_as_a_tunnel_is_opened() -> None:
+    """If it met none, requests may have come by base URL; `run` can lead them otherwise."""
+    ended = sample(CommandEnded, code=0, signal=None)
+    proxied = "give clients the proxy's address as their proxy"
+    assert evidence(exchange(), told={"t": (0, 0)}, **OF_TUNNELS) == NO_TUNNEL + proxied
+    assert evidence(exchange(), ended, told={"t": (0, 0)}, **OF_TUNNELS) == (
+        f"{NO_TUNNEL}`--via proxy` leads them through one"
+    )
+
+
+def test_a_rule_that_is_asked_of_a_tunnel_beside_another() -> None:
+    """A preset that acts at requests too is no matter of tunnels, nor is a rule that met some."""
+    both = OF_TUNNELS | {"rules": ("t", "u"), "presets": {"t": "p", "u": "p"}}
+    assert "no request matched it" in evidence(exchange(), told={"t": (0, 0), "u": (0, 0)}, **both)
+    assert "it did not fire for 3 requests" in evidence(
+        exchange(), told={"t": (3, 0)}, **OF_TUNNELS
+    )
+
+
+def test_rules_of_tunnels_in_a_run_of_the_plugin() -> None:
+    """Fault's clients have no base URL of ours."""
+    start = sample(PluginStarted, **OF_TUNNELS)
+    stop = sample(ProxyStopped, rules=({"rule": "t", "reached": 0, "fired": 0},))
+    (verdict,) = report([start, exchange(), stop], only=["nothing-tested"]).verdicts
+    assert "`faultinject presets show tls-reset` says which do" in verdict.findings[0].evidence
+
+
 def test_a_point_that_never_came() -> None:
     """A rule that fired may have done nothing."""
     fired = exchange("r", outcome="not-reached")
