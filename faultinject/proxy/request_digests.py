@@ -149,27 +149,21 @@ class RequestDigests:
         read_timeout = _stated(facts, b"x-stainless-read-timeout")
         timeout = _stated(facts, b"x-stainless-timeout")
         has_key = not _IDEMPOTENCY.isdisjoint(headers)
-        stated = facts.retry_count, read_timeout, timeout, has_key
+        stated = facts.provider.name, facts.retry_count, read_timeout, timeout, has_key
+        kept = credential, self.key, features
         return HeadContent(
-            facts.provider,
-            bare,
-            asked_of(facts, self.key),
-            credential,
-            features,
-            _shortened(api_request.named_model),
-            api_request.stream,
-            facts.retry_count,
-            identity.invocation,
-            identity.client,
-            self._plain_head((facts.provider.name, *stated, credential, self.key, features)),
-            (
-                facts.provider.name,
-                *stated,
-                bool(identity.invocation),
-                credential,
-                self.key,
-                features,
-            ),
+            provider=facts.provider,
+            bare=bare,
+            asked=asked_of(facts, self.key),
+            credential=credential,
+            features=features,
+            model=_shortened(api_request.named_model),
+            streams=api_request.stream,
+            retry_count=facts.retry_count,
+            invocation=identity.invocation,
+            client=identity.client,
+            plain=self._plain_head((*stated, *kept)),
+            part=(*stated, bool(identity.invocation), *kept),
         )
 
     def _plain_head(self, values: PlainHead) -> PlainHead:

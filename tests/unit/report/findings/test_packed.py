@@ -202,7 +202,7 @@ def test_ten_thousand_take_little(latest: int) -> None:
                 seen = evolve(seen, failure="answer", failure_kind="transient", gap_seconds=0.5)
             keep(kept, event_of(seen))
         size = tracemalloc.get_traced_memory()[0] / many
-        assert size < (1024 if latest else 400)
+        assert size < (1024 if latest else 256)
     finally:
         tracemalloc.stop()
 
