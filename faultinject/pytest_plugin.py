@@ -127,12 +127,19 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what happened when a test has failed."""
+    """Show what happened when a test has failed, unless it had no rules to test with."""
     report = yield
     proxy = item.stash.get(_PROXY, None)
-    if proxy is not None and call.when == "call" and report.failed:
+    if proxy is not None and call.when == "call" and report.failed and not _is_misspelt(call):
         report.sections.append((_NAME, proxy.timeline))
     return report
+
+
+def _is_misspelt(call: pytest.CallInfo[None]) -> bool:
+    """Return True if what a test asks of us cannot be: a rule, a preset, a setting."""
+    from faultinject.errors import SettingsError
+
+    return call.excinfo is not None and isinstance(call.excinfo.value, SettingsError)
 
 
 def _session_of(config: pytest.Config) -> PytestSession:

@@ -102,7 +102,7 @@ LATE: dict[str, set[str]] = {
     "plugin.serving": {"plugin.bridge.grpc_server"},
     "proxy.acceptor": {"proxy.upstream.fake.fake_api"},
     "proxy.server": {"proxy.acceptor"},
-    "pytest_plugin": {"testing.pytest_session"},
+    "pytest_plugin": {"errors", "testing.pytest_session"},
     "reading.shown": {"difflib"},
     "testing.own_upstream": {"testing.asgi_server", "testing.wsgi_server"},
     "tls.certificate_authority": {"tls.ca_checks", "tls.ca_creation", "tls.certificates"},

@@ -61,10 +61,11 @@ def test_two(faultinject):
     ],
 )
 def test_a_mistake_is_shown_where_the_test_makes_it(run_tests: Run, mistake: str) -> None:
-    """And not in what reads it."""
+    """And not in what reads it, nor beside what the program did: it was not run."""
     result = run_tests(f"def test(faultinject):\n    faultinject.{mistake}\n")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([f">       faultinject.{mistake}", "E *SettingsError: *"])
+    result.stdout.no_fnmatch_line("*What the program did*")
     result.stdout.no_fnmatch_line("*.py:[0-9]*: in *")
     result.stdout.no_fnmatch_line("*embedded.py*")
 
@@ -116,6 +117,7 @@ def test_it():
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*- faultinject -*", "*injected*/v1/messages*503*rule=busy"])
+    result.stdout.fnmatch_lines(["What the program did: 1 call (1 *"])
 
 
 HASTY = """
