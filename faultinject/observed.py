@@ -151,7 +151,7 @@ class Observed:
         alone = self.call is not None and self.attempt == 1 and self.began_seconds is not None
         if not alone or self.taken != "whole" or self.request is not None:
             return None
-        values = (*_plain_head_of(self), b"", b""), *_plain_own_of(self)
+        values = (*_head_of(self), b"", b""), *_plain_own_of(self)
         return values if observed_of_plain(values, self.model, self.stream) == self else None
 
     def as_dict(self) -> dict[str, Any]:
@@ -166,25 +166,22 @@ def _names() -> tuple[str, ...]:
     return tuple(each.name for each in fields(Observed))
 
 
-_plain_head_of = attrgetter(
-    "provider", "retry_count", "read_timeout_seconds", "timeout_seconds", "idempotency_key",
-    "credential",
-)  # fmt: skip
 _plain_own_of = attrgetter("call", "began_seconds", "first_byte_seconds", "body")
 Mark = int
 """A hash in place of a digest: what has it in common is taken for equal. It has 64 bits, and holds
 in one process only."""
 Digest = str | Mark | None
 """A digest; or a mark, of which it is made when it is asked."""
-PlainHead = tuple[
-    str | None, int | None, float | None, float | None, bool | None, str | None, bytes, bytes
-]
-"""What a request's head says of an attempt that is plain: `Observed.provider`, ``retry_count``,
-``read_timeout_seconds``, ``timeout_seconds``, ``idempotency_key`` and ``credential``, and for
-`body_digest` the key of the run and the features."""
-PlainValues = tuple[PlainHead, int, float, float | None, Digest]
+HeadPart = tuple[
+    str | None, int | None, float | None, float | None, bool | None, bool | None, str | None,
+    bytes, bytes,
+]  # fmt: skip
+"""What a request's head says, as `_HEAD` names it; and for digests the key of the run and the
+features."""
+PlainValues = tuple[HeadPart, int, float, float | None, Digest]
 """What findings ask of an attempt that is plain: what its head says; ``call``, ``began_seconds``,
-``first_byte_seconds``, and the digest of its body or the body's mark."""
+``first_byte_seconds``, and the digest of its body or the body's mark. It has no invocation id, and
+``invocation_id`` is not told."""
 Asked = tuple[str | None, bool | None]
 """``model`` and ``stream``, which no finding asks of an attempt that is plain: where its body is
 equal to one that was looked at, that one tells them."""
@@ -204,7 +201,8 @@ def observed_of_plain(
 ) -> Observed:
     """Return what was seen of an attempt that is plain."""
     head, call, began_seconds, first_byte_seconds, body = values
-    provider, retry_count, read_timeout, timeout, idempotency_key, credential, key, features = head
+    provider, retry_count, read_timeout, timeout, idempotency_key, _, credential = head[:7]
+    key, features = head[7:]
     return Observed(
         began_seconds=began_seconds,
         provider=provider,
@@ -225,12 +223,6 @@ def observed_of_plain(
 
 # -- in parts ----------------------------------------------------------------------------------
 
-HeadPart = tuple[
-    str | None, int | None, float | None, float | None, bool | None, bool | None, str | None,
-    bytes, bytes,
-]  # fmt: skip
-"""What a request's head says, as `_HEAD` names it; and for digests the key of the run and the
-features."""
 ResultPart = tuple[str, Digest, Digest, Digest, Digest]
 MessagePart = tuple[str, Digest, Digest, tuple[ResultPart, ...]]
 """The fields of a `Message`, in order, with its results as `ResultPart` has them."""

@@ -190,7 +190,7 @@ class Observer:
         mark = None if body is None else hash(body)  # its mark
         waited = ((copy.head_seconds or began) - began) * 1000 + 0.5
         began, waited = (began * 1000 + 0.5) // 1 / 1000, waited // 1 / 1000  # as of `_rounded`
-        return Seen(began, None, (head.plain, attempts.begin_alone(), began, waited, mark), asked)
+        return Seen(began, None, (head.part, attempts.begin_alone(), began, waited, mark), asked)
 
     def _parts(self) -> Parts:
         while self._found is None:

@@ -22,7 +22,6 @@ from faultinject.observed import (
     HeadPart,
     Mark,
     MessagePart,
-    PlainHead,
     ResultPart,
 )
 from faultinject.providers.dialogue import CalledTool, Turn, turns_of
@@ -88,10 +87,8 @@ class HeadContent:
     invocation: str
     """See `faultinject.rules.identity.Identity`, as for ``client``."""
     client: str
-    plain: PlainHead
-    """What is kept of it where more need not be known."""
     part: HeadPart
-    """What is kept of it else."""
+    """What is kept of it."""
 
     @property
     def path(self) -> str:
@@ -106,7 +103,8 @@ class RequestDigests:
     key: bytes
     _heads: OrderedDict[int, HeadContent] = field(factory=OrderedDict)
     """By a hash, so that no credentials are kept."""
-    _plain_heads: dict[PlainHead, PlainHead] = field(factory=dict)
+    _parts: dict[HeadPart, HeadPart] = field(factory=dict)
+    """What is kept of heads: one object for equal ones, since it is kept with each request."""
     _remembered: OrderedDict[tuple[Mark | None, bytes, str | None], BodyPart] = field(
         factory=OrderedDict
     )
@@ -162,15 +160,14 @@ class RequestDigests:
             retry_count=facts.retry_count,
             invocation=identity.invocation,
             client=identity.client,
-            plain=self._plain_head((*stated, *kept)),
-            part=(*stated, bool(identity.invocation), *kept),
+            part=self._part((*stated, bool(identity.invocation), *kept)),
         )
 
-    def _plain_head(self, values: PlainHead) -> PlainHead:
-        """Return the same object for equal values: they are kept with each request."""
-        if len(self._plain_heads) > REMEMBERED:
-            self._plain_heads.clear()
-        return self._plain_heads.setdefault(values, values)
+    def _part(self, part: HeadPart) -> HeadPart:
+        """Return the same object for equal parts."""
+        if len(self._parts) > REMEMBERED:
+            self._parts.clear()
+        return self._parts.setdefault(part, part)
 
     def content(self, head: HeadContent, mark: Mark | None, facts: Callable[[], Facts]) -> BodyPart:
         """Return what a request says; ``mark`` is its body's, if that is known.

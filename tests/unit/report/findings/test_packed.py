@@ -359,7 +359,7 @@ def test_plain_calls_can_be_put_into_batches_early() -> None:
 
 def test_a_mark_of_a_body_becomes_a_digest_where_it_is_asked() -> None:
     """The same for the same body, key and features."""
-    head = ("openai", None, None, None, False, None, b"k" * 16, b"features")
+    head = ("openai", None, None, None, False, False, None, b"k" * 16, b"features")
     bodies = [observed_of_plain((head, 1, 0.0, None, mark)).body for mark in (5, 5, 6, -5)]
     assert bodies[0] == bodies[1]
     assert len(set(bodies)) == 3
