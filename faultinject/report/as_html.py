@@ -86,7 +86,6 @@ def _top(report: Report) -> Iterator[Element]:
         f"{times(number, one)} {rest}"
         for number, one, rest in (
             (facts.housekeeping, "request", "of housekeeping"),
-            (facts.unseen, "request", "that cannot be told to belong to a call"),
             (facts.dropped, "event", "missing from the log"),
         )
         if number

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from faultinject.report.fail_on import FailOn
-from faultinject.report.finding import Finding
+from faultinject.report.finding import Finding, not_followed
 from faultinject.report.findings import NOTHING_TESTED
 from faultinject.report.judge import Report, Verdict
 from faultinject.report.run_facts import run_in_words
@@ -18,7 +18,8 @@ def junit_report(report: Report, fail_on: FailOn) -> str:
 
     A finding that makes the run fail is a failure. `nothing-tested` is an error whatever makes the
     run fail, since such a run must not look as if it had passed. Other findings are told in
-    ``system-out``. What could not be judged is skipped, with the reason.
+    ``system-out``, and so are, of the whole, requests that could not be followed. What could not be
+    judged is skipped, with the reason.
     """
     suite = ElementTree.Element("testsuite", name=SUITE, time=f"{report.facts.now:.3f}")
     if words := run_in_words(report.facts):
@@ -27,6 +28,8 @@ def junit_report(report: Report, fail_on: FailOn) -> str:
             ElementTree.SubElement(properties, "property", name="run", value=word)
     cases = [_case(verdict, fail_on) for verdict in report.verdicts]
     suite.extend(cases)
+    for line in not_followed(report.facts.unseen):
+        ElementTree.SubElement(suite, "system-out").text = line
     counts = {"tests": len(cases)} | {
         name + "s": sum(case.find(name) is not None for case in cases)
         for name in ("failure", "error")

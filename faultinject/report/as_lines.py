@@ -37,7 +37,8 @@ def text_report(report: Report, *, color: bool = False, columns: int = COLUMNS) 
 
 def _lines(report: Report, columns: int, *, color: bool) -> Iterator[str]:
     title = "What the program did:"
-    first, *more = _wrapped(f"{title} {calls_in_words(report.totals)}.", columns, "", "  ")
+    calls = calls_in_words(report.totals, report.facts.unseen)
+    first, *more = _wrapped(f"{title} {calls}.", columns, "", "  ")
     yield _styled(title, _BOLD, color=color) + first.removeprefix(title)
     yield from more
     for verdict, findings in report.worst_first(SHOWN):

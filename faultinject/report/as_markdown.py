@@ -36,7 +36,7 @@ def github_lines(report: Report) -> str:
 def _lines(report: Report) -> Iterator[str]:
     yield "## What the program did when its API failed"
     yield ""
-    yield _plain(calls_in_words(report.totals)) + "."
+    yield _plain(calls_in_words(report.totals, report.facts.unseen)) + "."
     yield ""
     if words := run_in_words(report.facts):
         yield f"Run: {'; '.join(map(_plain, words))}."

@@ -95,14 +95,29 @@ class Unclear:
         return f"{self.seen}, {self.reason}" if self.seen else self.reason
 
 
-def not_judged(unclear: list[tuple[str, int, Unclear]]) -> str:
-    """Return a line about findings that could not be judged, all for the same reason.
+def not_judged(reasons: Iterable[list[tuple[str, int, Unclear]]], unseen: int) -> list[str]:
+    """Return lines about what could not be judged: unseen requests, and findings by reasons.
 
-    Each comes with its id, the number of such calls and the first of them.
+    Of each reason the ids are given, with the number of such calls and the first of them.
     """
+    return not_followed(unseen) + [_not_judged(each) for each in reasons]
+
+
+def _not_judged(unclear: list[tuple[str, int, Unclear]]) -> str:
     ids = ", ".join(name for name, _, _ in unclear)
     calls = times(max(number for _, number, _ in unclear), "call")
     return f"Not judged: {ids} (of {calls}): {unclear[0][2].in_words}."
+
+
+def not_followed(requests: int) -> list[str]:
+    """Return a line that says that of so many requests it is not known what they asked for."""
+    if not requests:
+        return []
+    followed, bodies = "which was not followed as a call", "its body was"
+    if requests != 1:
+        followed, bodies = "which were not followed as calls", "their bodies were"
+    what = f"{times(requests, 'request')}, {followed}"
+    return [f"Not judged: {what}: {bodies} not read to the end, or too long to keep."]
 
 
 @define

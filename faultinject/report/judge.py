@@ -159,7 +159,7 @@ class Report:
         for verdict in self.verdicts:
             for reason, (number, first) in verdict.unclear.items():
                 by_reason.setdefault(reason, []).append((verdict.known.id, number, first))
-        return [not_judged(each) for each in by_reason.values()]
+        return not_judged(by_reason.values(), self.facts.unseen)
 
     def worst_first(self, most: int) -> list[tuple[Verdict, list[Finding]]]:
         """Return what was found, and of each id so many findings at most.

@@ -67,9 +67,12 @@ def _chain(attempts: list[SeenAttempt]) -> list[str]:
     return pieces
 
 
-def calls_in_words(totals: Totals) -> str:
-    """Return what the calls came to, in one line."""
+def calls_in_words(totals: Totals, unseen: int) -> str:
+    """Return what the calls came to, in one line; beside them were so many unseen requests."""
     if not totals.calls:
+        if unseen:
+            requests = times(unseen, "request")
+            return f"it made {requests}, of which none could be followed as a call"
         return "it made no call of an API that could be followed"
     outcomes = [f"{number} {name}" for name, number in totals.outcomes.items() if number]
     parts = [

@@ -353,6 +353,25 @@ async def test_a_client_that_leaves_during_a_delay(
     assert [each.taken for each in told] == ["left"] * 2
 
 
+async def test_requests_that_are_not_read(autojump_clock: trio.testing.MockClock) -> None:
+    """Nothing can be said of them, and that is told."""
+    async with open_bench(upstream=always(ok(b"{}"))) as bench:
+        bench.rules({"fault": {"break": {"how": "reset", "at": "request"}}})
+        for _ in range(3):
+            client = await bench.tls()
+            await client.send(ask()[: -len(BODY)])
+            with pytest.raises((Cut, trio.BrokenResourceError)):
+                await client.answer()
+        judge = Judge()
+        for event in bench.events:
+            judge.listen(event)
+        report = judge.report()
+    assert report.totals.calls == 0
+    assert [line.split(":")[1] for line in report.not_judged] == [
+        " 3 requests, which were not followed as calls"
+    ]
+
+
 async def test_a_request_that_breaks_its_protocol_during_a_delay(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

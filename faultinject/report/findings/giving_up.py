@@ -63,7 +63,7 @@ def hung(history: History, limits: Thresholds) -> Judged:
     judged = Judged("no answer fell silent")
     for each in history.attempts:
         quiet = each.seen.quiet_seconds
-        if quiet is None or each.failure not in ("stalled", "no-answer", "truncated", "cut"):
+        if quiet is None or not _fell_silent(each, quiet, limits):
             continue
         if each.client_left and not _at_the_end(history, each):
             judged.calls.append(each.call)  # as it should
@@ -196,6 +196,16 @@ def _had_failed_before(history: History, attempt: SeenAttempt, limits: Threshold
         for each in history.equal_to(attempt)
         if each.began < attempt.began
     )
+
+
+def _fell_silent(attempt: SeenAttempt, quiet_seconds: float, limits: Thresholds) -> bool:
+    """Return True if an answer fell silent, or was silent for too long when it was broken off.
+
+    The latter is a delay or a slow API: how long it would have lasted is not known.
+    """
+    if attempt.failure is None and attempt.seen.taken != "whole":
+        return quiet_seconds >= _longest_silence(attempt, limits)
+    return attempt.failure in ("stalled", "no-answer", "truncated", "cut")
 
 
 def _longest_silence(attempt: SeenAttempt, limits: Thresholds) -> float:

@@ -289,6 +289,60 @@ def test_a_silence_at_the_end_of_the_run(seconds: float, expected: str) -> None:
         assert verdict.why_not == "120 s of silence within an answer, too short to tell"
 
 
+BEFORE_HEAD = ok(seconds=1e6, head=1e6)
+WITHIN = ok(seconds=1e6, head=0.01)
+
+
+@pytest.mark.parametrize(
+    ("answer", "lasts", "stated", "expected"),
+    [
+        (BEFORE_HEAD, 600.0, None, "error"),
+        (BEFORE_HEAD, 599.9, None, "no verdict"),
+        (BEFORE_HEAD, 630.0, 600.0, "error"),
+        (BEFORE_HEAD, 629.9, 600.0, "no verdict"),
+        (WITHIN, 120.01, None, "error"),
+        (WITHIN, 120.0, None, "no verdict"),
+    ],
+)
+def test_a_delay_that_ends_with_the_program(
+    answer: Answer, lasts: float, stated: float | None, expected: str
+) -> None:
+    """A signal, or the run's end, cuts it short: the client would have waited on."""
+    ask = Ask(patience=lasts, stated=stated)
+    killed = World(script(answer)).start(once(ask)).run().end_command(None, 9)
+    stopped = World(script(answer)).start(once(evolve(ask, patience=1e9))).run().wait(lasts).stop()
+    for world in (killed, stopped):
+        assert judged(world, "hung") == expected
+        (verdict,) = world.report(only=("hung",)).verdicts
+        if expected == "error":
+            assert verdict.findings[0].evidence.endswith("the client did not end it")
+        else:
+            assert verdict.why_not == "no answer fell silent"
+
+
+@pytest.mark.parametrize(
+    ("lasts", "hung"), [(599.9, "no verdict"), (600.0, "passed"), (5.0, "no verdict")]
+)
+def test_a_delay_that_the_client_ends(lasts: float, hung: str) -> None:
+    """It has a time limit, which is told as a fact."""
+    world = World(script(BEFORE_HEAD)).start(once(Ask(patience=lasts))).run().wait(1.01)
+    world.end_command()
+    assert judged(world, "hung") == hung
+    assert judged(world, "client-left") == "note"
+
+
+def test_a_delay_that_ends_as_the_program_does() -> None:
+    """By itself: it may have a time limit, or not. Of a short one nothing is said."""
+    for lasts, why in (
+        (600.0, "10 min of silence before an answer, till the program ended: it may have no time"),
+        (599.9, "no answer fell silent"),
+    ):
+        world = World(script(BEFORE_HEAD)).start(once(Ask(patience=lasts))).run().end_command()
+        (verdict,) = world.report(only=("hung",)).verdicts
+        assert verdict.word == "no verdict"
+        assert verdict.why_not.startswith(why)
+
+
 # -- client-left --------------------------------------------------------------------------------
 
 

@@ -37,6 +37,7 @@ from tests.unit.report.findings.simulator import (
     script,
     stall,
     throttled,
+    unseen,
     user,
 )
 from tests.unit.report.findings.test_judge import random_client, random_server
@@ -417,6 +418,33 @@ def test_why_there_is_no_verdict_on_calls_that_are_forgotten() -> None:
     assert "Not judged: hung (of 1 call): 4.4 s of silence within an answer" in text_report(told)
     (verdict,) = (each for each in told.verdicts if each.known.id == "hung")
     assert verdict.why_not == "4.4 s of silence within an answer, too short to tell"
+
+
+@pytest.mark.parametrize(
+    ("number", "calls", "line"),
+    [
+        (1, "1 request", "1 request, which was not followed as a call: its body was"),
+        (5, "5 requests", "5 requests, which were not followed as calls: their bodies were"),
+    ],
+)
+def test_requests_that_were_not_followed(number: int, calls: str, line: str) -> None:
+    """They are told with the reason, and not that there was no call."""
+    requests = [unseen(float(place)) for place in range(number)]
+    line = f"Not judged: {line} not read to the end, or too long to keep."
+    for world in (World(script(ok())), World(script(ok())).start(once(Ask())).run()):
+        world.events += requests
+        told = world.report()
+        text = text_report(told, columns=300).splitlines()
+        assert text[-1] == line
+        assert line in markdown_report(told)
+        assert html_report(told).count("Not judged") == html_report(told).count(f">{line}</p>") == 1
+        suite = ElementTree.fromstring(junit_report(told, FailOn()))[0]
+        assert [each.text for each in suite.findall("system-out")] == [line]
+        said = f"it made {calls}, of which none could be followed as a call."
+        assert text[0].removeprefix("What the program did: ") == (
+            "1 call (1 succeeded), 1 attempt." if told.totals.calls else said
+        )
+        assert (said in markdown_report(told)) == (not told.totals.calls)
 
 
 def test_lines_of_nothing() -> None:
