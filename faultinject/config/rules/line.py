@@ -176,6 +176,11 @@ def _homes(
     if steps[0] in ("match", "when") and len(steps) > 1:
         return rule.setdefault(steps[0], {}), steps[1:]
     if steps[0] in _KEYS[fault]:
+        if fault == "respond" and steps[0] == "json" and "[" in steps[-1]:
+            raise SettingsError(
+                f"{source}: {shown_text(key)}: after respond, json is the answer's body, and this"
+                f" is no name in it; to match requests: {shown_text(f'match.{key}=...')}"
+            )
         return members, steps
     if steps[0] in _RULE_WIDE:
         return rule.setdefault(_RULE_WIDE[steps[0]], {}), steps
