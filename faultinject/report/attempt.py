@@ -20,6 +20,8 @@ from faultinject.observed import (
 
 AT_ONCE_SECONDS = 0.005
 """As far as times may be off: requests that overlap by less do not."""
+ROUNDING_SECONDS = 0.002
+"""As far as times are off by rounding alone: a program may ask again within half a millisecond."""
 Client = tuple[str, str | None]
 """A host, and the credentials with which it is asked (without any: what it is asked)."""
 
@@ -146,7 +148,7 @@ def begun_within(
     attempts: list[SeenAttempt], after: float, seconds: float
 ) -> Iterator[SeenAttempt]:
     """Return those of some attempts, given in order, that began so soon after a time."""
-    start = bisect_left(attempts, after, key=began)
+    start = bisect_left(attempts, after - ROUNDING_SECONDS, key=began)
     return takewhile(lambda each: each.began <= after + seconds, islice(attempts, start, None))
 
 

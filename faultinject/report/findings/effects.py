@@ -9,7 +9,7 @@ from itertools import pairwise
 from attrs import frozen
 
 from faultinject.observed import ToolResult
-from faultinject.report.attempt import SeenAttempt, begun_within
+from faultinject.report.attempt import ROUNDING_SECONDS, SeenAttempt, begun_within
 from faultinject.report.finding import Judged, Known, Severity
 from faultinject.report.history import History
 from faultinject.report.thresholds import Thresholds
@@ -72,12 +72,12 @@ def _lost(history: History, prefix: str, one: _ToolRun, other: _ToolRun) -> Seen
     again = [
         each
         for each in begun_within(attempts, ended, other.attempt.began - ended)
-        if each.ended <= other.attempt.began
+        if each.ended <= other.attempt.began + ROUNDING_SECONDS
     ]
     until = (again[0] if again else other.attempt).began
     later = history.continuing(prefix)
     last = later[bisect_left(later, until, key=lambda each: each.began) - 1]
-    if last.failure is None or last.ended > until:
+    if last.failure is None or last.ended > until + ROUNDING_SECONDS:
         return None
     if one.ids.isdisjoint(other.ids) and not any(each.failure is None for each in again):
         return None  # nobody can tell where the second call of the tool is from

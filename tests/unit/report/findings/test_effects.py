@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
 from tests.unit.report.findings.clients import in_turn, once
 from tests.unit.report.findings.simulator import (
@@ -53,6 +54,13 @@ def test_a_turn_that_is_lived_through_twice(failure: Answer) -> None:
     assert said(*steps) == FOUND
     assert said(*steps, effects=frozenset({"pay"})) == {"repeated-effects": "error"}
     assert said(*steps, effects=frozenset({"read"})) == FOUND
+
+
+def test_a_program_that_asks_again_at_once() -> None:
+    """Times are told in milliseconds: an end may seem to be later than what follows it."""
+    soon = evolve(ok(), seconds=0.0506)
+    failure = evolve(overloaded(), seconds=0.0506)
+    assert said((ASKED, soon), (paid("a"), failure), (ASKED, soon), (paid("b"), ok())) == FOUND
 
 
 def test_a_failure_further_on() -> None:

@@ -116,6 +116,13 @@ def test_a_conversation_that_is_begun_again(follows: tuple[Turn, ...], expected:
     assert judged(world.run().end_command(), "not-retried") == expected
 
 
+def test_what_follows_a_failure_at_once() -> None:
+    """Times are told in milliseconds: an end may seem to be later than what follows it."""
+    world = World(script(evolve(overloaded(), seconds=0.05, head=0.051), ok()))
+    world.start(in_turn(once(Ask()), once(Ask(more="other words")))).run()
+    assert judged(world.end_command(), "not-retried") == "no verdict"
+
+
 @pytest.mark.parametrize(
     ("follows", "expected"),
     [(Ask(turns=(), more="else"), "no verdict"), (Ask(turns=(), path="/v1/else"), "warning")],
