@@ -435,6 +435,30 @@ async def test_a_request_in_pieces_is_delayed(transport: Transport, clock: trio.
         await check_goes_on(here)
 
 
+async def test_a_delayed_request_that_waits_for_a_100(
+    transport: Transport, clock: trio.abc.Clock
+) -> None:
+    """The upstream gives it, after the delay, and then gets the body."""
+    got: list[Message] = []
+    permission = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+    async def permits(upstream: Peer) -> None:
+        head = await upstream.read_until(b"\r\n\r\n")
+        await upstream.send(permission)
+        got.append(Message(head, await upstream.read_exactly(2)))
+        await upstream.send(PLAIN)
+
+    async with transport.open(permits, rule(delay="30s")) as here:
+        request = post("/v1/messages", b"{}", b"Expect: 100-continue")
+        began = trio.current_time()
+        await here.client.send(request[:-2])
+        assert await heard(here.client, len(permission)) == permission
+        assert trio.current_time() - began == pytest.approx(30, abs=0.5)
+        await here.client.send(b"{}")
+        assert (await here.client.answer()).status == 200
+        assert (got[0].header(b"expect"), got[0].body) == (b"100-continue", b"{}")
+
+
 async def check_leaving_ends_it(here: Connected) -> None:
     """Ask, wait, leave, and assert that the exchange lasts until then."""
     await here.client.send(ASK)

@@ -143,13 +143,12 @@ OPENERS = {
     "reply": behind_reply,
 }
 ONE_REPLY = "there is one reply for a chunk, so an answer comes when it is whole"
+UNASKED = "what an upstream says of itself waits for the client's next chunk"
 EXCEPTIONS: dict[tuple[str, str], str] = {
     ("reply", "test_a_stream_comes_as_it_is_sent"): ONE_REPLY,
     ("reply", "test_a_stall"): ONE_REPLY,
-    (
-        "reply",
-        "test_an_upgrade",
-    ): "what an upstream says of itself waits for the client's next chunk",
+    ("reply", "test_an_upgrade"): UNASKED,
+    ("reply", "test_a_delayed_request_that_waits_for_a_100"): UNASKED,
     ("duplex", "test_what_follows_an_error_within_a_stream"): (
         "the rest of the stream is still on the tunnel's only upstream connection"
     ),
