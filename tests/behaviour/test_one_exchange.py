@@ -515,8 +515,19 @@ def exchanges() -> list[Exchange]:
         (post("/", b"x" * 100)[:-1], False, [{"match": {"json": {"a": 1}}, "fault": {"delay": 1}}]),
         (get("/"), True, [{"fault": {"respond": {"status": 500}}}]),
         (get("/"), False, [{"fault": {"delay": 100, "respond": {"status": 500}}}]),
+        (post("/", b"x" * 100)[:-1], False, [{"fault": {"delay": 100}}]),
+        (get("/"), False, [{"fault": {"delay": 100}}]),
     ],
-    ids=["stream", "deaf", "body", "read for rules", "injected", "delayed"],
+    ids=[
+        "stream",
+        "deaf",
+        "body",
+        "read for rules",
+        "injected",
+        "delayed",
+        "read meanwhile",
+        "held",
+    ],
 )
 async def test_nothing_of_a_client_that_left_waits_for_the_garbage_collector(
     autojump_clock, sent, deaf, rules
