@@ -172,6 +172,14 @@ def test_credentials_are_told_apart() -> None:
     assert credential_of(request(), KEY) is None
 
 
+def test_an_invocation_id_is_told() -> None:
+    """As a digest; none is empty."""
+    one, other = (request(amz_sdk_invocation_id=each) for each in "ab")
+    said = [identity_of(each, KEY).invocation for each in (one, one, other, request())]
+    assert said[0] == said[1] != said[2] != ""
+    assert said[3] == ""
+
+
 def test_a_body_that_is_nested_by_the_hundred() -> None:
     """Is digested, whether it can be rewritten or not."""
     deep = b'{"a": %s"cache_control"%s}' % (b"[" * 900, b"]" * 900)

@@ -104,6 +104,14 @@ def test_the_attempt_is_counted_by_somebody_else() -> None:
     assert accepted == [True, False, True, True]
 
 
+def test_which_apis_a_match_names() -> None:
+    """Any that it does not exclude, by the API or by what is spoken."""
+    [any_, one, spoken] = rules({}, {"match": {"provider": "openai"}}, {"match": {"shape": "chat"}})
+    asked = [("openai", "chat"), ("openai", "responses"), ("mistral", "chat")]
+    named = [[rule.match.names_api(*each) for each in asked] for rule in (any_, one, spoken)]
+    assert named == [[True] * 3, [True, True, False], [True, False, True]]
+
+
 def test_what_is_given() -> None:
     """Is what makes the match differ from an empty one; false is given, too."""
     [rule] = rules({"match": {"stream": False, "path": "/x"}})
