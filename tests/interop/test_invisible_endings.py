@@ -84,7 +84,9 @@ def test_origin_is_told_the_end(way: Way, lines: tuple[bytes, ...]) -> None:
     [received] = way.origin.received
     if way.connected.authority.startswith("other.") or way.connected is way.direct:
         return  # there the client itself speaks to the origin, and leaves without a word
-    assert way.origin.wait_for_end(received.connection, 5) == "closed"
+    # Where both end it at the same time, TCP may reset it, behind what the origin was told.
+    ends = {"closed", "reset"} if lines else {"closed"}
+    assert way.origin.wait_for_end(received.connection, 5) in ends
 
 
 def test_refused_expectation_on_a_connection_that_stays(way: Way) -> None:

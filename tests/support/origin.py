@@ -138,6 +138,9 @@ class Origin:
             self._note_end(connection, "closed")
         except ssl.SSLEOFError:
             self._note_end(connection, "cut")
+        except ConnectionResetError:
+            self._note_end(connection, "reset")
+            raise
         finally:
             with self._changed:
                 self._sockets.discard(sock)
