@@ -12,7 +12,7 @@ from typing import Protocol
 
 import trio
 
-from faultinject.http.message import Part
+from faultinject.http.message import End, Part
 from faultinject.net.streams import Peekable
 
 
@@ -64,6 +64,37 @@ class ExchangeSide(ABC):
     @abstractmethod
     def body_bytes_sent(self) -> int:
         """How many bytes of our body were sent."""
+
+
+class BodyPiece:
+    """A body, or the beginning of one, in one piece: a peer may send it in millions."""
+
+    def __init__(self) -> None:
+        self._body = bytearray()
+        self._end: End | None = None
+
+    def __len__(self) -> int:
+        """Return how many bytes have come."""
+        return len(self._body)
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of it has come."""
+        return self._end is not None
+
+    def add(self, parts: Sequence[Part]) -> None:
+        """Add the next parts."""
+        for part in parts:
+            if isinstance(part, bytes):
+                self._body += part
+            elif isinstance(part, End):
+                self._end = part
+
+    @property
+    def parts(self) -> list[Part]:
+        """What has come: its bytes, if there are any, and its `End`, if that has."""
+        body: list[Part] = [bytes(self._body)] if self._body else []
+        return body if self._end is None else [*body, self._end]
 
 
 class PartsListener(Protocol):

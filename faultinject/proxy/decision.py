@@ -15,6 +15,7 @@ from faultinject.faults.delay import Before
 from faultinject.faults.place import Stage
 from faultinject.faults.render import names_model
 from faultinject.http.coding import content_codings, decoded
+from faultinject.http.exchange_sides import BodyPiece
 from faultinject.http.message import CONTINUE, End, Part, RequestHead, without_headers
 from faultinject.matchers import MISSING
 from faultinject.proxy.broken_connection import BrokenConnection
@@ -142,21 +143,16 @@ class Decision:
         self.received = tuple(parts)
 
     async def _receive_rest(self, parts: list[Part]) -> list[Part]:
-        """Return the body in one piece, and its `End` unless it is too long.
-
-        In one piece, because a client may send it in millions.
-        """
+        """Return the body in one piece, and its `End` unless it is too long."""
         limits = self.exchange.session.runtime.limits
         if not parts and self.exchange.client.waits_for_continue:
             await self._send_continue()
-        body = bytearray()
+        piece = BodyPiece()
         while True:
-            for part in parts:
-                body += part if isinstance(part, bytes) else b""
-            if parts and isinstance(parts[-1], End):
-                return [bytes(body), parts[-1]] if body else [parts[-1]]
-            if self.exchange.client.body_bytes_received > limits.drained_body_bytes:
-                return [bytes(body)]
+            piece.add(parts)
+            too_long = self.exchange.client.body_bytes_received > limits.drained_body_bytes
+            if piece.ended or too_long:
+                return piece.parts
             self.exchange.timeout.reset("the request's body", limits.idle_seconds)
             parts = await self.exchange.client.receive()
 

@@ -11,7 +11,7 @@ from attrs import define
 from faultinject.events import Outcome
 from faultinject.http.message import ResponseHead
 from faultinject.matchers import MISSING
-from faultinject.observed import AnswerPart, Failure, FailureKind, Taken, WaitAskedBy
+from faultinject.observed import AnswerPart, Failure, FailureKind, Taken, WaitAskedBy, rounded
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.provider import Provider
 from faultinject.providers.retries import asked_wait, failure_kind, should_retry
@@ -74,14 +74,20 @@ def ended(
     if not _failed(end, provider):
         return Ended(now_seconds)
     if end.head is None:
-        return Ended(now_seconds, True)
+        return Ended(now_seconds, failed=True)
     unix_seconds = time.time() if unix_seconds is None else unix_seconds
     is_final, wait = errors.told_by(provider, end.head, unix_seconds)
     if not end.answered:
-        return Ended(now_seconds, True, True, wait)
+        return Ended(now_seconds, failed=True, asked_wait_seconds=wait)
     is_error = end.head.status >= 400
     worth = not is_final if is_error else framing_of(end.head) is not None  # it is within
-    return Ended(now_seconds, True, worth, wait, head_seconds)
+    return Ended(
+        now_seconds,
+        failed=True,
+        is_worth_repeating=worth,
+        asked_wait_seconds=wait,
+        known_seconds=head_seconds,
+    )
 
 
 def _failed(end: ExchangeEnd, provider: Provider) -> bool:
@@ -157,7 +163,7 @@ def _part_of(
     document = document_of(head, body)
     kind = failure_kind(provider, head, document)
     seconds, by = asked_wait(head, document, unix_seconds) or (None, None)
-    seconds = None if seconds is None else round(seconds * 1000) / 1000
+    seconds = None if seconds is None else rounded(seconds)
     return "whole", "answer", kind, seconds, by, should_retry(head), None, None, None
 
 
@@ -191,6 +197,17 @@ def failure_of(
     else:
         failure = "cut" if how == "broken" else None
     return None if failure is None else (failure, "transient")
+
+
+def was_made_unreadable(end: ExchangeEnd, copy: TrafficCopy, how: Taken) -> bool:
+    """Return True if a rule made a whole answer, which is no stream, what it is, and no JSON.
+
+    What it is not known of, as it was too long, is no such answer.
+    """
+    if copy.head is None or how != "whole" or copy.tail is not None or is_good(end):
+        return False
+    body = copy.whole_answer
+    return body is not None and document_of(copy.head, body) is None
 
 
 def _is_silent(fault_filter: FaultFilter) -> bool:

@@ -15,7 +15,7 @@ import trio
 from attrs import define, field
 
 from faultinject.errors import UnansweredError, UpstreamError
-from faultinject.http.exchange_sides import UpstreamExchange
+from faultinject.http.exchange_sides import BodyPiece, UpstreamExchange
 from faultinject.http.headers import HopByHopFilter, wrong_switch
 from faultinject.http.message import End, Part, RequestHead, ResponseHead, body_size
 from faultinject.net.streams import LINGER_SECONDS
@@ -101,17 +101,13 @@ class UpstreamSource(ResponseSource):
         """
         if self.received:
             return  # for a rule
-        client, body = self.exchange.client, bytearray()
-        parts = client.buffered_parts()
+        client, piece = self.exchange.client, BodyPiece()
+        piece.add(client.buffered_parts())
         try:
-            while True:
-                body += b"".join(part for part in parts if isinstance(part, bytes))
-                if (parts and isinstance(parts[-1], End)) or len(body) > BODY_BYTES:
-                    return
-                parts = await client.receive()
-        finally:  # in one piece, because a client may send it in millions
-            end = [part for part in parts[-1:] if isinstance(part, End)]
-            self.received = (bytes(body), *end) if body else tuple(end)
+            while not piece.ended and len(piece) <= BODY_BYTES:
+                piece.add(await client.receive())
+        finally:
+            self.received = tuple(piece.parts)
 
     async def open(self) -> None:
         """Send the request, as far as it has come."""

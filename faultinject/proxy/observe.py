@@ -11,7 +11,16 @@ import time
 from typing import Any
 
 from faultinject.http.exchange_sides import ClientExchange
-from faultinject.observed import REQUEST, AnswerPart, Asked, BodyPart, OwnPart, Parts, Seen
+from faultinject.observed import (
+    REQUEST,
+    AnswerPart,
+    Asked,
+    BodyPart,
+    OwnPart,
+    Parts,
+    Seen,
+    rounded,
+)
 from faultinject.providers.retries import asked_wait, should_retry
 from faultinject.providers.shape import Usage
 from faultinject.providers.streamed import streamed_text
@@ -24,6 +33,7 @@ from faultinject.proxy.exchange_end import (
     failure_of,
     is_error_event,
     is_good,
+    was_made_unreadable,
 )
 from faultinject.proxy.request_digests import (
     HeadContent,
@@ -158,7 +168,7 @@ class Observer:
         self._how = exchange.taken
         self._over_seconds = runtime.now_seconds
         self._fault_filter = exchange.fault_filter
-        began = _rounded(self.copy.began_seconds)
+        began = rounded(self.copy.began_seconds)
         runtime.counters.backlog.put_off(self._find_out, self.copy.held_bytes)
         seen = Seen(began, self._parts)
         if self._found is not None or self._fault_filter is not None:
@@ -189,7 +199,7 @@ class Observer:
             asked = (None, None) if counters.backlog.puts_off else peeked(body) or (None, None)
         mark = None if body is None else hash(body)  # its mark
         waited = ((copy.head_seconds or began) - began) * 1000 + 0.5
-        began, waited = (began * 1000 + 0.5) // 1 / 1000, waited // 1 / 1000  # as of `_rounded`
+        began, waited = (began * 1000 + 0.5) // 1 / 1000, waited // 1 / 1000  # as of `rounded`
         return Seen(began, None, (head.part, attempts.begin_alone(), began, waited, mark), asked)
 
     def _parts(self) -> Parts:
@@ -213,8 +223,9 @@ class Observer:
             return runtime.whole_errors.part_of(request.provider, head, body, self._unix_seconds)
         answer = None if head is None else document_of(head, copy.whole_answer)
         failed = failure_of(self._fault_filter, copy, request.provider, request.path, how)
-        if failed is None and answer is None and self._was_made_unreadable():
-            failed = "malformed", "transient"
+        if failed is None and self._facts.kind == "model" and answer is None:
+            unreadable = was_made_unreadable(self._end, copy, how)
+            failed = ("malformed", "transient") if unreadable else None
         wait = asked_wait(head, answer, self._unix_seconds) if failed and head is not None else None
         usage, text = self._usage_and_text(answer)
         if failed is not None or how != "whole":
@@ -222,7 +233,7 @@ class Observer:
         return (
             how,
             *(failed or (None, None)),
-            *((_rounded(wait[0]), wait[1]) if wait else (None, None)),
+            *((rounded(wait[0]), wait[1]) if wait else (None, None)),
             None if head is None else should_retry(head),
             usage.input_tokens,
             usage.output_tokens,
@@ -233,19 +244,13 @@ class Observer:
         """Return what the attempt has in common with no other."""
         attempt, copy = self._attempt, self.copy
         began, head_seconds = copy.began_seconds, copy.head_seconds
-        waited = None if head_seconds is None else _rounded(head_seconds - began)
+        waited = None if head_seconds is None else rounded(head_seconds - began)
         call = number = gap = None
         if attempt is not None:
             call, number, gap = int(attempt.call), attempt.number, attempt.gap_seconds
-        gap = None if gap is None else _rounded(gap)
-        quiet = _rounded(self._over_seconds - copy.spoke_seconds)
-        return _rounded(began), call, number, gap, waited, quiet
-
-    def _was_made_unreadable(self) -> bool:
-        """Return whether a rule made a model's whole answer, which is not JSON, what it is."""
-        copy = self.copy
-        is_known = self._how == "whole" and copy.whole_answer is not None and copy.tail is None
-        return is_known and not is_good(self._end) and self._facts.kind == "model"
+        gap = None if gap is None else rounded(gap)
+        quiet = rounded(self._over_seconds - copy.spoke_seconds)
+        return rounded(began), call, number, gap, waited, quiet
 
     def _usage_and_text(self, answer: Any) -> tuple[Usage, str]:
         """Return the tokens that an answer told of, and its text if it is a stream.
@@ -270,8 +275,3 @@ class Observer:
         fault_filter = self._fault_filter
         is_made = fault_filter is not None and fault_filter.plan.upstream == "skipped"
         return (None if is_made else progress.usage) or NO_USAGE, streamed_text(events)
-
-
-def _rounded(seconds: float) -> float:
-    # As `round(seconds, 3)`, which takes much longer: it writes the digits. Not through an `int`.
-    return (seconds * 1000 + 0.5) // 1 / 1000
