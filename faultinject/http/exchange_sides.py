@@ -85,10 +85,9 @@ class BodyPiece:
     def add(self, parts: Sequence[Part]) -> None:
         """Add the next parts."""
         for part in parts:
-            if isinstance(part, bytes):
-                self._body += part
-            elif isinstance(part, End):
-                self._end = part
+            self._body += part if isinstance(part, bytes) else b""
+        if parts and isinstance(parts[-1], End):
+            self._end = parts[-1]
 
     @property
     def parts(self) -> list[Part]:
