@@ -105,9 +105,7 @@ class RequestDigests:
     """By a hash, so that no credentials are kept."""
     _parts: dict[HeadPart, HeadPart] = field(factory=dict)
     """What is kept of heads: one object for equal ones, since it is kept with each request."""
-    _remembered: OrderedDict[tuple[Mark | None, bytes, str | None], BodyPart] = field(
-        factory=OrderedDict
-    )
+    _remembered: OrderedDict[tuple[object, ...], BodyPart] = field(factory=OrderedDict)
     _models: dict[str, str] = field(factory=dict)
     """Models that bodies name: one object each."""
 
@@ -174,7 +172,7 @@ class RequestDigests:
 
         ``facts`` are asked for if it is not remembered; without a body they tell nothing.
         """
-        key = (mark, head.features, head.credential)
+        key = (mark, head.features, head.credential, head.provider.name)
         found = None if mark is None else self._remembered.get(key)
         if found is not None:
             self._remembered.move_to_end(key)

@@ -64,6 +64,16 @@ def test_a_body_that_comes_again_has_its_digest() -> None:
     assert len({first, *others}) == 5
 
 
+def test_the_same_body_is_read_anew_where_it_is_a_message_of_mcp() -> None:
+    """Only a header of MCP's tells these two apart, and only in MCP the number is no content."""
+    bodies = [{"jsonrpc": "2.0", "method": "tools/call", "id": number} for number in (1, 2)]
+    digests, counts = RequestDigests(b"k"), []
+    for headers in ({}, {"mcp_session_id": "s"}):
+        given: dict[str, Any] = {"host": "mcp.example", "target": "/mcp", **headers}
+        counts.append(len({what_was_said(digests, body=body, **given).request for body in bodies}))
+    assert counts == [2, 1]
+
+
 def test_a_body_of_which_no_digest_is_known() -> None:
     """It is not remembered."""
     digests = RequestDigests(b"k")

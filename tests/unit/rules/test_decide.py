@@ -126,6 +126,12 @@ def test_the_same_seed_decides_the_same() -> None:
     assert fired(RuleSet((rule("r", "*", 0.5),), 2), requests) != first
 
 
+def test_rules_draw_by_their_names() -> None:
+    """Else all rules with the same chance would fire together."""
+    drawn = [fired(RuleSet((rule(name, "*", 0.5),), 1), [A] * 200) for name in "ab"]
+    assert [bool(name) for name in drawn[0]] != [bool(name) for name in drawn[1]]
+
+
 def test_the_kth_request_to_reach_a_rule_gets_its_kth_draw_whatever_came_between() -> None:
     """Requests of others and rules of others change nothing (docs/design.md, property 4)."""
     alone = fired(RuleSet((rule("r", "a.example", 0.5),), 1), [A] * 100)
@@ -228,6 +234,15 @@ def test_the_marker_can_be_left_out() -> None:
     """For programs that must not know."""
     silent = attrs.evolve(rule_set({"name": "r"}), marker=False)
     assert plans(silent, [request()])[0].marker is None
+
+
+def test_a_preflight_meets_the_rules_that_ask_for_its_method_alone() -> None:
+    """Others would use up ``first=1`` on what the program did not ask for."""
+    asks = request(method="OPTIONS", Origin="http://a.test", Access_Control_Request_Method="POST")
+    named = {"name": "named", "match": {"method": "OPTIONS"}}
+    rules_ = rule_set({"name": "any", "when": {"first": 1}}, named)
+    done = plans(rules_, [asks, request(), request(method="OPTIONS")])
+    assert [plan.rule_id for plan in done] == ["named", "any", "named"]
 
 
 def test_numbers_of_a_plan_belong_to_their_purpose() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from faultinject.http.message import Headers, RequestHead
 from faultinject.matchers import MISSING
+from faultinject.providers.mcp import PROVIDER as MCP
 from faultinject.providers.told import Apis
 from faultinject.rules.facts import Facts, Way, tools_in
 
@@ -228,3 +229,13 @@ def test_requests_for_a_websocket(host: str, method: bytes, upgrade: bytes, kind
     asks = Facts(host, 443, RequestHead(method, b"/v1/responses", ((b"Upgrade", upgrade),)))
     assert (asks.kind == "websocket") is (kind == "websocket")
     assert kind is None or asks.kind == kind
+
+
+@pytest.mark.parametrize("method", [b"GET", b"DELETE"])
+def test_a_request_without_a_message_is_mcp_s_by_a_header(method: bytes) -> None:
+    """Many accept both kinds of content, which alone is not enough where no body tells."""
+    accept = (b"Accept", b"application/json, text/event-stream")
+    session = (b"Mcp-Session-Id", b"s")
+    for headers, is_mcp in (((accept,), False), ((session,), True), ((accept, session), True)):
+        asks = Facts("mcp.example", 443, RequestHead(method, b"/mcp", headers), b"")
+        assert (asks.is_mcp, asks.provider is MCP) == (is_mcp, is_mcp)
