@@ -6,6 +6,9 @@ from attrs import field, frozen
 
 from faultinject.events.event import Event, Level
 
+SURGE_CONNECTIONS = 200
+"""So many connections at once are a surge: some 15 MiB. Much is tidied up once they have left."""
+
 
 @frozen(kw_only=True)
 class SessionStarted(Event):

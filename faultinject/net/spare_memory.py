@@ -14,6 +14,8 @@ from collections.abc import Callable
 import trio
 from attrs import define, field
 
+from faultinject.events.connections import SURGE_CONNECTIONS
+
 
 def give_back() -> None:
     """Collect cycles, and return free pages to the system where glibc is the allocator.
@@ -37,8 +39,6 @@ def _clear_caches() -> None:
     (clear or sys._clear_type_cache)()
 
 
-SURGE_CONNECTIONS = 200
-"""A surge has at least this many connections at once: some 15 MiB."""
 _OVER_AT = 4
 """A surge is over when one connection in this many is left."""
 REST_SECONDS = 5.0

@@ -16,6 +16,7 @@ from typing import Literal, cast
 from attrs import define, evolve, field, frozen
 
 from faultinject.events import Event, ExchangeEnded, SessionEnded, SessionStarted
+from faultinject.events.connections import SURGE_CONNECTIONS
 from faultinject.observed import ATTEMPT, CALL, RETRY_COUNT, Parts, is_attempt
 from faultinject.report.attempt import Client, client_of
 from faultinject.report.client_calls import Call, Outcome, Totals
@@ -49,9 +50,6 @@ COUNTING = 1_000
 WAITING = 256
 """So many events wait, since to look at one takes a while: until more come, or a plain one, whose
 values are at hand: so a run without failures keeps no events."""
-SURGE = 200
-"""After so many connections at once, when all have left, no call is kept in small objects that lie
-among what was theirs: each would keep the mebibyte around it."""
 NEAR_SECONDS = 600.0
 """So soon after a call another that asks the same may be entangled with it."""
 FINDINGS = 100
@@ -248,7 +246,8 @@ class Judge:
     def _tidy(self) -> None:
         """Keep little while no connection is open, and so nobody waits for what takes a while."""
         self._look_at_waiting(0)
-        if self._most_open >= SURGE:
+        if self._most_open >= SURGE_CONNECTIONS:
+            # Small objects lie among what was theirs: each would keep the mebibyte around it.
             self._plain.pack()
         self._most_open = 0
 

@@ -9,7 +9,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from faultinject.net.spare_memory import SURGE_CONNECTIONS, SpareMemory
+from faultinject.events.connections import SURGE_CONNECTIONS
+from faultinject.net.spare_memory import SpareMemory
 
 
 async def given_back_as_they_leave(most: int, left: int) -> list[int]:

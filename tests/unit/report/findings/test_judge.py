@@ -19,10 +19,11 @@ from faultinject.events import (
     SessionEnded,
     SessionStarted,
 )
+from faultinject.events.connections import SURGE_CONNECTIONS
 from faultinject.observed import Observed, Parts, Seen, parts_of
 from faultinject.report.finding import SEVERITIES
 from faultinject.report.findings import KNOWN
-from faultinject.report.judge import SURGE, Judge, Report
+from faultinject.report.judge import Judge, Report
 from faultinject.report.log import read_log
 from faultinject.report.packed import PlainCalls, unpacked
 from tests.support.examples import examples
@@ -416,7 +417,8 @@ def test_plain_calls_are_in_batches_once_a_surge_is_over(monkeypatch: pytest.Mon
     packed: list[PlainCalls] = []
     monkeypatch.setattr(PlainCalls, "pack", lambda plain: packed.append(plain))
     judge = Judge()
-    for many, times in ((SURGE - 1, 0), (SURGE, 1), (SURGE - 1, 1), (SURGE, 2)):
+    surge, few = SURGE_CONNECTIONS, SURGE_CONNECTIONS - 1
+    for many, times in ((few, 0), (surge, 1), (few, 1), (surge, 2)):
         for kind in (SessionStarted, ClientHelloRead, SessionEnded):
             for _ in range(many):
                 judge.listen(sample(kind))
