@@ -103,7 +103,8 @@ class Observed:
     first_byte_seconds: float | None = None
     """From the request's head to the answer's head, as it was sent to the client."""
     quiet_seconds: float | None = None
-    """How long nothing but pings had been sent to the client when the exchange ended."""
+    """How long nothing but pings had been sent to the client when the exchange ended, since it sent
+    the last of its request."""
     taken: Taken | None = None
     failure: Failure | None = None
     """None if it did not fail."""

@@ -249,7 +249,7 @@ class Observer:
         if attempt is not None:
             call, number, gap = int(attempt.call), attempt.number, attempt.gap_seconds
         gap = None if gap is None else rounded(gap)
-        quiet = rounded(self._over_seconds - copy.spoke_seconds)
+        quiet = rounded(self._over_seconds - max(copy.spoke_seconds, copy.heard_seconds))
         return rounded(began), call, number, gap, waited, quiet
 
     def _usage_and_text(self, answer: Any) -> tuple[Usage, str]:

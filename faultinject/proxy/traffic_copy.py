@@ -63,12 +63,14 @@ class TrafficCopy:
         self._held_bytes = 0
         self.body: bytes | bytearray | None = b""
         """The request's body so far; None if it is longer than `BODY_BYTES`, or had no room."""
-        self.began_seconds = began_seconds
+        self.began_seconds = self.heard_seconds = began_seconds
+        """When the request began, and when the client sent the last of it so far."""
         self.spoke_seconds = began_seconds
         """When the client was sent the last thing that is no ping."""
 
     def received(self, parts: Sequence[Part]) -> None:
         """Take parts of the request."""
+        self.heard_seconds = self._timer.now_seconds
         for part in parts:
             if not isinstance(part, bytes):
                 self.body_ended = True

@@ -303,6 +303,30 @@ async def test_a_client_that_leaves(autojump_clock: trio.testing.MockClock) -> N
     assert told.quiet_seconds >= 29
 
 
+async def test_a_client_that_leaves_once_it_has_sent_its_request(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """While it was sending nobody kept silent, however long that took."""
+
+    async def silent(upstream: Peer) -> None:
+        await upstream.read_message()
+        await trio.sleep_forever()
+
+    async with open_bench(upstream=silent) as bench:
+        client = await bench.tls()
+        await client.send(ask()[: -len(BODY)])
+        for at in range(0, len(BODY), 4):
+            await client.send(BODY[at : at + 4])
+            await trio.sleep(60)
+        await client.cut()
+        await trio.sleep(5)
+        [told] = seen(bench)
+    assert told.taken == "left"
+    assert told.call is not None
+    assert told.quiet_seconds is not None
+    assert told.quiet_seconds <= 61
+
+
 CHUNKED_HEAD = b"POST /v1/messages HTTP/1.1\r\nHost: %b\r\nTransfer-Encoding: chunked\r\n\r\n" % (
     TARGET.encode()
 )
