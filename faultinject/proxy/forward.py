@@ -23,7 +23,7 @@ from faultinject.net.tasks import run_with_watcher
 from faultinject.providers.shape import tail_of
 from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.pump import ResponseSource
-from faultinject.proxy.traffic_copy import BODY_BYTES
+from faultinject.proxy.traffic_copy import BODY_BYTES, CopyRoom
 from faultinject.proxy.upstream.dial import Origin
 
 _REMEMBERED_BYTES = 1024 * 1024
@@ -59,6 +59,8 @@ class UpstreamSource(ResponseSource):
     origin: Origin
     received: tuple[Part, ...] = ()
     """What was read of the request's body already."""
+    _ahead_bytes: int = field(default=0, init=False)
+    """How much of it was received ahead."""
     _lent: UpstreamExchange | None = field(default=None, init=False)
     """The lease's connection, while it is lent."""
     _asked: RequestHead = field(init=False)
@@ -86,6 +88,7 @@ class UpstreamSource(ResponseSource):
 
     async def release(self, *, is_good: bool = True) -> None:
         """Give the upstream's connection back, if there is one; it is closed unless it is good."""
+        self._forget_ahead()
         lent, self._lent = self._lent, None
         if lent is not None:
             lease = self.exchange.lease
@@ -96,18 +99,34 @@ class UpstreamSource(ResponseSource):
     async def receive_ahead(self) -> None:
         """Receive the request before the upstream is asked, so that it is known what it asks for.
 
-        That is `BODY_BYTES` at most, and no more than the client sends unasked. It may be cancelled
-        at any time: what has come is sent when the source is opened.
+        That is `BODY_BYTES` at most, less if there is no room, and no more than the client sends
+        unasked. It may be cancelled at any time: what has come is sent when the source is opened.
         """
         if self.received:
             return  # for a rule
-        client, piece = self.exchange.client, BodyPiece()
-        piece.add(client.buffered_parts())
+        client, piece, room = self.exchange.client, BodyPiece(), self._room
+        parts = client.buffered_parts()
         try:
-            while not piece.ended and len(piece) <= BODY_BYTES:
-                piece.add(await client.receive())
+            while True:
+                piece.add(parts)
+                room.left_bytes -= len(piece) - self._ahead_bytes
+                self._ahead_bytes = len(piece)
+                if piece.ended or len(piece) > BODY_BYTES or room.left_bytes < 0:
+                    return
+                parts = await client.receive()
         finally:
             self.received = tuple(piece.parts)
+
+    @property
+    def _room(self) -> CopyRoom:
+        """What all requests that are delayed may take together."""
+        return self.exchange.session.runtime.delay_room
+
+    def _forget_ahead(self) -> None:
+        """Give back the room of what was received ahead: it was sent, or nobody will send it."""
+        self.received = ()
+        self._room.left_bytes += self._ahead_bytes
+        self._ahead_bytes = 0
 
     async def open(self) -> None:
         """Send the request, as far as it has come."""
@@ -123,6 +142,7 @@ class UpstreamSource(ResponseSource):
             first += tuple(self.exchange.client.buffered_parts())
         self._asked = self._up.filter(self.request)
         await self._begin((self._asked, *map(self._up.filter, first[1:])))
+        self._forget_ahead()
 
     async def open_again(self, error: UpstreamError) -> None:
         """Send the request on a new connection, if none of the answer has come on an old one.

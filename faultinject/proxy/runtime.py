@@ -91,6 +91,8 @@ class Runtime:
     """Limits the time in which sessions wait for one peer alone. Whoever serves runs it."""
     copy_room: CopyRoom = field(factory=CopyRoom)
     """Bounds the copies of what passes."""
+    delay_room: CopyRoom = field(factory=CopyRoom)
+    """Bounds what is received of requests while they are delayed."""
     _known_targets: dict[tuple[str, int], TargetPattern | None] = field(factory=dict)
     _warnings: set[str] = field(factory=set)
     _session_ids: itertools.count[int] = field(factory=lambda: itertools.count(1))

@@ -32,7 +32,7 @@ class Timer(Protocol):
 
 
 class CopyRoom:
-    """The bytes that all copies of a run may take together."""
+    """The bytes that all copies of a run may take together, or all requests that are delayed."""
 
     __slots__ = ("left_bytes",)
 

@@ -8,6 +8,7 @@ import ssl
 import sys
 from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ import trio
 
 from faultinject.events import CommandEnded, ExchangeStarted
 from faultinject.observed import Observed
-from faultinject.proxy.traffic_copy import BODY_BYTES
+from faultinject.proxy.traffic_copy import BODY_BYTES, CopyRoom
 from faultinject.report.judge import Judge
 from tests.support.bench import (
     TARGET,
@@ -375,6 +376,46 @@ async def test_a_client_that_leaves_during_a_delay(
     assert [each.attempt for each in told] == ([1, 2] if content else [None, None])
     assert [each.request is not None for each in told] == [content] * 2
     assert [each.taken for each in told] == ["left"] * 2
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_requests_that_are_delayed_share_their_room(
+    autojump_clock: trio.testing.MockClock, *, leaves: bool
+) -> None:
+    """Without room a request waits where it is; that its client leaves is not seen meanwhile.
+
+    They give their room back whether they are passed on or not.
+    """
+    body = json.dumps({**DOCUMENT, "system": "x" * 600_000}).encode()
+    bodies: list[bytes] = []
+
+    async def remembers(upstream: Peer) -> None:
+        message = await upstream.read_message()
+        bodies.append(message.body if message else b"")
+        await upstream.send(ok(b"{}"))
+
+    async def asks(bench: Bench, number: int) -> None:
+        await trio.sleep(number)
+        client = await bench.tls()
+        with trio.move_on_after(10 if leaves else inf):
+            assert (await client.ask(ask(body=body))).status == 200
+        await client.cut()
+
+    async with open_bench(upstream=remembers) as bench:
+        bench.runtime.delay_room = CopyRoom(1_000_000)
+        bench.rules({"fault": {"delay": 30}})
+        async with trio.open_nursery() as nursery:
+            for number in range(3):
+                nursery.start_soon(asks, bench, number)
+            await trio.sleep(5)
+            least = bench.runtime.delay_room.left_bytes
+        await trio.sleep(1)
+        noticed = len(seen(bench))
+        await trio.sleep(60)
+    assert -200_000 < least <= 0
+    assert bench.runtime.delay_room.left_bytes == 1_000_000
+    assert noticed == (1 if leaves else 3)
+    assert leaves or bodies == [body] * 3
 
 
 async def test_requests_that_are_not_read(autojump_clock: trio.testing.MockClock) -> None:
