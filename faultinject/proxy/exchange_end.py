@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from attrs import define
 
@@ -122,20 +122,37 @@ _BY_DATE: WaitAskedBy = "retry-after-date"
 """Then the wait depends on when it is asked."""
 LONGEST_ERROR = 4096
 """A longer one is not: to tell whether it was seen before would take as long."""
+_READ = (
+    b"x-should-retry", b"retry-after-ms", b"retry-after", b"x-amz-retry-after", b"content-encoding",
+)  # fmt: skip
+"""The headers of an error that are read (`faultinject.providers.retries`, `document_of`)."""
 
 
 class WholeErrors:
-    """What whole answers that are errors say. The same ones come again and again."""
+    """What whole answers that are errors say. The same ones come again and again.
+
+    They are the same but for the id that each has: APIs repeat it in the body.
+    """
 
     def __init__(self) -> None:
         self._remembered: dict[int, AnswerPart] = {}
+        self._told_by_heads: dict[int, tuple[bool, float]] = {}
 
     def told_by(
         self, provider: Provider, head: ResponseHead, unix_seconds: float
     ) -> tuple[bool, float]:
-        """Return whether a head tells of a final failure, and how long it asks to wait."""
-        _, _, kind, seconds, *_ = self.part_of(provider, head, b"", unix_seconds)
-        return kind == "final", seconds or 0.0
+        """Return whether a head tells of a final failure, and how long it asks to wait.
+
+        ``unix_seconds`` is when it ended.
+        """
+        key = hash((provider.name, head.status, *_read_of(head)))
+        told = self._told_by_heads.get(key)
+        if told is None:
+            part = _part_of(provider, head, b"", unix_seconds)
+            _, _, kind, seconds, *_ = part
+            told = kind == "final", seconds or 0.0
+            _remember(self._told_by_heads, key, told, part)
+        return told
 
     def part_of(
         self, provider: Provider, head: ResponseHead, body: bytes | None, unix_seconds: float
@@ -146,15 +163,32 @@ class WholeErrors:
         """
         if body is None or len(body) > LONGEST_ERROR:
             return _part_of(provider, head, body, unix_seconds)
-        key = hash((provider.name, head, body))
+        id_ = head.find(provider.request_id_header) if provider.request_id_header else None
+        same = body.replace(id_, b"") if id_ else body
+        key = hash((provider.name, head.status, *_read_of(head), same))
         part = self._remembered.get(key)
         if part is None:
             part = _part_of(provider, head, body, unix_seconds)
-            if _BY_DATE not in part:
-                if len(self._remembered) >= REMEMBERED:
-                    self._remembered.clear()
-                self._remembered[key] = part
+            _remember(self._remembered, key, part, part)
         return part
+
+
+Said = TypeVar("Said")
+
+
+def _remember(remembered: dict[int, Said], key: int, said: Said, part: AnswerPart) -> None:
+    """Remember what an error says, unless that depends on when it is asked."""
+    if _BY_DATE in part:
+        return
+    if len(remembered) >= REMEMBERED:
+        remembered.clear()
+    remembered[key] = said
+
+
+def _read_of(head: ResponseHead) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an error that are read."""
+    places, headers = head.places, head.headers
+    return [headers[places[name]] for name in _READ if name in places]
 
 
 def _part_of(

@@ -12,6 +12,7 @@ from faultinject.proxy import exchange_end
 from faultinject.proxy.exchange_end import LONGEST_ERROR, REMEMBERED, WholeErrors
 
 PROVIDER = provider_for("api.anthropic.com", "/v1/messages")
+GOOGLE = provider_for("generativelanguage.googleapis.com", "/v1beta/models/x:generateContent")
 UNPAID = json.dumps({"error": {"type": "billing_error", "message": "no credit"}}).encode()
 DATE = b"Mon, 30 Nov 2026 12:00:10 GMT"
 NOON = 1796040000.0
@@ -47,6 +48,21 @@ def test_the_same_error_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert errors.part_of(PROVIDER, head(), UNPAID, NOON) is first
 
 
+def test_an_error_is_the_same_with_another_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And with other headers that nobody reads. APIs without ids of requests have errors too."""
+    errors = WholeErrors()
+    names = ({"Request_Id": b"req_1", "Date": DATE}, {"Request_Id": b"req_2"})
+    heads = [head(**each) for each in names]
+    bodies = [UNPAID[:-1] + b', "request_id": "req_%d"}' % number for number in (1, 2)]
+    first = errors.part_of(PROVIDER, heads[0], bodies[0], NOON)
+    other = errors.part_of(GOOGLE, heads[0], UNPAID, NOON)
+    told = errors.told_by(PROVIDER, heads[0], NOON)
+    monkeypatch.setattr(exchange_end, "failure_kind", None)
+    assert errors.part_of(PROVIDER, heads[1], bodies[1], NOON) is first
+    assert errors.part_of(GOOGLE, heads[1], UNPAID, NOON) is other
+    assert errors.told_by(PROVIDER, heads[1], NOON) is told
+
+
 def test_how_long_it_is_until_a_time_is_never_remembered() -> None:
     """It is another each time."""
     errors = WholeErrors()
@@ -60,9 +76,11 @@ def test_errors_are_remembered_in_part() -> None:
     """However many there are, and however long."""
     errors = WholeErrors()
     for number in range(2 * REMEMBERED + 1):
-        errors.part_of(PROVIDER, head(X=b"%d" % number), b"", NOON)
-        errors.told_by(PROVIDER, head(X=b"%d" % number), NOON)
+        asks = head(Retry_After=b"%d" % number)
+        assert errors.part_of(PROVIDER, asks, b"", NOON)[3] == number
+        assert errors.told_by(PROVIDER, asks, NOON) == (False, number)
         assert len(errors._remembered) <= REMEMBERED
+        assert len(errors._told_by_heads) <= REMEMBERED
     errors = WholeErrors()
     assert errors.part_of(PROVIDER, head(), UNPAID + b" " * LONGEST_ERROR, NOON)[2] == "quota"
     assert not errors._remembered
