@@ -17,7 +17,7 @@ from itertools import chain, islice
 from operator import add, itemgetter
 from typing import Any, cast
 
-from attrs import define
+from attrs import define, field
 
 from faultinject.events import ExchangeEnded
 from faultinject.observed import (
@@ -62,7 +62,7 @@ class PackedCall:
     """A call in its small form."""
 
     number: int
-    rows: tuple[Row, ...] = ()
+    rows: list[Row] = field(factory=list)
     """The attempts that are kept, as they ended."""
     left_out: _Counts = (0, 0, 0, 0, 0)
     """Of the others."""
@@ -93,14 +93,14 @@ class PackedCall:
         call.count_more(*self.left_out)
         return call
 
-    def with_attempt(self, row: Row) -> PackedCall:
-        """Return the call with one more attempt."""
-        rows, left_out = (*self.rows, row), self.left_out
-        if len(rows) > 2 * KEPT_AT_EITHER_END:
-            rows, more = rows[:KEPT_AT_EITHER_END] + rows[KEPT_AT_EITHER_END + 1 :], rows
-            counts = _counts_of(more[KEPT_AT_EITHER_END])
-            left_out = cast("_Counts", tuple(map(add, left_out, counts)))
-        return PackedCall(self.number, rows, left_out)
+    def add(self, row: Row) -> int:
+        """Add an attempt; return how many more are kept now."""
+        self.rows.append(row)
+        if len(self.rows) <= 2 * KEPT_AT_EITHER_END:
+            return 1
+        counts = _counts_of(self.rows.pop(KEPT_AT_EITHER_END))
+        self.left_out = cast("_Counts", tuple(map(add, self.left_out, counts)))
+        return 0
 
 
 def _counts_of(row: Row) -> _Counts:
@@ -187,12 +187,8 @@ class KeptCalls:
             alike.clear()
         shared = [alike.setdefault(each, each) for each in (request, head, answer)]
         row = shared[0], event.session, event.milliseconds, shared[1], said, shared[2], own
-        if before is None:
-            self._latest[number] = PackedCall(number, (row,))
-            self.attempts += 1
-        else:
-            kept = self._latest[number] = before.with_attempt(row)
-            self.attempts += kept.kept - before.kept
+        call = self._latest[number] = PackedCall(number) if before is None else before
+        self.attempts += call.add(row)
         if len(self._latest) >= self._most_latest + BATCH:
             self._pack()
 
