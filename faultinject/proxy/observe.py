@@ -70,7 +70,8 @@ def observer_of(
 class Observer:
     """Observes one exchange. Once it is over, `seen` holds what was seen of it.
 
-    What takes a while is put off, as far as it can be found out later as well.
+    What takes a while is put off, as far as it can be found out later as well: the observer is a
+    step of the `Backlog`.
     """
 
     # What most begin with stands at the class, as in `TrafficCopy`.
@@ -78,6 +79,10 @@ class Observer:
     _said: BodyPart | None = None
     _found: Parts | None = None
     _attempt: Attempt | None = None
+    _is_joined = False
+    """Whether it was found out which attempt it was."""
+    _is_over = False
+    kept_bytes = 0
 
     def __init__(self, runtime: Runtime, facts: Facts) -> None:
         self.runtime = runtime
@@ -115,7 +120,7 @@ class Observer:
         if not is_good(end) or self._ended_in_error():  # what follows is looked at closely
             counters.attempts.disturb(self._end_seconds)
         if counted is None and copy.body_ended and end.fault_filter is None:
-            counters.backlog.put_off(self._join)
+            counters.backlog.put_off(self)
         else:  # it may not be found out later as it is now
             counters.backlog.catch_up()
             self._join()
@@ -124,8 +129,16 @@ class Observer:
         tail = self.copy.tail
         return tail is not None and is_error_event(tail.last)
 
+    def do(self) -> None:
+        """Do what was put off."""
+        if not self._is_joined:
+            self._join()
+        if self._is_over:
+            self._find_out()
+
     def _join(self) -> None:
         """Find out which attempt of which call it was, and have the call go on from its end."""
+        self._is_joined = True
         runtime, head = self.runtime, self.head
         if self._attempt is None:
             self._attempt = self._begun(head, runtime.counters.attempts)
@@ -169,7 +182,11 @@ class Observer:
         self._over_seconds = runtime.now_seconds
         self._fault_filter = exchange.fault_filter
         began = rounded(self.copy.began_seconds)
-        runtime.counters.backlog.put_off(self._find_out, self.copy.held_bytes)
+        self._is_over, self.kept_bytes = True, self.copy.held_bytes
+        if self._is_joined:
+            runtime.counters.backlog.put_off(self)
+        else:  # it waits there
+            runtime.counters.backlog.keep(self.kept_bytes)
         seen = Seen(began, self._parts)
         if self._found is not None or self._fault_filter is not None:
             seen.find_out()

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from typing import Protocol
 
-Step = Callable[[], None]
-MOST_STEPS = 512
+MOST_STEPS = 256
 """How many steps are put off, at most."""
 MOST_BYTES = 512 * 1024
 """How many bytes they keep together, at most."""
+
+
+class Step(Protocol):
+    """Something that can be done later as well."""
+
+    kept_bytes: int
+    """How many bytes it keeps until it is done."""
+
+    def do(self) -> None:
+        """Do it."""
 
 
 class Backlog:
@@ -25,21 +34,25 @@ class Backlog:
         """Whether a step may be left till later at all."""
         self._most_steps = most_steps
         self._most_bytes = most_bytes
-        self._steps: deque[tuple[Step, int]] = deque()
+        self._steps: deque[Step] = deque()
         self._bytes = 0
 
-    def put_off(self, step: Step, kept_bytes: int = 0) -> None:
-        """Add a step, which keeps so many bytes until it is done."""
-        self._steps.append((step, kept_bytes))
-        self._bytes += kept_bytes
+    def put_off(self, step: Step) -> None:
+        """Add a step."""
+        self._steps.append(step)
+        self.keep(step.kept_bytes)
+
+    def keep(self, more_bytes: int) -> None:
+        """Note that the steps keep more: one that waits has grown."""
+        self._bytes += more_bytes
         while len(self._steps) > self._most_steps or self._bytes > self._most_bytes:
             self.do_next()
 
     def do_next(self) -> None:
         """Do the oldest step. Raises `IndexError` if there is none."""
-        step, kept_bytes = self._steps.popleft()
-        self._bytes -= kept_bytes
-        step()
+        step = self._steps.popleft()
+        self._bytes -= step.kept_bytes
+        step.do()
 
     def catch_up(self) -> None:
         """Do all steps that are left."""
