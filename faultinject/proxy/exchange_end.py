@@ -120,6 +120,8 @@ REMEMBERED = 64
 """How many errors are remembered."""
 _BY_DATE: WaitAskedBy = "retry-after-date"
 """Then the wait depends on when it is asked."""
+SHORTEST_ID = 16
+"""A shorter one, such as a mock's counter, may be in the text by chance: 5 in "wait 15 s"."""
 LONGEST_ERROR = 4096
 """A longer one is not: to tell whether it was seen before would take as long."""
 _READ = (
@@ -163,8 +165,7 @@ class WholeErrors:
         """
         if body is None or len(body) > LONGEST_ERROR:
             return _part_of(provider, head, body, unix_seconds)
-        id_ = head.find(provider.request_id_header) if provider.request_id_header else None
-        same = body.replace(id_, b"") if id_ else body
+        same = _without_id(provider, head, body)
         key = hash((provider.name, head.status, *_read_of(head), same))
         part = self._remembered.get(key)
         if part is None:
@@ -183,6 +184,12 @@ def _remember(remembered: dict[int, Said], key: int, said: Said, part: AnswerPar
     if len(remembered) >= REMEMBERED:
         remembered.clear()
     remembered[key] = said
+
+
+def _without_id(provider: Provider, head: ResponseHead, body: bytes) -> bytes:
+    """Return an error without the id of its request, unless that is so short that it may be text."""
+    id_ = head.find(provider.request_id_header) if provider.request_id_header else None
+    return body if id_ is None or len(id_) < SHORTEST_ID else body.replace(id_, b"")
 
 
 def _read_of(head: ResponseHead) -> list[tuple[bytes, bytes]]:

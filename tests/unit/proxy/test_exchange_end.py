@@ -51,9 +51,9 @@ def test_the_same_error_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_error_is_the_same_with_another_id(monkeypatch: pytest.MonkeyPatch) -> None:
     """And with other headers that nobody reads. APIs without ids of requests have errors too."""
     errors = WholeErrors()
-    names = ({"Request_Id": b"req_1", "Date": DATE}, {"Request_Id": b"req_2"})
+    names = ({"Request_Id": b"req_%013d" % 1, "Date": DATE}, {"Request_Id": b"req_%013d" % 2})
     heads = [head(**each) for each in names]
-    bodies = [UNPAID[:-1] + b', "request_id": "req_%d"}' % number for number in (1, 2)]
+    bodies = [UNPAID[:-1] + b', "request_id": "req_%013d"}' % number for number in (1, 2)]
     first = errors.part_of(PROVIDER, heads[0], bodies[0], NOON)
     other = errors.part_of(GOOGLE, heads[0], UNPAID, NOON)
     told = errors.told_by(PROVIDER, heads[0], NOON)
@@ -61,6 +61,16 @@ def test_an_error_is_the_same_with_another_id(monkeypatch: pytest.MonkeyPatch) -
     assert errors.part_of(PROVIDER, heads[1], bodies[1], NOON) is first
     assert errors.part_of(GOOGLE, heads[1], UNPAID, NOON) is other
     assert errors.told_by(PROVIDER, heads[1], NOON) is told
+
+
+def test_an_id_that_may_be_text_by_chance() -> None:
+    """A mock that counts its answers: the first asks to wait for 1 s, the second for 2 s."""
+    errors = WholeErrors()
+    for number in (1, 2):
+        retry = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{number}s"}
+        body = json.dumps({"error": {"details": [retry]}}).encode()
+        counted = head(Request_Id=b"%d" % number)
+        assert errors.part_of(PROVIDER, counted, body, NOON)[3] == number
 
 
 def test_how_long_it_is_until_a_time_is_never_remembered() -> None:
