@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import inf
 
 from attrs import frozen
@@ -87,9 +87,9 @@ def not_tried_again(history: History, _: Thresholds) -> Judged:
     """Look for parts of answers after which the conversation is over."""
     judged = Judged("no stream broke off, or too late to tell")
     parts = list(_parts(history))
-    tried = {part.attempt.seen.prefix for part in parts if part.asked_again}  # and gave up later
+    tried = {_question(part.attempt) for part in parts if _is_asked_again(history, part)}
     for part in parts:
-        has_tried = part.attempt.seen.prefix in tried
+        has_tried = _question(part.attempt) in tried  # it may have given up later
         if has_tried or part.continued or part.attempt.client_left:
             judged.calls.append(part.attempt.call)
         elif history.nothing_follows(part.attempt):
@@ -154,6 +154,25 @@ class _Part:
     carried: _Carried | None = None
 
 
+def _is_asked_again(history: History, part: _Part) -> bool:
+    """Return True if the same was asked again, from its beginning or from where it broke off."""
+    if part.asked_again or (part.carried is not None and part.carried.is_last):
+        return True
+    question, ended = _question(part.attempt), part.attempt.ended
+    if question == part.attempt.seen.prefix:
+        return False
+    again = history.by_prefix.get(question, ()), history.continuing(question)
+    return any(_first_after(attempts, ended) is not None for attempts in again)
+
+
+def _question(attempt: SeenAttempt) -> str:
+    """Return the prefix of what is asked: an answer's part, to go on from, is none of it."""
+    messages = attempt.seen.messages
+    if len(messages) > 1 and messages[-1].role == "assistant":
+        return messages[-1].before
+    return attempt.seen.prefix or ""
+
+
 def _missed(history: History, failure: Failure, why_not: str) -> Judged:
     judged = Judged(f"{why_not}, or nothing followed in its conversation")
     for part in _parts(history):
@@ -205,6 +224,6 @@ def _message_behind(attempt: SeenAttempt, prefix: str) -> tuple[int, Message]:
     )
 
 
-def _first_after(attempts: list[SeenAttempt], seconds_: float) -> SeenAttempt | None:
+def _first_after(attempts: Sequence[SeenAttempt], seconds_: float) -> SeenAttempt | None:
     start = bisect_left(attempts, seconds_, key=lambda each: each.began)
     return attempts[start] if start < len(attempts) else None

@@ -136,6 +136,23 @@ def test_a_client_that_gives_up_after_it_has_tried_again() -> None:
     assert (found(told), told.verdicts[0].word) == ({}, "passed")
 
 
+def test_a_client_that_resumes_what_it_has_resumed() -> None:
+    """Each request has all that came so far, which no answer had alone."""
+    parts = ["", "1 2", "1 2 3", "1 2 3 4"]
+    asks = [first(*START, assistant(part)) if part else first() for part in parts]
+    answers = [broken_stream(text) for text in ("1 2", "3", "4")]
+    for last in (ok("5"), broken_stream("5")):
+        assert said([*answers, last], *asks) == {"resumed": "note"}
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_part_of_an_answer_whose_beginning_was_given(again: bool) -> None:
+    """It may be asked again without that."""
+    asks = [first(*START, assistant("{")), *([first()] if again else [])]
+    expected = {} if again else {"not-tried-again": "note"}
+    assert said([broken_stream("1 2"), ok()], *asks) == expected
+
+
 def test_what_they_say() -> None:
     """What ended how, and where what had come turned up."""
     asks = in_turn(once(first()), once(first(*START, assistant("1 2"), ON)))
