@@ -187,7 +187,7 @@ def _remember(remembered: dict[int, Said], key: int, said: Said, part: AnswerPar
 
 
 def _without_id(provider: Provider, head: ResponseHead, body: bytes) -> bytes:
-    """Return an error without the id of its request, unless that is so short that it may be text."""
+    """Return an error without the id of its request, unless that is so short it may be text."""
     id_ = head.find(provider.request_id_header) if provider.request_id_header else None
     return body if id_ is None or len(id_) < SHORTEST_ID else body.replace(id_, b"")
 

@@ -205,7 +205,8 @@ def _fell_silent(attempt: SeenAttempt, quiet_seconds: float, limits: Thresholds)
     """
     if attempt.failure is None and attempt.seen.taken != "whole":
         return quiet_seconds >= _longest_silence(attempt, limits)
-    return attempt.failure in ("stalled", "no-answer", "truncated", "cut")
+    breaks_off = attempt.failure in ("no-answer", "truncated", "cut")
+    return attempt.failure == "stalled" or (breaks_off and quiet_seconds >= SILENCE_SECONDS)
 
 
 def _longest_silence(attempt: SeenAttempt, limits: Thresholds) -> float:
@@ -224,6 +225,8 @@ def _silence(attempt: SeenAttempt) -> str:
     return f"{seconds(attempt.seen.quiet_seconds or 0.0)} of silence {where}{known}"
 
 
+SILENCE_SECONDS = 1.0
+"""What breaks off sooner after its last byte has not fallen silent before."""
 WITH_THE_PROGRAM_SECONDS = 1.0
 """A client that leaves no longer before the end may have been ended with its program."""
 WHEN_STOPPED_SECONDS = 5.0

@@ -239,6 +239,21 @@ def test_hung(answer: Answer, stated: float | None, expected: str) -> None:
     assert judged(world, "hung") == expected
 
 
+@pytest.mark.parametrize(
+    ("silent", "why"),
+    [
+        (0.9, "no answer fell silent"),
+        (1.0, "1 s of silence within an answer, too short to tell"),
+    ],
+)
+def test_an_answer_that_breaks_off(silent: float, why: str) -> None:
+    """If it does so at once, no client could have ended a silence."""
+    broken = broken_stream("Hel", seconds=10.0 + silent, silent_after=10.0)
+    world = World(script(broken)).start(once(Ask())).run().end_command()
+    (verdict,) = world.report(only=("hung",)).verdicts
+    assert (verdict.word, verdict.why_not) == ("no verdict", why)
+
+
 def test_a_silence_that_the_client_ends() -> None:
     """As it should."""
     for answer in (stall(), hang()):
