@@ -60,6 +60,7 @@ def no_backoff(history: History, limits: Thresholds) -> Judged:
             continue
         short = _short(repeats, limits)
         gaps = [one.gap_to(other) for one, other in _without_first_drop(repeats)]
+        gaps = _without_long_first(gaps, limits)
         if len(short) >= limits.no_pause_gaps - 1 and call.client in hasty:
             judged.find(
                 "error" if len(short) >= limits.no_pause_gaps else "warning",
@@ -154,6 +155,18 @@ def _without_first_drop(repeats: list[Repeat]) -> list[Repeat]:
     """Leave out the first repeat after a dropped connection: that may be at once."""
     first = next((one for one, _ in repeats if one.failure in _DROPPED), None)
     return [(one, other) for one, other in repeats if one is not first]
+
+
+def _without_long_first(gaps: list[float], limits: Thresholds) -> list[float]:
+    """Leave out a first gap that is longer than all others, where there are enough without it.
+
+    Much is loaded as a first error is met (the SDKs in Python take 0.1 s for that), and a fixed
+    pause is longer by it then. One that grows is shortest at first.
+    """
+    rest = gaps[1:]
+    if len(rest) < limits.steady_gaps:
+        return gaps
+    return rest if 0.0 < gaps[0] - max(rest) <= SET_UP_SECONDS else gaps
 
 
 def _is_steady(gaps: list[float], limits: Thresholds) -> bool:

@@ -60,6 +60,10 @@ def pace(*gaps: float, answer: Answer | None = None) -> World:
         ((0.999,) * 4, "warning"),
         ((1.0,) * 4, None),
         ((0.5, 0.5, 0.5, 0.5, 2.0), None),
+        ((0.8, 0.5, 0.5, 0.5, 0.5), "warning"),  # the first with what a first error loads
+        ((0.8, 0.5, 0.5, 0.5), None),
+        ((1.2, 0.5, 0.5, 0.5, 0.5), None),
+        ((0.4, 0.5, 0.5, 0.5, 0.5), None),  # it grows
     ],
 )
 def test_no_backoff(gaps: tuple[float, ...], expected: str | None) -> None:
