@@ -41,8 +41,6 @@ BEFORE_SECONDS = 60.0
 """So long before a call that is judged the others are looked at."""
 EVIDENCE = 400
 """How many characters of evidence are kept, at most."""
-SHARE = 16
-"""One call in so many is judged at a time, and as many before and behind are looked at with it."""
 DOUBTFUL = 1_000
 """Of so many contents it is remembered that several calls ask them (`History.doubtful`)."""
 COUNTING = 1_000
@@ -304,7 +302,7 @@ class Judge:
         No more are looked at than needed: nothing else is done meanwhile, and what is looked at
         takes several times as much memory as what is kept.
         """
-        share = max(1, len(self._calls) // SHARE)
+        share = self._calls.share()
         numbers, calls, history = self._looked_at(2 * share)
         older = [calls[number] for number in numbers[:share]]
         near = max(call.ended for call in older) + NEAR_SECONDS

@@ -36,6 +36,7 @@ from faultinject.observed import (
 )
 from faultinject.report.attempt import SeenAttempt
 from faultinject.report.client_calls import KEPT_AT_EITHER_END, Call
+from faultinject.report.history import SETTLED_SECONDS
 
 KINDS = 1_000
 """Of so many requests and answers it is known at once that others had the same, at most."""
@@ -44,8 +45,13 @@ BATCH = 64
 LATEST = 1_024
 """So many calls are not, as a rule, for another attempt of theirs may come: hundreds may be tried
 again in turn, and to take a call out of a piece takes up to 2 ms."""
-_HEAD = struct.Struct("<dq")
-"""What a batch begins with: when the first of its calls began, and how many requests follow."""
+SHARE = 16
+"""One call in so many is judged at a time, and as many before and behind are looked at with it."""
+FAST_SHARE = 64
+"""The same in a run in which the others are not enough for findings that look a minute ahead."""
+_HEAD = struct.Struct("<ddq")
+"""What a batch begins with: when the first of its calls began and the last ended, and how many
+requests follow."""
 Request = tuple[Any, ...]
 """Of an event: method, host, path, status and kind."""
 _request_of = itemgetter("method", "host", "path", "status", "kind")
@@ -85,6 +91,12 @@ class PackedCall:
         *_, own = self.rows[0]
         return cast("float", own[BEGAN])
 
+    @property
+    def ended(self) -> float:
+        """When the last attempt ended."""
+        _, _, milliseconds, *_, own = self.rows[-1]
+        return cast("float", own[BEGAN]) + milliseconds / 1000
+
     def unpacked(self) -> Call:
         """Return the call as it was."""
         call = Call(self.number)
@@ -122,9 +134,9 @@ class CallBatch(bytes):
     def of(cls, calls: list[PackedCall]) -> CallBatch:
         """Put some calls into one."""
         requests = array("q", [each for call in calls for each in call.requests])
-        began = min([call.began for call in calls])
+        began, ended = min([call.began for call in calls]), max([call.ended for call in calls])
         rows = marshal.dumps([(call.number, call.rows, call.left_out) for call in calls])
-        head = _HEAD.pack(began, len(requests)) + requests.tobytes()
+        head = _HEAD.pack(began, ended, len(requests)) + requests.tobytes()
         return cls(head + zlib.compress(rows, zlib.Z_BEST_SPEED))
 
     @property
@@ -132,6 +144,12 @@ class CallBatch(bytes):
         """When the first of them began."""
         began: float = _HEAD.unpack_from(self)[0]
         return began
+
+    @property
+    def ended(self) -> float:
+        """When the last of them ended."""
+        ended: float = _HEAD.unpack_from(self)[1]
+        return ended
 
     @property
     def requests(self) -> memoryview[int]:
@@ -146,7 +164,7 @@ class CallBatch(bytes):
 
     @property
     def _end_of_requests(self) -> int:
-        count: int = _HEAD.unpack_from(self)[1]
+        count: int = _HEAD.unpack_from(self)[2]
         return _HEAD.size + 8 * count
 
 
@@ -209,6 +227,18 @@ class KeptCalls:
 
     def _all(self) -> Iterator[tuple[int, Kept]]:
         return chain(self._old.items(), self._latest.items())
+
+    def share(self) -> int:
+        """Return how many of the oldest are to be judged at a time.
+
+        If they and as many behind them lie within a minute, nothing is known of what follows within
+        one, however many are looked at. So it is fewer then: to look at them takes memory, and time
+        in which nothing else is done.
+        """
+        share = max(1, len(self) // SHARE)
+        first, *_, last = self.oldest(2 * share).values()
+        is_fast = last.ended - first.began < SETTLED_SECONDS
+        return max(1, len(self) // FAST_SHARE) if is_fast else share
 
     def asked_behind(self, share: int, most: int, before: float) -> list[int]:
         """Return which of the oldest calls ask what others may ask, too.

@@ -26,7 +26,9 @@ from faultinject.report.attempt import SeenAttempt
 from faultinject.report.client_calls import KEPT_AT_EITHER_END, Call
 from faultinject.report.packed import (
     BATCH,
+    FAST_SHARE,
     KINDS,
+    SHARE,
     CallBatch,
     KeptCalls,
     PlainCalls,
@@ -252,6 +254,35 @@ def test_hundreds_of_calls_that_are_tried_again_in_turn_are_in_no_batch() -> Non
             keep(kept, again(each, round_))
     assert not any(isinstance(each, CallBatch) for each in kept.oldest(900).values())
     assert (len(kept), kept.attempts) == (900, 2700)
+
+
+@pytest.mark.parametrize("latest", [0, BATCH, 10_000])
+@pytest.mark.parametrize(("pace", "one_in"), [(0.01, FAST_SHARE), (0.2, FAST_SHARE), (1.0, SHARE)])
+def test_fewer_are_judged_at_a_time_where_they_lie_within_a_minute(
+    latest: int, pace: float, one_in: int
+) -> None:
+    """However they are kept."""
+    kept = KeptCalls(latest)
+    many = 16 * BATCH
+    for each in events_of_calls(many):
+        seen = asked_by(each)
+        assert seen.began_seconds is not None
+        keep(kept, event_of(evolve(seen, began_seconds=seen.began_seconds * pace)))
+    assert kept.share() == many // one_in
+
+
+def test_at_least_one_is_judged_at_a_time() -> None:
+    """However few are kept, and a call that took long makes up a minute alone."""
+    kept = KeptCalls()
+    events = events_of_calls(3)
+    for each in events[:2]:
+        keep(kept, each)
+    assert kept.share() == 1
+    many = KeptCalls()
+    keep(many, event_of(asked_by(events[0]), milliseconds=90_000.0))
+    for number in range(2, 2 * FAST_SHARE):
+        keep(many, event_of(evolve(PLAIN, call=number, began_seconds=90.0)))
+    assert many.share() == len(many) // SHARE
 
 
 @pytest.mark.parametrize("most", [1, 3, BATCH, BATCH + 1, 3 * BATCH])
