@@ -42,9 +42,9 @@ KINDS = 1_000
 """Of so many requests and answers it is known at once that others had the same, at most."""
 BATCH = 64
 """So many calls are put into one piece."""
-LATEST = 1_024
-"""So many calls are not, as a rule, for another attempt of theirs may come: hundreds may be tried
-again in turn, and to take a call out of a piece takes up to 2 ms."""
+LATEST = 256
+"""So many calls are not, as a rule, for another attempt of theirs may come, and to open a piece
+takes up to 2 ms."""
 SHARE = 16
 """One call in so many is judged at a time, and as many before and behind are looked at with it."""
 FAST_SHARE = 64
@@ -184,6 +184,8 @@ class KeptCalls:
         self._latest: dict[int, PackedCall] = {}
         self._alike: dict[Any, Any] = {}
         """What the latest have in common; it is written once a batch."""
+        self._opened: tuple[CallBatch, dict[int, PackedCall]] | None = None
+        """The batch out of which a call was taken last, and what was in it: others may follow."""
 
     def __len__(self) -> int:
         """Return how many calls are kept."""
@@ -199,7 +201,7 @@ class KeptCalls:
         number = cast("int", own[CALL])
         before = self._latest.pop(number, None)
         if before is None and (batch := self._old.pop(number, None)) is not None:
-            before = batch.calls()[number]
+            before = self._taken(number, batch)
         alike, request = self._alike, _request_of(vars(event))
         if len(alike) > KINDS:
             alike.clear()
@@ -210,11 +212,18 @@ class KeptCalls:
         if len(self._latest) >= self._most_latest + BATCH:
             self._pack()
 
+    def _taken(self, number: int, batch: CallBatch) -> PackedCall:
+        """Return a call of a batch. Hundreds that are tried again in turn open each but twice."""
+        if self._opened is None or self._opened[0] is not batch:
+            self._opened = batch, batch.calls()
+        return self._opened[1][number]
+
     def _pack(self) -> None:
         """Put the oldest of the latest into a batch."""
         numbers = list(islice(self._latest, BATCH))
         batch = CallBatch.of([self._latest.pop(number) for number in numbers])
         self._old.update(dict.fromkeys(numbers, batch))
+        self._opened = None
 
     def small(self, number: int) -> PackedCall:
         """Return a call in its small form."""

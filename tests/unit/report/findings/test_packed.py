@@ -28,6 +28,7 @@ from faultinject.report.packed import (
     BATCH,
     FAST_SHARE,
     KINDS,
+    LATEST,
     SHARE,
     CallBatch,
     KeptCalls,
@@ -246,14 +247,32 @@ def test_old_calls_are_kept_in_batches_and_go_on_all_the_same() -> None:
     assert (len(kept), kept.attempts, list(kept.oldest(9))) == (1, 2, [6])
 
 
-def test_hundreds_of_calls_that_are_tried_again_in_turn_are_in_no_batch() -> None:
-    """To take each out of one again would hold up other requests."""
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[CallBatch]:
+    """Return the batches that are opened, each as often as it is."""
+    found: list[CallBatch] = []
+    calls = CallBatch.calls
+    monkeypatch.setattr(CallBatch, "calls", lambda self: found.append(self) or calls(self))
+    return found
+
+
+@pytest.mark.parametrize(("many", "most_opened"), [(LATEST, 0), (900, 2 * 900 / BATCH + 1)])
+def test_calls_that_are_tried_again_in_turn_open_few_batches(
+    many: int, most_opened: float, opened: list[CallBatch]
+) -> None:
+    """To open one for each would hold up other requests."""
     kept = KeptCalls()
+    events = events_of_calls(many)
     for round_ in (1, 2, 3):
-        for each in events_of_calls(900):
+        opened.clear()
+        for each in events:
             keep(kept, again(each, round_))
-    assert not any(isinstance(each, CallBatch) for each in kept.oldest(900).values())
-    assert (len(kept), kept.attempts) == (900, 2700)
+        assert len(opened) <= most_opened
+    assert (len(kept), kept.attempts) == (many, 3 * many)
+    calls = unpacked(kept.oldest(many))
+    for each in events:
+        attempts = [attempt_in(again(each, round_)) for round_ in (1, 2, 3)]
+        assert calls[attempts[0].call].attempts == attempts
 
 
 @pytest.mark.parametrize("latest", [0, BATCH, 10_000])
@@ -315,17 +334,13 @@ def test_what_asks_nothing_that_is_known_is_asked_by_no_other() -> None:
     assert kept.asked_behind(1, 1, 1e9) == []
 
 
-def test_to_look_at_thousands_of_requests_reads_no_batch_twice() -> None:
+def test_to_look_at_thousands_of_requests_reads_no_batch_twice(opened: list[CallBatch]) -> None:
     """Nor those at all of which all calls are others."""
     kept = KeptCalls(BATCH)
-    read: list[CallBatch] = []
     for each in events_of_calls(20 * BATCH):
         keep(kept, each)
-    with pytest.MonkeyPatch.context() as patch:
-        calls = CallBatch.calls
-        patch.setattr(CallBatch, "calls", lambda self: read.append(self) or calls(self))
-        assert kept.asked_behind(BATCH, 2 * BATCH + 3, 1e9) == []
-    assert len(read) == 2
+    assert kept.asked_behind(BATCH, 2 * BATCH + 3, 1e9) == []
+    assert len(opened) == 2
 
 
 def plain_event(number: int) -> tuple[ExchangeEnded, Seen]:
