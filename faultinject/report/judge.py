@@ -48,6 +48,8 @@ COUNTING = 1_000
 WAITING = 256
 """So many events wait, since to look at one takes a while: until more come, or a plain one, whose
 values are at hand: so a run without failures keeps no events."""
+LOOKED_AT = 32
+"""So many of them are looked at in a row: one alone takes twice as long (`Backlog`)."""
 NEAR_SECONDS = 600.0
 """So soon after a call another that asks the same may be entangled with it."""
 FINDINGS = 100
@@ -227,7 +229,8 @@ class Judge:
             self._plain.add(event, plain)
         elif type(event) in TOLD_BY:
             self._waiting.append(event)
-            self._look_at_waiting(WAITING)
+            if len(self._waiting) > WAITING:
+                self._look_at_waiting(WAITING - LOOKED_AT)
         else:
             self.facts.listen(event)
             self._count_connections(event)

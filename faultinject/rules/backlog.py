@@ -11,6 +11,10 @@ MOST_BYTES = 512 * 1024
 """How many bytes they keep together, at most."""
 
 
+_PART = 8
+"""One part in so many is done at a time."""
+
+
 class Step(Protocol):
     """Something that can be done later as well."""
 
@@ -25,7 +29,8 @@ class Backlog:
     """Steps that are put off. They are done in the order in which they came, each once.
 
     Whoever asks about attempts catches up first, so that the answer is as if nothing had been put
-    off. Beyond the bounds the oldest steps are done as new ones come.
+    off. Beyond the bounds the oldest steps are done as new ones come, several at a time: right
+    behind another, a step takes half as long as alone between two exchanges.
     """
 
     def __init__(self, most_steps: int = 0, most_bytes: int = MOST_BYTES) -> None:
@@ -45,8 +50,11 @@ class Backlog:
     def keep(self, more_bytes: int) -> None:
         """Note that the steps keep more: one that waits has grown."""
         self._bytes += more_bytes
-        while len(self._steps) > self._most_steps or self._bytes > self._most_bytes:
-            self.do_next()
+        if len(self._steps) > self._most_steps or self._bytes > self._most_bytes:
+            steps = self._most_steps - self._most_steps // _PART
+            kept_bytes = self._most_bytes - self._most_bytes // _PART
+            while len(self._steps) > steps or self._bytes > kept_bytes:
+                self.do_next()
 
     def do_next(self) -> None:
         """Do the oldest step. Raises `IndexError` if there is none."""

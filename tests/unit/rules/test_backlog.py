@@ -45,6 +45,18 @@ def test_steps_are_done_in_order_and_once() -> None:
     assert done == [0, 1, 2, 3, 4]
 
 
+def test_several_steps_are_done_at_a_time() -> None:
+    """Then no more for a while."""
+    done: list[int] = []
+    backlog = Backlog(most_steps=16)
+    for number in range(17):
+        backlog.put_off(Noted(done, number))
+    assert done == [0, 1, 2]
+    for number in range(17, 19):
+        backlog.put_off(Noted(done, number))
+    assert done == [0, 1, 2]
+
+
 def test_what_steps_keep_is_bounded() -> None:
     """One that keeps too much is done at once, and all before it."""
     done: list[int] = []
@@ -68,10 +80,10 @@ def test_a_step_may_grow_while_it_waits() -> None:
     growing.kept_bytes = 6
     backlog.keep(6)
     assert done == []
-    backlog.put_off(Noted(done, 2, 6))
+    backlog.put_off(Noted(done, 2, 1))
     assert done == [0]
-    backlog.put_off(Noted(done, 3, 1))
-    assert done == [0, 1]
+    backlog.put_off(Noted(done, 3, 5))
+    assert done == [0]
 
 
 def test_a_step_may_put_off_another() -> None:
