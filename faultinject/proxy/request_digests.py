@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Any
 
 from attrs import define, field, frozen
@@ -49,6 +49,16 @@ _LENGTH = b"content-length"
 _SECONDS = re.compile(rb"\d{1,9}(?:\.\d{0,9})?")
 _MILLISECONDS_FROM = 10_000
 """Older SDKs for TypeScript stated milliseconds in ``x-stainless-timeout``."""
+_TO_GO_ON = re.compile(
+    r"\b(?:continue|resume|interrupted|incomplete|truncated"
+    r"|(?:cut|left|broken?|stopped) (?:off|short))\b",
+    re.IGNORECASE,
+)
+"""Words of a message that has a model go on from where an answer broke off, as Anthropic advises:
+"Your previous response was interrupted and ended with […]. Continue from where you left off."
+"""
+_BEGINNING = 300
+"""How many characters of a message are searched for these."""
 _LONGEST_MODEL = 200
 _LONGEST_TOOL = 200
 _NOTHING = hash(())
@@ -231,13 +241,23 @@ def _said(document: Any) -> tuple[Digest, Digest, int | None, tuple[MessagePart,
     messages = [
         (
             turn.role,
-            mark_of_text(turn.text),
+            None if after is not None and _goes_on(turn, after[0]) else mark_of_text(turn.text),
             mark,
             tuple(_results(turn, calls)) if turn.tool_results else (),
         )
-        for turn, mark in chain
+        for (turn, mark), after in zip_longest(chain, islice(chain, 1, None))
     ]
     return mark_of_text(system), before, len(turns), tuple(messages)
+
+
+def _goes_on(turn: Turn, after: Turn) -> bool:
+    """Return True if the user asks the model to finish an answer: so its end is known to lack.
+
+    Such an answer gets no mark: the program did not take a part of it for the whole.
+    """
+    if turn.role != "assistant" or after.role != "user":
+        return False
+    return _TO_GO_ON.search(after.text, 0, _BEGINNING) is not None
 
 
 def _results(turn: Turn, calls: dict[str, tuple[CalledTool, int]]) -> Iterator[ResultPart]:

@@ -129,6 +129,26 @@ async def test_a_prefill(autojump_clock: trio.testing.MockClock) -> None:
     assert [each.id for each in report.findings] == ["resumed"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Please continue.",
+        "Your previous response was interrupted and ended with [x]. Go on.",
+        "You were cut off.",
+    ],
+)
+async def test_a_part_that_the_model_is_asked_to_finish(
+    autojump_clock: trio.testing.MockClock, words: str
+) -> None:
+    """By a message behind it: the program knows that it is a part."""
+    delivered = await delivered_text(CUT)
+    follow = [ASK, assistant(delivered), {"role": "user", "content": words}]
+    [first, second], report = await conversation(b"".join(EVENTS), [ASK], follow, rules=[CUT])
+    assert report.findings == []
+    assert first.delivered is not None
+    assert [message.text is None for message in second.messages] == [False, True, False]
+
+
 async def test_the_api_s_own_error_within_a_stream(autojump_clock: trio.testing.MockClock) -> None:
     """Is told though no rule did anything, and the next request is looked at closely."""
     error = sse_event('{"type": "error", "error": {"type": "overloaded_error"}}', "error")
