@@ -65,7 +65,7 @@ def hung(history: History, limits: Thresholds) -> Judged:
         quiet = each.seen.quiet_seconds
         if quiet is None or not _fell_silent(each, quiet, limits):
             continue
-        if each.client_left and not _at_the_end(history, each):
+        if each.client_left and not _may_have_been_ended(history, each):
             judged.calls.append(each.call)  # as it should
         elif each.client_left and not _was_killed(history, each):
             why = "till the program ended: it may have no time limit"
@@ -85,7 +85,7 @@ def client_left(history: History, _: Thresholds) -> Judged:
         if each.client_left and not _is_known_beside(history, each):
             continue  # another may have been answered first
         where = "before the answer's head" if each.head is None else "within the answer"
-        if each.client_left and _at_the_end(history, each):
+        if each.client_left and _may_have_been_ended(history, each):
             after = seconds(each.ended - each.began)
             left = f"left {where}, after {after}"
             judged.unclear[each.call] = Unclear("as the program ended", left)
@@ -229,6 +229,9 @@ SILENCE_SECONDS = 1.0
 """What breaks off sooner after its last byte has not fallen silent before."""
 WITH_THE_PROGRAM_SECONDS = 1.0
 """A client that leaves no longer before the end may have been ended with its program."""
+LIMIT_OFF_SECONDS = 0.1
+LIMIT_OFF_PART = 0.02
+"""By how much the time after which a client leaves may differ from its stated time-out."""
 WHEN_STOPPED_SECONDS = 5.0
 """The same if the program, or the run, was told to stop: a program may close its connections first,
 and take a while to end."""
@@ -240,6 +243,24 @@ MOST_AT_ONCE = 100
 def _at_the_end(history: History, attempt: SeenAttempt) -> bool:
     most = WITH_THE_PROGRAM_SECONDS if history.command_ended else WHEN_STOPPED_SECONDS
     return history.over is not None and history.over - attempt.ended <= most
+
+
+def _may_have_been_ended(history: History, attempt: SeenAttempt) -> bool:
+    """Return True if a client that left may have been ended with its program, or the run.
+
+    Not if it left when its stated time-out was over: many programs end for that.
+    """
+    return _at_the_end(history, attempt) and not _left_at_its_limit(attempt)
+
+
+def _left_at_its_limit(attempt: SeenAttempt) -> bool:
+    seen = attempt.seen
+    stated = seen.read_timeout_seconds
+    if stated is None and attempt.head is None:
+        stated = seen.timeout_seconds
+    if stated is None or seen.quiet_seconds is None:
+        return False
+    return abs(seen.quiet_seconds - stated) <= max(LIMIT_OFF_SECONDS, LIMIT_OFF_PART * stated)
 
 
 def _was_killed(history: History, attempt: SeenAttempt) -> bool:

@@ -120,6 +120,8 @@ class Ask:
     """Seconds."""
     stated: float | None = None
     """The read time-out that it states, in seconds."""
+    stated_for_all: float | None = None
+    """The time-out that it states for the whole request."""
 
 
 # -- what is answered ---------------------------------------------------------------------------
@@ -405,6 +407,7 @@ def observed_of(ask: Ask) -> Observed:
         stream=ask.stream,
         retry_count=ask.retry_count,
         read_timeout_seconds=ask.stated,
+        timeout_seconds=ask.stated_for_all,
         idempotency_key=False,
         invocation_id=bool(ask.invocation),
         credential=None if ask.credential is None else digest(ask.credential),

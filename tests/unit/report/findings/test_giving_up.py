@@ -394,6 +394,28 @@ def test_a_client_that_left_with_its_program() -> None:
     assert verdict.why_not == "left before the answer's head, after 5 s, as the program ended"
 
 
+@pytest.mark.parametrize(
+    ("ask", "answer", "by_limit"),
+    [
+        (Ask(stated=5.0), stall(0.01), True),
+        (Ask(stated=5.0), hang(), True),
+        (Ask(stated_for_all=5.0), hang(), True),
+        (Ask(stated_for_all=5.0), stall(0.01), False),  # it may end with the head
+        (Ask(stated=4.9), hang(), True),
+        (Ask(stated=4.8), hang(), False),
+        (Ask(stated=5.2), hang(), False),
+        (Ask(), hang(), False),
+    ],
+)
+def test_a_client_that_left_at_its_stated_limit(
+    ask: Ask, answer: Answer, *, by_limit: bool
+) -> None:
+    """Many programs end for that: it left by itself, and does not wait without an end."""
+    world = World(script(answer)).start(once(evolve(ask, patience=5.0))).run().end_command()
+    assert judged(world, "client-left") == ("note" if by_limit else "no verdict")
+    assert judged(world, "hung") == ("passed" if by_limit else "no verdict")
+
+
 @pytest.mark.parametrize(("passes", "expected"), [(5.0, "no verdict"), (5.1, "note")])
 def test_a_client_that_left_as_its_program_was_told_to_stop(passes: float, expected: str) -> None:
     """An interpreter may take a while to end."""
