@@ -10,9 +10,9 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from hashlib import blake2b
 from operator import attrgetter
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
-from attrs import asdict, define, fields, frozen
+from attrs import asdict, define, fields
 
 Failure = Literal[
     "connect",  # the proxy refused or broke the tunnel, by a rule
@@ -47,9 +47,9 @@ Taken = Literal[
 """How the client took the answer."""
 
 
-@frozen(kw_only=True)
+@define(kw_only=True, unsafe_hash=True)
 class ToolResult:
-    """The result of a tool that a message carries to the model."""
+    """The result of a tool that a message carries to the model. Not frozen, as `Observed`."""
 
     tool: str
     """The tool's name."""
@@ -63,9 +63,9 @@ class ToolResult:
     """`Observed.prefix` of the messages before the one in which the model called."""
 
 
-@frozen(kw_only=True)
+@define(kw_only=True, unsafe_hash=True)
 class Message:
-    """One message of a conversation. System and developer messages are none."""
+    """One message of a conversation, but for system and developer messages. Not frozen either."""
 
     role: str
     """``user``, ``assistant`` or ``tool``."""
@@ -153,7 +153,7 @@ class Observed:
         if not alone or self.taken != "whole" or self.request is not None:
             return None
         values = (*_head_of(self), b"", b""), *_plain_own_of(self)
-        return values if observed_of_plain(values, self.model, self.stream) == self else None
+        return values if observed_of_plain(values, (self.model, self.stream)) == self else None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON has them."""
@@ -206,17 +206,19 @@ def body_digest(key: bytes, features: bytes, mark: Mark) -> str:
 
 
 def observed_of_plain(
-    values: PlainValues, model: str | None = None, stream: bool | None = None
+    values: PlainValues, asked: Asked = (None, None), *, to_compare: bool = False
 ) -> Observed:
-    """Return what was seen of an attempt that is plain."""
+    """Return what was seen of an attempt that is plain; ``to_compare`` is as in `observed_of`."""
     head, call, began_seconds, first_byte_seconds, body = values
     provider, retry_count, read_timeout, timeout, idempotency_key, _, credential = head[:7]
     key, features = head[7:]
+    if isinstance(body, int):
+        body = _body_text(key, features, body) if to_compare else body_digest(key, features, body)
     return Observed(
         began_seconds=began_seconds,
         provider=provider,
-        model=model,
-        stream=stream,
+        model=asked[0],
+        stream=asked[1],
         call=call,
         attempt=1,
         retry_count=retry_count,
@@ -226,7 +228,7 @@ def observed_of_plain(
         timeout_seconds=timeout,
         idempotency_key=idempotency_key,
         credential=credential,
-        body=body_digest(key, features, body) if isinstance(body, int) else body,
+        body=body,
     )
 
 
@@ -292,25 +294,34 @@ def is_attempt(parts: Parts) -> bool:
     return None not in (own[BEGAN], own[CALL], own[ATTEMPT])
 
 
-def observed_of(parts: Parts) -> Observed:
-    """Return what was seen, with its digests."""
+def observed_of(parts: Parts, *, to_compare: bool = False) -> Observed:
+    """Return what was seen, with its digests.
+
+    ``to_compare`` has texts in their place that are equal where the digests are, and are made in a
+    fraction of the time: for what looks at thousands and shows none.
+    """
     (*head, key, features), said, (*answer, text), own = parts
     model, stream, count, body, *marks, messages = said
-    body = body_digest(key, features, body) if isinstance(body, int) else body
-    digests = [_digest(key, each) for each in (*marks, text)]
+    make, make_body = (_text, _body_text) if to_compare else (_digest, body_digest)
+    body = make_body(key, features, body) if isinstance(body, int) else body
+    digests = [make(key, each) for each in (*marks, text)]
     told = (*head, model, stream, count, body, *digests[:3], *answer, digests[3], *own)
     values: dict[str, Any] = dict(zip(_IN_PARTS, told, strict=True))
-    return Observed(messages=tuple([_message(key, each) for each in messages]), **values)
+    return Observed(messages=tuple([_message(make, key, each) for each in messages]), **values)
 
 
-def _message(key: bytes, part: MessagePart) -> Message:
+Make = Callable[[bytes, Digest], str | None]  # a digest of a mark, or a text in its place
+
+
+def _message(make: Make, key: bytes, part: MessagePart) -> Message:
     role, text, before, results = part
-    told = [(tool, *[_digest(key, each) for each in rest]) for tool, *rest in results]
-    values: dict[str, Any] = {"text": _digest(key, text), "before": _digest(key, before)}
-    return Message(role=role, results=tuple([_result(*each) for each in told]), **values)
+    told = tuple([_result(make, key, each) for each in results])
+    last = cast("str", make(key, before))
+    return Message(role=role, text=make(key, text), before=last, results=told)
 
 
-def _result(*values: Any) -> ToolResult:
+def _result(make: Make, key: bytes, part: ResultPart) -> ToolResult:
+    values: Any = (part[0], *[make(key, each) for each in part[1:]])
     return ToolResult(**dict(zip(_RESULT, values, strict=True)))
 
 
@@ -319,6 +330,14 @@ def _digest(key: bytes, digest: Digest) -> str | None:
     if not isinstance(digest, int):
         return digest
     return blake2b(b"%d" % digest, digest_size=16, key=key).hexdigest()
+
+
+def _text(_: bytes, digest: Digest) -> str | None:
+    return f"{digest:x}" if isinstance(digest, int) else digest
+
+
+def _body_text(_: bytes, features: bytes, mark: Mark) -> str:
+    return f"{mark:x} {features.decode()}"
 
 
 class Seen:
@@ -370,7 +389,7 @@ class Seen:
     def observed(self) -> Observed:
         """What was seen. It is made anew each time: few are ever asked."""
         if self.plain is not None:
-            return observed_of_plain(self.plain, *self._asked)
+            return observed_of_plain(self.plain, self._asked)
         return self._known or observed_of(self.parts)
 
 

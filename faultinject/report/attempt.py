@@ -141,7 +141,7 @@ class SeenAttempt:
 def client_of(event: ExchangeEnded, parts: Parts) -> Client:
     """Return `SeenAttempt.client` of an event, without making all of the attempt if it can."""
     head, *_ = parts
-    return event.host, head[CREDENTIAL] or observed_of(parts).request
+    return event.host, head[CREDENTIAL] or observed_of(parts, to_compare=True).request
 
 
 def begun_within(

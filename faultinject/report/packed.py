@@ -295,7 +295,7 @@ def _each_packed(kept: dict[int, Kept]) -> Iterator[tuple[int, PackedCall]]:
 def attempt_of(row: Row) -> SeenAttempt:
     """Return an attempt as it was."""
     request, session, milliseconds, head, said, answer, own = row
-    seen = observed_of((head, said, answer, own))
+    seen = observed_of((head, said, answer, own), to_compare=True)
     began = cast("float", seen.began_seconds)
     ended = round(began + milliseconds / 1000, 3)
     place = cast("int", seen.call), cast("int", seen.attempt), began, ended
@@ -368,6 +368,6 @@ class PlainCalls:
 
 def _attempt_of_plain(row: _PlainRow) -> SeenAttempt:
     request, session, milliseconds, plain = row
-    seen, (_, call, began, _, _) = observed_of_plain(plain), plain
+    seen, (_, call, began, _, _) = observed_of_plain(plain, to_compare=True), plain
     ended = round(began + milliseconds / 1000, 3)
     return SeenAttempt.made(seen, (call, 1, began, ended), *request, session=session)

@@ -20,6 +20,7 @@ from faultinject.observed import (
     Taken,
     ToolResult,
     WaitAskedBy,
+    observed_of,
     observed_of_plain,
 )
 from faultinject.report.attempt import SeenAttempt
@@ -409,3 +410,57 @@ def test_a_mark_of_a_body_becomes_a_digest_where_it_is_asked() -> None:
     bodies = [observed_of_plain((head, 1, 0.0, None, mark)).body for mark in (5, 5, 6, -5)]
     assert bodies[0] == bodies[1]
     assert len(set(bodies)) == 3
+
+
+MARK = st.integers(-3, 3)
+SAID = st.tuples(
+    st.none() | st.just("m"), st.booleans(), st.integers(0, 3), MARK | DIGESTS,
+    MARK, st.none() | MARK, st.none() | MARK,
+    st.lists(
+        st.tuples(
+            st.just("user"), st.none() | MARK, MARK,
+            st.lists(st.tuples(st.just("t"), MARK, MARK, MARK, MARK), max_size=2).map(tuple),
+        ),
+        max_size=2,
+    ).map(tuple),
+)  # fmt: skip
+
+
+def texts_in(seen: Observed) -> list[str | None]:
+    """Return the digests of an observation, or what stands in their place."""
+    results = [each for message in seen.messages for each in message.results]
+    said = [text for each in seen.messages for text in (each.text, each.before)]
+    said += [
+        text
+        for each in results
+        for text in (each.arguments, each.call_id, each.result, each.prefix)
+    ]
+    return [seen.body, seen.request, seen.system, seen.prefix, seen.delivered, *said]
+
+
+@given(said=st.lists(SAID, min_size=2, max_size=2), text=st.none() | MARK)
+def test_what_stands_in_the_place_of_digests_is_equal_where_they_are(
+    said: list[Any], text: int | None
+) -> None:
+    """And nothing else differs."""
+    head = ("openai", None, None, None, False, False, None, b"k" * 16, b"features")
+    answer = ("whole", None, None, None, None, None, 1, 2, text)
+    parts: list[Any] = [(head, each, answer, (1.0, 1, 1, None, 0.1, 0.0)) for each in said]
+    shown = [text for each in parts for text in texts_in(observed_of(each))]
+    compared = [text for each in parts for text in texts_in(observed_of(each, to_compare=True))]
+    for one, other in zip(shown, compared, strict=True):
+        assert (one is None) == (other is None)
+        for digest, instead in zip(shown, compared, strict=True):
+            assert (one == digest) == (other == instead)
+    one, other = observed_of(parts[0]), observed_of(parts[0], to_compare=True)
+    changes = {name: getattr(one, name) for name in ("body", "request", "system", "prefix")}
+    assert evolve(other, **changes, delivered=one.delivered, messages=one.messages) == one
+
+
+def test_a_plain_body_is_compared_with_one_that_was_looked_at() -> None:
+    """It is known by that."""
+    head = ("openai", None, None, None, False, False, None, b"k" * 16, b"features")
+    said = ("m", False, None, 5, 6, None, None, ())
+    looked_at = observed_of((head, said, ("whole",) + (None,) * 8, (None,) * 6), to_compare=True)
+    plain = [observed_of_plain((head, 1, 0.0, None, mark), to_compare=True) for mark in (5, 6)]
+    assert [each.body == looked_at.body for each in plain] == [True, False]
