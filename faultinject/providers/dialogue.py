@@ -63,11 +63,15 @@ def turns_of(document: Any) -> tuple[str, list[Turn]]:
             break
     if isinstance(given, str):
         given = [{"role": "user", "content": given}]
-    items = [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []
     system = [document[key] for key in _SYSTEM_KEYS if key in document]
-    system += [item for item in items if item.get("role") in _SYSTEM]
+    turns = []
+    for item in given if isinstance(given, list) else ():
+        if isinstance(item, dict):
+            if item.get("role") in _SYSTEM:
+                system.append(item)
+            else:
+                turns.append(_turn(item))
     texts = [text for each in system if (text := _text(each))]
-    turns = [_turn(item) for item in items if item.get("role") not in _SYSTEM]
     return "\n".join(texts), _joined(turns) if "input" in document else turns
 
 

@@ -163,7 +163,8 @@ def mark_of_message(value: Any) -> int:
 
     Raises `RecursionError` as `canonical`.
     """
-    if value.keys() - _UNCOUNTED == _OF_PLAIN:
+    names = value.keys()
+    if names == _OF_PLAIN or names - _UNCOUNTED == _OF_PLAIN:
         said = value["role"], value["content"]
         if type(said[0]) is type(said[1]) is str:
             return hash(said)  # as most; it takes a third of the time

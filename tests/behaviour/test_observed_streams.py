@@ -129,12 +129,23 @@ async def test_a_prefill(autojump_clock: trio.testing.MockClock) -> None:
     assert [each.id for each in report.findings] == ["resumed"]
 
 
+async def test_a_part_that_is_taken_as_the_answer_with_words_as_of_another_message(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Words that are only alike do not ask the model to finish it."""
+    delivered = await delivered_text(CUT)
+    other = {"role": "user", "content": "Is it discontinued? Switch it off, in short."}
+    follow = [ASK, assistant(delivered), other]
+    _, report = await conversation(b"".join(EVENTS), [ASK], follow, rules=[CUT])
+    assert [each.id for each in report.findings] == ["truncation-missed"]
+
+
 @pytest.mark.parametrize(
     "words",
     [
         "Please continue.",
         "Your previous response was interrupted and ended with [x]. Go on.",
-        "You were cut off.",
+        "YOU WERE CUT OFF.",
     ],
 )
 async def test_a_part_that_the_model_is_asked_to_finish(
