@@ -16,6 +16,7 @@ from faultinject.report.findings.repeats import (
     unasked,
 )
 from faultinject.report.findings.vain import only_in_vain
+from faultinject.report.findings.waits import hasty_in_turn, kept_wait
 from faultinject.report.history import History
 from faultinject.report.thresholds import Thresholds
 from faultinject.report.words import seconds
@@ -47,6 +48,16 @@ def no_backoff(history: History, limits: Thresholds) -> Judged:
     """Look for calls that are tried again at once, or at a short and steady pace."""
     judged = Judged(NOT_REPEATED)
     judged.unclear = dict.fromkeys((call.number for call in history.in_turn), Unclear(IN_TURN))
+    for call in history.in_turn:
+        short = [
+            one.gap_to(other)
+            for one, other in hasty_in_turn(call, limits)
+            if not kept_wait(one, other, limits)
+        ]
+        if len(short) >= limits.no_pause_gaps and not call.last.seen.invocation_id:
+            del judged.unclear[call.number]
+            _find_short(history, call, short, judged, limits)
+            judged.calls.append(call.number)
     hasty, in_vain = _hasty_clients(history, limits), only_in_vain(history, limits)
     for call in history.repeated:
         repeats = unasked(call, limits)
@@ -62,12 +73,7 @@ def no_backoff(history: History, limits: Thresholds) -> Judged:
         gaps = [one.gap_to(other) for one, other in _without_first_drop(repeats)]
         gaps = _without_long_first(gaps, limits)
         if len(short) >= limits.no_pause_gaps - 1 and call.client in hasty:
-            judged.find(
-                "error" if len(short) >= limits.no_pause_gaps else "warning",
-                f"{history.counted(len(short), [call.number])} of its attempts came less than"
-                f" {seconds(limits.no_pause_seconds)} after an error{_shortest(call, short)}",
-                calls=[call.number],
-            )
+            _find_short(history, call, short, judged, limits)
         elif _is_steady(gaps, limits) and not _is_rationed(history, call, limits):
             judged.find(
                 "warning",
@@ -80,6 +86,17 @@ def no_backoff(history: History, limits: Thresholds) -> Judged:
             continue
         judged.calls.append(call.number)
     return judged
+
+
+def _find_short(
+    history: History, call: Call, short: list[float], judged: Judged, limits: Thresholds
+) -> None:
+    judged.find(
+        "error" if len(short) >= limits.no_pause_gaps else "warning",
+        f"{history.counted(len(short), [call.number])} of its attempts came less than"
+        f" {seconds(limits.no_pause_seconds)} after an error{_shortest(call, short)}",
+        calls=[call.number],
+    )
 
 
 def _short(repeats: list[Repeat], limits: Thresholds) -> list[float]:

@@ -43,18 +43,47 @@ def retry_after_ignored(history: History, limits: Thresholds) -> Judged:
     asked = (call.number for call in history.in_turn if _asks_to_wait(call, limits))
     judged.unclear = dict.fromkeys(asked, Unclear(IN_TURN))
     for failed, again in _asked_and_repeated(history):
-        wait = failed.seen.wait_asked_seconds or 0.0
-        if not 0 < wait <= limits.longest_wait_seconds:
-            continue
-        judged.calls.append(failed.call)
-        if _is_early(failed, again, limits):
-            judged.find(
-                "error",
-                f"{failed.status} asked for {seconds(wait)} ({failed.seen.wait_asked_by});"
-                f" the next attempt came after {seconds(failed.gap_to(again))}",
-                calls=[failed.call],
-            )
+        _judge_wait(failed, again, judged, limits)
+    for call in history.in_turn:
+        for failed, again in hasty_in_turn(call, limits):
+            if _asks(failed, again):
+                judged.unclear.pop(call.number, None)
+                _judge_wait(failed, again, judged, limits)
     return judged
+
+
+def _judge_wait(
+    failed: SeenAttempt, again: SeenAttempt, judged: Judged, limits: Thresholds
+) -> None:
+    wait = failed.seen.wait_asked_seconds or 0.0
+    if not 0 < wait <= limits.longest_wait_seconds:
+        return
+    judged.calls.append(failed.call)
+    if _is_early(failed, again, limits):
+        judged.find(
+            "error",
+            f"{failed.status} asked for {seconds(wait)} ({failed.seen.wait_asked_by});"
+            f" the next attempt came after {seconds(failed.gap_to(again))}",
+            calls=[failed.call],
+        )
+
+
+def hasty_in_turn(call: Call, limits: Thresholds) -> list[tuple[SeenAttempt, SeenAttempt]]:
+    """Return each attempt that may be tried again, with the next on its connection, in a loop.
+
+    That is one without a pause which takes two connections in turn, as Node's fetch does. None if
+    it is not sure to be one. Two threads that do the same, each on a connection of its own, wait as
+    little; and threads that share connections do not take them in turn without overlapping.
+    """
+    kept = {each.number: each for each in call.attempts}
+    ways = {(each.number % 2, each.session) for each in call.attempts}
+    pairs = [(each, kept[each.number + 2]) for each in call.attempts if each.number + 2 in kept]
+    in_turn = len(ways) == len({session for _, session in ways}) == 2
+    if not in_turn or len(pairs) < limits.no_pause_gaps:
+        return []
+    if any(one.gap_to(other) >= limits.no_pause_seconds for one, other in pairs):
+        return []
+    return [each for each in pairs if each[0].failure == "answer" and each[0].worth_repeating]
 
 
 def _asks_to_wait(call: Call, limits: Thresholds) -> bool:
@@ -157,18 +186,20 @@ def kept_wait(failed: SeenAttempt, again: SeenAttempt, limits: Thresholds) -> bo
 def _asked_and_repeated(history: History) -> Iterator[tuple[SeenAttempt, SeenAttempt]]:
     for call in history.repeated:
         for failed, again in call.repeats():
-            asks = failed.failure == "answer" and failed.seen.should_retry is not False
-            if asks and _same_account(failed, again) and failed.seen.wait_asked_seconds:
+            if _asks(failed, again):
                 yield failed, again
+
+
+def _asks(failed: SeenAttempt, again: SeenAttempt) -> bool:
+    """Return True if a failed answer asked for a wait before what came next."""
+    asks = failed.failure == "answer" and failed.seen.should_retry is not False
+    same = failed.seen.credential == again.seen.credential and failed.seen.model == again.seen.model
+    return asks and same and bool(failed.seen.wait_asked_seconds)
 
 
 def _is_early(failed: SeenAttempt, again: SeenAttempt, limits: Thresholds) -> bool:
     wait = failed.seen.wait_asked_seconds or 0.0
     return failed.gap_to(again) < round(wait - early(failed, limits), 6)
-
-
-def _same_account(one: SeenAttempt, other: SeenAttempt) -> bool:
-    return one.seen.credential == other.seen.credential and one.seen.model == other.seen.model
 
 
 def _calls(number: int) -> str:

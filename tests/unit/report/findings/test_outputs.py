@@ -314,9 +314,9 @@ def test_lines_of_a_clean_run() -> None:
 
 
 def alternating(answer: Answer) -> World:
-    """Return a world with a loop without a pause that takes two connections in turn."""
+    """Return a world with a loop that takes two connections in turn."""
     world = World(script(*[answer] * 6, ok()))
-    asks = [once(Ask(session=3 + place % 2)) for place in range(7)]
+    asks = [part for place in range(7) for part in (once(Ask(session=3 + place % 2)), 0.1)]
     return world.start(in_turn(*asks)).run().end_command()
 
 

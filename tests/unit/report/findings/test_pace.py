@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -130,6 +131,52 @@ def test_no_backoff_after_dropped_connections(
     """The first repeat may be at once: an old connection may have been closed."""
     found = pace(*gaps, answer=dropped()).found(only=("no-backoff",))
     assert found == ({} if expected is None else {"no-backoff": expected})
+
+
+def over_connections(*sessions: int, pause: float = 0.0, answer: Answer | None = None) -> World:
+    """Run a loop whose attempts take these connections, with pauses between them; all fail."""
+    asks = [part for each in sessions for part in (once(Ask(session=each)), pause)]
+    world = World(script(answer or overloaded(seconds=0.002)))
+    return world.start(in_turn(*asks)).run().end_command()
+
+
+@pytest.mark.parametrize(
+    ("sessions", "more", "expected"),
+    [
+        ((3, 4, 3, 4, 3), {}, {"no-backoff": "error"}),
+        ((3, 4) * 50, {}, {"no-backoff": "error"}),  # not all of which are kept
+        ((3, 4, 3, 4), {}, {}),
+        ((3, 4, 5, 3, 4, 5), {}, {}),  # that Node does not do
+        ((3, 4, 3, 3, 4, 3), {}, {}),
+        ((3, 4, 3, 4, 3), {"pause": 0.047}, {"no-backoff": "error"}),
+        ((3, 4, 3, 4, 3), {"pause": 0.05}, {}),
+        ((3, 4, 3, 4, 3), {"answer": throttled(0.0)}, {}),  # as it was told
+        ((3, 4, 3, 4, 3), {"answer": dropped()}, {}),
+        (
+            (3, 4, 3, 4, 3),
+            {"answer": throttled(2.0, seconds=0.002)},
+            {"no-backoff": "error", "retry-after-ignored": "error"},
+        ),
+        ((3, 4, 3, 4, 3), {"answer": throttled(2.0, seconds=0.002), "pause": 0.05}, {}),
+    ],
+)
+def test_a_loop_without_a_pause_that_takes_two_connections_in_turn(
+    sessions: tuple[int, ...], more: dict[str, Any], expected: dict[str, str]
+) -> None:
+    """As Node's fetch does: two threads, each on a connection of its own, wait as little."""
+    told = over_connections(*sessions, **more)
+    assert told.found(only=("no-backoff", "retry-after-ignored")) == expected
+
+
+@pytest.mark.parametrize(("pause", "expected"), [(0.09, "found"), (0.5, "no verdict")])
+def test_two_threads_that_take_turns(pause: float, expected: str) -> None:
+    """Each on a connection of its own: it is its own pause that counts."""
+    world = World(script(overloaded(seconds=0.002)))
+    for session in (3, 4):
+        asks = [part for _ in range(4) for part in (once(Ask(session=session)), pause)]
+        world.start(in_turn(*asks), session * 0.04)
+    (verdict,) = world.run().end_command().report(only=("no-backoff",)).verdicts
+    assert verdict.word == expected
 
 
 def test_a_pace_that_was_asked_for() -> None:
