@@ -40,6 +40,9 @@ _BY_AWS = (
     " cannot be seen in a few"
 )
 _SET_UP = f"no gap was as long as {seconds(SET_UP_SECONDS)}, which a new connection may take"
+_OF_CONNECTIONS = (
+    "its connections broke before it was told what they were for: many calls look like one there"
+)
 _IN_VAIN = "all failures were final: no pause helps against those (retried-in-vain)"
 _Rounds = tuple[Repeat, Repeat]
 
@@ -47,8 +50,28 @@ _Rounds = tuple[Repeat, Repeat]
 def no_backoff(history: History, limits: Thresholds) -> Judged:
     """Look for calls that are tried again at once, or at a short and steady pace."""
     judged = Judged(NOT_REPEATED)
-    judged.unclear = dict.fromkeys((call.number for call in history.in_turn), Unclear(IN_TURN))
+    _judge_unsure(history, judged, limits)
+    hasty, in_vain = _hasty_clients(history, limits), only_in_vain(history, limits)
+    for call in history.repeated:
+        repeats = unasked(call, limits)
+        if not repeats:
+            continue
+        if call.number in in_vain:
+            judged.why_not = _IN_VAIN
+        elif call.last.seen.invocation_id:
+            judged.unclear[call.number] = Unclear(_BY_AWS)
+        else:
+            _judge_pace(history, call, repeats, judged, limits, is_hasty=call.client in hasty)
+    return judged
+
+
+def _judge_unsure(history: History, judged: Judged, limits: Thresholds) -> None:
+    """Judge the calls whose attempts are not surely theirs, as far as that can be done."""
+    for call in history.calls:
+        if any(each.of_connection for each in call.attempts) and _is_hasty(call, limits):
+            judged.unclear[call.number] = Unclear(_OF_CONNECTIONS)
     for call in history.in_turn:
+        judged.unclear[call.number] = Unclear(IN_TURN)
         short = [
             one.gap_to(other)
             for one, other in hasty_in_turn(call, limits)
@@ -58,34 +81,34 @@ def no_backoff(history: History, limits: Thresholds) -> Judged:
             del judged.unclear[call.number]
             _find_short(history, call, short, judged, limits)
             judged.calls.append(call.number)
-    hasty, in_vain = _hasty_clients(history, limits), only_in_vain(history, limits)
-    for call in history.repeated:
-        repeats = unasked(call, limits)
-        if not repeats:
-            continue
-        if call.number in in_vain:
-            judged.why_not = _IN_VAIN
-            continue
-        if call.last.seen.invocation_id:
-            judged.unclear[call.number] = Unclear(_BY_AWS)
-            continue
-        short = _short(repeats, limits)
-        gaps = [one.gap_to(other) for one, other in _without_first_drop(repeats)]
-        gaps = _without_long_first(gaps, limits)
-        if len(short) >= limits.no_pause_gaps - 1 and call.client in hasty:
-            _find_short(history, call, short, judged, limits)
-        elif _is_steady(gaps, limits) and not _is_rationed(history, call, limits):
-            judged.find(
-                "warning",
-                f"{history.counted(len(gaps), [call.number])} attempts came at a steady pace of"
-                f" {seconds(max(gaps))}",
-                calls=[call.number],
-            )
-        elif _may_be_no_pauses(repeats, limits):
-            judged.unclear[call.number] = Unclear(_SET_UP)
-            continue
-        judged.calls.append(call.number)
-    return judged
+
+
+def _judge_pace(
+    history: History,
+    call: Call,
+    repeats: list[Repeat],
+    judged: Judged,
+    limits: Thresholds,
+    *,
+    is_hasty: bool,
+) -> None:
+    short = _short(repeats, limits)
+    gaps = [one.gap_to(other) for one, other in _without_first_drop(repeats)]
+    if not _is_steady(gaps, limits):
+        gaps = _without_long_first(gaps)
+    if len(short) >= limits.no_pause_gaps - 1 and is_hasty:
+        _find_short(history, call, short, judged, limits)
+    elif _is_steady(gaps, limits) and not _is_rationed(history, call, limits):
+        judged.find(
+            "warning",
+            f"{history.counted(len(gaps), [call.number])} attempts came at a steady pace of"
+            f" {seconds(max(gaps))}",
+            calls=[call.number],
+        )
+    elif _may_be_no_pauses(repeats, limits):
+        judged.unclear[call.number] = Unclear(_SET_UP)
+        return
+    judged.calls.append(call.number)
 
 
 def _find_short(
@@ -103,6 +126,12 @@ def _short(repeats: list[Repeat], limits: Thresholds) -> list[float]:
     """Return the gaps after whole errors that are no pause."""
     gaps = [one.gap_to(other) for one, other in repeats if one.failure == "answer"]
     return [gap for gap in gaps if gap < limits.no_pause_seconds]
+
+
+def _is_hasty(call: Call, limits: Thresholds) -> bool:
+    """Return True if a call would be found, if it were sure that its attempts are its own."""
+    gaps = [one.gap_to(other) for one, other in _without_first_drop(unasked(call, limits))]
+    return sum(gap < limits.no_pause_seconds for gap in gaps) >= limits.no_pause_gaps - 1
 
 
 def _may_be_no_pauses(repeats: list[Repeat], limits: Thresholds) -> bool:
@@ -174,16 +203,14 @@ def _without_first_drop(repeats: list[Repeat]) -> list[Repeat]:
     return [(one, other) for one, other in repeats if one is not first]
 
 
-def _without_long_first(gaps: list[float], limits: Thresholds) -> list[float]:
-    """Leave out a first gap that is longer than all others, where there are enough without it.
+def _without_long_first(gaps: list[float]) -> list[float]:
+    """Leave out a first gap that is longer than all others.
 
     Much is loaded as a first error is met (the SDKs in Python take 0.1 s for that), and a fixed
     pause is longer by it then. One that grows is shortest at first.
     """
     rest = gaps[1:]
-    if len(rest) < limits.steady_gaps:
-        return gaps
-    return rest if 0.0 < gaps[0] - max(rest) <= SET_UP_SECONDS else gaps
+    return rest if rest and 0.0 < gaps[0] - max(rest) <= SET_UP_SECONDS else gaps
 
 
 def _is_steady(gaps: list[float], limits: Thresholds) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from faultinject.observed import Failure
 from faultinject.report.finding import MOST_NAMED
 from tests.unit.report.findings.clients import (
     Pause,
@@ -207,6 +208,25 @@ def test_what_no_backoff_says() -> None:
     )
     told = pace(*[0.25] * 6).report(only=("no-backoff",))
     assert finding(told, "no-backoff").evidence == "6 attempts came at a steady pace of 0.25 s"
+    told = pace(0.26, *[0.25] * 5).report(only=("no-backoff",))
+    assert finding(told, "no-backoff").evidence == "6 attempts came at a steady pace of 0.26 s"
+    told = pace(0.36, *[0.25] * 5).report(only=("no-backoff",))
+    assert finding(told, "no-backoff").evidence == "5 attempts came at a steady pace of 0.25 s"
+
+
+@pytest.mark.parametrize(
+    ("gaps", "is_told"),
+    [((0.0, 0.0, 0.0), True), ((0.0, 0.0), False), ((0.0, 0.5, 1.0), False)],
+)
+@pytest.mark.parametrize("failure", ["connect", "handshake"])
+def test_connections_that_break(
+    failure: Failure, gaps: tuple[float, ...], *, is_told: bool
+) -> None:
+    """What they were for is not known; that they came without a pause is not passed over."""
+    told = pace(*gaps, answer=dropped(failure=failure)).report(only=("no-backoff",))
+    why = "its connections broke before it was told what they were for"
+    assert any(why in line for line in told.not_judged) == is_told
+    assert told.verdicts[0].word == "no verdict"
 
 
 def test_a_client_that_backs_off_in_most_of_its_calls() -> None:
