@@ -124,10 +124,8 @@ SHORTEST_ID = 16
 """A shorter one, such as a mock's counter, may be in the text by chance: 5 in "wait 15 s"."""
 LONGEST_ERROR = 4096
 """A longer one is not: to tell whether it was seen before would take as long."""
-_READ = (
-    b"x-should-retry", b"retry-after-ms", b"retry-after", b"x-amz-retry-after", b"content-encoding",
-)  # fmt: skip
-"""The headers of an error that are read (`faultinject.providers.retries`, `document_of`)."""
+_READ = (b"x-should-retry", b"retry-after-ms", b"retry-after", b"x-amz-retry-after")
+"""The headers of an error that are read (`faultinject.providers.retries`)."""
 
 
 class WholeErrors:
@@ -163,7 +161,7 @@ class WholeErrors:
 
         ``unix_seconds`` is when it ended.
         """
-        if body is None or len(body) > LONGEST_ERROR:
+        if body is None or len(body) > LONGEST_ERROR or head.has_header(b"content-encoding"):
             return _part_of(provider, head, body, unix_seconds)
         same = _without_id(provider, head, body)
         key = hash((provider.name, head.status, *_read_of(head), same))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -83,7 +84,7 @@ def test_how_long_it_is_until_a_time_is_never_remembered() -> None:
 
 
 def test_errors_are_remembered_in_part() -> None:
-    """However many there are, and however long."""
+    """However many there are, and however long. Of a coded one its id cannot be told apart."""
     errors = WholeErrors()
     for number in range(2 * REMEMBERED + 1):
         asks = head(Retry_After=b"%d" % number)
@@ -93,4 +94,6 @@ def test_errors_are_remembered_in_part() -> None:
         assert len(errors._told_by_heads) <= REMEMBERED
     errors = WholeErrors()
     assert errors.part_of(PROVIDER, head(), UNPAID + b" " * LONGEST_ERROR, NOON)[2] == "quota"
+    coded = head(Content_Encoding=b"gzip")
+    assert errors.part_of(PROVIDER, coded, gzip.compress(UNPAID), NOON)[2] == "quota"
     assert not errors._remembered
