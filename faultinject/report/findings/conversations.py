@@ -87,9 +87,9 @@ def not_tried_again(history: History, _: Thresholds) -> Judged:
     """Look for parts of answers after which the conversation is over."""
     judged = Judged("no stream broke off, or too late to tell")
     parts = list(_parts(history))
-    tried = {_question(part.attempt) for part in parts if _is_asked_again(history, part)}
+    tried = {_asked_prefix(part.attempt) for part in parts if _is_tried_again(history, part)}
     for part in parts:
-        has_tried = _question(part.attempt) in tried  # it may have given up later
+        has_tried = _asked_prefix(part.attempt) in tried  # it may have given up later
         if has_tried or part.continued or part.attempt.client_left:
             judged.calls.append(part.attempt.call)
         elif history.nothing_follows(part.attempt):
@@ -150,22 +150,25 @@ class _Part:
     attempt: SeenAttempt
     failure: Failure
     asked_again: bool = False
+    """Whether the same request came again next."""
     continued: bool = False
+    """Whether one came next that has its messages and more."""
     carried: _Carried | None = None
+    """That one, if the next of its messages is the part."""
 
 
-def _is_asked_again(history: History, part: _Part) -> bool:
+def _is_tried_again(history: History, part: _Part) -> bool:
     """Return True if the same was asked again, from its beginning or from where it broke off."""
     if part.asked_again or (part.carried is not None and part.carried.is_last):
         return True
-    question, ended = _question(part.attempt), part.attempt.ended
-    if question == part.attempt.seen.prefix:
+    asked, ended = _asked_prefix(part.attempt), part.attempt.ended
+    if asked == part.attempt.seen.prefix:
         return False
-    again = history.by_prefix.get(question, ()), history.continuing(question)
-    return any(_first_after(attempts, ended) is not None for attempts in again)
+    later = history.by_prefix.get(asked, ()), history.continuing(asked)
+    return any(_first_after(attempts, ended) is not None for attempts in later)
 
 
-def _question(attempt: SeenAttempt) -> str:
+def _asked_prefix(attempt: SeenAttempt) -> str:
     """Return the prefix of what is asked: an answer's part, to go on from, is none of it."""
     messages = attempt.seen.messages
     if len(messages) > 1 and messages[-1].role == "assistant":
