@@ -276,6 +276,8 @@ _head_of, _body_of, _answer_of, _own_of = (
 _IN_PARTS = (*_HEAD, *_BODY, *_ANSWER, *_OWN)
 _RESULT = ("tool", "arguments", "call_id", "result", "prefix")
 _result_of = attrgetter(*_RESULT)
+_Make = Callable[[bytes, Digest], str | None]
+"""Makes the digest of a mark, with the run's key, or a text in its place."""
 
 
 def parts_of(observed: Observed) -> Parts:
@@ -310,17 +312,14 @@ def observed_of(parts: Parts, *, to_compare: bool = False) -> Observed:
     return Observed(messages=tuple([_message(make, key, each) for each in messages]), **values)
 
 
-Make = Callable[[bytes, Digest], str | None]  # a digest of a mark, or a text in its place
-
-
-def _message(make: Make, key: bytes, part: MessagePart) -> Message:
+def _message(make: _Make, key: bytes, part: MessagePart) -> Message:
     role, text, before, results = part
     told = tuple([_result(make, key, each) for each in results])
-    last = cast("str", make(key, before))
-    return Message(role=role, text=make(key, text), before=last, results=told)
+    said_before = cast("str", make(key, before))
+    return Message(role=role, text=make(key, text), before=said_before, results=told)
 
 
-def _result(make: Make, key: bytes, part: ResultPart) -> ToolResult:
+def _result(make: _Make, key: bytes, part: ResultPart) -> ToolResult:
     values: Any = (part[0], *[make(key, each) for each in part[1:]])
     return ToolResult(**dict(zip(_RESULT, values, strict=True)))
 

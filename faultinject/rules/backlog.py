@@ -9,10 +9,8 @@ MOST_STEPS = 256
 """How many steps are put off, at most."""
 MOST_BYTES = 512 * 1024
 """How many bytes they keep together, at most."""
-
-
 _PART = 8
-"""One part in so many is done at a time."""
+"""One step in so many is done at a time, or as many as keep one byte in so many."""
 
 
 class Step(Protocol):

@@ -229,12 +229,13 @@ SILENCE_SECONDS = 1.0
 """What breaks off sooner after its last byte has not fallen silent before."""
 WITH_THE_PROGRAM_SECONDS = 1.0
 """A client that leaves no longer before the end may have been ended with its program."""
-LIMIT_OFF_SECONDS = 0.1
-LIMIT_OFF_PART = 0.02
-"""By how much the time after which a client leaves may differ from its stated time-out."""
 WHEN_STOPPED_SECONDS = 5.0
 """The same if the program, or the run, was told to stop: a program may close its connections first,
 and take a while to end."""
+LIMIT_OFF_SECONDS = 0.1
+LIMIT_OFF_PART = 0.02
+"""The silence after which a client leaves at its stated time-out may differ from that by so much,
+or by this part of it if that is more."""
 AT_ONCE = 0.05
 """So much later, in seconds, an answer may seem to begin that made another needless."""
 MOST_AT_ONCE = 100
@@ -254,6 +255,7 @@ def _may_have_been_ended(history: History, attempt: SeenAttempt) -> bool:
 
 
 def _left_at_its_limit(attempt: SeenAttempt) -> bool:
+    """Return True if a client left just when the time-out that it states was over."""
     seen = attempt.seen
     stated = seen.read_timeout_seconds
     if stated is None and attempt.head is None:
