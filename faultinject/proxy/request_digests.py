@@ -49,17 +49,18 @@ _LENGTH = b"content-length"
 _SECONDS = re.compile(rb"\d{1,9}(?:\.\d{0,9})?")
 _MILLISECONDS_FROM = 10_000
 """Older SDKs for TypeScript stated milliseconds in ``x-stainless-timeout``."""
+_GO_ON_WORDS = ("continue", "resume", "interrupted", "incomplete", "truncated")
+_GO_ON_ENDS = (" off", " short")
 _TO_GO_ON = re.compile(
-    r"\b(?:continue|resume|interrupted|incomplete|truncated"
-    r"|(?:cut|left|broken?|stopped) (?:off|short))\b"
+    rf"\b(?:{'|'.join(_GO_ON_WORDS)}|(?:cut|left|broken?|stopped)(?:{'|'.join(_GO_ON_ENDS)}))\b"
 )
 """Words of a message that has a model go on from where an answer broke off, as Anthropic advises:
 "Your previous response was interrupted and ended with […]. Continue from where you left off."
 """
+_HINTS = (*_GO_ON_WORDS, *_GO_ON_ENDS)
+"""One of these is in a text that has them. To look for these takes a twentieth of the time."""
 _BEGINNING = 300
 """How many characters of a message are searched for these."""
-_HINTS = ("continue", "resume", "interrupted", "incomplete", "truncated", " off", " short")
-"""One of these is in a text that has them. To look for these takes a twentieth of the time."""
 _LONGEST_MODEL = 200
 _LONGEST_TOOL = 200
 _NOTHING = hash(())

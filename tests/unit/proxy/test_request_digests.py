@@ -139,6 +139,35 @@ def test_which_messages_are_the_same(
     assert (one.request == two.request) is same
 
 
+@pytest.mark.parametrize(
+    ("words", "finishes"),
+    [
+        ("Please continue.", True),
+        ("RESUME from there!", True),
+        ("You were interrupted.", True),
+        ("It seems incomplete", True),
+        ("(truncated)", True),
+        ("It was cut off.", True),
+        ("from where you left off", True),
+        ("The connection broke off", True),
+        ("It is broken off.", True),
+        ("You stopped short.", True),
+        ("Is it discontinued? Switch it off, in short.", False),
+        ("Call it off; the list is broken, shortly", False),
+        ("x" * 292 + " continue", False),  # behind what is searched
+        ("x" * 291 + " continue", True),
+    ],
+)
+def test_an_answer_that_the_model_is_asked_to_finish_has_no_text(
+    words: str, finishes: bool
+) -> None:
+    """The user's words behind it say that; the user's own messages keep theirs."""
+    said = [("user", "a"), ("assistant", "b"), ("user", words), ("assistant", "c")]
+    body = {"messages": [{"role": role, "content": text} for role, text in said]}
+    told = what_was_said(RequestDigests(b"k"), body=body).messages
+    assert [each.text is None for each in told] == [False, finishes, False, False]
+
+
 def test_what_is_kept_of_a_head_is_no_secret() -> None:
     """Neither its headers nor a key in its query; but all that a body is read with."""
     digests = RequestDigests(b"k")
