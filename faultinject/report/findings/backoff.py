@@ -68,19 +68,20 @@ def no_backoff(history: History, limits: Thresholds) -> Judged:
 def _judge_unsure(history: History, judged: Judged, limits: Thresholds) -> None:
     """Judge the calls whose attempts are not surely theirs, as far as that can be done."""
     for call in history.calls:
-        if any(each.of_connection for each in call.attempts) and _is_hasty(call, limits):
+        if any(each.of_connection for each in call.attempts) and _comes_at_once(call, limits):
             judged.unclear[call.number] = Unclear(_OF_CONNECTIONS)
     for call in history.in_turn:
-        judged.unclear[call.number] = Unclear(IN_TURN)
         short = [
             one.gap_to(other)
             for one, other in hasty_in_turn(call, limits)
             if not kept_wait(one, other, limits)
         ]
-        if len(short) >= limits.no_pause_gaps and not call.last.seen.invocation_id:
-            del judged.unclear[call.number]
-            _find_short(history, call, short, judged, limits)
-            judged.calls.append(call.number)
+        if len(short) < limits.no_pause_gaps or call.last.seen.invocation_id:
+            judged.unclear[call.number] = Unclear(IN_TURN)
+            continue
+        judged.unclear.pop(call.number, None)
+        _find_short(history, call, short, judged, limits)
+        judged.calls.append(call.number)
 
 
 def _judge_pace(
@@ -128,7 +129,7 @@ def _short(repeats: list[Repeat], limits: Thresholds) -> list[float]:
     return [gap for gap in gaps if gap < limits.no_pause_seconds]
 
 
-def _is_hasty(call: Call, limits: Thresholds) -> bool:
+def _comes_at_once(call: Call, limits: Thresholds) -> bool:
     """Return True if a call would be found, if it were sure that its attempts are its own."""
     gaps = [one.gap_to(other) for one, other in _without_first_drop(unasked(call, limits))]
     return sum(gap < limits.no_pause_seconds for gap in gaps) >= limits.no_pause_gaps - 1
