@@ -60,20 +60,21 @@ def _judge_wait(
         return
     judged.calls.append(failed.call)
     if _is_early(failed, again, limits):
+        where = "" if again.number == failed.number + 1 else " on its connection"
         judged.find(
             "error",
             f"{failed.status} asked for {seconds(wait)} ({failed.seen.wait_asked_by});"
-            f" the next attempt came after {seconds(failed.gap_to(again))}",
+            f" the next attempt{where} came after {seconds(failed.gap_to(again))}",
             calls=[failed.call],
         )
 
 
 def hasty_in_turn(call: Call, limits: Thresholds) -> list[tuple[SeenAttempt, SeenAttempt]]:
-    """Return each attempt that may be tried again, with the next on its connection, in a loop.
+    """Return the failed attempts of a loop without a pause, each with the next on its connection.
 
-    That is one without a pause which takes two connections in turn, as Node's fetch does. None if
-    it is not sure to be one. Two threads that do the same, each on a connection of its own, wait as
-    little; and threads that share connections do not take them in turn without overlapping.
+    Such a loop takes two connections in turn, as Node's fetch does. Empty if it is not sure that a
+    call is one. Two threads that do the same, each on a connection of its own, wait as little; and
+    threads that share connections do not take them in turn without overlapping.
     """
     kept = {each.number: each for each in call.attempts}
     ways = {(each.number % 2, each.session) for each in call.attempts}

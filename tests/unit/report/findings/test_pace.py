@@ -169,6 +169,15 @@ def test_a_loop_without_a_pause_that_takes_two_connections_in_turn(
     assert told.found(only=("no-backoff", "retry-after-ignored")) == expected
 
 
+def test_what_is_said_of_a_loop_that_takes_two_connections_in_turn() -> None:
+    """Which attempt came too early: not the one behind, which may be another thread's."""
+    told = over_connections(3, 4, 3, 4, 3, answer=throttled(2.0, seconds=0.002))
+    said = {each.evidence for each in told.report(only=("retry-after-ignored",)).findings}
+    assert said == {
+        "429 asked for 2 s (retry-after); the next attempt on its connection came after 0.002 s"
+    }
+
+
 @pytest.mark.parametrize(("pause", "expected"), [(0.09, "found"), (0.5, "no verdict")])
 def test_two_threads_that_take_turns(pause: float, expected: str) -> None:
     """Each on a connection of its own: it is its own pause that counts."""
