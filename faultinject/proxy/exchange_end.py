@@ -120,8 +120,10 @@ REMEMBERED = 64
 """How many errors are remembered."""
 _BY_DATE: WaitAskedBy = "retry-after-date"
 """Then the wait depends on when it is asked."""
-SHORTEST_ID = 16
-"""A shorter one, such as a mock's counter, may be in the text by chance: 5 in "wait 15 s"."""
+_ID = re.compile(rb"(?=\D*\d)[\w:-]{16,}")
+"""An id of a request that is nothing else. A shorter one, such as a mock's counter, may be in the
+text by chance: 5 in "wait 15 s". One without digits may be a word that is read, one with quotes may
+be JSON."""
 LONGEST_ERROR = 4096
 """A longer one is not: to tell whether it was seen before would take as long."""
 _READ = (b"x-should-retry", b"retry-after-ms", b"retry-after", b"x-amz-retry-after")
@@ -163,8 +165,8 @@ class WholeErrors:
         """
         if body is None or len(body) > LONGEST_ERROR or head.has_header(b"content-encoding"):
             return _part_of(provider, head, body, unix_seconds)
-        same = _without_id(provider, head, body)
-        key = hash((provider.name, head.status, *_read_of(head), same))
+        pieces = _without_id(provider, head, body)
+        key = hash((provider.name, head.status, *_read_of(head), *pieces))
         part = self._remembered.get(key)
         if part is None:
             part = _part_of(provider, head, body, unix_seconds)
@@ -184,10 +186,10 @@ def _remember(remembered: dict[int, Said], key: int, said: Said, part: AnswerPar
     remembered[key] = said
 
 
-def _without_id(provider: Provider, head: ResponseHead, body: bytes) -> bytes:
-    """Return an error without the id of its request, unless that is so short it may be text."""
+def _without_id(provider: Provider, head: ResponseHead, body: bytes) -> list[bytes]:
+    """Return the pieces of an error between the ids of its request, unless that may be text."""
     id_ = head.find(provider.request_id_header) if provider.request_id_header else None
-    return body if id_ is None or len(id_) < SHORTEST_ID else body.replace(id_, b"")
+    return [body] if id_ is None or not _ID.fullmatch(id_) else body.split(id_)
 
 
 def _read_of(head: ResponseHead) -> list[tuple[bytes, bytes]]:

@@ -74,6 +74,28 @@ def test_an_id_that_may_be_text_by_chance() -> None:
         assert errors.part_of(PROVIDER, counted, body, NOON)[3] == number
 
 
+UNPAID_TYPE = b'{"error": {"type": "insufficient_quota"}}'
+WORDS = b"rate_limit_reached", b"insufficient_quota"
+IDS = b"req_%013d" % 1, b"req_%013d" % 2
+MEMBER = b'"code": "insufficient_quota", "n": 1, '
+
+
+@pytest.mark.parametrize(
+    ("throttled", "unpaid"),
+    [
+        ((WORDS[0], UNPAID_TYPE.replace(*WORDS[::-1])), (WORDS[1], UNPAID_TYPE)),
+        ((IDS[0], b'{"error": {"m": 1}}'), (MEMBER, b'{"error": {%b"m": 1}}' % MEMBER)),
+        ((IDS[0], UNPAID_TYPE.replace(b"_", b"_" + IDS[0])), (IDS[1], UNPAID_TYPE)),
+    ],
+    ids=["a word", "JSON", "within a word"],
+)
+def test_an_id_in_what_is_read(throttled: tuple[bytes, bytes], unpaid: tuple[bytes, bytes]) -> None:
+    """Such errors are not the same, though they would be without their ids."""
+    errors = WholeErrors()
+    for (id_, body), kind in ((throttled, "throttled"), (unpaid, "quota")):
+        assert errors.part_of(PROVIDER, head(Request_Id=id_), body, NOON)[2] == kind
+
+
 def test_how_long_it_is_until_a_time_is_never_remembered() -> None:
     """It is another each time."""
     errors = WholeErrors()
