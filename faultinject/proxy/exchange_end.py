@@ -133,7 +133,8 @@ _READ = (b"x-should-retry", b"retry-after-ms", b"retry-after", b"x-amz-retry-aft
 class WholeErrors:
     """What whole answers that are errors say. The same ones come again and again.
 
-    They are the same but for the id that each has: APIs repeat it in the body.
+    They are the same but for the id that each has: APIs repeat it in the body. Of an API only the
+    statuses that are transient decide what they say; not its name, which told hosts share.
     """
 
     def __init__(self) -> None:
@@ -147,7 +148,7 @@ class WholeErrors:
 
         ``unix_seconds`` is when it ended.
         """
-        key = hash((provider.name, head.status, *_read_of(head)))
+        key = hash((provider.transient, head.status, *_read_of(head)))
         told = self._told_by_heads.get(key)
         if told is None:
             part = _part_of(provider, head, b"", unix_seconds)
@@ -166,7 +167,7 @@ class WholeErrors:
         if body is None or len(body) > LONGEST_ERROR or head.has_header(b"content-encoding"):
             return _part_of(provider, head, body, unix_seconds)
         pieces = _without_id(provider, head, body)
-        key = hash((provider.name, head.status, *_read_of(head), *pieces))
+        key = hash((provider.transient, head.status, *_read_of(head), *pieces))
         part = self._remembered.get(key)
         if part is None:
             part = _part_of(provider, head, body, unix_seconds)

@@ -7,8 +7,10 @@ import json
 
 import pytest
 
+from faultinject.authority import TargetPattern
 from faultinject.http.message import ResponseHead
 from faultinject.providers.known import provider_for
+from faultinject.providers.told import Apis
 from faultinject.proxy import exchange_end
 from faultinject.proxy.exchange_end import LONGEST_ERROR, REMEMBERED, WholeErrors
 
@@ -62,6 +64,18 @@ def test_an_error_is_the_same_with_another_id(monkeypatch: pytest.MonkeyPatch) -
     assert errors.part_of(PROVIDER, heads[1], bodies[1], NOON) is first
     assert errors.part_of(GOOGLE, heads[1], UNPAID, NOON) is other
     assert errors.told_by(PROVIDER, heads[1], NOON) is told
+
+
+def test_hosts_that_are_told_to_speak_as_apis_have_errors_of_their_own() -> None:
+    """They share a name, but not the statuses after which another attempt may help."""
+    errors = WholeErrors()
+    targets = map(TargetPattern.parse_target, ("a.example=openai", "b.example=gemini"))
+    apis = Apis.of(targets)
+    hosts = [apis.provider_for(f"{name}.example", 443, "/") for name in "ab"]
+    assert len({provider.name for provider in hosts}) == 1
+    kinds = [errors.part_of(provider, head(409), b"{}", NOON)[2] for provider in hosts]
+    assert kinds == ["transient", "final"]
+    assert [errors.told_by(provider, head(409), NOON)[0] for provider in hosts] == [False, True]
 
 
 def test_an_id_that_may_be_text_by_chance() -> None:
