@@ -16,6 +16,8 @@ from faultinject.providers.provider import Provider
 
 _NUMBER = re.compile(rb"\d{1,12}(?:\.\d{0,9})?")
 _WAITS = frozenset({b"retry-after-ms", b"retry-after", b"x-amz-retry-after"})
+HEADERS_READ = (b"x-should-retry", *sorted(_WAITS))
+"""The headers of an error that are read, here and by `Provider.is_transient`."""
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{0,9})?)s")
 _DATE = "%a, %d %b %Y %H:%M:%S GMT"
 _PAY_STATUSES = frozenset({400, 402, 403, 429})

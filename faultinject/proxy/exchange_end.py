@@ -14,7 +14,7 @@ from faultinject.matchers import MISSING
 from faultinject.observed import AnswerPart, Failure, FailureKind, Taken, WaitAskedBy, rounded
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.provider import Provider
-from faultinject.providers.retries import asked_wait, failure_kind, should_retry
+from faultinject.providers.retries import HEADERS_READ, asked_wait, failure_kind, should_retry
 from faultinject.providers.shape import framing_of
 from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.proxy.traffic_copy import ANSWER_BYTES, TrafficCopy, uncoded
@@ -118,16 +118,15 @@ def _failed_by_rule(end: Over) -> bool:
 
 REMEMBERED = 64
 """How many errors are remembered."""
+LONGEST_ERROR = 4096
+"""One of more bytes is not: to tell whether it was seen before would take as long as to read it."""
 _BY_DATE: WaitAskedBy = "retry-after-date"
 """Then the wait depends on when it is asked."""
 _ID = re.compile(rb"(?=\D*\d)[\w:-]{16,}")
 """An id of a request that is nothing else. A shorter one, such as a mock's counter, may be in the
 text by chance: 5 in "wait 15 s". One without digits may be a word that is read, one with quotes may
 be JSON."""
-LONGEST_ERROR = 4096
-"""A longer one is not: to tell whether it was seen before would take as long."""
-_READ = (b"x-should-retry", b"retry-after-ms", b"retry-after", b"x-amz-retry-after")
-"""The headers of an error that are read (`faultinject.providers.retries`)."""
+Said = TypeVar("Said")
 
 
 class WholeErrors:
@@ -175,9 +174,6 @@ class WholeErrors:
         return part
 
 
-Said = TypeVar("Said")
-
-
 def _remember(remembered: dict[int, Said], key: int, said: Said, part: AnswerPart) -> None:
     """Remember what an error says, unless that depends on when it is asked."""
     if _BY_DATE in part:
@@ -196,7 +192,7 @@ def _without_id(provider: Provider, head: ResponseHead, body: bytes) -> list[byt
 def _read_of(head: ResponseHead) -> list[tuple[bytes, bytes]]:
     """Return the headers of an error that are read."""
     places, headers = head.places, head.headers
-    return [headers[places[name]] for name in _READ if name in places]
+    return [headers[places[name]] for name in HEADERS_READ if name in places]
 
 
 def _part_of(

@@ -9,7 +9,8 @@ import pytest
 
 from faultinject.authority import TargetPattern
 from faultinject.http.message import ResponseHead
-from faultinject.providers.known import provider_for
+from faultinject.providers.known import PROVIDERS, provider_for
+from faultinject.providers.retries import HEADERS_READ
 from faultinject.providers.told import Apis
 from faultinject.proxy import exchange_end
 from faultinject.proxy.exchange_end import LONGEST_ERROR, REMEMBERED, WholeErrors
@@ -64,6 +65,37 @@ def test_an_error_is_the_same_with_another_id(monkeypatch: pytest.MonkeyPatch) -
     assert errors.part_of(PROVIDER, heads[1], bodies[1], NOON) is first
     assert errors.part_of(GOOGLE, heads[1], UNPAID, NOON) is other
     assert errors.told_by(PROVIDER, heads[1], NOON) is told
+
+
+class NotingHead(ResponseHead):
+    """The head of an error that notes which headers it is asked for."""
+
+    asked: set[bytes]
+
+    def find(self, name: bytes) -> bytes | None:
+        """As of the head."""
+        self.asked.add(name)
+        return super().find(name)
+
+    def has_header(self, name: bytes) -> bool:
+        """As of the head."""
+        self.asked.add(name)
+        return super().has_header(name)
+
+
+def test_errors_are_told_apart_by_all_headers_that_are_read() -> None:
+    """Where they are there, but tell nothing, and where they are not."""
+    asked: set[bytes] = set()
+    ids = {provider.request_id_header for provider in PROVIDERS}
+    waits = tuple((name, b"soon") for name in HEADERS_READ)
+    for provider in PROVIDERS:
+        for status in (400, 402, 403, 404, 429, 501, 503):
+            for headers in (waits, ()):
+                told = NotingHead(status, b"X", headers)
+                told.asked = asked
+                WholeErrors().part_of(provider, told, UNPAID, NOON)
+                WholeErrors().told_by(provider, told, NOON)
+    assert asked - ids == {*HEADERS_READ, b"content-encoding"}  # a coded one is not remembered
 
 
 def test_hosts_that_are_told_to_speak_as_apis_have_errors_of_their_own() -> None:
