@@ -13,7 +13,7 @@ import zlib
 from array import array
 from collections import deque
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from operator import add, itemgetter
 from typing import Any, cast
 
@@ -258,8 +258,10 @@ class KeptCalls:
         items = islice(self._all(), most - 1, None)
         _, ends_in = next(items)  # this batch has some of the oldest too
         calls = ends_in.calls() if isinstance(ends_in, CallBatch) else {}
-        others = dict.fromkeys(calls[name] if each is ends_in else each for name, each in items)
-        near = [each.requests for each in others if each.began <= before]
+        near_end = [calls[name] for name, _ in takewhile(lambda item: item[1] is ends_in, items)]
+        kept: Iterator[Kept] = chain(self._old.values(), self._latest.values())
+        further = dict.fromkeys(islice(kept, most + len(near_end), None))  # each batch once
+        near = [each.requests for each in chain(near_end, further) if each.began <= before]
         asked = {name: call.requests for name, call in _each_packed(self.oldest(share))}
         wanted = dict.fromkeys(chain.from_iterable(asked.values()))
         found = set[int]().union(*[wanted.keys() & each for each in near])
