@@ -16,8 +16,9 @@ import trio
 
 from faultinject.events import CommandEnded, ExchangeStarted
 from faultinject.observed import Observed
-from faultinject.proxy.traffic_copy import BODY_BYTES, CopyRoom
+from faultinject.proxy.traffic_copy import BODY_BYTES, ROOM_BYTES, CopyRoom
 from faultinject.report.judge import Judge
+from faultinject.rules.backlog import MOST_BYTES
 from tests.support.bench import (
     TARGET,
     Bench,
@@ -416,6 +417,72 @@ async def test_requests_that_are_delayed_share_their_room(
     assert bench.runtime.delay_room.left_bytes == 1_000_000
     assert noticed == (1 if leaves else 3)
     assert leaves or bodies == [body] * 3
+
+
+async def test_a_request_that_was_delayed_gives_its_room_back_once_it_is_sent(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """However long its answer takes."""
+
+    async def silent(upstream: Peer) -> None:
+        await upstream.read_message()
+        await trio.sleep_forever()
+
+    async with open_bench(upstream=silent) as bench:
+        bench.rules({"fault": {"delay": 5}})
+        client = await bench.tls()
+        await client.send(ask())
+        left = []
+        for _ in range(2):
+            await trio.sleep(4)
+            left.append(ROOM_BYTES - bench.runtime.delay_room.left_bytes)
+        await client.cut()
+    assert left == [len(BODY), 0]
+
+
+async def test_what_is_found_out_late_is_bounded(autojump_clock: trio.testing.MockClock) -> None:
+    """What is kept till then, too: the copies of these bodies."""
+    overloaded = b"HTTP/1.1 529 X\r\nContent-Length: 2\r\n\r\n{}"
+    async with open_bench(upstream=always(overloaded)) as bench:
+        for number in range(8):
+            client = await bench.tls()
+            body = json.dumps({**DOCUMENT, "system": f"{number}" * 100_000}).encode()
+            await client.ask(ask(body=body))
+            await client.cut()
+        await trio.sleep(1)
+        kept = ROOM_BYTES - bench.runtime.copy_room.left_bytes
+    assert kept <= MOST_BYTES
+
+
+async def test_attempts_are_counted_in_order_though_only_some_can_wait(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """One to which a rule does something is looked at when it ends, and those before it then."""
+    overloaded = b"HTTP/1.1 529 X\r\nContent-Length: 2\r\n\r\n{}"
+    rule = {"match": {"header": {"x-slow": "1"}}, "fault": {"delay": 1}}
+    told = await observed(always(overloaded), ask(), ask(b"X-Slow: 1"), ask(), rules=[rule])
+    assert [(each.call, each.attempt) for each in told] == [(1, 1), (1, 2), (1, 3)]
+
+
+async def test_an_answer_that_comes_before_its_request_s_end(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Of what call the request was is asked at the answer's end, when it is not known."""
+
+    async def early(upstream: Peer) -> None:
+        await upstream.read_until(b"\r\n\r\n")
+        await upstream.send(b"HTTP/1.1 529 X\r\nContent-Length: 2\r\n\r\n{}")
+        await trio.sleep_forever()
+
+    async with open_bench(upstream=early) as bench:
+        client = await bench.tls()
+        await client.send(ask()[: -len(BODY)])
+        await trio.sleep(1)
+        await client.send(BODY)
+        await trio.sleep(1)
+        await client.cut()
+        [told] = seen(bench)
+    assert (told.call, told.taken, told.failure) == (None, "whole", "answer")
 
 
 async def test_requests_that_are_not_read(autojump_clock: trio.testing.MockClock) -> None:
