@@ -223,7 +223,7 @@ class KeptCalls:
         numbers = list(islice(self._latest, BATCH))
         batch = CallBatch.of([self._latest.pop(number) for number in numbers])
         self._old.update(dict.fromkeys(numbers, batch))
-        self._opened = None
+        self._opened = None  # it takes much more room than a batch
 
     def small(self, number: int) -> PackedCall:
         """Return a call in its small form."""
