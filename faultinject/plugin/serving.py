@@ -16,7 +16,6 @@ from attrs import frozen
 
 from faultinject.authority import TargetPattern, local_url
 from faultinject.events import Listener, PluginStarted, PluginStopped, Warned
-from faultinject.net.spare_memory import give_back
 from faultinject.plugin import wire
 from faultinject.plugin.duplex.duplex_tunnel import duplex_tunnels
 from faultinject.plugin.guard import TunnelGuard
@@ -27,6 +26,7 @@ from faultinject.plugin.reply.reply_tunnel import reply_tunnels
 from faultinject.plugin.service import PluginService
 from faultinject.plugin.tunnels import Tunnels
 from faultinject.proxy.runtime import Runtime, dialer_of, runtime_of
+from faultinject.proxy.spare_memory import give_back
 from faultinject.proxy.startup import Run, Running, check_kind, ignore_event
 from faultinject.settings import PluginSettings, TunnelMode
 

@@ -20,12 +20,12 @@ from faultinject.events import Listener, ProxyDraining, Warned
 from faultinject.http.h1.connection import ClientConnection
 from faultinject.net.listener import Acceptor, SocketListener
 from faultinject.net.socket_stream import SocketStream
-from faultinject.net.spare_memory import SpareMemory, give_back
 from faultinject.net.streams import CloseMode, close
 from faultinject.proxy.http_proxy import HttpProxy
 from faultinject.proxy.local_reply import dated, local_reply
 from faultinject.proxy.runtime import Runtime, dialer_of, runtime_of
 from faultinject.proxy.session import Session
+from faultinject.proxy.spare_memory import SpareMemory, give_back
 from faultinject.proxy.startup import Run, UpstreamServer
 from faultinject.proxy.upstream.dial import Dialer, Origin
 from faultinject.proxy.upstream.pool import Dial

@@ -62,7 +62,7 @@ PLACES: dict[str, set[str]] = {
     "zlib": {"http.coding", "report.packed"},
     "brotli": {"http.coding"},
     "zstandard": {"http.coding"},
-    "ctypes": {"net.spare_memory", "cli.run.child_process"},
+    "ctypes": {"proxy.spare_memory", "cli.run.child_process"},
     "ssl": {"tls", "proxy.upstream", "environment", "cli"},
     "socket": {"net", "proxy.upstream", "plugin"},
     "yaml": {"config.yaml"},

@@ -530,8 +530,8 @@ async def test_memory_is_given_back_once_a_surge_is_over(monkeypatch, data_dir):
         given_back.append(len(run.of(SessionEnded)))
         trio.from_thread.run_sync(told.set)
 
-    monkeypatch.setattr("faultinject.net.spare_memory.gc", SimpleNamespace(collect=collect))
-    monkeypatch.setattr("faultinject.net.spare_memory.SURGE_CONNECTIONS", 4)
+    monkeypatch.setattr("faultinject.proxy.spare_memory.gc", SimpleNamespace(collect=collect))
+    monkeypatch.setattr("faultinject.proxy.spare_memory.SURGE_CONNECTIONS", 4)
     async with running(data_dir, error_probability=1.0, gives_memory_back=True) as run:
         clients = [await run.connect() for _ in range(4)]
         for client in clients:

@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from faultinject.events.connections import SURGE_CONNECTIONS
-from faultinject.net.spare_memory import SpareMemory
+from faultinject.proxy.spare_memory import SpareMemory
 
 
 async def given_back_as_they_leave(most: int, left: int) -> list[int]:

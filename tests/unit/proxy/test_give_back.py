@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from faultinject.net.spare_memory import give_back
+from faultinject.proxy.spare_memory import give_back
 
 
 class Cycle:
