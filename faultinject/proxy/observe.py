@@ -1,8 +1,9 @@
-"""Observes an exchange as an attempt of a call: `Observed` is made when it is over.
+"""Observes an exchange as an attempt of a call: a `Seen` is made when it is over.
 
-All that a client or an API chose becomes digests with the run's key here. As long as nothing in the
-run has failed lately, a request that was answered is looked at no closer than it must be: its JSON
-is not parsed. That keeps what most requests cost small.
+All that a client or an API chose becomes digests with the run's key here, or marks of which they
+are made where somebody asks. As long as nothing in the run has failed lately, a request that was
+answered is looked at no closer than it must be: its JSON is not parsed. That keeps what most
+requests cost small.
 """
 
 from __future__ import annotations
@@ -68,10 +69,11 @@ def observer_of(
 
 
 class Observer:
-    """Observes one exchange. Once it is over, `seen` holds what was seen of it.
+    """Observes one exchange. Once it is over, `seen` returns what was seen of it.
 
     What takes a while is put off, as far as it can be found out later as well: the observer is a
-    step of the `Backlog`.
+    step of the `Backlog`. It is put there once as the attempt ends, and again when the exchange is
+    over if the first step was done by then.
     """
 
     # What most begin with stands at the class, as in `TrafficCopy`.
@@ -82,7 +84,9 @@ class Observer:
     _is_joined = False
     """Whether it was found out which attempt it was."""
     _is_over = False
+    """Whether the exchange is over, so that all of it can be found out."""
     kept_bytes = 0
+    """As of a `Step`: none while the exchange goes on, whose copy is in `CopyRoom` anyway."""
 
     def __init__(self, runtime: Runtime, facts: Facts) -> None:
         self.runtime = runtime

@@ -34,7 +34,8 @@ NO_JITTER = Known(
     "A good client adds chance to its pauses, so that many clients do not all come back at once.",
 )
 SET_UP_SECONDS = 0.5
-"""To make a client and connect it may take so long: less need not be a pause."""
+"""To make a client and connect it, or to load what a first error needs, may take so long: less need
+not be a pause."""
 _BY_AWS = (
     "AWS' SDKs draw their pauses by chance, the first of them between 0 and 0.05 s: that they grow"
     " cannot be seen in a few"
