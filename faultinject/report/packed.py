@@ -43,8 +43,13 @@ KINDS = 1_000
 BATCH = 64
 """So many calls are put into one piece."""
 LATEST = 256
-"""So many calls are not, as a rule, for another attempt of theirs may come, and to open a piece
-takes up to 2 ms."""
+"""So many calls are not, for another attempt of theirs may come, and to open a piece takes up to
+2 ms."""
+MORE = 16
+"""So many more are not for each piece that was opened, and so many less for each that was made:
+where hundreds are tried again in any order, each attempt would open one."""
+MOST_TIMES = 4
+"""And so many times as many at most."""
 SHARE = 16
 """One call in so many is judged at a time, and as many before and behind are looked at with it."""
 FAST_SHARE = 64
@@ -179,7 +184,7 @@ class KeptCalls:
         """Put calls into batches, but for the ``latest``."""
         self.attempts = 0
         """How many are kept."""
-        self._most_latest = latest
+        self._least_latest = self._most_latest = latest
         self._old: dict[int, CallBatch] = {}
         self._latest: dict[int, PackedCall] = {}
         self._alike: dict[Any, Any] = {}
@@ -216,6 +221,7 @@ class KeptCalls:
         """Return a call of a batch. Hundreds that are tried again in turn open each but twice."""
         if self._opened is None or self._opened[0] is not batch:
             self._opened = batch, batch.calls()
+            self._most_latest = min(self._most_latest + MORE, MOST_TIMES * self._least_latest)
         return self._opened[1][number]
 
     def _pack(self) -> None:
@@ -224,6 +230,7 @@ class KeptCalls:
         batch = CallBatch.of([self._latest.pop(number) for number in numbers])
         self._old.update(dict.fromkeys(numbers, batch))
         self._opened = None  # it takes much more room than a batch
+        self._most_latest = max(self._most_latest - MORE, self._least_latest)
 
     def small(self, number: int) -> PackedCall:
         """Return a call in its small form."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from random import Random
 from typing import Any, get_args
 
 import pytest
@@ -274,6 +275,23 @@ def test_calls_that_are_tried_again_in_turn_open_few_batches(
     for each in events:
         attempts = [attempt_in(again(each, round_)) for round_ in (1, 2, 3)]
         assert calls[attempts[0].call].attempts == attempts
+
+
+def test_calls_that_are_tried_again_in_any_order_open_few_batches(
+    opened: list[CallBatch],
+) -> None:
+    """As many as clients that wait for a random time each. Once they are over fewer are kept so."""
+    kept, chance = KeptCalls(), Random(1)
+    events = events_of_calls(900 + 64 * BATCH)
+    crowd, others = events[:900], events[900:]
+    for round_ in (1, 2, 3, 4):
+        chance.shuffle(crowd)
+        for each in crowd:
+            keep(kept, again(each, round_))
+    assert len(opened) < len(crowd)  # of which each was tried again three times
+    for each in others:
+        keep(kept, each)
+    assert len(kept._latest) < LATEST + BATCH
 
 
 @pytest.mark.parametrize("latest", [0, BATCH, 10_000])
