@@ -18,8 +18,9 @@ from faultinject.providers.shape import tail_of
 BODY_BYTES = 8 * 1024 * 1024
 ANSWER_BYTES = 1024 * 1024
 ROOM_BYTES = 64 * 1024 * 1024
-_PINGS = re.compile(rb"(?:[\r\n]+|:[^\n]*\n|event: ?ping\r?\ndata:[^\n]*\n)+")
-"""Bytes of a stream of which its reader makes no event, or one that says nothing."""
+_PINGS = re.compile(rb"(?:[\r\n]|:[^\n]*\n|event: ?ping\r?\ndata:[^\n]*\n)+")
+"""Bytes of a stream of which its reader makes no event, or one that says nothing. Each alternative
+begins with another byte: were line ends one of several, to try all ways would take minutes."""
 _LONGEST_PING = 200
 
 

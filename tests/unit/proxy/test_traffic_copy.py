@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from faultinject.http.message import End, Part, ResponseHead
@@ -65,3 +67,17 @@ def test_what_is_no_stream_has_no_last_event(body: bytes) -> None:
     copy.sent((PLAIN, body, End()))
     assert copy.tail is None
     assert copy.whole_answer == (None if len(body) > ANSWER_BYTES else body)
+
+
+def test_blank_lines_hold_nothing_up() -> None:
+    """Some APIs send them while a model thinks. They say nothing, but what follows them does."""
+    clock = Clock()
+    copy = TrafficCopy(clock, 0.0, CopyRoom())
+    started = time.perf_counter()
+    copy.sent((STREAM,))
+    clock.now_seconds = 1.0
+    copy.sent((b"\n" * 26,))
+    assert copy.spoke_seconds == 0.0
+    copy.sent((b"\n" * 26 + b"data: 1",))
+    assert copy.spoke_seconds == 1.0
+    assert time.perf_counter() - started < 0.5
