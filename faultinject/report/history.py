@@ -188,12 +188,15 @@ class History:
 
     @cached_property
     def answered_at(self) -> dict[str, float]:
-        """When each prefix had its first whole answer, if it had one."""
+        """When the first whole answer to each prefix began to come, if it had one.
+
+        Its end may be noticed when the client has asked the next thing already.
+        """
         first: dict[str, float] = {}
         for prefix, attempts in self.by_prefix.items():
-            ended = [each.ended for each in attempts if each.succeeded]
-            if ended:
-                first[prefix] = min(ended)
+            came = [each.head or each.began for each in attempts if each.succeeded]
+            if came:
+                first[prefix] = min(came)
         return first
 
     def continuing(self, prefix: str) -> list[SeenAttempt]:

@@ -9,10 +9,14 @@ from math import inf
 from attrs import frozen
 
 from faultinject.observed import Failure, Message
-from faultinject.report.attempt import SeenAttempt
+from faultinject.report.attempt import AT_ONCE_SECONDS, SeenAttempt
 from faultinject.report.finding import Judged, Known
 from faultinject.report.history import SETTLED_SECONDS, History
 from faultinject.report.thresholds import Thresholds
+
+NOTICED_LATE_SECONDS = 0.1
+"""So late the end of an answer may be noticed, at most: a client that gives a stream up asks for
+the next thing at once, and on a busy machine that is read first."""
 
 TRUNCATION_MISSED = Known(
     "truncation-missed",
@@ -90,7 +94,7 @@ def not_tried_again(history: History, _: Thresholds) -> Judged:
     tried = {_asked_prefix(part.attempt) for part in parts if _is_tried_again(history, part)}
     for part in parts:
         has_tried = _asked_prefix(part.attempt) in tried  # it may have given up later
-        if has_tried or part.continued or part.attempt.client_left:
+        if has_tried or _is_followed(history, part) or part.attempt.client_left:
             judged.calls.append(part.attempt.call)
         elif history.nothing_follows(part.attempt):
             judged.calls.append(part.attempt.call)
@@ -159,13 +163,27 @@ class _Part:
 
 def _is_tried_again(history: History, part: _Part) -> bool:
     """Return True if the same was asked again, from its beginning or from where it broke off."""
-    if part.asked_again or (part.carried is not None and part.carried.is_last):
+    if part.carried is not None and part.carried.is_last:
         return True
-    asked, ended = _asked_prefix(part.attempt), part.attempt.ended
-    if asked == part.attempt.seen.prefix:
-        return False
-    later = history.by_prefix.get(asked, ()), history.continuing(asked)
-    return any(_first_after(attempts, ended) is not None for attempts in later)
+    asked = _asked_prefix(part.attempt)
+    if _is_asked_since(history.by_prefix.get(asked, ()), part.attempt):
+        return True
+    is_whole = asked == part.attempt.seen.prefix  # then what goes on from it is no other attempt
+    return not is_whole and _is_asked_since(history.continuing(asked), part.attempt)
+
+
+def _is_followed(history: History, part: _Part) -> bool:
+    """Return True if the conversation goes on, or may: another like it may have been asked."""
+    prefix = part.attempt.seen.prefix or ""
+    return part.continued or _is_asked_since(history.continuing(prefix), part.attempt)
+
+
+def _is_asked_since(attempts: Sequence[SeenAttempt], part: SeenAttempt) -> bool:
+    """Return True if one of some attempts began since an answer began to come.
+
+    A client may leave a stream open that it has given up, so its end may come much later.
+    """
+    return _first_since(attempts, part.head or part.ended, part) is not None
 
 
 def _asked_prefix(attempt: SeenAttempt) -> str:
@@ -205,8 +223,9 @@ def _parts(history: History) -> Iterator[_Part]:
 
 
 def _part(history: History, attempt: SeenAttempt, failure: Failure, prefix: str) -> _Part:
-    again = _first_after(history.by_prefix[prefix], attempt.ended)
-    after = _first_after(history.continuing(prefix), attempt.ended)
+    noticed = _noticed(attempt)
+    again = _first_since(history.by_prefix[prefix], noticed, attempt)
+    after = _first_since(history.continuing(prefix), noticed, attempt)
     if after is None or (again is not None and again.began <= after.began):
         return _Part(attempt, failure, asked_again=again is not None)
     place, message = _message_behind(after, prefix)
@@ -219,6 +238,12 @@ def _part(history: History, attempt: SeenAttempt, failure: Failure, prefix: str)
     return _Part(attempt, failure, continued=True, carried=_Carried(after.call, is_last))
 
 
+def _noticed(attempt: SeenAttempt) -> float:
+    """Return when the client may have noticed that an answer broke off, at the soonest."""
+    quiet = min(attempt.seen.quiet_seconds or 0.0, NOTICED_LATE_SECONDS)
+    return max(attempt.head or 0.0, attempt.ended - quiet - AT_ONCE_SECONDS)
+
+
 def _message_behind(attempt: SeenAttempt, prefix: str) -> tuple[int, Message]:
     return next(
         (place, message)
@@ -227,6 +252,11 @@ def _message_behind(attempt: SeenAttempt, prefix: str) -> tuple[int, Message]:
     )
 
 
-def _first_after(attempts: Sequence[SeenAttempt], seconds_: float) -> SeenAttempt | None:
+def _first_since(
+    attempts: Sequence[SeenAttempt], seconds_: float, but: SeenAttempt
+) -> SeenAttempt | None:
+    """Return the first of some attempts, given in order, that began since; another than one."""
     start = bisect_left(attempts, seconds_, key=lambda each: each.began)
+    if start < len(attempts) and attempts[start] is but:
+        start += 1
     return attempts[start] if start < len(attempts) else None

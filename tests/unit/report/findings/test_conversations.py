@@ -96,6 +96,62 @@ def test_an_equal_conversation_that_had_the_same_as_its_whole_answer() -> None:
     assert world.found(only=ONLY) == {}
 
 
+def meanwhile(at: float, ask: Ask, *answers: Answer, quiet_at: float = 1.0) -> dict[str, str]:
+    """Return what is found if a stream breaks off at 1 s, and another request began before."""
+    broken = broken_stream("1 2", "malformed", silent_after=quiet_at)
+    world = World(script(broken, *answers, ok("Fine")))
+    world.start(once(first())).start(once(ask), at).run()
+    return found(world.wait(100.0).end_command().report(only=ONLY))
+
+
+@pytest.mark.parametrize(
+    ("at", "quiet_at", "expected"),
+    [
+        (1.0, 1.0, {"malformed-ignored": "error"}),
+        (0.996, 1.0, {"malformed-ignored": "error"}),  # the end was noticed late
+        (0.96, 0.95, {"malformed-ignored": "error"}),
+        (0.9, 0.1, {"malformed-ignored": "error"}),
+        (0.98, 1.0, {}),  # sooner than the part was there: it may be the text of another answer
+        (0.8, 0.1, {}),
+        (0.02, 0.1, {}),
+        (0.005, 0.1, {"not-tried-again": "note"}),  # before there was an answer
+    ],
+)
+def test_a_program_that_goes_on_before_the_end_is_noticed(
+    at: float, quiet_at: float, expected: dict[str, str]
+) -> None:
+    """Its next request may be read first; and a stream that is given up may be left open."""
+    follows = first(*START, assistant("1 2"), ON)
+    assert meanwhile(at, follows, quiet_at=quiet_at) == expected
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"), [(0.996, {}), (0.5, {}), (0.005, {"not-tried-again": "note"})]
+)
+def test_a_program_that_asks_again_before_the_end_is_noticed(
+    at: float, expected: dict[str, str]
+) -> None:
+    """It may be an equal request of another, too; but for one that began before the answer."""
+    assert meanwhile(at, first()) == expected
+    gives_up = broken_stream("1 2", "malformed")
+    assert meanwhile(at, first(), gives_up) == expected
+
+
+def test_a_stream_that_is_over_at_once() -> None:
+    """What asked for it does not follow it."""
+    at_once = broken_stream("1 2", head=0.0, seconds=0.004)
+    assert said([at_once], first()) == {"not-tried-again": "note"}
+
+
+def test_an_equal_conversation_whose_whole_answer_is_not_noticed_to_be_over() -> None:
+    """Its program may be the one that goes on."""
+    whole = ok("1 2", head=0.01, seconds=0.3)
+    world = World(script(broken_stream("1 2", silent_after=1.0), whole, ok()))
+    world.start(once(first())).start(once(first()), 0.7)
+    world.start(once(first(*START, assistant("1 2"), ON)), 0.999).run()
+    assert world.found(only=ONLY) == {}
+
+
 def test_the_part_may_be_many_messages_ago() -> None:
     """As long as the message is among those that are told of."""
     for more, expected in (
