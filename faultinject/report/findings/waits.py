@@ -44,6 +44,8 @@ def retry_after_ignored(history: History, limits: Thresholds) -> Judged:
     judged.unclear = dict.fromkeys(asked, Unclear(IN_TURN))
     for failed, again in _asked_and_repeated(history):
         _judge_wait(failed, again, judged, limits)
+        if _is_no_wait(failed, again, limits):
+            judged.unclear.setdefault(failed.call, _not_waited(failed, again, limits))
     for call in history.in_turn:
         for failed, again in hasty_in_turn(call, limits):
             if _asks(failed, again):
@@ -60,13 +62,16 @@ def _judge_wait(
         return
     judged.calls.append(failed.call)
     if _is_early(failed, again, limits):
-        where = "" if again.number == failed.number + 1 else " on its connection"
-        judged.find(
-            "error",
-            f"{failed.status} asked for {seconds(wait)} ({failed.seen.wait_asked_by});"
-            f" the next attempt{where} came after {seconds(failed.gap_to(again))}",
-            calls=[failed.call],
-        )
+        judged.find("error", _what_came(failed, again), calls=[failed.call])
+
+
+def _what_came(failed: SeenAttempt, again: SeenAttempt) -> str:
+    where = "" if again.number == failed.number + 1 else " on its connection"
+    return (
+        f"{failed.status} asked for {seconds(failed.seen.wait_asked_seconds or 0.0)}"
+        f" ({failed.seen.wait_asked_by});"
+        f" the next attempt{where} came after {seconds(failed.gap_to(again))}"
+    )
 
 
 def hasty_in_turn(call: Call, limits: Thresholds) -> list[tuple[SeenAttempt, SeenAttempt]]:
@@ -99,18 +104,30 @@ def retry_after_capped(history: History, limits: Thresholds) -> Judged:
         f" {seconds(limits.longest_wait_seconds)}"
     )
     for failed, again in _asked_and_repeated(history):
-        wait, gap = failed.seen.wait_asked_seconds or 0.0, failed.gap_to(again)
-        if wait <= limits.longest_wait_seconds:
+        if (failed.seen.wait_asked_seconds or 0.0) <= limits.longest_wait_seconds:
+            continue
+        if _is_no_wait(failed, again, limits):
+            judged.unclear.setdefault(failed.call, _not_waited(failed, again, limits))
             continue
         judged.calls.append(failed.call)
-        if gap >= limits.capped_wait_seconds and _is_early(failed, again, limits):
-            judged.find(
-                "note",
-                f"{failed.status} asked for {seconds(wait)} ({failed.seen.wait_asked_by});"
-                f" the next attempt came after {seconds(gap)}",
-                calls=[failed.call],
-            )
+        if _is_early(failed, again, limits):
+            judged.find("note", _what_came(failed, again), calls=[failed.call])
     return judged
+
+
+def _is_no_wait(failed: SeenAttempt, again: SeenAttempt, limits: Thresholds) -> bool:
+    """Return True if a client came long before a wait was over that it need not keep."""
+    wait = failed.seen.wait_asked_seconds or 0.0
+    is_short = failed.gap_to(again) < limits.capped_wait_seconds
+    return wait > limits.longest_wait_seconds and is_short and _is_early(failed, again, limits)
+
+
+def _not_waited(failed: SeenAttempt, again: SeenAttempt, limits: Thresholds) -> Unclear:
+    longest = seconds(limits.longest_wait_seconds)
+    return Unclear(
+        f"as some SDKs do that are asked to wait for more than {longest}",
+        _what_came(failed, again),
+    )
 
 
 def throttled_key_called(history: History, limits: Thresholds) -> Judged:

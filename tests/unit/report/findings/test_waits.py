@@ -86,6 +86,36 @@ def test_retry_after_capped(wait: float, gap: float, expected: dict[str, str]) -
     assert world.found(only=ONLY) == expected
 
 
+@pytest.mark.parametrize(("gap", "told_gap"), [(0.2, "0.2 s"), (29.9, "30 s")])
+def test_a_client_that_does_not_wait_for_more_than_a_minute(gap: float, told_gap: str) -> None:
+    """SDKs come as soon, so it is not found; but nor has the client passed."""
+    world = World(script(throttled(300.0), throttled(300.0), ok()))
+    told = world.start(retrying(Ask(), pauses(gap, gap))).run().report(only=ONLY)
+    assert [each.word for each in told.verdicts] == ["no verdict", "no verdict"]
+    (line,) = told.not_judged
+    assert line == (
+        "Not judged: retry-after-ignored, retry-after-capped (of 1 call): 429 asked for 5 min"
+        f" (retry-after); the next attempt came after {told_gap}, as some SDKs do that are asked to"
+        " wait for more than 60 s."
+    )
+
+
+@pytest.mark.parametrize(
+    ("gaps", "ignored", "capped"),
+    [
+        ((2.0, 0.2), "passed", "no verdict"),
+        ((0.2, 0.2), "found", "no verdict"),
+        ((2.0, 40.0), "passed", "found"),
+        ((2.0, 300.0), "passed", "passed"),
+    ],
+)
+def test_a_short_wait_and_a_long_one(gaps: tuple[float, float], ignored: str, capped: str) -> None:
+    """Each is judged by itself."""
+    world = World(script(throttled(2.0), throttled(300.0), ok()))
+    told = world.start(retrying(Ask(), pauses(*gaps))).run().report(only=ONLY)
+    assert [each.word for each in told.verdicts] == [ignored, capped]
+
+
 @pytest.mark.parametrize(
     ("begins", "changes", "expected"),
     [
