@@ -157,6 +157,10 @@ def comment(text: str) -> bytes:
     return b": " + text.encode() + b"\n\n"
 
 
+_MOST_LINE_ENDS = 64
+"""So many bytes of line ends are kept, at most: each look at what follows takes as long."""
+
+
 class SseTail:
     """A `Tail`: the last event, whose lines end in LF or CRLF."""
 
@@ -180,7 +184,7 @@ class SseTail:
             self._block = text[start : min(end, start + KEPT_BYTES)]
         else:
             self._block += text[: min(end, KEPT_BYTES - len(self._block))]
-        self._line_ends = b"" if ended else text[end:]
+        self._line_ends = b"" if ended else text[max(end, len(text) - _MOST_LINE_ENDS) :]
         self._ended = ended
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +64,24 @@ def test_of_a_long_event_the_beginning_is_kept() -> None:
     line = last_of(NDJSON, b"1\n" + much, much, much + b"\n")
     assert line is not None
     assert len(line.data) == 16 * 1024
+
+
+def test_line_ends_that_end_no_event_are_kept_in_part() -> None:
+    """However many there are; an event that follows them is known all the same."""
+    assert SSE.tail is not None
+    tail, ends = SSE.tail(), b"\r" * 100
+    tail.observe(b"data: 1")
+    tracemalloc.start()
+    try:
+        for _ in range(500):
+            tail.observe(ends)
+        assert tracemalloc.get_traced_memory()[0] < 10_000
+    finally:
+        tracemalloc.stop()
+    assert tail.last is None
+    for piece in (b"\n\n", b"\r\n" * 100 + b"\r", b"\ndata: 2\n\n"):
+        tail.observe(piece)
+    assert said(tail.last) == (None, b"2")
 
 
 def test_a_frame_that_is_not_kept_whole_is_not_known() -> None:
