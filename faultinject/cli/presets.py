@@ -142,8 +142,12 @@ def _text(preset: Preset, providers: Sequence[Provider], chosen: ChosenPreset) -
         yield _paragraph("As given: ", words)
     counts_attempts = chosen.first or any(rule.counts_attempts for rule in preset.rules)
     if preset.takes_first and not counts_attempts:
-        words = f"--preset {preset.name}@first=2 hits only the first two attempts of each call."
+        words = f"--preset {preset.name}@first=2 hits only the first two attempts of each call"
+        words += "." if preset.own_chance == 1 else ", with the chance that it has."
         yield _paragraph("To let retries succeed: ", words)
+    if (factor := preset.greatest_factor) > 1 and chosen.factor == 1:
+        words = f"--preset {preset.name}@{factor} makes the chances of its rules {factor} times as"
+        yield _paragraph("To make it surer: ", f"{words} great, at most 100 %.")
     if preset.note is not None:
         yield _paragraph("Note: ", preset.note)
     yield "\nKnown from:\n"

@@ -224,7 +224,7 @@ def _is_narrowed(rule: Rule) -> bool:
 def _too_often(chosen: Iterable[ChosenPreset]) -> Iterator[str]:
     """Yield a warning for each preset whose factor makes a chance greater than 1."""
     for each in chosen:
-        chances = (_greatest_chance(rule.when) for rule in preset_named(each.name).rules)
+        chances = (rule.when.greatest_chance for rule in preset_named(each.name).rules)
         chance = max((one for one in chances if one * each.factor > 1), default=None)
         if chance is not None:
             factor = f"{each.factor:g}"
@@ -235,16 +235,12 @@ def _too_often(chosen: Iterable[ChosenPreset]) -> Iterator[str]:
             )
 
 
-def _greatest_chance(when: When) -> float:
-    return when.probability if when.ramp is None else max(when.ramp.start, when.ramp.end)
-
-
 def chances(rule_set: RuleSet) -> dict[str, float]:
     """Return each rule's chance if it is below 1. The options' rule is left out.
 
     A ramp counts with its greatest chance.
     """
-    greatest = {rule.id: _greatest_chance(rule.when) for rule in rule_set.rules}
+    greatest = {rule.id: rule.when.greatest_chance for rule in rule_set.rules}
     return {name: chance for name, chance in greatest.items() if chance < 1 and name != OPTIONS}
 
 

@@ -169,6 +169,11 @@ class When:
         """Whether attempts are counted, not requests."""
         return self.per is not None and self.per.by is GroupBy.ATTEMPT_GROUP
 
+    @property
+    def greatest_chance(self) -> float:
+        """The greatest probability that a request may meet: with a ramp, at one of its ends."""
+        return self.probability if self.ramp is None else max(self.ramp.start, self.ramp.end)
+
     def fires(self, number: int, tally: Tally, draws: Draws, now_seconds: float) -> bool:
         """Return True if the rule fires at the ``number``-th time that it is reached, from 1."""
         stormy = self.burst is None or self.burst.storms(tally, draws)

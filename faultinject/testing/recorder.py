@@ -75,7 +75,7 @@ class Recorder:
         rows = iter(totals)
         groups = [(each, [next(rows) for _ in range(each.count)]) for each in expected]
         return [
-            f"nothing came of {each.label}: {self._why(rules)}"
+            f"nothing came of {each.label}: {self._why(rules, each.surer)}"
             for each, rules in groups
             if not each.optional and not any(map(self._came, rules))
         ]
@@ -83,11 +83,12 @@ class Recorder:
     def _came(self, row: dict[str, str | int]) -> bool:
         return int(row["fired"]) > self._missed[str(row["rule"])]
 
-    def _why(self, rows: list[dict[str, str | int]]) -> str:
+    def _why(self, rows: list[dict[str, str | int]], surer: str) -> str:
         if any(row["fired"] for row in rows):
             return "it fired, but what it was to harm never came"
         if reached := sum(int(row["reached"]) for row in rows):
-            return f"requests reached it ({reached}), and it did not fire"
+            hint = f"; use {surer}" if surer else ""
+            return f"requests reached it ({reached}), and it did not fire{hint}"
         if self.exchanges:
             return "no request matched it"
         return "no request came through the proxy"

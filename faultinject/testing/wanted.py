@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import evolve, fields_dict, frozen
 
-from faultinject.config.presets import preset_named
+from faultinject.config.presets import preset_named, surer
 from faultinject.config.rule_set import rules_given_to
 from faultinject.config.values import PRESETS
 from faultinject.environment.vendor_variables import own_urls
@@ -44,6 +44,8 @@ class Expected:
     """How many rules they are."""
     optional: bool
     """Whether it is no failure if nothing comes of them."""
+    surer: str = ""
+    """What to use so that they fire more surely, if they have a chance below 1."""
 
 
 @frozen
@@ -66,7 +68,10 @@ class Wanted:
         for source in sources:
             found = _read(source)
             rules += found
-            expected += tuple(Expected(_label(source, rule), 1, optional) for rule in found)
+            expected += tuple(
+                Expected(_label(source, rule), 1, optional, _surer(None, rule.when.greatest_chance))
+                for rule in found
+            )
         return evolve(self, rules=rules, of_rules=expected)
 
     def with_presets(self, names: Iterable[str], *, optional: bool) -> Wanted:
@@ -74,9 +79,10 @@ class Wanted:
         presets, expected = self.presets, self._of_presets
         for name in names:
             chosen = _preset(name)
-            count = len(preset_named(chosen.name).rules)
+            preset = preset_named(chosen.name)
+            hint = _surer(chosen.name, preset.own_chance * chosen.factor)
             presets += (chosen,)
-            expected += (Expected(f"the preset {name!r}", count, optional),)
+            expected += (Expected(f"the preset {name!r}", len(preset.rules), optional, hint),)
         return evolve(self, presets=presets, of_presets=expected)
 
 
@@ -88,6 +94,10 @@ def _read(source: RuleSource) -> tuple[Rule, ...]:
 
 def _label(source: RuleSource, rule: Rule) -> str:
     return f"the rule {source!r}" if isinstance(source, str) else f"the rule {rule.id!r}"
+
+
+def _surer(preset: str | None, chance: float) -> str:
+    return surer(preset, chance) if chance < 1 else ""
 
 
 def _preset(name: str) -> ChosenPreset:

@@ -21,7 +21,7 @@ from faultinject.config.rules import read_rules
 from faultinject.errors import SettingsError
 from faultinject.rules.model import Rule
 
-__all__ = ["NAMES", "Preset", "preset_named", "read_preset"]
+__all__ = ["NAMES", "Preset", "preset_named", "read_preset", "surer"]
 
 
 @frozen(eq=False, repr=False)
@@ -52,6 +52,35 @@ class Preset:
         except ValueError:
             return False
         return True
+
+    @property
+    def own_chance(self) -> float:
+        """The greatest chance of those rules that do not fire whenever they may; 1 if all do."""
+        chances = (rule.when.greatest_chance for rule in self.rules)
+        return max((chance for chance in chances if chance < 1), default=1.0)
+
+    @property
+    def greatest_factor(self) -> int:
+        """The greatest whole factor that makes no chance of a rule more than 1."""
+        return int(1 / self.own_chance)
+
+
+def surer(name: str | None, chance: float) -> str:
+    """Return what to use so that a preset fires more surely than with a chance below 1.
+
+    None stands for a rule that is of no preset.
+    """
+    if name is None:
+        return "first=1 in place of its chance, or a higher one"
+    if why_no_preset(name) is not None:
+        return "a higher rate"  # a log may be of another version
+    preset = preset_named(name)
+    greatest = preset.own_chance * preset.greatest_factor
+    if chance >= greatest:
+        return "more requests"
+    if preset.greatest_factor == 1:
+        return f"`{name}` without a percentage, or with a higher one"
+    return f"`{name}@{preset.greatest_factor}`, which makes its chance {greatest:.0%}"
 
 
 @cache

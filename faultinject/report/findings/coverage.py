@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from faultinject.config.presets import surer
 from faultinject.events import PluginStarted, ProxyStarted
 from faultinject.report.display import times
 from faultinject.report.finding import Finding, Judged, Known, Severity
@@ -141,7 +142,7 @@ def _idle(facts: RunFacts, started: Started, name: str, rules: list[str]) -> str
         why = f": {_unmatched(facts, started, rules)}" if reached else ""
         return f"{words}{why}"
     number = times(sum(reached.values()), "request")
-    return f"{words}: it did not fire for {number}{_more_often(started, reached)}"
+    return f"{words}: it did not fire for {number}{_more_often(started, reached, rules[0])}"
 
 
 def _unmatched(facts: RunFacts, started: Started, rules: list[str]) -> str:
@@ -169,14 +170,19 @@ def _what_it_is_for(started: Started, rules: list[str]) -> str:
     return "`faultinject rules check FILE --for HOST/PATH` says which rules a request meets"
 
 
-def _more_often(started: Started, reached: dict[str, int]) -> str:
+def _more_often(started: Started, reached: dict[str, int], first: str) -> str:
     """Return how likely it is that rules never fire, and what to do about it."""
     chances = {rule: chance for rule in reached if (chance := _chance(started, rule)) < 1}
     if not chances:
         return "; its `when` held for none of them"
     likely = prod((1 - chance) ** reached[rule] for rule, chance in chances.items())
-    rate = "a higher `--error-probability`" if "options" in reached else "first=1 or a higher rate"
-    return f", which was {likely:.0%} likely; use {rate}"
+    return f", which was {likely:.0%} likely; use {_surer(started, first, max(chances.values()))}"
+
+
+def _surer(started: Started, rule: str, chance: float) -> str:
+    if rule == "options":
+        return "a higher `--error-probability`"
+    return surer(started.presets.get(rule), chance)
 
 
 def _chance(started: Started, rule: str) -> float:

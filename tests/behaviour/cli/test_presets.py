@@ -138,6 +138,16 @@ def test_one_as_it_is_chosen(run):
     assert "As given" not in run("presets", "show", "overloaded")[1]
 
 
+def test_one_with_a_chance_of_its_own(run):
+    """It says what makes it surer: @first leaves the chance as it is."""
+    out = " ".join(run("presets", "show", "flaky")[1].split())
+    surer = "To make it surer: --preset flaky@16 makes the chances of its rules 16 times as great"
+    assert surer in out
+    assert "only the first two attempts of each call, with the chance that it has." in out
+    assert "To make it surer" not in run("presets", "show", "flaky@2")[1]
+    assert "To make it surer" not in run("presets", "show", "overloaded")[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [

@@ -50,6 +50,23 @@ def test_each_kind_of_rule_source(thread: ProxyThread, tmp_path: Path) -> None:
     assert proxy.unfired == []
 
 
+def test_what_did_not_fire_by_chance_is_told_with_what_makes_it_surer(thread: ProxyThread) -> None:
+    """Of a preset with a chance of its own a factor; nothing of a rule that counts."""
+    rules = ["respond 529 probability=0.0001", "respond 529 nth=9"]
+    presets = ["flaky@0.001", "overloaded@0.01%"]
+    with faultinject.Proxy(rules, preset=presets, seed=1, thread=thread) as proxy:
+        assert ask(proxy) == 200
+        assert [each.partition(": ")[2] for each in proxy.unfired] == [
+            f"requests reached it (1), and it did not fire{hint}"
+            for hint in (
+                "; use first=1 in place of its chance, or a higher one",
+                "",
+                "; use `flaky@16`, which makes its chance 96%",
+                "; use `overloaded` without a percentage, or with a higher one",
+            )
+        ]
+
+
 def test_what_did_not_happen_is_named(thread: ProxyThread) -> None:
     """Each rule by its text or name; what is optional is not."""
     with faultinject.Proxy("respond 529", optional=True, thread=thread) as proxy:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from faultinject.config.presets import NAMES, preset_named
+from faultinject.config.presets import NAMES, preset_named, surer
 from faultinject.config.rule_set import rule_set_of
 from faultinject.config.rules import read_rules
 from faultinject.config.yaml import yaml_value
@@ -41,6 +41,23 @@ every_preset = pytest.mark.parametrize("name", NAMES)
 def with_preset(name: str, factor: float = 1.0) -> Settings:
     """Return settings with one preset."""
     return Settings(seed=1, preset=(ChosenPreset(name, factor),))
+
+
+@pytest.mark.parametrize(
+    ("name", "chance", "expected"),
+    [
+        ("flaky", 0.06, "`flaky@16`, which makes its chance 96%"),
+        ("flaky", 0.12, "`flaky@16`, which makes its chance 96%"),
+        ("flaky", 0.96, "more requests"),
+        ("bad-day", 0.25, "`bad-day@4`, which makes its chance 100%"),
+        ("overloaded", 0.1, "`overloaded` without a percentage, or with a higher one"),
+        ("of-old", 0.1, "a higher rate"),
+        (None, 0.1, "first=1 in place of its chance, or a higher one"),
+    ],
+)
+def test_what_makes_it_surer(name: str | None, chance: float, expected: str) -> None:
+    """A factor multiplies the chance that a preset has of its own; a percentage can be left out."""
+    assert surer(name, chance) == expected
 
 
 def test_each_file_has_its_place() -> None:

@@ -158,7 +158,7 @@ def test_a_rule_that_fires_at_the_handshake_is_enough() -> None:
             {"rules": ("r",), "chances": {"r": 0.5}},
             (
                 "nothing came of rule r: it did not fire for 4 requests, which was 6% likely;"
-                " use first=1 or a higher rate"
+                " use first=1 in place of its chance, or a higher one"
             ),
         ),
         (
@@ -179,7 +179,15 @@ def test_a_rule_that_fires_at_the_handshake_is_enough() -> None:
             {"rules": ("a", "b"), "presets": {"a": "p", "b": "p"}, "chances": {"a": 0.5}},
             (
                 "nothing came of preset p: it did not fire for 3 requests, which was 25% likely;"
-                " use first=1 or a higher rate"
+                " use a higher rate"
+            ),
+        ),
+        (
+            {"flaky": (1, 0)},
+            {"rules": ("flaky",), "presets": {"flaky": "flaky"}, "chances": {"flaky": 0.06}},
+            (
+                "nothing came of preset flaky: it did not fire for 1 request, which was 94% likely;"
+                " use `flaky@16`, which makes its chance 96%"
             ),
         ),
     ],
