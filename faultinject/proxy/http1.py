@@ -95,14 +95,19 @@ class Http1Session:
 
     async def _stays_idle(self) -> bool:
         """Wait for the client's next bytes; return False if the session should end instead."""
-        self.session.waits = True
+        session = self.session
+        session.waits = True
         try:
-            return await self._wait_for_bytes()
+            stays = await self._wait_for_bytes()
         except trio.Cancelled:  # the proxy stops, or nothing came for too long
             await send_close_notify(self.client.stream)
             raise
         finally:
-            self.session.waits = False
+            session.waits = False
+        if not stays:
+            runtime = session.runtime
+            runtime.counters.attempts.clients.close_connection(session.id, runtime.now_seconds)
+        return stays
 
     async def _wait_for_bytes(self) -> bool:
         lease = self.session.lease

@@ -18,8 +18,9 @@ Headers in which the client itself numbers its attempts go before that:
 - ``x-stainless-retry-count`` above 0 continues a call, before others one whose last attempt has the
   number before, and is the number. A 0 begins a new call if the same User-Agent has sent a count
   above 0 in this run; after a failure against which another attempt does not help; and within
-  `SOONEST_SECONDS`, where equal requests have overlapped or it comes on another connection. Else it
-  may continue one: Claude Code sends 0 with every attempt.
+  `SOONEST_SECONDS`, where equal requests have overlapped or it seems to come from another task
+  (`Clients.is_of_another_task`). Else it may continue one: Claude Code sends 0 with every attempt,
+  and so does a program that has switched off its SDK's attempts and makes its own.
 
 If several equal calls could continue, it is the one whose attempt ended first. If a count says the
 number, it is the one that ended last, if that came on the same connection.
@@ -38,28 +39,12 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TypeVar
 
 from attrs import define
 
+from faultinject.rules.clients import Clients, get_or_create
 from faultinject.rules.facts import Way
 from faultinject.rules.identity import Content, Identity
-
-Key = TypeVar("Key")
-Kept = TypeVar("Kept")
-
-
-def get_or_create(known: OrderedDict[Key, Kept], key: Key, new: type[Kept], bound: int) -> Kept:
-    """Return the value of a key, and create it if it is missing. Keep ``bound`` keys at most."""
-    kept = known.get(key)
-    if kept is None:
-        kept = known[key] = new()
-        if len(known) > bound:
-            known.popitem(last=False)
-    else:
-        known.move_to_end(key)
-    return kept
-
 
 CALLS = 10_000
 """How many calls are remembered. Beyond that the least recently seen is forgotten."""
@@ -179,16 +164,13 @@ class Attempts:
         self._crowds: OrderedDict[Content, _Crowd] = OrderedDict()
         """By content."""
         self._invoked: OrderedDict[str, _Invoked] = OrderedDict()
-        self._counting: OrderedDict[str, _Counting] = OrderedDict()
-        """The clients that send a count, by `Identity.client`."""
+        self.clients = Clients(calls)
 
     def begin(self, identity: Identity, began_seconds: float) -> Attempt | None:
         """Return the attempt of a request that began at this time; None if it is unknown."""
         count = identity.retry_count or 0
         call: _Call | None
-        if identity.retry_count is not None:
-            counting = get_or_create(self._counting, identity.client, _Counting, self._bound)
-            counting.counts = counting.counts or count > 0
+        self.clients.note(identity, began_seconds)
         if identity.invocation:
             call, crowd = self._invocation(identity, began_seconds), _Crowd()
         elif identity.content is None:
@@ -231,12 +213,16 @@ class Attempts:
         ):
             return None  # as most
         says_first = identity.retry_count == 0
-        if says_first and self._counting[identity.client].counts:
+        if says_first and self.clients.counts(identity.client):
             return None
 
         def is_first(call: _Call) -> bool:
-            is_elsewhere = crowd.has_overlapped or call.connection != identity.connection
-            return says_first and is_elsewhere and call.is_just_over(began_seconds)
+            if not says_first or not call.is_just_over(began_seconds):
+                return False
+            last = call.connection, call.ended_seconds
+            return crowd.has_overlapped or self.clients.is_of_another_task(
+                identity, began_seconds, *last
+            )
 
         found = self._counted(content, identity, began_seconds)
         found = found or self._taken_failed(content, began_seconds, is_first)
@@ -371,9 +357,3 @@ class Attempts:
 @define(eq=False, repr=False)
 class _Invoked:
     call: _Call | None = None
-
-
-@define(eq=False, repr=False)
-class _Counting:
-    counts: bool = False
-    """Whether it has ever sent a count above 0."""

@@ -12,8 +12,9 @@ from hashlib import blake2b
 
 from attrs import define, field
 
-from faultinject.rules.attempts import Attempts, get_or_create
+from faultinject.rules.attempts import Attempts
 from faultinject.rules.backlog import Backlog
+from faultinject.rules.clients import get_or_create
 
 GROUPS = 10_000
 """How many groups of a rule are remembered. Beyond that the least recently seen is forgotten, and

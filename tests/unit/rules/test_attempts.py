@@ -294,6 +294,41 @@ def test_tasks_whose_requests_just_miss_each_other(
     assert begin(attempts, 2 + pause, count, connection=connection).number == number
 
 
+@pytest.mark.parametrize(("closed", "number"), [(2.0, 2), (2.1, 2), (2.11, 1), (9, 1)])
+def test_each_attempt_of_a_call_has_a_client_of_its_own(closed: float, number: int) -> None:
+    """The connection of the one before is closed by then; one that goes on may be another task's.
+
+    What is found out later than it was may be found out after the connection's end.
+    """
+    attempts = Attempts()
+    fail(begin(attempts, 1, 0, connection=1), 2)
+    attempts.clients.close_connection(1, closed)
+    assert begin(attempts, 2.1, 0, connection=2).number == number
+
+
+@pytest.mark.parametrize(
+    ("content", "began", "number"), [("t", 1.0, 2), ("t", 0.99, 1), ("s", 1.0, 1)]
+)
+def test_tasks_that_ask_different_things_share_connections(
+    content: str, began: float, number: int
+) -> None:
+    """What one asks again is its next attempt, on whatever connection."""
+    attempts = Attempts()
+    begin(attempts, began, 0, content=content, connection=3).end(Ended(began))
+    fail(begin(attempts, 1.5, 0, connection=1), 2)
+    assert begin(attempts, 2.1, 0, connection=2).number == number
+    fail(begin(attempts, 3, 0, connection=4, client="another's"), 3.5)
+    assert begin(attempts, 3.6, 0, connection=5, client="another's").number == 1
+
+
+def test_connections_that_ended_are_remembered_in_part() -> None:
+    """The latest of them."""
+    attempts = Attempts(calls=2)
+    for number in range(4):
+        attempts.clients.close_connection(number, number)
+    assert dict(attempts.clients._closed) == {2: 2, 3: 3}
+
+
 def test_that_requests_overlapped_is_known_from_the_first_to_begin_late() -> None:
     """An attempt that nobody asked for is begun when it ends, with the time of its head."""
     attempts = Attempts()
@@ -483,7 +518,7 @@ def test_calls_are_bounded() -> None:
     for number in range(9):
         begin(attempts, 3, 0, invocation=str(number), client=str(number))
         begin(attempts, 4, content="same").end(Ended(4))
-    assert len(attempts._ended) == len(attempts._invoked) == len(attempts._counting) == 2
+    assert len(attempts._ended) == len(attempts._invoked) == len(attempts.clients._counting) == 2
     failed = {key if isinstance(key, str) else key[0] for key in attempts._failed}
     assert set(attempts._settled) | failed == {"e", "same"}
 
