@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from functools import cached_property
+from itertools import pairwise
 from math import inf
 
 from attrs import define, field
@@ -22,6 +23,9 @@ from faultinject.report.client_calls import Call, Outcome
 
 SETTLED_SECONDS = 60.0
 """A failed call that nothing followed for so long is over."""
+AT_ONCE_SECONDS = 0.3
+"""What a client that counts its attempts sends sooner after a failure is taken for another call, as
+in `faultinject.rules.attempts`."""
 AROUND = 200
 """So many attempts of a client are looked at before a call, and as many behind it."""
 
@@ -180,6 +184,29 @@ class History:
         }
         several = (call for call in self.calls if call.count > 1)
         return [call for call in several if self._request_of(call.last.seen) in requests]
+
+    @cached_property
+    def followed_at_once(self) -> frozenset[int]:
+        """The calls that may be one: an equal first request followed a failure at once.
+
+        It came on another connection, and its client says each time that it is the first.
+        """
+        return frozenset(
+            call
+            for attempts in self.by_request.values()
+            for one, other in pairwise(attempts)
+            if one.call != other.call and self._may_be_next(one, other)
+            for call in (one.call, other.call)
+        )
+
+    def _may_be_next(self, one: SeenAttempt, other: SeenAttempt) -> bool:
+        return (
+            one.worth_repeating
+            and other.number == 1
+            and other.seen.retry_count == 0
+            and other.client not in self._counting
+            and 0 <= other.began - one.ended < AT_ONCE_SECONDS
+        )
 
     @cached_property
     def crowded(self) -> frozenset[str]:

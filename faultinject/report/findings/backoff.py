@@ -45,6 +45,10 @@ _OF_CONNECTIONS = (
     "its connections broke before it was told what they were for: many calls look like one there"
 )
 _IN_VAIN = "all failures were final: no pause helps against those (retried-in-vain)"
+_AT_ONCE_ELSEWHERE = (
+    "equal requests came at once after failures, on other connections: each says that it is the"
+    " first of a call, and may be another attempt"
+)
 _Rounds = tuple[Repeat, Repeat]
 
 
@@ -55,7 +59,7 @@ def no_backoff(history: History, limits: Thresholds) -> Judged:
     hasty, in_vain = _hasty_clients(history, limits), only_in_vain(history, limits)
     for call in history.repeated:
         repeats = unasked(call, limits)
-        if not repeats:
+        if not repeats or call.number in history.followed_at_once:
             continue
         if call.number in in_vain:
             judged.why_not = _IN_VAIN
@@ -68,6 +72,8 @@ def no_backoff(history: History, limits: Thresholds) -> Judged:
 
 def _judge_unsure(history: History, judged: Judged, limits: Thresholds) -> None:
     """Judge the calls whose attempts are not surely theirs, as far as that can be done."""
+    for number in history.followed_at_once:
+        judged.unclear[number] = Unclear(_AT_ONCE_ELSEWHERE)
     for call in history.calls:
         if any(each.of_connection for each in call.attempts) and _comes_at_once(call, limits):
             judged.unclear[call.number] = Unclear(_OF_CONNECTIONS)

@@ -394,7 +394,8 @@ def way_of(ask: Ask, now: float) -> Way:
 
 def identity(ask: Ask) -> Identity:
     """Return what a request says of its call."""
-    return Identity(observed_of(ask).request, ask.invocation, ask.user_agent, ask.retry_count)
+    said = observed_of(ask).request
+    return Identity(said, ask.invocation, ask.user_agent, ask.retry_count, ask.session)
 
 
 def observed_of(ask: Ask) -> Observed:

@@ -134,9 +134,13 @@ def test_no_backoff_after_dropped_connections(
     assert found == ({} if expected is None else {"no-backoff": expected})
 
 
-def over_connections(*sessions: int, pause: float = 0.0, answer: Answer | None = None) -> World:
+def over_connections(
+    *sessions: int, pause: float = 0.0, count: int | None = None, answer: Answer | None = None
+) -> World:
     """Run a loop whose attempts take these connections, with pauses between them; all fail."""
-    asks = [part for each in sessions for part in (once(Ask(session=each)), pause)]
+    asks = [
+        part for each in sessions for part in (once(Ask(session=each, retry_count=count)), pause)
+    ]
     world = World(script(answer or overloaded(seconds=0.002)))
     return world.start(in_turn(*asks)).run().end_command()
 
@@ -176,6 +180,24 @@ def test_what_is_said_of_a_loop_that_takes_two_connections_in_turn() -> None:
     assert said == {
         "429 asked for 2 s (retry-after); the next attempt on its connection came after 0.002 s"
     }
+
+
+@pytest.mark.parametrize(
+    ("count", "pause", "more", "expected"),
+    [
+        (0, 0.08, {}, "no verdict"),
+        (0, 0.31, {}, "found"),  # they are one call's, and their pace is steady
+        (None, 0.08, {}, "found"),  # so are these
+        (0, 0.08, {"answer": final()}, "no verdict"),
+    ],
+)
+def test_equal_requests_at_once_on_connections_of_their_own(
+    count: int | None, pause: float, more: dict[str, Any], expected: str
+) -> None:
+    """That each is its call's first is what its client says where it makes no attempts itself."""
+    world = over_connections(*range(3, 9), pause=pause, count=count, **more)
+    (verdict,) = world.report(only=("no-backoff",)).verdicts
+    assert verdict.word == expected
 
 
 @pytest.mark.parametrize(("pause", "expected"), [(0.09, "found"), (0.5, "no verdict")])
