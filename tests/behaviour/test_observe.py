@@ -162,6 +162,22 @@ async def test_a_count_of_the_client_s_own(autojump_clock: trio.testing.MockCloc
     assert told.request is not None
 
 
+@pytest.mark.parametrize(("closes", "attempts"), [(True, [1, 2, 3]), (False, [1, 1, 1])])
+async def test_a_client_for_each_attempt(
+    autojump_clock: trio.testing.MockClock, closes: bool, attempts: list[int]
+) -> None:
+    """Each counts from 0. The one before has closed its connection, or may ask again itself."""
+    async with open_bench(upstream=always(ok(b"{}"))) as bench:
+        bench.rules({"name": "r", "fault": {"respond": 529}})
+        for _ in range(3):
+            client = await bench.tls()
+            await client.ask(post("/v1/messages", BODY, b"X-Stainless-Retry-Count: 0"))
+            if closes:
+                await client.cut()
+            await trio.sleep(0.09)
+        assert [each.attempt for each in seen(bench)] == attempts
+
+
 @pytest.mark.parametrize("id_", [(), (b"Amz-Sdk-Invocation-Id: i",)])
 async def test_an_invocation_of_aws(
     autojump_clock: trio.testing.MockClock, id_: tuple[bytes, ...]
