@@ -19,7 +19,7 @@ class Thresholds:
 
     # Waits that were asked for
     longest_wait_seconds: float = 60.0
-    """A client need not wait longer than that: SDKs do not."""
+    """A client need not wait longer than that: some SDKs do, others come sooner, or raise."""
     capped_wait_seconds: float = 30.0
     """So long a client waits at least that was asked for more."""
     early_seconds: float = 0.05
