@@ -94,20 +94,23 @@ def _turn(item: dict[str, Any]) -> Turn:
 
 def _joined(turns: list[Turn]) -> list[Turn]:
     """Return the turns of a Responses request: items of the assistant, or of tools, are one."""
-    joined: list[Turn] = []
+    groups: list[list[Turn]] = []
     for turn in turns:
-        if joined and turn.role == joined[-1].role != "user":
-            last = joined.pop()
-            text = f"{last.text}\n{turn.text}".strip()
-            turn = Turn(
-                turn.role,
-                text,
-                (*last.values, *turn.values),
-                (*last.tool_calls, *turn.tool_calls),
-                (*last.tool_results, *turn.tool_results),
-            )
-        joined.append(turn)
-    return joined
+        if groups and turn.role == groups[-1][0].role != "user":
+            groups[-1].append(turn)
+        else:
+            groups.append([turn])
+    return [group[0] if len(group) == 1 else _as_one(group) for group in groups]
+
+
+def _as_one(turns: list[Turn]) -> Turn:
+    return Turn(
+        turns[0].role,
+        "\n".join([each.text for each in turns if each.text]),
+        tuple([value for each in turns for value in each.values]),
+        tuple([call for each in turns for call in each.tool_calls]),
+        tuple([result for each in turns for result in each.tool_results]),
+    )
 
 
 def _calls(item: dict[str, Any]) -> Iterator[CalledTool]:

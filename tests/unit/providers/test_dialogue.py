@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -165,3 +166,15 @@ def test_tools(
 ) -> None:
     """What the model calls, and what comes of it."""
     assert tools(document) == (calls, results)
+
+
+def test_many_items_of_one_turn_are_read_once() -> None:
+    """They are one message; to add each to those before it would take a minute of 40,000."""
+    many = 20_000
+    items = [{"type": "reasoning", "content": text} for text in ("a", "", "b")] * many
+    started = time.process_time()
+    _, [turn] = turns_of({"input": items})
+    assert time.process_time() - started < 2.0
+    assert turn.role == "assistant"
+    assert turn.text == "a\nb\n" * (many - 1) + "a\nb"
+    assert turn.values == tuple(items)
