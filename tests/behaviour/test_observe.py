@@ -88,6 +88,12 @@ def always(answer: bytes) -> Script:
     return answers(answer)
 
 
+async def silent(upstream: Peer) -> None:
+    """Read a request and never answer it."""
+    await upstream.read_message()
+    await trio.sleep_forever()
+
+
 STATED = (b"Idempotency-Key: a", b"X-Stainless-Timeout: 600000",
           b"X-Stainless-Read-Timeout: 60", b"X-Stainless-Retry-Count: 0")  # fmt: skip
 
@@ -326,10 +332,6 @@ async def test_a_client_that_leaves_once_it_has_sent_its_request(
 ) -> None:
     """While it was sending nobody kept silent, however long that took."""
 
-    async def silent(upstream: Peer) -> None:
-        await upstream.read_message()
-        await trio.sleep_forever()
-
     async with open_bench(upstream=silent) as bench:
         client = await bench.tls()
         await client.send(ask()[: -len(BODY)])
@@ -439,10 +441,6 @@ async def test_a_request_that_was_delayed_gives_its_room_back_once_it_is_sent(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     """However long its answer takes."""
-
-    async def silent(upstream: Peer) -> None:
-        await upstream.read_message()
-        await trio.sleep_forever()
 
     async with open_bench(upstream=silent) as bench:
         bench.rules({"fault": {"delay": 5}})
@@ -579,10 +577,6 @@ async def test_failures_of_the_upstream(
 
 async def test_the_run_ends_first(autojump_clock: trio.testing.MockClock) -> None:
     """Nothing is claimed of how it would have gone on."""
-
-    async def silent(upstream: Peer) -> None:
-        await upstream.read_message()
-        await trio.sleep_forever()
 
     async with open_bench(upstream=silent) as bench:
         client = await bench.tls()
