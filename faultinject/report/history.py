@@ -23,7 +23,7 @@ from faultinject.report.client_calls import Call, Outcome
 
 SETTLED_SECONDS = 60.0
 """A failed call that nothing followed for so long is over."""
-AT_ONCE_SECONDS = 0.3
+SOONEST_SECONDS = 0.3
 """What a client that counts its attempts sends sooner after a failure is taken for another call, as
 in `faultinject.rules.attempts`."""
 AROUND = 200
@@ -205,7 +205,7 @@ class History:
             and other.number == 1
             and other.seen.retry_count == 0
             and other.client not in self._counting
-            and 0 <= other.began - one.ended < AT_ONCE_SECONDS
+            and 0 <= other.began - one.ended < SOONEST_SECONDS
         )
 
     @cached_property
