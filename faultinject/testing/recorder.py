@@ -75,7 +75,7 @@ class Recorder:
         rows = iter(totals)
         groups = [(each, [next(rows) for _ in range(each.count)]) for each in expected]
         return [
-            f"nothing came of {each.label}: {self._why(rules, each.surer)}"
+            f"nothing came of {each.label}: {self._why(rules, each)}"
             for each, rules in groups
             if not each.optional and not any(map(self._came, rules))
         ]
@@ -83,12 +83,13 @@ class Recorder:
     def _came(self, row: dict[str, str | int]) -> bool:
         return int(row["fired"]) > self._missed[str(row["rule"])]
 
-    def _why(self, rows: list[dict[str, str | int]], surer: str) -> str:
+    def _why(self, rows: list[dict[str, str | int]], expected: Expected) -> str:
         if any(row["fired"] for row in rows):
             return "it fired, but what it was to harm never came"
         if reached := sum(int(row["reached"]) for row in rows):
-            hint = f"; use {surer}" if surer else ""
+            hint = f"; use {expected.surer}" if expected.surer else ""
             return f"requests reached it ({reached}), and it did not fire{hint}"
         if self.exchanges:
-            return "no request matched it"
+            meant = f": it is for {expected.is_for}" if expected.is_for else ""
+            return f"no request matched it{meant}"
         return "no request came through the proxy"

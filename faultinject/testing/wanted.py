@@ -46,6 +46,8 @@ class Expected:
     """Whether it is no failure if nothing comes of them."""
     surer: str = ""
     """What to use so that they fire more surely, if they have a chance below 1."""
+    is_for: str = ""
+    """Which requests they are for, if that can be said in a few words."""
 
 
 @frozen
@@ -82,7 +84,8 @@ class Wanted:
             preset = preset_named(chosen.name)
             hint = _surer(chosen.name, preset.own_chance * chosen.factor)
             presets += (chosen,)
-            expected += (Expected(f"the preset {name!r}", len(preset.rules), optional, hint),)
+            label, count = f"the preset {name!r}", len(preset.rules)
+            expected += (Expected(label, count, optional, hint, preset.is_for),)
         return evolve(self, presets=presets, of_presets=expected)
 
 

@@ -21,7 +21,7 @@ from faultinject.config.rules import read_rules
 from faultinject.errors import SettingsError
 from faultinject.rules.model import Rule
 
-__all__ = ["NAMES", "Preset", "preset_named", "read_preset", "surer"]
+__all__ = ["NAMES", "Preset", "is_for", "preset_named", "read_preset", "surer"]
 
 
 @frozen(eq=False, repr=False)
@@ -63,6 +63,19 @@ class Preset:
     def greatest_factor(self) -> int:
         """The greatest whole factor that makes no chance of a rule more than 1."""
         return int(1 / self.own_chance)
+
+    @property
+    def is_for(self) -> str:
+        """Which requests all of its rules are for, as far as they say the same; empty if not."""
+        if not all(rule.match.stream for rule in self.rules):
+            return ""
+        offers_tools = all(rule.match.tools for rule in self.rules)
+        return "requests that ask for a stream" + (" and offer tools" if offers_tools else "")
+
+
+def is_for(name: str) -> str:
+    """Return which requests a preset is for, if that can be said in a few words; else ""."""
+    return "" if why_no_preset(name) is not None else preset_named(name).is_for
 
 
 def surer(name: str | None, chance: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from faultinject.config.presets import surer
+from faultinject.config.presets import is_for, surer
 from faultinject.events import PluginStarted, ProxyStarted
 from faultinject.report.display import times
 from faultinject.report.finding import Finding, Judged, Known, Severity
@@ -164,7 +164,8 @@ def _what_it_is_for(started: Started, rules: list[str]) -> str:
     """Return where it stands which requests match rules."""
     preset = started.presets.get(rules[0])
     if preset is not None:
-        return f"`faultinject presets show {preset}` says which do"
+        meant = f"it is for {words}; " if (words := is_for(preset)) else ""
+        return f"{meant}`faultinject presets show {preset}` says which do"
     if rules[0] == "options":
         return "`--only all` makes it one for every request"
     return "`faultinject rules check FILE --for HOST/PATH` says which rules a request meets"

@@ -50,6 +50,16 @@ def test_each_kind_of_rule_source(thread: ProxyThread, tmp_path: Path) -> None:
     assert proxy.unfired == []
 
 
+def test_a_preset_for_streams_that_met_none_says_what_it_is_for(thread: ProxyThread) -> None:
+    """Of others it is said that nothing matched."""
+    with faultinject.Proxy("respond 500 path=/no", preset="stream-cut", thread=thread) as proxy:
+        assert ask(proxy) == 200
+        assert [each.partition(": ")[2] for each in proxy.unfired] == [
+            "no request matched it",
+            "no request matched it: it is for requests that ask for a stream",
+        ]
+
+
 def test_what_did_not_fire_by_chance_is_told_with_what_makes_it_surer(thread: ProxyThread) -> None:
     """Of a preset with a chance of its own a factor; nothing of a rule that counts."""
     rules = ["respond 529 probability=0.0001", "respond 529 nth=9"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from faultinject.config.presets import NAMES, preset_named, surer
+from faultinject.config.presets import NAMES, is_for, preset_named, surer
 from faultinject.config.rule_set import rule_set_of
 from faultinject.config.rules import read_rules
 from faultinject.config.yaml import yaml_value
@@ -58,6 +58,21 @@ def with_preset(name: str, factor: float = 1.0) -> Settings:
 def test_what_makes_it_surer(name: str | None, chance: float, expected: str) -> None:
     """A factor multiplies the chance that a preset has of its own; a percentage can be left out."""
     assert surer(name, chance) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("stream-cut", "requests that ask for a stream"),
+        ("tool-json-cut", "requests that ask for a stream and offer tools"),
+        ("corrupt-json", ""),  # some of its rules are for whole answers
+        ("overloaded", ""),
+        ("of-old", ""),
+    ],
+)
+def test_which_requests_it_is_for(name: str, expected: str) -> None:
+    """As its rules' matches say alike."""
+    assert is_for(name) == expected
 
 
 def test_each_file_has_its_place() -> None:

@@ -141,8 +141,8 @@ def test_a_rule_that_fires_at_the_handshake_is_enough() -> None:
             {"a": (0, 0)},
             {"rules": ("a",), "presets": {"a": "stream-cut"}},
             (
-                "nothing came of preset stream-cut: no request matched it;"
-                " `faultinject presets show stream-cut` says which do"
+                "nothing came of preset stream-cut: no request matched it; it is for requests that"
+                " ask for a stream; `faultinject presets show stream-cut` says which do"
             ),
         ),
         (
