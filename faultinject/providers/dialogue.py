@@ -20,6 +20,10 @@ _PLAIN_KEYS = frozenset({"role", "content"})
 _ROLES = {"assistant": "assistant", "model": "assistant", "tool": "tool", "function": "tool"}
 _OF_ASSISTANT = ("function_call", "reasoning", "custom_tool_call")
 
+MOST_MESSAGES = 20_000
+"""A conversation of more is not looked at: nothing else is done meanwhile, a tenth of a second for
+so many. Agents have hundreds."""
+
 
 @frozen(eq=False, repr=False)
 class CalledTool:
@@ -52,7 +56,7 @@ def turns_of(document: Any) -> tuple[str, list[Turn]]:
     """Return the text of the system prompt (empty without one), and the messages in order.
 
     There are none if the request does not say them all: a Responses request that goes on from
-    ``previous_response_id``, or an API that is not known.
+    ``previous_response_id``, or an API that is not known; nor of more than `MOST_MESSAGES`.
     """
     if not isinstance(document, dict) or document.get("previous_response_id") is not None:
         return "", []
@@ -61,6 +65,8 @@ def turns_of(document: Any) -> tuple[str, list[Turn]]:
         if key in document:
             given = document[key]
             break
+    if isinstance(given, list) and len(given) > MOST_MESSAGES:
+        return "", []
     if isinstance(given, str):
         given = [{"role": "user", "content": given}]
     system = [document[key] for key in _SYSTEM_KEYS if key in document]
