@@ -20,7 +20,8 @@ MOST_NAMED = 20
 MOST_IN_WORDS = 4
 """Of more calls than these a line says only how many they are."""
 IN_TURN = (
-    "the attempts came over several connections in turn, as Node's fetch sends them, or threads"
+    "the attempts came over several connections in turn, as Node's fetch sends them, threads, or"
+    " async tasks"
 )
 """Why the pace of some calls cannot be judged."""
 PAGE = "findings.md"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from math import inf
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from faultinject.events import (
     CommandEnded,
@@ -227,14 +227,28 @@ def program(facts: RunFacts) -> str | None:
 
 
 def run_in_words(facts: RunFacts) -> list[str]:
-    """Return what was run, and the rules with their counts, each in a few words."""
+    """Return what was run, and the rules with their counts, each in a few words.
+
+    A preset has rules for several APIs: those that no request reached are left out.
+    """
     name = program(facts)
-    counts = rule_counts(facts)
+    counts = list(_of_interest(rule_counts(facts)))
     words = [] if name is None else [f"program {name}"]
     words += [_rule_in_words(each) for each in counts[:MOST_NAMED]]
     if (more := len(counts) - MOST_NAMED) > 0:
         words.append(f"{more} more rules")
     return words
+
+
+def _of_interest(counts: list[RuleCount]) -> Iterator[RuleCount]:
+    """Yield rules without those of presets that no request reached; of each preset one at least."""
+    named = {each.preset for each in counts if each.reached != 0}
+    for each in counts:
+        if each.preset is None or each.reached != 0:
+            yield each
+        elif each.preset not in named:
+            named.add(each.preset)
+            yield evolve(each, rule=each.preset)
 
 
 def _rule_in_words(count: RuleCount) -> str:

@@ -66,6 +66,24 @@ def test_each_form_names_what_was_run() -> None:
     assert all(each in page for each in WORDS)
 
 
+def test_the_rules_of_a_preset_that_no_request_reached() -> None:
+    """They are for other APIs, say: one that was reached stands for the preset, else its name."""
+    of = {"cut-frame": "cut", "cut": "cut", "slow-a": "slow", "slow-b": "slow"}
+    counts = tuple(
+        {"rule": name, "reached": reached, "fired": reached}
+        for name, reached in (("cut-frame", 0), ("cut", 3), ("slow-a", 0), ("slow-b", 0), ("r", 0))
+    )
+    started = sample(ProxyStarted, rules=(*of, "r"), presets=of)
+    report = report_of(started, sample(ProxyStopped, rules=counts))
+    assert run_in_words(report.facts) == [
+        "preset cut fired 3 of 3 times",
+        "preset slow fired 0 of 0 times",
+        "rule r fired 0 of 0 times",
+    ]
+    told = json.loads(json_report(report))["rules"]
+    assert [each["rule"] for each in told] == [*of, "r"]
+
+
 def test_without_an_end_there_are_no_counts() -> None:
     """The program was killed while it wrote, say."""
     report = report_of(STARTED)

@@ -333,7 +333,7 @@ def test_attempts_over_connections_in_turn(answer: Answer, ids: str) -> None:
     told = alternating(answer).report()
     line = (
         f"Not judged: {ids} (of 1 call): the attempts came over several connections in turn,"
-        " as Node's fetch sends them, or threads."
+        " as Node's fetch sends them, threads, or async tasks."
     )
     assert {each.id for each in told.findings}.isdisjoint({"no-backoff", "retry-after-ignored"})
     assert text_report(told, columns=300).splitlines()[-1] == line
