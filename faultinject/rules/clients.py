@@ -19,6 +19,9 @@ Kept = TypeVar("Kept")
 
 TOGETHER_SECONDS = 1.0
 """So long before a failure, and later, a client begins what its tasks ask at one time."""
+CLOSED = 512
+"""Of so many connections it is remembered that they ended, the latest: more than exchanges wait in
+the `Backlog`."""
 
 
 def get_or_create(known: OrderedDict[Key, Kept], key: Key, new: type[Kept], bound: int) -> Kept:
@@ -55,7 +58,7 @@ class Clients:
     def close_connection(self, number: int, seconds: float) -> None:
         """Note that a connection ended at that time, between two requests."""
         self._closed[number] = seconds
-        if len(self._closed) > self._bound:
+        if len(self._closed) > CLOSED:
             self._closed.popitem(last=False)
 
     def counts(self, client: str) -> bool:

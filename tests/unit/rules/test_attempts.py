@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.rules.attempts import LONGEST_PAUSE_SECONDS, Attempt, Attempts, Ended
+from faultinject.rules.clients import CLOSED
 from faultinject.rules.facts import Facts, Way
 from faultinject.rules.identity import (
     CACHE_CONTROL,
@@ -323,10 +324,10 @@ def test_tasks_that_ask_different_things_share_connections(
 
 def test_connections_that_ended_are_remembered_in_part() -> None:
     """The latest of them."""
-    attempts = Attempts(calls=2)
-    for number in range(4):
-        attempts.clients.close_connection(number, number)
-    assert dict(attempts.clients._closed) == {2: 2, 3: 3}
+    clients = Attempts().clients
+    for number in range(CLOSED + 9):
+        clients.close_connection(number, number)
+    assert list(clients._closed) == list(range(9, CLOSED + 9))
 
 
 def test_that_requests_overlapped_is_known_from_the_first_to_begin_late() -> None:
