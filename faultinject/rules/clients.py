@@ -6,6 +6,7 @@ that ask the same, each for the first time. Everything is bounded.
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
 from math import inf
 from typing import TypeVar
@@ -43,8 +44,13 @@ class Clients:
         self._bound = bound
         self._counting: OrderedDict[str, _Counting] = OrderedDict()
         """By `Identity.client`."""
-        self._closed: OrderedDict[int, float] = OrderedDict()
-        """When connections ended on which a client could have gone on, by their numbers."""
+        # No object for each: it would lie among those of a connection, and keep the memory around.
+        self._closed = array("q", [-1]) * CLOSED
+        """The connections that ended last, on which a client could have gone on; -1 for none."""
+        self._closed_seconds = array("d", [0.0]) * CLOSED
+        """When each of them ended."""
+        self._closed_count = 0
+        """How many have ended."""
 
     def note(self, identity: Identity, began_seconds: float) -> None:
         """Note a request that began at this time."""
@@ -57,9 +63,15 @@ class Clients:
 
     def close_connection(self, number: int, seconds: float) -> None:
         """Note that a connection ended at that time, between two requests."""
-        self._closed[number] = seconds
-        if len(self._closed) > CLOSED:
-            self._closed.popitem(last=False)
+        place = self._closed_count % CLOSED
+        self._closed[place], self._closed_seconds[place] = number, seconds
+        self._closed_count += 1
+
+    def _closed_at(self, number: int) -> float:
+        """Return when a connection ended; infinity if it did not, or that is forgotten."""
+        if number not in self._closed:
+            return inf
+        return self._closed_seconds[self._closed.index(number)]
 
     def counts(self, client: str) -> bool:
         """Return True if a client has ever sent a count above 0."""
@@ -76,7 +88,7 @@ class Clients:
         """
         if connection == identity.connection:
             return False
-        if self._closed.get(connection, inf) <= began_seconds:
+        if self._closed_at(connection) <= began_seconds:
             return False
         asked_else = self._counting[identity.client].asked_else(identity.content)
         return asked_else < failed_seconds - TOGETHER_SECONDS
