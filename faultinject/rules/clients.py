@@ -97,6 +97,7 @@ class Clients:
 @define(eq=False, repr=False)
 class _Counting:
     counts: bool = False
+    """Whether it has ever sent a count above 0."""
     latest: Content | None = None
     """What its latest request asks, and when that began."""
     latest_seconds: float = -inf
