@@ -7,7 +7,8 @@ from typing import Any, Literal
 from attrs import field, frozen
 
 from faultinject.events.event import Event, Level
-from faultinject.observed import NOTHING_OBSERVED, Observed, Seen
+from faultinject.observed import NOTHING_OBSERVED, Observed
+from faultinject.seen import AnySeen
 
 Outcome = Literal[
     "injected",  # answered by a rule, or left without an answer by one
@@ -23,7 +24,7 @@ Outcome = Literal[
 _NOTHING = NOTHING_OBSERVED.as_dict()
 
 
-def _observed(seen: Seen | None) -> Observed | None:
+def _observed(seen: AnySeen | None) -> Observed | None:
     return None if seen is None else seen.observed
 
 
@@ -96,7 +97,7 @@ class ExchangeEnded(Event):
     """What the request is for; None if it named no host, or is a CONNECT."""
     path_mended_from: str | None = None
     """The path as the client sent it, if ``path``, the API's own, was asked for in its place."""
-    seen: Seen | None = field(default=None, repr=False, eq=_observed)
+    seen: AnySeen | None = field(default=None, repr=False, eq=_observed)
     """What was seen of it as an attempt of a call; None if it is no request to an API."""
 
     @property

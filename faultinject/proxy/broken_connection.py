@@ -8,13 +8,14 @@ from __future__ import annotations
 from attrs import define
 
 from faultinject.faults.breaks import Break
-from faultinject.observed import Failure, FailureKind, Observed, Seen, Taken
+from faultinject.observed import Failure, FailureKind, Observed, Taken
 from faultinject.providers.known import provider_for
 from faultinject.providers.retries import failure_kind
 from faultinject.proxy.exchange import Exchange
 from faultinject.proxy.exchange_end import ExchangeEnd
 from faultinject.proxy.session import Session
 from faultinject.rules.attempts import Attempt, Ended
+from faultinject.seen import AnySeen, seen_of
 
 
 @define(eq=False, repr=False)
@@ -26,16 +27,16 @@ class BrokenConnection:
     def end(self, end: ExchangeEnd, counted: Attempt | None) -> None:
         """Do nothing: all is noted by `seen`, once it is over."""
 
-    def seen(self, exchange: Exchange, _counted: Attempt | None) -> Seen | None:
+    def seen(self, exchange: Exchange, _counted: Attempt | None) -> AnySeen | None:
         """Return what was seen of a CONNECT that a rule answered, or broke off."""
         how = exchange.taken
         return self.broken("connect", _kind_of_connect(exchange, how), how)
 
-    def broken_handshake(self, breaks: Break, how: Taken) -> Seen | None:
+    def broken_handshake(self, breaks: Break, how: Taken) -> AnySeen | None:
         """Return what was seen of a TLS handshake that a rule broke."""
         return self.broken("handshake", "transient" if breaks.how.may_pass else "final", how)
 
-    def broken(self, failure: Failure, kind: FailureKind, how: Taken) -> Seen | None:
+    def broken(self, failure: Failure, kind: FailureKind, how: Taken) -> AnySeen | None:
         """Count the attempt, and return what is told of it; None if its client is unknown."""
         way, runtime = self.session.way, self.session.runtime
         if way is None:
@@ -53,7 +54,7 @@ class BrokenConnection:
             failure_kind=kind,
             request=way.digest,
         )
-        return Seen.known(observed)
+        return seen_of(observed)
 
 
 def _kind_of_connect(exchange: Exchange, how: Taken) -> FailureKind:

@@ -133,12 +133,11 @@ class Exchange:
         """Note that the last bytes of the response are about to be sent.
 
         The client may act on them before this task runs again. As long as there is no room for
-        them the exchange is not over. ``whole`` says whether the response is complete then. A
-        response that gives no reason to try again is not noted before its end. Raises
+        them the exchange is not over. ``whole`` says whether the response is complete then. One
+        that gives no reason to try again need not be noted before its end. Raises
         `ClientGoneError`.
         """
-        plain = self.fault_filter is None and self.own is None
-        if self.on_end is None or (plain and whole and head is not None and head.status < 400):
+        if self.on_end is None:
             return
         end = ExchangeEnd(self.own or self.passed_on, head, self.fault_filter, whole)
         if not is_good(end):

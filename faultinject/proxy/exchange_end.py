@@ -11,7 +11,7 @@ from attrs import define
 from faultinject.events import Outcome
 from faultinject.http.message import ResponseHead
 from faultinject.matchers import MISSING
-from faultinject.observed import AnswerPart, Failure, FailureKind, Taken, WaitAskedBy, rounded
+from faultinject.observed import Failure, FailureKind, Taken, WaitAskedBy
 from faultinject.providers.framing import StreamEvent
 from faultinject.providers.provider import Provider
 from faultinject.providers.retries import HEADERS_READ, asked_wait, failure_kind, should_retry
@@ -20,6 +20,7 @@ from faultinject.proxy.fault_filter import FaultFilter
 from faultinject.proxy.traffic_copy import ANSWER_BYTES, TrafficCopy, uncoded
 from faultinject.rules.attempts import Ended
 from faultinject.rules.facts import parsed_json
+from faultinject.seen import AnswerPart, rounded
 
 
 class Over(Protocol):

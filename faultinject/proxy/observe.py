@@ -1,4 +1,4 @@
-"""Observes an exchange as an attempt of a call: a `Seen` is made when it is over.
+"""Observes an exchange as an attempt of a call, and returns what was seen when it is over.
 
 All that a client or an API chose becomes digests with the run's key here, or marks of which they
 are made where somebody asks. As long as nothing in the run has failed lately, a request that was
@@ -12,16 +12,6 @@ import time
 from typing import Any
 
 from faultinject.http.exchange_sides import ClientExchange
-from faultinject.observed import (
-    REQUEST,
-    AnswerPart,
-    Asked,
-    BodyPart,
-    OwnPart,
-    Parts,
-    Seen,
-    rounded,
-)
 from faultinject.providers.retries import asked_wait, should_retry
 from faultinject.providers.shape import Usage
 from faultinject.providers.streamed import streamed_text
@@ -48,8 +38,21 @@ from faultinject.proxy.traffic_copy import ANSWER_BYTES, BODY_BYTES, TrafficCopy
 from faultinject.rules.attempts import Attempt, Attempts
 from faultinject.rules.facts import Facts
 from faultinject.rules.identity import Identity
+from faultinject.seen import (
+    REQUEST,
+    AnswerPart,
+    AnySeen,
+    Asked,
+    BodyPart,
+    OwnPart,
+    Parts,
+    PlainSeen,
+    Seen,
+    rounded,
+)
 
 NO_USAGE = Usage(None, None)
+_NOT_TOLD: Asked = (None, None)
 LONGEST_STREAM = 256 * 1024
 """Of a longer stream the text and the tokens are not read: it would hold up other requests."""
 
@@ -64,11 +67,11 @@ def observer_of(
     if facts.kind not in ("model", "api"):
         return None if facts.way is None or facts.kind is not None else BrokenConnection(session)
     observer = Observer(runtime, facts)
-    client.listener = observer.copy
+    client.listener = observer
     return observer
 
 
-class Observer:
+class Observer(TrafficCopy):
     """Observes one exchange. Once it is over, `seen` returns what was seen of it.
 
     What takes a while is put off, as far as it can be found out later as well: the observer is a
@@ -76,8 +79,12 @@ class Observer:
     over if the first step was done by then.
     """
 
-    # What most begin with stands at the class, as in `TrafficCopy`.
+    # It is the copy: with one object for each, a request that is answered would take two of them.
+    # What most begin with stands at the class, as there.
 
+    _run: Runtime
+    _request: HeadContent | None = None
+    _has_ended = False
     _said: BodyPart | None = None
     _found: Parts | None = None
     _attempt: Attempt | None = None
@@ -89,22 +96,16 @@ class Observer:
     """As of a `Step`: none while the exchange goes on, whose copy is in `CopyRoom` anyway."""
 
     def __init__(self, runtime: Runtime, facts: Facts) -> None:
-        self.runtime = runtime
+        # As `TrafficCopy` does it: to call that would take longer than all of this.
+        self._run, self.began_seconds = runtime, facts.began_seconds or 0.0
         self._facts = facts
-        self._head: HeadContent | None = None
-        self._has_ended = False
-        self._came_by = facts.connection, facts.way
-        self.copy = TrafficCopy(runtime, facts.began_seconds or 0.0, runtime.copy_room)
 
     @property
-    def head(self) -> HeadContent:
+    def request(self) -> HeadContent:
         """What the request's head says."""
-        if self._head is None:
-            facts = self._facts
-            if facts.is_hinted_mcp and facts.needs_body_for_api:
-                facts.body = uncoded(facts.head, self.copy.whole_body, BODY_BYTES)
-            self._head = self.runtime.digests.head(facts)
-        return self._head
+        if self._request is None:
+            self._request = self._run.digests.head(self._facts, self)
+        return self._request
 
     # How the attempt ended
 
@@ -116,21 +117,22 @@ class Observer:
         if self._has_ended:
             return
         self._has_ended = True
-        runtime, copy = self.runtime, self.copy
+        runtime, facts = self._run, self._facts
         self._end, self._attempt = end, counted
+        self._came_by = facts.connection, facts.way
         self._end_seconds, self._unix_seconds = runtime.now_seconds, time.time()
-        self._head_seconds = copy.head_seconds
+        self._known_seconds = self.head_seconds
         counters = runtime.counters
         if not is_good(end) or self._ended_in_error():  # what follows is looked at closely
             counters.attempts.disturb(self._end_seconds)
-        if counted is None and copy.body_ended and end.fault_filter is None:
+        if counted is None and self.body_ended and end.fault_filter is None:
             counters.backlog.put_off(self)
         else:  # it may not be found out later as it is now
             counters.backlog.catch_up()
             self._join()
 
     def _ended_in_error(self) -> bool:
-        tail = self.copy.tail
+        tail = self.tail
         return tail is not None and is_error_event(tail.last)
 
     def do(self) -> None:
@@ -143,109 +145,113 @@ class Observer:
     def _join(self) -> None:
         """Find out which attempt of which call it was, and have the call go on from its end."""
         self._is_joined = True
-        runtime, head = self.runtime, self.head
+        runtime, request = self._run, self.request
         if self._attempt is None:
-            self._attempt = self._begun(head, runtime.counters.attempts)
+            self._attempt = self._begun(request, runtime.counters.attempts)
         if self._attempt is not None:
-            seconds = self._end_seconds, self._head_seconds, self._unix_seconds
-            self._attempt.end(ended(self._end, head.provider, runtime.whole_errors, *seconds))
+            seconds = self._end_seconds, self._known_seconds, self._unix_seconds
+            self._attempt.end(ended(self._end, request.provider, runtime.whole_errors, *seconds))
 
-    def _begun(self, head: HeadContent, attempts: Attempts) -> Attempt | None:
+    def _begun(self, request: HeadContent, attempts: Attempts) -> Attempt | None:
         """Return which attempt it is, for which no rule asked. It may be late: times are given."""
-        content = self._what_was_said()[REQUEST]
-        identity = Identity(content, head.invocation, head.client, head.retry_count, *self._came_by)
-        return attempts.begin(identity, self.copy.began_seconds)
+        told = request.invocation, request.client, request.retry_count
+        identity = Identity(self._what_was_said()[REQUEST], *told, *self._came_by)
+        return attempts.begin(identity, self.began_seconds)
 
     def _what_was_said(self) -> BodyPart:
         """Return what the request's body says."""
         if self._said is None:
-            body, digests = self.copy.whole_body, self.runtime.digests
+            body = self.whole_body
             mark = None if body is None else mark_of(body)
-            self._said = digests.content(self.head, mark, self._facts_with_body)
+            self._said = self._run.digests.content(self.request, mark, self._facts_with_body)
         return self._said
 
     def _facts_with_body(self) -> Facts:
         """Return the facts as rules have read them, or as far as they are kept without that."""
         if self._facts.body is None:
-            bare = self.head.bare
-            self._facts = bare.with_body(uncoded(bare.head, self.copy.whole_body, BODY_BYTES))
+            bare = self.request.bare
+            self._facts = bare.with_body(uncoded(bare.head, self.whole_body, BODY_BYTES))
         return self._facts
 
     # What was seen
 
-    def seen(self, exchange: Exchange, counted: Attempt | None) -> Seen:
+    def seen(self, exchange: Exchange, counted: Attempt | None) -> AnySeen:
         """Return what was seen of the exchange, which is over; ``counted`` is as of `end`."""
         if not self._has_ended:
             if counted is None and (plain := self._plain(exchange)) is not None:
                 return plain
             self.end(exchange.end, counted)
-        runtime = self.runtime
+        runtime = self._run
         if self._facts.body is None:
-            self._facts = self.head.bare  # what its headers say is not kept
+            self._facts = self.request.bare  # what its headers say is not kept
         self._how = exchange.taken
         self._over_seconds = runtime.now_seconds
         self._fault_filter = exchange.fault_filter
-        began = rounded(self.copy.began_seconds)
-        self._is_over, self.kept_bytes = True, self.copy.held_bytes
+        self._is_over, self.kept_bytes = True, self.held_bytes
         if self._is_joined:
             runtime.counters.backlog.put_off(self)
         else:  # it waits there
             runtime.counters.backlog.keep(self.kept_bytes)
-        seen = Seen(began, self._parts)
+        seen = Seen(rounded(self.began_seconds), self._parts)
         if self._found is not None or self._fault_filter is not None:
             seen.find_out()
         return seen
 
-    def _plain(self, exchange: Exchange) -> Seen | None:
+    def _plain(self, exchange: Exchange) -> PlainSeen | None:
         """Return what is kept of it if it is plain: it was answered, while nothing had failed.
 
         None if it is not, or says itself that it follows a failure.
         """
-        counters, copy = self.runtime.counters, self.copy
-        attempts, began = counters.attempts, copy.began_seconds
-        if began <= attempts.quiet_from or not is_good(exchange):
+        runtime, began, answer = self._run, self.began_seconds, exchange.head
+        attempts, backlog = runtime.counters.attempts, runtime.counters.backlog
+        if began <= attempts.quiet_from or not exchange.answered:
+            return None
+        is_touched = exchange.outcome != "forwarded"
+        if answer is None or answer.status >= 400 or (is_touched and not is_good(exchange)):
             return None
         if (tail := exchange.tail) is not None and is_error_event(tail.last):
             return None
-        head = self.head
-        if head.invocation or head.retry_count:
+        request = self._request = runtime.digests.head(self._facts, self)
+        if request.invocation or request.retry_count:
             return None
-        counters.backlog.catch_up()  # calls are numbered in order, and a long wait may be among it
-        if began <= attempts.quiet_from:
-            return None
-        body = copy.whole_body
-        copy.close()
-        asked: Asked = head.model, head.streams
-        if body and head.model is None:  # it is told only where events are written
-            asked = (None, None) if counters.backlog.puts_off else peeked(body) or (None, None)
-        mark = None if body is None else hash(body)  # its mark
-        waited = ((copy.head_seconds or began) - began) * 1000 + 0.5
-        began, waited = (began * 1000 + 0.5) // 1 / 1000, waited // 1 / 1000  # as of `rounded`
-        return Seen(began, None, (head.part, attempts.begin_alone(), began, waited, mark), asked)
+        if backlog.steps:  # calls are numbered in order, and a long wait may be among it
+            backlog.catch_up()
+            if began <= attempts.quiet_from:
+                return None
+        runtime.copy_room.left_bytes += self._held_bytes
+        self._held_bytes = 0
+        body = self.body if self.body_ended else None
+        body = bytes(body) if isinstance(body, bytearray) else body
+        mark = None if body is None else hash(body)  # as of `mark_of`
+        if request.model is not None or not body:
+            asked: Asked = request.model, request.streams
+        else:  # it is told only where events are written
+            asked = _NOT_TOLD if backlog.puts_off else peeked(body) or _NOT_TOLD
+        waited = (self.head_seconds or began) - began
+        return PlainSeen(((request.part, attempts.begin_alone(), began, waited, mark), asked))
 
     def _parts(self) -> Parts:
         while self._found is None:
-            self.runtime.counters.backlog.do_next()
+            self._run.counters.backlog.do_next()
         return self._found
 
     def _find_out(self) -> None:
-        self._found = self.head.part, self._what_was_said(), self._answer(), self._own()
-        self.copy.close()
+        self._found = self.request.part, self._what_was_said(), self._how_answered(), self._own()
+        self.close()
         self._said = None
-        del self.copy, self._facts, self._end, self._fault_filter  # they are large
+        del self._facts, self._end, self._fault_filter  # they are large
 
-    def _answer(self) -> AnswerPart:
+    def _how_answered(self) -> AnswerPart:
         """Return how the request was answered."""
-        runtime, copy, request, how = self.runtime, self.copy, self.head, self._how
-        head = copy.head
+        runtime, head, request, how = self._run, self.head, self.request, self._how
         if how == "whole" and head is not None and head.status >= 400:
             runtime.counters.attempts.disturb(self._over_seconds)
-            body = copy.whole_answer
+            body = self.whole_answer
             return runtime.whole_errors.part_of(request.provider, head, body, self._unix_seconds)
-        answer = None if head is None else document_of(head, copy.whole_answer)
-        failed = failure_of(self._fault_filter, copy, request.provider, request.path, how)
+        answer = None if head is None else document_of(head, self.whole_answer)
+        failed = failure_of(self._fault_filter, self, request.provider, request.path, how)
         if failed is None and self._facts.kind == "model" and answer is None:
-            unreadable = was_made_unreadable(self._end, copy, how)
+            unreadable = was_made_unreadable(self._end, self, how)
             failed = ("malformed", "transient") if unreadable else None
         wait = asked_wait(head, answer, self._unix_seconds) if failed and head is not None else None
         usage, text = self._usage_and_text(answer)
@@ -263,14 +269,14 @@ class Observer:
 
     def _own(self) -> OwnPart:
         """Return what the attempt has in common with no other."""
-        attempt, copy = self._attempt, self.copy
-        began, head_seconds = copy.began_seconds, copy.head_seconds
+        attempt, began, head_seconds = self._attempt, self.began_seconds, self.head_seconds
         waited = None if head_seconds is None else rounded(head_seconds - began)
         call = number = gap = None
         if attempt is not None:
             call, number, gap = int(attempt.call), attempt.number, attempt.gap_seconds
         gap = None if gap is None else rounded(gap)
-        quiet = rounded(self._over_seconds - max(copy.spoke_seconds, copy.heard_seconds))
+        last_seconds = max(began, self.spoke_seconds, self.heard_seconds)
+        quiet = rounded(self._over_seconds - last_seconds)
         return rounded(began), call, number, gap, waited, quiet
 
     def _usage_and_text(self, answer: Any) -> tuple[Usage, str]:
@@ -278,7 +284,7 @@ class Observer:
 
         ``answer`` is the JSON value that it is, or None.
         """
-        copy, head, request = self.copy, self.copy.head, self.head
+        head, request = self.head, self.request
         if head is None or head.status >= 400:
             return NO_USAGE, ""
         shape = request.provider.shape_of(request.path)
@@ -286,10 +292,10 @@ class Observer:
         if stream is None:
             return (None if answer is None else shape.usage(answer)) or NO_USAGE, ""
         decoder, progress = stream.framing.decoder(), stream.progress()
-        body = uncoded(head, copy.answer_so_far, ANSWER_BYTES) or b""
+        body = uncoded(head, self.answer_so_far, ANSWER_BYTES) or b""
         if len(body) > LONGEST_STREAM:
             return NO_USAGE, ""
-        pieces = decoder.feed(body) + (decoder.end() if copy.answer_ended else [])
+        pieces = decoder.feed(body) + (decoder.end() if self.answer_ended else [])
         events = [event for event in pieces if event.is_event]
         for event in events:
             progress.observe(event)

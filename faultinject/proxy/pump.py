@@ -157,7 +157,9 @@ async def _send(parts: Sequence[Part], exchange: Exchange, *, last: bool) -> boo
         if isinstance(part, ResponseHead) and (not part.interim or part.status == 101):
             head = part
     if last and exchange.on_end is not None:
-        await exchange.before_last(head)
+        is_plain = exchange.own is None and exchange.fault_filter is None
+        if not is_plain or head is None or head.status >= 400:
+            await exchange.before_last(head)
     await exchange.client.send(*parts)
     exchange.head = head
     exchange.answered = isinstance(parts[-1], End) or exchange.status == 101

@@ -15,17 +15,10 @@ from attrs import define, field, frozen
 
 from faultinject.http.message import RequestHead
 from faultinject.matchers import MISSING
-from faultinject.observed import (
-    MESSAGES,
-    BodyPart,
-    Digest,
-    HeadPart,
-    Mark,
-    MessagePart,
-    ResultPart,
-)
+from faultinject.observed import MESSAGES
 from faultinject.providers.dialogue import CalledTool, Turn, turns_of
 from faultinject.providers.provider import Provider
+from faultinject.proxy.traffic_copy import BODY_BYTES, TrafficCopy, uncoded
 from faultinject.rules.facts import Facts
 from faultinject.rules.identity import (
     asked_of,
@@ -36,6 +29,7 @@ from faultinject.rules.identity import (
     identity_of,
     mark_of_message,
 )
+from faultinject.seen import BodyPart, Digest, HeadPart, Mark, MessagePart, ResultPart
 
 REMEMBERED = 64
 """How many bodies are remembered."""
@@ -121,20 +115,28 @@ class RequestDigests:
     _models: dict[str, str] = field(factory=dict)
     """Models that bodies name: one object each."""
 
-    def head(self, facts: Facts) -> HeadContent:
-        """Return what a request's head says; a client's heads mostly say the same."""
+    def head(self, facts: Facts, copy: TrafficCopy | None = None) -> HeadContent:
+        """Return what a request's head says; a client's heads mostly say the same.
+
+        If only its body tells which API it is for, that is taken from the ``copy``.
+        """
         head = facts.head
-        is_mcp = facts.is_hinted_mcp and facts.is_mcp
+        key = hash((facts.host, facts.port, head.method, head.target, head.fingerprint))
+        return self._heads.get(key) or self._found(facts, copy, key)
+
+    def _found(self, facts: Facts, copy: TrafficCopy | None, key: int) -> HeadContent:
+        head, keys, is_mcp = facts.head, [key], False
+        if facts.is_hinted_mcp:
+            if facts.needs_body_for_api and copy is not None:
+                facts.body = uncoded(head, copy.whole_body, BODY_BYTES)
+            is_mcp, keys = facts.is_mcp, []  # not the head alone decides
+        same = [each for each in head.headers if each[0].lower() != _LENGTH]
         where = facts.host, facts.port, head.method, head.target, is_mcp
-        key = hash((where, head.fingerprint))
-        found = self._heads.get(key)
-        if found is None:  # its body may only have another length
-            same = [each for each in head.headers if each[0].lower() != _LENGTH]
-            key_of_same = hash((where, *same))
-            found = self._heads.get(key_of_same) or self._head(facts)
-            self._heads[key] = self._heads[key_of_same] = found
-            while len(self._heads) > REMEMBERED:
-                self._heads.popitem(last=False)
+        keys.append(hash((where, *same)))  # its body may only have another length
+        found = self._heads.get(keys[-1]) or self._head(facts)
+        self._heads.update(dict.fromkeys(keys, found))
+        while len(self._heads) > REMEMBERED:
+            self._heads.popitem(last=False)
         return found
 
     def _head(self, facts: Facts) -> HeadContent:

@@ -73,7 +73,7 @@ class Runtime:
     """Whether it is told that an exchange begins: a line more for each, of use at debug only."""
     clock: Callable[[], float] = time.monotonic
     """Returns a time in seconds."""
-    _started_at: float = Factory(lambda self: self.clock(), takes_self=True)
+    started_at: float = Factory(lambda self: self.clock(), takes_self=True)
     """When the run began: the rules count time from there."""
     origins: SeenOrigins = field(factory=SeenOrigins)
     """What APIs have allowed pages in browsers (CORS)."""
@@ -133,17 +133,17 @@ class Runtime:
     @property
     def now_seconds(self) -> float:
         """The time since the start of the run."""
-        return self.clock() - self._started_at
+        return self.clock() - self.started_at
 
     def target_of(self, host: str, port: int) -> TargetPattern | None:
         """Return the first target pattern that a host and port match."""
-        key = (host, port)
-        if key not in self._known_targets:
+        try:
+            return self._known_targets[host, port]
+        except KeyError:
             if len(self._known_targets) >= MOST_HOSTS:
                 self._known_targets.clear()
             found = (target for target in self.targets if target.matches(host, port))
-            self._known_targets[key] = next(found, None)
-        return self._known_targets[key]
+            return self._known_targets.setdefault((host, port), next(found, None))
 
     def target_name(self, host: str, port: int) -> str:
         """Return the first target pattern that a host and port match as text, else the host."""

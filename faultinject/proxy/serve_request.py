@@ -20,7 +20,6 @@ from faultinject.http.message import RequestHead, ResponseHead
 from faultinject.matchers import MISSING
 from faultinject.net.relay import Relayed
 from faultinject.net.timeouts import Timeout
-from faultinject.observed import Seen
 from faultinject.providers.shape import framing_of
 from faultinject.proxy.carry_out import carry_out, refuse
 from faultinject.proxy.decision import Decision
@@ -29,6 +28,7 @@ from faultinject.proxy.observe import observer_of
 from faultinject.proxy.session import Session, report_exchange, report_start, reported_path
 from faultinject.proxy.upstream.dial import Origin
 from faultinject.rules.facts import Facts
+from faultinject.seen import AnySeen
 
 
 class Routed(NamedTuple):
@@ -208,7 +208,7 @@ class RequestServer:
         exchange: Exchange,
         rule_id: str | None,
         facts: Facts | None = None,
-        seen: Seen | None = None,
+        seen: AnySeen | None = None,
     ) -> None:
         request, origin, relayed = exchange.request, exchange.origin, exchange.relayed or Relayed()
         report_exchange(

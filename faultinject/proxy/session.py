@@ -34,10 +34,10 @@ from faultinject.events import (
 from faultinject.http.message import RequestHead
 from faultinject.net.relay import Relayed
 from faultinject.net.timeouts import Timeout, TimeoutExpiredError
-from faultinject.observed import Seen
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.upstream.lease import Lease
 from faultinject.rules.facts import Facts, Way
+from faultinject.seen import AnySeen
 from faultinject.tls.client_hello import ClientHello
 
 
@@ -312,7 +312,7 @@ def report_exchange(
     fault: str | None = None,
     kind: Kind | None = None,
     path_mended_from: str | None = None,
-    seen: Seen | None = None,
+    seen: AnySeen | None = None,
 ) -> None:
     """Report the end of an exchange; ``number`` is its place among the session's, from 1.
 

@@ -7,7 +7,7 @@ an answer of up to `ANSWER_BYTES`, and all copies of a run together by `CopyRoom
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from faultinject.http.coding import content_codings, decoded
@@ -24,14 +24,6 @@ begins with another byte: were line ends one of several, to try all ways would t
 _LONGEST_PING = 200
 
 
-class Timer(Protocol):
-    """Knows the time of the run."""
-
-    @property
-    def now_seconds(self) -> float:
-        """The time since the start of the run."""
-
-
 class CopyRoom:
     """The bytes that all copies of a run may take together, or all requests that are delayed."""
 
@@ -41,11 +33,22 @@ class CopyRoom:
         self.left_bytes = left_bytes
 
 
+class CopiedRun(Protocol):
+    """The run of which something is copied."""
+
+    clock: Callable[[], float]
+    started_at: float
+    """What the clock said as the run began."""
+    copy_room: CopyRoom
+
+
 class TrafficCopy:
     """What has passed so far. Times are seconds of the run."""
 
     # What most copies begin with stands at the class: one is made for each request.
 
+    body: bytes | bytearray | None = b""
+    """The request's body so far; None if it is longer than `BODY_BYTES`, or had no room."""
     body_ended = False
     head: ResponseHead | None = None
     """The head of the answer that the client was sent."""
@@ -57,21 +60,22 @@ class TrafficCopy:
     _tail: Tail | None = None
     _at_once: Sequence[Part] = ()
     """An answer that was sent at once, as most are: it is looked at later, if at all."""
+    _held_bytes = 0
+    """How much of the room it takes, as far as it was looked at."""
+    heard_seconds = 0.0
+    """When the client sent the last of its request, behind the head, so far."""
+    spoke_seconds = 0.0
+    """When the client was sent the last thing that is no ping."""
 
-    def __init__(self, timer: Timer, began_seconds: float, room: CopyRoom) -> None:
-        self._timer = timer
-        self._room = room
-        self._held_bytes = 0
-        self.body: bytes | bytearray | None = b""
-        """The request's body so far; None if it is longer than `BODY_BYTES`, or had no room."""
-        self.began_seconds = self.heard_seconds = began_seconds
-        """When the request began, and when the client sent the last of it so far."""
-        self.spoke_seconds = began_seconds
-        """When the client was sent the last thing that is no ping."""
+    def __init__(self, run: CopiedRun, began_seconds: float) -> None:
+        self._run = run
+        self.began_seconds = began_seconds
+        """When the request began."""
 
     def received(self, parts: Sequence[Part]) -> None:
         """Take parts of the request."""
-        self.heard_seconds = self._timer.now_seconds
+        run = self._run
+        self.heard_seconds = run.clock() - run.started_at
         for part in parts:
             if not isinstance(part, bytes):
                 self.body_ended = True
@@ -80,7 +84,8 @@ class TrafficCopy:
 
     def sent(self, parts: Sequence[Part]) -> None:
         """Take parts of the answer, which have been sent."""
-        now_seconds, head = self._timer.now_seconds, parts[0]
+        run, head = self._run, parts[0]
+        now_seconds = run.clock() - run.started_at
         self.answer_ended = isinstance(parts[-1], End)
         if self.answer_ended and isinstance(head, ResponseHead) and head.status >= 200:
             self.head, self._at_once = head, parts
@@ -118,7 +123,7 @@ class TrafficCopy:
 
         Most send one, which is not copied. None if that is too long, or has no room.
         """
-        size, room = len(part), self._room
+        size, room = len(part), self._run.copy_room
         if size > room.left_bytes or len(kept) + size > most_bytes:
             self._give_back(len(kept))
             return None
@@ -131,13 +136,14 @@ class TrafficCopy:
         return grown
 
     def _give_back(self, size: int) -> None:
-        self._room.left_bytes += size
+        self._run.copy_room.left_bytes += size
         self._held_bytes -= size
 
     def close(self) -> None:
-        """Give back the room that it takes: it is not asked any more."""
-        self._room.left_bytes += self._held_bytes
-        self._held_bytes = 0
+        """Forget what passed: it is not asked any more."""
+        self._give_back(self._held_bytes)
+        self.body, self._answer, self._at_once = None, None, ()
+        self.head = self._tail = None
 
     @property
     def held_bytes(self) -> int:

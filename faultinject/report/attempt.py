@@ -9,14 +9,8 @@ from itertools import islice, pairwise, takewhile
 from attrs import define
 
 from faultinject.events import ExchangeEnded, Kind
-from faultinject.observed import (
-    CREDENTIAL,
-    Failure,
-    FailureKind,
-    Observed,
-    Parts,
-    observed_of,
-)
+from faultinject.observed import Failure, FailureKind, Observed
+from faultinject.seen import CREDENTIAL, Parts, observed_of
 
 AT_ONCE_SECONDS = 0.005
 """As far as times may be off: requests that overlap by less do not."""

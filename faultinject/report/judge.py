@@ -17,7 +17,6 @@ from attrs import define, evolve, field, frozen
 
 from faultinject.events import Event, ExchangeEnded, SessionEnded, SessionStarted
 from faultinject.events.connections import SURGE_CONNECTIONS
-from faultinject.observed import ATTEMPT, CALL, RETRY_COUNT, Parts, is_attempt
 from faultinject.report.attempt import Client, client_of
 from faultinject.report.client_calls import Call, Outcome, Totals
 from faultinject.report.display import brief
@@ -30,6 +29,7 @@ from faultinject.report.packed import LATEST, Kept, KeptCalls, PackedCall, Plain
 from faultinject.report.run_facts import TOLD_BY, RunFacts
 from faultinject.report.thresholds import Thresholds
 from faultinject.report.words import timeline
+from faultinject.seen import ATTEMPT, CALL, RETRY_COUNT, Parts, PlainSeen, is_attempt
 
 CALLS = 10_000
 """How many calls are kept, at most."""
@@ -46,10 +46,10 @@ DOUBTFUL = 1_000
 COUNTING = 1_000
 """Of so many clients it is remembered that they count their attempts."""
 WAITING = 256
-"""So many events wait, since to look at one takes a while: until more come, or a plain one, whose
-values are at hand: so a run without failures keeps no events."""
+"""So many events wait at most, since to look at a failure takes a while."""
 LOOKED_AT = 32
-"""So many of them are looked at in a row: one alone takes twice as long (`Backlog`)."""
+"""So many of them are looked at in a row: one alone takes twice as long (`Backlog`). No more wait
+once a plain one comes, so that a run without failures keeps few."""
 NEAR_SECONDS = 600.0
 """So soon after a call another that asks the same may be entangled with it."""
 FINDINGS = 100
@@ -223,14 +223,12 @@ class Judge:
 
     def listen(self, event: Event) -> None:
         """Take note of an event."""
-        if isinstance(event, ExchangeEnded) and (seen := event.seen) and (plain := seen.plain):
-            self._look_at_waiting(0)
-            self.facts.listen(event)
-            self._plain.add(event, plain)
-        elif type(event) in TOLD_BY:
+        if type(event) in TOLD_BY:
             self._waiting.append(event)
             if len(self._waiting) > WAITING:
                 self._look_at_waiting(WAITING - LOOKED_AT)
+            elif len(self._waiting) >= LOOKED_AT and _is_plain(event):
+                self._look_at_waiting(0)
         else:
             self.facts.listen(event)
             self._count_connections(event)
@@ -257,10 +255,12 @@ class Judge:
         while len(self._waiting) > most:
             event = self._waiting.popleft()
             self.facts.listen(event)
-            if isinstance(event, ExchangeEnded) and event.seen is not None:
-                parts = event.seen.parts
-                if is_attempt(parts):
-                    self._add(event, parts)
+            if not isinstance(event, ExchangeEnded) or (seen := event.seen) is None:
+                continue
+            if isinstance(seen, PlainSeen):
+                self._plain.add(event, seen[0])
+            elif is_attempt(parts := seen.parts):
+                self._add(event, parts)
 
     def report(self) -> Report:
         """Return what came of the run so far. More events may follow."""
@@ -387,6 +387,10 @@ class Judge:
             known_doubtful=frozenset(self._doubtful),
             known_counting=frozenset(self._counting),
         )
+
+
+def _is_plain(event: Event) -> bool:
+    return isinstance(event, ExchangeEnded) and isinstance(event.seen, PlainSeen)
 
 
 def _finding_to_show(known: Known, finding: Finding, calls: dict[int, Call]) -> Finding:

@@ -31,7 +31,8 @@ from faultinject.events import (
     RelayEnded,
     RuleUnfit,
 )
-from faultinject.observed import Observed, Seen
+from faultinject.observed import Observed
+from faultinject.seen import seen_of
 
 _READ: dict[str, type[Event]] = {
     kind.NAME: kind
@@ -94,7 +95,7 @@ def event_of(document: Any) -> Event | None:
         return None
     values = document | {"time": _seconds(document.get("time"))}
     if kind is ExchangeEnded:
-        values["seen"] = Seen.known(_object(Observed, document))
+        values["seen"] = seen_of(_object(Observed, document))
     return _object(kind, values)  # type: ignore[no-any-return]
 
 

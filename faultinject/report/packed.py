@@ -20,7 +20,10 @@ from typing import Any, cast
 from attrs import define, field
 
 from faultinject.events import ExchangeEnded
-from faultinject.observed import (
+from faultinject.report.attempt import SeenAttempt
+from faultinject.report.client_calls import KEPT_AT_EITHER_END, Call
+from faultinject.report.history import SETTLED_SECONDS
+from faultinject.seen import (
     BEGAN,
     CALL,
     REQUEST,
@@ -34,9 +37,6 @@ from faultinject.observed import (
     observed_of,
     observed_of_plain,
 )
-from faultinject.report.attempt import SeenAttempt
-from faultinject.report.client_calls import KEPT_AT_EITHER_END, Call
-from faultinject.report.history import SETTLED_SECONDS
 
 KINDS = 1_000
 """Of so many requests and answers it is known at once that others had the same, at most."""
@@ -62,7 +62,7 @@ Request = tuple[Any, ...]
 _request_of = itemgetter("method", "host", "path", "status", "kind")
 Row = tuple[Request, int, float, HeadPart, BodyPart, AnswerPart, OwnPart]
 """An attempt: of its event the request, session and milliseconds; and what was seen, as
-`faultinject.observed.Parts`."""
+`faultinject.seen.Parts`."""
 _Counts = tuple[int, int, int, int, int]
 """Of some attempts: how many there are; the tokens in and out of those that failed; how many say
 that they are a call's first; how many succeeded."""
@@ -319,6 +319,8 @@ _PlainRow = tuple[Request, int, float, PlainValues]
 _SPAN = struct.Struct("<ddq")
 """What a batch begins with: when the first of its calls began, when the last was over, and how many
 there are."""
+_ROUNDED_BY = 0.001
+"""So much the times of a call that are told may lie outside of these: they are rounded."""
 
 
 class PlainCalls:
@@ -352,9 +354,10 @@ class PlainCalls:
         """Put those that are in no batch yet into one, if there are any."""
         if not (rows := self._loose):
             return
-        first = min([began for _, _, _, (_, _, began, _, _) in rows])
-        last = max([began + taken / 1000 for _, _, taken, (_, _, began, _, _) in rows])
-        self._batches.append(_SPAN.pack(first, last + 0.001, len(rows)) + marshal.dumps(rows))
+        began = min([began for _, _, _, (_, _, began, _, _) in rows])
+        ended = max([began + taken / 1000 for _, _, taken, (_, _, began, _, _) in rows])
+        span = _SPAN.pack(began - _ROUNDED_BY, ended + _ROUNDED_BY, len(rows))
+        self._batches.append(span + marshal.dumps(rows))
         self._packed += len(rows)
         rows.clear()
         self._requests.clear()
@@ -377,6 +380,7 @@ class PlainCalls:
 
 def _attempt_of_plain(row: _PlainRow) -> SeenAttempt:
     request, session, milliseconds, plain = row
-    seen, (_, call, began, _, _) = observed_of_plain(plain, to_compare=True), plain
+    seen, call = observed_of_plain(plain, to_compare=True), plain[1]
+    began = cast("float", seen.began_seconds)
     ended = round(began + milliseconds / 1000, 3)
     return SeenAttempt.made(seen, (call, 1, began, ended), *request, session=session)

@@ -23,8 +23,8 @@ from faultinject.events import (
     RelayEnded,
     RuleUnfit,
 )
-from faultinject.observed import CALL, Seen
 from faultinject.report.display import brief
+from faultinject.seen import CALL, PlainSeen, Seen
 
 KEPT_LOGINS = 1000
 KEPT_HOSTS = 1000
@@ -128,7 +128,7 @@ class RunFacts:
                 self.housekept.add(event.host)
         elif self.started is None or event.target in self.started.targets:
             self.requests += 1
-            if seen is None or seen.plain is None:
+            if not isinstance(seen, PlainSeen):
                 self._note_unseen(seen)
         if _may_ask_for_token(event.path):
             self._login(event)

@@ -39,6 +39,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import count
 
 from attrs import define
 
@@ -151,7 +152,8 @@ class Attempts:
         self.key = os.urandom(16)
         """The key of the digests in `Identity`."""
         self._bound = calls
-        self._count = 0
+        self.begin_alone: Callable[[], int] = count(1).__next__
+        """Returns the number of a new call that no other request will go on with."""
         self.quiet_from = -1.0
         """Until then an attempt may begin that follows a failure; later none does."""
         self._ended: OrderedDict[_Call, None] = OrderedDict()
@@ -191,11 +193,6 @@ class Attempts:
             crowd.has_overlapped = True
         crowd.under_way += 1
         return crowd
-
-    def begin_alone(self) -> int:
-        """Return the number of a new call that no other request will go on with."""
-        self._count += 1
-        return self._count
 
     def disturb(self, seconds: float) -> None:
         """Note that something went wrong at that time after which the client may ask again."""
@@ -309,8 +306,7 @@ class Attempts:
         return self._taken_failed(way.digest, began_seconds, is_first)
 
     def _new(self) -> _Call:
-        self._count += 1
-        return _Call(str(self._count))
+        return _Call(str(self.begin_alone()))
 
     def _invocation(self, identity: Identity, began_seconds: float) -> _Call:
         invoked = get_or_create(self._invoked, identity.invocation, _Invoked, self._bound)

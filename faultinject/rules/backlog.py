@@ -37,30 +37,31 @@ class Backlog:
         """Whether a step may be left till later at all."""
         self._most_steps = most_steps
         self._most_bytes = most_bytes
-        self._steps: deque[Step] = deque()
+        self.steps: deque[Step] = deque()
+        """Those that wait. Only the backlog changes them."""
         self._bytes = 0
 
     def put_off(self, step: Step) -> None:
         """Add a step."""
-        self._steps.append(step)
+        self.steps.append(step)
         self.keep(step.kept_bytes)
 
     def keep(self, more_bytes: int) -> None:
         """Note that the steps keep more: one that waits has grown."""
         self._bytes += more_bytes
-        if len(self._steps) > self._most_steps or self._bytes > self._most_bytes:
+        if len(self.steps) > self._most_steps or self._bytes > self._most_bytes:
             steps = self._most_steps - self._most_steps // _PART
             kept_bytes = self._most_bytes - self._most_bytes // _PART
-            while len(self._steps) > steps or self._bytes > kept_bytes:
+            while len(self.steps) > steps or self._bytes > kept_bytes:
                 self.do_next()
 
     def do_next(self) -> None:
         """Do the oldest step. Raises `IndexError` if there is none."""
-        step = self._steps.popleft()
+        step = self.steps.popleft()
         self._bytes -= step.kept_bytes
         step.do()
 
     def catch_up(self) -> None:
         """Do all steps that are left."""
-        while self._steps:
+        while self.steps:
             self.do_next()

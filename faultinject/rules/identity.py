@@ -10,9 +10,9 @@ from typing import Any
 
 from attrs import define
 
-from faultinject.observed import Mark
 from faultinject.providers.mcp.json_rpc import without_number
 from faultinject.rules.facts import USER_AGENT, Facts, Way
+from faultinject.seen import Mark
 
 IGNORED_KEYS = frozenset(
     {

@@ -153,7 +153,7 @@ def test_a_chance_that_grows_with_time():
     """The rules' time is the run's, as in tunnels."""
     calls, _ = http_calls()
     now = [0.0]
-    calls.runtime.clock = lambda: calls.runtime._started_at + now[0]
+    calls.runtime.clock = lambda: calls.runtime.started_at + now[0]
     ramp = {"ramp": {"from": 0, "to": 1, "over": 10}}
     calls.runtime.rule_set = rules({"name": "ramp", "when": ramp, "fault": {"respond": 500}})
     assert calls.answer(request(), b"") is None

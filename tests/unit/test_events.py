@@ -11,15 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faultinject.events import VERSION, Event, ExchangeEnded, RelayEnded, rfc3339
-from faultinject.observed import (
-    NOTHING_OBSERVED,
-    Message,
-    Observed,
-    Parts,
-    Seen,
-    ToolResult,
-    parts_of,
-)
+from faultinject.observed import NOTHING_OBSERVED, Message, Observed, ToolResult
+from faultinject.seen import Parts, PlainSeen, Seen, parts_of, seen_of
 from tests.support.sample_events import SAMPLES, sample
 
 
@@ -86,7 +79,7 @@ def test_what_was_observed_of_an_exchange() -> None:
     result = ToolResult(tool="write", arguments="a", call_id="b", result="c", prefix="d")
     message = Message(role="user", text=None, before="e", results=(result,))
     observed = Observed(call=3, attempt=2, messages=(message,))
-    values = json.loads(json.dumps(sample(ExchangeEnded, seen=Seen.known(observed)).as_dict()))
+    values = json.loads(json.dumps(sample(ExchangeEnded, seen=seen_of(observed)).as_dict()))
     assert "observed" not in values
     assert (values["call"], values["attempt"], values["model"]) == (3, 2, None)
     assert values["messages"] == [
@@ -114,18 +107,29 @@ def test_what_was_observed_is_found_out_once_it_is_asked_for() -> None:
     assert not asked
     assert event.observed == Observed(call=7)
     assert event.as_dict()["call"] == 7
-    assert event == sample(ExchangeEnded, seen=Seen.known(Observed(call=7)))
+    assert event == sample(ExchangeEnded, seen=seen_of(Observed(call=7)))
     assert asked == [1]
 
 
 def test_what_is_plain() -> None:
     """It is the only attempt of a call that went well, and no more is known of it."""
     plain = Observed(began_seconds=1.0, call=7, attempt=1, taken="whole")
-    seen = Seen.known(plain)
-    assert seen.plain is not None
+    seen = seen_of(plain)
+    assert isinstance(seen, PlainSeen)
     assert sample(ExchangeEnded, seen=seen).observed == plain
     others = [{"request": "r"}, {"attempt": 2}, {"failure": "cut"}, {"taken": "left"}]
     others += [{"call": None}, {"began_seconds": None}, {"invocation_id": False}]
     for changes in others:
-        assert Seen.known(evolve(plain, **changes)).plain is None
+        assert isinstance(seen_of(evolve(plain, **changes)), Seen)
     assert sample(ExchangeEnded, seen=None).ended_seconds is None
+
+
+def test_the_times_of_what_is_plain_are_rounded_once_they_are_asked() -> None:
+    """As all others are."""
+    (head, call, _, _, body), asked = seen_of(
+        Observed(began_seconds=1.0, call=7, attempt=1, taken="whole")
+    )
+    event = sample(ExchangeEnded, seen=PlainSeen(((head, call, 1.2346, 0.0004, body), asked)))
+    told = event.as_dict()
+    assert (told["began_seconds"], told["first_byte_seconds"]) == (1.235, 0.0)
+    assert event.ended_seconds == round(1.235 + event.milliseconds / 1000, 3)

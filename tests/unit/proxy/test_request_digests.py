@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from faultinject.observed import Observed, observed_of
+from faultinject.observed import Observed
 from faultinject.proxy.request_digests import REMEMBERED, RequestDigests, mark_of, peeked
 from faultinject.rules import identity
 from faultinject.rules.facts import Facts
+from faultinject.seen import observed_of
 from tests.unit.rules.support import request
 
 MANY = REMEMBERED + 5

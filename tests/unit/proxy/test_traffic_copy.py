@@ -14,16 +14,23 @@ PLAIN = ResponseHead(200, b"OK", ((b"Content-Type", b"application/json"),))
 LAST = b"event: message_stop\ndata: {}\n\n"
 
 
-class Clock:
-    """A clock that is moved by hand."""
+class Stopped:
+    """A run whose time is set by hand."""
 
-    now_seconds = 0.0
+    def __init__(self, room: CopyRoom | None = None) -> None:
+        self.now_seconds = 0.0
+        self.started_at = 100.0
+        self.copy_room = room or CopyRoom()
+
+    def clock(self) -> float:
+        """Return the time."""
+        return self.started_at + self.now_seconds
 
 
 def test_copies_share_their_room() -> None:
     """What has none is not kept, and not taken for what was sent; later ones have room again."""
     room = CopyRoom(10)
-    first, second = (TrafficCopy(Clock(), 0.0, room) for _ in range(2))
+    first, second = (TrafficCopy(Stopped(room), 0.0) for _ in range(2))
     first.received([b"12345"])
     second.received([b"12345", b"6", b"7"])
     assert (first.held_bytes, second.held_bytes, room.left_bytes) == (5, 0, 5)
@@ -35,7 +42,7 @@ def test_copies_share_their_room() -> None:
     assert second.answer_so_far is second.whole_answer is None
     first.close()
     assert room.left_bytes == 10
-    third = TrafficCopy(Clock(), 0.0, room)
+    third = TrafficCopy(Stopped(room), 0.0)
     third.received([b"1234567890", End()])
     assert third.whole_body == b"1234567890"
 
@@ -51,7 +58,7 @@ def test_copies_share_their_room() -> None:
 )
 def test_the_last_event_of_a_stream(sent: list[tuple[Part, ...]]) -> None:
     """Is known however it was sent, and however long the stream was."""
-    copy = TrafficCopy(Clock(), 0.0, CopyRoom())
+    copy = TrafficCopy(Stopped(), 0.0)
     for parts in sent:
         copy.sent(parts)
     assert copy.tail is not None
@@ -62,7 +69,7 @@ def test_the_last_event_of_a_stream(sent: list[tuple[Part, ...]]) -> None:
 @pytest.mark.parametrize("body", [b"{}", bytes(ANSWER_BYTES + 1), b""])
 def test_what_is_no_stream_has_no_last_event(body: bytes) -> None:
     """Whether it is kept or not."""
-    copy = TrafficCopy(Clock(), 0.0, CopyRoom())
+    copy = TrafficCopy(Stopped(), 0.0)
     assert copy.tail is None
     copy.sent((PLAIN, body, End()))
     assert copy.tail is None
@@ -71,11 +78,11 @@ def test_what_is_no_stream_has_no_last_event(body: bytes) -> None:
 
 def test_blank_lines_hold_nothing_up() -> None:
     """Some APIs send them while a model thinks. They say nothing, but what follows them does."""
-    clock = Clock()
-    copy = TrafficCopy(clock, 0.0, CopyRoom())
+    run = Stopped()
+    copy = TrafficCopy(run, 0.0)
     started = time.perf_counter()
     copy.sent((STREAM,))
-    clock.now_seconds = 1.0
+    run.now_seconds = 1.0
     copy.sent((b"\n" * 26,))
     assert copy.spoke_seconds == 0.0
     copy.sent((b"\n" * 26 + b"data: 1",))

@@ -28,9 +28,10 @@ from faultinject.events import (
     SessionFailed,
     Warned,
 )
-from faultinject.observed import Observed, Seen
+from faultinject.observed import Observed
 from faultinject.report import lines as text_module
 from faultinject.report.lines import TextFormat
+from faultinject.seen import seen_of
 from tests.support.sample_events import SAMPLES, TIME, sample
 
 _TIME = r"\d\d:\d\d:\d\d\.250 "
@@ -166,7 +167,7 @@ def test_debug_adds_what_was_seen_of_an_attempt() -> None:
     seen = Observed(
         call=7, attempt=2, gap_seconds=0.375, stream=False, model="m\x1b", request="digest"
     )
-    event = sample(ExchangeEnded, seen=Seen.known(seen))
+    event = sample(ExchangeEnded, seen=seen_of(seen))
     words = "  session=3 exchange=1 model=m\\x1b stream=no call=7 attempt=2 gap_seconds=0.375"
     assert line(event, level="debug").endswith(words)
     assert "attempt" not in line(event)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from attrs import evolve
 
 from faultinject.events import ExchangeEnded
-from faultinject.observed import Observed, Seen
+from faultinject.observed import Observed
+from faultinject.seen import seen_of
 from faultinject.testing.program import calls_in
 from tests.support.sample_events import sample
 
@@ -13,7 +14,7 @@ from tests.support.sample_events import sample
 def attempt(call: int, number: int, began: float) -> ExchangeEnded:
     """Return the event of an attempt that succeeded."""
     seen = Observed(call=call, attempt=number, began_seconds=began, taken="whole")
-    return evolve(sample(ExchangeEnded), status=200, milliseconds=100.0, seen=Seen.known(seen))
+    return evolve(sample(ExchangeEnded), status=200, milliseconds=100.0, seen=seen_of(seen))
 
 
 def test_calls_come_in_the_order_in_which_they_began() -> None:

@@ -22,7 +22,6 @@ from faultinject.observed import (
     FailureKind,
     Message,
     Observed,
-    Seen,
     Taken,
     ToolResult,
     WaitAskedBy,
@@ -33,6 +32,7 @@ from faultinject.report.thresholds import Thresholds
 from faultinject.rules.attempts import Attempt, Attempts, Ended
 from faultinject.rules.facts import Way
 from faultinject.rules.identity import Identity
+from faultinject.seen import seen_of
 from tests.support.sample_events import TIME, sample
 
 HOST = "api.anthropic.com"
@@ -380,7 +380,7 @@ class World:
                 rule=None if answer.failure is None else self.rule,
                 status=answer.status if has_head else None,
                 milliseconds=round(seconds * 1000, 3),
-                seen=Seen.known(observed),
+                seen=seen_of(observed),
             )
         )
         failed = failure is not None and (kind != "final" or answer.of_connection)
@@ -427,7 +427,7 @@ def observed_of(ask: Ask) -> Observed:
 def unseen(began: float) -> ExchangeEnded:
     """Return the event of a request to the target of which it is only known when it began."""
     event = sample(
-        ExchangeEnded, target=HOST, kind="model", seen=Seen.known(Observed(began_seconds=began))
+        ExchangeEnded, target=HOST, kind="model", seen=seen_of(Observed(began_seconds=began))
     )
     assert isinstance(event, ExchangeEnded)
     return event

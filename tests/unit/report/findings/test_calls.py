@@ -6,11 +6,12 @@ import pytest
 from attrs import evolve
 
 from faultinject.events import ExchangeEnded
-from faultinject.observed import NOTHING_OBSERVED, Observed, Seen
+from faultinject.observed import NOTHING_OBSERVED, Observed
 from faultinject.report.attempt import SeenAttempt
 from faultinject.report.finding import PAGE
 from faultinject.report.findings import KNOWN, known_by_id
 from faultinject.report.run_facts import KEPT_HOSTS, RunFacts
+from faultinject.seen import seen_of
 from tests.support.sample_events import SAMPLES, TIME, sample
 from tests.unit.report.findings.clients import in_turn, once, retrying, steady
 from tests.unit.report.findings.simulator import (
@@ -28,12 +29,12 @@ from tests.unit.report.findings.simulator import (
 def test_what_is_an_attempt() -> None:
     """Only what is known to be one."""
     whole = Observed(call=1, attempt=1, began_seconds=1.0)
-    assert SeenAttempt.of(sample(ExchangeEnded, seen=Seen.known(whole))) is not None
+    assert SeenAttempt.of(sample(ExchangeEnded, seen=seen_of(whole))) is not None
     for observed in (
         NOTHING_OBSERVED, evolve(whole, call=None), evolve(whole, attempt=None),
         evolve(whole, began_seconds=None),
     ):  # fmt: skip
-        assert SeenAttempt.of(sample(ExchangeEnded, seen=Seen.known(observed))) is None
+        assert SeenAttempt.of(sample(ExchangeEnded, seen=seen_of(observed))) is None
     assert SeenAttempt.of(sample(ExchangeEnded, seen=None)) is None
 
 

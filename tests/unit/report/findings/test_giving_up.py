@@ -6,9 +6,10 @@ import pytest
 from attrs import evolve
 
 from faultinject.events import CommandEnded, ExchangeEnded
-from faultinject.observed import FailureKind, Observed, Seen
+from faultinject.observed import FailureKind, Observed
 from faultinject.report.judge import Judge
 from faultinject.report.words import seconds
+from faultinject.seen import seen_of
 from tests.support.sample_events import TIME, sample
 from tests.unit.report.findings.clients import in_turn, once, pauses, retrying
 from tests.unit.report.findings.simulator import (
@@ -516,9 +517,7 @@ def test_a_request_that_was_not_seen_may_have_been_the_next_attempt() -> None:
     for began in (0.5, 2.0):
         judge = Judge()
         for seen in (failed, evolve(unseen, began_seconds=began)):
-            judge.listen(
-                sample(ExchangeEnded, seen=Seen.known(seen), milliseconds=10.0, kind="model")
-            )
+            judge.listen(sample(ExchangeEnded, seen=seen_of(seen), milliseconds=10.0, kind="model"))
         judge.listen(CommandEnded(time=TIME + 5, code=0, signal=None))
         report = judge.report()
         found[began] = [each.id for each in report.findings if each.id == "not-retried"]

@@ -20,12 +20,13 @@ from faultinject.events import (
     SessionStarted,
 )
 from faultinject.events.connections import SURGE_CONNECTIONS
-from faultinject.observed import Observed, Parts, Seen, parts_of
+from faultinject.observed import Observed
 from faultinject.report.finding import SEVERITIES
 from faultinject.report.findings import KNOWN
-from faultinject.report.judge import Judge, Report
+from faultinject.report.judge import LOOKED_AT, WAITING, Judge, Report
 from faultinject.report.log import read_log
 from faultinject.report.packed import PlainCalls, unpacked
+from faultinject.seen import Parts, Seen, parts_of, seen_of
 from tests.support.examples import examples
 from tests.support.sample_events import TIME, sample
 from tests.unit.report.findings.clients import (
@@ -398,7 +399,7 @@ def test_a_log_whose_calls_have_any_number() -> None:
     world.start(once(Ask(more="x", turns=(user("x"),))), 100.0)
     [event, *_] = [each for each in world.run().events if isinstance(each, ExchangeEnded)]
     assert event.observed is not None
-    huge = evolve(event, seen=Seen.known(evolve(event.observed, call=10**30)))
+    huge = evolve(event, seen=seen_of(evolve(event.observed, call=10**30)))
     events = [huge if each is event else each for each in world.events]
     told = report(read_log(log_of(events)), only=["not-retried"])
     assert [each.calls for each in told.findings] == [(10**30,)]
@@ -445,6 +446,23 @@ def test_events_wait_while_connections_are_open() -> None:
     assert asked == [1, 2]
 
 
+def test_few_events_wait_in_a_run_in_which_all_goes_well() -> None:
+    """More do in one in which something fails, since to look at a failure takes a while."""
+    plain = seen_of(Observed(call=1, attempt=1, taken="whole", began_seconds=1.0))
+    failed = seen_of(Observed(began_seconds=1.0))
+    judge = Judge()
+    waiting = []
+    for seen in [plain] * 2 * LOOKED_AT + [failed] * 2 * WAITING + [plain] * LOOKED_AT:
+        judge.listen(sample(ExchangeEnded, seen=seen))
+        waiting.append(len(judge._waiting))
+    well, ill = waiting[: 2 * LOOKED_AT], waiting[2 * LOOKED_AT : -LOOKED_AT]
+    assert max(well) == LOOKED_AT - 1
+    assert max(ill) == WAITING
+    assert min(ill[WAITING:]) == WAITING - LOOKED_AT
+    assert waiting[-LOOKED_AT] == 0
+    assert judge.report().totals.outcomes["succeeded"] == 3 * LOOKED_AT
+
+
 def test_plain_calls_stand_beside_those_that_failed() -> None:
     """Their bodies alone were looked at; one that says the same as a failed one is known by it."""
     plain = Observed(
@@ -457,7 +475,7 @@ def test_plain_calls_stand_beside_those_that_failed() -> None:
     other = evolve(plain, call=3, body="c", began_seconds=102.0)
     long_ago = evolve(plain, call=4, began_seconds=-1e6)
     events = [
-        sample(ExchangeEnded, seen=Seen.known(each), milliseconds=10.0, outcome="forwarded")
+        sample(ExchangeEnded, seen=seen_of(each), milliseconds=10.0, outcome="forwarded")
         for each in (long_ago, plain, failed, other)
     ]
     judge = Judge()

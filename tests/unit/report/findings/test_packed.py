@@ -17,12 +17,9 @@ from faultinject.observed import (
     FailureKind,
     Message,
     Observed,
-    Seen,
     Taken,
     ToolResult,
     WaitAskedBy,
-    observed_of,
-    observed_of_plain,
 )
 from faultinject.report.attempt import SeenAttempt
 from faultinject.report.client_calls import KEPT_AT_EITHER_END, Call
@@ -37,6 +34,7 @@ from faultinject.report.packed import (
     PlainCalls,
     unpacked,
 )
+from faultinject.seen import PlainSeen, observed_of, observed_of_plain, seen_of
 from tests.support.sample_events import sample
 
 DIGESTS = st.binary(min_size=16, max_size=16).map(bytes.hex)
@@ -99,7 +97,7 @@ PLAIN = Observed(
 
 def event_of(seen: Observed, **changes: Any) -> ExchangeEnded:
     """Return an exchange of which that was seen."""
-    values = {"milliseconds": 12.5, "status": 200, "seen": Seen.known(seen), **changes}
+    values = {"milliseconds": 12.5, "status": 200, "seen": seen_of(seen), **changes}
     event = sample(ExchangeEnded, **values)
     assert isinstance(event, ExchangeEnded)
     return event
@@ -362,10 +360,10 @@ def test_to_look_at_thousands_of_requests_reads_no_batch_twice(opened: list[Call
     assert len(opened) == 2
 
 
-def plain_event(number: int) -> tuple[ExchangeEnded, Seen]:
+def plain_event(number: int) -> tuple[ExchangeEnded, PlainSeen]:
     """Return an exchange that went well."""
     digest = number.to_bytes(16, "big").hex()
-    seen = Seen.known(
+    seen = seen_of(
         Observed(
             began_seconds=float(number),
             call=number,
@@ -380,6 +378,7 @@ def plain_event(number: int) -> tuple[ExchangeEnded, Seen]:
     )
     event = sample(ExchangeEnded, seen=seen, milliseconds=500.0, session=number)
     assert isinstance(event, ExchangeEnded)
+    assert isinstance(seen, PlainSeen)
     return event, seen
 
 
@@ -395,8 +394,7 @@ def test_calls_that_need_no_judgement_are_as_they_were() -> None:
     plain = PlainCalls(2 * BATCH)
     events = [plain_event(number) for number in range(5 * BATCH + 7)]
     for event, seen in events:
-        assert seen.plain is not None
-        plain.add(event, seen.plain)
+        plain.add(event, seen[0])
     assert plain.count == len(events)
     found = list(plain.between(-1.0, 1e9))
     assert found == [without_model(event) for event, _ in events[3 * BATCH :]]
@@ -406,14 +404,24 @@ def test_calls_that_need_no_judgement_are_as_they_were() -> None:
     assert list(plain.between(1e6, 1e9)) == []
 
 
+def test_calls_whose_times_are_not_rounded_yet_are_found_by_rounded_ones() -> None:
+    """Though a batch of them is only opened if its times fit."""
+    plain = PlainCalls(BATCH)
+    event, ((head, call, _, waited, body), _) = plain_event(1)
+    for began in (1.00051, 1.00049):
+        plain.add(evolve(event, milliseconds=0.001), (head, call, began, waited, body))
+        plain.pack()
+    for since, until in ((1.001, 2.0), (0.0, 1.0)):
+        assert [each.began for each in plain.between(since, until)] == [round((since or until), 3)]
+
+
 def test_plain_calls_can_be_put_into_batches_early() -> None:
     """As many are kept all the same."""
     plain = PlainCalls(BATCH)
     plain.pack()
     for number in range(2 * BATCH):
         event, seen = plain_event(number)
-        assert seen.plain is not None
-        plain.add(event, seen.plain)
+        plain.add(event, seen[0])
         if number % 10 == 0:
             plain.pack()
             plain.pack()

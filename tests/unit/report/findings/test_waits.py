@@ -6,8 +6,9 @@ import pytest
 from attrs import evolve
 
 from faultinject.events import ExchangeEnded
-from faultinject.observed import Observed, Seen, WaitAskedBy
+from faultinject.observed import Observed, WaitAskedBy
 from faultinject.report.judge import Judge
+from faultinject.seen import seen_of
 from tests.support.sample_events import sample
 from tests.unit.report.findings.clients import in_turn, once, pauses, retrying, stainless
 from tests.unit.report.findings.simulator import (
@@ -192,7 +193,7 @@ def test_a_call_of_which_the_body_alone_was_looked_at(model: str | None, expecte
     )  # fmt: skip
     judge = Judge(only=["throttled-key-called"])
     for seen, milliseconds in ((well, 10.0), (throttled, 4000.0), (again, 10.0)):
-        event = sample(ExchangeEnded, seen=Seen.known(seen), milliseconds=milliseconds, status=429)
+        event = sample(ExchangeEnded, seen=seen_of(seen), milliseconds=milliseconds, status=429)
         judge.listen(event)
     told = [each.calls for each in judge.report().findings]
     assert told == ([(2, 1)] if expected else [])
