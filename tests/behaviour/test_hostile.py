@@ -6,9 +6,7 @@ How long it takes is shown by ``python -m tests.bench.hostile``.
 
 from __future__ import annotations
 
-import sys
 import tracemalloc
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -22,32 +20,14 @@ from faultinject.proxy.decision import Decision
 from faultinject.proxy.fault_filter import COUNTED, rest_of
 from faultinject.proxy.traffic_copy import CopyRoom, TrafficCopy
 from faultinject.rules.facts import PARAMETERS, Facts
-from tests.bench.hostile import WORKS, Work
+from tests.bench.hostile import WORKS
 from tests.support.bench import ok, open_bench
 from tests.support.peer import Peer
+from tests.support.steps import instructions
 
 GROWTH = 2.3
 """Twice the input takes twice the work, and a little that is the same for all."""
 SMALL = 40
-
-
-def instructions(work: Work) -> int:
-    """Return how many instructions of Python some work takes."""
-    count = 0
-
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal count
-        frame.f_trace_opcodes = True
-        count += event == "opcode"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        work()
-    finally:
-        sys.settrace(before)
-    return count
 
 
 @pytest.mark.parametrize("name", WORKS)
