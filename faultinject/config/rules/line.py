@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from faultinject.config.file import from_yaml
+from faultinject.config.preset_names import NAMES as PRESETS
 from faultinject.config.rules.break_key import BREAK_KEYS
 from faultinject.config.rules.delay_key import DELAY_KEYS
 from faultinject.config.rules.fault_key import KINDS
@@ -137,7 +138,7 @@ def _read_part(words: list[str], rule: dict[str, Any], source: str) -> None:
     """Add one fault, and the keys after it, to a rule."""
     kind, *rest = words
     if kind not in _FAULTS:
-        raise SettingsError(f"{source}: {shown_text(kind)} is not a fault{_nearest(kind)}; {_HINT}")
+        raise SettingsError(f"{source}: {shown_text(kind)} is {_no_fault(kind)}")
     name = "stream" if kind in ACTION_KEYS else kind
     if name in rule["fault"]:
         raise SettingsError(f"{source}: there are two faults of the kind {name}; give one")
@@ -225,6 +226,9 @@ def _scalar(text: str) -> object:
     return number_of(text)
 
 
-def _nearest(word: str) -> str:
+def _no_fault(word: str) -> str:
+    """Return what a word is that is not a fault, and what was probably meant."""
+    if word.partition("@")[0] in PRESETS:
+        return f"a preset, not a fault; give it as one: {shown_text(f'--preset {word}')}"
     near = nearest(word, _FAULTS)
-    return f", did you mean {near}?" if near else ""
+    return f"not a fault{f', did you mean {near}?' if near else ''}; {_HINT}"
