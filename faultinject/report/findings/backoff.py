@@ -40,9 +40,14 @@ _BY_AWS = (
     "AWS' SDKs draw their pauses by chance, the first of them between 0 and 0.05 s: that they grow"
     " cannot be seen in a few"
 )
-_SET_UP = f"no gap was as long as {seconds(SET_UP_SECONDS)}, which a new connection may take"
+_SET_UP = (
+    f"no gap was as long as {seconds(SET_UP_SECONDS)}, which a new connection may take; to have it"
+    " judged, let one client make all attempts over one connection, or five of them fail"
+    " (--preset overloaded@first=5)"
+)
 _OF_CONNECTIONS = (
-    "its connections broke before it was told what they were for: many calls look like one there"
+    "its connections broke before it was told what they were for: many calls look like one there;"
+    " to have it judged, have answers fail (--preset overloaded@first=5)"
 )
 _IN_VAIN = "all failures were final: no pause helps against those (retried-in-vain)"
 _AT_ONCE_ELSEWHERE = (

@@ -23,7 +23,7 @@ from faultinject.report.fail_on import NEVER, FailOn, read_fail_on, read_ids
 from faultinject.report.findings import KNOWN
 from faultinject.report.judge import Judge, Report
 from tests.support.examples import examples
-from tests.unit.report.findings.clients import in_turn, once, pauses, retrying
+from tests.unit.report.findings.clients import in_turn, once, pauses, retrying, steady
 from tests.unit.report.findings.simulator import (
     Answer,
     Ask,
@@ -364,6 +364,16 @@ TILL_THE_END = (
     "hung (of 1 call): 5 s of silence within an answer, till the program ended: it may have no time"
     " limit."
 )
+SHORT_GAPS = (
+    "no-backoff (of 1 call): no gap was as long as 0.5 s, which a new connection may take; to have"
+    " it judged, let one client make all attempts over one connection, or five of them fail"
+    " (--preset overloaded@first=5)."
+)
+A_QUOTA = (
+    "retried-in-vain (of 1 call): 429 (quota), and the same request again after 1 s, 5 times, as"
+    " SDKs do that take it for throttling; to have it judged, have a 402 say the same"
+    " (--rule 'respond 402 failure=spend-cap')."
+)
 UNCLEAR = {
     "a silence": (
         silences(4.4),
@@ -384,7 +394,14 @@ UNCLEAR = {
         World(script(overloaded(), overloaded(), ok()))
         .start(retrying(Ask(), pauses(0.1, 0.3)))
         .run(),
-        ["no-backoff (of 1 call): no gap was as long as 0.5 s, which a new connection may take."],
+        [SHORT_GAPS],
+    ),
+    "a quota": (
+        World(script(throttled(kind="quota")))
+        .start(retrying(Ask(), steady(1.0, attempts=6)))
+        .run()
+        .end_command(),
+        [A_QUOTA],
     ),
 }
 

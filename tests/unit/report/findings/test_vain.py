@@ -13,6 +13,7 @@ from tests.unit.report.findings.simulator import (
     Answer,
     Ask,
     World,
+    dropped,
     final,
     finding,
     ok,
@@ -104,6 +105,41 @@ def test_what_retried_in_vain_says() -> None:
     world = World(script(final(400, kind="quota"))).start(retrying(Ask(), pauses(1.0))).run()
     one = finding(world.report(only=("retried-in-vain",)), "retried-in-vain")
     assert one.evidence.startswith("400 (quota), and the same request again after 1 s")
+
+
+@pytest.mark.parametrize(
+    ("answer", "changes", "attempts", "expected"),
+    [
+        (throttled(kind="quota"), {}, 3, None),  # as many as SDKs make
+        (throttled(kind="quota"), {}, 4, ", 3 times"),
+        (throttled(kind="quota"), {}, 60, ", at least 39 times"),
+        (throttled(2.0, kind="quota"), {}, 6, None),
+        (throttled(kind="quota"), {"method": "GET", "turns": ()}, 6, None),
+        (throttled(), {}, 6, None),
+        (dropped(kind="quota", status=429), {}, 6, None),
+        (final(402, kind="quota"), {}, 6, None),  # it is found
+    ],
+)
+def test_a_429_for_a_quota_is_not_judged_and_that_is_said(
+    answer: Answer, changes: dict[str, Any], attempts: int, expected: str | None
+) -> None:
+    """SDKs try again then, too; but not so often."""
+    asks = retrying(Ask(**changes), steady(1.0, attempts=attempts), counts=attempts > 40)
+    told = World(script(answer)).start(asks).run().report(only=("retried-in-vain",))
+    (verdict,) = told.verdicts
+    assert verdict.word == ("found" if answer.status == 402 else "no verdict")
+    seen = f"429 (quota), and the same request again after 1 s{expected}, as SDKs do"
+    assert verdict.why_not.startswith(seen) == (expected is not None)
+    assert ("as SDKs do" in verdict.why_not) == (expected is not None)
+
+
+def test_a_quota_and_requests_at_once() -> None:
+    """They are not attempts of each other, as far as is known."""
+    world = World(script(throttled(kind="quota")))
+    for begins in (0.0, 0.01, 0.02, 0.03, 1.0, 2.0):
+        world.start(once(Ask()), begins)
+    told = world.run().report(only=("retried-in-vain",))
+    assert "as SDKs do" not in told.verdicts[0].why_not
 
 
 def test_in_vain_more_often_than_attempts_are_kept() -> None:
