@@ -115,9 +115,9 @@ def test_gaps_that_may_be_the_set_up_of_a_client(gaps: tuple[float, ...], expect
     assert verdict.word == expected
     if expected == "no verdict":
         assert verdict.why_not == (
-            "no gap was as long as 0.5 s, which a new connection may take; to have it judged, let one"
-            " client make all attempts over one connection, or five of them fail (--preset"
-            " overloaded@first=5)"
+            "no gap was as long as 0.5 s, which a new connection may take; to have it judged, let"
+            " one client make all attempts over one connection, or five of them fail"
+            " (--preset overloaded@first=5)"
         )
 
 

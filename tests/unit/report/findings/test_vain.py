@@ -115,6 +115,7 @@ def test_what_retried_in_vain_says() -> None:
         (throttled(kind="quota"), {}, 60, ", at least 39 times"),
         (throttled(2.0, kind="quota"), {}, 6, None),
         (throttled(kind="quota"), {"method": "GET", "turns": ()}, 6, None),
+        (throttled(kind="quota", status=503), {}, 6, None),
         (throttled(), {}, 6, None),
         (dropped(kind="quota", status=429), {}, 6, None),
         (final(402, kind="quota"), {}, 6, None),  # it is found
