@@ -20,12 +20,10 @@ from faultinject.report.attempt import (
     overlap,
 )
 from faultinject.report.client_calls import Call, Outcome
+from faultinject.rules.attempts import SOONEST_SECONDS
 
 SETTLED_SECONDS = 60.0
 """A failed call that nothing followed for so long is over."""
-SOONEST_SECONDS = 0.3
-"""What a client that counts its attempts sends sooner after a failure is taken for another call, as
-in `faultinject.rules.attempts`."""
 AROUND = 200
 """So many attempts of a client are looked at before a call, and as many behind it."""
 

@@ -53,7 +53,7 @@ LONGEST_PAUSE_SECONDS = 600.0
 """How long after an attempt's end the next one may begin, unless the response asked for more."""
 SOONEST_SECONDS = 0.3
 """How long a client that sends a count waits, at least, before it tries again: 0.5 s less a quarter
-in Anthropic's and OpenAI's SDKs, 0.5 s in Claude Code."""
+in Anthropic's and OpenAI's SDKs, 0.5 s in Claude Code. Findings take it for that, too."""
 
 
 # -- calls --------------------------------------------------------------------------------------

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from faultinject.observed import Failure
-from faultinject.report import history
 from faultinject.report.finding import MOST_NAMED
-from faultinject.rules import attempts
 from tests.unit.report.findings.clients import (
     Pause,
     in_turn,
@@ -466,8 +464,3 @@ def test_nothing_is_said_of_one_attempt() -> None:
     words = {each.known.id: each.word for each in told.verdicts}
     for name in ("no-backoff", "retry-storm", "endless-retry", "no-jitter"):
         assert words[name] == "no verdict"
-
-
-def test_what_comes_at_once_is_the_same_to_rules_and_findings() -> None:
-    """Else a pace would be judged where it is not known whose the attempts are."""
-    assert history.SOONEST_SECONDS == attempts.SOONEST_SECONDS
