@@ -21,7 +21,6 @@ from faultinject.observed import (
     WaitAskedBy,
 )
 
-_plain_own_of = attrgetter("call", "began_seconds", "first_byte_seconds", "body")
 Mark = int
 """A hash in place of a digest: what has it in common is taken for equal. It has 64 bits, and holds
 in one process only."""
@@ -193,6 +192,9 @@ def _body_text(_: bytes, features: bytes, mark: Mark) -> str:
     return f"{mark:x} {features.decode()}"
 
 
+# -- of an exchange ----------------------------------------------------------------------------
+
+
 class PlainSeen(tuple[PlainValues, Asked]):
     """What was seen of an exchange that is plain: answered, as the only attempt of a call.
 
@@ -203,9 +205,15 @@ class PlainSeen(tuple[PlainValues, Asked]):
     __slots__ = ()
 
     @property
+    def values(self) -> PlainValues:
+        """What findings ask of it."""
+        return self[0]
+
+    @property
     def began_seconds(self) -> float:
         """When it began."""
-        return rounded(self[0][2])
+        _, _, began_seconds, _, _ = self.values
+        return rounded(began_seconds)
 
     @property
     def observed(self) -> Observed:
@@ -221,11 +229,16 @@ class Seen:
 
     __slots__ = ("_find", "_known", "_parts", "began_seconds")
 
-    def __init__(self, began_seconds: float | None, find: Callable[[], Parts] | None) -> None:
-        """Have ``find`` find it out, in the run's thread."""
+    def __init__(
+        self,
+        began_seconds: float | None,
+        find: Callable[[], Parts],
+        known: Observed | None = None,
+    ) -> None:
+        """Have ``find`` find it out, in the run's thread; ``known`` is what was seen, if it is."""
         self.began_seconds = began_seconds
-        self._known: Observed | None = None
-        self._find = find
+        self._known = known
+        self._find: Callable[[], Parts] | None = find
 
     @property
     def parts(self) -> Parts:
@@ -248,23 +261,18 @@ class Seen:
 AnySeen = Seen | PlainSeen
 
 
-def plain_values(observed: Observed) -> PlainValues | None:
-    """Return what is known, if it is the only attempt of a call and was answered; else None.
-
-    That is all, but for what is `Asked`.
-    """
-    alone = observed.attempt == 1 and None not in (observed.call, observed.began_seconds)
-    if not alone or observed.taken != "whole" or observed.request is not None:
-        return None
-    values: PlainValues = (*_head_of(observed), b"", b""), *_plain_own_of(observed)
-    asked = observed.model, observed.stream
-    return values if observed_of_plain(values, asked) == observed else None
-
-
 def seen_of(observed: Observed) -> AnySeen:
     """Return what was seen, if it is known already."""
-    if (plain := plain_values(observed)) is not None:
-        return PlainSeen((plain, (observed.model, observed.stream)))
-    seen = Seen(observed.began_seconds, partial(parts_of, observed))
-    seen._known = observed
-    return seen
+    return _plain_of(observed) or Seen(
+        observed.began_seconds, partial(parts_of, observed), observed
+    )
+
+
+def _plain_of(observed: Observed) -> PlainSeen | None:
+    """Return what was seen if it is plain, so that no more of it is known; else None."""
+    call, began, waited = observed.call, observed.began_seconds, observed.first_byte_seconds
+    if call is None or began is None:
+        return None
+    values = (*_head_of(observed), b"", b""), call, began, waited, observed.body
+    plain = PlainSeen((values, (observed.model, observed.stream)))
+    return plain if plain.observed == observed else None

@@ -134,8 +134,7 @@ class Exchange:
 
         The client may act on them before this task runs again. As long as there is no room for
         them the exchange is not over. ``whole`` says whether the response is complete then. One
-        that gives no reason to try again need not be noted before its end. Raises
-        `ClientGoneError`.
+        that gives no reason to try again is not noted before its end. Raises `ClientGoneError`.
         """
         if self.on_end is None:
             return

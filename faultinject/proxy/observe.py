@@ -202,12 +202,9 @@ class Observer(TrafficCopy):
 
         None if it is not, or says itself that it follows a failure.
         """
-        runtime, began, answer = self._run, self.began_seconds, exchange.head
+        runtime, began = self._run, self.began_seconds
         attempts, backlog = runtime.counters.attempts, runtime.counters.backlog
-        if began <= attempts.quiet_from or not exchange.answered:
-            return None
-        is_touched = exchange.outcome != "forwarded"
-        if answer is None or answer.status >= 400 or (is_touched and not is_good(exchange)):
+        if began <= attempts.quiet_from or not is_good(exchange):
             return None
         if (tail := exchange.tail) is not None and is_error_event(tail.last):
             return None
@@ -218,8 +215,7 @@ class Observer(TrafficCopy):
             backlog.catch_up()
             if began <= attempts.quiet_from:
                 return None
-        runtime.copy_room.left_bytes += self._held_bytes
-        self._held_bytes = 0
+        self._give_back(self._held_bytes)
         body = self.body if self.body_ended else None
         body = bytes(body) if isinstance(body, bytearray) else body
         mark = None if body is None else hash(body)  # as of `mark_of`
@@ -228,7 +224,7 @@ class Observer(TrafficCopy):
         else:  # it is told only where events are written
             asked = _NOT_TOLD if backlog.puts_off else peeked(body) or _NOT_TOLD
         waited = (self.head_seconds or began) - began
-        return PlainSeen(((request.part, attempts.begin_alone(), began, waited, mark), asked))
+        return PlainSeen(((request.part, attempts.next_number(), began, waited, mark), asked))
 
     def _parts(self) -> Parts:
         while self._found is None:

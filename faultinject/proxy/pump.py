@@ -157,6 +157,7 @@ async def _send(parts: Sequence[Part], exchange: Exchange, *, last: bool) -> boo
         if isinstance(part, ResponseHead) and (not part.interim or part.status == 101):
             head = part
     if last and exchange.on_end is not None:
+        # Of a plain answer there is nothing to note: most are spared the call.
         is_plain = exchange.own is None and exchange.fault_filter is None
         if not is_plain or head is None or head.status >= 400:
             await exchange.before_last(head)

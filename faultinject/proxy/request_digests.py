@@ -122,19 +122,20 @@ class RequestDigests:
         """
         head = facts.head
         key = hash((facts.host, facts.port, head.method, head.target, head.fingerprint))
-        return self._heads.get(key) or self._found(facts, copy, key)
+        return self._heads.get(key) or self._find(facts, copy, key)
 
-    def _found(self, facts: Facts, copy: TrafficCopy | None, key: int) -> HeadContent:
-        head, keys, is_mcp = facts.head, [key], False
-        if facts.is_hinted_mcp:
-            if facts.needs_body_for_api and copy is not None:
-                facts.body = uncoded(head, copy.whole_body, BODY_BYTES)
-            is_mcp, keys = facts.is_mcp, []  # not the head alone decides
+    def _find(self, facts: Facts, copy: TrafficCopy | None, key: int) -> HeadContent:
+        """Return what a head says that is not remembered by ``key``, and remember it."""
+        head = facts.head
+        if facts.needs_body_for_api and copy is not None:
+            facts.body = uncoded(head, copy.whole_body, BODY_BYTES)
         same = [each for each in head.headers if each[0].lower() != _LENGTH]
-        where = facts.host, facts.port, head.method, head.target, is_mcp
-        keys.append(hash((where, *same)))  # its body may only have another length
-        found = self._heads.get(keys[-1]) or self._head(facts)
-        self._heads.update(dict.fromkeys(keys, found))
+        where = facts.host, facts.port, head.method, head.target, facts.is_mcp
+        key_of_same = hash((where, *same))  # its body may only have another length
+        found = self._heads.get(key_of_same) or self._head(facts)
+        self._heads[key_of_same] = found
+        if not facts.is_hinted_mcp:  # else not the head alone decides
+            self._heads[key] = found
         while len(self._heads) > REMEMBERED:
             self._heads.popitem(last=False)
         return found

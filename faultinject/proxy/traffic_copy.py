@@ -34,7 +34,11 @@ class CopyRoom:
 
 
 class CopiedRun(Protocol):
-    """The run of which something is copied."""
+    """The run of which something is copied.
+
+    Its time is taken from its clock, as `Runtime.now_seconds` does it: that is asked twice for each
+    request, and would be a call more each time.
+    """
 
     clock: Callable[[], float]
     started_at: float
@@ -63,9 +67,9 @@ class TrafficCopy:
     _held_bytes = 0
     """How much of the room it takes, as far as it was looked at."""
     heard_seconds = 0.0
-    """When the client sent the last of its request, behind the head, so far."""
+    """When the client sent the last of its request so far, behind the head; 0 if nothing yet."""
     spoke_seconds = 0.0
-    """When the client was sent the last thing that is no ping."""
+    """When the client was sent the last thing that is no ping; 0 if nothing yet."""
 
     def __init__(self, run: CopiedRun, began_seconds: float) -> None:
         self._run = run

@@ -258,7 +258,7 @@ class Judge:
             if not isinstance(event, ExchangeEnded) or (seen := event.seen) is None:
                 continue
             if isinstance(seen, PlainSeen):
-                self._plain.add(event, seen[0])
+                self._plain.add(event, seen.values)
             elif is_attempt(parts := seen.parts):
                 self._add(event, parts)
 

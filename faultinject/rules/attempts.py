@@ -36,10 +36,10 @@ Times are seconds on one clock of the caller's choice. Everything is bounded.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import OrderedDict
 from collections.abc import Callable
-from itertools import count
 
 from attrs import define
 
@@ -152,8 +152,8 @@ class Attempts:
         self.key = os.urandom(16)
         """The key of the digests in `Identity`."""
         self._bound = calls
-        self.begin_alone: Callable[[], int] = count(1).__next__
-        """Returns the number of a new call that no other request will go on with."""
+        self.next_number: Callable[[], int] = itertools.count(1).__next__
+        """Returns the number of a new call. No method: nearly every request asks for one."""
         self.quiet_from = -1.0
         """Until then an attempt may begin that follows a failure; later none does."""
         self._ended: OrderedDict[_Call, None] = OrderedDict()
@@ -306,7 +306,7 @@ class Attempts:
         return self._taken_failed(way.digest, began_seconds, is_first)
 
     def _new(self) -> _Call:
-        return _Call(str(self.begin_alone()))
+        return _Call(str(self.next_number()))
 
     def _invocation(self, identity: Identity, began_seconds: float) -> _Call:
         invoked = get_or_create(self._invoked, identity.invocation, _Invoked, self._bound)

@@ -394,7 +394,7 @@ def test_calls_that_need_no_judgement_are_as_they_were() -> None:
     plain = PlainCalls(2 * BATCH)
     events = [plain_event(number) for number in range(5 * BATCH + 7)]
     for event, seen in events:
-        plain.add(event, seen[0])
+        plain.add(event, seen.values)
     assert plain.count == len(events)
     found = list(plain.between(-1.0, 1e9))
     assert found == [without_model(event) for event, _ in events[3 * BATCH :]]
@@ -421,7 +421,7 @@ def test_plain_calls_can_be_put_into_batches_early() -> None:
     plain.pack()
     for number in range(2 * BATCH):
         event, seen = plain_event(number)
-        plain.add(event, seen[0])
+        plain.add(event, seen.values)
         if number % 10 == 0:
             plain.pack()
             plain.pack()
