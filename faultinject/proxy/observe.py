@@ -125,7 +125,7 @@ class Observer(TrafficCopy):
         counters = runtime.counters
         if not is_good(end) or self._ended_in_error():  # what follows is looked at closely
             counters.attempts.disturb(self._end_seconds)
-        if counted is None and self.body_ended and end.fault_filter is None:
+        if counted is None and self.body_ended:
             counters.backlog.put_off(self)
         else:  # it may not be found out later as it is now
             counters.backlog.catch_up()
@@ -193,7 +193,7 @@ class Observer(TrafficCopy):
         else:  # it waits there
             runtime.counters.backlog.keep(self.kept_bytes)
         seen = Seen(rounded(self.began_seconds), self._parts)
-        if self._found is not None or self._fault_filter is not None:
+        if self._found is not None or self._fault_filter is not None:  # a filter keeps much
             seen.find_out()
         return seen
 
