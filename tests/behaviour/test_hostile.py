@@ -6,7 +6,6 @@ How long it takes is shown by ``python -m tests.bench.hostile``.
 
 from __future__ import annotations
 
-import tracemalloc
 from typing import Any
 
 import pytest
@@ -18,7 +17,6 @@ from faultinject.matchers import Glob
 from faultinject.providers.framing.sse import SseDecoder
 from faultinject.proxy.decision import Decision
 from faultinject.proxy.fault_filter import COUNTED, rest_of
-from faultinject.proxy.traffic_copy import CopyRoom, TrafficCopy
 from faultinject.rules.facts import PARAMETERS, Facts
 from tests.bench.hostile import WORKS
 from tests.support.bench import ok, open_bench
@@ -125,37 +123,6 @@ async def test_a_body_in_many_pieces_is_kept_in_one(autojump_clock, monkeypatch)
         assert (await client.answer()).status == 200
     assert kept == [(b"{" * 1_000 + b"}" * 1_000, End())]
     assert bodies == [b"{" * 1_000 + b"}" * 1_000]
-
-
-class Stopped:
-    """A run whose clock stands still."""
-
-    def __init__(self) -> None:
-        self.started_at = 0.0
-        self.copy_room = CopyRoom()
-
-    def clock(self) -> float:
-        """Return the time."""
-        return self.started_at
-
-
-def test_the_copy_of_a_body_takes_no_more_room_than_the_body() -> None:
-    """However many pieces it comes in."""
-    parts = [b"%02d" % (number % 100) for number in range(100_000)]
-    copy = TrafficCopy(Stopped(), 0.0)
-    tracemalloc.start()
-    try:
-        copy.received(parts)
-        copy.sent(parts)
-        held_bytes = tracemalloc.get_traced_memory()[0]
-    finally:
-        tracemalloc.stop()
-    assert held_bytes < 600_000
-    assert copy.whole_body is None
-    assert copy.whole_answer is None
-    copy.received([End()])
-    copy.sent([End()])
-    assert copy.whole_body == copy.whole_answer == b"".join(parts)
 
 
 def test_what_comes_of_an_answer_is_not_copied_for_each_piece() -> None:
