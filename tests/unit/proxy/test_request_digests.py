@@ -6,14 +6,19 @@ from typing import Any
 
 import pytest
 
+from faultinject.http.message import End
 from faultinject.observed import Observed
 from faultinject.proxy.request_digests import REMEMBERED, RequestDigests, mark_of, peeked
+from faultinject.proxy.traffic_copy import TrafficCopy
 from faultinject.rules import identity
 from faultinject.rules.facts import Facts
 from faultinject.seen import observed_of
+from tests.unit.proxy.support import StoppedRun
 from tests.unit.rules.support import request
 
 MANY = REMEMBERED + 5
+BOTH = "application/json, text/event-stream"
+"""What a client of MCP accepts, and others may."""
 
 
 def what_was_said(digests: RequestDigests, *, has_mark: bool = True, **given: Any) -> Observed:
@@ -42,6 +47,38 @@ def test_a_head_says_the_same_whatever_the_body_s_length() -> None:
     digests = RequestDigests(b"k")
     same = [digests.head(request(Content_Length=length)) for length in ("1", "2")]
     assert same[0] is same[1]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"host": "other.example"},
+        {"port": 8443},
+        {"method": "PUT"},
+        {"target": "/v1/responses"},
+        {"target": "/v1/messages?beta=true"},
+        {"x_api_key": "b"},
+        {"accept": BOTH},
+    ],
+)
+def test_what_another_head_says_is_not_taken_for_its_own(changes: dict[str, Any]) -> None:
+    """Nor is it once both are remembered; only the length of the body is no difference."""
+    digests = RequestDigests(b"k")
+    for changed in ({}, changes, {"Content_Length": "3"}, {"Content_Length": "3"} | changes) * 2:
+        facts = request(**{"x_api_key": "a", **changed})
+        assert digests.head(facts) == RequestDigests(b"k").head(facts)
+
+
+def test_the_body_alone_tells_messages_of_mcp_from_other_requests() -> None:
+    """Their heads may be equal, so that these do not decide whichever came first."""
+    digests = RequestDigests(b"k")
+    other, message = b'{"id": 1}', b'{"jsonrpc": "2.0", "method": "tools/call", "id": 1}'
+    for body, name in ((other, "plain"), (message, "mcp"), (other, "plain"), (message, "mcp")):
+        copy = TrafficCopy(StoppedRun(), 0.0)
+        copy.received([body, End()])
+        unread = request("/mcp", host="mcp.example", accept=BOTH)
+        assert digests.head(unread, copy).provider.name == name
+        assert unread.body == body
 
 
 def test_each_api_s_header_with_a_key_is_a_credential() -> None:

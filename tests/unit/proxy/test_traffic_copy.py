@@ -10,23 +10,11 @@ from faultinject.http.message import End, Part, ResponseHead
 from faultinject.proxy import traffic_copy
 from faultinject.proxy.traffic_copy import ANSWER_BYTES, CopyRoom, TrafficCopy
 from tests.support.steps import CountedPattern
+from tests.unit.proxy.support import StoppedRun
 
 STREAM = ResponseHead(200, b"OK", ((b"Content-Type", b"text/event-stream"),))
 PLAIN = ResponseHead(200, b"OK", ((b"Content-Type", b"application/json"),))
 LAST = b"event: message_stop\ndata: {}\n\n"
-
-
-class StoppedRun:
-    """A run whose time is set by hand."""
-
-    def __init__(self, room: CopyRoom | None = None) -> None:
-        self.now_seconds = 0.0
-        self.started_at = 100.0
-        self.copy_room = room or CopyRoom()
-
-    def clock(self) -> float:
-        """Return the time."""
-        return self.started_at + self.now_seconds
 
 
 def test_copies_share_their_room() -> None:

@@ -17,6 +17,7 @@ def request(
     body: Any = None,
     *,
     host: str = "api.example",
+    port: int = 443,
     method: str = "POST",
     connection: int = 1,
     **headers: str,
@@ -30,7 +31,7 @@ def request(
     )
     head = RequestHead(method.encode(), target.encode(), fields)
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-    return Facts(host, 443, head, data, connection)
+    return Facts(host, port, head, data, connection)
 
 
 def rules(*values: dict[str, Any]) -> tuple[Rule, ...]:
