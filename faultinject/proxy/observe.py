@@ -123,17 +123,11 @@ class Observer(TrafficCopy):
         self._end_seconds, self._unix_seconds = runtime.now_seconds, time.time()
         self._known_seconds = self.head_seconds
         counters = runtime.counters
-        if not is_good(end) or self._ended_in_error():  # what follows is looked at closely
+        if not is_good(end):  # what follows is looked at closely
             counters.attempts.disturb(self._end_seconds)
-        if counted is None and self.body_ended:
-            counters.backlog.put_off(self)
-        else:  # it may not be found out later as it is now
-            counters.backlog.catch_up()
-            self._join()
-
-    def _ended_in_error(self) -> bool:
-        tail = self.tail
-        return tail is not None and is_error_event(tail.last)
+        if not self.body_ended:
+            self._what_was_said()  # as far as it is known now: more of it may come
+        counters.backlog.put_off(self)
 
     def do(self) -> None:
         """Do what was put off."""

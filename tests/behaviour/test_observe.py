@@ -15,7 +15,10 @@ import pytest
 import trio
 
 from faultinject.events import CommandEnded, ExchangeStarted
+from faultinject.http.message import ResponseHead
 from faultinject.observed import Observed
+from faultinject.proxy.exchange_end import ExchangeEnd
+from faultinject.proxy.observe import Observer
 from faultinject.proxy.traffic_copy import BODY_BYTES, ROOM_BYTES, CopyRoom
 from faultinject.report.judge import Judge
 from faultinject.rules.backlog import MOST_BYTES
@@ -34,6 +37,7 @@ from tests.support.llm_api import message_events
 from tests.support.peer import Cut, Peer
 from tests.support.sample_events import sample
 from tests.support.tls_peers import client_hello
+from tests.unit.rules.support import request
 
 DOCUMENT = {
     "model": "claude-x",
@@ -216,6 +220,26 @@ async def test_attempts_of_a_call(autojump_clock: trio.testing.MockClock) -> Non
     assert (first.wait_asked_seconds, first.wait_asked_by) == (2.0, "retry-after")
     assert first.body == second.body
     assert first.request == second.request
+
+
+async def test_an_error_whose_body_comes_late(autojump_clock: trio.testing.MockClock) -> None:
+    """The client knows of it by its head."""
+
+    async def slow(upstream: Peer) -> None:
+        await upstream.read_message()
+        await upstream.send(b"HTTP/1.1 529 X\r\nContent-Length: 2\r\n\r\n")
+        await trio.sleep(20)
+        await upstream.send(b"{}")
+
+    async with open_bench(upstream=slow) as bench:
+        for _ in range(2):
+            client = await bench.tls()
+            await client.ask(ask())
+            await client.cut()
+            await trio.sleep(3)
+        _, second = seen(bench)
+    assert second.attempt == 2
+    assert second.gap_seconds == pytest.approx(23, abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -502,10 +526,42 @@ async def test_what_went_well_takes_no_room(autojump_clock: trio.testing.MockClo
         assert bench.runtime.copy_room.left_bytes == ROOM_BYTES
 
 
-async def test_attempts_are_counted_in_order_though_only_some_can_wait(
+@pytest.mark.parametrize("fault", [None, {"delay": 1}])
+async def test_what_is_kept_of_what_waits(
+    autojump_clock: trio.testing.MockClock, late: bool, fault: Any
+) -> None:
+    """Nothing that is secret, and nothing of what a rule did: it is looked at at once."""
+    overloaded = b"HTTP/1.1 529 X\r\nContent-Length: 2\r\n\r\n{}"
+    async with open_bench(upstream=always(overloaded)) as bench:
+        bench.rules(*([{"fault": fault}] if fault else ()))
+        client = await bench.tls()
+        await client.ask(ask())
+        await bench.exchange()
+        waiting = list(bench.runtime.counters.backlog.steps)
+    assert len(waiting) == (late and fault is None)
+    for each in waiting:
+        assert isinstance(each, Observer)
+        assert each._facts.headers == {}
+
+
+async def test_what_follows_is_looked_at_from_the_end_of_the_attempt_on(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    """One to which a rule does something is looked at when it ends, and those before it then."""
+    """Though its exchange is not over: the client may be the quicker one."""
+    head = ResponseHead(200, b"OK", ())
+    async with open_bench() as bench:
+        await (await bench.tls()).cut()
+        attempts = bench.runtime.counters.attempts
+        for whole in (True, False):
+            observer = Observer(bench.runtime, request(body={}))
+            observer.end(ExchangeEnd("forwarded", head, answered=whole), None)
+            assert (attempts.quiet_from > 0) is not whole
+
+
+async def test_attempts_are_counted_in_order_though_only_some_wait(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """One to which a rule does something is looked at as it is over, and those before it then."""
     overloaded = b"HTTP/1.1 529 X\r\nContent-Length: 2\r\n\r\n{}"
     rule = {"match": {"header": {"x-slow": "1"}}, "fault": {"delay": 1}}
     told = await observed(always(overloaded), ask(), ask(b"X-Slow: 1"), ask(), rules=[rule])

@@ -42,11 +42,13 @@ def test_heads_and_bodies_are_remembered_in_part() -> None:
     assert digests.head(request(x_api_key="0")) == first
 
 
-def test_a_head_says_the_same_whatever_the_body_s_length() -> None:
-    """So that a client's heads are looked at once."""
+def test_a_head_says_the_same_whatever_the_body_s_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a client's heads are looked at once, and each header of one that is equal never."""
     digests = RequestDigests(b"k")
     same = [digests.head(request(Content_Length=length)) for length in ("1", "2")]
     assert same[0] is same[1]
+    monkeypatch.delattr(RequestDigests, "_find")
+    assert digests.head(request(Content_Length="2")) is same[0]
 
 
 @pytest.mark.parametrize(
