@@ -275,7 +275,7 @@ class Judge:
             number: ShownCall(kept.unpacked(), outcome)
             for number, (kept, outcome) in self._older.items()
         }
-        numbers, calls, history = self._looked_at(len(self._calls))
+        numbers, calls, history = self._looked_at(len(self._calls), self.facts.now)
         shown = older | self._judge(numbers, calls, history, totals, verdicts)
         for known, check in RUN_CHECKS:
             if (verdict := verdicts.get(known.id)) is not None:
@@ -306,7 +306,7 @@ class Judge:
         takes several times as much memory as what is kept.
         """
         share = self._calls.share()
-        numbers, calls, history = self._looked_at(2 * share)
+        numbers, calls, history = self._looked_at(2 * share, self.facts.now_told)
         older = [calls[number] for number in numbers[:share]]
         near = max(call.ended for call in older) + NEAR_SECONDS
         # How calls lie in time that are not looked at is not known.
@@ -355,19 +355,19 @@ class Judge:
             verdicts[known.id].add(judged, findings, subjects, unclear)
         return shown
 
-    def _looked_at(self, most: int) -> tuple[list[int], dict[int, Call], History]:
+    def _looked_at(self, most: int, now: float) -> tuple[list[int], dict[int, Call], History]:
         """Return so many of the oldest calls with those that were judged last, and their numbers.
 
-        The numbers are without those that were judged.
+        The numbers are without those that were judged. ``now`` is up to when something is known.
         """
         chosen = self._calls.oldest(most)
         calls = unpacked(self._before | chosen)
         is_all = len(chosen) == len(self._calls)
         until = inf if is_all else max(calls[number].ended for number in chosen)
-        history = self._history(list(calls.values()), until)
+        history = self._history(list(calls.values()), until, now)
         return list(chosen), calls, history
 
-    def _history(self, calls: list[Call], until: float = inf) -> History:
+    def _history(self, calls: list[Call], until: float, now: float) -> History:
         facts = self.facts
         if calls:
             since = min(call.attempts[0].began for call in calls) - BEFORE_SECONDS
@@ -375,7 +375,7 @@ class Judge:
         ended = max((each.last.ended for each in calls), default=0.0)
         return History(
             calls,
-            now=max(facts.now, ended),
+            now=max(now, ended),
             since=self._since,
             until=until,
             command_ended=facts.command_ended,

@@ -70,6 +70,8 @@ class RunFacts:
     _zero: float | None = None
     """The time of the run's start."""
     _last: float = 0.0
+    _last_told: float = 0.0
+    """The time of the last event that a report of a log is made of, too."""
 
     def listen(self, event: Event) -> None:
         """Take note of an event."""
@@ -77,12 +79,26 @@ class RunFacts:
             self._last = event.time
         listen = _LISTEN.get(type(event))
         if listen is not None:
+            if event.time > self._last_told:
+                self._last_told = event.time
             listen(self, event)
 
     @property
     def now(self) -> float:
         """The time of the last event, since the start of the run."""
-        return 0.0 if self._zero is None else max(0.0, round(_logged(self._last) - self._zero, 3))
+        return self._since_start(self._last)
+
+    @property
+    def now_told(self) -> float:
+        """The time of the last event of the kinds in `TOLD_BY`, since the start of the run.
+
+        Others are heard before those that wait to be looked at, and are not read back from a log.
+        What is judged in between has to be the same there, so they tell no time for it.
+        """
+        return self._since_start(self._last_told)
+
+    def _since_start(self, time: float) -> float:
+        return 0.0 if self._zero is None else max(0.0, round(_logged(time) - self._zero, 3))
 
     @property
     def command_ended(self) -> bool:

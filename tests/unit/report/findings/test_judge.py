@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from random import Random
 
@@ -482,7 +483,7 @@ def test_plain_calls_stand_beside_those_that_failed() -> None:
     for event in events:
         judge.listen(event)
     judge.report()
-    history = judge._history(list(unpacked(judge._calls.oldest(9)).values()))
+    history = judge._history(list(unpacked(judge._calls.oldest(9)).values()), math.inf, 0.0)
     assert {call.number for call in history.calls} == {1, 2, 3}
     assert list(history.by_request) == ["r"]
     by_call = {each.call: each for each in history.attempts}

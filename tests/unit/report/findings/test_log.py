@@ -7,13 +7,15 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faultinject.events import Event
+from faultinject.events import Event, SessionEnded, SessionStarted
 from faultinject.report.as_json import json_report
+from faultinject.report.judge import Judge
 from faultinject.report.log import LogError, event_of, read_log
-from tests.support.sample_events import SAMPLES, sample
+from tests.support.sample_events import SAMPLES, TIME, sample
 from tests.unit.report.findings.clients import in_turn, once
 from tests.unit.report.findings.simulator import (
     Ask,
@@ -22,6 +24,7 @@ from tests.unit.report.findings.simulator import (
     broken_stream,
     log_of,
     ok,
+    overloaded,
     results,
     script,
     user,
@@ -50,6 +53,25 @@ def test_what_was_observed_comes_back() -> None:
     world = World(script(broken_stream("Hel"), ok()))
     world.start(in_turn(once(Ask(turns=start)), once(Ask()))).run()
     assert list(read_log(log_of(world.events)))[1:] == world.events[1:]
+
+
+def test_calls_that_were_forgotten_end_in_a_log_as_they_did_live() -> None:
+    """However late those that wait are looked at: events that a log has not back tell no time."""
+    world = World(script(overloaded()))
+    for place in range(40):
+        world.start(once(Ask(more=str(place))), place * 1.0)
+    *events, last = world.run().stop().events
+    live, read = Judge(calls=8), Judge(calls=8)
+    events = [
+        evolve(sample(SessionStarted), time=TIME), *events,
+        evolve(sample(SessionEnded), time=TIME + 500.0), evolve(last, time=TIME + 500.0),
+    ]  # fmt: skip
+    for event in events:
+        live.listen(event)
+    for event in read_log(log_of(events)):
+        read.listen(event)
+    assert live.report().totals == read.report().totals
+    assert set(live.report().totals.outcomes.values()) == {0, 8, 32}
 
 
 def broken(**changes: Any) -> str:
