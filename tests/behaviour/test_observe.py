@@ -538,10 +538,10 @@ async def test_what_is_kept_of_what_waits(
         await client.ask(ask())
         await bench.exchange()
         waiting = list(bench.runtime.counters.backlog.steps)
-    assert len(waiting) == (late and fault is None)
-    for each in waiting:
-        assert isinstance(each, Observer)
-        assert each._facts.headers == {}
+        assert len(waiting) == (late and fault is None)
+        for each in waiting:
+            assert isinstance(each, Observer)
+            assert each._facts.headers == {}
 
 
 async def test_what_follows_is_looked_at_from_the_end_of_the_attempt_on(

@@ -2,8 +2,9 @@
 
 A test opens a bench, says what upstreams do, connects clients, and compares what comes out. Each
 bench that is left asserts that nothing was left behind: no task, no open connection, no
-`SessionFailed`, no place of a rule that is still taken, and that every session and exchange was
-reported once. Only the dialler is a fake; everything between the two streams is the real code.
+`SessionFailed`, no place of a rule that is still taken, no room for copies, and that every session
+and exchange was reported once. Only the dialler is a fake; everything between the two streams is
+the real code.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from faultinject.proxy.http_proxy import HttpProxy
 from faultinject.proxy.runtime import Runtime
 from faultinject.proxy.session import Session
 from faultinject.proxy.startup import counters_for
+from faultinject.proxy.traffic_copy import CopyRoom
 from faultinject.proxy.upstream.dial import Dialer, Origin
 from faultinject.rules import RuleSet
 from faultinject.rules.attempts import Attempt, Attempts
@@ -211,6 +213,8 @@ class Bench:
     """The proxy's ends of the clients' connections."""
     attempts: _AttemptsInView = field(factory=_AttemptsInView)
     cancelled: bool = False
+    _rooms: dict[CopyRoom, int] = field(factory=dict)
+    """The run's own, and what each has left at the start; a test may put others in their place."""
     _scopes: list[trio.CancelScope] = field(factory=list)
     _clients: list[Pipe] = field(factory=list)
     _running: int = 0
@@ -234,6 +238,8 @@ class Bench:
             allows_foreign_keys=settings.allow_foreign_keys,
             clock=trio.current_time,
         )
+        rooms = (self.runtime.copy_room, self.runtime.delay_room)
+        self._rooms = {room: room.left_bytes for room in rooms}
 
     # Clients
 
@@ -345,6 +351,9 @@ class Bench:
         groups = (group.values() for group in counters._grouped.values())
         tallies = itertools.chain(counters._rules.values(), *groups)
         assert not any(tally.open for tally in tallies), "a rule's place is taken"
+        counters.backlog.catch_up()
+        kept = [left - room.left_bytes for room, left in self._rooms.items()]
+        assert not any(kept), "a copy still takes room"
 
 
 @asynccontextmanager
