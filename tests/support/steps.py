@@ -28,11 +28,13 @@ def instructions(work: Callable[[], object], most: float = math.inf) -> int:
         return trace
 
     before = sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # Python 3.12 asks for it as tracing begins
     sys.settrace(trace)
     try:
         work()
     finally:
         sys.settrace(before)
+    assert count > 0, "nothing was counted"
     return count
 
 
