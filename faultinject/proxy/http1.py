@@ -35,6 +35,14 @@ class Http1Session:
 
     async def run(self) -> RequestHead | None:
         """Answer requests. Returns the head of a CONNECT, or None at the connection's end."""
+        connect = await self._run()
+        if connect is None:  # its client goes on by another one, if at all
+            runtime = self.session.runtime
+            clients = runtime.counters.attempts.clients
+            clients.close_connection(self.session.id, runtime.now_seconds)
+        return connect
+
+    async def _run(self) -> RequestHead | None:
         while not self.session.runtime.draining:
             request = await self._next_request()
             if request is None or request.method == b"CONNECT":
@@ -104,9 +112,6 @@ class Http1Session:
             raise
         finally:
             session.waits = False
-        if not stays:
-            runtime = session.runtime
-            runtime.counters.attempts.clients.close_connection(session.id, runtime.now_seconds)
         return stays
 
     async def _wait_for_bytes(self) -> bool:

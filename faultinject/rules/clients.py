@@ -46,7 +46,7 @@ class Clients:
         """By `Identity.client`."""
         # No object for each: it would lie among those of a connection, and keep the memory around.
         self._closed = array("q", [-1]) * CLOSED
-        """The connections that ended last, on which a client could have gone on; -1 for none."""
+        """The connections that ended last; -1 for none."""
         self._closed_seconds = array("d", [0.0]) * CLOSED
         """When each of them ended."""
         self._closed_count = 0
@@ -62,7 +62,7 @@ class Clients:
             known.latest_seconds = began_seconds
 
     def close_connection(self, number: int, seconds: float) -> None:
-        """Note that a connection ended at that time, between two requests."""
+        """Note that a connection ended at that time."""
         place = self._closed_count % CLOSED
         self._closed[place], self._closed_seconds[place] = number, seconds
         self._closed_count += 1

@@ -188,6 +188,31 @@ async def test_a_client_for_each_attempt(
         assert [each.attempt for each in seen(bench)] == attempts
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"respond": {"status": 529, "connection": "close"}},
+        {"stream": {"after": {"count": 2}, "cut": True}},
+        {"stream": {"after": {"count": 2}, "reset": True}},
+        {"break": "reset"},
+    ],
+)
+async def test_a_connection_that_a_fault_ends(
+    autojump_clock: trio.testing.MockClock, fault: Any
+) -> None:
+    """The client cannot go on by it: another says nothing of another task."""
+    pieces = [b"%x\r\n%b\r\n" % (len(each), each) for each in message_events()]
+    streamed = json.dumps({**DOCUMENT, "stream": True}).encode()
+    async with open_bench(upstream=always(b"".join([SSE, *pieces, b"0\r\n\r\n"]))) as bench:
+        bench.rules({"name": "r", "fault": fault})
+        for _ in range(3):
+            client = await bench.tls()
+            await client.send(post("/v1/messages", streamed, b"X-Stainless-Retry-Count: 0"))
+            await client.end()
+            await trio.sleep(0.09)
+        assert [each.attempt for each in seen(bench)] == [1, 2, 3]
+
+
 @pytest.mark.parametrize("id_", [(), (b"Amz-Sdk-Invocation-Id: i",)])
 async def test_an_invocation_of_aws(
     autojump_clock: trio.testing.MockClock, id_: tuple[bytes, ...]
