@@ -30,7 +30,7 @@ NO_BACKOFF = Known(
 NO_JITTER = Known(
     "no-jitter",
     "note",
-    "calls that failed together came back together",
+    "had calls that failed together come back together",
     "A good client adds chance to its pauses, so that many clients do not all come back at once.",
 )
 SET_UP_SECONDS = 0.5
@@ -185,12 +185,19 @@ def no_jitter(history: History, limits: Thresholds) -> Judged:
     start = 0
     while start < len(twice):
         end = bisect_right(known, known[start] + limits.crowd_seconds)
-        if end - start < limits.crowd:
+        crowd = _under_way_at_once(twice[start:end])
+        if len(crowd) < limits.crowd:
             start += 1
             continue
-        _judge_crowd(twice[start:end], judged, limits)
+        _judge_crowd(crowd, judged, limits)
         start = end
     return judged
+
+
+def _under_way_at_once(crowd: list[_Rounds]) -> list[_Rounds]:
+    """Leave out the calls that began when others had come back twice: those are of one task."""
+    back = min(other.began for _, (_, other) in crowd)
+    return [rounds for rounds in crowd if rounds[0][0].began < back]
 
 
 def _judge_crowd(crowd: list[_Rounds], judged: Judged, limits: Thresholds) -> None:

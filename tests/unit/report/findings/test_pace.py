@@ -446,6 +446,18 @@ def test_a_crowd_that_was_told_a_wait_comes_back_together() -> None:
     assert told.verdicts[0].word == "no verdict"
 
 
+@pytest.mark.parametrize(("tasks", "expected"), [(1, []), (4, []), (5, [5])])
+def test_calls_that_follow_each_other_are_no_crowd(tasks: int, expected: list[int]) -> None:
+    """A task that never waits has more than five fail within 0.1 s."""
+    world = World(script(overloaded(seconds=0.001)))
+    for place in range(tasks):
+        for turn in range(6):
+            ask = Ask(more=f"{place} {turn}")
+            world.start(retrying(ask, pauses(0.003, 0.003)), turn * 0.015)
+    told = world.run().report(only=("no-jitter",))
+    assert [len(each.calls) for each in told.findings][:1] == expected
+
+
 def test_two_crowds() -> None:
     """Each is found, and what fails alone is none."""
     world = World(script(overloaded()))
