@@ -193,6 +193,7 @@ async def number_of_eager(bench: Bench, sign: bytes | None) -> int:
         ({"respond": 529, "delay": 5}, b" 529 ", 2),
         ({"respond": 529, "delay": {"fixed": 5, "before": "body"}}, b"_error", 2),
         ({"respond": {"status": 529, "upstream": "answered"}}, b" 529 ", 2),
+        ({"respond": {"status": 200, "body": "<html>"}}, b"<html>", 2),
         ({"break": "garbage"}, b"", 2),
         ({"break": "reset"}, None, 2),
         ({"break": {"how": "hang", "for": "5s"}}, None, 2),
@@ -226,8 +227,9 @@ async def drips(upstream: Peer) -> None:
 @pytest.mark.parametrize(
     ("script", "sign", "number"),
     [
-        (always(200), b"200", 1), (always(529), b" 529 ", 2), (drips, b"\r\n\r\n{}", 2),
-        (drips, b" 529 ", 1), (answers(b"nonsense\r\n\r\n"), b" 502 ", 2), (answers(HEAD), None, 2),
+        (always(200), b"200", 1), (always(529), b" 529 ", 2), (always(429), b" 429 ", 2),
+        (drips, b"\r\n\r\n{}", 2), (drips, b" 529 ", 1),
+        (answers(b"nonsense\r\n\r\n"), b" 502 ", 2), (answers(HEAD), None, 2),
         (streams(), b"\r\n0\r\n\r\n", 1),
     ],
 )  # fmt: skip

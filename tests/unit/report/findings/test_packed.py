@@ -408,11 +408,11 @@ def test_calls_whose_times_are_not_rounded_yet_are_found_by_rounded_ones() -> No
     """Though a batch of them is only opened if its times fit."""
     plain = PlainCalls(BATCH)
     event, ((head, call, _, waited, body), _) = plain_event(1)
-    for began in (1.00051, 1.00049):
-        plain.add(evolve(event, milliseconds=0.001), (head, call, began, waited, body))
+    for began, milliseconds in ((1.00051, 1.6), (1.00049, 0.001)):  # over at 1.00211, 1.000491
+        plain.add(evolve(event, milliseconds=milliseconds), (head, call, began, waited, body))
         plain.pack()
-    for since, until in ((1.001, 2.0), (0.0, 1.0)):
-        assert [each.began for each in plain.between(since, until)] == [round((since or until), 3)]
+    for since, until, told in ((1.003, 2.0, 1.001), (0.0, 1.0, 1.0)):
+        assert [each.began for each in plain.between(since, until)] == [told]
 
 
 def test_plain_calls_can_be_put_into_batches_early() -> None:
