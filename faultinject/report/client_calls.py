@@ -6,7 +6,7 @@ here they are only collected.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import Literal
 
@@ -130,18 +130,31 @@ class Totals:
         """How many calls there were."""
         return sum(self.outcomes.values())
 
-    def add(self, call: Call, outcome: Outcome, *, client_counts: bool = False) -> None:
-        """Add a call.
+    def add_all(
+        self, calls: Iterable[tuple[Call, Outcome]], counts: Callable[[Call], bool]
+    ) -> None:
+        """Add calls; ``counts`` says whether a call's client counts its attempts.
 
-        If its client counts its attempts (``client_counts``), each that it says is a first begins a
-        call, whatever it seemed to be when it came: that a client counts is seen late.
+        If so, each attempt that it says is a first begins a call, whatever it seemed to be when it
+        came: that a client counts is seen late. Which of equal requests a further attempt belongs
+        to may have been taken wrongly then, so what came of them is counted over all of these.
         """
+        equal: dict[tuple[Client, str | None], tuple[int, int]] = {}
+        for call, outcome in calls:
+            self._add(call, outcome)
+            if counts(call):
+                key = call.client, call.last.seen.request
+                others, answered = equal.get(key, (0, 0))
+                others += max(0, call.said_first - 1)
+                equal[key] = others, answered + call.answered - (outcome == "succeeded")
+        for others, answered in equal.values():
+            succeeded = min(others, max(0, answered))
+            self.outcomes["succeeded"] += succeeded
+            self.outcomes["failed"] += others - succeeded
+
+    def _add(self, call: Call, outcome: Outcome) -> None:
         attempts = call.attempts
-        others = max(0, call.said_first - 1) if client_counts else 0
-        answered = min(others, max(0, call.answered - (outcome == "succeeded")))
         self.outcomes[outcome] += 1
-        self.outcomes["succeeded"] += answered
-        self.outcomes["failed"] += others - answered
         self.attempts += call.count
         self.added_seconds += max(0.0, attempts[-1].began - attempts[0].began)
         self.lost_input_tokens += call.lost_input_tokens

@@ -339,8 +339,7 @@ class Judge:
         shown = {
             number: ShownCall(calls[number], history.outcome(calls[number])) for number in numbers
         }
-        for each in shown.values():
-            totals.add(each.call, each.outcome, client_counts=history.counts(each.call))
+        totals.add_all(((each.call, each.outcome) for each in shown.values()), history.counts)
         for known, check in CHECKS:
             if known.id not in self._ids:
                 continue

@@ -45,6 +45,10 @@ _SET_UP = (
     " judged, let one client make all attempts over one connection, or five of them fail"
     " (--preset overloaded@first=5)"
 )
+_BROKEN_OFF = (
+    "its answers broke off, and a pause is asked for after whole errors only; to have it judged,"
+    " have such fail (--preset overloaded@first=5)"
+)
 _OF_CONNECTIONS = (
     "its connections broke before it was told what they were for: many calls look like one there;"
     " to have it judged, have answers fail (--preset overloaded@first=5)"
@@ -118,8 +122,8 @@ def _judge_pace(
             f" {seconds(max(gaps))}",
             calls=[call.number],
         )
-    elif _may_be_no_pauses(repeats, limits):
-        judged.unclear[call.number] = Unclear(_SET_UP)
+    elif _may_be_no_pauses(repeats, limits) and (why := _why_unsure(repeats)) is not None:
+        judged.unclear[call.number] = Unclear(why)
         return
     judged.calls.append(call.number)
 
@@ -151,6 +155,13 @@ def _may_be_no_pauses(repeats: list[Repeat], limits: Thresholds) -> bool:
     """Return True if each of several gaps may be the set-up of another client, and no pause."""
     several = len(repeats) >= limits.no_pause_gaps - 1
     return several and all(one.gap_to(other) < SET_UP_SECONDS for one, other in repeats)
+
+
+def _why_unsure(repeats: list[Repeat]) -> str | None:
+    """Return why it is not sure whether short gaps are pauses; None if it is."""
+    if any(one.session != other.session for one, other in repeats):
+        return _SET_UP
+    return None if any(one.failure == "answer" for one, _ in repeats) else _BROKEN_OFF
 
 
 def _shortest(call: Call, gaps: list[float]) -> str:

@@ -15,11 +15,12 @@ Pause = Callable[[int, Result], float | None]
 """
 
 
-def retrying(ask: Ask, pause: Pause, *, counts: bool = False) -> Client:
-    """Ask, and try again as ``pause`` says."""
+def retrying(ask: Ask, pause: Pause, *, counts: bool = False, reconnects: bool = False) -> Client:
+    """Ask, and try again as ``pause`` says; if it reconnects, each time on a new connection."""
     tried = 0
     while True:
         asks = evolve(ask, retry_count=tried) if counts else ask
+        asks = evolve(asks, session=ask.session + tried) if reconnects else asks
         result = yield asks
         assert result is not None
         if result.good:

@@ -125,3 +125,13 @@ def test_equal_prompts_without_a_count() -> None:
         world.start(client, place * 0.002)
     totals = world.run().end_command().report().totals
     assert (totals.calls, totals.attempts) == (2, 3)
+
+
+def test_what_came_of_equal_requests_is_counted_over_all_of_them() -> None:
+    """The first of another task seems to go on with a failed call, and its own next with that's."""
+    world = World(script(overloaded(seconds=0.001), ok(seconds=0.001)))
+    world.start(in_turn(once(Ask(retry_count=0)), 0.45, once(Ask(retry_count=1))))
+    for start in (0.33, 0.34, 0.4):
+        world.start(once(Ask(retry_count=0)), start)
+    totals = world.run().end_command().report().totals
+    assert (totals.calls, totals.attempts, totals.outcomes["succeeded"]) == (4, 5, 4)

@@ -392,7 +392,7 @@ UNCLEAR = {
     ),
     "short gaps": (
         World(script(overloaded(), overloaded(), ok()))
-        .start(retrying(Ask(), pauses(0.1, 0.3)))
+        .start(retrying(Ask(), pauses(0.1, 0.3), reconnects=True))
         .run(),
         [SHORT_GAPS],
     ),

@@ -109,7 +109,9 @@ def test_no_pause_helps_against_final_failures(
 )
 def test_gaps_that_may_be_the_set_up_of_a_client(gaps: tuple[float, ...], expected: str) -> None:
     """Nothing is found, but that there was a pause is not claimed."""
-    (verdict,) = pace(*gaps).report(only=("no-backoff",)).verdicts
+    reconnecting = retrying(Ask(), pauses(*gaps), reconnects=True)
+    told = World(script(overloaded())).start(reconnecting).run().report(only=("no-backoff",))
+    (verdict,) = told.verdicts
     assert verdict.word == expected
     if expected == "no verdict":
         assert verdict.why_not == (
@@ -117,6 +119,18 @@ def test_gaps_that_may_be_the_set_up_of_a_client(gaps: tuple[float, ...], expect
             " one client make all attempts over one connection, or five of them fail"
             " (--preset overloaded@first=5)"
         )
+
+
+@pytest.mark.parametrize(("failure", "word"), [("answer", "passed"), ("truncated", "no verdict")])
+def test_short_gaps_on_one_connection(failure: Failure, word: str) -> None:
+    """None of them is the set-up of another."""
+    answer = Answer(status=529, failure=failure, kind="transient")
+    (verdict,) = pace(0.1, 0.3, answer=answer).report(only=("no-backoff",)).verdicts
+    assert verdict.word == word
+    assert [each.reason for _, each in verdict.unclear.values()] == [
+        "its answers broke off, and a pause is asked for after whole errors only; to have it judged,"
+        " have such fail (--preset overloaded@first=5)"
+    ] * (word == "no verdict")
 
 
 @pytest.mark.parametrize(
