@@ -45,6 +45,10 @@ _SET_UP = (
     " judged, let one client make all attempts over one connection, or five of them fail"
     " (--preset overloaded@first=5)"
 )
+_FIRST_ERROR = (
+    "and the first may be what a client loads as it meets an error; to have it judged, have five"
+    " attempts fail (--preset overloaded@first=5)"
+)
 _BROKEN_OFF = (
     "its answers broke off, and a pause is asked for after whole errors only; to have it judged,"
     " have such fail (--preset overloaded@first=5)"
@@ -122,7 +126,7 @@ def _judge_pace(
             f" {seconds(max(gaps))}",
             calls=[call.number],
         )
-    elif _may_be_no_pauses(repeats, limits) and (why := _why_unsure(repeats)) is not None:
+    elif _may_be_no_pauses(repeats, limits) and (why := _why_unsure(repeats, limits)):
         judged.unclear[call.number] = Unclear(why)
         return
     judged.calls.append(call.number)
@@ -157,11 +161,19 @@ def _may_be_no_pauses(repeats: list[Repeat], limits: Thresholds) -> bool:
     return several and all(one.gap_to(other) < SET_UP_SECONDS for one, other in repeats)
 
 
-def _why_unsure(repeats: list[Repeat]) -> str | None:
-    """Return why it is not sure whether short gaps are pauses; None if it is."""
+def _why_unsure(repeats: list[Repeat], limits: Thresholds) -> str:
+    """Return why it is not sure whether gaps are pauses; "" if it is.
+
+    On one connection only the first may be what a client loads as it meets an error.
+    """
     if any(one.session != other.session for one, other in repeats):
         return _SET_UP
-    return None if any(one.failure == "answer" for one, _ in repeats) else _BROKEN_OFF
+    if not any(one.failure == "answer" for one, _ in repeats):
+        return _BROKEN_OFF
+    least = limits.no_pause_seconds
+    if any(one.gap_to(other) >= least for one, other in repeats[1:]):
+        return ""
+    return f"no gap behind the first was as long as {seconds(least)}, {_FIRST_ERROR}"
 
 
 def _shortest(call: Call, gaps: list[float]) -> str:

@@ -121,6 +121,22 @@ def test_gaps_that_may_be_the_set_up_of_a_client(gaps: tuple[float, ...], expect
         )
 
 
+@pytest.mark.parametrize(
+    ("gaps", "word"),
+    [((0.12, 0.02), "no verdict"), ((0.4, 0.099), "no verdict"), ((0.12, 0.1), "passed")],
+)
+def test_what_a_first_error_loads_is_no_pause(gaps: tuple[float, ...], word: str) -> None:
+    """Nor is it claimed that a loop waits which may not."""
+    (verdict,) = pace(*gaps).report(only=("no-backoff",)).verdicts
+    assert verdict.word == word
+    if word == "no verdict":
+        assert verdict.why_not == (
+            "no gap behind the first was as long as 0.1 s, and the first may be what a client loads"
+            " as it meets an error; to have it judged, have five attempts fail"
+            " (--preset overloaded@first=5)"
+        )
+
+
 @pytest.mark.parametrize(("failure", "word"), [("answer", "passed"), ("truncated", "no verdict")])
 def test_short_gaps_on_one_connection(failure: Failure, word: str) -> None:
     """None of them is the set-up of another."""
